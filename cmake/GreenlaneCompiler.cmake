@@ -1,0 +1,15 @@
+# Warnings, ccache and sanitizers, in one interface target: greenlane_options.
+add_library(greenlane_options INTERFACE)
+target_compile_options(greenlane_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror=return-type)
+
+if(GREENLANE_SANITIZE)
+  target_compile_options(greenlane_options INTERFACE -fsanitize=${GREENLANE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(greenlane_options INTERFACE -fsanitize=${GREENLANE_SANITIZE})
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Precompiled headers defeat ccache's checks unless it is told that they are safe (ccache manual, "Precompiled headers").
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
+endif()

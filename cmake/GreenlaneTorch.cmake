@@ -1,0 +1,42 @@
+# PyTorch as its wheel brings it. find_package(Torch) would ask for nvcc and a whole toolkit, which greenlane does not
+# need; the target torch::wheel below holds what it does: headers, libc10, libc10_cuda, libtorch_cpu.
+# libtorch_cuda (half a gigabyte) is loaded by greenlane when the first CUDA engine is.
+include(GreenlanePython)
+if(NOT GREENLANE_TORCH_DIR)
+  greenlane_python_find(found torch/include/ATen/ATen.h)
+  if(NOT found)
+    message(FATAL_ERROR "PyTorch was not found beside ${GREENLANE_PYTHON}: install it there (pip install torch==2.14.0), "
+                        "or set GREENLANE_TORCH_DIR to the folder of the torch package.")
+  endif()
+  cmake_path(GET found PARENT_PATH found)
+  cmake_path(SET found NORMALIZE ${found}/../..)
+  set(GREENLANE_TORCH_DIR ${found} CACHE PATH "Folder of the torch Python package")
+endif()
+file(STRINGS ${GREENLANE_TORCH_DIR}/version.py version_line REGEX "^__version__")
+string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" GREENLANE_TORCH_VERSION "${version_line}")
+if(GREENLANE_TORCH_VERSION VERSION_LESS 2.11)
+  message(FATAL_ERROR "PyTorch ${GREENLANE_TORCH_VERSION} in ${GREENLANE_TORCH_DIR} is too old: greenlane needs 2.11 or newer.")
+endif()
+if(NOT EXISTS ${GREENLANE_CUDA_INCLUDE_DIR}/crt/host_defines.h)
+  message(FATAL_ERROR "crt/host_defines.h is missing in ${GREENLANE_CUDA_INCLUDE_DIR}: install it beside PyTorch "
+                      "(pip install 'nvidia-cuda-crt==13.0.*').")
+endif()
+
+if(NOT TARGET torch::wheel)
+  add_library(torch::wheel INTERFACE IMPORTED)
+  target_include_directories(torch::wheel SYSTEM INTERFACE
+    ${GREENLANE_TORCH_DIR}/include ${GREENLANE_TORCH_DIR}/include/torch/csrc/api/include ${GREENLANE_CUDA_INCLUDE_DIR})
+  target_link_libraries(torch::wheel INTERFACE
+    ${GREENLANE_TORCH_DIR}/lib/libtorch_cpu.so ${GREENLANE_TORCH_DIR}/lib/libc10_cuda.so ${GREENLANE_TORCH_DIR}/lib/libc10.so)
+  # Its libraries find each other, and NVIDIA's, by a path of their own; the linker needs not look.
+  target_link_options(torch::wheel INTERFACE -Wl,--allow-shlib-undefined)
+endif()
+message(STATUS "PyTorch ${GREENLANE_TORCH_VERSION} in ${GREENLANE_TORCH_DIR}")
+
+# What differs between versions of PyTorch is asked of its headers here, and used in src/torch/probe.hpp alone.
+file(STRINGS ${GREENLANE_TORCH_DIR}/include/torch/csrc/inductor/aoti_package/model_package_loader.h custom_objs REGEX "get_custom_objs")
+if(custom_objs)
+  set(GREENLANE_HAVE_AOTI_CUSTOM_OBJS 1)
+else()
+  set(GREENLANE_HAVE_AOTI_CUSTOM_OBJS 0)
+endif()

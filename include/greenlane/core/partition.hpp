@@ -1,0 +1,41 @@
+// Partitions: disjoint sets of a device's units.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <greenlane/core/device.hpp>
+
+namespace greenlane {
+
+namespace detail {
+class PartitionState;
+}
+
+// A set of units, as a shared handle. Partitions of one device never overlap: each is a union of groups of the device's
+// one split. Its units go back to the device when the last handle, lane and binding that uses it is gone, so that no
+// later partition can overlap work that still runs.
+// Thread safety: all members may be called from any thread.
+class Partition {
+ public:
+  [[nodiscard]] const std::string& name() const noexcept;
+  [[nodiscard]] Device device() const;
+  // What was got: the request, rounded up to whole groups.
+  [[nodiscard]] Units units() const noexcept;
+  // CPUs, as the operating system numbers them; empty on a GPU.
+  [[nodiscard]] std::span<const int> cpus() const noexcept;
+  // Numbers of the groups of the device's split, ascending; two partitions that live have none in common.
+  [[nodiscard]] std::span<const int> groups() const noexcept;
+
+  friend bool operator==(const Partition&, const Partition&) = default;
+
+ private:
+  friend class Device;
+  friend class Lane;
+  explicit Partition(std::shared_ptr<detail::PartitionState> state) : state_(std::move(state)) {}
+  std::shared_ptr<detail::PartitionState> state_;
+};
+
+}  // namespace greenlane

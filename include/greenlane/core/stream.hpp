@@ -1,0 +1,39 @@
+// Streams, as they are passed around: views that own nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+struct CUstream_st;  // CUstream and cudaStream_t are pointers to it, so this header needs no CUDA.
+
+namespace greenlane {
+
+// A stream that somebody else keeps alive. It cannot be made from 0 or nullptr by accident: the default stream has a
+// name. Copying is free; no member calls the driver.
+class StreamView {
+ public:
+  explicit StreamView(CUstream_st* handle) noexcept : handle_(handle) {}
+  StreamView(int) = delete;             // NOLINT(google-explicit-constructor)
+  StreamView(std::nullptr_t) = delete;  // NOLINT(google-explicit-constructor)
+
+  // The handle as Python and torchbind carry it: reinterpret_cast<int64_t>(cudaStream_t).
+  [[nodiscard]] static StreamView from_value(std::int64_t value) noexcept {
+    return StreamView(reinterpret_cast<CUstream_st*>(value));  // NOLINT(performance-no-int-to-ptr)
+  }
+  // The legacy default stream of the current context: fine as a caller's stream, never as a binding's.
+  [[nodiscard]] static StreamView default_stream() noexcept { return StreamView(static_cast<CUstream_st*>(nullptr)); }
+
+  [[nodiscard]] CUstream_st* handle() const noexcept { return handle_; }
+  [[nodiscard]] std::int64_t value() const noexcept { return reinterpret_cast<std::int64_t>(handle_); }
+  [[nodiscard]] bool is_default() const noexcept { return handle_ == nullptr; }
+  friend bool operator==(StreamView, StreamView) = default;
+
+ private:
+  CUstream_st* handle_;
+};
+
+// "0x7f3a…", for messages.
+[[nodiscard]] std::string to_string(StreamView stream);
+
+}  // namespace greenlane

@@ -1,0 +1,35 @@
+// Units: what a device is divided into. An SM on a GPU, a core on a CPU.
+#pragma once
+
+#include <compare>
+
+namespace greenlane {
+
+// A count of units.
+struct Units {
+  int count = 0;
+  friend auto operator<=>(const Units&, const Units&) = default;
+};
+
+// "All that is left."
+struct Rest {};
+inline constexpr Rest rest{};
+
+// How much of a device a partition asks for: a count, rounded up to the device's granularity, or the rest.
+class UnitRequest {
+ public:
+  // Implicit, so that {"policy", 8} and {"head", rest} read as they are meant.
+  UnitRequest(int count) : count_(count) {}           // NOLINT(google-explicit-constructor)
+  UnitRequest(Units units) : count_(units.count) {}   // NOLINT(google-explicit-constructor)
+  UnitRequest(Rest /*unused*/) : is_rest_(true) {}    // NOLINT(google-explicit-constructor)
+
+  [[nodiscard]] bool is_rest() const noexcept { return is_rest_; }
+  // Meaningless for `rest`.
+  [[nodiscard]] Units units() const noexcept { return {count_}; }
+
+ private:
+  int count_ = 0;
+  bool is_rest_ = false;
+};
+
+}  // namespace greenlane

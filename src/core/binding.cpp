@@ -1,0 +1,106 @@
+#include <utility>
+
+#include <greenlane/core/binding.hpp>
+#include <greenlane/core/error.hpp>
+
+#include "core/device_state.hpp"
+
+namespace greenlane {
+
+// Made at the first call that needs them: a binding that is never crossed costs no events.
+struct StreamBinding::Events {
+  explicit Events(detail::DeviceState& device)
+      : fork(device.make_event()), join(device.make_event()), tail(device.make_event()) {}
+  std::unique_ptr<detail::EventBackend> fork;
+  std::unique_ptr<detail::EventBackend> join;
+  std::unique_ptr<detail::EventBackend> tail;
+};
+
+StreamBinding::StreamBinding(Device device, std::string owner) : device_(std::move(device)), owner_(std::move(owner)) {}
+
+StreamBinding::~StreamBinding() = default;
+
+StreamBinding::Events& StreamBinding::events() {
+  if (!events_) events_ = std::make_unique<Events>(*device_.state_);
+  return *events_;
+}
+
+void StreamBinding::set(const Lane& lane) {
+  if (lane.device() != device_) {
+    throw StreamError({.what = "'" + owner_ + "' cannot be bound to lane '" + lane.name() + "'",
+                       .why = "the engine is on " + to_string(device_.id()) + " and the lane on " + to_string(lane.device().id()),
+                       .remedy = "use a lane of " + to_string(device_.id())});
+  }
+  if (lane.is_closed()) {
+    throw StreamError({.what = "'" + owner_ + "' cannot be bound to lane '" + lane.name() + "'",
+                       .why = "the lane was closed",
+                       .remedy = "use a lane that is open"});
+  }
+  replace(lane);
+}
+
+void StreamBinding::clear() { replace(std::nullopt); }
+
+void StreamBinding::replace(std::optional<Lane> lane) {
+  std::optional<Lane> former;  // destroyed after the lock is released: a CPU lane's worker may need it to finish
+  const std::scoped_lock lock(mutex_);
+  if (lane_ && entered_ && lane_ != lane && device_.id().kind == DeviceKind::cuda) {
+    events().tail->record(lane_->stream());
+    tail_pending_ = true;
+  }
+  entered_ = entered_ && lane_ == lane;
+  former = std::exchange(lane_, std::move(lane));
+  ++generation_;
+}
+
+std::optional<Lane> StreamBinding::lane() const {
+  const std::scoped_lock lock(mutex_);
+  return lane_;
+}
+
+bool StreamBinding::is_set() const {
+  const std::scoped_lock lock(mutex_);
+  return lane_.has_value();
+}
+
+std::uint64_t StreamBinding::generation() const {
+  const std::scoped_lock lock(mutex_);
+  return generation_;
+}
+
+StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
+    : binding_(binding), lock_(binding.mutex_), lane_(binding.lane_), caller_(caller), stream_(caller) {
+  if (lane_) stream_ = lane_->stream();
+  if (binding.tail_pending_) {
+    binding.events().tail->make_wait(stream_);
+    // Unbound calls may come on any number of streams, and each of them has to wait.
+    binding.tail_pending_ = !lane_;
+  }
+  if (!lane_) {
+    lock_.unlock();
+    return;
+  }
+  binding.entered_ = true;
+  if (crosses()) {
+    auto& events = binding.events();
+    events.fork->record(caller_);
+    events.fork->make_wait(stream_);
+  }
+  open_ = true;
+}
+
+void StreamBinding::Call::finish() {
+  if (!std::exchange(open_, false) || !crosses()) return;
+  auto& events = binding_.events();
+  events.join->record(stream_);
+  events.join->make_wait(caller_);
+}
+
+StreamBinding::Call::~Call() {
+  try {
+    finish();
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the engine's own error is on its way to the caller
+  }
+}
+
+}  // namespace greenlane

@@ -1,0 +1,18 @@
+// The CPU as a device: its units are the cores that the process may use, each a group of its own.
+#pragma once
+
+#include "core/device_state.hpp"
+
+namespace greenlane::detail {
+
+class CpuDevice final : public DeviceState {
+ public:
+  CpuDevice();
+  [[nodiscard]] std::shared_ptr<UnitSet> make_units(std::span<const int> groups) override;
+  [[nodiscard]] std::unique_ptr<LaneBackend> make_lane(std::shared_ptr<UnitSet> units, const std::string& name,
+                                                       std::optional<int> priority) override;
+  [[nodiscard]] std::unique_ptr<LaneBackend> adopt(StreamView stream) override;
+  [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
+};
+
+}  // namespace greenlane::detail

@@ -1,0 +1,60 @@
+#include "core/cpu/cpu_topology.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <tuple>
+
+#include <greenlane/core/error.hpp>
+
+namespace greenlane::detail {
+namespace {
+
+// A number of /sys/devices/system/cpu/cpuN/topology, or `fallback` where the file does not exist.
+int topology(int cpu, const char* file, int fallback) {
+  std::ifstream stream("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/" + file);
+  int value = fallback;
+  return stream >> value ? value : fallback;
+}
+
+std::vector<int> read_affinity() {
+  // The kernel refuses masks smaller than its own, whose size it does not tell.
+  for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
+    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(static_cast<std::size_t>(cpus)),
+                                                               [](cpu_set_t* p) { CPU_FREE(p); });
+    const std::size_t size = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
+    if (sched_getaffinity(0, size, set.get()) != 0) continue;
+    std::vector<int> allowed;
+    for (int cpu = 0; cpu < cpus; ++cpu) {
+      if (CPU_ISSET_S(static_cast<std::size_t>(cpu), size, set.get())) allowed.push_back(cpu);
+    }
+    return allowed;
+  }
+  throw DeviceError({.what = "the CPUs of this process could not be read", .why = "sched_getaffinity failed", .remedy = ""});
+}
+
+}  // namespace
+
+const std::vector<int>& allowed_cpus() {
+  static const std::vector<int> cpus = [] {
+    auto allowed = read_affinity();
+    std::ranges::sort(allowed, {}, [](int cpu) {
+      return std::tuple(topology(cpu, "physical_package_id", 0), topology(cpu, "core_id", cpu), cpu);
+    });
+    return allowed;
+  }();
+  return cpus;
+}
+
+std::string cpu_model_name() {
+  std::ifstream stream("/proc/cpuinfo");
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.starts_with("model name")) continue;
+    if (const auto colon = line.find(": "); colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "CPU";
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,139 @@
+#include "core/cuda/cuda_device.hpp"
+
+#include <atomic>
+
+#include <greenlane/core/error.hpp>
+
+#include "core/cuda/driver_check.hpp"
+#include "core/cuda/event.hpp"
+#include "core/cuda/stream_check.hpp"
+#include "core/stream_registry.hpp"
+
+namespace greenlane::detail {
+namespace {
+
+class OwnedLane final : public LaneBackend {
+ public:
+  OwnedLane(std::shared_ptr<CudaDevice> device, const driver::Table& driver, std::unique_ptr<CudaStream> stream)
+      : device_(std::move(device)), driver_(driver), stream_(std::move(stream)) {}
+  ~OwnedLane() override {
+    if (keep_.load(std::memory_order_relaxed)) device_->shelve(std::move(stream_));
+  }
+  [[nodiscard]] std::optional<StreamView> stream() const noexcept override { return stream_->view(); }
+  void run(const std::function<void()>& work) override { work(); }
+  void synchronize() override {
+    check(driver_, driver_.cuStreamSynchronize(stream_->view().handle()), "cuStreamSynchronize", "a lane could not be waited for");
+  }
+  void keep_stream() noexcept override { keep_.store(true, std::memory_order_relaxed); }
+
+ private:
+  std::shared_ptr<CudaDevice> device_;
+  const driver::Table& driver_;
+  std::unique_ptr<CudaStream> stream_;
+  std::atomic<bool> keep_{false};
+};
+
+class AdoptedLane final : public LaneBackend {
+ public:
+  AdoptedLane(const driver::Table& driver, StreamView stream) : driver_(driver), stream_(stream) {}
+  [[nodiscard]] std::optional<StreamView> stream() const noexcept override { return stream_; }
+  void run(const std::function<void()>& work) override { work(); }
+  void synchronize() override {
+    check(driver_, driver_.cuStreamSynchronize(stream_.handle()), "cuStreamSynchronize", "a lane could not be waited for");
+  }
+
+ private:
+  const driver::Table& driver_;
+  StreamView stream_;
+};
+
+int attribute(const driver::Table& driver, CUdevice device, CUdevice_attribute which) {
+  int value = 0;
+  check(driver, driver.cuDeviceGetAttribute(&value, which, device), "cuDeviceGetAttribute",
+        "cuda:" + std::to_string(device) + " could not be described");
+  return value;
+}
+
+DeviceInfo read_info(const driver::Table& driver, CUdevice device) {
+  const std::string what = "cuda:" + std::to_string(device) + " could not be described";
+  DeviceInfo info;
+  info.id = {DeviceKind::cuda, device};
+  char name[256] = {};
+  check(driver, driver.cuDeviceGetName(name, sizeof name - 1, device), "cuDeviceGetName", what);
+  info.name = name;
+  std::size_t bytes = 0;
+  check(driver, driver.cuDeviceTotalMem(&bytes, device), "cuDeviceTotalMem", what);
+  info.memory_bytes = bytes;
+  check(driver, driver.cuDriverGetVersion(&info.driver_version), "cuDriverGetVersion", what);
+  info.units = {attribute(driver, device, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)};
+  info.compute_capability = 10 * attribute(driver, device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) +
+                            attribute(driver, device, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  return info;
+}
+
+}  // namespace
+
+int CudaDevice::count() noexcept {
+  const auto* driver = driver::find();
+  int count = 0;
+  return driver && driver->cuDeviceGetCount(&count) == CUDA_SUCCESS ? count : 0;
+}
+
+std::shared_ptr<CudaDevice> CudaDevice::open(int index) {
+  const auto& driver = require_driver();
+  CUdevice device = -1;
+  if (const CUresult result = driver.cuDeviceGet(&device, index); result != CUDA_SUCCESS) {
+    throw DeviceError({.what = "there is no cuda:" + std::to_string(index),
+                       .why = "cuDeviceGet gave " + describe(driver, result) + ", and " + std::to_string(count()) +
+                              " GPU(s) are visible",
+                       .remedy = "use one of those (greenlane devices), or change CUDA_VISIBLE_DEVICES"});
+  }
+  DeviceInfo info = read_info(driver, device);
+  SmSplit split;
+  if (!driver.has_green_contexts()) {
+    info.partition_obstacle = "its driver (CUDA " + std::to_string(info.driver_version / 1000) + "." +
+                              std::to_string(info.driver_version % 1000 / 10) + ") has no green contexts: they need CUDA 12.5";
+  } else {
+    try {
+      split = split_sms(driver, device, info.compute_capability);
+      info.groups = split.whole_groups();
+      info.granularity = {split.group_units};
+      info.remainder = {split.remainder_units};
+    } catch (const DriverError& error) {
+      info.partition_obstacle = error.what();
+    }
+  }
+  return std::make_shared<CudaDevice>(driver, device, std::move(info), std::move(split));
+}
+
+CudaDevice::CudaDevice(const driver::Table& driver, CUdevice device, DeviceInfo info, SmSplit split)
+    : DeviceState(std::move(info)), driver_(driver), device_(device), split_(std::move(split)) {}
+
+std::shared_ptr<PrimaryContext> CudaDevice::primary() {
+  const std::scoped_lock lock(mutex_);
+  if (!primary_) primary_ = std::make_shared<PrimaryContext>(driver_, device_);
+  return primary_;
+}
+
+std::shared_ptr<UnitSet> CudaDevice::make_units(std::span<const int> groups) {
+  if (auto shelved = shelf_.green_context(groups)) return shelved;
+  return std::make_shared<GreenContext>(primary(), split_, groups);
+}
+
+std::unique_ptr<LaneBackend> CudaDevice::make_lane(std::shared_ptr<UnitSet> units, const std::string& name,
+                                                   std::optional<int> priority) {
+  auto green = std::static_pointer_cast<GreenContext>(std::move(units));
+  auto stream = shelf_.take(green ? green->groups() : std::vector<int>{}, priority.value_or(0));
+  if (!stream) stream = std::make_unique<CudaStream>(primary(), std::move(green), priority.value_or(0));
+  register_open(stream->view(), name);
+  return std::make_unique<OwnedLane>(std::static_pointer_cast<CudaDevice>(shared_from_this()), driver_, std::move(stream));
+}
+
+std::unique_ptr<LaneBackend> CudaDevice::adopt(StreamView stream) {
+  check_stream(driver_, stream, device_);
+  return std::make_unique<AdoptedLane>(driver_, stream);
+}
+
+std::unique_ptr<EventBackend> CudaDevice::make_event() { return std::make_unique<CudaEvent>(primary()); }
+
+}  // namespace greenlane::detail

@@ -1,0 +1,38 @@
+// A GPU as a device: its units are SMs, its partitions green contexts, its lanes streams.
+#pragma once
+
+#include "core/cuda/cuda_stream.hpp"
+#include "core/cuda/green_context.hpp"
+#include "core/device_state.hpp"
+
+namespace greenlane::detail {
+
+class CudaDevice final : public DeviceState {
+ public:
+  // GPUs of this machine; 0 where there is no usable driver.
+  [[nodiscard]] static int count() noexcept;
+  // Throws DeviceError where there is no such GPU or no driver. Makes no context yet.
+  [[nodiscard]] static std::shared_ptr<CudaDevice> open(int index);
+
+  CudaDevice(const driver::Table& driver, CUdevice device, DeviceInfo info, SmSplit split);
+
+  [[nodiscard]] std::shared_ptr<UnitSet> make_units(std::span<const int> groups) override;
+  [[nodiscard]] std::unique_ptr<LaneBackend> make_lane(std::shared_ptr<UnitSet> units, const std::string& name,
+                                                       std::optional<int> priority) override;
+  [[nodiscard]] std::unique_ptr<LaneBackend> adopt(StreamView stream) override;
+  [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
+
+  void shelve(std::unique_ptr<CudaStream> stream) noexcept { shelf_.put(std::move(stream)); }
+
+ private:
+  [[nodiscard]] std::shared_ptr<PrimaryContext> primary();
+
+  const driver::Table& driver_;
+  CUdevice device_;
+  SmSplit split_;
+  std::mutex mutex_;
+  std::shared_ptr<PrimaryContext> primary_;  // retained at the first need: asking a device what it is should cost nothing
+  StreamShelf shelf_;
+};
+
+}  // namespace greenlane::detail

@@ -1,0 +1,56 @@
+#include "core/cuda/cuda_stream.hpp"
+
+#include <algorithm>
+
+#include "core/cuda/driver_check.hpp"
+#include "core/stream_registry.hpp"
+
+namespace greenlane::detail {
+
+CudaStream::CudaStream(std::shared_ptr<PrimaryContext> primary, std::shared_ptr<GreenContext> green, int priority)
+    : primary_(std::move(primary)), green_(std::move(green)), priority_(priority) {
+  const auto& driver = primary_->driver();
+  const std::string what = "a stream on cuda:" + std::to_string(primary_->device()) + " could not be made";
+  if (green_) {
+    check(driver, driver.cuGreenCtxStreamCreate(&handle_, green_->handle(), CU_STREAM_NON_BLOCKING, priority),
+          "cuGreenCtxStreamCreate", what);
+  } else {
+    const ContextScope scope(*primary_);
+    check(driver, driver.cuStreamCreateWithPriority(&handle_, CU_STREAM_NON_BLOCKING, priority), "cuStreamCreateWithPriority",
+          what);
+  }
+}
+
+CudaStream::~CudaStream() {
+  unregister(view());
+  primary_->driver().cuStreamDestroy(handle_);
+}
+
+const std::vector<int>& CudaStream::groups() const noexcept {
+  static const std::vector<int> whole_device;
+  return green_ ? green_->groups() : whole_device;
+}
+
+void StreamShelf::put(std::unique_ptr<CudaStream> stream) noexcept {
+  register_closed(stream->view());
+  const std::scoped_lock lock(mutex_);
+  streams_.push_back(std::move(stream));
+}
+
+std::unique_ptr<CudaStream> StreamShelf::take(const std::vector<int>& groups, int priority) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = std::ranges::find_if(
+      streams_, [&](const auto& stream) { return stream->groups() == groups && stream->priority() == priority; });
+  if (found == streams_.end()) return nullptr;
+  auto stream = std::move(*found);
+  streams_.erase(found);
+  return stream;
+}
+
+std::shared_ptr<GreenContext> StreamShelf::green_context(std::span<const int> groups) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = std::ranges::find_if(streams_, [&](const auto& s) { return std::ranges::equal(s->groups(), groups); });
+  return found == streams_.end() ? nullptr : (*found)->green();
+}
+
+}  // namespace greenlane::detail

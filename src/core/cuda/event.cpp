@@ -1,0 +1,43 @@
+#include "core/cuda/event.hpp"
+
+#include <optional>
+
+#include "core/cuda/driver_check.hpp"
+
+namespace greenlane::detail {
+namespace {
+
+// The default stream means that of the current context, which may be another GPU's.
+class DefaultStreamScope {
+ public:
+  DefaultStreamScope(StreamView stream, const PrimaryContext& primary) {
+    if (stream.is_default()) scope_.emplace(primary);
+  }
+
+ private:
+  std::optional<ContextScope> scope_;
+};
+
+}  // namespace
+
+CudaEvent::CudaEvent(std::shared_ptr<PrimaryContext> primary) : primary_(std::move(primary)) {
+  const ContextScope scope(*primary_);
+  check(primary_->driver(), primary_->driver().cuEventCreate(&handle_, CU_EVENT_DISABLE_TIMING), "cuEventCreate",
+        "an event could not be made");
+}
+
+CudaEvent::~CudaEvent() { primary_->driver().cuEventDestroy(handle_); }
+
+void CudaEvent::record(StreamView stream) {
+  const DefaultStreamScope scope(stream, *primary_);
+  check(primary_->driver(), primary_->driver().cuEventRecord(handle_, stream.handle()), "cuEventRecord",
+        "work could not be ordered behind stream " + to_string(stream));
+}
+
+void CudaEvent::make_wait(StreamView stream) {
+  const DefaultStreamScope scope(stream, *primary_);
+  check(primary_->driver(), primary_->driver().cuStreamWaitEvent(stream.handle(), handle_, CU_EVENT_WAIT_DEFAULT),
+        "cuStreamWaitEvent", "stream " + to_string(stream) + " could not be made to wait");
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,64 @@
+#include "core/cuda/green_context.hpp"
+
+#include "core/cuda/driver_check.hpp"
+
+namespace greenlane::detail {
+namespace {
+
+// The smallest group that the driver gives out without the flag that ignores co-scheduling. With that flag the steps are
+// finer, but kernels with clusters fail there (cuBLAS does on Hopper), so it is never used.
+unsigned int smallest_group(int compute_capability) {
+  if (compute_capability >= 90) return 8;
+  if (compute_capability >= 80) return 4;
+  return 2;
+}
+
+}  // namespace
+
+SmSplit split_sms(const driver::Table& driver, CUdevice device, int compute_capability) {
+  const std::string what = "the SMs of cuda:" + std::to_string(device) + " could not be divided";
+  CUdevResource all{};
+  check(driver, driver.cuDeviceGetDevResource(device, &all, CU_DEV_RESOURCE_TYPE_SM), "cuDeviceGetDevResource", what);
+
+  // Some GPUs refuse the size that their architecture promises; a larger one then works.
+  unsigned int group = smallest_group(compute_capability);
+  unsigned int count = 0;
+  CUresult result = CUDA_SUCCESS;
+  while (true) {
+    result = driver.cuDevSmResourceSplitByCount(nullptr, &count, &all, nullptr, 0, group);
+    if ((result == CUDA_SUCCESS && count > 0) || group * 2 > all.sm.smCount) break;
+    group *= 2;
+  }
+  check(driver, result, "cuDevSmResourceSplitByCount", what);
+
+  SmSplit split;
+  split.groups.resize(count);
+  CUdevResource remainder{};
+  check(driver, driver.cuDevSmResourceSplitByCount(split.groups.data(), &count, &all, &remainder, 0, group),
+        "cuDevSmResourceSplitByCount", what);
+  split.groups.resize(count);
+  if (count > 0) split.group_units = static_cast<int>(split.groups.front().sm.smCount);
+  if (remainder.type == CU_DEV_RESOURCE_TYPE_SM && remainder.sm.smCount > 0) {
+    split.remainder_units = static_cast<int>(remainder.sm.smCount);
+    split.groups.push_back(remainder);
+  }
+  return split;
+}
+
+GreenContext::GreenContext(std::shared_ptr<PrimaryContext> primary, const SmSplit& split, std::span<const int> groups)
+    : primary_(std::move(primary)), groups_(groups.begin(), groups.end()) {
+  const auto& driver = primary_->driver();
+  const std::string what = "a partition of cuda:" + std::to_string(primary_->device()) + " could not be made";
+  std::vector<CUdevResource> resources;
+  for (const int index : groups_) resources.push_back(split.groups[static_cast<std::size_t>(index)]);
+  CUdevResourceDesc description = nullptr;
+  check(driver,
+        driver.cuDevResourceGenerateDesc(&description, resources.data(), static_cast<unsigned int>(resources.size())),
+        "cuDevResourceGenerateDesc", what);
+  check(driver, driver.cuGreenCtxCreate(&handle_, description, primary_->device(), CU_GREEN_CTX_DEFAULT_STREAM),
+        "cuGreenCtxCreate", what);
+}
+
+GreenContext::~GreenContext() { primary_->driver().cuGreenCtxDestroy(handle_); }
+
+}  // namespace greenlane::detail

@@ -1,0 +1,28 @@
+#include "core/cuda/primary_context.hpp"
+
+#include "core/cuda/driver_check.hpp"
+
+namespace greenlane::detail {
+
+PrimaryContext::PrimaryContext(const driver::Table& driver, CUdevice device) : driver_(driver), device_(device) {
+  check(driver, driver.cuDevicePrimaryCtxRetain(&context_, device), "cuDevicePrimaryCtxRetain",
+        "the context of cuda:" + std::to_string(device) + " could not be opened");
+}
+
+PrimaryContext::~PrimaryContext() { driver_.cuDevicePrimaryCtxRelease(device_); }
+
+ContextScope::ContextScope(const PrimaryContext& context) : driver_(context.driver()) {
+  CUcontext current = nullptr;
+  check(driver_, driver_.cuCtxGetCurrent(&current), "cuCtxGetCurrent", "the current context could not be read");
+  if (current == context.handle()) return;
+  check(driver_, driver_.cuCtxPushCurrent(context.handle()), "cuCtxPushCurrent", "the context could not be made current");
+  pushed_ = true;
+}
+
+ContextScope::~ContextScope() {
+  // Should this fail there is nobody to tell; the thread is then left with the primary context of another GPU current.
+  CUcontext popped = nullptr;
+  if (pushed_) driver_.cuCtxPopCurrent(&popped);
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,126 @@
+#include <charconv>
+#include <map>
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/lane.hpp>
+
+#include "core/cpu/cpu_device.hpp"
+#include "core/cuda/cuda_device.hpp"
+#include "core/device_state.hpp"
+#include "core/partition_state.hpp"
+
+namespace greenlane {
+namespace detail {
+namespace {
+
+struct Devices {
+  std::mutex mutex;
+  std::map<DeviceId, std::shared_ptr<DeviceState>> open;
+};
+
+// Never destroyed: lanes in static storage may outlive any static of ours, and the driver may be gone by then.
+Devices& devices() {
+  static auto* all = new Devices;
+  return *all;
+}
+
+}  // namespace
+
+DeviceState::DeviceState(DeviceInfo info)
+    : info_(std::move(info)),
+      pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count) {}
+
+std::vector<std::vector<int>> DeviceState::take(std::span<const PartitionRequest> requests) {
+  if (!info_.partition_obstacle.empty()) {
+    throw PartitionError({.what = "cannot divide " + to_string(info_.id) + " (" + info_.name + ")",
+                          .why = info_.partition_obstacle,
+                          .remedy = "use lanes on the whole device (Lane::create(device)), or a newer driver"});
+  }
+  const std::scoped_lock lock(mutex_);
+  return pool_.take(requests);
+}
+
+void DeviceState::give_back(std::span<const int> groups) noexcept {
+  const std::scoped_lock lock(mutex_);
+  pool_.give_back(groups);
+}
+
+Units DeviceState::units(std::span<const int> groups) const {
+  const std::scoped_lock lock(mutex_);
+  return {pool_.units(groups)};
+}
+
+std::shared_ptr<DeviceState> device_state(DeviceId id) {
+  auto& all = devices();
+  const std::scoped_lock lock(all.mutex);
+  auto& state = all.open[id];
+  if (!state) {
+    if (id.kind == DeviceKind::cuda) {
+      state = CudaDevice::open(id.index);
+    } else {
+      state = std::make_shared<CpuDevice>();
+    }
+  }
+  return state;
+}
+
+void forget_devices() {
+  auto& all = devices();
+  const std::scoped_lock lock(all.mutex);
+  all.open.clear();
+}
+
+}  // namespace detail
+
+DeviceId DeviceId::parse(std::string_view text) {
+  if (text == "cpu") return {DeviceKind::cpu, 0};
+  if (text == "cuda") return {DeviceKind::cuda, 0};
+  constexpr std::string_view prefix = "cuda:";
+  if (text.starts_with(prefix)) {
+    const auto digits = text.substr(prefix.size());
+    int index = -1;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (error == std::errc{} && end == digits.data() + digits.size() && index >= 0) return {DeviceKind::cuda, index};
+  }
+  throw DeviceError({.what = "'" + std::string(text) + "' is no device", .why = "", .remedy = "use cpu, cuda:N or auto"});
+}
+
+std::string to_string(DeviceId id) { return id.kind == DeviceKind::cpu ? "cpu" : "cuda:" + std::to_string(id.index); }
+
+Device Device::open(std::string_view name) {
+  if (name != "auto") return open(DeviceId::parse(name));
+  return open(detail::CudaDevice::count() > 0 ? DeviceId{DeviceKind::cuda, 0} : DeviceId{DeviceKind::cpu, 0});
+}
+
+Device Device::open(DeviceId id) { return Device(detail::device_state(id)); }
+
+std::vector<DeviceInfo> Device::enumerate() {
+  std::vector<DeviceInfo> all;
+  for (int i = 0; i < detail::CudaDevice::count(); ++i) all.push_back(open(DeviceId{DeviceKind::cuda, i}).info());
+  all.push_back(open(DeviceId{DeviceKind::cpu, 0}).info());
+  return all;
+}
+
+DeviceId Device::id() const noexcept { return state_->info().id; }
+
+const DeviceInfo& Device::info() const noexcept { return state_->info(); }
+
+Partition Device::partition(std::string name, UnitRequest units) const {
+  const PartitionRequest request{.name = std::move(name), .units = units};
+  return Partition(std::move(detail::make_partitions(state_, {&request, 1}).front()));
+}
+
+LaneSet Device::partition(std::span<const PartitionRequest> requests) const {
+  std::vector<Lane> lanes;
+  for (auto& partition : detail::make_partitions(state_, requests)) {
+    lanes.push_back(Lane::create(Partition(std::move(partition))));
+  }
+  return LaneSet(std::move(lanes));
+}
+
+LaneSet Device::partition(std::initializer_list<PartitionRequest> requests) const {
+  return partition(std::span(requests.begin(), requests.size()));
+}
+
+}  // namespace greenlane

@@ -1,0 +1,79 @@
+// What stands behind a Device: one object a device and process, with its one split and the backend that makes lanes.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/stream.hpp>
+
+#include "core/group_pool.hpp"
+
+namespace greenlane::detail {
+
+// Groups of the split made usable: a green context, or a list of CPUs.
+class UnitSet {
+ public:
+  virtual ~UnitSet() = default;
+  [[nodiscard]] virtual std::span<const int> cpus() const noexcept { return {}; }
+};
+
+// What a lane runs on: a CUDA stream or a worker thread.
+class LaneBackend {
+ public:
+  virtual ~LaneBackend() = default;
+  [[nodiscard]] virtual std::optional<StreamView> stream() const noexcept { return std::nullopt; }
+  virtual void run(const std::function<void()>& work) = 0;
+  virtual void synchronize() = 0;
+  virtual void keep_stream() noexcept {}
+};
+
+// An event that is made once and recorded many times.
+class EventBackend {
+ public:
+  virtual ~EventBackend() = default;
+  virtual void record(StreamView stream) = 0;
+  virtual void make_wait(StreamView stream) = 0;
+};
+
+class DeviceState : public std::enable_shared_from_this<DeviceState> {
+ public:
+  virtual ~DeviceState() = default;
+  DeviceState(const DeviceState&) = delete;
+  DeviceState& operator=(const DeviceState&) = delete;
+
+  [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
+
+  // Groups for all requests or for none; see GroupPool.
+  [[nodiscard]] std::vector<std::vector<int>> take(std::span<const PartitionRequest> requests);
+  void give_back(std::span<const int> groups) noexcept;
+  [[nodiscard]] Units units(std::span<const int> groups) const;
+
+  [[nodiscard]] virtual std::shared_ptr<UnitSet> make_units(std::span<const int> groups) = 0;
+  // `units` null: on the whole device.
+  [[nodiscard]] virtual std::unique_ptr<LaneBackend> make_lane(std::shared_ptr<UnitSet> units, const std::string& name,
+                                                               std::optional<int> priority) = 0;
+  // For a stream of the caller's own. Throws StreamError; see Lane::adopt.
+  [[nodiscard]] virtual std::unique_ptr<LaneBackend> adopt(StreamView stream) = 0;
+  [[nodiscard]] virtual std::unique_ptr<EventBackend> make_event() = 0;
+
+ protected:
+  explicit DeviceState(DeviceInfo info);
+
+ private:
+  DeviceInfo info_;
+  mutable std::mutex mutex_;
+  GroupPool pool_;
+};
+
+// The state of a device, made when it is first asked for and kept until the process ends: a device is split once.
+[[nodiscard]] std::shared_ptr<DeviceState> device_state(DeviceId id);
+// Forgets all of them, so that a test can begin with another driver. Handles that live keep theirs.
+void forget_devices();
+
+}  // namespace greenlane::detail

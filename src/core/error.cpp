@@ -1,0 +1,17 @@
+#include <greenlane/core/error.hpp>
+
+namespace greenlane {
+namespace {
+
+std::string join(const Message& message) {
+  std::string text = message.what;
+  if (!message.why.empty()) text += ": " + message.why;
+  if (!message.remedy.empty()) text += "; " + message.remedy;
+  return text;
+}
+
+}  // namespace
+
+Error::Error(const Message& message) : std::runtime_error(join(message)) {}
+
+}  // namespace greenlane

@@ -1,0 +1,125 @@
+#include "core/group_pool.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include <greenlane/core/error.hpp>
+
+namespace greenlane::detail {
+namespace {
+
+const char* unit_name(DeviceId device) { return device.kind == DeviceKind::cuda ? "SMs" : "cores"; }
+
+}  // namespace
+
+GroupPool::GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units)
+    : device_(device),
+      total_units_(whole_groups * group_units + remainder_units),
+      has_odd_group_(remainder_units > 0),
+      groups_(static_cast<std::size_t>(whole_groups), Group{.units = group_units, .taken = false, .owner = {}}) {
+  if (has_odd_group_) groups_.push_back({.units = remainder_units, .taken = false, .owner = {}});
+}
+
+std::vector<std::vector<int>> GroupPool::take(std::span<const PartitionRequest> requests) {
+  if (std::ranges::count_if(requests, [](const auto& request) { return request.units.is_rest(); }) > 1) {
+    throw PartitionError({.what = "cannot divide " + to_string(device_),
+                          .why = "more than one partition asks for `rest`",
+                          .remedy = "give all but one of them a number of units"});
+  }
+  std::vector<Group> groups = groups_;  // committed at the end, so that a failure takes nothing
+  std::vector<std::vector<int>> taken(requests.size());
+  for (const bool rest_turn : {false, true}) {
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      if (requests[i].units.is_rest() != rest_turn) continue;
+      taken[i] = choose(requests[i], groups);
+      for (const int index : taken[i]) {
+        auto& group = groups[static_cast<std::size_t>(index)];
+        group.taken = true;
+        group.owner = requests[i].name;
+      }
+    }
+  }
+  groups_ = std::move(groups);
+  return taken;
+}
+
+std::vector<int> GroupPool::choose(const PartitionRequest& request, const std::vector<Group>& groups) const {
+  std::vector<int> free;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    if (!groups[i].taken) free.push_back(static_cast<int>(i));
+  }
+  if (request.units.is_rest()) {
+    if (free.empty()) refuse(request, groups);
+    return free;
+  }
+
+  const int wanted = request.units.units().count;
+  if (wanted <= 0) {
+    throw PartitionError({.what = "cannot give " + std::to_string(wanted) + " units of " + to_string(device_) + " to '" +
+                                  request.name + "'",
+                          .why = "a partition has at least one unit",
+                          .remedy = "ask for a positive number or for `rest`"});
+  }
+  int missing = wanted;
+  std::vector<int> chosen;
+  const bool odd_is_free = has_odd_group_ && !groups.back().taken;
+  const auto whole_free = std::span(free).first(free.size() - (odd_is_free ? 1 : 0));
+  const int whole_units = std::accumulate(whole_free.begin(), whole_free.end(), 0, [&](int sum, int index) {
+    return sum + groups[static_cast<std::size_t>(index)].units;
+  });
+  if (odd_is_free && whole_units < wanted) missing -= groups.back().units;
+  for (const int index : whole_free) {
+    if (missing <= 0) break;
+    chosen.push_back(index);
+    missing -= groups[static_cast<std::size_t>(index)].units;
+  }
+  if (odd_is_free && whole_units < wanted) chosen.push_back(free.back());
+  if (missing > 0) refuse(request, groups);
+  return chosen;
+}
+
+void GroupPool::refuse(const PartitionRequest& request, const std::vector<Group>& groups) const {
+  GroupPool as_it_would_be = *this;
+  as_it_would_be.groups_ = groups;
+  const std::string amount =
+      request.units.is_rest() ? "the rest" : std::to_string(request.units.units().count) + " " + unit_name(device_);
+  throw PartitionError({.what = "cannot give " + amount + " of " + to_string(device_) + " to '" + request.name + "'",
+                        .why = as_it_would_be.describe(),
+                        .remedy = "ask for no more than is free, use `rest`, or close a partition"});
+}
+
+void GroupPool::give_back(std::span<const int> groups) noexcept {
+  for (const int index : groups) {
+    auto& group = groups_[static_cast<std::size_t>(index)];
+    group.taken = false;
+    group.owner.clear();
+  }
+}
+
+int GroupPool::units(std::span<const int> groups) const noexcept {
+  return std::accumulate(groups.begin(), groups.end(), 0,
+                         [&](int sum, int index) { return sum + groups_[static_cast<std::size_t>(index)].units; });
+}
+
+int GroupPool::free_units() const noexcept {
+  return std::accumulate(groups_.begin(), groups_.end(), 0,
+                         [](int sum, const Group& group) { return sum + (group.taken ? 0 : group.units); });
+}
+
+std::string GroupPool::describe() const {
+  std::vector<std::pair<std::string, int>> holders;  // in the order of their first group
+  for (const auto& group : groups_) {
+    if (!group.taken) continue;
+    auto holder = std::ranges::find(holders, group.owner, &std::pair<std::string, int>::first);
+    if (holder == holders.end()) holder = holders.insert(holders.end(), {group.owner, 0});
+    holder->second += group.units;
+  }
+  std::string text;
+  for (const auto& [owner, units] : holders) {
+    text += (text.empty() ? "" : ", ") + ("'" + owner + "' holds " + std::to_string(units));
+  }
+  if (!text.empty()) text += "; ";
+  return text + std::to_string(free_units()) + " of " + std::to_string(total_units_) + " " + unit_name(device_) + " are free";
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,84 @@
+#include <algorithm>
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/lane.hpp>
+
+#include "core/lane_state.hpp"
+#include "core/stream_registry.hpp"
+
+namespace greenlane {
+namespace detail {
+
+LaneState::LaneState(std::string name_, std::shared_ptr<DeviceState> device_, std::shared_ptr<PartitionState> partition_,
+                     std::unique_ptr<LaneBackend> backend_, std::shared_ptr<const void> keep_alive_, bool adopted_)
+    : name(std::move(name_)),
+      adopted(adopted_),
+      device(std::move(device_)),
+      keep_alive(std::move(keep_alive_)),
+      partition(std::move(partition_)),
+      backend(std::move(backend_)) {}
+
+void LaneState::close() noexcept {
+  closed.store(true, std::memory_order_release);
+  if (const auto stream = backend->stream(); stream && !adopted) register_closed(*stream);
+}
+
+}  // namespace detail
+
+using detail::LaneState;
+
+Lane Lane::create(const Partition& partition, LaneOptions options) {
+  const auto& state = partition.state_;
+  std::string name = options.name.empty() ? partition.name() : std::move(options.name);
+  auto backend = state->device()->make_lane(state->unit_set(), name, options.priority);
+  return Lane(std::make_shared<LaneState>(std::move(name), state->device(), state, std::move(backend), nullptr, false));
+}
+
+Lane Lane::create(const Device& device, LaneOptions options) {
+  std::string name = options.name.empty() ? to_string(device.id()) : std::move(options.name);
+  auto backend = device.state_->make_lane(nullptr, name, options.priority);
+  return Lane(std::make_shared<LaneState>(std::move(name), device.state_, nullptr, std::move(backend), nullptr, false));
+}
+
+Lane Lane::adopt(const Device& device, StreamView stream, LaneOptions options, std::shared_ptr<const void> keep_alive) {
+  std::string name = options.name.empty() ? "stream " + to_string(stream) : std::move(options.name);
+  auto backend = device.state_->adopt(stream);
+  return Lane(
+      std::make_shared<LaneState>(std::move(name), device.state_, nullptr, std::move(backend), std::move(keep_alive), true));
+}
+
+const std::string& Lane::name() const noexcept { return state_->name; }
+Device Lane::device() const { return Device(state_->device); }
+
+std::optional<Partition> Lane::partition() const {
+  if (!state_->partition) return std::nullopt;
+  return Partition(state_->partition);
+}
+
+Units Lane::units() const noexcept {
+  return state_->partition ? state_->partition->units() : state_->device->info().units;
+}
+
+StreamView Lane::stream() const {
+  if (const auto stream = state_->backend->stream()) return *stream;
+  throw StreamError({.what = "lane '" + name() + "' has no stream",
+                     .why = "it is a lane of the CPU",
+                     .remedy = "run work on it with Lane::run"});
+}
+
+bool Lane::is_adopted() const noexcept { return state_->adopted; }
+void Lane::run(const std::function<void()>& work) const { state_->backend->run(work); }
+void Lane::synchronize() const { state_->backend->synchronize(); }
+void Lane::close() noexcept { state_->close(); }
+bool Lane::is_closed() const noexcept { return state_->closed.load(std::memory_order_acquire); }
+void Lane::keep_stream() const noexcept { state_->backend->keep_stream(); }
+
+const Lane& LaneSet::operator[](std::string_view name) const {
+  const auto found = std::ranges::find(lanes_, name, &Lane::name);
+  if (found != lanes_.end()) return *found;
+  std::string names;
+  for (const auto& lane : lanes_) names += (names.empty() ? "" : ", ") + lane.name();
+  throw PartitionError({.what = "there is no lane '" + std::string(name) + "'", .why = "", .remedy = "there are: " + names});
+}
+
+}  // namespace greenlane

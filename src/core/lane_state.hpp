@@ -1,0 +1,32 @@
+// What stands behind a Lane.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "core/device_state.hpp"
+#include "core/partition_state.hpp"
+
+namespace greenlane::detail {
+
+class LaneState {
+ public:
+  LaneState(std::string name, std::shared_ptr<DeviceState> device, std::shared_ptr<PartitionState> partition,
+            std::unique_ptr<LaneBackend> backend, std::shared_ptr<const void> keep_alive, bool adopted);
+  ~LaneState() = default;
+  LaneState(const LaneState&) = delete;
+  LaneState& operator=(const LaneState&) = delete;
+
+  void close() noexcept;
+
+  const std::string name;
+  const bool adopted;
+  const std::shared_ptr<DeviceState> device;
+  const std::shared_ptr<const void> keep_alive;  // of an adopted stream: goes after the backend
+  const std::shared_ptr<PartitionState> partition;
+  const std::unique_ptr<LaneBackend> backend;
+  std::atomic<bool> closed{false};
+};
+
+}  // namespace greenlane::detail

@@ -1,0 +1,64 @@
+#include <cstdio>
+#include <mutex>
+#include <unordered_map>
+
+#include <greenlane/core/stream.hpp>
+
+#include "core/stream_registry.hpp"
+
+namespace greenlane {
+namespace detail {
+namespace {
+
+struct Registry {
+  struct Entry {
+    std::string lane;
+    bool closed = false;
+  };
+  std::mutex mutex;
+  std::unordered_map<std::int64_t, Entry> streams;
+};
+
+// Never destroyed: lanes in static storage may be closed after any static of ours.
+Registry& registry() {
+  static auto* all = new Registry;
+  return *all;
+}
+
+}  // namespace
+
+void register_open(StreamView stream, const std::string& lane) {
+  auto& all = registry();
+  const std::scoped_lock lock(all.mutex);
+  all.streams[stream.value()] = {.lane = lane};
+}
+
+void register_closed(StreamView stream) noexcept {
+  auto& all = registry();
+  const std::scoped_lock lock(all.mutex);
+  if (const auto entry = all.streams.find(stream.value()); entry != all.streams.end()) entry->second.closed = true;
+}
+
+void unregister(StreamView stream) noexcept {
+  auto& all = registry();
+  const std::scoped_lock lock(all.mutex);
+  all.streams.erase(stream.value());
+}
+
+std::optional<std::string> closed_lane_of(StreamView stream) {
+  auto& all = registry();
+  const std::scoped_lock lock(all.mutex);
+  const auto entry = all.streams.find(stream.value());
+  if (entry == all.streams.end() || !entry->second.closed) return std::nullopt;
+  return entry->second.lane;
+}
+
+}  // namespace detail
+
+std::string to_string(StreamView stream) {
+  char text[32];
+  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(stream.value()));
+  return text;
+}
+
+}  // namespace greenlane

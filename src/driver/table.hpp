@@ -1,0 +1,83 @@
+// The one table of CUDA driver entry points.
+//
+// libcuda.so.1 is opened at run time and every function is asked of cuGetProcAddress, so greenlane builds, loads and
+// runs where no driver is installed. Nothing else in the project calls the driver. Tests put a table of their own in
+// its place.
+//
+// Thread safety: every function here may be called from any thread.
+#pragma once
+
+#include <cudaTypedefs.h>
+
+#include <string>
+
+// X(name, version): the function, and the CUDA version in which the form used here appeared. The version picks both the
+// type (PFN_<name>_v<version>) and what cuGetProcAddress is asked for, so a newer driver can never hand out another
+// form than the one that is called.
+#define GREENLANE_DRIVER_REQUIRED(X)    \
+  X(cuInit, 2000)                       \
+  X(cuDriverGetVersion, 2020)           \
+  X(cuGetErrorName, 6000)               \
+  X(cuGetErrorString, 6000)             \
+  X(cuDeviceGetCount, 2000)             \
+  X(cuDeviceGet, 2000)                  \
+  X(cuDeviceGetName, 2000)              \
+  X(cuDeviceGetAttribute, 2000)         \
+  X(cuDeviceTotalMem, 3020)             \
+  X(cuDevicePrimaryCtxRetain, 7000)     \
+  X(cuDevicePrimaryCtxRelease, 11000)   \
+  X(cuCtxPushCurrent, 4000)             \
+  X(cuCtxPopCurrent, 4000)              \
+  X(cuCtxGetCurrent, 4000)              \
+  X(cuCtxGetDevice, 2000)               \
+  X(cuCtxGetStreamPriorityRange, 5050)  \
+  X(cuStreamCreateWithPriority, 5050)   \
+  X(cuStreamDestroy, 4000)              \
+  X(cuStreamSynchronize, 2000)          \
+  X(cuStreamWaitEvent, 3020)            \
+  X(cuStreamIsCapturing, 10000)         \
+  X(cuStreamGetCtx, 9020)               \
+  X(cuEventCreate, 2000)                \
+  X(cuEventRecord, 2000)                \
+  X(cuEventDestroy, 4000)
+
+// Newer drivers only: null in the table where the driver lacks them. Their users ask before they call.
+#define GREENLANE_DRIVER_OPTIONAL(X)    \
+  X(cuDeviceGetDevResource, 12040)      \
+  X(cuDevSmResourceSplitByCount, 12040) \
+  X(cuDevResourceGenerateDesc, 12040)   \
+  X(cuGreenCtxCreate, 12040)            \
+  X(cuGreenCtxDestroy, 12040)           \
+  X(cuGreenCtxStreamCreate, 12050)      \
+  X(cuStreamGetDevice, 12080)
+
+namespace greenlane::driver {
+
+struct Table {
+#define GREENLANE_DRIVER_MEMBER(name, version) PFN_##name##_v##version name = nullptr;
+  GREENLANE_DRIVER_REQUIRED(GREENLANE_DRIVER_MEMBER)
+  GREENLANE_DRIVER_OPTIONAL(GREENLANE_DRIVER_MEMBER)
+#undef GREENLANE_DRIVER_MEMBER
+
+  // Whether this driver can divide a device (CUDA 12.5 and newer).
+  [[nodiscard]] bool has_green_contexts() const noexcept {
+    return cuDeviceGetDevResource && cuDevSmResourceSplitByCount && cuDevResourceGenerateDesc && cuGreenCtxCreate &&
+           cuGreenCtxDestroy && cuGreenCtxStreamCreate;
+  }
+};
+
+// The table in force: the driver's own, initialised with cuInit, or the one a test put in its place. Null where there is
+// no usable driver; unavailable_reason() then says why.
+[[nodiscard]] const Table* find() noexcept;
+[[nodiscard]] const std::string& unavailable_reason() noexcept;
+
+// Puts another table in force for as long as it lives (null: as if there were no driver). For tests; not nested.
+class ScopedTable {
+ public:
+  explicit ScopedTable(const Table* table) noexcept;
+  ~ScopedTable();
+  ScopedTable(const ScopedTable&) = delete;
+  ScopedTable& operator=(const ScopedTable&) = delete;
+};
+
+}  // namespace greenlane::driver
