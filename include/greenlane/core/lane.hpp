@@ -19,10 +19,10 @@ class LaneState;
 
 struct LaneOptions {
   // For messages and reports; empty: the partition's name.
-  std::string name;
+  std::string name{};
   // On a GPU a CUDA stream priority (lower is more urgent; out of range is clamped), on a CPU a nice value for the
   // worker and the threads that it starts. Absent: the default of the device.
-  std::optional<int> priority;
+  std::optional<int> priority{};
 };
 
 // A lane, as a shared handle. On a GPU it is a stream. On a CPU it is a worker thread pinned to the partition's cores;

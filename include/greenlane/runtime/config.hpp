@@ -1,0 +1,52 @@
+// The pipeline that one TOML file describes. docs/configuration.md is the contract.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <greenlane/core/units.hpp>
+
+namespace greenlane::runtime {
+
+using Nanoseconds = std::chrono::nanoseconds;
+
+struct EngineConfig {
+  std::string name;
+  std::filesystem::path model;
+  std::filesystem::path inputs;
+  // Expected outputs; empty where there are none.
+  std::filesystem::path outputs;
+  // Time between two arrivals; absent: best effort, back to back.
+  std::optional<Nanoseconds> period;
+  // Absent for best-effort engines; an engine with a rate and no deadline has its period for one.
+  std::optional<Nanoseconds> deadline;
+  // Name of its lane: its own name unless the file names another.
+  std::string lane;
+};
+
+struct LaneConfig {
+  std::string name;
+  // Absent: the program divides what is left.
+  std::optional<UnitRequest> units;
+};
+
+struct PipelineConfig {
+  std::filesystem::path file;
+  std::string device = "auto";
+  std::vector<std::filesystem::path> libraries;
+  std::vector<EngineConfig> engines;  // in the order of the file
+  std::vector<LaneConfig> lanes;      // those that engines use, in the order of first use
+};
+
+// Reads and checks the file: syntax, unknown keys, missing files, impossible numbers, lanes nobody uses. Paths in it are
+// relative to it. Throws ConfigError naming the file, the line and the key.
+[[nodiscard]] PipelineConfig load_config(const std::filesystem::path& file);
+
+// Takes lanes, units and who runs where from a plan (JSON, see docs/configuration.md) instead of from the configuration.
+// Throws ConfigError where the plan is for other engines.
+void apply_plan(PipelineConfig& config, const std::filesystem::path& plan);
+
+}  // namespace greenlane::runtime

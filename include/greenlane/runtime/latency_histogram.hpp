@@ -1,0 +1,72 @@
+// Latencies, counted in buckets of bounded relative width.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstdint>
+
+namespace greenlane::runtime {
+
+// A log-linear histogram in the manner of HdrHistogram: any duration from 1 ns to 18 minutes is known to within 1/128 of
+// itself, in a fixed 32 KiB, so a run of any length takes the same memory. Longer durations count as the longest.
+// Thread safety: none.
+class LatencyHistogram {
+ public:
+  using Duration = std::chrono::nanoseconds;
+
+  void record(Duration latency) noexcept {
+    const auto value = static_cast<std::uint64_t>(latency.count() > 0 ? latency.count() : 1);
+    ++buckets_[index_of(value)];
+    ++count_;
+    sum_ += static_cast<double>(value);
+    if (latency > max_) max_ = latency;
+  }
+
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  [[nodiscard]] Duration max() const noexcept { return max_; }
+  [[nodiscard]] Duration mean() const noexcept {
+    return Duration(count_ ? static_cast<Duration::rep>(sum_ / static_cast<double>(count_)) : 0);
+  }
+
+  // The smallest duration that is not below the share `q` (0 to 1) of all; 0 where nothing was recorded.
+  [[nodiscard]] Duration quantile(double q) const noexcept {
+    if (count_ == 0) return Duration(0);
+    auto wanted = static_cast<std::uint64_t>(q * static_cast<double>(count_));
+    if (static_cast<double>(wanted) < q * static_cast<double>(count_)) ++wanted;
+    if (wanted == 0) wanted = 1;
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < buckets_.size(); ++i) {
+      seen += buckets_[i];
+      if (seen >= wanted) return std::min(max_, Duration(static_cast<Duration::rep>(upper_bound(i))));
+    }
+    return max_;
+  }
+
+ private:
+  static constexpr unsigned kBits = 7;                              // 128 buckets an octave
+  static constexpr std::size_t kOctaves = 40 - kBits;               // up to 2^40 ns
+  static constexpr std::size_t kBuckets = (kOctaves + 1) << kBits;  // the first octave is exact
+
+  static std::size_t index_of(std::uint64_t value) noexcept {
+    const auto width = static_cast<unsigned>(std::bit_width(value));
+    if (width <= kBits) return static_cast<std::size_t>(value);
+    const unsigned shift = width - kBits - 1;
+    const std::size_t index = ((static_cast<std::size_t>(shift) + 1) << kBits) + ((value >> shift) - (std::size_t{1} << kBits));
+    return index < kBuckets ? index : kBuckets - 1;
+  }
+  static std::uint64_t upper_bound(std::size_t index) noexcept {
+    const std::size_t octave = index >> kBits;
+    if (octave == 0) return index;
+    const std::uint64_t step = index & ((std::size_t{1} << kBits) - 1);
+    return (((std::uint64_t{1} << kBits) + step + 1) << (octave - 1)) - 1;
+  }
+
+  std::array<std::uint64_t, kBuckets> buckets_{};
+  std::uint64_t count_ = 0;
+  double sum_ = 0;
+  Duration max_{0};
+};
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,98 @@
+// Running a pipeline: its engines side by side, each at its rate, and what was measured.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/runtime/config.hpp>
+#include <greenlane/runtime/latency_histogram.hpp>
+#include <greenlane/runtime/workload.hpp>
+
+namespace greenlane::runtime {
+
+// How engines share the device: on lanes with partitions of their own, on plain streams (unpinned threads), or on those
+// with priorities.
+enum class Mode { lanes, shared, priority };
+[[nodiscard]] std::string_view to_string(Mode mode);
+
+// One request, for the trace. Times since the start of the measurement.
+struct RequestSpan {
+  Nanoseconds scheduled;
+  Nanoseconds start;
+  Nanoseconds end;
+};
+
+struct EngineResult {
+  std::string name;
+  std::string lane;
+  int units = 0;
+  std::vector<int> cpus;
+  // From the scheduled arrival (best effort: from the start) to the result. A request that was never served counts with
+  // the time it had waited when the run ended.
+  LatencyHistogram latency;
+  std::uint64_t requests = 0;   // that arrived in the measured time
+  std::uint64_t unserved = 0;   // of those, not begun when it ended
+  std::uint64_t misses = 0;     // later than the deadline, the unserved included
+  std::optional<Nanoseconds> deadline;
+  double rate_hz = 0;           // served, per second
+  std::optional<bool> checked;  // absent: nothing to compare with, or not asked for
+  std::string error;            // why it stopped or what differed; empty where all went well
+  std::vector<RequestSpan> spans;
+};
+
+struct MemoryUse {
+  std::uint64_t host_bytes = 0;       // resident set of the process
+  std::uint64_t allocator_bytes = 0;  // PyTorch's caching allocator on the device
+};
+
+struct ModeResult {
+  Mode mode = Mode::lanes;
+  std::vector<EngineResult> engines;
+  Nanoseconds measured{0};
+  MemoryUse memory_before;
+  MemoryUse memory_after;
+  bool stopped_early = false;
+};
+
+struct RunOptions {
+  Nanoseconds duration = std::chrono::seconds(10);
+  // Runs before the measurement that are not counted.
+  Nanoseconds warm_up = std::chrono::milliseconds(500);
+  bool check = false;
+  bool trace = false;
+  // Polled; set it (from a signal handler, too) to end the run with the results so far.
+  const std::atomic<bool>* stop = nullptr;
+  // Called about ten times a second with the share of the measurement that is over.
+  std::function<void(double)> progress;
+};
+
+// The engines of one configuration, loaded once and run in any number of modes.
+// Thread safety: none; it starts a thread of its own for every engine.
+class Pipeline {
+ public:
+  // Opens the device, loads libraries, models and inputs. Throws ConfigError and DeviceError.
+  explicit Pipeline(PipelineConfig config);
+  ~Pipeline();
+  Pipeline(Pipeline&&) noexcept;
+  Pipeline& operator=(Pipeline&&) = delete;
+
+  [[nodiscard]] const PipelineConfig& config() const noexcept { return config_; }
+  [[nodiscard]] const Device& device() const noexcept { return device_; }
+
+  // Places the engines, warms them up, and measures. An engine that throws is stopped and reported, the others go on.
+  [[nodiscard]] ModeResult run(Mode mode, const RunOptions& options);
+
+ private:
+  PipelineConfig config_;
+  Device device_;
+  std::vector<std::unique_ptr<Workload>> workloads_;
+};
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,27 @@
+// Results as files: JSON for programs, a trace for people.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include <greenlane/runtime/pipeline.hpp>
+
+namespace greenlane::runtime {
+
+// The device as JSON, as `greenlane devices --json` lists it.
+[[nodiscard]] std::string device_json(const DeviceInfo& device);
+
+// What `greenlane run --json` writes: versions, device, configuration and every mode; durations in microseconds.
+// docs/configuration.md describes the fields.
+[[nodiscard]] std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results);
+
+// Chrome's trace format, which ui.perfetto.dev opens: a process a mode, a track a lane, a slice a request.
+[[nodiscard]] std::string trace_json(std::span<const ModeResult> results);
+
+// Writes the whole file or nothing: beside it first, then renamed. Throws ConfigError.
+void write_file(const std::filesystem::path& path, const std::string& text);
+// Throws ConfigError now where write_file would throw later, so that a long run is not lost.
+void check_writable(const std::filesystem::path& path);
+
+}  // namespace greenlane::runtime

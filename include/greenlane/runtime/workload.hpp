@@ -1,0 +1,29 @@
+// What the runtime drives: an engine with its inputs, behind an interface without PyTorch.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <greenlane/core/lane.hpp>
+#include <greenlane/runtime/config.hpp>
+
+namespace greenlane::runtime {
+
+// Thread safety: run() and check() by one thread at a time.
+class Workload {
+ public:
+  virtual ~Workload() = default;
+  virtual void bind(const Lane& lane) = 0;
+  // Runs once on the lane and returns when the result is there.
+  virtual void run() = 0;
+  // Whether check() has anything to compare with.
+  [[nodiscard]] virtual bool has_expected_outputs() const = 0;
+  // How the outputs of the last run() differ from the expected ones; empty where they do not.
+  [[nodiscard]] virtual std::string check() = 0;
+};
+
+// Loads an AOTInductor package with its inputs and, where there are any, its expected outputs. Throws ConfigError naming
+// the configuration's file and the engine.
+[[nodiscard]] std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine, const Device& device);
+
+}  // namespace greenlane::runtime

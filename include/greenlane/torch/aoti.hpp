@@ -1,0 +1,73 @@
+// AOTInductor packages (`.pt2`) as engines on lanes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <greenlane/core/lane.hpp>
+#include <greenlane/torch/signature.hpp>
+
+namespace greenlane {
+
+struct AotiOptions {
+  // Where the engine runs; absent: on the caller's stream (or thread), until bind() is called.
+  std::optional<Lane> lane{};
+  // Absent: the lane's device, else the kind that the package was compiled for (index 0 on CUDA).
+  std::optional<DeviceId> device{};
+  // For messages and reports; empty: the file's stem.
+  std::string name{};
+  // Which model of a package that holds several.
+  std::string model = "model";
+  // How many calls of the engine may be enqueued at once from several threads.
+  std::size_t num_runners = 1;
+  // Without completion events between calls: needed to capture the engine in a CUDA graph, with one runner.
+  bool single_threaded = false;
+};
+
+// A loaded package. Calls are enqueued on its lane and join the caller's current stream (of the engine's device, whatever
+// device is current): the engine waits for what the caller enqueued before, the caller's later work for the engine.
+// Thread safety: all members.
+class AotiEngine {
+ public:
+  ~AotiEngine();
+  AotiEngine(const AotiEngine&) = delete;
+  AotiEngine& operator=(const AotiEngine&) = delete;
+
+  [[nodiscard]] const std::string& name() const noexcept;
+  [[nodiscard]] const Device& device() const noexcept;
+  [[nodiscard]] const Signature& signature() const noexcept;
+  // What the compiler wrote into the package (AOTI_DEVICE_KEY and others), and the user's own.
+  [[nodiscard]] const std::unordered_map<std::string, std::string>& metadata() const noexcept;
+  // How the exported model's arguments and results are nested: torch.utils._pytree's treespecs of both, as JSON.
+  [[nodiscard]] std::vector<std::string> call_spec() const;
+
+  // Runs the model once. Inputs: the flattened arguments, on the engine's device; they may be dropped or reused as soon as
+  // this returns, as with any PyTorch operator. Outputs: ready on the caller's stream, not necessarily on the host.
+  // On a CPU lane it returns when the model is done.
+  // Throws EngineError, before anything is enqueued, where the inputs do not fit.
+  [[nodiscard]] std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs);
+
+  // From the next call on, on this lane. Throws StreamError when the lane is closed or of another device.
+  void bind(const Lane& lane);
+  void unbind();
+  [[nodiscard]] std::optional<Lane> lane() const;
+
+ private:
+  friend std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions options);
+  struct Impl;
+  explicit AotiEngine(std::unique_ptr<Impl> impl);
+  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs);
+  std::vector<at::Tensor> run_on_cuda(const std::vector<at::Tensor>& inputs);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Loads a package. It is native code: load what you trust. Loads one at a time in a process, because AOTInductor's loader
+// does not stand being called from two threads.
+// Throws EngineError (no such file or model, another architecture) or DeviceError (its device is not here).
+[[nodiscard]] std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions options = {});
+
+}  // namespace greenlane

@@ -1,0 +1,49 @@
+#include <fmt/core.h>
+
+#include <memory>
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/runtime/report.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/table.hpp"
+
+namespace greenlane::cli {
+namespace {
+
+void print_table(const std::vector<DeviceInfo>& devices) {
+  Table table({"device", "name", "units", "groups", "memory"}, 2);
+  for (const auto& device : devices) {
+    const char* unit = device.id.kind == DeviceKind::cuda ? "SMs" : "cores";
+    std::string groups = fmt::format("{} × {}", device.groups, device.granularity.count);
+    if (device.remainder.count > 0) groups += fmt::format(" + {}", device.remainder.count);
+    if (!device.partition_obstacle.empty()) groups = "none";
+    table.add({to_string(device.id), device.name, fmt::format("{} {}", device.units.count, unit), groups,
+               fmt::format("{:.0f} GiB", static_cast<double>(device.memory_bytes) / (1ULL << 30))});
+  }
+  fmt::print("{}", table.to_string());
+  for (const auto& device : devices) {
+    if (!device.partition_obstacle.empty()) fmt::print("{} cannot be divided: {}\n", to_string(device.id), device.partition_obstacle);
+  }
+}
+
+}  // namespace
+
+void add_devices_command(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand("devices", "Lists the devices, their units, and how they can be divided");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "Print JSON");
+  command->callback([json, &status] {
+    const auto devices = Device::enumerate();
+    if (*json) {
+      std::string text;
+      for (const auto& device : devices) text += (text.empty() ? "" : ",\n") + runtime::device_json(device);
+      fmt::print("[{}]\n", text);
+    } else {
+      print_table(devices);
+    }
+    status = kSuccess;
+  });
+}
+
+}  // namespace greenlane::cli

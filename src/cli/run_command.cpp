@@ -1,0 +1,146 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/report.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/progress.hpp"
+#include "cli/stop_signal.hpp"
+#include "cli/table.hpp"
+
+namespace greenlane::cli {
+namespace {
+
+using runtime::EngineResult;
+using runtime::Mode;
+using runtime::ModeResult;
+
+struct Arguments {
+  std::filesystem::path config;
+  std::string mode = "lanes";
+  std::filesystem::path plan;
+  double seconds = 10;
+  bool check = false;
+  std::filesystem::path json;
+  std::filesystem::path trace;
+};
+
+double microseconds(runtime::Nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
+
+std::vector<Mode> modes_of(const std::string& name) {
+  if (name == "compare") return {Mode::lanes, Mode::shared, Mode::priority};
+  for (const Mode mode : {Mode::lanes, Mode::shared, Mode::priority}) {
+    if (to_string(mode) == name) return {mode};
+  }
+  throw ConfigError({.what = "--mode " + name, .why = "there is no such mode", .remedy = "use lanes, shared, priority or compare"});
+}
+
+// "48 SMs", "core 1", "cores 0,2": cores by number, because engines may have to share them.
+std::string place_of(const EngineResult& engine, const Device& device) {
+  const bool one = engine.units == 1;
+  if (device.id().kind == DeviceKind::cuda) return fmt::format("{} {}", engine.units, one ? "SM" : "SMs");
+  if (engine.cpus.empty()) return fmt::format("{} {}", engine.units, one ? "core" : "cores");
+  return fmt::format("{} {}", one ? "core" : "cores", fmt::join(engine.cpus, ","));
+}
+
+std::string checked_text(const EngineResult& engine) {
+  if (!engine.checked) return "–";
+  return *engine.checked ? "ok" : "WRONG";
+}
+
+// How many times the latency of the first mode's: what lanes are compared for.
+std::string ratio_text(const EngineResult& engine, const ModeResult& first) {
+  const auto same = std::ranges::find(first.engines, engine.name, &EngineResult::name);
+  if (same == first.engines.end() || same->latency.count() == 0 || engine.latency.count() == 0) return "–";
+  return fmt::format("{:.2f} ×", microseconds(engine.latency.quantile(0.99)) / microseconds(same->latency.quantile(0.99)));
+}
+
+void print_mode(const ModeResult& result, const ModeResult& first, const Device& device) {
+  const bool compared = &result != &first;
+  std::vector<std::string> header{"engine", "lane", "units", "rate", "p50", "p99", "max", "deadline", "misses", "outputs"};
+  if (compared) header.push_back(fmt::format("p99 / {}", to_string(first.mode)));
+  Table table(std::move(header), 2);
+  for (const auto& engine : result.engines) {
+    const auto latency = [&](double q) { return engine.latency.count() ? duration_text(microseconds(engine.latency.quantile(q))) : "–"; };
+    std::vector<std::string> row{engine.name,
+                                 engine.lane,
+                                 place_of(engine, device),
+                                 fmt::format("{:.1f} Hz", engine.rate_hz),
+                                 latency(0.5),
+                                 latency(0.99),
+                                 engine.latency.count() ? duration_text(microseconds(engine.latency.max())) : "–",
+                                 engine.deadline ? duration_text(microseconds(*engine.deadline)) : "–",
+                                 engine.deadline ? fmt::format("{} of {}", engine.misses, engine.requests) : "–",
+                                 checked_text(engine)};
+    if (compared) row.push_back(ratio_text(engine, first));
+    table.add(std::move(row));
+  }
+  fmt::print("\nmode {}{}\n{}", to_string(result.mode),
+             result.stopped_early ? fmt::format(" (stopped after {:.1f} s)", std::chrono::duration<double>(result.measured).count()) : "",
+             table.to_string());
+  for (const auto& engine : result.engines) {
+    if (!engine.error.empty()) fmt::print(stderr, "greenlane: engine '{}': {}\n", engine.name, engine.error);
+  }
+}
+
+int run(const Arguments& arguments) {
+  const auto modes = modes_of(arguments.mode);
+  auto config = runtime::load_config(arguments.config);
+  if (!arguments.plan.empty()) apply_plan(config, arguments.plan);
+  for (const auto& file : {arguments.json, arguments.trace}) {
+    if (!file.empty()) runtime::check_writable(file);
+  }
+  const auto& stop = stop_signal();
+
+  auto loading = std::make_unique<Progress>("loading models");
+  runtime::Pipeline pipeline(std::move(config));
+  loading.reset();
+  const auto& info = pipeline.device().info();
+  fmt::print("{} · {} · {} {}\n", to_string(info.id), info.name, info.units.count, info.id.kind == DeviceKind::cuda ? "SMs" : "cores");
+
+  std::vector<ModeResult> results;
+  results.reserve(modes.size());
+  for (const Mode mode : modes) {
+    if (stop) break;
+    {
+      const Progress progress(fmt::format("running mode {}", to_string(mode)));
+      runtime::RunOptions options;
+      options.duration = std::chrono::nanoseconds(static_cast<std::int64_t>(arguments.seconds * 1e9));
+      options.check = arguments.check;
+      options.trace = !arguments.trace.empty();
+      options.stop = &stop;
+      options.progress = [&](double share) { progress.update(share); };
+      results.push_back(pipeline.run(mode, options));
+    }
+    print_mode(results.back(), results.front(), pipeline.device());
+  }
+  if (!arguments.json.empty()) runtime::write_file(arguments.json, results_json(pipeline, results));
+  if (!arguments.trace.empty()) runtime::write_file(arguments.trace, runtime::trace_json(results));
+  const bool failed = std::ranges::any_of(results, [](const ModeResult& result) {
+    return std::ranges::any_of(result.engines, [](const EngineResult& engine) { return !engine.error.empty(); });
+  });
+  return failed ? kFailed : kSuccess;
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand("run", "Runs a pipeline and prints latency, rate and deadline misses of every engine");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
+  command->add_option("--mode", arguments->mode, "lanes, shared (plain streams or threads), priority, or compare (all, one after another)")
+      ->capture_default_str();
+  command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
+  command->add_option("--seconds", arguments->seconds, "How long to measure each mode")->capture_default_str()->check(CLI::Range(0.01, 1e6));
+  command->add_flag("--check", arguments->check, "Compare outputs with the expected ones");
+  command->add_option("--json", arguments->json, "Write the results to this file");
+  command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file");
+  command->callback([arguments, &status] { status = run(*arguments); });
+}
+
+}  // namespace greenlane::cli

@@ -1,0 +1,49 @@
+#include "cli/table.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace greenlane::cli {
+namespace {
+
+// Characters, not bytes: "µ" is two of those.
+std::size_t width(const std::string& text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string Table::to_string() const {
+  std::vector<std::size_t> widths(rows_.front().size());
+  for (const auto& row : rows_) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+  }
+  std::string text;
+  const auto append = [&](const std::vector<std::string>& row) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string padding(widths[i] - width(row[i]), ' ');
+      text += i == 0 ? "  " : "   ";
+      text += i < left_ ? row[i] + padding : padding + row[i];
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    text += '\n';
+  };
+  append(rows_.front());
+  std::size_t total = 2;
+  for (const auto w : widths) total += w + 3;
+  text += "  ";
+  for (std::size_t i = 5; i < total; ++i) text += "─";
+  text += '\n';
+  std::for_each(rows_.begin() + 1, rows_.end(), append);
+  return text;
+}
+
+std::string duration_text(double microseconds) {
+  if (microseconds < 99.95) return fmt::format("{:.1f} µs", microseconds);
+  if (microseconds < 9'999.5) return fmt::format("{:.0f} µs", microseconds);
+  if (microseconds < 999'950) return fmt::format("{:.1f} ms", microseconds / 1e3);
+  return fmt::format("{:.2f} s", microseconds / 1e6);
+}
+
+}  // namespace greenlane::cli

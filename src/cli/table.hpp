@@ -1,0 +1,24 @@
+// Tables for people.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace greenlane::cli {
+
+// Columns as wide as they need to be; the first `left` columns start at the left, the others, numbers, end at the right.
+class Table {
+ public:
+  Table(std::vector<std::string> header, std::size_t left) : rows_{std::move(header)}, left_(left) {}
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  [[nodiscard]] std::string to_string() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+  std::size_t left_;
+};
+
+// "85.3 µs", "12.41 ms", "1.20 s": three or four digits that matter.
+[[nodiscard]] std::string duration_text(double microseconds);
+
+}  // namespace greenlane::cli

@@ -1,0 +1,69 @@
+// The one file of the runtime that knows PyTorch.
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDAGuard.h>
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/workload.hpp>
+#include <greenlane/torch/aoti.hpp>
+#include <greenlane/torch/tensor_io.hpp>
+
+namespace greenlane::runtime {
+namespace {
+
+class AotiWorkload final : public Workload {
+ public:
+  AotiWorkload(std::shared_ptr<AotiEngine> engine, std::vector<at::Tensor> inputs, std::vector<at::Tensor> expected)
+      : engine_(std::move(engine)),
+        inputs_(std::move(inputs)),
+        expected_(std::move(expected)),
+        done_(engine_->device().id().kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {}
+
+  void bind(const Lane& lane) override {
+    // Former outputs belong to the former lane's stream.
+    outputs_.clear();
+    engine_->bind(lane);
+    lane_ = lane;
+  }
+
+  void run() override {
+    if (engine_->device().id().kind == DeviceKind::cpu) {
+      outputs_ = engine_->run(inputs_);
+      return;
+    }
+    // With the lane's stream as the caller's there is nothing to join.
+    const auto index = static_cast<c10::DeviceIndex>(engine_->device().id().index);
+    const auto stream = c10::cuda::getStreamFromExternal(lane_->stream().handle(), index);
+    const c10::cuda::CUDAStreamGuard guard(stream);
+    outputs_ = engine_->run(inputs_);
+    // Waiting for the lane instead would be waiting for the engines that share it, too.
+    done_.record(stream);
+    done_.synchronize();
+  }
+
+  [[nodiscard]] bool has_expected_outputs() const override { return !expected_.empty(); }
+  [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
+
+ private:
+  std::shared_ptr<AotiEngine> engine_;
+  std::vector<at::Tensor> inputs_;
+  std::vector<at::Tensor> expected_;
+  std::vector<at::Tensor> outputs_;
+  std::optional<Lane> lane_;
+  c10::Event done_;
+};
+
+}  // namespace
+
+std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine, const Device& device) {
+  try {
+    auto inputs = to_device(load_tensors(engine.inputs), device.id());
+    auto expected = engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs);
+    auto loaded = load_aoti(engine.model, {.device = device.id(), .name = engine.name});
+    loaded->signature().check(inputs, device.id(), engine.name);
+    return std::make_unique<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected));
+  } catch (const Error& error) {
+    throw ConfigError({.what = config.file.string() + ": engine." + engine.name, .why = error.what(), .remedy = ""});
+  }
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,132 @@
+#include <greenlane/runtime/config.hpp>
+
+#include <algorithm>
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/error.hpp>
+
+#include "runtime/toml_reader.hpp"
+
+namespace greenlane::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
+
+toml::table parse(const fs::path& file) {
+  if (!fs::is_regular_file(file)) {
+    throw ConfigError({.what = file.string(), .why = "there is no such file", .remedy = "name a pipeline's TOML file"});
+  }
+  try {
+    return toml::parse_file(file.string());
+  } catch (const toml::parse_error& error) {
+    throw ConfigError({.what = file.string() + ":" + std::to_string(error.source().begin.line) + ":" +
+                               std::to_string(error.source().begin.column),
+                       .why = "this is no valid TOML: " + first_line(error.description()),
+                       .remedy = "see docs/configuration.md for an example"});
+  }
+}
+
+// A file that must exist.
+fs::path existing(TomlTable& table, std::string_view key, const fs::path& folder, const std::string& remedy) {
+  const auto text = table.get_string(key);
+  if (!text) table.fail_missing(key, remedy);
+  const fs::path path = fs::path(*text).is_absolute() ? fs::path(*text) : folder / *text;
+  if (!fs::is_regular_file(path)) table.fail(*table.get(key), key, "the file '" + path.string() + "' does not exist", remedy);
+  return path;
+}
+
+Nanoseconds from_seconds(double seconds) { return Nanoseconds(static_cast<Nanoseconds::rep>(seconds * 1e9)); }
+
+// policy.inputs.pt -> policy.outputs.pt, where that file exists.
+fs::path outputs_beside(const fs::path& inputs) {
+  std::string name = inputs.filename().string();
+  const auto at = name.rfind(".inputs.");
+  if (at == std::string::npos) return {};
+  const fs::path path = inputs.parent_path() / name.replace(at, 8, ".outputs.");
+  return fs::is_regular_file(path) ? path : fs::path{};
+}
+
+EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
+  EngineConfig engine;
+  engine.name = table.name().substr(table.name().find('.') + 1);
+  engine.model = existing(table, "model", folder, "export the model first, or correct the path (relative to the TOML file)");
+  engine.inputs = existing(table, "inputs", folder, "save a list of example inputs with torch.save, or correct the path");
+  engine.outputs = outputs_beside(engine.inputs);
+  if (const auto rate = table.get_positive("rate_hz")) engine.period = from_seconds(1 / *rate);
+  if (const auto deadline = table.get_positive("deadline_ms")) {
+    if (!engine.period) {
+      table.fail(*table.get("deadline_ms"), "deadline_ms", "an engine without rate_hz runs back to back and cannot have a deadline",
+                 "give it a rate_hz, or leave the deadline out");
+    }
+    engine.deadline = from_seconds(*deadline / 1e3);
+  } else {
+    engine.deadline = engine.period;
+  }
+  engine.lane = table.get_string("lane").value_or(engine.name);
+  table.refuse_unknown();
+  return engine;
+}
+
+LaneConfig read_lane(TomlTable& table) {
+  LaneConfig lane;
+  lane.name = table.name().substr(table.name().find('.') + 1);
+  if (const auto* units = table.get("units")) {
+    const std::string remedy = "give a number of SMs or cores, \"rest\", or leave the key out";
+    if (units->is_integer()) {
+      const auto count = units->as_integer()->get();
+      if (count < 1 || count > 1'000'000) table.fail(*units, "units", std::to_string(count) + " is no sensible number of units", remedy);
+      lane.units = UnitRequest(static_cast<int>(count));
+    } else if (units->is_string() && units->as_string()->get() == "rest") {
+      lane.units = UnitRequest(rest);
+    } else {
+      table.fail(*units, "units", "this is neither a whole number nor \"rest\"", remedy);
+    }
+  }
+  table.refuse_unknown();
+  return lane;
+}
+
+}  // namespace
+
+PipelineConfig load_config(const fs::path& file) {
+  const toml::table document = parse(file);
+  const fs::path folder = file.parent_path();
+  TomlTable root(file, "", document);
+
+  PipelineConfig config;
+  config.file = file;
+  config.device = root.get_string("device").value_or("auto");
+  if (config.device != "auto") {
+    try {
+      (void)DeviceId::parse(config.device);
+    } catch (const DeviceError& error) {
+      root.fail(*root.get("device"), "device", error.what(), "");
+    }
+  }
+  for (const auto& library : root.get_strings("libraries")) {
+    // A bare name is looked up where the system looks for libraries.
+    const bool bare = library.find('/') == std::string::npos;
+    config.libraries.push_back(bare || fs::path(library).is_absolute() ? fs::path(library) : folder / library);
+  }
+  for (auto& table : root.get_tables("engine")) config.engines.push_back(read_engine(table, folder));
+  if (config.engines.empty()) root.fail_missing("engine", "describe at least one engine in a table [engine.NAME]");
+
+  auto lane_tables = root.get_tables("lane");
+  for (const auto& engine : config.engines) {
+    if (std::ranges::find(config.lanes, engine.lane, &LaneConfig::name) != config.lanes.end()) continue;
+    const auto table = std::ranges::find(lane_tables, "lane." + engine.lane, &TomlTable::name);
+    config.lanes.push_back(table == lane_tables.end() ? LaneConfig{.name = engine.lane, .units = {}} : read_lane(*table));
+  }
+  for (auto& table : lane_tables) {
+    const auto lane = read_lane(table);
+    if (std::ranges::find(config.lanes, lane.name, &LaneConfig::name) != config.lanes.end()) continue;
+    const auto* lanes = root.get("lane");
+    root.fail(*lanes, "lane." + lane.name, "no engine runs on this lane", "name it as the `lane` of an engine, or remove it");
+  }
+  root.refuse_unknown();
+  return config;
+}
+
+}  // namespace greenlane::runtime

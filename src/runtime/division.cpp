@@ -1,0 +1,82 @@
+#include "runtime/division.hpp"
+
+#include <algorithm>
+
+namespace greenlane::runtime {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : "+") + name;
+  return text;
+}
+
+int groups_for(Units units, Units granularity) { return (units.count + granularity.count - 1) / granularity.count; }
+
+// One share a lane, `groups` of them evenly; the odd group and what does not divide go to the last lane.
+std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool may_take_rest, const DeviceInfo& device) {
+  const int each = groups / static_cast<int>(lanes.size());
+  std::vector<Share> shares;
+  for (const auto& lane : lanes) {
+    const bool takes_rest = may_take_rest && &lane == &lanes.back();
+    const auto units = takes_rest ? UnitRequest(rest) : UnitRequest(each * device.granularity.count);
+    shares.push_back({.request = {.name = lane, .units = units}, .lanes = {lane}});
+  }
+  return shares;
+}
+
+// Fewer groups than lanes: a group a share, several lanes on each.
+std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::vector<std::string>& best_effort, int groups,
+                           const DeviceInfo& device) {
+  const auto count = static_cast<std::size_t>(std::max(groups, 1));
+  std::vector<std::vector<std::string>> lanes(count);
+  const bool apart = count > 1 && !urgent.empty() && !best_effort.empty();
+  const std::size_t for_urgent = apart ? count - 1 : count;
+  std::size_t next = 0;
+  for (const auto& lane : urgent) lanes[next++ % for_urgent].push_back(lane);
+  for (const auto& lane : best_effort) lanes[apart ? count - 1 : next++ % count].push_back(lane);
+  std::vector<Share> shares;
+  for (auto& names : lanes) {
+    if (names.empty()) continue;
+    shares.push_back({.request = {.name = joined(names), .units = device.granularity}, .lanes = std::move(names)});
+  }
+  return shares;
+}
+
+}  // namespace
+
+bool is_urgent(const PipelineConfig& config, const std::string& lane) {
+  return std::ranges::any_of(config.engines, [&](const auto& engine) { return engine.lane == lane && engine.deadline; });
+}
+
+std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device) {
+  std::vector<Share> shares;
+  std::vector<std::string> urgent;
+  std::vector<std::string> best_effort;
+  int groups = device.groups;
+  bool rest_is_taken = false;
+  for (const auto& lane : config.lanes) {
+    if (lane.units) {
+      shares.push_back({.request = {.name = lane.name, .units = *lane.units}, .lanes = {lane.name}});
+      rest_is_taken |= lane.units->is_rest();
+      groups -= lane.units->is_rest() ? 1 : groups_for(lane.units->units(), device.granularity);
+    } else {
+      (is_urgent(config, lane.name) ? urgent : best_effort).push_back(lane.name);
+    }
+  }
+  const int open = static_cast<int>(urgent.size() + best_effort.size());
+  if (open == 0) return shares;
+
+  std::vector<Share> divided;
+  if (groups >= open) {
+    std::vector<std::string> lanes = urgent;
+    lanes.insert(lanes.end(), best_effort.begin(), best_effort.end());
+    divided = even(lanes, groups, !rest_is_taken, device);
+  } else {
+    divided = crowded(urgent, best_effort, groups, device);
+  }
+  shares.insert(shares.end(), divided.begin(), divided.end());
+  return shares;
+}
+
+}  // namespace greenlane::runtime

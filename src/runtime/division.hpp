@@ -1,0 +1,26 @@
+// How a device is divided among lanes when the configuration does not say. Arithmetic only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/runtime/config.hpp>
+
+namespace greenlane::runtime {
+
+// A partition to be made and the lanes that are to be on it.
+struct Share {
+  PartitionRequest request;
+  std::vector<std::string> lanes;
+};
+
+// Lanes with units get what they ask for. What is left is divided evenly among the others, and what does not divide goes to
+// a best-effort lane. Where there are fewer groups than lanes, lanes share partitions: best-effort ones keep to
+// themselves, so that they disturb no deadline.
+[[nodiscard]] std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device);
+
+// Whether an engine with a deadline runs on this lane.
+[[nodiscard]] bool is_urgent(const PipelineConfig& config, const std::string& lane);
+
+}  // namespace greenlane::runtime

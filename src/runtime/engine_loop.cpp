@@ -1,0 +1,107 @@
+#include "runtime/engine_loop.hpp"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <thread>
+
+namespace greenlane::runtime {
+namespace {
+
+// The trace of a long run of a fast engine would not fit in memory; viewers do not like more than this either.
+constexpr std::size_t kMostSpans = 200'000;
+
+// Returns false when the run is stopped first. Sleeps in short steps, so that a stop is noticed.
+bool wait_until(Clock::time_point time, Nanoseconds spin, const std::atomic<bool>& stop) {
+  constexpr auto step = std::chrono::milliseconds(50);
+  while (!stop.load(std::memory_order_relaxed)) {
+    const auto now = Clock::now();
+    if (now >= time) return true;
+    if (time - now > spin) std::this_thread::sleep_until(std::min(time - spin, now + step));
+  }
+  return false;
+}
+
+class Recorder {
+ public:
+  Recorder(const EngineConfig& engine, const Timetable& timetable, bool trace, EngineResult& result)
+      : deadline_(engine.deadline), timetable_(timetable), trace_(trace), result_(result) {
+    if (trace_) result_.spans.reserve(1024);
+  }
+
+  void served(Clock::time_point scheduled, Clock::time_point start, Clock::time_point end) {
+    if (scheduled < timetable_.measure) return;
+    count(end - scheduled);
+    if (trace_ && result_.spans.size() < kMostSpans) {
+      result_.spans.push_back({scheduled - timetable_.measure, start - timetable_.measure, end - timetable_.measure});
+    }
+  }
+
+  void unserved(Clock::time_point scheduled, Clock::time_point end) {
+    if (scheduled < timetable_.measure) return;
+    ++result_.unserved;
+    count(end - scheduled);
+    if (!deadline_ || end - scheduled <= *deadline_) ++result_.misses;  // it had not failed yet, but it was not served either
+  }
+
+ private:
+  void count(Nanoseconds latency) {
+    ++result_.requests;
+    result_.latency.record(latency);
+    if (deadline_ && latency > *deadline_) ++result_.misses;
+  }
+
+  std::optional<Nanoseconds> deadline_;
+  const Timetable& timetable_;
+  bool trace_;
+  EngineResult& result_;
+};
+
+// Arrivals come whether or not the engine is ready: one that falls behind serves the backlog at once, and every latency
+// counts from the scheduled time. What arrived before the end is still served while it can meet its deadline.
+void run_periodic(Workload& workload, Nanoseconds period, Nanoseconds deadline, const Timetable& timetable, const std::atomic<bool>& stop, Recorder& recorder) {
+  auto arrival = timetable.begin;
+  for (; arrival < timetable.end; arrival += period) {
+    if (!wait_until(arrival, timetable.spin, stop)) break;
+    const auto start = Clock::now();
+    if (start >= timetable.end && start - arrival >= deadline) break;
+    workload.run();
+    recorder.served(arrival, start, Clock::now());
+  }
+  const auto now = Clock::now();
+  for (; arrival < std::min(now, timetable.end); arrival += period) recorder.unserved(arrival, now);
+}
+
+void run_back_to_back(Workload& workload, const Timetable& timetable, const std::atomic<bool>& stop, Recorder& recorder) {
+  if (!wait_until(timetable.begin, timetable.spin, stop)) return;
+  for (auto start = Clock::now(); start < timetable.end && !stop.load(std::memory_order_relaxed);) {
+    workload.run();
+    const auto end = Clock::now();
+    recorder.served(start, start, end);
+    start = end;
+  }
+}
+
+}  // namespace
+
+void run_engine(Workload& workload, const EngineConfig& engine, const Timetable& timetable, const std::atomic<bool>& stop, bool trace,
+                EngineResult& result) {
+  // Linux rounds a thread's sleeps up by 50 us to save power unless it is told not to.
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+  Recorder recorder(engine, timetable, trace, result);
+  try {
+    if (engine.period) {
+      run_periodic(workload, *engine.period, engine.deadline.value_or(*engine.period), timetable, stop, recorder);
+    } else {
+      run_back_to_back(workload, timetable, stop, recorder);
+    }
+  } catch (const std::exception& error) {
+    result.error = error.what();
+  }
+  const Clock::time_point end = std::min(Clock::now(), timetable.end);
+  const double seconds = std::chrono::duration<double>(end - timetable.measure).count();
+  if (seconds > 0) result.rate_hz = static_cast<double>(result.requests - result.unserved) / seconds;
+}
+
+}  // namespace greenlane::runtime

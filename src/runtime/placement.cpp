@@ -1,0 +1,74 @@
+#include "runtime/placement.hpp"
+
+#include <algorithm>
+
+#include <greenlane/core/error.hpp>
+
+#include "runtime/division.hpp"
+
+namespace greenlane::runtime {
+namespace {
+
+// Lanes with deadlines, the shortest first.
+std::vector<std::string> by_urgency(const PipelineConfig& config) {
+  std::map<std::string, Nanoseconds> shortest;
+  for (const auto& engine : config.engines) {
+    if (!engine.deadline) continue;
+    const auto [entry, fresh] = shortest.emplace(engine.lane, *engine.deadline);
+    if (!fresh) entry->second = std::min(entry->second, *engine.deadline);
+  }
+  std::vector<std::string> lanes;
+  for (const auto& [lane, deadline] : shortest) lanes.push_back(lane);
+  std::ranges::stable_sort(lanes, {}, [&](const std::string& lane) { return shortest.at(lane); });
+  return lanes;
+}
+
+// On a GPU a more negative number is more urgent; the driver clamps it to what it has. On a CPU it is a nice value, and the
+// less urgent are moved up: moving down needs privileges.
+int priority_of(const std::string& lane, const std::vector<std::string>& urgent, DeviceKind kind) {
+  constexpr int kNicenessStep = 5;
+  constexpr int kMostNiceness = 19;
+  const auto place = std::ranges::find(urgent, lane);
+  if (kind == DeviceKind::cuda) return -static_cast<int>(urgent.end() - place);
+  return std::min(kNicenessStep * static_cast<int>(place - urgent.begin()), kMostNiceness);
+}
+
+std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const Device& device) {
+  const auto shares = divide(config, device.info());
+  const auto urgent = by_urgency(config);
+  std::vector<PartitionRequest> requests;
+  for (const auto& share : shares) requests.push_back(share.request);
+  std::map<std::string, Lane> lanes;
+  try {
+    const auto made = device.partition(requests);
+    for (const auto& share : shares) {
+      const Lane& first = made[share.request.name];
+      for (const auto& name : share.lanes) {
+        if (share.lanes.size() == 1) {
+          lanes.emplace(name, first);
+        } else {
+          lanes.emplace(name, Lane::create(*first.partition(), {.name = name, .priority = priority_of(name, urgent, device.id().kind)}));
+        }
+      }
+    }
+  } catch (const PartitionError& error) {
+    throw ConfigError({.what = config.file.string() + ": the lanes do not fit", .why = error.what(), .remedy = "change `units` under [lane.*]"});
+  }
+  return lanes;
+}
+
+}  // namespace
+
+std::map<std::string, Lane> place(const PipelineConfig& config, const Device& device, Mode mode) {
+  if (mode == Mode::lanes) return on_partitions(config, device);
+  const auto urgent = by_urgency(config);
+  std::map<std::string, Lane> lanes;
+  for (const auto& lane : config.lanes) {
+    LaneOptions options{.name = lane.name, .priority = {}};
+    if (mode == Mode::priority) options.priority = priority_of(lane.name, urgent, device.id().kind);
+    lanes.emplace(lane.name, Lane::create(device, std::move(options)));
+  }
+  return lanes;
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,121 @@
+#include <greenlane/runtime/report.hpp>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/torch/versions.hpp>
+#include <greenlane/version.hpp>
+
+namespace greenlane::runtime {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json describe(const DeviceInfo& device) {
+  Json json;
+  json["id"] = to_string(device.id);
+  json["name"] = device.name;
+  json["units"] = device.units.count;
+  json["unit"] = device.id.kind == DeviceKind::cuda ? "SM" : "core";
+  json["granularity"] = device.granularity.count;
+  json["groups"] = device.groups;
+  json["remainder"] = device.remainder.count;
+  json["memory_bytes"] = device.memory_bytes;
+  if (device.id.kind == DeviceKind::cuda) {
+    json["compute_capability"] = std::to_string(device.compute_capability / 10) + "." + std::to_string(device.compute_capability % 10);
+    json["driver_version"] = device.driver_version;
+  }
+  json["partitions"] = device.partition_obstacle.empty();
+  if (!device.partition_obstacle.empty()) json["partition_obstacle"] = device.partition_obstacle;
+  return json;
+}
+
+double microseconds(Nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
+
+Json describe(const EngineResult& engine) {
+  // A quantile of nothing is null and not 0.
+  const auto quantile = [&](double q) { return engine.latency.count() ? Json(microseconds(engine.latency.quantile(q))) : Json(); };
+  Json json;
+  json["name"] = engine.name;
+  json["lane"] = engine.lane;
+  json["units"] = engine.units;
+  if (!engine.cpus.empty()) json["cpus"] = engine.cpus;
+  json["requests"] = engine.requests;
+  json["unserved"] = engine.unserved;
+  json["rate_hz"] = engine.rate_hz;
+  json["p50_us"] = quantile(0.5);
+  json["p90_us"] = quantile(0.9);
+  json["p99_us"] = quantile(0.99);
+  json["p999_us"] = quantile(0.999);
+  json["max_us"] = engine.latency.count() ? Json(microseconds(engine.latency.max())) : Json();
+  json["mean_us"] = engine.latency.count() ? Json(microseconds(engine.latency.mean())) : Json();
+  json["deadline_us"] = engine.deadline ? Json(microseconds(*engine.deadline)) : Json();
+  json["misses"] = engine.misses;
+  json["checked"] = engine.checked ? Json(*engine.checked) : Json();
+  json["error"] = engine.error.empty() ? Json() : Json(engine.error);
+  return json;
+}
+
+Json describe(const MemoryUse& memory) { return {{"host_bytes", memory.host_bytes}, {"allocator_bytes", memory.allocator_bytes}}; }
+
+}  // namespace
+
+std::string device_json(const DeviceInfo& device) { return describe(device).dump(2); }
+
+std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results) {
+  Json json;
+  json["greenlane"] = kVersion;
+  json["versions"] = {{"greenlane", kVersion},
+                      {"torch", torch_version()},
+                      {"cuda", cuda_version()},
+                      {"driver", pipeline.device().info().driver_version}};
+  json["device"] = describe(pipeline.device().info());
+  json["config"] = pipeline.config().file.string();
+  json["modes"] = Json::array();
+  for (const auto& result : results) {
+    Json mode;
+    mode["mode"] = to_string(result.mode);
+    mode["seconds"] = std::chrono::duration<double>(result.measured).count();
+    mode["stopped_early"] = result.stopped_early;
+    mode["memory"] = {{"before", describe(result.memory_before)}, {"after", describe(result.memory_after)}};
+    mode["engines"] = Json::array();
+    for (const auto& engine : result.engines) mode["engines"].push_back(describe(engine));
+    json["modes"].push_back(std::move(mode));
+  }
+  return json.dump(2) + "\n";
+}
+
+namespace {
+
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
+  throw ConfigError({.what = "'" + path.string() + "' cannot be written", .why = why, .remedy = "name a file in a folder that exists and is yours"});
+}
+
+std::filesystem::path part_of(const std::filesystem::path& path) { return path.string() + ".part"; }
+
+}  // namespace
+
+void check_writable(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) refuse(path, "it is a folder");
+  const auto part = part_of(path);
+  const bool fine = std::ofstream(part).is_open();
+  std::error_code ignored;
+  std::filesystem::remove(part, ignored);
+  if (!fine) refuse(path, "a file cannot be made there");
+}
+
+void write_file(const std::filesystem::path& path, const std::string& text) {
+  const auto part = part_of(path);
+  std::ofstream stream(part, std::ios::binary);
+  stream << text;
+  stream.close();
+  std::error_code error;
+  if (stream) std::filesystem::rename(part, path, error);
+  if (stream && !error) return;
+  std::error_code ignored;
+  std::filesystem::remove(part, ignored);
+  refuse(path, error ? error.message() : "writing failed");
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,47 @@
+// Reading TOML tables strictly: every key is asked for, and what nobody asked for is an error.
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace greenlane::runtime {
+
+// One table of the file, e.g. [engine.policy]. Every get_* throws ConfigError, naming file, line and key, when the value
+// is of another type or out of range.
+class TomlTable {
+ public:
+  TomlTable(const std::filesystem::path& file, std::string name, const toml::table& table)
+      : file_(file), name_(std::move(name)), table_(table) {}
+
+  [[nodiscard]] std::optional<std::string> get_string(std::string_view key);
+  [[nodiscard]] std::optional<double> get_positive(std::string_view key);
+  [[nodiscard]] std::vector<std::string> get_strings(std::string_view key);
+  // The value itself, or null.
+  [[nodiscard]] const toml::node* get(std::string_view key);
+  // The tables in a table of tables such as [engine.*], in the order of the file.
+  [[nodiscard]] std::vector<TomlTable> get_tables(std::string_view key);
+
+  // Throws for the first key that no get_* asked for, with the nearest known one.
+  void refuse_unknown() const;
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  // "robot.toml:12: …".
+  [[noreturn]] void fail(const toml::node& where, std::string_view key, const std::string& why, const std::string& remedy) const;
+  [[noreturn]] void fail_missing(std::string_view key, const std::string& remedy) const;
+
+ private:
+  [[nodiscard]] std::string full(std::string_view key) const;
+
+  std::filesystem::path file_;
+  std::string name_;
+  const toml::table& table_;
+  std::set<std::string, std::less<>> asked_;
+};
+
+}  // namespace greenlane::runtime

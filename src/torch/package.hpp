@@ -1,0 +1,22 @@
+// What can be read of a `.pt2` package without loading its code.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+
+#include <greenlane/torch/signature.hpp>
+
+namespace greenlane::detail {
+
+struct PackageInfo {
+  std::unordered_map<std::string, std::string> metadata;
+  DeviceKind device = DeviceKind::cpu;
+  // As 10 × major + minor; 0 where the package does not say.
+  int compute_capability = 0;
+  Signature signature;
+};
+
+// Throws EngineError where the file is missing, is no package, or holds no such model.
+[[nodiscard]] PackageInfo read_package(const std::string& path, const std::string& model);
+
+}  // namespace greenlane::detail
