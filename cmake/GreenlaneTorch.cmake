@@ -17,17 +17,30 @@ string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" GREENLANE_TORCH_VERSION "${version
 if(GREENLANE_TORCH_VERSION VERSION_LESS 2.11)
   message(FATAL_ERROR "PyTorch ${GREENLANE_TORCH_VERSION} in ${GREENLANE_TORCH_DIR} is too old: greenlane needs 2.11 or newer.")
 endif()
-if(NOT EXISTS ${GREENLANE_CUDA_INCLUDE_DIR}/crt/host_defines.h)
-  message(FATAL_ERROR "crt/host_defines.h is missing in ${GREENLANE_CUDA_INCLUDE_DIR}: install it beside PyTorch "
-                      "(pip install 'nvidia-cuda-crt==13.0.*').")
+# NVIDIA ships one header that the CUDA runtime's headers include in a package of its own.
+if(EXISTS ${GREENLANE_CUDA_INCLUDE_DIR}/crt/host_defines.h)
+  set(GREENLANE_CUDA_CRT_DIR ${GREENLANE_CUDA_INCLUDE_DIR})
+else()
+  greenlane_python_find(found nvidia/cu13/include/crt/host_defines.h)
+  if(NOT found)
+    message(FATAL_ERROR "crt/host_defines.h was not found beside ${GREENLANE_PYTHON}: pip install 'nvidia-cuda-crt==13.0.*'.")
+  endif()
+  cmake_path(SET GREENLANE_CUDA_CRT_DIR NORMALIZE ${found}/../..)
 endif()
 
 if(NOT TARGET torch::wheel)
   add_library(torch::wheel INTERFACE IMPORTED)
   target_include_directories(torch::wheel SYSTEM INTERFACE
-    ${GREENLANE_TORCH_DIR}/include ${GREENLANE_TORCH_DIR}/include/torch/csrc/api/include ${GREENLANE_CUDA_INCLUDE_DIR})
+    ${GREENLANE_TORCH_DIR}/include ${GREENLANE_TORCH_DIR}/include/torch/csrc/api/include ${GREENLANE_CUDA_INCLUDE_DIR}
+    ${GREENLANE_CUDA_CRT_DIR})
   target_link_libraries(torch::wheel INTERFACE
     ${GREENLANE_TORCH_DIR}/lib/libtorch_cpu.so ${GREENLANE_TORCH_DIR}/lib/libc10_cuda.so ${GREENLANE_TORCH_DIR}/lib/libc10.so)
+  # Inline functions of its headers call the CUDA runtime.
+  file(GLOB cudart ${GREENLANE_CUDA_INCLUDE_DIR}/../lib/libcudart.so.* ${GREENLANE_CUDA_INCLUDE_DIR}/../lib64/libcudart.so)
+  if(cudart)
+    list(GET cudart 0 cudart)
+    target_link_libraries(torch::wheel INTERFACE ${cudart})
+  endif()
   # Its libraries find each other, and NVIDIA's, by a path of their own; the linker needs not look.
   target_link_options(torch::wheel INTERFACE -Wl,--allow-shlib-undefined)
 endif()

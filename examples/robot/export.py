@@ -20,6 +20,7 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,8 +103,7 @@ def check_package(package: Path, arguments: list[Tensor], reference: list[Tensor
     )
     if len(produced) != len(reference):
         raise ExportError(
-            f"{package.name} returns {len(produced)} tensors where plain PyTorch returns "
-            f"{len(reference)}. {advice}"
+            f"{package.name} returns {len(produced)} tensors where plain PyTorch returns {len(reference)}. {advice}"
         )
     for i, (got, want) in enumerate(zip(produced, reference, strict=True)):
         if not torch.isfinite(want).all():
@@ -115,9 +115,7 @@ def check_package(package: Path, arguments: list[Tensor], reference: list[Tensor
         try:
             torch.testing.assert_close(got, want, rtol=rtol, atol=atol)
         except AssertionError as error:
-            raise ExportError(
-                f"output {i} of {package.name} differs from plain PyTorch.\n{error}\n{advice}"
-            ) from None
+            raise ExportError(f"output {i} of {package.name} differs from plain PyTorch.\n{error}\n{advice}") from None
 
 
 def export(name: str, target: Target, staging: Path) -> int:
@@ -228,12 +226,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compile the robot's models into .pt2 packages.")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--out", type=Path, default=HERE / "build", metavar="DIR")
-    parser.add_argument(
-        "--only", nargs="+", choices=(*ROBOT, NEIGHBOUR), metavar="NAME", help="%(choices)s"
-    )
-    parser.add_argument(
-        "--neighbour", action="store_true", help=f"also export {NEIGHBOUR}, for neighbour.toml"
-    )
+    parser.add_argument("--only", nargs="+", choices=(*ROBOT, NEIGHBOUR), metavar="NAME", help="%(choices)s")
+    parser.add_argument("--neighbour", action="store_true", help=f"also export {NEIGHBOUR}, for neighbour.toml")
     parser.add_argument("--force", action="store_true", help="export even what is up to date")
     return parser.parse_args()
 
@@ -246,6 +240,8 @@ def main() -> int:
         names.append(NEIGHBOUR)
     # It warns of a CUDA toolkit without a GPU: on a CPU there is nothing to do about it.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    # Some versions of torch.export warn of their own use of their own API.
+    warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
     try:
         target = choose_target(arguments.device)
         prepare(arguments.out)

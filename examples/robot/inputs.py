@@ -4,8 +4,7 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from models import HeadConfig, HogConfig, PolicyConfig, VisionConfig
 
@@ -52,9 +51,7 @@ def _picture(name: str, size: int) -> Tensor:
     side = min(picture.shape[1:])
     top, left = ((extent - side) // 2 for extent in picture.shape[1:])
     square = picture[:, top : top + side, left : left + side].unsqueeze(0)
-    resized = F.interpolate(
-        square, size=(size, size), mode="bilinear", antialias=True, align_corners=False
-    )
+    resized = nn.functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
     mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
     return (resized.squeeze(0) - mean) / std

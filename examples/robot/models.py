@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -74,11 +73,9 @@ POLICY = PolicyConfig(batch=1, observation=64, action=16, hidden=512, layers=4)
 PRESETS = {
     "cuda": Preset(
         dtype="float16",
-        vision=VisionConfig(batch=4, image=224, patch=16, dim=256, depth=7, heads=4),
+        vision=VisionConfig(batch=16, image=224, patch=16, dim=256, depth=7, heads=4),
         policy=POLICY,
-        head=HeadConfig(
-            batch=8, tokens=256, action=16, context=256, dim=320, depth=4, heads=5, steps=4
-        ),
+        head=HeadConfig(batch=48, tokens=256, action=16, context=256, dim=320, depth=4, heads=5, steps=4),
         hog=HogConfig(size=8192, products=6),
     ),
     # One core must be enough for the deadlines in robot.toml.
@@ -86,9 +83,7 @@ PRESETS = {
         dtype="float32",
         vision=VisionConfig(batch=1, image=160, patch=16, dim=192, depth=6, heads=3),
         policy=POLICY,
-        head=HeadConfig(
-            batch=1, tokens=64, action=16, context=192, dim=192, depth=4, heads=3, steps=4
-        ),
+        head=HeadConfig(batch=1, tokens=64, action=16, context=192, dim=192, depth=4, heads=3, steps=4),
         hog=HogConfig(size=512, products=6),
     ),
 }
@@ -112,7 +107,7 @@ class Block(nn.Module):
         batch, length, dim = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, dim // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        attended = F.scaled_dot_product_attention(q, k, v)
+        attended = nn.functional.scaled_dot_product_attention(q, k, v)
         x = x + self.proj(attended.transpose(1, 2).reshape(batch, length, dim))
         x = x + self.mlp(self.norm2(x))
         return x
@@ -171,9 +166,7 @@ class ActionHead(nn.Module):
         times = [0.98 * (1 - i / cfg.steps) for i in range(cfg.steps + 1)]
         self.alphas = [math.cos(t * math.pi / 2) ** 2 for t in times]
         self.register_buffer("step_embedding", sinusoids(times[:-1], cfg.dim))
-        self.step = nn.Sequential(
-            nn.Linear(cfg.dim, cfg.dim), nn.SiLU(), nn.Linear(cfg.dim, cfg.dim)
-        )
+        self.step = nn.Sequential(nn.Linear(cfg.dim, cfg.dim), nn.SiLU(), nn.Linear(cfg.dim, cfg.dim))
         self.context = nn.Linear(cfg.context, cfg.dim)
         self.embed = nn.Linear(cfg.action, cfg.dim)
         self.position = nn.Parameter(0.02 * torch.randn(1, cfg.tokens, cfg.dim))

@@ -42,9 +42,7 @@ def read_stamp(file: Path) -> dict[str, Any]:
         return {}
 
 
-def reason_to_export(
-    name: str, out: Path, stamp: dict[str, Any], expected: dict[str, Any]
-) -> str | None:
+def reason_to_export(name: str, out: Path, stamp: dict[str, Any], expected: dict[str, Any]) -> str | None:
     """Say why a model must be exported; None when it is up to date."""
     if not stamp:
         return "no finished export"

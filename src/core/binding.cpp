@@ -90,10 +90,22 @@ StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
 }
 
 void StreamBinding::Call::finish() {
-  if (!std::exchange(open_, false) || !crosses()) return;
-  auto& events = binding_.events();
-  events.join->record(stream_);
-  events.join->make_wait(caller_);
+  if (!std::exchange(open_, false)) return;
+  if (crosses()) {
+    auto& events = binding_.events();
+    events.join->record(stream_);
+    events.join->make_wait(caller_);
+  }
+  if (binding_.lane_ == lane_) {
+    binding_.entered_ = true;  // also where it was bound elsewhere and back during this call
+  } else {
+    // Rebound during this call: what was enqueued since then is the former lane's work too, beside what is pending.
+    auto& tail = *binding_.events().tail;
+    if (binding_.tail_pending_) tail.make_wait(stream_);
+    tail.record(stream_);
+    binding_.tail_pending_ = true;
+  }
+  lock_.unlock();
 }
 
 StreamBinding::Call::~Call() {
@@ -101,6 +113,8 @@ StreamBinding::Call::~Call() {
     finish();
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the engine's own error is on its way to the caller
   }
+  // Before the lane goes: what it keeps alive may need another thread that waits for this binding.
+  if (lock_.owns_lock()) lock_.unlock();
 }
 
 }  // namespace greenlane

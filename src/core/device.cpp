@@ -4,6 +4,7 @@
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/core/log.hpp>
 
 #include "core/cpu/cpu_device.hpp"
 #include "core/cuda/cuda_device.hpp"
@@ -81,7 +82,8 @@ DeviceId DeviceId::parse(std::string_view text) {
     const auto digits = text.substr(prefix.size());
     int index = -1;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-    if (error == std::errc{} && end == digits.data() + digits.size() && index >= 0) return {DeviceKind::cuda, index};
+    // from_chars takes a minus sign, which not even 0 has.
+    if (error == std::errc{} && end == digits.data() + digits.size() && !digits.starts_with('-')) return {DeviceKind::cuda, index};
   }
   throw DeviceError({.what = "'" + std::string(text) + "' is no device", .why = "", .remedy = "use cpu, cuda:N or auto"});
 }
@@ -93,11 +95,26 @@ Device Device::open(std::string_view name) {
   return open(detail::CudaDevice::count() > 0 ? DeviceId{DeviceKind::cuda, 0} : DeviceId{DeviceKind::cpu, 0});
 }
 
-Device Device::open(DeviceId id) { return Device(detail::device_state(id)); }
+Device Device::open(DeviceId id) {
+  if (id.kind == DeviceKind::cpu && id.index != 0) {
+    // A second one would divide the same cores again.
+    throw DeviceError({.what = "there is no cpu with index " + std::to_string(id.index),
+                       .why = "all cores of this process are one device",
+                       .remedy = "use cpu"});
+  }
+  return Device(detail::device_state(id));
+}
 
 std::vector<DeviceInfo> Device::enumerate() {
   std::vector<DeviceInfo> all;
-  for (int i = 0; i < detail::CudaDevice::count(); ++i) all.push_back(open(DeviceId{DeviceKind::cuda, i}).info());
+  for (int i = 0; i < detail::CudaDevice::count(); ++i) {
+    const DeviceId id{DeviceKind::cuda, i};
+    try {
+      all.push_back(open(id).info());
+    } catch (const Error& error) {
+      warn(to_string(id) + " is left out: " + error.what());
+    }
+  }
   all.push_back(open(DeviceId{DeviceKind::cpu, 0}).info());
   return all;
 }

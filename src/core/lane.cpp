@@ -67,7 +67,12 @@ StreamView Lane::stream() const {
 }
 
 bool Lane::is_adopted() const noexcept { return state_->adopted; }
-void Lane::run(const std::function<void()>& work) const { state_->backend->run(work); }
+
+void Lane::run(const std::function<void()>& work) const {
+  const auto state = state_;  // the work may drop the last handle, this one
+  state->backend->run(work);
+}
+
 void Lane::synchronize() const { state_->backend->synchronize(); }
 void Lane::close() noexcept { state_->close(); }
 bool Lane::is_closed() const noexcept { return state_->closed.load(std::memory_order_acquire); }

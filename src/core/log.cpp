@@ -1,5 +1,7 @@
-#include <spdlog/spdlog.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
 
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -18,6 +20,12 @@ Sink& sink() {
   return *one;
 }
 
+// Not spdlog's default logger: that writes to stdout, where results go.
+spdlog::logger& standard_error() {
+  static auto* one = new spdlog::logger("greenlane", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  return *one;
+}
+
 }  // namespace
 
 void warn(const std::string& text) {
@@ -26,7 +34,7 @@ void warn(const std::string& text) {
   if (current.write) {
     current.write(text);
   } else {
-    spdlog::warn("greenlane: {}", text);
+    standard_error().warn("{}", text);
   }
 }
 

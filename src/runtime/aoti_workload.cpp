@@ -26,6 +26,21 @@ class AotiWorkload final : public Workload {
   }
 
   void run() override {
+    try {
+      run_once();
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      const std::string text = error.what();  // PyTorch's go on with a C++ stack
+      throw EngineError({.what = text.substr(0, text.find('\n')), .why = "", .remedy = ""});
+    }
+  }
+
+  [[nodiscard]] bool has_expected_outputs() const override { return !expected_.empty(); }
+  [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
+
+ private:
+  void run_once() {
     if (engine_->device().id().kind == DeviceKind::cpu) {
       outputs_ = engine_->run(inputs_);
       return;
@@ -40,10 +55,6 @@ class AotiWorkload final : public Workload {
     done_.synchronize();
   }
 
-  [[nodiscard]] bool has_expected_outputs() const override { return !expected_.empty(); }
-  [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
-
- private:
   std::shared_ptr<AotiEngine> engine_;
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> expected_;

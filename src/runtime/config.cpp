@@ -54,7 +54,14 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
   engine.model = existing(table, "model", folder, "export the model first, or correct the path (relative to the TOML file)");
   engine.inputs = existing(table, "inputs", folder, "save a list of example inputs with torch.save, or correct the path");
   engine.outputs = outputs_beside(engine.inputs);
-  if (const auto rate = table.get_positive("rate_hz")) engine.period = from_seconds(1 / *rate);
+  if (const auto rate = table.get_positive("rate_hz")) {
+    // Beyond that a period would be no nanosecond, or more of them than a number holds.
+    if (*rate < 1e-6 || *rate > 1e6) {
+      table.fail(*table.get("rate_hz"), "rate_hz", "this is not between 0.000001 and 1000000 requests a second",
+                 "leave the key out where the engine is to run back to back");
+    }
+    engine.period = from_seconds(1 / *rate);
+  }
   if (const auto deadline = table.get_positive("deadline_ms")) {
     if (!engine.period) {
       table.fail(*table.get("deadline_ms"), "deadline_ms", "an engine without rate_hz runs back to back and cannot have a deadline",
@@ -111,9 +118,11 @@ PipelineConfig load_config(const fs::path& file) {
     config.libraries.push_back(bare || fs::path(library).is_absolute() ? fs::path(library) : folder / library);
   }
   for (auto& table : root.get_tables("engine")) config.engines.push_back(read_engine(table, folder));
-  if (config.engines.empty()) root.fail_missing("engine", "describe at least one engine in a table [engine.NAME]");
-
   auto lane_tables = root.get_tables("lane");
+  if (config.engines.empty()) {
+    root.refuse_unknown();  // it may be misspelled
+    root.fail_missing("engine", "describe at least one engine in a table [engine.NAME]");
+  }
   for (const auto& engine : config.engines) {
     if (std::ranges::find(config.lanes, engine.lane, &LaneConfig::name) != config.lanes.end()) continue;
     const auto table = std::ranges::find(lane_tables, "lane." + engine.lane, &TomlTable::name);
@@ -122,8 +131,7 @@ PipelineConfig load_config(const fs::path& file) {
   for (auto& table : lane_tables) {
     const auto lane = read_lane(table);
     if (std::ranges::find(config.lanes, lane.name, &LaneConfig::name) != config.lanes.end()) continue;
-    const auto* lanes = root.get("lane");
-    root.fail(*lanes, "lane." + lane.name, "no engine runs on this lane", "name it as the `lane` of an engine, or remove it");
+    table.fail("no engine runs on this lane", "name it as the `lane` of an engine, or remove it");
   }
   root.refuse_unknown();
   return config;

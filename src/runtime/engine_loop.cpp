@@ -99,7 +99,8 @@ void run_engine(Workload& workload, const EngineConfig& engine, const Timetable&
   } catch (const std::exception& error) {
     result.error = error.what();
   }
-  const Clock::time_point end = std::min(Clock::now(), timetable.end);
+  const bool whole = result.error.empty() && !stop;
+  const auto end = whole ? timetable.end : std::min(Clock::now(), timetable.end);
   const double seconds = std::chrono::duration<double>(end - timetable.measure).count();
   if (seconds > 0) result.rate_hz = static_cast<double>(result.requests - result.unserved) / seconds;
 }

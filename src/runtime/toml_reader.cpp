@@ -27,9 +27,15 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 std::string TomlTable::full(std::string_view key) const { return name_.empty() ? std::string(key) : name_ + "." + std::string(key); }
 
-void TomlTable::fail(const toml::node& where, std::string_view key, const std::string& why, const std::string& remedy) const {
-  throw ConfigError({.what = file_.string() + ":" + std::to_string(where.source().begin.line) + ": " + full(key), .why = why, .remedy = remedy});
+void TomlTable::fail_at(const toml::node& where, const std::string& what, const std::string& why, const std::string& remedy) const {
+  throw ConfigError({.what = file_.string() + ":" + std::to_string(where.source().begin.line) + ": " + what, .why = why, .remedy = remedy});
 }
+
+void TomlTable::fail(const toml::node& where, std::string_view key, const std::string& why, const std::string& remedy) const {
+  fail_at(where, full(key), why, remedy);
+}
+
+void TomlTable::fail(const std::string& why, const std::string& remedy) const { fail_at(table_, name_, why, remedy); }
 
 void TomlTable::fail_missing(std::string_view key, const std::string& remedy) const {
   fail(table_, key, "this key is missing", remedy);

@@ -33,9 +33,12 @@ class TomlTable {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   // "robot.toml:12: …".
   [[noreturn]] void fail(const toml::node& where, std::string_view key, const std::string& why, const std::string& remedy) const;
+  // About the table itself.
+  [[noreturn]] void fail(const std::string& why, const std::string& remedy) const;
   [[noreturn]] void fail_missing(std::string_view key, const std::string& remedy) const;
 
  private:
+  [[noreturn]] void fail_at(const toml::node& where, const std::string& what, const std::string& why, const std::string& remedy) const;
   [[nodiscard]] std::string full(std::string_view key) const;
 
   std::filesystem::path file_;

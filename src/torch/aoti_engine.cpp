@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <mutex>
+#include <utility>
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
@@ -32,6 +33,12 @@ namespace {
 std::string first_line(const std::exception& error) {
   const std::string text = error.what();
   return text.substr(0, text.find('\n'));
+}
+
+// A thread that is new to CUDA has no current context, and cuBLAS warns of it. Within a device guard.
+void make_context_current(c10::DeviceIndex index) {
+  thread_local bool done = false;
+  if (!std::exchange(done, true)) c10::cuda::set_device(index, /*force=*/true);
 }
 
 DeviceId choose_device(const std::string& path, const detail::PackageInfo& package, const AotiOptions& options) {
@@ -98,6 +105,7 @@ std::vector<at::Tensor> AotiEngine::run_on_cuda(const std::vector<at::Tensor>& i
   if (!call.crosses()) {
     // The device, which may be another than the current one.
     const c10::cuda::CUDAGuard guard(index);
+    make_context_current(index);
     auto outputs = impl_->loader.run(inputs, caller.stream());
     call.finish();
     return outputs;
@@ -109,6 +117,7 @@ std::vector<at::Tensor> AotiEngine::run_on_cuda(const std::vector<at::Tensor>& i
   {
     // The kernels take the handle; what the model allocates and its fallback operators follow the current stream.
     const c10::cuda::CUDAStreamGuard guard(stream);
+    make_context_current(index);
     outputs = impl_->loader.run(inputs, stream.stream());
   }
   detail::record_on(outputs, caller);

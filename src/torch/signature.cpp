@@ -81,6 +81,13 @@ std::string describe(const at::Tensor& tensor) {
          tensor.device().str();
 }
 
+// "[8, 1]", with * where any stride will do.
+std::string strides_of(const TensorSpec& spec) {
+  std::string text;
+  for (const auto& d : spec.dimensions) text += (text.empty() ? "" : ", ") + (d.stride ? std::to_string(*d.stride) : std::string("*"));
+  return "[" + text + "]";
+}
+
 enum class Fit { yes, wrong_dtype, wrong_shape, wrong_strides };
 
 Fit fit(const at::Tensor& tensor, const TensorSpec& spec) {
@@ -176,7 +183,9 @@ void Signature::check(std::span<const at::Tensor> inputs, DeviceId device, const
         refuse(engine, i, "it is " + describe(tensor) + ", and the engine was compiled for " + to_string(inputs_[i]),
                "convert the tensor, or export the model for this input");
       case Fit::wrong_strides:
-        refuse(engine, i, "its memory layout is not the one the engine was compiled for: it is " + describe(tensor),
+        refuse(engine, i,
+               "its memory layout is not the one the engine was compiled for: it is " + describe(tensor) + ", and should have strides " +
+                   strides_of(inputs_[i]),
                "pass tensor.contiguous(), or the layout used at export");
     }
   }

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -41,9 +42,13 @@ std::vector<at::Tensor> tensors_of(const c10::IValue& value, const std::string& 
 }  // namespace
 
 std::vector<at::Tensor> load_tensors(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || bytes.empty()) {
+  std::vector<char> bytes;
+  // A folder can be opened too, and throws when it is read.
+  if (std::filesystem::is_regular_file(path)) {
+    std::ifstream file(path, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  if (bytes.empty()) {
     throw ConfigError({.what = "the tensors in '" + path + "' could not be read", .why = "there is no such file, or it is empty", .remedy = kHowToSave});
   }
   c10::IValue value;
@@ -81,7 +86,8 @@ std::string difference(const std::vector<at::Tensor>& actual, const std::vector<
     if (got.sizes() != want.sizes()) return output + " has another shape than the expected one";
     if (got.scalar_type() != want.scalar_type()) return output + " has another dtype than the expected one";
     const bool half = got.scalar_type() == at::kHalf || got.scalar_type() == at::kBFloat16;
-    const double tolerance = half ? 2e-2 : 1e-3;
+    const bool exact = at::isIntegralType(got.scalar_type(), /*includeBool=*/true);
+    const double tolerance = exact ? 0 : half ? 2e-2 : 1e-3;
     if (at::allclose(got.to(at::kDouble), want.to(at::kDouble), tolerance, tolerance)) continue;
     const double worst = (got.to(at::kDouble) - want.to(at::kDouble)).abs().max().item<double>();
     return output + " differs by up to " + std::to_string(worst);

@@ -6,7 +6,7 @@
 
 namespace greenlane {
 
-// Writes to stderr through spdlog's default logger, unless set_warning_sink() named another place.
+// Writes to stderr, unless set_warning_sink() named another place.
 // Thread safety: both functions. The sink must not call them.
 void warn(const std::string& text);
 

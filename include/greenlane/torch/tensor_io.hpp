@@ -20,7 +20,7 @@ namespace greenlane {
 void load_operator_library(const std::string& path);
 
 // How `actual` differs from `expected`: empty where they are equal within the accuracy of the dtype (relative and
-// absolute tolerance 2e-2 for 16-bit floats, 1e-3 for others).
+// absolute tolerance 2e-2 for 16-bit floats, 1e-3 for others, none for integers).
 [[nodiscard]] std::string difference(const std::vector<at::Tensor>& actual, const std::vector<at::Tensor>& expected);
 
 // Bytes that PyTorch's caching allocator holds on the device; 0 on the CPU.

@@ -22,7 +22,7 @@ class CpuUnits final : public UnitSet {
 class CpuLane final : public LaneBackend {
  public:
   CpuLane(std::shared_ptr<UnitSet> units, const std::string& name, std::optional<int> niceness)
-      : worker_(name, units ? std::vector(units->cpus().begin(), units->cpus().end()) : std::vector<int>{}, niceness) {}
+      : worker_(name, cpus_of(units.get()), niceness) {}
 
   void run(const std::function<void()>& work) override { worker_.run(work); }
   void synchronize() override {
@@ -30,6 +30,11 @@ class CpuLane final : public LaneBackend {
   }
 
  private:
+  // On the whole CPU all of them by name: a worker inherits the CPUs of the thread that makes it, which may be pinned.
+  static std::vector<int> cpus_of(const UnitSet* units) {
+    return units ? std::vector(units->cpus().begin(), units->cpus().end()) : allowed_cpus();
+  }
+
   Worker worker_;
 };
 

@@ -65,11 +65,7 @@ Worker::~Worker() {
     stopping_ = true;
   }
   arrived_.notify_one();
-  if (thread_.get_id() == std::this_thread::get_id()) {
-    thread_.detach();  // the last handle was dropped by work on the lane itself; loop() touches nothing after that
-  } else {
-    thread_.join();
-  }
+  thread_.join();
 }
 
 void Worker::run(const std::function<void()>& work) {

@@ -19,7 +19,8 @@ class Worker {
  public:
   // Empty `cpus`: pinned nowhere. Throws DeviceError where the operating system refuses.
   Worker(const std::string& name, std::vector<int> cpus, std::optional<int> niceness);
-  ~Worker();  // after the work that is queued
+  // After the work that is queued. Not on the worker's own thread: whoever calls run() holds the worker until it returns.
+  ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 

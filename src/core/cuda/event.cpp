@@ -7,11 +7,15 @@
 namespace greenlane::detail {
 namespace {
 
-// The default stream means that of the current context, which may be another GPU's.
+// The default streams mean those of the current context, which may be another GPU's.
+bool is_default(StreamView stream) {
+  return stream.is_default() || stream.handle() == CU_STREAM_LEGACY || stream.handle() == CU_STREAM_PER_THREAD;
+}
+
 class DefaultStreamScope {
  public:
   DefaultStreamScope(StreamView stream, const PrimaryContext& primary) {
-    if (stream.is_default()) scope_.emplace(primary);
+    if (is_default(stream)) scope_.emplace(primary);
   }
 
  private:

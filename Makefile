@@ -1,0 +1,49 @@
+# Everyday commands; CONTRIBUTING.md says more. Each works alone on a fresh Debian 12 or Ubuntu 24.04 machine.
+PYTHON_VENV := .venv
+PY := $(PYTHON_VENV)/bin/python
+SECONDS_TO_RUN ?= 10
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run examples test test-cpp test-python sanitize lint format gpu-kit clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup:  ## Install what is missing: Debian packages, and PyTorch in .venv
+	@tools/setup.sh
+
+build: setup  ## Build the program, the libraries and the tests into build/
+	@cmake --preset release --log-level=WARNING
+	@cmake --build --preset release
+
+examples: setup  ## Compile the example models for this machine's device
+	@$(PY) examples/robot/export.py
+
+run: build examples  ## Run the example pipeline (SECONDS_TO_RUN=10)
+	build/bin/greenlane run examples/robot/robot.toml --seconds $(SECONDS_TO_RUN) --check
+
+test: test-cpp test-python  ## Run all tests
+
+test-cpp: build examples
+	ctest --preset release -j 2
+
+test-python: build examples
+	$(PY) -m pytest tests
+
+sanitize: setup  ## Run the core tests under AddressSanitizer, UBSan and ThreadSanitizer
+	@for preset in asan tsan; do \
+	  cmake --preset $$preset --log-level=WARNING && cmake --build --preset $$preset && ctest --preset $$preset -j 2 || exit 1; \
+	done
+
+lint: build  ## Check formatting, clang-tidy, ruff and mypy
+	@tools/lint.sh
+
+format: setup  ## Format all C++ and Python sources
+	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs $(PYTHON_VENV)/bin/clang-format -i
+	@$(PYTHON_VENV)/bin/ruff check --quiet --fix-only . && $(PYTHON_VENV)/bin/ruff format --quiet .
+
+gpu-kit:  ## Bundle GPU tests and benchmarks for a machine with a GPU and PyTorch 2.11
+	@tools/gpu-kit.sh
+
+clean:  ## Remove what was built; .venv stays
+	rm -rf build examples/robot/build

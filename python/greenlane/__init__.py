@@ -1,0 +1,19 @@
+"""greenlane gives every inference engine in a process its own lane of the GPU.
+
+>>> import greenlane as gl
+>>> lanes = gl.partition("cpu", {"policy": 1})
+>>> lanes["policy"].units
+1
+>>> lanes["policy"].close()
+
+An engine is a compiled model (an AOTInductor ``.pt2`` package), a lane an ordered queue on a part of the device that no
+other lane has: SMs of a GPU, cores of a CPU. Importing the package needs neither a GPU nor a driver.
+"""
+
+from greenlane._devices import DeviceInfo, devices
+from greenlane._engines import Engine, load
+from greenlane._lanes import REST, Lane, lane, partition
+
+__version__ = "0.1.0"
+
+__all__ = ["REST", "DeviceInfo", "Engine", "Lane", "devices", "lane", "load", "partition"]

@@ -1,0 +1,89 @@
+"""Engines: compiled models."""
+
+import os
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from greenlane._lanes import Lane
+from greenlane._native import ops
+
+
+class Engine:
+    """A loaded AOTInductor package, called like the module it was exported from.
+
+    Runs on its lane and joins the caller's current stream: it waits for what was enqueued there before, and what is
+    enqueued there later waits for it. Inputs that do not fit raise RuntimeError before anything runs.
+    """
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+        spec = native.call_spec()
+        self._in_spec, self._out_spec = (pytree.treespec_loads(text) for text in spec)
+
+    @property
+    def name(self) -> str:
+        """For messages and reports."""
+        return str(self._native.name())
+
+    @property
+    def device(self) -> torch.device:
+        """The device it runs on, whatever the current one is."""
+        return torch.device(self._native.device())
+
+    @property
+    def lane(self) -> Lane | None:
+        """The lane it is bound to."""
+        native = self._native.lane()
+        return None if native is None else Lane(native)
+
+    def bind(self, lane: Lane) -> None:
+        """Runs on this lane from the next call on. Raises RuntimeError where the lane is closed or of another device."""
+        self._native.bind(lane._native)
+
+    def unbind(self) -> None:
+        """Runs on the caller's stream from the next call on."""
+        self._native.unbind()
+
+    def run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Runs on flattened arguments and gives flattened results."""
+        return list(self._native.run(inputs))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs with the arguments of the exported module."""
+        _, names = self._in_spec.context, self._in_spec.child(1).context
+        if set(names) != set(kwargs):
+            raise TypeError(f"engine {self.name!r} takes the keyword arguments {sorted(names)}, not {sorted(kwargs)}")
+        leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in names}))
+        if spec != self._in_spec:
+            raise TypeError(f"the arguments of engine {self.name!r} are nested otherwise than at export: {spec}, not {self._in_spec}")
+        outputs = self.run([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
+        return pytree.tree_unflatten(outputs, self._out_spec)
+
+    def __repr__(self) -> str:
+        lane = self.lane
+        return f"Engine({self.name!r}, device={str(self.device)!r}, lane={lane.name if lane else None!r})"
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    lane: Lane | None = None,
+    device: str | torch.device | None = None,
+    name: str = "",
+    model: str = "model",
+    num_runners: int = 1,
+) -> Engine:
+    """Loads an AOTInductor package (``.pt2``). It is native code: load what you trust.
+
+    :param lane: where it runs; without one, on the caller's stream until :meth:`Engine.bind`.
+    :param device: where it is loaded; default: the lane's device, else the first of the kind it was compiled for.
+    :param name: for messages; default: the file's stem.
+    :param model: which model of a package that holds several.
+    :param num_runners: how many calls may be under way at once.
+    :raises RuntimeError: no such file, not a package, compiled for another device.
+    """
+    native_lane = None if lane is None else lane._native
+    text = None if device is None else str(device)
+    return Engine(ops.load_aoti(os.fspath(path), native_lane, text, name, model, num_runners))

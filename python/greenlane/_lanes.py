@@ -1,0 +1,119 @@
+"""Lanes: ordered queues on parts of a device."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Literal
+
+import torch
+
+from greenlane._native import ops
+
+REST: Final[Literal["rest"]] = "rest"
+"""As a size in :func:`partition`: all that the others leave."""
+
+
+class Lane:
+    """A queue for engines: a CUDA stream on SMs of its own, or a worker thread on cores of its own.
+
+    Made by :func:`partition` or :func:`lane`. It is also a context manager, in which PyTorch enqueues on it, and, having
+    ``__cuda_stream__``, a stream for CuPy, cuda.core and Numba. Its units return to the device when the last object that
+    uses it, bound engines included, is gone.
+    """
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+        self._contexts: list[torch.cuda.StreamContext] = []
+
+    @property
+    def name(self) -> str:
+        """For messages and reports."""
+        return str(self._native.name())
+
+    @property
+    def device(self) -> torch.device:
+        """The device it is on."""
+        return torch.device(self._native.device())
+
+    @property
+    def units(self) -> int:
+        """SMs or cores that it really has: a request is rounded up to the device's granularity."""
+        return int(self._native.units())
+
+    @property
+    def cpus(self) -> tuple[int, ...]:
+        """The cores of a lane on a partition of the CPU, as the operating system numbers them; empty elsewhere."""
+        return tuple(self._native.cpus())
+
+    @property
+    def stream(self) -> int:
+        """The handle of its CUDA stream, valid for as long as the lane. Raises RuntimeError on a CPU lane."""
+        return int(self._native.stream())
+
+    @property
+    def torch_stream(self) -> torch.cuda.ExternalStream:
+        """Its stream for PyTorch. Raises RuntimeError on a CPU lane."""
+        # PyTorch may remember the stream in tensors that outlive the lane.
+        self._native.keep_stream()
+        return torch.cuda.ExternalStream(self.stream, device=self.device)
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """The protocol by which other libraries take the stream: (version, handle)."""
+        return (0, self.stream)
+
+    def __enter__(self) -> "Lane":
+        context = torch.cuda.stream(self.torch_stream)
+        context.__enter__()
+        self._contexts.append(context)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._contexts.pop().__exit__(kind, error, trace)
+
+    def synchronize(self) -> None:
+        """Waits until everything that was enqueued on it is done."""
+        self._native.synchronize()
+
+    def close(self) -> None:
+        """Refuses new bindings from now on. What is bound to it keeps working."""
+        self._native.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return bool(self._native.is_closed())
+
+    def __repr__(self) -> str:
+        return f"Lane({self.name!r}, device={str(self.device)!r}, units={self.units})"
+
+
+def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["rest"]]) -> dict[str, Lane]:
+    """Divides a device: a partition and a lane on it for every name, all or none.
+
+    :param device: ``"cuda:0"``, ``"cpu"``, or ``"auto"`` for the first GPU where there is one.
+    :param sizes: units (SMs or cores) by name, rounded up to the device's granularity; one of them may be :data:`REST`.
+    :raises RuntimeError: where the units are not free; the message lists who holds what.
+
+    >>> import greenlane as gl
+    >>> lanes = gl.partition("cpu", {"one": 1})
+    >>> lanes["one"]
+    Lane('one', device='cpu', units=1)
+    >>> gl.partition("cpu", {"many": 10_000})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    RuntimeError: cannot give 10000 cores of cpu to 'many': 'one' holds 1; ...
+    """
+    names = list(sizes)
+    units = [-1 if size == REST else int(size) for size in sizes.values()]
+    for name, size in zip(names, units, strict=True):
+        if size < 1 and sizes[name] != REST:
+            raise ValueError(f"cannot give {size} units to {name!r}: ask for a positive number or REST")
+    return {name: Lane(native) for name, native in zip(names, ops.partition(str(device), names, units), strict=True)}
+
+
+def lane(device: str | torch.device, name: str = "", *, priority: int | None = None) -> Lane:
+    """A lane on the whole device: a plain stream, or a worker thread that is pinned nowhere.
+
+    :param priority: of the CUDA stream (lower is more urgent), or a nice value on the CPU.
+    """
+    return Lane(ops.whole_device_lane(str(device), name, priority))

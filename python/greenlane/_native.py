@@ -1,0 +1,41 @@
+"""The compiled library: loads it once and names what it registered with PyTorch.
+
+Everything is reached through torchbind, so one library serves every version of Python.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_NAME = "libgreenlane_bindings.so"
+
+
+def _find_library() -> Path:
+    package = Path(__file__).resolve().parent
+    # Installed, the library lies inside the package; in a checkout, where CMake built it.
+    candidates = [package / "lib" / _NAME, package.parents[1] / "build" / "lib" / _NAME]
+    for path in candidates:
+        if path.exists():
+            return path
+    searched = ", ".join(str(path) for path in candidates)
+    raise ImportError(
+        f"greenlane's library was not found (looked for {searched}); build it with `make build`, or install the package with `pip install .`"
+    )
+
+
+def _load() -> None:
+    path = _find_library()
+    try:
+        torch.ops.load_library(str(path))
+    except OSError as error:
+        raise ImportError(
+            f"greenlane's library {path} does not load beside PyTorch {torch.__version__}: {error}; "
+            "it only fits the version it was built with: build or install greenlane again"
+        ) from error
+
+
+_load()
+
+ops: Any = torch.ops.greenlane
+"""The registered functions."""

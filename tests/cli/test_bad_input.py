@@ -1,0 +1,139 @@
+"""Bad input: exit status 2, one message that says where and why, and no output file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.program import config, engine, greenlane, refusal
+
+
+@pytest.fixture()
+def affine(models: Path) -> Path:
+    return models / "affine.pt2"
+
+
+def refusal_leaving_no_file(file: Path, folder: Path) -> str:
+    """The message where results were asked for; the folder is then as it was."""
+    before = sorted(folder.iterdir())
+    message = refusal("run", file, "--seconds", "0.1", "--json", folder / "out.json", "--trace", folder / "trace.json")
+    assert sorted(folder.iterdir()) == before
+    return message
+
+
+def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    message = refusal_leaving_no_file(tmp_path / "robot.toml", tmp_path)
+    assert "robot.toml: there is no such file" in message
+
+
+def test_malformed_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    message = refusal_leaving_no_file(config(tmp_path, "[engine.policy\n"), tmp_path)
+    assert "pipeline.toml:2:" in message
+    assert "no valid TOML" in message
+
+
+def test_a_model_that_is_not_there_is_refused_with_its_key(tmp_path: Path, affine: Path) -> None:
+    file = config(tmp_path, engine("policy", tmp_path / "nowhere.pt2", affine.with_suffix(".inputs.pt")))
+    message = refusal_leaving_no_file(file, tmp_path)
+    assert "pipeline.toml:3: engine.policy.model" in message
+    assert "nowhere.pt2' does not exist" in message
+
+
+def test_an_unknown_key_is_refused_with_the_one_that_was_meant(tmp_path: Path, affine: Path) -> None:
+    message = refusal_leaving_no_file(config(tmp_path, engine("policy", affine, rate_hx=5)), tmp_path)
+    assert "pipeline.toml:5: engine.policy.rate_hx" in message
+    assert "did you mean 'rate_hz'?" in message
+
+
+def test_units_that_do_not_fit_are_refused_with_what_is_free(tmp_path: Path, affine: Path) -> None:
+    file = config(tmp_path, engine("policy", affine), "[lane.policy]\nunits = 10000\n")
+    message = refusal_leaving_no_file(file, tmp_path)
+    assert "cannot give 10000 cores of cpu to 'policy'" in message
+    assert "are free" in message
+    assert "pipeline.toml" in message
+
+
+def test_a_file_that_is_no_package_is_refused_with_its_engine(tmp_path: Path, models: Path) -> None:
+    file = config(tmp_path, engine("policy", models / "stamp.json", models / "affine.inputs.pt"))
+    message = refusal_leaving_no_file(file, tmp_path)
+    assert "pipeline.toml: engine.policy" in message
+    assert "no AOTInductor package" in message
+
+
+def test_a_model_of_another_device_is_refused(tmp_path: Path, models: Path) -> None:
+    file = config(tmp_path, engine("policy", models / "says_cuda.pt2", models / "affine.inputs.pt"))
+    message = refusal_leaving_no_file(file, tmp_path)
+    assert "engine.policy" in message
+    assert "compiled for cuda" in message
+
+
+def test_inputs_that_do_not_fit_are_refused_before_anything_runs(tmp_path: Path, affine: Path) -> None:
+    torch.save([torch.ones(3, 8)], tmp_path / "three.pt")
+    message = refusal_leaving_no_file(config(tmp_path, engine("policy", affine, tmp_path / "three.pt")), tmp_path)
+    assert "engine.policy: input 0 does not fit" in message
+    assert "[3, 8]" in message
+    assert "float32 [4, 8]" in message
+
+
+def test_inputs_that_are_no_tensors_are_refused(tmp_path: Path, affine: Path, models: Path) -> None:
+    message = refusal_leaving_no_file(config(tmp_path, engine("policy", affine, models / "dict.pt")), tmp_path)
+    assert "no list of tensors" in message
+
+
+def test_code_in_an_inputs_file_is_not_run(tmp_path: Path, affine: Path, models: Path) -> None:
+    message = refusal_leaving_no_file(config(tmp_path, engine("policy", affine, models / "code.pt")), tmp_path)
+    assert "code.pt" in message
+    assert not Path("code_was_run").exists()
+
+
+def test_a_library_that_does_not_load_is_refused(tmp_path: Path, affine: Path) -> None:
+    file = tmp_path / "pipeline.toml"
+    file.write_text("libraries = ['./nowhere.so']\n" + engine("policy", affine))
+    assert "nowhere.so" in refusal_leaving_no_file(file, tmp_path)
+
+
+def test_a_device_that_is_not_here_is_refused(tmp_path: Path, affine: Path) -> None:
+    file = tmp_path / "pipeline.toml"
+    file.write_text("device = 'cuda:99'\n" + engine("policy", affine))
+    assert "CUDA device" in refusal_leaving_no_file(file, tmp_path) or torch.cuda.is_available()
+
+
+def test_a_mode_that_is_none_is_refused_with_those_there_are(tmp_path: Path, affine: Path) -> None:
+    message = refusal("run", config(tmp_path, engine("policy", affine)), "--mode", "fastest")
+    assert "--mode fastest" in message
+    for mode in ("lanes", "shared", "priority", "compare"):
+        assert mode in message
+
+
+@pytest.mark.parametrize("option", ["--json", "--trace"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path, affine: Path, option: str) -> None:
+    file = config(tmp_path, engine("policy", affine))
+    message = refusal("run", file, "--seconds", "1000000", option, tmp_path / "missing" / "out.json")
+    assert "missing/out.json' cannot be written" in message
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_plan_that_is_not_there_is_refused(tmp_path: Path, affine: Path) -> None:
+    message = refusal("run", config(tmp_path, engine("policy", affine)), "--plan", tmp_path / "plan.json")
+    assert "plan.json" in message
+    assert "no such file" in message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["walk"],
+        ["run"],
+        ["run", "x.toml", "--faster"],
+        ["run", "x.toml", "--seconds", "0"],
+        ["run", "x.toml", "--seconds", "soon"],
+        ["run", "x.toml", "--seconds", "-1"],
+        ["devices", "extra"],
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
+    done = greenlane(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr != ""

@@ -1,0 +1,112 @@
+"""`greenlane run` where something goes wrong, or is stopped, on the way."""
+
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.program import PROGRAM, config, engine, engines, greenlane
+
+
+def test_wrong_outputs_are_reported_and_fail_the_run(models: Path, tmp_path: Path) -> None:
+    shutil.copy(models / "affine.inputs.pt", tmp_path / "wrong.inputs.pt")
+    torch.save([torch.zeros(4, 8)], tmp_path / "wrong.outputs.pt")
+    file = config(
+        tmp_path,
+        engine("wrong", models / "affine.pt2", tmp_path / "wrong.inputs.pt", rate_hz=100),
+        engine("right", models / "affine.pt2", rate_hz=100),
+    )
+    done = greenlane("run", file, "--seconds", "0.2", "--check", "--json", tmp_path / "out.json")
+    assert done.returncode == 1
+    assert re.fullmatch(r"greenlane: engine 'wrong': output 0 differs by up to [\d.]+\n", done.stderr)
+    assert re.search(r"^  wrong .* WRONG$", done.stdout, re.MULTILINE)
+    entries = engines(tmp_path / "out.json")
+    assert entries["wrong"]["checked"] is False
+    assert "output 0 differs" in entries["wrong"]["error"]
+    assert entries["right"]["checked"] is True
+    assert entries["right"]["error"] is None
+
+
+def test_outputs_are_compared_only_where_that_was_asked_for(models: Path, tmp_path: Path) -> None:
+    shutil.copy(models / "affine.inputs.pt", tmp_path / "wrong.inputs.pt")
+    torch.save([torch.zeros(4, 8)], tmp_path / "wrong.outputs.pt")
+    file = config(tmp_path, engine("wrong", models / "affine.pt2", tmp_path / "wrong.inputs.pt", rate_hz=100))
+    assert greenlane("run", file, "--seconds", "0.1", "--json", tmp_path / "out.json").returncode == 0
+    assert engines(tmp_path / "out.json")["wrong"]["checked"] is None
+
+
+def test_without_expected_outputs_nothing_is_said_about_them(models: Path, tmp_path: Path) -> None:
+    shutil.copy(models / "affine.inputs.pt", tmp_path / "alone.inputs.pt")
+    file = config(tmp_path, engine("alone", models / "affine.pt2", tmp_path / "alone.inputs.pt", rate_hz=100))
+    assert greenlane("run", file, "--seconds", "0.1", "--check", "--json", tmp_path / "out.json").returncode == 0
+    assert engines(tmp_path / "out.json")["alone"]["checked"] is None
+
+
+def test_an_engine_that_throws_is_reported_and_the_others_go_on(models: Path, tmp_path: Path) -> None:
+    file = config(
+        tmp_path,
+        engine("bad", models / "throws.pt2", models / "out_of_table.inputs.pt", rate_hz=100),
+        engine("good", models / "affine.pt2", rate_hz=100),
+    )
+    done = greenlane("run", file, "--seconds", "0.2", "--check", "--json", tmp_path / "out.json")
+    assert done.returncode == 1
+    # PyTorch prints before; greenlane's own message is the last line.
+    assert done.stderr.splitlines()[-1].startswith("greenlane: engine 'bad': index out of bounds")
+    entries = engines(tmp_path / "out.json")
+    assert "index out of bounds" in entries["bad"]["error"]
+    assert "\n" not in entries["bad"]["error"]
+    assert entries["bad"]["requests"] == 0
+    assert entries["bad"]["p50_us"] is None
+    assert entries["bad"]["checked"] is not True
+    assert entries["good"]["requests"] == 20
+    assert entries["good"]["checked"] is True
+    assert entries["good"]["error"] is None
+
+
+def read_until(terminal: int, pattern: bytes, seconds: float) -> bytes:
+    """What a terminal shows until it matches."""
+    shown = b""
+    end = time.monotonic() + seconds
+    while not re.search(pattern, shown):
+        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+        assert ready, f"not shown in time: {pattern!r} in {shown!r}"
+        shown += os.read(terminal, 4096)
+    return shown
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_the_results_so_far(models: Path, tmp_path: Path, stop: signal.Signals) -> None:
+    file = config(tmp_path, engine("policy", models / "affine.pt2", rate_hz=100), engine("head", models / "pair.pt2"))
+    terminal, its_end = os.openpty()
+    arguments = ["run", file, "--mode", "compare", "--seconds", "20", "--check", "--json", tmp_path / "out.json"]
+    command = [str(PROGRAM), *(str(argument) for argument in arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end, text=True) as process:
+        os.close(its_end)
+        try:
+            # On a terminal there is progress: it says when something has been measured.
+            shown = read_until(terminal, rb"running mode lanes [^\r]* [1-9]\d* %", 60)
+            process.send_signal(stop)
+            stdout, _ = process.communicate(timeout=15)
+        finally:
+            process.kill()
+            os.close(terminal)
+    assert "loading models".encode() in shown
+    assert process.returncode == 0
+    assert re.search(r"^mode lanes \(stopped after [\d.]+ s\)$", stdout, re.MULTILINE)
+    modes = json.loads((tmp_path / "out.json").read_text())["modes"]
+    assert [mode["mode"] for mode in modes] == ["lanes"]  # the other modes were not begun
+    assert modes[0]["stopped_early"] is True
+    assert 0 < modes[0]["seconds"] < 19
+    for entry in modes[0]["engines"]:
+        assert entry["requests"] > 0
+        assert entry["checked"] is True
+    rate = next(entry["rate_hz"] for entry in modes[0]["engines"] if entry["name"] == "policy")
+    assert 10 < rate < 200

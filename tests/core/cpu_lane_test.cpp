@@ -1,0 +1,179 @@
+#include "core/cpu/cpu_topology.hpp"
+#include "core/device_state.hpp"
+#include "support/matchers.hpp"
+#include "support/this_thread.hpp"
+
+#include <greenlane/core/binding.hpp>
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/lane.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace greenlane {
+namespace {
+
+using ::testing::HasSubstr;
+
+class CpuLaneTest : public ::testing::Test {
+ protected:
+  ~CpuLaneTest() override { detail::forget_devices(); }
+
+  static std::set<int> set_of(std::span<const int> cpus) { return {cpus.begin(), cpus.end()}; }
+  static std::set<int> cpus_inside(const Lane& lane) {
+    std::set<int> cpus;
+    lane.run([&] { cpus = this_thread::cpus(); });
+    return cpus;
+  }
+  static std::thread::id thread_of(const Lane& lane) {
+    std::thread::id id;
+    lane.run([&] { id = std::this_thread::get_id(); });
+    return id;
+  }
+
+  Device cpu_ = Device::open("cpu");
+  int cores_ = cpu_.info().units.count;
+};
+
+TEST_F(CpuLaneTest, TheUnitsAreTheCpusThatThisProcessMayUse) {
+  EXPECT_EQ(set_of(detail::allowed_cpus()), this_thread::cpus());
+  EXPECT_EQ(cores_, static_cast<int>(this_thread::cpus().size()));
+}
+
+TEST_F(CpuLaneTest, APartitionsLaneIsPinnedToItsCpus) {
+  const auto partition = cpu_.partition("policy", 1);
+  EXPECT_EQ(partition.units().count, 1);
+  EXPECT_EQ(partition.cpus().size(), 1U);
+  EXPECT_EQ(cpus_inside(Lane::create(partition)), set_of(partition.cpus()));
+}
+
+TEST_F(CpuLaneTest, ThreadsStartedFromTheWorkStayInThePartition) {
+  const auto partition = cpu_.partition("policy", 1);
+  Lane::create(partition).run([&] { std::jthread([&] { EXPECT_EQ(this_thread::cpus(), set_of(partition.cpus())); }); });
+}
+
+TEST_F(CpuLaneTest, TwoLanesAreDisjoint) {
+  if (cores_ < 2) GTEST_SKIP() << "one core cannot be divided";
+  const auto lanes = cpu_.partition({{"policy", 1}, {"vision", rest}});
+  const auto policy = cpus_inside(lanes["policy"]);
+  const auto vision = cpus_inside(lanes["vision"]);
+  EXPECT_EQ(policy.size() + vision.size(), static_cast<std::size_t>(cores_));
+  EXPECT_TRUE(std::ranges::none_of(policy, [&](int cpu) { return vision.contains(cpu); }));
+  EXPECT_NE(thread_of(lanes["policy"]), thread_of(lanes["vision"]));
+}
+
+TEST_F(CpuLaneTest, LanesOfOnePartitionHaveThreadsOfTheirOwn) {
+  const auto partition = cpu_.partition("policy", 1);
+  const auto a = Lane::create(partition);
+  const auto b = Lane::create(partition);
+  EXPECT_NE(thread_of(a), thread_of(b));
+  EXPECT_EQ(cpus_inside(a), cpus_inside(b));
+}
+
+TEST_F(CpuLaneTest, ALaneOnTheWholeCpuIsPinnedNowhere) {
+  const auto lane = Lane::create(cpu_);
+  EXPECT_EQ(lane.units().count, cores_);
+  EXPECT_EQ(cpus_inside(lane), set_of(detail::allowed_cpus()));
+}
+
+TEST_F(CpuLaneTest, ALaneOnTheWholeCpuIsPinnedNowhereAlsoWhereAPinnedThreadMakesIt) {
+  if (cores_ < 2) GTEST_SKIP() << "one core is the whole CPU";
+  const auto pinned = Lane::create(cpu_.partition("policy", 1));
+  std::optional<Lane> lane;
+  pinned.run([&] { lane = Lane::create(cpu_); });
+  EXPECT_EQ(cpus_inside(*lane), set_of(detail::allowed_cpus()));
+}
+
+TEST_F(CpuLaneTest, ThePriorityIsANiceValue) {
+  const int niceness = std::min(this_thread::niceness() + 2, 19);
+  const auto lane = Lane::create(cpu_, {.name = "nice", .priority = niceness});
+  lane.run([&] { EXPECT_EQ(this_thread::niceness(), niceness); });
+}
+
+TEST_F(CpuLaneTest, MoreCoresThanThereAreIsAPartitionError) {
+  EXPECT_THAT([&] { (void)cpu_.partition("huge", cores_ + 1); },
+              refuses<PartitionError>(std::to_string(cores_ + 1) + " cores of cpu to 'huge'", "cores are free"));
+}
+
+TEST_F(CpuLaneTest, CoresReturnWhenTheLastHandleGoes) {
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(cpu_.partition({{"all", rest}})["all"].units().count, cores_);
+}
+
+TEST_F(CpuLaneTest, HasNoStream) {
+  const auto lane = Lane::create(cpu_, {.name = "mine", .priority = {}});
+  EXPECT_THAT([&] { (void)lane.stream(); },
+              refuses<StreamError>("lane 'mine' has no stream", "of the CPU", "Lane::run"));
+}
+
+TEST_F(CpuLaneTest, WhatTheWorkThrowsComesOut) {
+  EXPECT_THROW(Lane::create(cpu_).run([] { throw std::out_of_range("of the work"); }), std::out_of_range);
+}
+
+TEST_F(CpuLaneTest, FromItsOwnThreadWorkRunsInPlace) {
+  const auto lane = Lane::create(cpu_);
+  bool ran = false;
+  lane.run([&] {
+    lane.run([&] { ran = true; });
+    lane.synchronize();
+  });
+  EXPECT_TRUE(ran);
+}
+
+TEST_F(CpuLaneTest, WorkMayDropTheLastHandleOfItsOwnLane) {
+  std::optional<Lane> lane = Lane::create(cpu_.partition("policy", 1));
+  bool ran = false;
+  lane->run([&] {
+    lane.reset();
+    ran = true;
+  });
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(cpu_.partition("all", rest).units().count, cores_) << "its units came back";
+}
+
+TEST_F(CpuLaneTest, WorksOnWhenClosed) {
+  auto lane = Lane::create(cpu_);
+  lane.close();
+  lane.keep_stream();
+  bool ran = false;
+  lane.run([&] { ran = true; });
+  EXPECT_TRUE(ran);
+  EXPECT_TRUE(lane.is_closed());
+}
+
+TEST_F(CpuLaneTest, AnEngineIsBoundToIt) {
+  StreamBinding binding(cpu_, "engine");
+  std::optional<Lane> lane = Lane::create(cpu_.partition("policy", 1));
+  binding.set(*lane);
+  const auto thread = thread_of(*lane);
+  lane.reset();
+  EXPECT_EQ(thread_of(*binding.lane()), thread);
+  binding.clear();
+  EXPECT_EQ(cpu_.partition("all", rest).units().count, cores_);
+}
+
+TEST_F(CpuLaneTest, AnEngineMayRebindItselfFromItsLane) {
+  StreamBinding binding(cpu_, "engine");
+  binding.set(Lane::create(cpu_.partition("policy", 1)));
+  binding.lane()->run([&] { binding.clear(); });
+  EXPECT_FALSE(binding.is_set());
+  EXPECT_EQ(cpu_.partition("all", rest).units().count, cores_);
+}
+
+TEST_F(CpuLaneTest, ManyThreadsShareALane) {
+  const auto lane = Lane::create(cpu_);
+  int count = 0;  // not atomic: a lane is one thread
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&] {
+        for (int n = 0; n < 100; ++n) lane.run([&] { ++count; });
+      });
+    }
+  }
+  EXPECT_EQ(count, 800);
+}
+
+}  // namespace
+}  // namespace greenlane

@@ -1,0 +1,60 @@
+#include "core/cuda/driver_check.hpp"
+#include "support/fake_driver_test.hpp"
+#include "support/matchers.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <gtest/gtest.h>
+
+namespace greenlane {
+namespace {
+
+TEST(ErrorTest, SaysWhatAndWhyAndRemedy) {
+  EXPECT_STREQ(Error({.what = "it failed", .why = "too big", .remedy = "make it smaller"}).what(),
+               "it failed: too big; make it smaller");
+}
+
+TEST(ErrorTest, LeavesOutWhatCannotBeSaid) {
+  EXPECT_STREQ(Error({.what = "it failed", .why = "", .remedy = ""}).what(), "it failed");
+  EXPECT_STREQ(Error({.what = "it failed", .why = "too big", .remedy = ""}).what(), "it failed: too big");
+  EXPECT_STREQ(Error({.what = "it failed", .why = "", .remedy = "try again"}).what(), "it failed; try again");
+}
+
+template <class Kind>
+class ErrorFamilyTest : public ::testing::Test {};
+using Kinds = ::testing::Types<DeviceError, PartitionError, StreamError, EngineError, ConfigError>;
+TYPED_TEST_SUITE(ErrorFamilyTest, Kinds);
+
+TYPED_TEST(ErrorFamilyTest, IsCaughtAsErrorAndAsRuntimeError) {
+  const auto fail = [] { throw TypeParam({.what = "it failed", .why = "", .remedy = ""}); };
+  EXPECT_THROW(fail(), Error);
+  EXPECT_THROW(fail(), std::runtime_error);
+}
+
+class DriverCheckTest : public fake::FakeDriverTest {};
+
+TEST_F(DriverCheckTest, SuccessSaysNothing) {
+  EXPECT_NO_THROW(detail::check(fake_.table(), CUDA_SUCCESS, "cuInit", "it"));
+}
+
+TEST_F(DriverCheckTest, FailureNamesTheCallAndTheDriversOwnWords) {
+  const auto fail = [&] { detail::check(fake_.table(), CUDA_ERROR_INVALID_HANDLE, "cuEventRecord", "it failed"); };
+  EXPECT_THAT(
+      fail, refuses<DriverError>("it failed", "cuEventRecord", "CUDA_ERROR_INVALID_HANDLE", "as the fake driver says"));
+}
+
+TEST_F(DriverCheckTest, FailureCarriesTheCode) {
+  try {
+    detail::check(fake_.table(), CUDA_ERROR_INVALID_HANDLE, "cuEventRecord", "it failed");
+    FAIL() << "it must throw";
+  } catch (const DriverError& error) {
+    EXPECT_EQ(error.code(), CUDA_ERROR_INVALID_HANDLE);
+  }
+}
+
+TEST_F(DriverCheckTest, ACodeThatTheDriverCannotNameIsGivenAsANumber) {
+  EXPECT_EQ(detail::describe(fake_.table(), CUDA_ERROR_NOT_PERMITTED), "unknown error 800 (as the fake driver says)");
+}
+
+}  // namespace
+}  // namespace greenlane

@@ -1,0 +1,108 @@
+#include "support/fake_driver_test.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace greenlane {
+namespace {
+
+using fake::happens_before;
+
+// Every driver call of a whole scenario fails in turn.
+class FailureTest : public fake::FakeDriverTest {
+ protected:
+  void call(StreamBinding& binding, StreamView caller) {
+    auto call = binding.enter(caller);
+    call.finish();
+  }
+
+  void scenario() {
+    const auto device = Device::open("cuda:0");
+    auto lanes = device.partition({{"policy", 8}, {"vision", 48}, {"head", rest}});
+    auto plain = Lane::create(device, {.name = "plain", .priority = -1});
+    const auto adopted = Lane::adopt(device, external_);
+    StreamBinding binding(device, "engine");
+    binding.set(lanes["policy"]);
+    call(binding, caller_);
+    binding.set(lanes["vision"]);
+    call(binding, StreamView::default_stream());
+    binding.set(adopted);
+    call(binding, caller_);
+    lanes["policy"].keep_stream();
+    plain.synchronize();
+    for (Lane lane : lanes) lane.close();
+    plain.close();
+    binding.clear();
+    call(binding, caller_);
+  }
+
+  // What the scenario must leave whether it failed or not.
+  void expect_nothing_half_made() {
+    fake_.fail(0);
+    EXPECT_EQ(fake_.current_contexts(), 0);
+    EXPECT_EQ(fake_.live().events, 0);
+    EXPECT_LE(fake_.live().streams, 1) << "the one that was kept";
+    EXPECT_LE(fake_.live().green_contexts, 1);
+    if (const auto device = Device::open("cuda:0"); device.info().partition_obstacle.empty()) {
+      EXPECT_EQ(device.partition("all", rest).units().count, 132) << "some units did not come back";
+    } else {
+      detail::forget_devices();  // a device that could not be split is remembered as that
+    }
+    EXPECT_NO_THROW(scenario()) << "it must work afterwards";
+    detail::forget_devices();
+    EXPECT_EQ(fake_.live(), fake::Live{});
+    EXPECT_EQ(fake_.violations(), std::vector<std::string>{});
+  }
+
+  // Arms the fake with 1, 2, 3 … until the scenario is over before the failure. Returns how many calls failed.
+  int fail_each_call(const std::function<void(int)>& arm) {
+    for (int failing = 1;; ++failing) {
+      SCOPED_TRACE("call " + std::to_string(failing) + " fails");
+      detail::forget_devices();
+      arm(failing);
+      try {
+        scenario();
+      } catch (const Error& error) {
+        EXPECT_STRNE(error.what(), "");
+      } catch (const std::exception& error) {
+        ADD_FAILURE() << "another exception than greenlane's: " << error.what();
+      }
+      const bool failed = fake_.calls() >= failing;
+      expect_nothing_half_made();
+      if (!failed || HasFailure()) return failing - 1;
+    }
+  }
+
+  StreamView external_ = fake_.make_stream();
+  StreamView caller_ = fake_.make_stream();
+};
+
+TEST_F(FailureTest, TheScenarioPassesWhereNothingFails) { EXPECT_NO_THROW(scenario()); }
+
+TEST_F(FailureTest, EveryCallFailingInTurnLeavesNothingBehind) {
+  EXPECT_GT(fail_each_call([this](int call) { fake_.fail(call); }), 60);
+}
+
+TEST_F(FailureTest, EveryCallFailingInTurnWithAllAfterItLeavesNothingBehind) {
+  EXPECT_GT(fail_each_call([this](int call) { fake_.fail_from(call); }), 60);
+}
+
+TEST_F(FailureTest, WithoutStreamGetDeviceTheSameHolds) {
+  use({.stream_get_device = false});
+  EXPECT_GT(fail_each_call([this](int call) { fake_.fail(call); }), 60);
+}
+
+TEST_F(FailureTest, AnErrorWithoutANameIsStillDescribed) {
+  fake_.fail_from(1);
+  try {
+    scenario();
+    FAIL() << "it must throw";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("999"), std::string::npos) << error.what();
+  }
+  fake_.fail(0);
+}
+
+}  // namespace
+}  // namespace greenlane

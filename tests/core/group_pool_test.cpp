@@ -1,0 +1,215 @@
+#include "core/group_pool.hpp"
+
+#include "support/matchers.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+namespace greenlane::detail {
+namespace {
+
+using ::testing::ElementsAre;
+using Groups = std::vector<int>;
+using Requests = std::vector<PartitionRequest>;
+
+constexpr DeviceId kGpu{DeviceKind::cuda, 0};
+
+// 15 groups of 8 SMs, numbers 0 to 14, and an odd one of 12, number 15.
+GroupPool h200() { return {kGpu, 15, 8, 12}; }
+
+Groups take(GroupPool& pool, UnitRequest units, std::string name = "engine") {
+  return pool.take(Requests{{std::move(name), units}}).front();
+}
+
+TEST(GroupPoolTest, TakesTheLowestWholeGroupsFirst) {
+  auto pool = h200();
+  EXPECT_THAT(take(pool, 16), ElementsAre(0, 1));
+  EXPECT_THAT(take(pool, 8), ElementsAre(2));
+}
+
+TEST(GroupPoolTest, RoundsUpToWholeGroups) {
+  auto pool = h200();
+  EXPECT_EQ(pool.units(take(pool, 1)), 8);
+  EXPECT_EQ(pool.units(take(pool, 9)), 16);
+  EXPECT_EQ(pool.units(take(pool, 16)), 16);
+}
+
+TEST(GroupPoolTest, RestIsAllThatIsLeftWithTheOddGroup) {
+  auto pool = h200();
+  take(pool, 48);
+  const auto rest_groups = take(pool, rest);
+  EXPECT_EQ(rest_groups.back(), 15);
+  EXPECT_EQ(pool.units(rest_groups), 132 - 48);
+  EXPECT_EQ(pool.free_units(), 0);
+}
+
+TEST(GroupPoolTest, RestIsServedLastWhateverItsPlace) {
+  auto pool = h200();
+  const auto taken = pool.take(Requests{{"head", rest}, {"policy", 8}, {"vision", 48}});
+  EXPECT_EQ(pool.units(taken[0]), 132 - 56);
+  EXPECT_THAT(taken[1], ElementsAre(0));
+  EXPECT_THAT(taken[2], ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+TEST(GroupPoolTest, TheOddGroupIsUsedWhereTheWholeOnesDoNotSuffice) {
+  auto pool = h200();
+  EXPECT_EQ(take(pool, 120).back(), 14);
+  EXPECT_THAT(take(pool, 12), ElementsAre(15));
+}
+
+TEST(GroupPoolTest, WithTheOddGroupNoMoreWholeOnesAreTakenThanNeeded) {
+  auto pool = h200();
+  const auto groups = take(pool, 121);
+  EXPECT_EQ(pool.units(groups), 14 * 8 + 12);
+  EXPECT_EQ(groups.back(), 15);
+  EXPECT_EQ(pool.free_units(), 8);
+}
+
+TEST(GroupPoolTest, TheOddGroupAloneIsEnoughWhereItFits) {
+  auto pool = h200();
+  take(pool, 112);
+  EXPECT_THAT(take(pool, 10), ElementsAre(15));
+  EXPECT_EQ(pool.free_units(), 8);
+}
+
+TEST(GroupPoolTest, AnOddGroupSmallerThanTheOthersIsAddedToThem) {
+  GroupPool pool(kGpu, 9, 8, 6);
+  EXPECT_EQ(pool.units(take(pool, 78)), 78);
+}
+
+TEST(GroupPoolTest, WithoutARemainderThereIsNoOddGroup) {
+  GroupPool pool(kGpu, 5, 4, 0);
+  EXPECT_THAT(take(pool, rest), ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_EQ(pool.free_units(), 0);
+}
+
+TEST(GroupPoolTest, GroupsGivenBackAreFreeAgain) {
+  auto pool = h200();
+  const auto first = take(pool, 24);
+  take(pool, 8);
+  pool.give_back(first);
+  EXPECT_EQ(pool.free_units(), 124);
+  EXPECT_EQ(take(pool, 24), first);
+}
+
+TEST(GroupPoolTest, TakesAllOrNone) {
+  auto pool = h200();
+  EXPECT_THROW((void)pool.take(Requests{{"a", 64}, {"b", 64}, {"c", 64}}), PartitionError);
+  EXPECT_EQ(pool.free_units(), 132);
+  EXPECT_EQ(pool.describe(), "132 of 132 SMs are free");
+}
+
+TEST(GroupPoolTest, NoRequestsTakeNothing) {
+  auto pool = h200();
+  EXPECT_TRUE(pool.take({}).empty());
+  EXPECT_EQ(pool.free_units(), 132);
+}
+
+TEST(GroupPoolTest, RefusalListsWhoHoldsWhat) {
+  auto pool = h200();
+  take(pool, 8, "policy");
+  take(pool, 48, "vision");
+  EXPECT_THAT([&] { take(pool, 100, "head"); },
+              refuses<PartitionError>("cannot give 100 SMs of cuda:0 to 'head'", "'policy' holds 8, 'vision' holds 48",
+                                      "76 of 132 SMs are free", "ask for no more than is free", "close a partition"));
+}
+
+TEST(GroupPoolTest, RefusalCountsWhatTheSameCallWouldHaveGiven) {
+  auto pool = h200();
+  EXPECT_THAT(
+      [&] {
+        (void)pool.take(Requests{{"a", 100}, {"b", 100}});
+      },
+      refuses<PartitionError>("100 SMs of cuda:0 to 'b'", "'a' holds 104", "28 of 132 SMs are free"));
+}
+
+TEST(GroupPoolTest, RestOfNothingIsRefused) {
+  auto pool = h200();
+  take(pool, rest, "all");
+  EXPECT_THAT([&] { take(pool, rest, "late"); },
+              refuses<PartitionError>("the rest of cuda:0 to 'late'", "'all' holds 132", "0 of 132 SMs are free"));
+}
+
+TEST(GroupPoolTest, TwoRestsAreRefused) {
+  auto pool = h200();
+  EXPECT_THAT(
+      [&] {
+        (void)pool.take(Requests{{"a", rest}, {"b", rest}});
+      },
+      refuses<PartitionError>("cuda:0", "more than one partition asks for `rest`", "a number of units"));
+}
+
+TEST(GroupPoolTest, AtLeastOneUnitMustBeAskedFor) {
+  auto pool = h200();
+  for (const int units : {0, -1, -132}) {
+    EXPECT_THAT(
+        [&] { take(pool, units, "none"); },
+        refuses<PartitionError>("cannot give " + std::to_string(units) + " units", "'none'", "at least one unit"));
+  }
+}
+
+TEST(GroupPoolTest, HugeRequestsAreRefusedWithoutOverflow) {
+  auto pool = h200();
+  EXPECT_THROW(take(pool, std::numeric_limits<int>::max()), PartitionError);
+  EXPECT_EQ(pool.free_units(), 132);
+}
+
+TEST(GroupPoolTest, UnitsOfACpuAreCalledCores) {
+  GroupPool pool({DeviceKind::cpu, 0}, 4, 1, 0);
+  EXPECT_THAT([&] { take(pool, 5); }, refuses<PartitionError>("5 cores of cpu", "4 of 4 cores are free"));
+}
+
+// Against a model: a map from partition to its groups.
+class GroupPoolPropertyTest : public ::testing::TestWithParam<unsigned> {
+ protected:
+  void check(const GroupPool& pool, int total) const {
+    std::set<int> seen;
+    int held = 0;
+    for (const auto& [id, groups] : partitions_) {
+      held += pool.units(groups);
+      for (const int group : groups) EXPECT_TRUE(seen.insert(group).second) << "group " << group << " is held twice";
+    }
+    EXPECT_EQ(held + pool.free_units(), total);
+  }
+  std::map<int, Groups> partitions_;
+};
+
+TEST_P(GroupPoolPropertyTest, PartitionsAreDisjointAndUnitsAreConserved) {
+  std::mt19937 random(GetParam());
+  const auto up_to = [&](int low, int high) { return std::uniform_int_distribution(low, high)(random); };
+  const int whole = up_to(0, 20);
+  const int group_units = up_to(1, 16);
+  const int odd = up_to(0, 1) * up_to(0, 20);
+  const int total = whole * group_units + odd;
+  GroupPool pool(kGpu, whole, group_units, odd);
+  for (int step = 0; step < 400; ++step) {
+    if (!partitions_.empty() && up_to(0, 2) == 0) {
+      const auto victim = std::next(partitions_.begin(), up_to(0, static_cast<int>(partitions_.size()) - 1));
+      pool.give_back(victim->second);
+      partitions_.erase(victim);
+    } else {
+      const int wanted = up_to(1, total + 1);
+      const int free = pool.free_units();
+      try {
+        const auto groups = take(pool, wanted);
+        EXPECT_GE(pool.units(groups), wanted);
+        EXPECT_LT(pool.units(groups) - wanted, std::max(group_units, odd)) << "more than rounding up";
+        partitions_[step] = groups;
+      } catch (const PartitionError&) {
+        EXPECT_GT(wanted, free) << "refused what was free";
+        EXPECT_EQ(pool.free_units(), free) << "a refusal took something";
+      }
+    }
+    check(pool, total);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, GroupPoolPropertyTest, ::testing::Range(0U, 16U));
+
+}  // namespace
+}  // namespace greenlane::detail

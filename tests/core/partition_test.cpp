@@ -1,0 +1,172 @@
+#include "support/fake_driver_test.hpp"
+#include "support/matchers.hpp"
+
+#include <greenlane/core/partition.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+namespace greenlane {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class PartitionTest : public fake::FakeDriverTest {
+ protected:
+  // By trying, since no one is told: the units that `rest` would get.
+  static int free_units(const Device& device) {
+    try {
+      return device.partition("probe", rest).units().count;
+    } catch (const PartitionError&) {
+      return 0;
+    }
+  }
+  void expect_disjoint(const LaneSet& lanes) {
+    std::set<int> seen;
+    for (const auto& lane : lanes) {
+      for (const int sm : fake_.sms_of(lane.stream())) {
+        EXPECT_TRUE(seen.insert(sm).second) << "SM " << sm << " is in two partitions";
+      }
+    }
+  }
+};
+
+TEST_F(PartitionTest, ReportsTheSizeThatWasGot) {
+  const auto partition = gpu().partition("policy", 10);
+  EXPECT_EQ(partition.name(), "policy");
+  EXPECT_EQ(partition.units().count, 16);
+  EXPECT_EQ(partition.device(), gpu());
+  EXPECT_THAT(partition.groups(), ElementsAre(0, 1));
+  EXPECT_TRUE(partition.cpus().empty());
+}
+
+TEST_F(PartitionTest, TheStreamOfALaneHoldsJustTheSmsOfItsPartition) {
+  const auto partition = gpu().partition("policy", 24);
+  EXPECT_EQ(fake_.sms_of(Lane::create(partition).stream()).size(), 24U);
+}
+
+TEST_F(PartitionTest, PartitionsAreDisjoint) {
+  const auto lanes = gpu().partition({{"policy", 8}, {"vision", 48}, {"head", rest}});
+  expect_disjoint(lanes);
+  EXPECT_EQ(lanes["policy"].units().count, 8);
+  EXPECT_EQ(lanes["vision"].units().count, 48);
+  EXPECT_EQ(lanes["head"].units().count, 76);
+}
+
+TEST_F(PartitionTest, LanesComeInTheOrderOfTheRequestsAndByName) {
+  const auto lanes = gpu().partition({{"head", rest}, {"policy", 8}});
+  ASSERT_EQ(lanes.size(), 2U);
+  EXPECT_EQ(lanes.begin()->name(), "head");
+  EXPECT_EQ(lanes["policy"].partition()->name(), "policy");
+  EXPECT_THAT([&] { (void)lanes["polcy"]; }, refuses<PartitionError>("no lane 'polcy'", "there are: head, policy"));
+}
+
+TEST_F(PartitionTest, TheRestIncludesTheRemainder) {
+  EXPECT_EQ(gpu().partition("all", rest).units().count, 132);
+  auto policy = gpu().partition("policy", 8);
+  EXPECT_EQ(gpu().partition("others", rest).units().count, 124);
+}
+
+TEST_F(PartitionTest, UnitsReturnWhenTheLastHandleGoes) {
+  std::optional<Partition> partition = gpu().partition("policy", 48);
+  std::optional<Partition> copy = partition;
+  partition.reset();
+  EXPECT_EQ(free_units(gpu()), 84);
+  copy.reset();
+  EXPECT_EQ(free_units(gpu()), 132);
+  EXPECT_EQ(fake_.live().green_contexts, 0);
+}
+
+TEST_F(PartitionTest, UnitsReturnWhenTheLastLaneGoes) {
+  std::optional<Lane> lane = Lane::create(gpu().partition("policy", 48));
+  EXPECT_EQ(free_units(gpu()), 84);
+  lane->close();
+  EXPECT_EQ(free_units(gpu()), 84) << "closing alone takes nothing away from who still uses it";
+  lane.reset();
+  EXPECT_EQ(free_units(gpu()), 132);
+}
+
+TEST_F(PartitionTest, UnitsReturnWhenTheLastBindingGoes) {
+  StreamBinding binding(gpu(), "engine");
+  binding.set(Lane::create(gpu().partition("policy", 48)));
+  EXPECT_EQ(free_units(gpu()), 84);
+  binding.clear();
+  EXPECT_EQ(free_units(gpu()), 132);
+}
+
+TEST_F(PartitionTest, ALanesPartitionIsAHandleToo) {
+  std::optional<Lane> lane = Lane::create(gpu().partition("policy", 48));
+  const auto partition = lane->partition();
+  lane.reset();
+  EXPECT_EQ(free_units(gpu()), 84);
+  EXPECT_EQ(Lane::create(*partition).units().count, 48);
+}
+
+TEST_F(PartitionTest, TheSameUnitsCanBeTakenAgain) {
+  for (int i = 0; i < 100; ++i) {
+    const auto lanes = gpu().partition({{"policy", 8}, {"vision", rest}});
+    expect_disjoint(lanes);
+  }
+  EXPECT_EQ(free_units(gpu()), 132);
+}
+
+TEST_F(PartitionTest, AskingForMoreThanIsFreeListsWhoHoldsWhat) {
+  const auto policy = gpu().partition("policy", 8);
+  EXPECT_THAT([&] { (void)gpu().partition("vision", 128); },
+              refuses<PartitionError>("128 SMs of cuda:0 to 'vision'", "'policy' holds 8", "124 of 132 SMs are free"));
+}
+
+TEST_F(PartitionTest, ARefusalOfOneTakesNone) {
+  EXPECT_THROW((void)gpu().partition({{"a", 64}, {"b", 64}, {"c", 64}}), PartitionError);
+  EXPECT_EQ(free_units(gpu()), 132);
+  EXPECT_EQ(fake_.live().green_contexts, 0);
+}
+
+TEST_F(PartitionTest, WhereOneCannotBeMadeAllAreGivenBack) {
+  const auto requests = {PartitionRequest{"a", 8}, PartitionRequest{"b", 8}, PartitionRequest{"c", rest}};
+  fake_.fail(0);
+  (void)gpu().partition(requests);
+  const int calls = fake_.calls();
+  ASSERT_GT(calls, 6);
+  int refusals = 0;
+  for (int call = 1; call <= calls; ++call) {
+    const auto device = gpu();  // open already, so only the partitions can fail
+    fake_.fail(call);
+    try {
+      (void)device.partition(requests);
+    } catch (const DriverError&) {
+      ++refusals;
+    }
+    fake_.fail(0);
+    EXPECT_EQ(free_units(device), 132) << "after call " << call << " failed";
+    EXPECT_EQ(fake_.live().green_contexts, 0);
+    EXPECT_EQ(fake_.live().streams, 0);
+  }
+  EXPECT_GE(refusals, 9) << "each of three descriptions, contexts and streams";
+}
+
+TEST_F(PartitionTest, AnEmptyListIsAnEmptySet) { EXPECT_EQ(gpu().partition({}).size(), 0U); }
+
+TEST_F(PartitionTest, PartitionsOfTwoGpusAreTheirOwn) {
+  use({.gpus = {fake::Gpu{}, fake::gpu_of_78_sms()}});
+  const auto first = Lane::create(gpu(0).partition("a", rest));
+  const auto second = Lane::create(gpu(1).partition("b", rest));
+  EXPECT_EQ(first.units().count, 132);
+  EXPECT_EQ(second.units().count, 78);
+  EXPECT_EQ(fake_.device_of(first.stream()), 0);
+  EXPECT_EQ(fake_.device_of(second.stream()), 1);
+}
+
+TEST_F(PartitionTest, OutlivesTheRegistryOfDevices) {
+  std::optional<Lane> lane = Lane::create(gpu().partition("policy", 8));
+  detail::forget_devices();
+  EXPECT_EQ(fake_.sms_of(lane->stream()).size(), 8U);
+  lane.reset();
+  EXPECT_EQ(fake_.live(), fake::Live{});
+}
+
+}  // namespace
+}  // namespace greenlane

@@ -1,0 +1,37 @@
+"""Set-up of the GPU tests: skipped, with the reason, where there is no GPU."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks everything here, and skips it where there is no GPU."""
+    here = [item for item in items if HERE in item.path.parents]
+    for item in here:
+        item.add_marker(pytest.mark.gpu)
+        if not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU here"))
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of the exported packages; exports them at the first use."""
+    folder = HERE / "build"
+    subprocess.run([sys.executable, str(HERE / "export_models.py"), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _quiet_device() -> Iterator[None]:
+    """Nothing of one test runs on into the next."""
+    yield
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,0 +1,207 @@
+"""Compiles the models of the tests for the CPU: export_models.py FOLDER.
+
+FOLDER gets NAME.pt2, NAME.inputs.pt and NAME.outputs.pt for every model, a few files that are wrong in one way each, and
+stamp.json, written last. Does nothing where the stamp still tells the truth.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._inductor import aoti_compile_and_package
+from torch.utils import _pytree as pytree
+
+STAMP = "stamp.json"
+
+
+class Affine(nn.Module):
+    """The simplest engine."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * 2 + 1
+
+
+class Pair(nn.Module):
+    """Two dtypes, a dynamic batch, a keyword argument, and nested outputs."""
+
+    def forward(self, x: Tensor, *, index: Tensor) -> dict[str, Any]:
+        scaled = x * index.to(x.dtype).unsqueeze(1)
+        return {"scaled": scaled, "both": (x.sum(dim=1), index + 1)}
+
+
+class Threads(nn.Module):
+    """Milliseconds on one core, in an OpenMP loop."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(8):
+            x = torch.sin(x) + torch.cos(x)
+        return x
+
+
+class Throws(nn.Module):
+    """Throws where an index is outside the table: nothing is wrong with the input's shape, but a value is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Buffer(torch.arange(10, dtype=torch.float32))
+
+    def forward(self, index: Tensor) -> Tensor:
+        return self.table[index] * 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, what it is called with, and how it is compiled."""
+
+    model: nn.Module
+    args: tuple[Tensor, ...]
+    kwargs: Mapping[str, Tensor] = field(default_factory=dict)
+    dynamic_shapes: Mapping[str, Any] | None = None
+    # Left alone, Inductor would fix the number of threads while compiling.
+    options: Mapping[str, Any] = field(default_factory=lambda: {"cpp.dynamic_threads": True})
+
+
+def cases() -> dict[str, Case]:
+    """All of them by name, the same on every machine."""
+    generator = torch.Generator().manual_seed(7)
+    batch = torch.export.Dim("batch", min=2, max=32)
+    return {
+        "affine": Case(Affine(), (torch.randn(4, 8, generator=generator),)),
+        "pair": Case(
+            Pair(),
+            (torch.randn(4, 8, generator=generator),),
+            {"index": torch.tensor([3, 1, 4, 1])},
+            {"x": {0: batch}, "index": {0: batch}},
+        ),
+        "threads": Case(Threads(), (torch.randn(512, 512, generator=generator),)),
+        # An exception cannot leave an OpenMP loop: the process would end.
+        "throws": Case(Throws(), (torch.tensor([0, 9, 5]),), options={"cpp.threads": 1}),
+    }
+
+
+def origin() -> dict[str, str]:
+    """Everything that the packages depend on."""
+    return {
+        "torch": torch.__version__,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "source": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+    }
+
+
+def is_up_to_date(folder: Path) -> bool:
+    """Whether the stamp names today's origin, and all that it lists is there."""
+    try:
+        stamp = json.loads((folder / STAMP).read_text())
+        return bool(stamp["origin"] == origin() and all((folder / file).is_file() for file in stamp["files"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
+
+
+def export(name: str, case: Case, folder: Path) -> None:
+    """Writes a model's three files."""
+    with torch.no_grad():
+        outputs = pytree.tree_leaves(case.model(*case.args, **case.kwargs))
+        program = torch.export.export(
+            case.model.eval(), case.args, dict(case.kwargs), dynamic_shapes=case.dynamic_shapes
+        )
+        aoti_compile_and_package(program, package_path=str(folder / f"{name}.pt2"), inductor_configs=dict(case.options))
+    torch.save([*case.args, *case.kwargs.values()], folder / f"{name}.inputs.pt")
+    torch.save(outputs, folder / f"{name}.outputs.pt")
+
+
+def repack(source: Path, target: Path, edit: Callable[[str, bytes], bytes | None]) -> None:
+    """Copies a package with some of its records changed, or left out where `edit` gives None."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for info in old.infolist():
+            content = edit(info.filename, old.read(info))
+            if content is not None:
+                new.writestr(info.filename, content)
+
+
+def saying(**entries: str) -> Callable[[str, bytes], bytes]:
+    """An edit that makes a package claim something else about itself."""
+
+    def edit(record: str, content: bytes) -> bytes:
+        if not record.endswith("_metadata.json"):
+            return content
+        return json.dumps(json.loads(content) | entries).encode()
+
+    return edit
+
+
+def without_source(record: str, content: bytes) -> bytes | None:
+    """An edit that strips the wrapper's source, which says what the inputs must be."""
+    return None if record.endswith(".wrapper.cpp") else content
+
+
+class RunsCode:
+    """A pickle of it makes a file where it is loaded by something that runs code."""
+
+    def __init__(self, evidence: str) -> None:
+        self.evidence = evidence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.evidence,)
+
+
+def export_wrong_files(folder: Path) -> None:
+    """Writes what must be refused."""
+    affine = folder / "affine.pt2"
+    repack(affine, folder / "says_cuda.pt2", saying(AOTI_DEVICE_KEY="cuda", AOTI_COMPUTE_CAPABILITY="80"))
+    repack(affine, folder / "says_mps.pt2", saying(AOTI_DEVICE_KEY="mps"))
+    repack(affine, folder / "stripped.pt2", without_source)
+    torch.save([torch.tensor([0, 10, 5])], folder / "out_of_table.inputs.pt")
+    torch.save((torch.ones(2), torch.zeros(3)), folder / "tuple.pt")
+    torch.save({"x": torch.ones(2)}, folder / "dict.pt")
+    torch.save([torch.ones(2), "text"], folder / "mixed.pt")
+    torch.save(torch.ones(2), folder / "bare.pt")
+    torch.save([RunsCode("code_was_run")], folder / "code.pt")
+
+
+def export_all(folder: Path) -> None:
+    """Makes everything in a folder beside the files, then moves it; the stamp goes first and comes last."""
+    staging = folder / ".partial"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        for name, case in cases().items():
+            export(name, case, staging)
+        export_wrong_files(staging)
+        files = sorted(path.name for path in staging.iterdir())
+        (staging / STAMP).write_text(json.dumps({"origin": origin(), "files": files}, indent=1) + "\n")
+        (folder / STAMP).unlink(missing_ok=True)
+        for file in (*files, STAMP):
+            (staging / file).replace(folder / file)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def main() -> int:
+    """Runs the program."""
+    parser = argparse.ArgumentParser(description="Compiles the models of the tests.")
+    parser.add_argument("folder", type=Path)
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    # It warns of a CUDA toolkit without a GPU.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # the kernel lets go of it when this process ends
+    if not is_up_to_date(folder):
+        export_all(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

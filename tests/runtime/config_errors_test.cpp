@@ -1,0 +1,131 @@
+// Every mistake in a configuration gets one message that says where, what, and what to do.
+#include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/config.hpp>
+
+#include <gmock/gmock.h>
+
+namespace greenlane::runtime {
+namespace {
+
+class ConfigErrorsTest : public ::testing::Test {
+ protected:
+  ConfigErrorsTest() {
+    for (const auto* file : {"a.pt2", "a.inputs.pt"}) (void)folder_.write(file, "x");
+  }
+
+  // The configuration is refused at this line, with all of that in the message, on one line.
+  template <class... Parts>
+  void expect_refused(const std::string& text, int line, Parts... parts) const {
+    const auto file = folder_.write("pipeline.toml", text);
+    const auto where = file.string() + ":" + std::to_string(line) + ":";
+    EXPECT_THAT([&] { (void)load_config(file); }, refuses<ConfigError>(where, parts...)) << text;
+    EXPECT_THAT([&] { (void)load_config(file); },
+                ::testing::ThrowsMessage<ConfigError>(::testing::Not(::testing::HasSubstr("\n")))) << text;
+  }
+
+  Folder folder_;
+};
+
+// Three lines, the first the header.
+const std::string kEngine = "[engine.a]\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n";
+
+TEST_F(ConfigErrorsTest, AFileThatIsNotThere) {
+  for (const auto& path : {folder_ / "nowhere.toml", folder_.path()}) {
+    EXPECT_THAT([&] { (void)load_config(path); }, refuses<ConfigError>(path.string(), "there is no such file", "TOML"));
+  }
+}
+
+TEST_F(ConfigErrorsTest, MalformedToml) {
+  expect_refused("device = 'cpu'\n[engine.a\n", 2, "no valid TOML", "docs/configuration.md");
+  expect_refused("device = cpu\n", 1, "no valid TOML");
+  expect_refused(kEngine + kEngine, 4, "no valid TOML");
+}
+
+TEST_F(ConfigErrorsTest, AnUnknownKeyWithTheOneThatWasMeant) {
+  expect_refused(kEngine + "rate = 5\nrate_hx = 5\n", 4, "engine.a.rate:", "no such key", "rate_hz");
+  expect_refused(kEngine + "rate_hx = 5\n", 4, "engine.a.rate_hx", "no such key", "did you mean 'rate_hz'?");
+  expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
+  expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");
+  expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different", "known here: deadline_ms, inputs, lane, model, rate_hz");
+}
+
+TEST_F(ConfigErrorsTest, AnUnknownTable) {
+  expect_refused(kEngine + "[lanes.a]\nunits = 1\n", 4, "lanes", "did you mean 'lane'?");
+  expect_refused("[engines.a]\nmodel = 'a.pt2'\n", 1, "engines", "did you mean 'engine'?");
+}
+
+TEST_F(ConfigErrorsTest, AValueOfAnotherType) {
+  expect_refused("device = 3\n" + kEngine, 1, "device", "must be a string");
+  expect_refused("libraries = 'one.so'\n" + kEngine, 1, "libraries", "must be a list of strings");
+  expect_refused("libraries = ['one.so', 2]\n" + kEngine, 1, "libraries", "must be a list of strings");
+  expect_refused(kEngine + "lane = 3\n", 4, "engine.a.lane", "must be a string");
+  expect_refused("[engine.a]\nmodel = 3\n", 2, "engine.a.model", "must be a string");
+  expect_refused("engine = 3\n", 1, "engine", "group of tables", "[engine.name]");
+  expect_refused("[engine]\na = 3\n", 2, "engine.a", "must be a table");
+  expect_refused("[[engine]]\nmodel = 'a.pt2'\n", 1, "engine", "group of tables");
+}
+
+TEST_F(ConfigErrorsTest, NoEngines) {
+  expect_refused("device = 'cpu'\n", 1, "engine", "missing", "[engine.NAME]");
+  expect_refused("", 1, "engine", "missing");
+  expect_refused("[engine]\n", 1, "engine", "missing");
+}
+
+TEST_F(ConfigErrorsTest, NoModelOrInputs) {
+  expect_refused("device = 'cpu'\n[engine.a]\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model", "missing", "export the model");
+  expect_refused("[engine.a]\nmodel = 'a.pt2'\n", 1, "engine.a.inputs", "missing", "torch.save");
+}
+
+TEST_F(ConfigErrorsTest, AModelOrInputsThatAreNotThere) {
+  expect_refused("[engine.a]\nmodel = 'b.pt2'\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model", (folder_ / "b.pt2").string(), "does not exist",
+                 "export the model first");
+  expect_refused("[engine.a]\nmodel = 'a.pt2'\ninputs = 'b.inputs.pt'\n", 3, "engine.a.inputs", (folder_ / "b.inputs.pt").string(), "torch.save");
+  expect_refused("[engine.a]\nmodel = '.'\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model");
+  expect_refused("[engine.a]\nmodel = ''\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model");
+}
+
+TEST_F(ConfigErrorsTest, ImpossibleNumbers) {
+  for (const std::string value : {"0", "-1", "-0.5", "nan", "inf", "true", "'fast'", "1e13"}) {
+    expect_refused(kEngine + "rate_hz = " + value + "\n", 4, "engine.a.rate_hz", "positive number");
+    expect_refused(kEngine + "rate_hz = 1\ndeadline_ms = " + value + "\n", 5, "engine.a.deadline_ms", "positive number");
+  }
+}
+
+TEST_F(ConfigErrorsTest, RatesThatNoClockKeeps) {
+  // Of the first the period would be no nanosecond at all, of the second more than there are.
+  for (const std::string value : {"1e12", "1e10", "1e-12"}) expect_refused(kEngine + "rate_hz = " + value + "\n", 4, "engine.a.rate_hz");
+}
+
+TEST_F(ConfigErrorsTest, ADeadlineWithoutARate) {
+  expect_refused(kEngine + "deadline_ms = 5\n", 4, "engine.a.deadline_ms", "without rate_hz", "give it a rate_hz");
+}
+
+TEST_F(ConfigErrorsTest, UnitsThatAreNone) {
+  for (const std::string value : {"0", "-1", "1000001", "99999999999"}) {
+    expect_refused(kEngine + "[lane.a]\nunits = " + value + "\n", 5, "lane.a.units", value, "rest");
+  }
+  for (const std::string value : {"'many'", "1.5", "true", "[1]", "''"}) {
+    expect_refused(kEngine + "[lane.a]\nunits = " + value + "\n", 5, "lane.a.units", "neither a whole number nor", "rest");
+  }
+}
+
+TEST_F(ConfigErrorsTest, ALaneNobodyUses) {
+  expect_refused(kEngine + "[lane.b]\nunits = 1\n", 4, "lane.b", "no engine runs on this lane", "remove it");
+  expect_refused("[lane.a]\nunits = 1\n" + kEngine + "[lane.b]\nunits = 1\n", 6, "lane.b", "no engine runs on this lane");
+}
+
+TEST_F(ConfigErrorsTest, MistakesInALaneNobodyUses) {
+  expect_refused(kEngine + "[lane.b]\nunits = 'many'\n", 5, "lane.b.units");
+}
+
+TEST_F(ConfigErrorsTest, ADeviceThatIsNone) {
+  for (const std::string device : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "", "CPU"}) {
+    expect_refused("\ndevice = '" + device + "'\n" + kEngine, 2, "device", "'" + device + "' is no device", "cuda:N");
+  }
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

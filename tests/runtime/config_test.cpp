@@ -1,0 +1,125 @@
+#include "support/runtime_folder.hpp"
+
+#include <greenlane/runtime/config.hpp>
+
+#include <gmock/gmock.h>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+using ::testing::ElementsAre;
+
+class ConfigTest : public ::testing::Test {
+ protected:
+  ConfigTest() {
+    for (const auto* file : {"a.pt2", "a.inputs.pt", "a.outputs.pt", "deep/b.pt2", "deep/b.inputs.pt"}) (void)folder_.write(file, "x");
+  }
+  [[nodiscard]] PipelineConfig load(const std::string& text) const { return load_config(folder_.write("pipeline.toml", text)); }
+
+  Folder folder_;
+};
+
+const std::string kA = "model = 'a.pt2'\ninputs = 'a.inputs.pt'\n";
+const std::string kB = "model = 'deep/b.pt2'\ninputs = 'deep/b.inputs.pt'\n";
+
+TEST_F(ConfigTest, EverythingThatTheFormatHasIsRead) {
+  const auto config = load(
+      "device = 'cpu'\n"
+      "libraries = ['libops.so', 'lib/ops.so', '/opt/ops.so']\n"
+      "[engine.policy]\n" + kA + "rate_hz = 200\ndeadline_ms = 2.5\n"
+      "[engine.vision]\n" + kB + "rate_hz = 12.5\nlane = 'perception'\n"
+      "[lane.perception]\nunits = 3\n");
+  EXPECT_EQ(config.file, folder_ / "pipeline.toml");
+  EXPECT_EQ(config.device, "cpu");
+  // A bare name is the system's to find.
+  EXPECT_THAT(config.libraries, ElementsAre("libops.so", folder_ / "lib/ops.so", "/opt/ops.so"));
+
+  ASSERT_EQ(config.engines.size(), 2U);
+  const auto& policy = config.engines[0];
+  EXPECT_EQ(policy.name, "policy");
+  EXPECT_EQ(policy.model, folder_ / "a.pt2");
+  EXPECT_EQ(policy.inputs, folder_ / "a.inputs.pt");
+  EXPECT_EQ(policy.outputs, folder_ / "a.outputs.pt");
+  EXPECT_EQ(policy.period, milliseconds(5));
+  EXPECT_EQ(policy.deadline, std::chrono::microseconds(2'500));
+  EXPECT_EQ(policy.lane, "policy");
+
+  const auto& vision = config.engines[1];
+  EXPECT_EQ(vision.period, milliseconds(80));
+  EXPECT_EQ(vision.lane, "perception");
+  EXPECT_TRUE(vision.outputs.empty());
+
+  ASSERT_EQ(config.lanes.size(), 2U);
+  EXPECT_EQ(config.lanes[0].name, "policy");
+  EXPECT_FALSE(config.lanes[0].units);
+  EXPECT_EQ(config.lanes[1].name, "perception");
+  EXPECT_EQ(config.lanes[1].units->units().count, 3);
+}
+
+TEST_F(ConfigTest, WhatIsLeftOutHasItsDefault) {
+  const auto config = load("[engine.a]\n" + kA);
+  EXPECT_EQ(config.device, "auto");
+  EXPECT_TRUE(config.libraries.empty());
+  EXPECT_FALSE(config.engines.at(0).period);
+  EXPECT_FALSE(config.engines.at(0).deadline);
+  EXPECT_EQ(config.engines.at(0).lane, "a");
+}
+
+TEST_F(ConfigTest, AnEngineWithARateAndNoDeadlineHasItsPeriodForOne) {
+  EXPECT_EQ(load("[engine.a]\n" + kA + "rate_hz = 50\n").engines.at(0).deadline, milliseconds(20));
+}
+
+TEST_F(ConfigTest, EnginesAndLanesKeepTheOrderOfTheFile) {
+  const auto config = load("[lane.zero]\nunits = 1\n[engine.zebra]\n" + kA + "[engine.ant]\n" + kA + "lane = 'zero'\n[engine.mole]\n" + kA);
+  std::vector<std::string> engines;
+  for (const auto& engine : config.engines) engines.push_back(engine.name);
+  EXPECT_THAT(engines, ElementsAre("zebra", "ant", "mole"));
+  std::vector<std::string> lanes;
+  for (const auto& lane : config.lanes) lanes.push_back(lane.name);
+  EXPECT_THAT(lanes, ElementsAre("zebra", "zero", "mole"));
+}
+
+TEST_F(ConfigTest, TenEnginesKeepTheirOrderToo) {
+  std::string text;
+  std::vector<std::string> names;
+  for (int i = 12; i > 0; --i) {
+    names.push_back(std::string("e").append(std::to_string(i)));
+    text += "[engine." + names.back() + "]\n" + kA;
+  }
+  std::vector<std::string> engines;
+  for (const auto& engine : load(text).engines) engines.push_back(engine.name);
+  EXPECT_EQ(engines, names);
+}
+
+TEST_F(ConfigTest, EnginesMayShareALane) {
+  const auto config = load("[engine.a]\n" + kA + "lane = 'one'\n[engine.b]\n" + kB + "lane = 'one'\n");
+  ASSERT_EQ(config.lanes.size(), 1U);
+  EXPECT_EQ(config.lanes[0].name, "one");
+}
+
+TEST_F(ConfigTest, ALaneMayHaveTheRestAndAnotherNoUnitsAtAll) {
+  const auto config = load("[engine.a]\n" + kA + "[engine.b]\n" + kB + "[lane.a]\nunits = 'rest'\n[lane.b]\n");
+  EXPECT_TRUE(config.lanes.at(0).units->is_rest());
+  EXPECT_FALSE(config.lanes.at(1).units);
+}
+
+TEST_F(ConfigTest, PathsMayBeAbsolute) {
+  const auto config = load("[engine.a]\nmodel = '" + (folder_ / "a.pt2").string() + "'\ninputs = '" + (folder_ / "a.inputs.pt").string() + "'\n");
+  EXPECT_EQ(config.engines.at(0).model, folder_ / "a.pt2");
+}
+
+TEST_F(ConfigTest, AnEnginesNameMayHaveDots) {
+  const auto config = load("[engine.'vision.left']\n" + kA + "[lane.'vision.left']\nunits = 2\n");
+  EXPECT_EQ(config.engines.at(0).name, "vision.left");
+  EXPECT_EQ(config.lanes.at(0).units->units().count, 2);
+}
+
+TEST_F(ConfigTest, EveryDeviceThatCanBeNamedIsTaken) {
+  for (const std::string device : {"auto", "cpu", "cuda", "cuda:0", "cuda:17"}) {
+    EXPECT_EQ(load("device = '" + device + "'\n[engine.a]\n" + kA).device, device);
+  }
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

@@ -1,0 +1,202 @@
+#include "core/group_pool.hpp"
+#include "runtime/division.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+DeviceInfo device_of(int groups, int granularity, int remainder, DeviceKind kind = DeviceKind::cuda) {
+  DeviceInfo device;
+  device.id = {kind, 0};
+  device.groups = groups;
+  device.granularity = {granularity};
+  device.remainder = {remainder};
+  device.units = {groups * granularity + remainder};
+  return device;
+}
+DeviceInfo h200() { return device_of(15, 8, 12); }
+DeviceInfo cpu_of(int cores) { return device_of(cores, 1, 0, DeviceKind::cpu); }
+
+class Builder {
+ public:
+  Builder& urgent(const std::string& name, std::optional<UnitRequest> units = {}) { return add(name, units, milliseconds(5)); }
+  Builder& best_effort(const std::string& name, std::optional<UnitRequest> units = {}) { return add(name, units, {}); }
+  [[nodiscard]] const PipelineConfig& config() const { return config_; }
+
+ private:
+  Builder& add(const std::string& name, std::optional<UnitRequest> units, std::optional<Nanoseconds> deadline) {
+    EngineConfig engine;
+    engine.name = engine.lane = name;
+    engine.deadline = engine.period = deadline;
+    config_.engines.push_back(engine);
+    config_.lanes.push_back({.name = name, .units = units});
+    return *this;
+  }
+  PipelineConfig config_;
+};
+
+// "policy=8 vision=rest a+b=1", the lanes of each share joined.
+std::string text_of(const std::vector<Share>& shares) {
+  std::string text;
+  for (const auto& share : shares) {
+    std::string lanes;
+    for (const auto& lane : share.lanes) lanes += (lanes.empty() ? "" : "+") + lane;
+    const auto& units = share.request.units;
+    text += (text.empty() ? "" : " ") + lanes + "=" + (units.is_rest() ? "rest" : std::to_string(units.units().count));
+  }
+  return text;
+}
+
+std::string divided(const Builder& builder, const DeviceInfo& device) { return text_of(divide(builder.config(), device)); }
+
+// The groups of every share; throws PartitionError where they cannot be had.
+std::vector<std::vector<int>> taken(const std::vector<Share>& shares, const DeviceInfo& device) {
+  detail::GroupPool pool(device.id, device.groups, device.granularity.count, device.remainder.count);
+  std::vector<PartitionRequest> requests;
+  for (const auto& share : shares) requests.push_back(share.request);
+  return pool.take(requests);
+}
+
+TEST(Division, OneLaneGetsTheWholeDevice) {
+  EXPECT_EQ(divided(Builder().urgent("a"), h200()), "a=rest");
+  EXPECT_EQ(divided(Builder().best_effort("a"), cpu_of(1)), "a=rest");
+}
+
+TEST(Division, LanesGetEvenSharesAndABestEffortOneWhatDoesNotDivide) {
+  EXPECT_EQ(divided(Builder().urgent("a").best_effort("b").urgent("c"), h200()), "a=40 c=40 b=rest");
+  EXPECT_EQ(divided(Builder().urgent("a").urgent("b"), h200()), "a=56 b=rest");
+  EXPECT_EQ(divided(Builder().urgent("a").urgent("b").urgent("c"), cpu_of(8)), "a=2 b=2 c=rest");
+}
+
+TEST(Division, LanesWithUnitsGetWhatTheyAskForAndTheOthersWhatIsLeft) {
+  EXPECT_EQ(divided(Builder().urgent("a", 8).urgent("b").best_effort("c"), h200()), "a=8 b=56 c=rest");
+  // 20 units are three groups.
+  EXPECT_EQ(divided(Builder().urgent("a", 20).urgent("b").urgent("c"), h200()), "a=20 b=48 c=rest");
+}
+
+TEST(Division, ALaneWithTheRestLeavesTheOthersTheirShare) {
+  EXPECT_EQ(divided(Builder().urgent("a", rest).urgent("b").best_effort("c"), h200()), "a=rest b=56 c=56");
+  EXPECT_EQ(divided(Builder().urgent("a", rest).urgent("b", 8), h200()), "a=rest b=8");
+}
+
+TEST(Division, WhereAllLanesHaveUnitsNothingIsAdded) {
+  EXPECT_EQ(divided(Builder().urgent("a", 8).best_effort("b", 16), h200()), "a=8 b=16");
+}
+
+TEST(Division, WhereLanesOutnumberGroupsBestEffortKeepsToItself) {
+  EXPECT_EQ(divided(Builder().urgent("a").best_effort("b").best_effort("c"), cpu_of(2)), "a=1 b+c=1");
+  EXPECT_EQ(divided(Builder().urgent("a").urgent("b").best_effort("c"), cpu_of(2)), "a+b=1 c=1");
+  EXPECT_EQ(divided(Builder().urgent("a").urgent("b").urgent("c"), cpu_of(2)), "a+c=1 b=1");
+  EXPECT_EQ(divided(Builder().best_effort("a").best_effort("b").best_effort("c"), cpu_of(2)), "a+c=1 b=1");
+}
+
+TEST(Division, OnOneCoreAllLanesShareIt) {
+  EXPECT_EQ(divided(Builder().urgent("a").best_effort("b"), cpu_of(1)), "a+b=1");
+}
+
+TEST(Division, ALaneIsUrgentWhereOneOfItsEnginesHasADeadline) {
+  auto config = Builder().best_effort("a").urgent("b").config();
+  EXPECT_FALSE(is_urgent(config, "a"));
+  EXPECT_TRUE(is_urgent(config, "b"));
+  config.engines[1].lane = "a";
+  EXPECT_TRUE(is_urgent(config, "a"));
+  EXPECT_FALSE(is_urgent(config, "b"));
+}
+
+TEST(Division, MoreUnitsThanThereAreIsForThePoolToRefuse) {
+  const auto shares = divide(Builder().urgent("a", 10'000).urgent("b").config(), h200());
+  EXPECT_THROW((void)taken(shares, h200()), PartitionError);
+}
+
+// Any pipeline, on any device; and whether its lanes with units leave a group for the others.
+class RandomPipeline {
+ public:
+  explicit RandomPipeline(unsigned seed) : random_(seed) {
+    const int granularity = pick({1, 2, 4, 8, 16});
+    device = device_of(below(20) + 1, granularity, pick({0, 0, granularity / 2, granularity + 4}) % (2 * granularity));
+    const int lanes = below(6) + 1;
+    bool rest_given = false;
+    for (int i = 0; i < lanes; ++i) {
+      std::optional<UnitRequest> units;
+      const int kind = below(4);
+      if (kind == 0) units = UnitRequest(below(device.units.count) + 1);
+      if (kind == 1 && !std::exchange(rest_given, true)) units = UnitRequest(rest);
+      if (units) groups_asked += units->is_rest() ? 1 : (units->units().count + granularity - 1) / granularity;
+      const auto name = "lane" + std::to_string(i);
+      if (below(2) == 0) {
+        builder.urgent(name, units);
+      } else {
+        builder.best_effort(name, units);
+      }
+      open += units ? 0 : 1;
+    }
+  }
+
+  [[nodiscard]] bool fits() const { return groups_asked + (open > 0 ? 1 : 0) <= device.groups; }
+
+  DeviceInfo device;
+  Builder builder;
+  int groups_asked = 0;
+  int open = 0;
+
+ private:
+  int below(int end) { return std::uniform_int_distribution<int>(0, end - 1)(random_); }
+  int pick(std::initializer_list<int> of) { return *(of.begin() + below(static_cast<int>(of.size()))); }
+  std::mt19937 random_;
+};
+
+TEST(Division, WhateverFitsCanBeHadFromTheDeviceAndEveryLaneIsOnOneShare) {
+  int fitting = 0;
+  for (unsigned seed = 0; seed < 20'000; ++seed) {
+    const RandomPipeline pipeline(seed);
+    if (!pipeline.fits()) continue;
+    ++fitting;
+    const auto shares = divide(pipeline.builder.config(), pipeline.device);
+    SCOPED_TRACE("seed " + std::to_string(seed) + ": " + text_of(shares));
+
+    std::multiset<std::string> lanes;
+    std::set<std::string> names;
+    for (const auto& share : shares) {
+      lanes.insert(share.lanes.begin(), share.lanes.end());
+      EXPECT_TRUE(names.insert(share.request.name).second);
+    }
+    std::multiset<std::string> expected;
+    for (const auto& lane : pipeline.builder.config().lanes) expected.insert(lane.name);
+    ASSERT_EQ(lanes, expected);
+
+    std::vector<std::vector<int>> groups;
+    ASSERT_NO_THROW(groups = taken(shares, pipeline.device));
+    int units = 0;
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      EXPECT_FALSE(groups[i].empty());
+      const auto& request = shares[i].request.units;
+      units += request.is_rest() ? 0 : request.units().count;
+    }
+    EXPECT_LE(units, pipeline.device.units.count);
+  }
+  EXPECT_GT(fitting, 5'000);
+}
+
+TEST(Division, UrgentAndBestEffortLanesShareNothingWhereThereAreTwoGroups) {
+  for (unsigned seed = 0; seed < 20'000; ++seed) {
+    const RandomPipeline pipeline(seed);
+    if (pipeline.device.groups - pipeline.groups_asked < 2) continue;
+    const auto& config = pipeline.builder.config();
+    for (const auto& share : divide(config, pipeline.device)) {
+      const auto urgent = std::ranges::count_if(share.lanes, [&](const auto& lane) { return is_urgent(config, lane); });
+      EXPECT_TRUE(urgent == 0 || urgent == std::ssize(share.lanes)) << "seed " << seed << ", " << share.request.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

@@ -1,0 +1,212 @@
+// The loop runs on the real clock: what is asserted is counts, which the timetable fixes, and bounds that waiting longer
+// than asked cannot break.
+#include "runtime/engine_loop.hpp"
+#include "support/runtime_workload.hpp"
+
+#include <gmock/gmock.h>
+
+#include <stdexcept>
+#include <thread>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class EngineLoopTest : public ::testing::Test {
+ protected:
+  static EngineConfig every(Nanoseconds period, Nanoseconds deadline) {
+    EngineConfig engine;
+    engine.period = period;
+    engine.deadline = deadline;
+    return engine;
+  }
+  EngineResult run(FakeWorkload& workload, const EngineConfig& engine, Nanoseconds warm_up, Nanoseconds duration, bool trace = false) {
+    EngineResult result;
+    timetable_.begin = Clock::now();
+    timetable_.measure = timetable_.begin + warm_up;
+    timetable_.end = timetable_.measure + duration;
+    run_engine(workload, engine, timetable_, stop_, trace, result);
+    return result;
+  }
+  static void work_for(Nanoseconds time) { std::this_thread::sleep_for(time); }
+
+  Timetable timetable_;
+  std::atomic<bool> stop_{false};
+};
+
+TEST_F(EngineLoopTest, EveryArrivalCountsAndTheRateIsThatOfTheServed) {
+  FakeWorkload workload;
+  const auto result = run(workload, every(milliseconds(10), seconds(10)), {}, milliseconds(500));
+  EXPECT_EQ(result.requests, 50U);
+  EXPECT_EQ(result.latency.count(), 50U);
+  EXPECT_EQ(result.unserved, 0U);
+  EXPECT_EQ(result.misses, 0U);
+  EXPECT_EQ(workload.runs(), 50);
+  EXPECT_DOUBLE_EQ(result.rate_hz, 100);
+  EXPECT_EQ(result.error, "");
+}
+
+TEST_F(EngineLoopTest, AnEngineIsNotRunBeforeItsRequestArrives) {
+  std::vector<Clock::time_point> starts;
+  FakeWorkload workload([&](int) { starts.push_back(Clock::now()); });
+  (void)run(workload, every(milliseconds(20), seconds(10)), {}, milliseconds(300));
+  ASSERT_EQ(starts.size(), 15U);
+  for (std::size_t i = 0; i < starts.size(); ++i) EXPECT_GE(starts[i], timetable_.begin + i * milliseconds(20));
+}
+
+TEST_F(EngineLoopTest, LatencyCountsFromTheScheduledArrivalAlsoForThoseThatHadToWait) {
+  // One slow run of 200 ms: twenty arrivals wait for it, the first for 200 ms, the next for 190 ms, and so on.
+  FakeWorkload workload([](int number) {
+    if (number == 5) work_for(milliseconds(200));
+  });
+  const auto result = run(workload, every(milliseconds(10), seconds(10)), {}, milliseconds(500));
+  EXPECT_GE(result.latency.max(), milliseconds(200));
+  // The eleventh longest is that of the arrival 100 ms later.
+  EXPECT_GE(result.latency.quantile(1 - 10.5 / 50), milliseconds(100));
+  EXPECT_GE(result.latency.quantile(1 - 15.5 / 50), milliseconds(50));
+  EXPECT_EQ(result.requests, 50U);
+}
+
+TEST_F(EngineLoopTest, AnEngineThatFellBehindCatchesUp) {
+  FakeWorkload workload([](int number) {
+    if (number == 0) work_for(milliseconds(200));
+  });
+  const auto result = run(workload, every(milliseconds(10), seconds(10)), {}, milliseconds(400), /*trace=*/true);
+  EXPECT_EQ(workload.runs(), 40);
+  EXPECT_EQ(result.unserved, 0U);
+  ASSERT_EQ(result.spans.size(), 40U);
+  for (std::size_t i = 0; i < result.spans.size(); ++i) EXPECT_EQ(result.spans[i].scheduled, i * milliseconds(10));
+  // Nineteen arrivals were waiting: they are served one right after another and not at their rate.
+  EXPECT_LT(result.spans[19].start - result.spans[1].start, result.spans[0].end - result.spans[0].start);
+}
+
+TEST_F(EngineLoopTest, WhatIsLaterThanTheDeadlineIsMissedAndNothingElse) {
+  FakeWorkload workload([](int number) {
+    if (number == 2) work_for(milliseconds(500));
+  });
+  const auto result = run(workload, every(milliseconds(200), milliseconds(400)), {}, milliseconds(1'600));
+  EXPECT_GE(result.misses, 1U);
+  EXPECT_LT(result.misses, result.requests);
+}
+
+TEST_F(EngineLoopTest, AnEngineThatIsTooSlowMissesEverythingAndLeavesSomeUnserved) {
+  FakeWorkload workload([](int) { work_for(milliseconds(30)); });
+  const auto result = run(workload, every(milliseconds(10), milliseconds(20)), {}, milliseconds(300));
+  EXPECT_EQ(result.requests, 30U);
+  EXPECT_EQ(result.misses, 30U);
+  EXPECT_EQ(result.unserved, 30U - static_cast<unsigned>(workload.runs()));
+  EXPECT_GE(result.unserved, 18U);
+  EXPECT_EQ(result.latency.count(), 30U);  // with the time that they had waited
+  EXPECT_GE(result.latency.quantile(0.5), milliseconds(30));
+  EXPECT_DOUBLE_EQ(result.rate_hz, workload.runs() / 0.3);
+}
+
+TEST_F(EngineLoopTest, WhatArrivedBeforeTheEndIsServedWhileItCanMeetItsDeadline) {
+  FakeWorkload workload([](int number) {
+    if (number == 0) work_for(milliseconds(150));
+  });
+  const auto result = run(workload, every(milliseconds(10), hours(1)), {}, milliseconds(100));
+  EXPECT_EQ(workload.runs(), 10);
+  EXPECT_EQ(result.unserved, 0U);
+}
+
+TEST_F(EngineLoopTest, TheUnservedAreMissedEvenBeforeTheirDeadline) {
+  FakeWorkload workload([&](int number) {
+    work_for(milliseconds(50));
+    if (number == 2) stop_ = true;
+  });
+  const auto result = run(workload, every(milliseconds(10), hours(1)), {}, hours(1));
+  EXPECT_EQ(workload.runs(), 3);
+  EXPECT_GE(result.requests, 15U);
+  EXPECT_EQ(result.unserved, result.requests - 3);
+  EXPECT_EQ(result.misses, result.unserved);
+}
+
+TEST_F(EngineLoopTest, WarmUpIsNotCounted) {
+  FakeWorkload workload([](int number) {
+    if (number == 0) work_for(milliseconds(50));
+  });
+  const auto result = run(workload, every(milliseconds(10), hours(1)), milliseconds(300), milliseconds(200), /*trace=*/true);
+  EXPECT_EQ(workload.runs(), 50);
+  EXPECT_EQ(result.requests, 20U);
+  EXPECT_EQ(result.latency.count(), 20U);
+  EXPECT_DOUBLE_EQ(result.rate_hz, 100);
+  ASSERT_EQ(result.spans.size(), 20U);
+  EXPECT_EQ(result.spans[0].scheduled, Nanoseconds(0));
+}
+
+TEST_F(EngineLoopTest, BackToBackARunCountsFromItsStart) {
+  int measured = 0;
+  FakeWorkload workload([&](int) {
+    if (Clock::now() >= timetable_.measure) ++measured;
+    work_for(milliseconds(5));
+  });
+  const auto result = run(workload, EngineConfig{}, milliseconds(50), milliseconds(250));
+  EXPECT_GE(result.requests, 1U);
+  EXPECT_LE(result.requests, 50U);
+  EXPECT_LT(result.requests, static_cast<unsigned>(workload.runs()));
+  EXPECT_THAT(static_cast<int>(result.requests), ::testing::AnyOf(measured, measured - 1));
+  EXPECT_GE(result.latency.quantile(0), milliseconds(5));
+  EXPECT_EQ(result.misses, 0U);
+  EXPECT_EQ(result.unserved, 0U);
+  EXPECT_DOUBLE_EQ(result.rate_hz, static_cast<double>(result.requests) / 0.25);
+}
+
+TEST_F(EngineLoopTest, AStopEndsAWaitAndARunBackToBack) {
+  for (const auto& engine : {every(hours(1), hours(1)), EngineConfig{}}) {
+    stop_ = false;
+    FakeWorkload workload;
+    const auto begin = Clock::now();
+    std::jthread stopper([&] {
+      work_for(milliseconds(100));
+      stop_ = true;
+    });
+    const auto result = run(workload, engine, {}, hours(1));
+    EXPECT_LT(Clock::now() - begin, seconds(30));
+    EXPECT_GE(workload.runs(), 1);
+    EXPECT_EQ(result.unserved, 0U);
+    EXPECT_GT(result.rate_hz, 0);
+    EXPECT_EQ(result.error, "");
+  }
+}
+
+TEST_F(EngineLoopTest, StoppedBeforeItBeganNothingRuns) {
+  stop_ = true;
+  for (const auto& engine : {every(milliseconds(10), milliseconds(10)), EngineConfig{}}) {
+    FakeWorkload workload;
+    const auto result = run(workload, engine, seconds(1), seconds(1));
+    EXPECT_EQ(workload.runs(), 0);
+    EXPECT_EQ(result.requests, 0U);
+    EXPECT_EQ(result.rate_hz, 0);
+  }
+}
+
+TEST_F(EngineLoopTest, AnExceptionEndsTheEngineAndIsReported) {
+  for (const auto& engine : {every(milliseconds(1), hours(1)), EngineConfig{}}) {
+    FakeWorkload workload([](int number) {
+      if (number == 2) throw std::runtime_error("out of luck");
+    });
+    const auto result = run(workload, engine, {}, hours(1));
+    EXPECT_EQ(workload.runs(), 3);
+    EXPECT_EQ(result.requests, 2U);
+    EXPECT_EQ(result.error, "out of luck");
+  }
+}
+
+TEST_F(EngineLoopTest, SpansAreKeptOnlyWhereATraceIsWanted) {
+  for (const bool trace : {false, true}) {
+    FakeWorkload workload;
+    const auto result = run(workload, every(milliseconds(1), hours(1)), {}, milliseconds(20), trace);
+    ASSERT_EQ(result.spans.size(), trace ? 20U : 0U);
+    for (const auto& span : result.spans) {
+      EXPECT_LE(span.scheduled, span.start);
+      EXPECT_LE(span.start, span.end);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

@@ -1,0 +1,93 @@
+// Lanes for a pipeline on this machine's CPU.
+#include "runtime/placement.hpp"
+#include "support/matchers.hpp"
+#include "support/this_thread.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <gmock/gmock.h>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+class PlacementTest : public ::testing::Test {
+ protected:
+  void add(const std::string& name, std::optional<Nanoseconds> deadline, std::optional<UnitRequest> units = {}) {
+    EngineConfig engine;
+    engine.name = engine.lane = name;
+    engine.period = engine.deadline = deadline;
+    config_.engines.push_back(engine);
+    config_.lanes.push_back({.name = name, .units = units});
+  }
+  static int niceness_of(const Lane& lane) {
+    int niceness = 0;
+    lane.run([&] { niceness = this_thread::niceness(); });
+    return niceness;
+  }
+
+  Device cpu_ = Device::open("cpu");
+  int cores_ = cpu_.info().units.count;
+  PipelineConfig config_;
+};
+
+TEST_F(PlacementTest, LanesOfTheConfigurationAreOnPartitionsThatDoNotOverlap) {
+  if (cores_ < 2) GTEST_SKIP() << "one core cannot be divided";
+  add("policy", milliseconds(5), UnitRequest(1));
+  add("vision", {});
+  const auto lanes = place(config_, cpu_, Mode::lanes);
+  ASSERT_EQ(lanes.size(), 2U);
+  EXPECT_EQ(lanes.at("policy").units().count, 1);
+  EXPECT_EQ(lanes.at("vision").units().count, cores_ - 1);
+  for (const int cpu : lanes.at("policy").partition()->cpus()) {
+    EXPECT_THAT(lanes.at("vision").partition()->cpus(), ::testing::Not(::testing::Contains(cpu)));
+  }
+}
+
+TEST_F(PlacementTest, LanesThatShareAPartitionAreTheMoreUrgentTheShorterTheirDeadline) {
+  for (int i = 0; i <= cores_; ++i) add("lane" + std::to_string(i), milliseconds(100 - i));
+  const auto lanes = place(config_, cpu_, Mode::lanes);
+  const auto& first = lanes.at("lane0");
+  const auto& last = lanes.at("lane" + std::to_string(cores_));
+  EXPECT_EQ(first.partition(), last.partition());
+  EXPECT_NE(first, last);
+  EXPECT_GT(niceness_of(first), niceness_of(last));
+}
+
+TEST_F(PlacementTest, SharedLanesAreOnTheWholeDeviceAndEquallyUrgent) {
+  add("policy", milliseconds(5), UnitRequest(1));
+  add("vision", {});
+  for (const auto& [name, lane] : place(config_, cpu_, Mode::shared)) {
+    EXPECT_FALSE(lane.partition());
+    EXPECT_EQ(lane.units(), cpu_.info().units);
+    EXPECT_EQ(niceness_of(lane), this_thread::niceness());
+  }
+}
+
+TEST_F(PlacementTest, PriorityFollowsTheDeadlineAndBestEffortComesLast) {
+  add("best effort", {});
+  add("later", milliseconds(50));
+  add("sooner", milliseconds(5));
+  const auto lanes = place(config_, cpu_, Mode::priority);
+  for (const auto& [name, lane] : lanes) EXPECT_FALSE(lane.partition());
+  EXPECT_EQ(niceness_of(lanes.at("sooner")), this_thread::niceness());
+  EXPECT_GT(niceness_of(lanes.at("later")), niceness_of(lanes.at("sooner")));
+  EXPECT_GT(niceness_of(lanes.at("best effort")), niceness_of(lanes.at("later")));
+}
+
+TEST_F(PlacementTest, UnitsThatDoNotFitAreAConfigurationsMistake) {
+  config_.file = "robot.toml";
+  add("policy", milliseconds(5), UnitRequest(10'000));
+  EXPECT_THAT([&] { (void)place(config_, cpu_, Mode::lanes); },
+              refuses<ConfigError>("robot.toml", "10000 cores", "'policy'", "are free", "[lane.*]"));
+  EXPECT_EQ(cpu_.partition("all", rest).units(), cpu_.info().units);  // nothing was kept
+}
+
+TEST_F(PlacementTest, UnitsComeBackWithTheLanes) {
+  add("policy", milliseconds(5));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(place(config_, cpu_, Mode::lanes).at("policy").units(), cpu_.info().units);
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

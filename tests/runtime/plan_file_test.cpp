@@ -1,0 +1,77 @@
+#include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/config.hpp>
+
+#include <gmock/gmock.h>
+
+namespace greenlane::runtime {
+namespace {
+
+class PlanFileTest : public ::testing::Test {
+ protected:
+  PlanFileTest() {
+    config_.file = "pipeline.toml";
+    for (const std::string name : {"policy", "vision"}) {
+      EngineConfig engine;
+      engine.name = engine.lane = name;
+      config_.engines.push_back(engine);
+      config_.lanes.push_back({.name = name, .units = UnitRequest(1)});
+    }
+  }
+  void apply(const std::string& text) { apply_plan(config_, folder_.write("plan.json", text)); }
+  template <class... Parts>
+  void expect_refused(const std::string& text, Parts... parts) {
+    EXPECT_THAT([&] { apply(text); }, refuses<ConfigError>((folder_ / "plan.json").string(), "pipeline.toml", parts...)) << text;
+  }
+
+  Folder folder_;
+  PipelineConfig config_;
+};
+
+TEST_F(PlanFileTest, LanesUnitsAndPlacesAreThoseOfThePlan) {
+  apply(R"({"lanes": [{"name": "left", "units": 16}, {"name": "right", "units": "rest"}, {"name": "open"}],
+            "engines": [{"name": "vision", "lane": "left"}, {"name": "policy", "lane": "right"}]})");
+  EXPECT_EQ(config_.engines[0].lane, "right");
+  EXPECT_EQ(config_.engines[1].lane, "left");
+  ASSERT_EQ(config_.lanes.size(), 3U);
+  EXPECT_EQ(config_.lanes[0].name, "left");
+  EXPECT_EQ(config_.lanes[0].units->units().count, 16);
+  EXPECT_TRUE(config_.lanes[1].units->is_rest());
+  EXPECT_FALSE(config_.lanes[2].units);
+}
+
+TEST_F(PlanFileTest, WhatAPlanSaysBesidesIsItsOwnAffair) {
+  apply(R"({"device": {}, "lanes": [{"name": "one", "units": 1, "p99_us": 3}],
+            "engines": [{"name": "vision", "lane": "one", "p99_us": 2}, {"name": "policy", "lane": "one"}]})");
+  EXPECT_EQ(config_.engines[0].lane, "one");
+}
+
+TEST_F(PlanFileTest, AFileThatIsNotThereIsRefused) {
+  EXPECT_THAT([&] { apply_plan(config_, folder_ / "nowhere.json"); }, refuses<ConfigError>("nowhere.json", "no such file", "--plan"));
+}
+
+TEST_F(PlanFileTest, WhatIsNoPlanIsRefused) {
+  for (const std::string text : {"", "{", "[]", "3", "{}", R"({"lanes": []})", R"({"lanes": 3, "engines": []})",
+                                 R"({"lanes": [{"units": 3}], "engines": []})"}) {
+    expect_refused(text);
+  }
+  expect_refused("{", "a plan is JSON");
+}
+
+TEST_F(PlanFileTest, UnitsThatAreNoneAreRefused) {
+  expect_refused(R"({"lanes": [{"name": "one", "units": "many"}], "engines": []})");
+  expect_refused(R"({"lanes": [{"name": "one", "units": null}], "engines": []})");
+}
+
+TEST_F(PlanFileTest, APlanForOtherEnginesIsRefused) {
+  expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "one"}]})", "'vision'", "make a plan");
+}
+
+TEST_F(PlanFileTest, AnEngineOnALaneThatThePlanLacksIsRefused) {
+  expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "two"}]})", "'policy'", "'two'");
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

@@ -1,0 +1,179 @@
+#include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/report.hpp>
+#include <greenlane/version.hpp>
+
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+namespace greenlane::runtime {
+namespace {
+
+using nlohmann::json;
+using std::chrono::microseconds;
+
+class ResultsTest : public ::testing::Test {
+ protected:
+  // A pipeline without engines: what counts here is the device.
+  static Pipeline pipeline() {
+    PipelineConfig config;
+    config.device = "cpu";
+    config.file = "robot.toml";
+    return Pipeline(std::move(config));
+  }
+  static EngineResult engine() {
+    EngineResult engine;
+    engine.name = "policy";
+    engine.lane = "fast";
+    engine.units = 1;
+    engine.cpus = {3};
+    for (int i = 1; i <= 100; ++i) engine.latency.record(microseconds(i));
+    engine.requests = 101;
+    engine.unserved = 1;
+    engine.misses = 7;
+    engine.deadline = microseconds(2'500);
+    engine.rate_hz = 50;
+    engine.checked = true;
+    return engine;
+  }
+  static json results(std::vector<EngineResult> engines, bool stopped_early = false) {
+    ModeResult mode;
+    mode.engines = std::move(engines);
+    mode.measured = std::chrono::seconds(2);
+    mode.stopped_early = stopped_early;
+    mode.memory_before = {.host_bytes = 10, .allocator_bytes = 20};
+    ModeResult shared = mode;
+    shared.mode = Mode::shared;
+    return json::parse(results_json(pipeline(), std::vector{mode, shared}));
+  }
+};
+
+TEST_F(ResultsTest, VersionsDeviceAndConfigurationAreTold) {
+  const auto all = results({});
+  EXPECT_EQ(all.at("greenlane"), kVersion);
+  for (const auto* key : {"greenlane", "torch", "cuda", "driver"}) EXPECT_TRUE(all.at("versions").contains(key)) << key;
+  EXPECT_EQ(all.at("device").at("id"), "cpu");
+  EXPECT_EQ(all.at("config"), "robot.toml");
+  ASSERT_EQ(all.at("modes").size(), 2U);
+  EXPECT_EQ(all.at("modes")[0].at("mode"), "lanes");
+  EXPECT_EQ(all.at("modes")[1].at("mode"), "shared");
+  EXPECT_EQ(all.at("modes")[0].at("seconds"), 2);
+  EXPECT_EQ(all.at("modes")[0].at("stopped_early"), false);
+  EXPECT_EQ(all.at("modes")[0].at("memory").at("before").at("host_bytes"), 10);
+  EXPECT_EQ(results({}, true).at("modes")[0].at("stopped_early"), true);
+}
+
+TEST_F(ResultsTest, AnEngineHasTheFieldsOfTheContract) {
+  const auto told = results({engine()}).at("modes")[0].at("engines")[0];
+  EXPECT_EQ(told.at("name"), "policy");
+  EXPECT_EQ(told.at("lane"), "fast");
+  EXPECT_EQ(told.at("units"), 1);
+  EXPECT_EQ(told.at("cpus"), json::array({3}));
+  EXPECT_EQ(told.at("requests"), 101);
+  EXPECT_EQ(told.at("unserved"), 1);
+  EXPECT_EQ(told.at("misses"), 7);
+  EXPECT_EQ(told.at("rate_hz"), 50);
+  EXPECT_EQ(told.at("deadline_us"), 2'500);
+  EXPECT_EQ(told.at("checked"), true);
+  EXPECT_TRUE(told.at("error").is_null());
+  // Durations are microseconds.
+  EXPECT_NEAR(told.at("p50_us"), 50, 0.5);
+  EXPECT_NEAR(told.at("p99_us"), 99, 1);
+  EXPECT_EQ(told.at("max_us"), 100);
+  EXPECT_NEAR(told.at("mean_us"), 50.5, 0.5);
+}
+
+TEST_F(ResultsTest, WhatIsNotKnownIsNullAndNotZero) {
+  const auto told = results({EngineResult{}}).at("modes")[0].at("engines")[0];
+  for (const auto* key : {"p50_us", "p90_us", "p99_us", "p999_us", "max_us", "mean_us", "deadline_us", "checked", "error"}) {
+    EXPECT_TRUE(told.at(key).is_null()) << key;
+  }
+  EXPECT_FALSE(told.contains("cpus"));
+}
+
+TEST_F(ResultsTest, WrongOutputsAndErrorsAreTold) {
+  auto wrong = engine();
+  wrong.checked = false;
+  wrong.error = "output 0 differs";
+  const auto told = results({wrong}).at("modes")[0].at("engines")[0];
+  EXPECT_EQ(told.at("checked"), false);
+  EXPECT_EQ(told.at("error"), "output 0 differs");
+}
+
+TEST(DeviceJson, AGpuHasWhatACpuLacks) {
+  DeviceInfo gpu;
+  gpu.id = {DeviceKind::cuda, 1};
+  gpu.name = "H200";
+  gpu.units = {132};
+  gpu.granularity = {8};
+  gpu.groups = 15;
+  gpu.remainder = {12};
+  gpu.compute_capability = 90;
+  gpu.driver_version = 13000;
+  const auto told = json::parse(device_json(gpu));
+  EXPECT_EQ(told.at("id"), "cuda:1");
+  EXPECT_EQ(told.at("unit"), "SM");
+  EXPECT_EQ(told.at("units"), 132);
+  EXPECT_EQ(told.at("compute_capability"), "9.0");
+  EXPECT_EQ(told.at("partitions"), true);
+
+  const auto cpu = json::parse(device_json(Device::open("cpu").info()));
+  EXPECT_EQ(cpu.at("unit"), "core");
+  EXPECT_FALSE(cpu.contains("compute_capability"));
+}
+
+TEST(DeviceJson, WhyADeviceCannotBeDividedIsTold) {
+  DeviceInfo gpu;
+  gpu.partition_obstacle = "the driver is too old";
+  const auto told = json::parse(device_json(gpu));
+  EXPECT_EQ(told.at("partitions"), false);
+  EXPECT_EQ(told.at("partition_obstacle"), "the driver is too old");
+}
+
+TEST(WriteFile, TheWholeTextIsThereAndNothingBesideIt) {
+  const Folder folder;
+  const std::string text(100'000, 'x');
+  write_file(folder / "out.json", text);
+  EXPECT_EQ(folder.read("out.json"), text);
+  EXPECT_THAT(folder.names(), ::testing::ElementsAre("out.json"));
+}
+
+TEST(WriteFile, AFormerFileIsReplaced) {
+  const Folder folder;
+  const auto file = folder.write("out.json", "former");
+  write_file(file, "new");
+  EXPECT_EQ(folder.read("out.json"), "new");
+}
+
+TEST(WriteFile, WhereItCannotWriteItSaysSoAndLeavesNothing) {
+  const Folder folder;
+  (void)folder.write("folder/inside", "x");
+  for (const auto& path : {folder / "missing/out.json", folder / "folder"}) {
+    EXPECT_THAT([&] { write_file(path, "text"); }, refuses<ConfigError>(path.string(), "cannot be written", "name a file"));
+  }
+  EXPECT_THAT(folder.names(), ::testing::ElementsAre("folder"));
+  EXPECT_EQ(folder.read("folder/inside"), "x");
+}
+
+TEST(CheckWritable, SaysBeforehandWhatWriteFileWouldSay) {
+  const Folder folder;
+  (void)folder.write("folder/inside", "x");
+  for (const auto& path : {folder / "missing/out.json", folder / "folder"}) {
+    EXPECT_THAT([&] { check_writable(path); }, refuses<ConfigError>(path.string(), "cannot be written", "name a file"));
+  }
+}
+
+TEST(CheckWritable, LeavesNoFileAndChangesNone) {
+  const Folder folder;
+  const auto file = folder.write("former.json", "former");
+  check_writable(file);
+  check_writable(folder / "new.json");
+  EXPECT_EQ(folder.read("former.json"), "former");
+  EXPECT_THAT(folder.names(), ::testing::ElementsAre("former.json"));
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

@@ -1,0 +1,127 @@
+#include <greenlane/runtime/report.hpp>
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+
+namespace greenlane::runtime {
+namespace {
+
+using nlohmann::json;
+using std::chrono::microseconds;
+
+EngineResult engine_of(const std::string& name, const std::string& lane, std::vector<RequestSpan> spans) {
+  EngineResult engine;
+  engine.name = name;
+  engine.lane = lane;
+  engine.spans = std::move(spans);
+  return engine;
+}
+
+RequestSpan span_of(int scheduled, int start, int end) { return {microseconds(scheduled), microseconds(start), microseconds(end)}; }
+
+std::vector<json> events(const std::vector<ModeResult>& results, const std::string& phase) {
+  std::vector<json> found;
+  const auto trace = json::parse(trace_json(results));
+  for (const auto& event : trace.at("traceEvents")) {
+    if (event.at("ph") == phase) found.push_back(event);
+  }
+  return found;
+}
+
+ModeResult mode_of(Mode mode, std::vector<EngineResult> engines) {
+  ModeResult result;
+  result.mode = mode;
+  result.engines = std::move(engines);
+  return result;
+}
+
+TEST(Trace, EveryLaneHasOneTrackWithItsName) {
+  const auto names = events({mode_of(Mode::lanes, {engine_of("a", "one", {}), engine_of("b", "two", {}), engine_of("c", "one", {})})}, "M");
+  std::map<std::string, int> tracks;
+  for (const auto& event : names) {
+    if (event.at("name") == "thread_name") tracks[event.at("args").at("name")] = event.at("tid");
+  }
+  ASSERT_EQ(tracks.size(), 2U);
+  EXPECT_NE(tracks.at("lane one"), tracks.at("lane two"));
+}
+
+TEST(Trace, EveryModeIsAProcessWithItsName) {
+  const auto names = events({mode_of(Mode::lanes, {engine_of("a", "one", {})}), mode_of(Mode::shared, {engine_of("a", "one", {})})}, "M");
+  std::map<int, std::string> modes;
+  for (const auto& event : names) {
+    if (event.at("name") == "process_name") modes[event.at("pid")] = event.at("args").at("name");
+  }
+  EXPECT_THAT(modes, ::testing::ElementsAre(std::pair(1, "mode lanes"), std::pair(2, "mode shared")));
+}
+
+TEST(Trace, ARequestIsASliceOnItsLanesTrack) {
+  auto engine = engine_of("policy", "one", {span_of(10, 15, 40), span_of(110, 112, 120)});
+  engine.deadline = microseconds(25);
+  const auto slices = events({mode_of(Mode::lanes, {engine})}, "X");
+  ASSERT_EQ(slices.size(), 2U);
+  EXPECT_EQ(slices[0].at("name"), "policy");
+  EXPECT_EQ(slices[0].at("ts"), 15);
+  EXPECT_EQ(slices[0].at("dur"), 25);
+  EXPECT_EQ(slices[0].at("args").at("scheduled_us"), 10);
+  EXPECT_EQ(slices[0].at("args").at("latency_us"), 30);
+  EXPECT_EQ(slices[0].at("args").at("missed"), true);
+  EXPECT_EQ(slices[1].at("args").at("missed"), false);
+}
+
+TEST(Trace, ARequestThatWaitedForAnothersBeginsWhenTheLaneWasFree) {
+  const auto slices = events({mode_of(Mode::lanes, {engine_of("a", "one", {span_of(0, 0, 100)}), engine_of("b", "one", {span_of(10, 10, 130)})})}, "X");
+  ASSERT_EQ(slices.size(), 2U);
+  EXPECT_EQ(slices[1].at("name"), "b");
+  EXPECT_EQ(slices[1].at("ts"), 100);
+  EXPECT_EQ(slices[1].at("dur"), 30);
+}
+
+TEST(Trace, SlicesOfOneTrackNeverOverlap) {
+  std::mt19937 random(3);
+  const auto below = [&](int end) { return std::uniform_int_distribution<int>(0, end - 1)(random); };
+  for (int round = 0; round < 50; ++round) {
+    std::vector<EngineResult> engines;
+    for (int e = 0; e < 4; ++e) {
+      std::vector<RequestSpan> spans;
+      int time = 0;
+      for (int i = 0; i < 30; ++i) {
+        const int start = time + below(50);
+        time = start + below(200);
+        spans.push_back(span_of(start - below(30), start, time));
+      }
+      engines.push_back(engine_of(std::string("e").append(std::to_string(e)), e % 2 == 0 ? "one" : "two", std::move(spans)));
+    }
+    std::map<int, std::vector<std::pair<double, double>>> tracks;
+    for (const auto& slice : events({mode_of(Mode::lanes, engines)}, "X")) {
+      tracks[slice.at("tid")].emplace_back(slice.at("ts"), slice.at("dur"));
+    }
+    ASSERT_EQ(tracks.size(), 2U);
+    for (auto& [track, slices] : tracks) {
+      ASSERT_EQ(slices.size(), 60U);
+      std::ranges::sort(slices);
+      for (std::size_t i = 0; i < slices.size(); ++i) {
+        EXPECT_GE(slices[i].second, 0);
+        if (i > 0) {
+          EXPECT_GE(slices[i].first, slices[i - 1].first + slices[i - 1].second - 1e-6);
+        }
+      }
+    }
+  }
+}
+
+TEST(Trace, WithoutSpansItIsStillValid) {
+  EXPECT_TRUE(json::parse(trace_json({})).at("traceEvents").empty());
+  EXPECT_TRUE(events({mode_of(Mode::lanes, {engine_of("a", "one", {})})}, "X").empty());
+}
+
+TEST(Trace, NamesAreQuotedAsJsonWantsIt) {
+  const auto slices = events({mode_of(Mode::lanes, {engine_of("say \"hi\"\n\\", "one", {span_of(0, 1, 2)})})}, "X");
+  EXPECT_EQ(slices.at(0).at("name"), "say \"hi\"\n\\");
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

@@ -1,0 +1,29 @@
+// An engine with a binding, on two lanes of the first of two GPUs.
+#pragma once
+
+#include "support/fake_driver_test.hpp"
+
+namespace greenlane::fake {
+
+class BindingTest : public FakeDriverTest {
+ protected:
+  BindingTest() : FakeDriverTest({.gpus = {Gpu{}, Gpu{}}}) {}
+
+  // One call of the engine from `caller`: the work of the engine.
+  static Work call(StreamBinding& binding, FakeDriver& fake, StreamView caller) {
+    auto call = binding.enter(caller);
+    const auto work = fake.mark(call.stream());
+    call.finish();
+    return work;
+  }
+  Work call(StreamView caller) { return call(binding_, fake_, caller); }
+
+  Device device_ = gpu();
+  Lane policy_ = Lane::create(device_.partition("policy", 8));
+  Lane vision_ = Lane::create(device_.partition("vision", 48));
+  StreamView caller_ = fake_.make_stream();
+  StreamView other_caller_ = fake_.make_stream();
+  StreamBinding binding_{device_, "engine"};
+};
+
+}  // namespace greenlane::fake

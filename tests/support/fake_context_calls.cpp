@@ -1,0 +1,72 @@
+// Primary contexts, and which of them is current in which thread.
+#include "support/fake_driver_calls.hpp"
+
+#include <algorithm>
+
+namespace greenlane::fake {
+namespace {
+
+bool holds_something(const State& state, int device) {
+  const auto here = [&](const auto& entry) { return entry.second.device == device; };
+  return std::ranges::any_of(state.greens, here) || std::ranges::any_of(state.events, here) ||
+         std::ranges::any_of(state.streams, [&](const auto& e) { return here(e) && !e.second.is_application; });
+}
+
+}  // namespace
+
+CUresult fake_cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device) {
+  return call("cuDevicePrimaryCtxRetain", [&](State& s) {
+    if (!gpu_of(s, device)) return s.violate("a context of an unknown device retained", CUDA_ERROR_INVALID_DEVICE);
+    ++s.retains[device];
+    return *context = context_of(device), CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuDevicePrimaryCtxRelease(CUdevice device) {
+  const auto release = [&](State& s) {
+    if (s.retains[device] <= 0) return s.violate("a context released that is not held", CUDA_ERROR_INVALID_CONTEXT);
+    if (--s.retains[device] == 0 && holds_something(s, device))
+      s.violate("a context released before what is in it", CUDA_SUCCESS);
+    return CUDA_SUCCESS;
+  };
+  return call("cuDevicePrimaryCtxRelease", release, Effect::release);
+}
+
+CUresult fake_cuCtxPushCurrent(CUcontext context) {
+  return call("cuCtxPushCurrent", [&](State& s) {
+    if (!gpu_of(s, device_of_context(context)) || !s.context_exists(device_of_context(context))) {
+      return s.violate("an unknown context made current", CUDA_ERROR_INVALID_CONTEXT);
+    }
+    return s.current[std::this_thread::get_id()].push_back(context), CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuCtxPopCurrent(CUcontext* context) {
+  const auto pop = [&](State& s) {
+    auto& stack = s.current[std::this_thread::get_id()];
+    if (stack.empty()) return s.violate("a context popped where none is current", CUDA_ERROR_INVALID_CONTEXT);
+    *context = stack.back();
+    return stack.pop_back(), CUDA_SUCCESS;
+  };
+  return call("cuCtxPopCurrent", pop, Effect::release);
+}
+
+CUresult fake_cuCtxGetCurrent(CUcontext* context) {
+  return call("cuCtxGetCurrent", [&](State& s) {
+    const int device = s.current_device();
+    return *context = device < 0 ? nullptr : context_of(device), CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuCtxGetDevice(CUdevice* device) {
+  return call("cuCtxGetDevice", [&](State& s) {
+    if (s.current_device() < 0) return s.violate("cuCtxGetDevice without a context", CUDA_ERROR_INVALID_CONTEXT);
+    return *device = s.current_device(), CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuCtxGetStreamPriorityRange(int* least, int* greatest) {
+  return call("cuCtxGetStreamPriorityRange", [&](State&) { return *least = 0, *greatest = -5, CUDA_SUCCESS; });
+}
+
+}  // namespace greenlane::fake

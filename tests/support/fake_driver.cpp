@@ -1,0 +1,232 @@
+#include "support/fake_driver.hpp"
+
+#include "support/fake_driver_calls.hpp"
+
+#include <limits>
+#include <ostream>
+#include <stdexcept>
+
+namespace greenlane::fake {
+namespace {
+
+constexpr std::uintptr_t kFirstContext = 0xC000;
+
+const Stream& existing(const State& state, StreamView stream) {
+  const auto found = state.streams.find(stream.handle());
+  if (found == state.streams.end()) throw std::logic_error("the test asks about a stream that does not exist");
+  return found->second;
+}
+
+driver::Table make_table(const Config& config) {
+  driver::Table table;
+#define GREENLANE_FAKE_ENTRY(name, version) table.name = fake_##name;
+  GREENLANE_DRIVER_REQUIRED(GREENLANE_FAKE_ENTRY)
+  GREENLANE_DRIVER_OPTIONAL(GREENLANE_FAKE_ENTRY)
+#undef GREENLANE_FAKE_ENTRY
+  if (!config.stream_get_device) table.cuStreamGetDevice = nullptr;
+  if (!config.green_contexts) {
+    table.cuDeviceGetDevResource = nullptr;
+    table.cuDevSmResourceSplitByCount = nullptr;
+    table.cuDevResourceGenerateDesc = nullptr;
+    table.cuGreenCtxCreate = nullptr;
+    table.cuGreenCtxDestroy = nullptr;
+    table.cuGreenCtxStreamCreate = nullptr;
+  }
+  return table;
+}
+
+}  // namespace
+
+Gpu gpu_of_78_sms() { return {.name = "Fake 78", .sms = 78, .group = 8, .whole_groups = 9}; }
+Gpu gpu_of_20_sms() { return {.name = "Fake 20", .sms = 20, .group = 4, .whole_groups = 5, .compute_capability = 87}; }
+Gpu gpu_that_wants_larger_groups() { return {.name = "Fake coarse", .sms = 132, .group = 16, .whole_groups = 8}; }
+Gpu gpu_that_cannot_be_divided() { return {.name = "Fake solid", .sms = 132, .group = 1000, .whole_groups = 0}; }
+
+std::ostream& operator<<(std::ostream& out, const Live& live) {
+  return out << live.primary_retains << " context retains, " << live.green_contexts << " green contexts, "
+             << live.streams << " streams, " << live.events << " events";
+}
+
+bool happens_before(const Work& a, const Work& b) {
+  if (a.stream == b.stream) return a.sequence < b.sequence;
+  const auto known = b.done_before.find(a.stream);
+  return known != b.done_before.end() && known->second >= a.sequence;
+}
+
+CUcontext context_of(int device) {
+  return reinterpret_cast<CUcontext>(kFirstContext + static_cast<std::uintptr_t>(device));  // NOLINT
+}
+int device_of_context(CUcontext context) {
+  return static_cast<int>(reinterpret_cast<std::uintptr_t>(context)) - static_cast<int>(kFirstContext);
+}
+
+CUstream State::add_stream(Stream stream) {
+  CUstream handle = nullptr;
+  if (freed_streams.empty()) {
+    handle = new_handle<CUstream>();
+  } else {
+    handle = freed_streams.back();
+    freed_streams.pop_back();
+  }
+  stream.id = next_stream++;
+  streams[handle] = std::move(stream);
+  return handle;
+}
+
+bool State::context_exists(int device) const {
+  if (const auto held = retains.find(device); held != retains.end() && held->second > 0) return true;
+  for (const auto& [handle, stream] : streams) {
+    if (stream.is_application && stream.device == device) return true;
+  }
+  return false;
+}
+
+int State::current_device() const {
+  const auto stack = current.find(std::this_thread::get_id());
+  return stack == current.end() || stack->second.empty() ? -1 : device_of_context(stack->second.back());
+}
+
+Stream* State::find(CUstream handle, int device) {
+  if (is_reserved(handle)) {
+    auto& stream = default_streams[{device, handle}];
+    if (stream.id == 0) stream.id = next_stream++;
+    stream.device = device;
+    return &stream;
+  }
+  const auto found = streams.find(handle);
+  return found == streams.end() ? nullptr : &found->second;
+}
+
+FakeDriver::FakeDriver(Config config) : state_(std::make_unique<State>()) {
+  configure(std::move(config));
+  in_force.store(state_.get(), std::memory_order_release);
+}
+
+FakeDriver::~FakeDriver() { in_force.store(nullptr, std::memory_order_release); }
+
+void FakeDriver::configure(Config config) {
+  table_ = make_table(config);
+  state_->config = std::move(config);
+}
+
+StreamView FakeDriver::make_stream(int device) {
+  const std::scoped_lock lock(state_->mutex);
+  return StreamView(state_->add_stream({.device = device, .is_application = true, .clock = {}}));
+}
+
+void FakeDriver::destroy_stream(StreamView stream) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->streams.erase(stream.handle());
+  state_->freed_streams.push_back(stream.handle());
+}
+
+void FakeDriver::set_capture(StreamView stream, CUstreamCaptureStatus status) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->find(stream.handle(), 0)->capture = status;
+}
+
+void FakeDriver::push_current(int device) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->current[std::this_thread::get_id()].push_back(context_of(device));
+}
+
+void FakeDriver::pop_current() {
+  const std::scoped_lock lock(state_->mutex);
+  state_->current[std::this_thread::get_id()].pop_back();
+}
+
+Work FakeDriver::mark(StreamView view, int device) {
+  const std::scoped_lock lock(state_->mutex);
+  Stream* stream = state_->find(view.handle(), device);
+  if (!stream) throw std::logic_error("the test enqueues on a stream that does not exist");
+  Clock before = stream->clock;
+  const auto sequence = ++stream->clock[stream->id];
+  return {.stream = stream->id, .sequence = sequence, .done_before = std::move(before)};
+}
+
+void FakeDriver::fail(int call) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->calls = 0;
+  state_->fail_first = state_->fail_last = call;
+}
+
+void FakeDriver::fail_from(int call) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->calls = 0;
+  state_->fail_first = call;
+  state_->fail_last = std::numeric_limits<int>::max();
+}
+
+int FakeDriver::calls() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->calls;
+}
+
+Live FakeDriver::live() const {
+  const std::scoped_lock lock(state_->mutex);
+  Live live;
+  for (const auto& [device, count] : state_->retains) live.primary_retains += count;
+  live.green_contexts = static_cast<int>(state_->greens.size());
+  for (const auto& [handle, stream] : state_->streams) live.streams += stream.is_application ? 0 : 1;
+  live.events = static_cast<int>(state_->events.size());
+  return live;
+}
+
+std::vector<std::string> FakeDriver::violations() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->violations;
+}
+
+int FakeDriver::current_contexts() const {
+  const std::scoped_lock lock(state_->mutex);
+  int count = 0;
+  for (const auto& [thread, stack] : state_->current) count += static_cast<int>(stack.size());
+  return count;
+}
+
+std::vector<Operation> FakeDriver::operations() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->operations;
+}
+
+void FakeDriver::clear_operations() {
+  const std::scoped_lock lock(state_->mutex);
+  state_->operations.clear();
+}
+
+int FakeDriver::calls_of(const std::string& function) const {
+  const std::scoped_lock lock(state_->mutex);
+  const auto found = state_->calls_by_function.find(function);
+  return found == state_->calls_by_function.end() ? 0 : found->second;
+}
+
+int FakeDriver::device_of(StreamView stream) const {
+  const std::scoped_lock lock(state_->mutex);
+  return existing(*state_, stream).device;
+}
+
+int FakeDriver::priority_of(StreamView stream) const {
+  const std::scoped_lock lock(state_->mutex);
+  return existing(*state_, stream).priority;
+}
+
+bool FakeDriver::is_green(StreamView stream) const {
+  const std::scoped_lock lock(state_->mutex);
+  return existing(*state_, stream).green != nullptr;
+}
+
+std::set<int> FakeDriver::sms_of(StreamView view) const {
+  const std::scoped_lock lock(state_->mutex);
+  const auto& stream = existing(*state_, view);
+  std::set<int> sms;
+  if (stream.green) {
+    const auto& held = state_->greens.at(stream.green).sms;
+    sms.insert(held.begin(), held.end());
+  } else {
+    const int all = state_->config.gpus[static_cast<std::size_t>(stream.device)].sms;
+    for (int sm = 0; sm < all; ++sm) sms.insert(sm);
+  }
+  return sms;
+}
+
+}  // namespace greenlane::fake

@@ -1,0 +1,125 @@
+// A CUDA driver made of bookkeeping: it keeps what was made, which SMs it holds and in which order work may run, and it
+// notes every use that a real driver would not forgive.
+#pragma once
+
+#include "driver/table.hpp"
+
+#include <greenlane/core/stream.hpp>
+
+#include <cstdint>
+#include <iosfwd>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace greenlane::fake {
+
+struct State;
+
+struct Gpu {
+  std::string name = "Fake H200";
+  int sms = 132;
+  // The smallest group that its split accepts, and how many of them it makes; the other SMs are the remainder.
+  int group = 8;
+  int whole_groups = 15;
+  int compute_capability = 90;
+  std::size_t memory_bytes = std::size_t{139} << 30;
+  // By how much asking for the number of groups overstates it.
+  int promised_too_many = 0;
+  // Whether it can be described at all.
+  bool fell_off_the_bus = false;
+};
+[[nodiscard]] Gpu gpu_of_78_sms();                 // 9 groups of 8, and 6
+[[nodiscard]] Gpu gpu_of_20_sms();                 // 5 groups of 4
+[[nodiscard]] Gpu gpu_that_wants_larger_groups();  // 132 SMs that refuse groups of 8 and accept 16: 8 groups, and 4
+[[nodiscard]] Gpu gpu_that_cannot_be_divided();
+
+struct Config {
+  std::vector<Gpu> gpus = {Gpu{}};
+  bool green_contexts = true;     // else their entries are null
+  bool stream_get_device = true;  // else its entry is null
+  bool stream_get_ctx = true;     // else it answers CUDA_ERROR_NOT_SUPPORTED
+  int driver_version = 13000;
+};
+
+// What greenlane has made and not yet destroyed. The application's own streams (make_stream) do not count.
+struct Live {
+  int primary_retains = 0;
+  int green_contexts = 0;
+  int streams = 0;
+  int events = 0;
+  friend bool operator==(const Live&, const Live&) = default;
+};
+std::ostream& operator<<(std::ostream& out, const Live& live);
+
+struct Operation {
+  enum class Kind { record, wait } kind;
+  CUevent event;
+  CUstream stream;
+};
+
+// For every stream, how much of its work is known to be done before.
+using Clock = std::map<std::uint64_t, std::uint64_t>;
+
+// A piece of work that was enqueued on a stream.
+struct Work {
+  std::uint64_t stream = 0;  // an identity that no later stream gets, unlike a handle
+  std::uint64_t sequence = 0;
+  Clock done_before;
+};
+// Whether `a` is done before `b` begins, whatever the streams' relative speed.
+[[nodiscard]] bool happens_before(const Work& a, const Work& b);
+
+// Thread safety: all members but configure(). One at a time is in force.
+class FakeDriver {
+ public:
+  explicit FakeDriver(Config config = {});
+  ~FakeDriver();
+  FakeDriver(const FakeDriver&) = delete;
+  FakeDriver& operator=(const FakeDriver&) = delete;
+
+  [[nodiscard]] const driver::Table& table() const { return table_; }
+  // Before anything is made.
+  void configure(Config config);
+
+  // What an application does beside greenlane.
+  [[nodiscard]] StreamView make_stream(int device = 0);
+  void destroy_stream(StreamView stream);
+  void set_capture(StreamView stream, CUstreamCaptureStatus status);
+  // Makes the device's context current in this thread, or takes it away again.
+  void push_current(int device);
+  void pop_current();
+
+  // Enqueues work. `device` matters for the default stream only.
+  Work mark(StreamView stream, int device = 0);
+
+  // Counts calls anew from here; the n-th fails with CUDA_ERROR_UNKNOWN (0: none). Calls that release something do so
+  // and fail all the same, as CUDA does when it reports an earlier error.
+  void fail(int call);
+  // The n-th and all after it.
+  void fail_from(int call);
+  [[nodiscard]] int calls() const;
+
+  [[nodiscard]] Live live() const;
+  [[nodiscard]] std::vector<std::string> violations() const;
+  // Contexts that are current in any thread.
+  [[nodiscard]] int current_contexts() const;
+  [[nodiscard]] std::vector<Operation> operations() const;
+  void clear_operations();
+  // How often the driver's function was called.
+  [[nodiscard]] int calls_of(const std::string& function) const;
+
+  // Of a stream that exists.
+  [[nodiscard]] int device_of(StreamView stream) const;
+  [[nodiscard]] int priority_of(StreamView stream) const;
+  [[nodiscard]] bool is_green(StreamView stream) const;
+  [[nodiscard]] std::set<int> sms_of(StreamView stream) const;
+
+ private:
+  std::unique_ptr<State> state_;
+  driver::Table table_;
+};
+
+}  // namespace greenlane::fake

@@ -1,0 +1,88 @@
+// The books of FakeDriver; the functions behind fake_driver_calls.hpp write them, fake_driver.cpp reads them.
+#pragma once
+
+#include "support/fake_driver.hpp"
+
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace greenlane::fake {
+
+struct Stream {
+  std::uint64_t id = 0;
+  int device = 0;
+  CUgreenCtx green = nullptr;
+  bool is_application = false;
+  int priority = 0;
+  CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  Clock clock;
+};
+
+struct Event {
+  int device = 0;
+  bool recorded = false;
+  Clock clock;
+};
+
+struct GreenContext {
+  int device = 0;
+  std::vector<int> sms;
+};
+
+// What a CUdevResource carries in the bytes that only the driver reads.
+struct ResourceTag {
+  std::uint32_t magic = 0;
+  std::int32_t device = 0;
+  std::int32_t first_sm = 0;
+  std::int32_t split = 0;  // 0: the whole device, which alone may be split
+};
+
+struct State {
+  mutable std::mutex mutex;
+  Config config;
+
+  std::map<CUstream, Stream> streams;
+  std::map<std::pair<int, CUstream>, Stream> default_streams;  // one for each device and reserved handle
+  std::map<CUevent, Event> events;
+  std::map<CUgreenCtx, GreenContext> greens;
+  std::map<CUdevResourceDesc, GreenContext> descriptions;
+  std::map<int, int> retains;
+  std::map<std::thread::id, std::vector<CUcontext>> current;
+  std::vector<CUstream> freed_streams;  // taken again first, as the driver does
+
+  std::vector<std::string> violations;
+  std::vector<Operation> operations;
+  std::map<std::string, int> calls_by_function;
+  int calls = 0;
+  int fail_first = 0;
+  int fail_last = 0;
+  std::uintptr_t next_handle = 0x10000;
+  std::uint64_t next_stream = 1;
+  int next_split = 1;
+
+  [[nodiscard]] bool fails_now() const { return fail_first > 0 && calls >= fail_first && calls <= fail_last; }
+  CUresult violate(const std::string& text, CUresult result) {
+    violations.push_back(text);
+    return result;
+  }
+  template <class Handle>
+  Handle new_handle() {
+    return reinterpret_cast<Handle>(next_handle += 0x10);  // NOLINT(performance-no-int-to-ptr)
+  }
+  CUstream add_stream(Stream stream);
+  [[nodiscard]] bool context_exists(int device) const;
+  // The device whose context is current in this thread, or -1.
+  [[nodiscard]] int current_device() const;
+  // Null where there is none; of the reserved handles, that of `device`.
+  [[nodiscard]] Stream* find(CUstream handle, int device);
+};
+
+inline bool is_reserved(CUstream handle) {
+  return handle == nullptr || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD;
+}
+// One context a device; greater than any index, so that a device passed for a context is noticed.
+[[nodiscard]] CUcontext context_of(int device);
+[[nodiscard]] int device_of_context(CUcontext context);
+
+}  // namespace greenlane::fake

@@ -1,0 +1,127 @@
+// Streams, events and the order between them.
+#include "support/fake_driver_calls.hpp"
+
+#include <algorithm>
+
+namespace greenlane::fake {
+namespace {
+
+void join(Clock& into, const Clock& from) {
+  for (const auto& [stream, sequence] : from) into[stream] = std::max(into[stream], sequence);
+}
+
+// For what acts on a stream: the reserved handles mean those of the current context, so there must be one.
+Stream* usable(State& state, CUstream handle, const std::string& function) {
+  if (is_reserved(handle) && state.current_device() < 0) {
+    state.violate(function + " on a default stream without a context", CUDA_ERROR_INVALID_CONTEXT);
+    return nullptr;
+  }
+  Stream* stream = state.find(handle, state.current_device());
+  if (!stream) state.violate(function + " on an unknown stream", CUDA_ERROR_INVALID_HANDLE);
+  return stream;
+}
+
+// For what merely asks about a stream: unknown ones may be asked about.
+CUresult ask(const char* function, CUstream handle, auto answer) {
+  return call(function, [&](State& s) {
+    const Stream* stream = s.find(handle, std::max(s.current_device(), 0));
+    if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+    return answer(s, *stream), CUDA_SUCCESS;
+  });
+}
+
+}  // namespace
+
+CUresult fake_cuStreamCreateWithPriority(CUstream* stream, unsigned int flags, int priority) {
+  return call("cuStreamCreateWithPriority", [&](State& s) {
+    if (s.current_device() < 0) return s.violate("a stream made without a context", CUDA_ERROR_INVALID_CONTEXT);
+    if (flags != CU_STREAM_NON_BLOCKING) s.violate("a stream that waits for the default stream", CUDA_SUCCESS);
+    *stream = s.add_stream({.device = s.current_device(), .priority = priority, .clock = {}});
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuStreamDestroy(CUstream stream) {
+  const auto destroy = [&](State& s) {
+    const auto found = s.streams.find(stream);
+    if (found == s.streams.end()) return s.violate("an unknown stream destroyed", CUDA_ERROR_INVALID_HANDLE);
+    if (found->second.is_application) s.violate("a stream of the application destroyed", CUDA_SUCCESS);
+    s.streams.erase(found);
+    s.freed_streams.push_back(stream);
+    return CUDA_SUCCESS;
+  };
+  return call("cuStreamDestroy", destroy, Effect::release);
+}
+
+CUresult fake_cuStreamSynchronize(CUstream stream) {
+  return call("cuStreamSynchronize", [&](State& s) {
+    return usable(s, stream, "cuStreamSynchronize") ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+  });
+}
+
+CUresult fake_cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status) {
+  return ask("cuStreamIsCapturing", stream, [&](State&, const Stream& found) { *status = found.capture; });
+}
+
+CUresult fake_cuStreamGetDevice(CUstream stream, CUdevice* device) {
+  return ask("cuStreamGetDevice", stream, [&](State&, const Stream& found) { *device = found.device; });
+}
+
+CUresult fake_cuStreamGetCtx(CUstream stream, CUcontext* context) {
+  return call("cuStreamGetCtx", [&](State& s) {
+    if (!s.config.stream_get_ctx) return CUDA_ERROR_NOT_SUPPORTED;
+    const Stream* found = s.find(stream, std::max(s.current_device(), 0));
+    if (!found) return CUDA_ERROR_INVALID_HANDLE;
+    return *context = context_of(found->device), CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuEventCreate(CUevent* event, unsigned int flags) {
+  return call("cuEventCreate", [&](State& s) {
+    if (s.current_device() < 0) return s.violate("an event made without a context", CUDA_ERROR_INVALID_CONTEXT);
+    if (flags != CU_EVENT_DISABLE_TIMING) s.violate("an event that takes the time", CUDA_SUCCESS);
+    *event = s.new_handle<CUevent>();
+    s.events[*event] = {.device = s.current_device(), .recorded = false, .clock = {}};
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuEventRecord(CUevent event, CUstream stream) {
+  return call("cuEventRecord", [&](State& s) {
+    const Stream* found = usable(s, stream, "cuEventRecord");
+    const auto entry = s.events.find(event);
+    if (!found) return CUDA_ERROR_INVALID_HANDLE;
+    if (entry == s.events.end()) return s.violate("an unknown event recorded", CUDA_ERROR_INVALID_HANDLE);
+    if (entry->second.device != found->device) {
+      return s.violate("an event recorded on a stream of another device", CUDA_ERROR_INVALID_HANDLE);
+    }
+    entry->second.recorded = true;
+    entry->second.clock = found->clock;
+    s.operations.push_back({.kind = Operation::Kind::record, .event = event, .stream = stream});
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int flags) {
+  return call("cuStreamWaitEvent", [&](State& s) {
+    Stream* found = usable(s, stream, "cuStreamWaitEvent");
+    const auto entry = s.events.find(event);
+    if (!found) return CUDA_ERROR_INVALID_HANDLE;
+    if (entry == s.events.end()) return s.violate("an unknown event waited for", CUDA_ERROR_INVALID_HANDLE);
+    if (!entry->second.recorded) s.violate("a wait for an event that was never recorded", CUDA_SUCCESS);
+    if (flags != CU_EVENT_WAIT_DEFAULT) s.violate("a wait with flags", CUDA_SUCCESS);
+    join(found->clock, entry->second.clock);
+    s.operations.push_back({.kind = Operation::Kind::wait, .event = event, .stream = stream});
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuEventDestroy(CUevent event) {
+  const auto destroy = [&](State& s) {
+    if (s.events.erase(event) == 0) return s.violate("an unknown event destroyed", CUDA_ERROR_INVALID_HANDLE);
+    return CUDA_SUCCESS;
+  };
+  return call("cuEventDestroy", destroy, Effect::release);
+}
+
+}  // namespace greenlane::fake

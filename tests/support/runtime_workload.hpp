@@ -1,0 +1,31 @@
+// An engine that does what the test says.
+#pragma once
+
+#include <greenlane/runtime/workload.hpp>
+
+#include <functional>
+#include <utility>
+
+namespace greenlane::runtime {
+
+class FakeWorkload final : public Workload {
+ public:
+  // Called with the number of the run, from 0 on.
+  explicit FakeWorkload(std::function<void(int)> work = {}) : work_(std::move(work)) {}
+
+  void bind(const Lane& /*lane*/) override {}
+  void run() override {
+    const int number = runs_++;
+    if (work_) work_(number);
+  }
+  [[nodiscard]] bool has_expected_outputs() const override { return false; }
+  [[nodiscard]] std::string check() override { return {}; }
+
+  [[nodiscard]] int runs() const { return runs_; }
+
+ private:
+  std::function<void(int)> work_;
+  int runs_ = 0;
+};
+
+}  // namespace greenlane::runtime

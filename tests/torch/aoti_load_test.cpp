@@ -1,0 +1,133 @@
+#include "support/fake_driver_test.hpp"
+#include "support/matchers.hpp"
+#include "support/torch_models.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <thread>
+
+namespace greenlane {
+namespace {
+
+using models::path_of;
+
+bool has_gpu() { return Device::enumerate().size() > 1; }
+
+TEST(AotiLoad, AFileThatIsNotThereIsRefused) {
+  EXPECT_THAT([] { (void)load_aoti("/nowhere/policy.pt2"); },
+              refuses<EngineError>("/nowhere/policy.pt2", "there is no such file", "check the path"));
+}
+
+TEST(AotiLoad, AFileThatIsNoPackageIsRefused) {
+  // Neither a zip nor, though a zip, a package; nor a folder.
+  for (const auto& path : {path_of("stamp.json"), path_of("affine.inputs.pt"), path_of("")}) {
+    EXPECT_THAT([&] { (void)load_aoti(path); }, refuses<EngineError>(path, "no AOTInductor package", "aoti_compile_and_package"));
+  }
+}
+
+TEST(AotiLoad, ATruncatedPackageIsRefused) {
+  std::ifstream whole(path_of("affine.pt2"), std::ios::binary);
+  std::string bytes(100'000, '\0');
+  whole.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  const auto path = std::filesystem::path(::testing::TempDir()) / "truncated.pt2";
+  std::ofstream(path, std::ios::binary) << bytes;
+  EXPECT_THAT([&] { (void)load_aoti(path.string()); }, refuses<EngineError>(path.string(), "no AOTInductor package"));
+  std::filesystem::remove(path);
+}
+
+TEST(AotiLoad, AModelThatThePackageDoesNotHoldIsRefused) {
+  EXPECT_THAT([] { (void)models::load("affine", {.model = "other"}); }, refuses<EngineError>("affine.pt2", "'other'"));
+}
+
+TEST(AotiLoad, APackageOfADeviceThatIsUnknownIsRefused) {
+  EXPECT_THAT([] { (void)models::load("says_mps"); }, refuses<EngineError>("says_mps.pt2", "compiled for 'mps'", "cpu and cuda"));
+}
+
+TEST(AotiLoad, ACudaPackageOnAMachineWithoutAGpuIsRefused) {
+  if (has_gpu()) GTEST_SKIP() << "there is a GPU";
+  EXPECT_THAT([] { (void)models::load("says_cuda"); }, refuses<DeviceError>("there is no CUDA device", "driver"));
+}
+
+TEST(AotiLoad, APackageIsRefusedOnADeviceOfAnotherKind) {
+  const DeviceId gpu{DeviceKind::cuda, 0};
+  EXPECT_THAT([&] { (void)models::load("affine", {.device = gpu}); }, refuses<EngineError>("affine.pt2", "cuda:0", "compiled for cpu"));
+  const auto lane = Lane::create(Device::open("cpu"));
+  EXPECT_THAT([&] { (void)models::load("says_cuda", {.lane = lane}); },
+              refuses<EngineError>("says_cuda.pt2", "cannot run on cpu", "compiled for cuda"));
+}
+
+TEST(AotiLoad, AClosedLaneIsRefused) {
+  auto lane = Lane::create(Device::open("cpu"), {.name = "gone"});
+  lane.close();
+  EXPECT_THAT([&] { (void)models::load("affine", {.lane = lane}); }, refuses<StreamError>("'affine'", "'gone'", "closed"));
+}
+
+TEST(AotiLoad, NoRunnersAreRefused) {
+  EXPECT_THAT([] { (void)models::load("affine", {.num_runners = 0}); }, refuses<EngineError>("num_runners"));
+}
+
+TEST(AotiLoad, TheNameIsTheFilesUnlessAnotherIsGiven) {
+  EXPECT_EQ(models::load("affine")->name(), "affine");
+  EXPECT_EQ(models::load("affine", {.name = "policy"})->name(), "policy");
+}
+
+TEST(AotiLoad, AnEngineSaysWhatItIs) {
+  const auto engine = models::load("pair");
+  EXPECT_EQ(engine->device(), Device::open("cpu"));
+  EXPECT_EQ(engine->metadata().at("AOTI_DEVICE_KEY"), "cpu");
+  ASSERT_EQ(engine->signature().inputs().size(), 2U);
+  EXPECT_EQ(to_string(engine->signature().inputs()[0]), "float32 [2..32, 8]");
+  EXPECT_EQ(to_string(engine->signature().inputs()[1]), "int64 [2..32]");
+  EXPECT_EQ(engine->call_spec().size(), 2U);
+  EXPECT_EQ(engine->lane(), std::nullopt);
+}
+
+TEST(AotiLoad, APackageWithoutItsSourceRunsUnchecked) {
+  const auto engine = models::load("stripped");
+  EXPECT_EQ(engine->signature().count(), std::nullopt);
+  EXPECT_EQ(difference(engine->run(models::inputs_of("affine")), models::outputs_of("affine")), "");
+}
+
+TEST(AotiLoad, TwoThreadsMayLoadAtOnce) {
+  const std::vector<std::string> names{"affine", "pair", "threads"};
+  std::vector<std::string> differences(6, "not run");
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < differences.size(); ++i) {
+      threads.emplace_back([&, i] {
+        const auto& name = names[i % names.size()];
+        const auto engine = models::load(name);
+        differences[i] = models::run_differs(*engine, name);
+      });
+    }
+  }
+  EXPECT_THAT(differences, ::testing::Each(""));
+}
+
+TEST(AotiLoad, AnEngineMayGoInAnotherThreadThanItCameIn) {
+  auto engine = models::load("affine", {.lane = Lane::create(Device::open("cpu"))});
+  std::jthread([moved = std::move(engine)]() mutable {
+    EXPECT_EQ(models::run_differs(*moved, "affine"), "");
+    moved.reset();
+  }).join();
+}
+
+// With a GPU that only its driver knows.
+class AotiLoadOnAFakeGpu : public fake::FakeDriverTest {};
+
+TEST_F(AotiLoadOnAFakeGpu, KernelsOfAnotherArchitectureAreRefused) {
+  EXPECT_THAT([] { (void)models::load("says_cuda"); },
+              refuses<EngineError>("says_cuda.pt2", "cuda:0 (Fake H200)", "compute capability 80", "90"));
+}
+
+TEST_F(AotiLoadOnAFakeGpu, ALaneOfAnotherDeviceIsRefused) {
+  const auto lane = Lane::create(gpu(), {.name = "elsewhere"});
+  EXPECT_THAT([&] { (void)models::load("affine", {.lane = lane}); }, refuses<EngineError>("affine.pt2", "cuda:0", "compiled for cpu"));
+  const auto engine = models::load("affine");
+  EXPECT_THAT([&] { engine->bind(lane); }, refuses<StreamError>("'affine'", "'elsewhere'", "cpu", "cuda:0"));
+  EXPECT_EQ(engine->lane(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace greenlane

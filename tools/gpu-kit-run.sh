@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
+# usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid overhead compare neighbour memory; default: all
+set -uo pipefail
+kit=$(cd "$(dirname "$0")" && pwd)
+results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
+shift
+mkdir -p "$results"
+results=$(cd "$results" && pwd)
+parts=${*:-export tests smid overhead compare neighbour memory}
+
+torch=$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))')
+libraries="$kit/python/greenlane/lib:$torch/lib:$torch/../nvidia/cu13/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+export PYTHONPATH="$kit/python${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1
+robot=$kit/examples/robot
+models=$kit/tests/gpu/build
+status=0
+# Where the compiler links libstdc++ into packages statically, Python, which does not, must have it where they see it.
+in_python() { limited "$1" env LD_PRELOAD=libstdc++.so.6 python3 "${@:2}"; }
+# A wait on the GPU that nobody ends would last for ever.
+limited() { timeout -s KILL "$@" || { echo "FAILED ($?): ${*:2}"; status=1; }; }
+
+for part in $parts; do
+  echo "== $part"
+  case $part in
+    export)
+      in_python 400 "$robot/export.py" --neighbour
+      in_python 200 "$kit/tests/gpu/export_models.py" "$models" ;;
+    tests) in_python 300 -m pytest -q --tb=short -p no:cacheprovider "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
+    smid) in_python 120 "$kit/tests/gpu/smid_report.py" "$models" "$results/smid.json" ;;
+    overhead)
+      limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/bound_call" "$models/affine.pt2" "$models/affine.inputs.pt" > "$results/overhead.json"
+      cat "$results/overhead.json" ;;
+    compare) limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200.toml" --mode compare --check --seconds "${SECONDS_TO_RUN:-20}" --json "$results/compare.json" ;;
+    neighbour) limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200-neighbour.toml" --mode compare --check --seconds "${SECONDS_TO_RUN:-20}" --json "$results/neighbour.json" ;;
+    memory) limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200.toml" --seconds 60 --json "$results/memory.json" ;;
+    *) echo "unknown part $part"; status=2 ;;
+  esac
+done
+exit $status

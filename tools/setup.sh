@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what is missing: Debian packages (tools/debian-packages.txt) and a virtual environment.
+# usage: setup.sh [VENV [TORCH_VERSION]]. A second call finds everything there and does nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=${1:-.venv}
+torch=${2:-2.14.0}
+
+missing=()
+while read -r package; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
+done < tools/debian-packages.txt
+if ((${#missing[@]})); then
+  echo "setup: installing ${missing[*]}"
+  as_root=()
+  if ((EUID)); then
+    command -v sudo >/dev/null || { echo "setup: these packages need root or sudo: ${missing[*]}" >&2; exit 1; }
+    as_root=(sudo)
+  fi
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+
+# What belongs in the environment; a change of it, or of the Python that made it, is a reason to look again.
+python=${PYTHON:-python3}
+stamp="$venv/.greenlane-setup"
+wanted="$torch $("$python" -V) $(sha256sum pyproject.toml | cut -d' ' -f1)"
+if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
+  echo "setup: filling $venv (PyTorch $torch)"
+  "$python" -m venv "$venv"
+  # Named one by one and not as an extra of this project: that would build it.
+  mapfile -t packages < <("$venv/bin/python" - <<'EOF'
+import re
+text = open("pyproject.toml").read()
+for extra in ("dev", "examples"):
+    print("\n".join(re.findall(r'"([^"]+)"', re.search(rf"^{extra} = \[(.*)\]$", text, re.M)[1])))
+EOF
+  )
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "torch==$torch" numpy 'nvidia-cuda-crt==13.0.*' "${packages[@]}"
+  echo "$wanted" > "$stamp"
+fi
