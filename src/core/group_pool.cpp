@@ -26,6 +26,14 @@ std::vector<std::vector<int>> GroupPool::take(std::span<const PartitionRequest> 
                           .why = "more than one partition asks for `rest`",
                           .remedy = "give all but one of them a number of units"});
   }
+  for (auto request = requests.begin(); request != requests.end(); ++request) {
+    const auto same = [&](const auto& other) { return other.name == request->name; };
+    if (std::any_of(requests.begin(), request, same)) {
+      throw PartitionError({.what = "cannot divide " + to_string(device_),
+                            .why = "two partitions are named '" + request->name + "'",
+                            .remedy = "give each a name of its own"});
+    }
+  }
   std::vector<Group> groups = groups_;  // committed at the end, so that a failure takes nothing
   std::vector<std::vector<int>> taken(requests.size());
   for (const bool rest_turn : {false, true}) {

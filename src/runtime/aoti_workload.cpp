@@ -19,10 +19,14 @@ class AotiWorkload final : public Workload {
         done_(engine_->device().id().kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {}
 
   void bind(const Lane& lane) override {
-    // Former outputs belong to the former lane's stream.
-    outputs_.clear();
     engine_->bind(lane);
     lane_ = lane;
+  }
+
+  void unbind() override {
+    outputs_.clear();
+    engine_->unbind();
+    lane_.reset();
   }
 
   void run() override {

@@ -59,7 +59,10 @@ void check_again(Workload& workload, EngineResult& result) {
   result.checked = result.error.empty();
 }
 
-void watch(const Timetable& timetable, const RunOptions& options, const std::atomic<bool>& stop) {
+// Shows progress until the end, and calls `at_begin` when the measurement begins: until then caches and workspaces grow.
+void watch(const Timetable& timetable, const RunOptions& options, const std::atomic<bool>& stop, const std::function<void()>& at_begin) {
+  std::this_thread::sleep_until(timetable.measure);
+  at_begin();
   const std::chrono::duration<double> whole = timetable.end - timetable.measure;
   while (!stop && Clock::now() < timetable.end) {
     std::this_thread::sleep_until(std::min(Clock::now() + milliseconds(100), timetable.end));
@@ -107,19 +110,21 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   timetable.end = timetable.measure + options.duration;
   if (device_.id().kind == DeviceKind::cuda) timetable.spin = microseconds(100);
 
-  result.memory_before = memory_use(device_.id());
   {
     std::vector<std::jthread> threads;
     for (std::size_t i = 0; i < workloads_.size(); ++i) {
       if (!result.engines[i].error.empty() && !result.engines[i].checked) continue;  // it threw while warming up
       threads.emplace_back([&, i] { run_engine(*workloads_[i], config_.engines[i], timetable, stop, options.trace, result.engines[i]); });
     }
-    watch(timetable, options, stop);
+    watch(timetable, options, stop, [&] { result.memory_before = memory_use(device_.id()); });
   }
   result.memory_after = memory_use(device_.id());
   result.stopped_early = stop;
   result.measured = std::max(Nanoseconds(0), Nanoseconds(std::min(Clock::now(), timetable.end) - timetable.measure));
   for (std::size_t i = 0; i < workloads_.size(); ++i) check_again(*workloads_[i], result.engines[i]);
+  // The next mode finds the device as this one did.
+  for (const auto& workload : workloads_) workload->unbind();
+  release_unused_memory(device_.id());
   return result;
 }
 

@@ -95,6 +95,10 @@ std::string difference(const std::vector<at::Tensor>& actual, const std::vector<
   return {};
 }
 
+void release_unused_memory(DeviceId device) {
+  if (device.kind == DeviceKind::cuda) c10::cuda::CUDACachingAllocator::emptyCache();
+}
+
 std::uint64_t allocator_bytes(DeviceId device) {
   if (device.kind != DeviceKind::cuda) return 0;
   const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(device.index));

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.cli.program import config, engine, greenlane, refusal
+from cli.program import config, engine, greenlane, refusal
 
 
-@pytest.fixture()
+@pytest.fixture
 def affine(models: Path) -> Path:
     return models / "affine.pt2"
 

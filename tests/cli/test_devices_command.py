@@ -4,7 +4,7 @@ import json
 import os
 import re
 
-from tests.cli.program import greenlane
+from cli.program import greenlane
 
 
 def test_the_table_lists_the_cpu() -> None:

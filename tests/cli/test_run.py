@@ -1,5 +1,6 @@
 """`greenlane run`: what it measures and writes."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.program import config, engine, engines, greenlane
+from cli.program import config, engine, engines, greenlane
 
 MODES = ["lanes", "shared", "priority"]
 
@@ -117,7 +118,7 @@ def test_the_slices_of_a_track_never_overlap_and_are_those_of_its_engines(compar
     for track, entries in slices.items():
         entries.sort()
         assert {name for _, _, name in entries} == engines_of[tracks[track]]
-        for (begin, duration, _), (following, _, _) in zip(entries, entries[1:], strict=False):
+        for (begin, duration, _), (following, _, _) in itertools.pairwise(entries):
             assert following >= begin + duration - 1e-3
 
 
@@ -133,7 +134,7 @@ def test_a_plan_decides_lanes_and_units(models: Path, tmp_path: Path) -> None:
     file = config(tmp_path, engine("policy", models / "affine.pt2", rate_hz=100), "[lane.policy]\nunits = 10000\n")
     plan = {"lanes": [{"name": "other", "units": 1}], "engines": [{"name": "policy", "lane": "other"}]}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    arguments = ["--seconds", "0.1", "--plan", tmp_path / "plan.json", "--json", tmp_path / "out.json"]
-    assert greenlane("run", file, *arguments).returncode == 0
+    done = greenlane("run", file, "--seconds", "0.1", "--plan", tmp_path / "plan.json", "--json", tmp_path / "out.json")
+    assert done.returncode == 0
     entry = engines(tmp_path / "out.json")["policy"]
     assert (entry["lane"], entry["units"]) == ("other", 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.cli.program import PROGRAM, config, engine, engines, greenlane
+from cli.program import PROGRAM, config, engine, engines, greenlane
 
 
 def test_wrong_outputs_are_reported_and_fail_the_run(models: Path, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_signal_ends_the_run_with_the_results_so_far(models: Path, tmp_path: P
         finally:
             process.kill()
             os.close(terminal)
-    assert "loading models".encode() in shown
+    assert b"loading models" in shown
     assert process.returncode == 0
     assert re.search(r"^mode lanes \(stopped after [\d.]+ s\)$", stdout, re.MULTILINE)
     modes = json.loads((tmp_path / "out.json").read_text())["modes"]

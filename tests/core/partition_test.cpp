@@ -148,6 +148,18 @@ TEST_F(PartitionTest, WhereOneCannotBeMadeAllAreGivenBack) {
   EXPECT_GE(refusals, 9) << "each of three descriptions, contexts and streams";
 }
 
+TEST_F(PartitionTest, UnitsReturnOnlyWhenTheirWorkIsDone) {
+  std::optional<Lane> lane = Lane::create(gpu().partition("policy", 8));
+  fake_.mark(lane->stream());
+  lane.reset();  // the fake notes it as a violation should nobody have waited
+  EXPECT_EQ(fake_.calls_of("cuStreamSynchronize"), 1);
+}
+
+TEST_F(PartitionTest, TwoOfOneNameAreRefused) {
+  EXPECT_THAT([&] { (void)gpu().partition({{"head", 8}, {"head", rest}}); },
+              ThrowsMessage<PartitionError>(HasSubstr("two partitions are named 'head'")));
+}
+
 TEST_F(PartitionTest, AnEmptyListIsAnEmptySet) { EXPECT_EQ(gpu().partition({}).size(), 0U); }
 
 TEST_F(PartitionTest, PartitionsOfTwoGpusAreTheirOwn) {

@@ -1,7 +1,7 @@
 """Compiles the models of the tests for the CPU: export_models.py FOLDER.
 
-FOLDER gets NAME.pt2, NAME.inputs.pt and NAME.outputs.pt for every model, a few files that are wrong in one way each, and
-stamp.json, written last. Does nothing where the stamp still tells the truth.
+FOLDER gets NAME.pt2, NAME.inputs.pt and NAME.outputs.pt for every model, a few files that are wrong in one way each,
+and stamp.json, written last. Does nothing where the stamp still tells the truth.
 """
 
 import argparse

@@ -23,7 +23,8 @@ class ConfigErrorsTest : public ::testing::Test {
     const auto where = file.string() + ":" + std::to_string(line) + ":";
     EXPECT_THAT([&] { (void)load_config(file); }, refuses<ConfigError>(where, parts...)) << text;
     EXPECT_THAT([&] { (void)load_config(file); },
-                ::testing::ThrowsMessage<ConfigError>(::testing::Not(::testing::HasSubstr("\n")))) << text;
+                ::testing::ThrowsMessage<ConfigError>(::testing::Not(::testing::HasSubstr("\n"))))
+        << text;
   }
 
   Folder folder_;
@@ -49,7 +50,8 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyWithTheOneThatWasMeant) {
   expect_refused(kEngine + "rate_hx = 5\n", 4, "engine.a.rate_hx", "no such key", "did you mean 'rate_hz'?");
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
   expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");
-  expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different", "known here: deadline_ms, inputs, lane, model, rate_hz");
+  expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
+                 "known here: deadline_ms, inputs, lane, model, rate_hz");
 }
 
 TEST_F(ConfigErrorsTest, AnUnknownTable) {
@@ -75,14 +77,16 @@ TEST_F(ConfigErrorsTest, NoEngines) {
 }
 
 TEST_F(ConfigErrorsTest, NoModelOrInputs) {
-  expect_refused("device = 'cpu'\n[engine.a]\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model", "missing", "export the model");
+  expect_refused("device = 'cpu'\n[engine.a]\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model", "missing",
+                 "export the model");
   expect_refused("[engine.a]\nmodel = 'a.pt2'\n", 1, "engine.a.inputs", "missing", "torch.save");
 }
 
 TEST_F(ConfigErrorsTest, AModelOrInputsThatAreNotThere) {
-  expect_refused("[engine.a]\nmodel = 'b.pt2'\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model", (folder_ / "b.pt2").string(), "does not exist",
-                 "export the model first");
-  expect_refused("[engine.a]\nmodel = 'a.pt2'\ninputs = 'b.inputs.pt'\n", 3, "engine.a.inputs", (folder_ / "b.inputs.pt").string(), "torch.save");
+  expect_refused("[engine.a]\nmodel = 'b.pt2'\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model",
+                 (folder_ / "b.pt2").string(), "does not exist", "export the model first");
+  expect_refused("[engine.a]\nmodel = 'a.pt2'\ninputs = 'b.inputs.pt'\n", 3, "engine.a.inputs",
+                 (folder_ / "b.inputs.pt").string(), "torch.save");
   expect_refused("[engine.a]\nmodel = '.'\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model");
   expect_refused("[engine.a]\nmodel = ''\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model");
 }
@@ -90,13 +94,15 @@ TEST_F(ConfigErrorsTest, AModelOrInputsThatAreNotThere) {
 TEST_F(ConfigErrorsTest, ImpossibleNumbers) {
   for (const std::string value : {"0", "-1", "-0.5", "nan", "inf", "true", "'fast'", "1e13"}) {
     expect_refused(kEngine + "rate_hz = " + value + "\n", 4, "engine.a.rate_hz", "positive number");
-    expect_refused(kEngine + "rate_hz = 1\ndeadline_ms = " + value + "\n", 5, "engine.a.deadline_ms", "positive number");
+    expect_refused(kEngine + "rate_hz = 1\ndeadline_ms = " + value + "\n", 5, "engine.a.deadline_ms",
+                   "positive number");
   }
 }
 
 TEST_F(ConfigErrorsTest, RatesThatNoClockKeeps) {
   // Of the first the period would be no nanosecond at all, of the second more than there are.
-  for (const std::string value : {"1e12", "1e10", "1e-12"}) expect_refused(kEngine + "rate_hz = " + value + "\n", 4, "engine.a.rate_hz");
+  for (const std::string value : {"1e12", "1e10", "1e-12"})
+    expect_refused(kEngine + "rate_hz = " + value + "\n", 4, "engine.a.rate_hz");
 }
 
 TEST_F(ConfigErrorsTest, ADeadlineWithoutARate) {
@@ -108,13 +114,15 @@ TEST_F(ConfigErrorsTest, UnitsThatAreNone) {
     expect_refused(kEngine + "[lane.a]\nunits = " + value + "\n", 5, "lane.a.units", value, "rest");
   }
   for (const std::string value : {"'many'", "1.5", "true", "[1]", "''"}) {
-    expect_refused(kEngine + "[lane.a]\nunits = " + value + "\n", 5, "lane.a.units", "neither a whole number nor", "rest");
+    expect_refused(kEngine + "[lane.a]\nunits = " + value + "\n", 5, "lane.a.units", "neither a whole number nor",
+                   "rest");
   }
 }
 
 TEST_F(ConfigErrorsTest, ALaneNobodyUses) {
   expect_refused(kEngine + "[lane.b]\nunits = 1\n", 4, "lane.b", "no engine runs on this lane", "remove it");
-  expect_refused("[lane.a]\nunits = 1\n" + kEngine + "[lane.b]\nunits = 1\n", 6, "lane.b", "no engine runs on this lane");
+  expect_refused("[lane.a]\nunits = 1\n" + kEngine + "[lane.b]\nunits = 1\n", 6, "lane.b",
+                 "no engine runs on this lane");
 }
 
 TEST_F(ConfigErrorsTest, MistakesInALaneNobodyUses) {

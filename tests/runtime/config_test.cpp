@@ -13,9 +13,12 @@ using ::testing::ElementsAre;
 class ConfigTest : public ::testing::Test {
  protected:
   ConfigTest() {
-    for (const auto* file : {"a.pt2", "a.inputs.pt", "a.outputs.pt", "deep/b.pt2", "deep/b.inputs.pt"}) (void)folder_.write(file, "x");
+    for (const auto* file : {"a.pt2", "a.inputs.pt", "a.outputs.pt", "deep/b.pt2", "deep/b.inputs.pt"})
+      (void)folder_.write(file, "x");
   }
-  [[nodiscard]] PipelineConfig load(const std::string& text) const { return load_config(folder_.write("pipeline.toml", text)); }
+  [[nodiscard]] PipelineConfig load(const std::string& text) const {
+    return load_config(folder_.write("pipeline.toml", text));
+  }
 
   Folder folder_;
 };
@@ -27,8 +30,12 @@ TEST_F(ConfigTest, EverythingThatTheFormatHasIsRead) {
   const auto config = load(
       "device = 'cpu'\n"
       "libraries = ['libops.so', 'lib/ops.so', '/opt/ops.so']\n"
-      "[engine.policy]\n" + kA + "rate_hz = 200\ndeadline_ms = 2.5\n"
-      "[engine.vision]\n" + kB + "rate_hz = 12.5\nlane = 'perception'\n"
+      "[engine.policy]\n" +
+      kA +
+      "rate_hz = 200\ndeadline_ms = 2.5\n"
+      "[engine.vision]\n" +
+      kB +
+      "rate_hz = 12.5\nlane = 'perception'\n"
       "[lane.perception]\nunits = 3\n");
   EXPECT_EQ(config.file, folder_ / "pipeline.toml");
   EXPECT_EQ(config.device, "cpu");
@@ -71,7 +78,8 @@ TEST_F(ConfigTest, AnEngineWithARateAndNoDeadlineHasItsPeriodForOne) {
 }
 
 TEST_F(ConfigTest, EnginesAndLanesKeepTheOrderOfTheFile) {
-  const auto config = load("[lane.zero]\nunits = 1\n[engine.zebra]\n" + kA + "[engine.ant]\n" + kA + "lane = 'zero'\n[engine.mole]\n" + kA);
+  const auto config = load("[lane.zero]\nunits = 1\n[engine.zebra]\n" + kA + "[engine.ant]\n" + kA +
+                           "lane = 'zero'\n[engine.mole]\n" + kA);
   std::vector<std::string> engines;
   for (const auto& engine : config.engines) engines.push_back(engine.name);
   EXPECT_THAT(engines, ElementsAre("zebra", "ant", "mole"));
@@ -105,7 +113,8 @@ TEST_F(ConfigTest, ALaneMayHaveTheRestAndAnotherNoUnitsAtAll) {
 }
 
 TEST_F(ConfigTest, PathsMayBeAbsolute) {
-  const auto config = load("[engine.a]\nmodel = '" + (folder_ / "a.pt2").string() + "'\ninputs = '" + (folder_ / "a.inputs.pt").string() + "'\n");
+  const auto config = load("[engine.a]\nmodel = '" + (folder_ / "a.pt2").string() + "'\ninputs = '" +
+                           (folder_ / "a.inputs.pt").string() + "'\n");
   EXPECT_EQ(config.engines.at(0).model, folder_ / "a.pt2");
 }
 

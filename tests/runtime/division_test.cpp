@@ -1,5 +1,6 @@
-#include "core/group_pool.hpp"
 #include "runtime/division.hpp"
+
+#include "core/group_pool.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -28,7 +29,9 @@ DeviceInfo cpu_of(int cores) { return device_of(cores, 1, 0, DeviceKind::cpu); }
 
 class Builder {
  public:
-  Builder& urgent(const std::string& name, std::optional<UnitRequest> units = {}) { return add(name, units, milliseconds(5)); }
+  Builder& urgent(const std::string& name, std::optional<UnitRequest> units = {}) {
+    return add(name, units, milliseconds(5));
+  }
   Builder& best_effort(const std::string& name, std::optional<UnitRequest> units = {}) { return add(name, units, {}); }
   [[nodiscard]] const PipelineConfig& config() const { return config_; }
 
@@ -56,7 +59,9 @@ std::string text_of(const std::vector<Share>& shares) {
   return text;
 }
 
-std::string divided(const Builder& builder, const DeviceInfo& device) { return text_of(divide(builder.config(), device)); }
+std::string divided(const Builder& builder, const DeviceInfo& device) {
+  return text_of(divide(builder.config(), device));
+}
 
 // The groups of every share; throws PartitionError where they cannot be had.
 std::vector<std::vector<int>> taken(const std::vector<Share>& shares, const DeviceInfo& device) {

@@ -1,6 +1,7 @@
-// The loop runs on the real clock: what is asserted is counts, which the timetable fixes, and bounds that waiting longer
-// than asked cannot break.
+// The loop runs on the real clock: what is asserted is counts, which the timetable fixes, and bounds that waiting
+// longer than asked cannot break.
 #include "runtime/engine_loop.hpp"
+
 #include "support/runtime_workload.hpp"
 
 #include <gmock/gmock.h>
@@ -23,7 +24,8 @@ class EngineLoopTest : public ::testing::Test {
     engine.deadline = deadline;
     return engine;
   }
-  EngineResult run(FakeWorkload& workload, const EngineConfig& engine, Nanoseconds warm_up, Nanoseconds duration, bool trace = false) {
+  EngineResult run(FakeWorkload& workload, const EngineConfig& engine, Nanoseconds warm_up, Nanoseconds duration,
+                   bool trace = false) {
     EngineResult result;
     timetable_.begin = Clock::now();
     timetable_.measure = timetable_.begin + warm_up;
@@ -129,7 +131,8 @@ TEST_F(EngineLoopTest, WarmUpIsNotCounted) {
   FakeWorkload workload([](int number) {
     if (number == 0) work_for(milliseconds(50));
   });
-  const auto result = run(workload, every(milliseconds(10), hours(1)), milliseconds(300), milliseconds(200), /*trace=*/true);
+  const auto result =
+      run(workload, every(milliseconds(10), hours(1)), milliseconds(300), milliseconds(200), /*trace=*/true);
   EXPECT_EQ(workload.runs(), 50);
   EXPECT_EQ(result.requests, 20U);
   EXPECT_EQ(result.latency.count(), 20U);

@@ -35,7 +35,8 @@ TEST(LatencyHistogram, KnowsEveryQuantileToWithinOneIn128OverNineDecades) {
       const auto exact = exact_quantile(values, q);
       const auto measured = histogram.quantile(q).count();
       EXPECT_GE(measured, exact) << count << " values, q " << q;
-      EXPECT_LE(static_cast<double>(measured), static_cast<double>(exact) * (1 + 1.0 / 128)) << count << " values, q " << q;
+      EXPECT_LE(static_cast<double>(measured), static_cast<double>(exact) * (1 + 1.0 / 128))
+          << count << " values, q " << q;
     }
   }
 }

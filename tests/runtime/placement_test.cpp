@@ -1,5 +1,6 @@
 // Lanes for a pipeline on this machine's CPU.
 #include "runtime/placement.hpp"
+
 #include "support/matchers.hpp"
 #include "support/this_thread.hpp"
 

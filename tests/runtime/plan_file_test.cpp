@@ -23,7 +23,8 @@ class PlanFileTest : public ::testing::Test {
   void apply(const std::string& text) { apply_plan(config_, folder_.write("plan.json", text)); }
   template <class... Parts>
   void expect_refused(const std::string& text, Parts... parts) {
-    EXPECT_THAT([&] { apply(text); }, refuses<ConfigError>((folder_ / "plan.json").string(), "pipeline.toml", parts...)) << text;
+    EXPECT_THAT([&] { apply(text); }, refuses<ConfigError>((folder_ / "plan.json").string(), "pipeline.toml", parts...))
+        << text;
   }
 
   Folder folder_;
@@ -49,7 +50,8 @@ TEST_F(PlanFileTest, WhatAPlanSaysBesidesIsItsOwnAffair) {
 }
 
 TEST_F(PlanFileTest, AFileThatIsNotThereIsRefused) {
-  EXPECT_THAT([&] { apply_plan(config_, folder_ / "nowhere.json"); }, refuses<ConfigError>("nowhere.json", "no such file", "--plan"));
+  EXPECT_THAT([&] { apply_plan(config_, folder_ / "nowhere.json"); },
+              refuses<ConfigError>("nowhere.json", "no such file", "--plan"));
 }
 
 TEST_F(PlanFileTest, WhatIsNoPlanIsRefused) {
@@ -66,11 +68,13 @@ TEST_F(PlanFileTest, UnitsThatAreNoneAreRefused) {
 }
 
 TEST_F(PlanFileTest, APlanForOtherEnginesIsRefused) {
-  expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "one"}]})", "'vision'", "make a plan");
+  expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "one"}]})", "'vision'",
+                 "make a plan");
 }
 
 TEST_F(PlanFileTest, AnEngineOnALaneThatThePlanLacksIsRefused) {
-  expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "two"}]})", "'policy'", "'two'");
+  expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "two"}]})", "'policy'",
+                 "'two'");
 }
 
 }  // namespace

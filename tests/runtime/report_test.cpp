@@ -6,7 +6,6 @@
 #include <greenlane/version.hpp>
 
 #include <gmock/gmock.h>
-
 #include <nlohmann/json.hpp>
 
 namespace greenlane::runtime {
@@ -88,7 +87,8 @@ TEST_F(ResultsTest, AnEngineHasTheFieldsOfTheContract) {
 
 TEST_F(ResultsTest, WhatIsNotKnownIsNullAndNotZero) {
   const auto told = results({EngineResult{}}).at("modes")[0].at("engines")[0];
-  for (const auto* key : {"p50_us", "p90_us", "p99_us", "p999_us", "max_us", "mean_us", "deadline_us", "checked", "error"}) {
+  for (const auto* key :
+       {"p50_us", "p90_us", "p99_us", "p999_us", "max_us", "mean_us", "deadline_us", "checked", "error"}) {
     EXPECT_TRUE(told.at(key).is_null()) << key;
   }
   EXPECT_FALSE(told.contains("cpus"));
@@ -152,7 +152,8 @@ TEST(WriteFile, WhereItCannotWriteItSaysSoAndLeavesNothing) {
   const Folder folder;
   (void)folder.write("folder/inside", "x");
   for (const auto& path : {folder / "missing/out.json", folder / "folder"}) {
-    EXPECT_THAT([&] { write_file(path, "text"); }, refuses<ConfigError>(path.string(), "cannot be written", "name a file"));
+    EXPECT_THAT([&] { write_file(path, "text"); },
+                refuses<ConfigError>(path.string(), "cannot be written", "name a file"));
   }
   EXPECT_THAT(folder.names(), ::testing::ElementsAre("folder"));
   EXPECT_EQ(folder.read("folder/inside"), "x");

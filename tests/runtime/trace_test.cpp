@@ -1,10 +1,10 @@
 #include <greenlane/runtime/report.hpp>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <random>
 
 namespace greenlane::runtime {
@@ -21,7 +21,9 @@ EngineResult engine_of(const std::string& name, const std::string& lane, std::ve
   return engine;
 }
 
-RequestSpan span_of(int scheduled, int start, int end) { return {microseconds(scheduled), microseconds(start), microseconds(end)}; }
+RequestSpan span_of(int scheduled, int start, int end) {
+  return {microseconds(scheduled), microseconds(start), microseconds(end)};
+}
 
 std::vector<json> events(const std::vector<ModeResult>& results, const std::string& phase) {
   std::vector<json> found;
@@ -40,7 +42,8 @@ ModeResult mode_of(Mode mode, std::vector<EngineResult> engines) {
 }
 
 TEST(Trace, EveryLaneHasOneTrackWithItsName) {
-  const auto names = events({mode_of(Mode::lanes, {engine_of("a", "one", {}), engine_of("b", "two", {}), engine_of("c", "one", {})})}, "M");
+  const auto names = events(
+      {mode_of(Mode::lanes, {engine_of("a", "one", {}), engine_of("b", "two", {}), engine_of("c", "one", {})})}, "M");
   std::map<std::string, int> tracks;
   for (const auto& event : names) {
     if (event.at("name") == "thread_name") tracks[event.at("args").at("name")] = event.at("tid");
@@ -50,7 +53,8 @@ TEST(Trace, EveryLaneHasOneTrackWithItsName) {
 }
 
 TEST(Trace, EveryModeIsAProcessWithItsName) {
-  const auto names = events({mode_of(Mode::lanes, {engine_of("a", "one", {})}), mode_of(Mode::shared, {engine_of("a", "one", {})})}, "M");
+  const auto names = events(
+      {mode_of(Mode::lanes, {engine_of("a", "one", {})}), mode_of(Mode::shared, {engine_of("a", "one", {})})}, "M");
   std::map<int, std::string> modes;
   for (const auto& event : names) {
     if (event.at("name") == "process_name") modes[event.at("pid")] = event.at("args").at("name");
@@ -73,7 +77,9 @@ TEST(Trace, ARequestIsASliceOnItsLanesTrack) {
 }
 
 TEST(Trace, ARequestThatWaitedForAnothersBeginsWhenTheLaneWasFree) {
-  const auto slices = events({mode_of(Mode::lanes, {engine_of("a", "one", {span_of(0, 0, 100)}), engine_of("b", "one", {span_of(10, 10, 130)})})}, "X");
+  const auto slices = events({mode_of(Mode::lanes, {engine_of("a", "one", {span_of(0, 0, 100)}),
+                                                    engine_of("b", "one", {span_of(10, 10, 130)})})},
+                             "X");
   ASSERT_EQ(slices.size(), 2U);
   EXPECT_EQ(slices[1].at("name"), "b");
   EXPECT_EQ(slices[1].at("ts"), 100);
@@ -93,7 +99,8 @@ TEST(Trace, SlicesOfOneTrackNeverOverlap) {
         time = start + below(200);
         spans.push_back(span_of(start - below(30), start, time));
       }
-      engines.push_back(engine_of(std::string("e").append(std::to_string(e)), e % 2 == 0 ? "one" : "two", std::move(spans)));
+      engines.push_back(
+          engine_of(std::string("e").append(std::to_string(e)), e % 2 == 0 ? "one" : "two", std::move(spans)));
     }
     std::map<int, std::vector<std::pair<double, double>>> tracks;
     for (const auto& slice : events({mode_of(Mode::lanes, engines)}, "X")) {

@@ -139,6 +139,7 @@ Work FakeDriver::mark(StreamView view, int device) {
   const std::scoped_lock lock(state_->mutex);
   Stream* stream = state_->find(view.handle(), device);
   if (!stream) throw std::logic_error("the test enqueues on a stream that does not exist");
+  stream->busy = true;
   Clock before = stream->clock;
   const auto sequence = ++stream->clock[stream->id];
   return {.stream = stream->id, .sequence = sequence, .done_before = std::move(before)};

@@ -16,6 +16,7 @@ struct Stream {
   bool is_application = false;
   int priority = 0;
   CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  bool busy = false;  // has had work that nobody waited for
   Clock clock;
 };
 

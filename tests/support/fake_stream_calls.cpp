@@ -46,6 +46,7 @@ CUresult fake_cuStreamDestroy(CUstream stream) {
     const auto found = s.streams.find(stream);
     if (found == s.streams.end()) return s.violate("an unknown stream destroyed", CUDA_ERROR_INVALID_HANDLE);
     if (found->second.is_application) s.violate("a stream of the application destroyed", CUDA_SUCCESS);
+    if (found->second.busy) s.violate("a stream destroyed whose units are still at work", CUDA_SUCCESS);
     s.streams.erase(found);
     s.freed_streams.push_back(stream);
     return CUDA_SUCCESS;
@@ -54,9 +55,13 @@ CUresult fake_cuStreamDestroy(CUstream stream) {
 }
 
 CUresult fake_cuStreamSynchronize(CUstream stream) {
-  return call("cuStreamSynchronize", [&](State& s) {
-    return usable(s, stream, "cuStreamSynchronize") ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
-  });
+  const auto wait = [&](State& s) {
+    Stream* found = usable(s, stream, "cuStreamSynchronize");
+    if (!found) return CUDA_ERROR_INVALID_HANDLE;
+    found->busy = false;
+    return CUDA_SUCCESS;
+  };
+  return call("cuStreamSynchronize", wait, Effect::release);
 }
 
 CUresult fake_cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status) {

@@ -16,7 +16,8 @@ class Folder {
  public:
   Folder() {
     static int count = 0;
-    path_ = std::filesystem::path(::testing::TempDir()) / ("greenlane-" + std::to_string(getpid()) + "-" + std::to_string(count++));
+    path_ = std::filesystem::path(::testing::TempDir()) /
+            ("greenlane-" + std::to_string(getpid()) + "-" + std::to_string(count++));
     std::filesystem::create_directories(path_);
   }
   ~Folder() {

@@ -14,6 +14,7 @@ class FakeWorkload final : public Workload {
   explicit FakeWorkload(std::function<void(int)> work = {}) : work_(std::move(work)) {}
 
   void bind(const Lane& /*lane*/) override {}
+  void unbind() override {}
   void run() override {
     const int number = runs_++;
     if (work_) work_(number);

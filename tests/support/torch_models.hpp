@@ -12,13 +12,19 @@
 namespace greenlane::models {
 
 // Of a file such as "affine.pt2".
-inline std::string path_of(const std::string& file) { return (std::filesystem::path(GREENLANE_TEST_MODELS) / file).string(); }
+inline std::string path_of(const std::string& file) {
+  return (std::filesystem::path(GREENLANE_TEST_MODELS) / file).string();
+}
 
 inline std::shared_ptr<AotiEngine> load(const std::string& model, AotiOptions options = {}) {
   return load_aoti(path_of(model + ".pt2"), std::move(options));
 }
-inline std::vector<at::Tensor> inputs_of(const std::string& model) { return load_tensors(path_of(model + ".inputs.pt")); }
-inline std::vector<at::Tensor> outputs_of(const std::string& model) { return load_tensors(path_of(model + ".outputs.pt")); }
+inline std::vector<at::Tensor> inputs_of(const std::string& model) {
+  return load_tensors(path_of(model + ".inputs.pt"));
+}
+inline std::vector<at::Tensor> outputs_of(const std::string& model) {
+  return load_tensors(path_of(model + ".outputs.pt"));
+}
 
 // How one run of the engine differs from what plain PyTorch computed; empty where it does not.
 inline std::string run_differs(AotiEngine& engine, const std::string& model) {

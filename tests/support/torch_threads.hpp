@@ -15,7 +15,8 @@ namespace greenlane::threads {
 
 inline std::set<int> all() {
   std::set<int> ids;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) ids.insert(std::stoi(entry.path().filename().string()));
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task"))
+    ids.insert(std::stoi(entry.path().filename().string()));
   return ids;
 }
 

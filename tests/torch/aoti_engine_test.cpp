@@ -42,7 +42,8 @@ class AotiEngineTest : public ::testing::Test {
 };
 
 TEST_F(AotiEngineTest, UnboundItComputesWhatPlainPyTorchDoes) {
-  for (const std::string model : {"affine", "pair", "threads", "throws"}) EXPECT_EQ(run_differs(*load(model), model), "") << model;
+  for (const std::string model : {"affine", "pair", "threads", "throws"})
+    EXPECT_EQ(run_differs(*load(model), model), "") << model;
 }
 
 TEST_F(AotiEngineTest, OnALaneItComputesTheSame) {
@@ -74,13 +75,15 @@ TEST_F(AotiEngineTest, ADynamicDimensionMayHaveAnyOfItsSizes) {
     const auto scaled = x * index.to(at::kFloat).unsqueeze(1);
     EXPECT_EQ(difference(engine->run({x, index}), {scaled, x.sum(1), index + 1}), "") << batch;
   }
-  EXPECT_THAT([&] { (void)engine->run({at::randn({33, 8}), at::arange(33)}); }, refuses<EngineError>("input 0", "[33, 8]", "[2..32, 8]"));
+  EXPECT_THAT([&] { (void)engine->run({at::randn({33, 8}), at::arange(33)}); },
+              refuses<EngineError>("input 0", "[33, 8]", "[2..32, 8]"));
 }
 
 TEST_F(AotiEngineTest, InputsThatDoNotFitAreRefusedBeforeAnythingRuns) {
   const auto engine = load("affine", {.name = "policy"});
   EXPECT_THAT([&] { (void)engine->run({}); }, refuses<EngineError>("'policy'", "1 inputs", "0 were given"));
-  EXPECT_THAT([&] { (void)engine->run({at::ones({4, 8}, at::kHalf)}); }, refuses<EngineError>("'policy'", "float16", "float32 [4, 8]"));
+  EXPECT_THAT([&] { (void)engine->run({at::ones({4, 8}, at::kHalf)}); },
+              refuses<EngineError>("'policy'", "float16", "float32 [4, 8]"));
   EXPECT_EQ(run_differs(*engine, "affine"), "");
 }
 

@@ -22,7 +22,8 @@ TEST(AotiLoad, AFileThatIsNotThereIsRefused) {
 TEST(AotiLoad, AFileThatIsNoPackageIsRefused) {
   // Neither a zip nor, though a zip, a package; nor a folder.
   for (const auto& path : {path_of("stamp.json"), path_of("affine.inputs.pt"), path_of("")}) {
-    EXPECT_THAT([&] { (void)load_aoti(path); }, refuses<EngineError>(path, "no AOTInductor package", "aoti_compile_and_package"));
+    EXPECT_THAT([&] { (void)load_aoti(path); },
+                refuses<EngineError>(path, "no AOTInductor package", "aoti_compile_and_package"));
   }
 }
 
@@ -41,7 +42,8 @@ TEST(AotiLoad, AModelThatThePackageDoesNotHoldIsRefused) {
 }
 
 TEST(AotiLoad, APackageOfADeviceThatIsUnknownIsRefused) {
-  EXPECT_THAT([] { (void)models::load("says_mps"); }, refuses<EngineError>("says_mps.pt2", "compiled for 'mps'", "cpu and cuda"));
+  EXPECT_THAT([] { (void)models::load("says_mps"); },
+              refuses<EngineError>("says_mps.pt2", "compiled for 'mps'", "cpu and cuda"));
 }
 
 TEST(AotiLoad, ACudaPackageOnAMachineWithoutAGpuIsRefused) {
@@ -51,7 +53,8 @@ TEST(AotiLoad, ACudaPackageOnAMachineWithoutAGpuIsRefused) {
 
 TEST(AotiLoad, APackageIsRefusedOnADeviceOfAnotherKind) {
   const DeviceId gpu{DeviceKind::cuda, 0};
-  EXPECT_THAT([&] { (void)models::load("affine", {.device = gpu}); }, refuses<EngineError>("affine.pt2", "cuda:0", "compiled for cpu"));
+  EXPECT_THAT([&] { (void)models::load("affine", {.device = gpu}); },
+              refuses<EngineError>("affine.pt2", "cuda:0", "compiled for cpu"));
   const auto lane = Lane::create(Device::open("cpu"));
   EXPECT_THAT([&] { (void)models::load("says_cuda", {.lane = lane}); },
               refuses<EngineError>("says_cuda.pt2", "cannot run on cpu", "compiled for cuda"));
@@ -60,7 +63,8 @@ TEST(AotiLoad, APackageIsRefusedOnADeviceOfAnotherKind) {
 TEST(AotiLoad, AClosedLaneIsRefused) {
   auto lane = Lane::create(Device::open("cpu"), {.name = "gone"});
   lane.close();
-  EXPECT_THAT([&] { (void)models::load("affine", {.lane = lane}); }, refuses<StreamError>("'affine'", "'gone'", "closed"));
+  EXPECT_THAT([&] { (void)models::load("affine", {.lane = lane}); },
+              refuses<StreamError>("'affine'", "'gone'", "closed"));
 }
 
 TEST(AotiLoad, NoRunnersAreRefused) {
@@ -123,7 +127,8 @@ TEST_F(AotiLoadOnAFakeGpu, KernelsOfAnotherArchitectureAreRefused) {
 
 TEST_F(AotiLoadOnAFakeGpu, ALaneOfAnotherDeviceIsRefused) {
   const auto lane = Lane::create(gpu(), {.name = "elsewhere"});
-  EXPECT_THAT([&] { (void)models::load("affine", {.lane = lane}); }, refuses<EngineError>("affine.pt2", "cuda:0", "compiled for cpu"));
+  EXPECT_THAT([&] { (void)models::load("affine", {.lane = lane}); },
+              refuses<EngineError>("affine.pt2", "cuda:0", "compiled for cpu"));
   const auto engine = models::load("affine");
   EXPECT_THAT([&] { engine->bind(lane); }, refuses<StreamError>("'affine'", "'elsewhere'", "cpu", "cuda:0"));
   EXPECT_EQ(engine->lane(), std::nullopt);

@@ -30,7 +30,9 @@ class AotiThreadsTest : public ::testing::Test {
  protected:
   // In the calling thread. Whoever compares results may start threads, so that is for later.
   std::vector<at::Tensor> run() { return engine_->run(inputs_); }
-  static void expect_right(const std::vector<at::Tensor>& outputs) { EXPECT_EQ(difference(outputs, models::outputs_of("threads")), ""); }
+  static void expect_right(const std::vector<at::Tensor>& outputs) {
+    EXPECT_EQ(difference(outputs, models::outputs_of("threads")), "");
+  }
 
   Device cpu_ = Device::open("cpu");
   int cores_ = cpu_.info().units.count;

@@ -61,7 +61,8 @@ static bool _check_aoti_runtime_check_inputs_env() {
 )";
 
 std::string dtype_source(const std::string& name) {
-  return "static void check_input_0(\n    int32_t a_expected_dtype = aoti_torch_dtype_" + name + "();\n    if (4 != a_size[0]) {\n}\n";
+  return "static void check_input_0(\n    int32_t a_expected_dtype = aoti_torch_dtype_" + name +
+         "();\n    if (4 != a_size[0]) {\n}\n";
 }
 
 class SignatureTest : public ::testing::Test {
@@ -92,13 +93,23 @@ TEST_F(SignatureTest, SizesWithoutAnUpperBoundAreOpen) {
 }
 
 TEST_F(SignatureTest, EveryDtypeOfInductorIsKnownByItsName) {
-  const std::vector<std::pair<std::string, at::ScalarType>> dtypes{
-      {"float32", at::kFloat},  {"float64", at::kDouble},     {"float16", at::kHalf},
-      {"bfloat16", at::kBFloat16}, {"float8_e4m3fn", at::kFloat8_e4m3fn}, {"float8_e5m2", at::kFloat8_e5m2},
-      {"int8", at::kChar},      {"int16", at::kShort},        {"int32", at::kInt},
-      {"int64", at::kLong},     {"uint8", at::kByte},         {"uint16", at::kUInt16},
-      {"uint32", at::kUInt32},  {"uint64", at::kUInt64},      {"bool", at::kBool},
-      {"complex64", at::kComplexFloat}, {"complex128", at::kComplexDouble}};
+  const std::vector<std::pair<std::string, at::ScalarType>> dtypes{{"float32", at::kFloat},
+                                                                   {"float64", at::kDouble},
+                                                                   {"float16", at::kHalf},
+                                                                   {"bfloat16", at::kBFloat16},
+                                                                   {"float8_e4m3fn", at::kFloat8_e4m3fn},
+                                                                   {"float8_e5m2", at::kFloat8_e5m2},
+                                                                   {"int8", at::kChar},
+                                                                   {"int16", at::kShort},
+                                                                   {"int32", at::kInt},
+                                                                   {"int64", at::kLong},
+                                                                   {"uint8", at::kByte},
+                                                                   {"uint16", at::kUInt16},
+                                                                   {"uint32", at::kUInt32},
+                                                                   {"uint64", at::kUInt64},
+                                                                   {"bool", at::kBool},
+                                                                   {"complex64", at::kComplexFloat},
+                                                                   {"complex128", at::kComplexDouble}};
   for (const auto& [name, dtype] : dtypes) {
     const auto signature = Signature::from_wrapper_source(dtype_source(name));
     ASSERT_EQ(signature.count(), 1U) << name;
@@ -129,7 +140,8 @@ TEST_F(SignatureTest, WhatFitsPasses) {
 }
 
 TEST_F(SignatureTest, TheStrideOfASingleElementDoesNotMatter) {
-  const auto signature = Signature::from_wrapper_source("static void check_input_0(\n if (1 != a_size[0]) {\n if (8 != a_stride[0]) {\n}\n");
+  const auto signature = Signature::from_wrapper_source(
+      "static void check_input_0(\n if (1 != a_size[0]) {\n if (8 != a_stride[0]) {\n}\n");
   signature.check(std::vector{at::empty({1}, at::kFloat)}, kCpu, "policy");
 }
 
@@ -139,22 +151,25 @@ TEST_F(SignatureTest, ANumberOfInputsThatDiffersIsRefused) {
 }
 
 TEST_F(SignatureTest, AnotherDtypeIsRefused) {
-  EXPECT_THAT(checking({x_.to(at::kDouble), index_}), refuses<EngineError>("'policy'", "input 0", "float64 [4, 8]", "float32 [2..32, 8]"));
-  EXPECT_THAT(checking({x_, index_.to(at::kInt)}), refuses<EngineError>("'policy'", "input 1", "int32 [3]", "int64 [3]"));
+  EXPECT_THAT(checking({x_.to(at::kDouble), index_}),
+              refuses<EngineError>("'policy'", "input 0", "float64 [4, 8]", "float32 [2..32, 8]"));
+  EXPECT_THAT(checking({x_, index_.to(at::kInt)}),
+              refuses<EngineError>("'policy'", "input 1", "int32 [3]", "int64 [3]"));
 }
 
 TEST_F(SignatureTest, AnotherSizeIsRefused) {
   const std::vector<std::vector<std::int64_t>> wrong{{4, 9}, {1, 8}, {33, 8}, {4}, {4, 8, 1}, {0, 8}};
   for (const auto& sizes : wrong) {
     const auto given = at::empty(sizes, at::kFloat);
-    EXPECT_THAT(checking({given, index_}), refuses<EngineError>("'policy'", "input 0", c10::str(given.sizes()), "float32 [2..32, 8]"));
+    EXPECT_THAT(checking({given, index_}),
+                refuses<EngineError>("'policy'", "input 0", c10::str(given.sizes()), "float32 [2..32, 8]"));
   }
 }
 
 TEST_F(SignatureTest, AnotherMemoryLayoutIsRefused) {
   const auto transposed = at::empty({8, 4}, at::kFloat).t();
-  EXPECT_THAT(checking({transposed, index_}),
-              refuses<EngineError>("'policy'", "input 0", "memory layout", "strides [1, 4]", "strides [8, 1]", "contiguous()"));
+  EXPECT_THAT(checking({transposed, index_}), refuses<EngineError>("'policy'", "input 0", "memory layout",
+                                                                   "strides [1, 4]", "strides [8, 1]", "contiguous()"));
   const auto every_second = at::empty({6}, at::kLong).slice(0, 0, 6, 2);
   EXPECT_THAT(checking({x_, every_second}), refuses<EngineError>("'policy'", "input 1", "strides [2]", "strides [1]"));
 }

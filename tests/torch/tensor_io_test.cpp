@@ -14,9 +14,9 @@
 namespace greenlane {
 namespace {
 
+using models::path_of;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
-using models::path_of;
 
 std::string written(const std::string& name, const std::string& bytes) {
   const auto path = std::filesystem::path(::testing::TempDir()) / name;
@@ -41,7 +41,8 @@ TEST(LoadTensors, ATupleIsRead) {
 
 TEST(LoadTensors, WhatIsNoListOfTensorsIsRefused) {
   for (const auto* file : {"dict.pt", "bare.pt", "mixed.pt"}) {
-    EXPECT_THAT([&] { (void)load_tensors(path_of(file)); }, refuses<ConfigError>(path_of(file), "no list of tensors", "torch.save"));
+    EXPECT_THAT([&] { (void)load_tensors(path_of(file)); },
+                refuses<ConfigError>(path_of(file), "no list of tensors", "torch.save"));
   }
 }
 
@@ -119,14 +120,17 @@ TEST(Difference, ToleranceIsThatOfTheDtype) {
   for (const auto& [dtype, within, beyond] : {Case{at::kFloat, 0.0015, 0.0025}, Case{at::kDouble, 0.0015, 0.0025},
                                               Case{at::kHalf, 0.03, 0.05}, Case{at::kBFloat16, 0.03, 0.05}}) {
     const auto one = at::ones({3}, dtype);
-    const auto off_by = [&](double error) { return (one.to(at::kDouble) + at::tensor({0.0, error, 0.0}, at::kDouble)).to(dtype); };
+    const auto off_by = [&](double error) {
+      return (one.to(at::kDouble) + at::tensor({0.0, error, 0.0}, at::kDouble)).to(dtype);
+    };
     EXPECT_EQ(difference({off_by(within)}, {one}), "") << dtype;
     EXPECT_THAT(difference({off_by(beyond)}, {one}), HasSubstr("output 0 differs by up to 0.0")) << dtype;
   }
 }
 
 TEST(Difference, IntegersAreComparedExactly) {
-  EXPECT_THAT(difference({at::tensor({1, 100'000}, at::kLong)}, {at::tensor({1, 100'001}, at::kLong)}), HasSubstr("differs by up to 1"));
+  EXPECT_THAT(difference({at::tensor({1, 100'000}, at::kLong)}, {at::tensor({1, 100'001}, at::kLong)}),
+              HasSubstr("differs by up to 1"));
   EXPECT_NE(difference({at::ones({1}, at::kBool)}, {at::zeros({1}, at::kBool)}), "");
 }
 

@@ -14,6 +14,8 @@ class Workload {
  public:
   virtual ~Workload() = default;
   virtual void bind(const Lane& lane) = 0;
+  // Leaves the lane, so that its units return to the device, and drops the outputs.
+  virtual void unbind() = 0;
   // Runs once on the lane and returns when the result is there.
   virtual void run() = 0;
   // Whether check() has anything to compare with.

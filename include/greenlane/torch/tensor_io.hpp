@@ -23,6 +23,9 @@ void load_operator_library(const std::string& path);
 // absolute tolerance 2e-2 for 16-bit floats, 1e-3 for others, none for integers).
 [[nodiscard]] std::string difference(const std::vector<at::Tensor>& actual, const std::vector<at::Tensor>& expected);
 
+// Gives the memory that PyTorch's caching allocator holds and nobody uses back to the device.
+void release_unused_memory(DeviceId device);
+
 // Bytes that PyTorch's caching allocator holds on the device; 0 on the CPU.
 [[nodiscard]] std::uint64_t allocator_bytes(DeviceId device);
 

@@ -22,9 +22,12 @@ CudaStream::CudaStream(std::shared_ptr<PrimaryContext> primary, std::shared_ptr<
 }
 
 CudaStream::~CudaStream() {
+  finish();
   unregister(view());
   primary_->driver().cuStreamDestroy(handle_);
 }
+
+void CudaStream::finish() noexcept { primary_->driver().cuStreamSynchronize(handle_); }
 
 const std::vector<int>& CudaStream::groups() const noexcept {
   static const std::vector<int> whole_device;
@@ -32,6 +35,7 @@ const std::vector<int>& CudaStream::groups() const noexcept {
 }
 
 void StreamShelf::put(std::unique_ptr<CudaStream> stream) noexcept {
+  stream->finish();
   register_closed(stream->view());
   const std::scoped_lock lock(mutex_);
   streams_.push_back(std::move(stream));

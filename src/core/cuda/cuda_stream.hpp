@@ -16,10 +16,12 @@ class CudaStream {
  public:
   // Throws DriverError. A priority out of range is clamped by the driver.
   CudaStream(std::shared_ptr<PrimaryContext> primary, std::shared_ptr<GreenContext> green, int priority);
-  ~CudaStream();
+  ~CudaStream();  // after the work on it
   CudaStream(const CudaStream&) = delete;
   CudaStream& operator=(const CudaStream&) = delete;
 
+  // Waits for the work on it: its SMs are given to others next. Should waiting fail, the context is lost anyway.
+  void finish() noexcept;
   [[nodiscard]] StreamView view() const noexcept { return StreamView(handle_); }
   [[nodiscard]] int priority() const noexcept { return priority_; }
   // The groups it runs on; empty: the whole device.

@@ -20,16 +20,18 @@ SmSplit split_sms(const driver::Table& driver, CUdevice device, int compute_capa
   CUdevResource all{};
   check(driver, driver.cuDeviceGetDevResource(device, &all, CU_DEV_RESOURCE_TYPE_SM), "cuDeviceGetDevResource", what);
 
-  // Some GPUs refuse the size that their architecture promises; a larger one then works.
   unsigned int group = smallest_group(compute_capability);
   unsigned int count = 0;
-  CUresult result = CUDA_SUCCESS;
   while (true) {
-    result = driver.cuDevSmResourceSplitByCount(nullptr, &count, &all, nullptr, 0, group);
-    if ((result == CUDA_SUCCESS && count > 0) || group * 2 > all.sm.smCount) break;
+    const CUresult result = driver.cuDevSmResourceSplitByCount(nullptr, &count, &all, nullptr, 0, group);
+    if (result == CUDA_SUCCESS && count > 0) break;
+    // Some GPUs refuse the size that their architecture promises; a larger one then works.
+    const bool refused = result == CUDA_SUCCESS || result == CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION || result == CUDA_ERROR_INVALID_VALUE;
+    if (!refused || group * 2 > all.sm.smCount) {
+      check(driver, result == CUDA_SUCCESS ? CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION : result, "cuDevSmResourceSplitByCount", what);
+    }
     group *= 2;
   }
-  check(driver, result, "cuDevSmResourceSplitByCount", what);
 
   SmSplit split;
   split.groups.resize(count);

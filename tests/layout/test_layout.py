@@ -1,0 +1,172 @@
+"""Who may include and use what: dependencies point down only, and what is delicate stands in one place."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SUFFIXES = {".cpp", ".hpp", ".in"}
+PYTORCH = re.compile(r"(torch|ATen|c10|caffe2)/")
+
+
+def sources(*folders: str) -> list[Path]:
+    """The C++ files below folders of the checkout; a folder without any is a mistake in a test."""
+    found: list[Path] = []
+    for folder in folders:
+        files = [path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in SUFFIXES]
+        assert files, f"no sources in {folder}"
+        found += files
+    return found
+
+
+def everywhere() -> list[Path]:
+    """The C++ files that make up the product."""
+    return sources("include", "src", "bindings")
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def code_of(file: Path) -> str:
+    """The text without comments, strings left as they are."""
+    text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
+    return re.sub(r"(^|\s)//[^\n]*", r"\1", text)
+
+
+def includes(file: Path) -> list[str]:
+    """What a file includes, without brackets or quotes."""
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', file.read_text(), re.MULTILINE)
+
+
+def forbidden_includes(files: list[Path], forbidden: Callable[[str], object]) -> list[str]:
+    return [f"{name_of(file)}: {header}" for file in files for header in includes(file) if forbidden(header)]
+
+
+def files_with(files: list[Path], pattern: str) -> set[str]:
+    return {name_of(file) for file in files if re.search(pattern, code_of(file))}
+
+
+def without(files: list[Path], *names: str) -> list[Path]:
+    """All but these, which must be there."""
+    known = {name_of(file) for file in files}
+    assert set(names) <= known, set(names) - known
+    return [file for file in files if name_of(file) not in names]
+
+
+def test_sources_and_their_includes_are_found() -> None:
+    assert len(everywhere()) > 40
+    assert sum(len(includes(file)) for file in everywhere()) > 200
+    with pytest.raises(AssertionError, match="no sources in nowhere"):
+        sources("nowhere")
+
+
+def test_the_driver_table_knows_nothing_of_greenlane() -> None:
+    def forbidden(header: str) -> bool:
+        return header.startswith(("greenlane/", "core/", "torch/", "runtime/", "cli/"))
+
+    assert forbidden_includes(sources("src/driver"), forbidden) == []
+
+
+def test_core_knows_neither_pytorch_nor_what_is_above_it() -> None:
+    above = re.compile(r"(greenlane/)?(torch|runtime|cli)/|nlohmann|toml|CLI/")
+    core = sources("include/greenlane/core", "src/core")
+    assert forbidden_includes(core, lambda header: PYTORCH.match(header) or above.match(header)) == []
+
+
+def test_core_has_no_cuda_runtime() -> None:
+    assert (
+        forbidden_includes(
+            sources("include/greenlane/core", "src/core", "src/driver"), re.compile("cuda_runtime").match
+        )
+        == []
+    )
+
+
+def test_public_headers_include_public_headers_only() -> None:
+    internal = re.compile(r"(driver|core|runtime|cli)/")
+    assert forbidden_includes(sources("include"), internal.match) == []
+
+
+def test_the_torch_layer_knows_nothing_of_the_runtime() -> None:
+    above = re.compile(r"(greenlane/)?(runtime|cli)/")
+    assert forbidden_includes(sources("include/greenlane/torch", "src/torch"), above.match) == []
+
+
+def test_in_the_runtime_pytorch_is_known_to_two_files() -> None:
+    files = without(
+        sources("include/greenlane/runtime", "src/runtime"),
+        "src/runtime/aoti_workload.cpp",
+        "src/runtime/pipeline.cpp",
+    )
+
+    def forbidden(file: Path, header: str) -> bool:
+        if name_of(file) == "src/runtime/report.cpp" and header == "greenlane/torch/versions.hpp":
+            return False
+        return header.startswith("greenlane/torch/") or bool(PYTORCH.match(header))
+
+    assert [f"{name_of(f)}: {header}" for f in files for header in includes(f) if forbidden(f, header)] == []
+
+
+def test_the_program_knows_the_runtime_and_core_only() -> None:
+    assert (
+        forbidden_includes(
+            sources("src/cli"), re.compile(r"greenlane/torch/|(torch|ATen|c10|caffe2|driver|core)/").match
+        )
+        == []
+    )
+
+
+def test_nobody_includes_the_program_or_the_bindings() -> None:
+    assert (
+        forbidden_includes(
+            sources("include", "src/driver", "src/core", "src/torch", "src/runtime"), re.compile("cli/|bindings/").match
+        )
+        == []
+    )
+
+
+def test_only_the_driver_table_looks_up_libcuda() -> None:
+    outside = [file for file in everywhere() if not name_of(file).startswith("src/driver/")]
+    assert files_with(sources("src/driver"), r"\bdlopen\b")
+    assert files_with(sources("src/driver"), r"\bdlsym\b")
+    assert files_with(outside, r"\bdlsym\b|cuGetProcAddress|\bdlopen\s*\([^;]*libcuda") == set()
+
+
+def test_the_driver_table_is_used_by_the_cuda_backend_only() -> None:
+    def users() -> Iterator[str]:
+        for file in everywhere():
+            if "driver/table.hpp" in includes(file):
+                yield name_of(file)
+
+    assert list(users())
+    assert [name for name in users() if not name.startswith(("src/driver/", "src/core/cuda/"))] == []
+
+
+def test_everything_is_registered_with_pytorch_in_one_file() -> None:
+    assert files_with(everywhere(), r"\bTORCH_LIBRARY(_IMPL|_FRAGMENT)?\s*\(") == {"bindings/torchbind.cpp"}
+
+
+def test_versions_are_asked_for_in_one_file() -> None:
+    fence = r"\b(TORCH_VERSION\w*|CUDA_VERSION|CUDART_VERSION)\b"
+    assert files_with(everywhere(), fence) == {"src/torch/versions.cpp"}
+
+
+def test_every_header_is_included_once() -> None:
+    headers = [file for file in everywhere() if file.suffix == ".hpp"]
+    assert [name_of(file) for file in headers if "#pragma once" not in file.read_text()] == []
+
+
+def test_tests_mirror_the_layers() -> None:
+    for layer in ("core", "driver", "torch", "runtime", "cli"):
+        tests = [*(ROOT / "tests" / layer).glob("*_test.cpp"), *(ROOT / "tests" / layer).glob("test_*.py")]
+        assert tests, f"no tests in tests/{layer}"
+
+
+def test_tests_of_the_runtime_include_no_pytorch() -> None:
+    assert (
+        forbidden_includes(sources("tests/runtime"), lambda h: PYTORCH.match(h) or h.startswith("greenlane/torch/"))
+        == []
+    )

@@ -1,0 +1,19 @@
+"""The models as a pytest fixture: import `models` in a conftest.py."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+BUILT = HERE.parents[1] / "build" / "tests" / "models"
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """The folder of the packages, made where they are not there or not up to date."""
+    folder = Path(os.environ.get("GREENLANE_TEST_MODELS", BUILT))
+    subprocess.run([sys.executable, str(HERE / "export_models.py"), str(folder)], check=True)
+    return folder

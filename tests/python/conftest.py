@@ -1,0 +1,22 @@
+"""What the tests of the Python package need: the package from the checkout, the models, and the mark `gpu`."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from models.fixture import models
+
+__all__ = ["models"]
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "python"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs a GPU where there is none."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU here"))

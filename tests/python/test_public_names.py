@@ -1,0 +1,68 @@
+"""Every public name is documented, and the examples in the documentation run."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+
+import greenlane as gl
+import pytest
+
+
+def modules() -> list[ModuleType]:
+    names = [info.name for info in pkgutil.iter_modules(gl.__path__, "greenlane.")]
+    return [gl, *(importlib.import_module(name) for name in names)]
+
+
+def public_objects() -> Iterator[tuple[str, object]]:
+    """The classes and functions of greenlane.__all__, with the public members of the classes."""
+    for name in gl.__all__:
+        value = getattr(gl, name)
+        if not inspect.isclass(value) and not callable(value):
+            continue  # a constant: documented where it is defined
+        yield name, value
+        if inspect.isclass(value):
+            for member, definition in vars(value).items():
+                if not member.startswith("_") and (callable(definition) or isinstance(definition, property)):
+                    yield f"{name}.{member}", definition
+
+
+OBJECTS = dict(public_objects())
+
+
+def test_the_names_are_found() -> None:
+    assert {"Engine", "Lane", "load", "partition", "lane", "devices", "Engine.bind", "Lane.units"} <= OBJECTS.keys()
+    assert len(modules()) >= 4
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_public_name_has_a_docstring(name: str) -> None:
+    text = inspect.getdoc(OBJECTS[name])
+    assert text
+    assert len(text) > 10
+
+
+def test_every_constant_has_a_docstring_below_it() -> None:
+    constants = [name for name in gl.__all__ if not callable(getattr(gl, name))]
+    assert constants == ["REST"]
+    sources = "".join(inspect.getsource(module) for module in modules())
+    for name in constants:
+        lines = sources.splitlines()
+        definition = next(i for i, line in enumerate(lines) if line.startswith(f"{name}:"))
+        assert lines[definition + 1].startswith('"""')
+
+
+def test_the_public_names_are_all_that_is_imported_for_users() -> None:
+    names = {name for name in vars(gl) if not name.startswith("_")}
+    assert sorted(gl.__all__) == sorted(set(gl.__all__))
+    assert set(gl.__all__) == names - {name for name in names if inspect.ismodule(getattr(gl, name))}
+
+
+def test_the_examples_of_the_documentation_run() -> None:
+    found = [case for module in modules() for case in doctest.DocTestFinder().find(module) if case.examples]
+    assert len(found) >= 3
+    for case in found:
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+        assert runner.run(case).failed == 0, case.name

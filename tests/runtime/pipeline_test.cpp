@@ -1,0 +1,135 @@
+// Whole pipelines on this machine's CPU, with real packages.
+#include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/lane.hpp>
+#include <greenlane/runtime/pipeline.hpp>
+
+#include <gmock/gmock.h>
+
+#include <thread>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using ::testing::HasSubstr;
+
+class PipelineTest : public ::testing::Test {
+ protected:
+  // An engine of a model, with inputs of its own or another's.
+  static std::string engine(const std::string& name, const std::string& model, const std::string& inputs,
+                            const std::string& keys = "") {
+    const std::string folder = std::string(GREENLANE_TEST_MODELS) + "/";
+    return "[engine." + name + "]\nmodel = '" + folder + model + ".pt2'\ninputs = '" + folder + inputs +
+           ".inputs.pt'\n" + keys;
+  }
+  [[nodiscard]] Pipeline pipeline(const std::string& text) const {
+    return Pipeline(load_config(folder_.write("pipeline.toml", "device = 'cpu'\n" + text)));
+  }
+  static RunOptions briefly() {
+    RunOptions options;
+    options.warm_up = milliseconds(0);
+    options.duration = milliseconds(100);
+    options.check = true;
+    return options;
+  }
+
+  Folder folder_;
+};
+
+TEST_F(PipelineTest, ItMayBeRunInEveryModeAgainAndAgainAndIsRight) {
+  auto all = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n") + engine("b", "pair", "pair"));
+  for (const Mode mode : {Mode::lanes, Mode::shared, Mode::priority, Mode::lanes}) {
+    const auto result = all.run(mode, briefly());
+    EXPECT_EQ(result.mode, mode);
+    EXPECT_FALSE(result.stopped_early);
+    ASSERT_EQ(result.engines.size(), 2U);
+    EXPECT_EQ(result.engines[0].requests, 10U);
+    for (const auto& one : result.engines) {
+      EXPECT_GT(one.requests, 0U);
+      EXPECT_EQ(one.checked, true);
+      EXPECT_EQ(one.error, "");
+    }
+  }
+}
+
+TEST_F(PipelineTest, UnitsComeBackAfterARun) {
+  auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
+  (void)one.run(Mode::lanes, briefly());
+  const auto cpu = Device::open("cpu");
+  EXPECT_EQ(cpu.partition("all", rest).units(), cpu.info().units);
+}
+
+TEST_F(PipelineTest, AnEngineThatThrowsIsReportedAndTheOthersGoOn) {
+  auto both = pipeline(engine("bad", "throws", "out_of_table", "rate_hz = 100\n") +
+                       engine("good", "affine", "affine", "rate_hz = 100\n"));
+  for (int i = 0; i < 2; ++i) {
+    const auto result = both.run(Mode::lanes, briefly());
+    EXPECT_THAT(result.engines[0].error, HasSubstr("index out of bounds"));
+    EXPECT_EQ(result.engines[0].requests, 0U);
+    EXPECT_NE(result.engines[0].checked, true);
+    EXPECT_EQ(result.engines[1].requests, 10U);
+    EXPECT_EQ(result.engines[1].error, "");
+  }
+}
+
+TEST_F(PipelineTest, NothingIsComparedUnlessThatWasAskedFor) {
+  auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
+  auto options = briefly();
+  options.check = false;
+  EXPECT_EQ(one.run(Mode::lanes, options).engines[0].checked, std::nullopt);
+}
+
+TEST_F(PipelineTest, ProgressNeverFallsAndEndsWithTheRun) {
+  auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
+  auto options = briefly();
+  options.duration = milliseconds(400);
+  std::vector<double> shares;
+  options.progress = [&](double share) { shares.push_back(share); };
+  (void)one.run(Mode::lanes, options);
+  ASSERT_FALSE(shares.empty());
+  EXPECT_TRUE(std::ranges::is_sorted(shares));
+  EXPECT_GE(shares.front(), 0);
+  EXPECT_EQ(shares.back(), 1);
+}
+
+TEST_F(PipelineTest, AStopEndsTheRunWithTheResultsSoFar) {
+  auto both = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n") + engine("b", "affine", "affine"));
+  std::atomic<bool> stop{false};
+  auto options = briefly();
+  options.duration = hours(1);
+  options.stop = &stop;
+  options.progress = [&](double /*share*/) { stop = true; };  // something has been measured by then
+  const auto result = both.run(Mode::lanes, options);
+  EXPECT_TRUE(result.stopped_early);
+  EXPECT_LT(result.measured, hours(1) / 10);
+  for (const auto& one : result.engines) {
+    EXPECT_GT(one.requests, 0U);
+    EXPECT_EQ(one.error, "");
+  }
+}
+
+TEST_F(PipelineTest, StoppedBeforeItBeganItMeasuresNothing) {
+  auto one = pipeline(engine("a", "affine", "affine"));
+  const std::atomic<bool> stop{true};
+  auto options = briefly();
+  options.duration = hours(1);
+  options.stop = &stop;
+  const auto result = one.run(Mode::lanes, options);
+  EXPECT_EQ(result.engines[0].requests, 0U);
+  EXPECT_TRUE(result.stopped_early);
+}
+
+TEST_F(PipelineTest, WhatDoesNotLoadIsRefusedWithItsEngine) {
+  const auto file = (folder_ / "pipeline.toml").string();
+  EXPECT_THAT([&] { (void)pipeline(engine("a", "affine", "pair")); },
+              refuses<ConfigError>(file, "engine.a", "1 inputs", "2 were given"));
+  EXPECT_THAT([&] { (void)pipeline(engine("a", "says_mps", "affine")); },
+              refuses<ConfigError>(file, "engine.a", "'mps'"));
+}
+
+}  // namespace
+}  // namespace greenlane::runtime
