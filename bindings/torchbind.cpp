@@ -1,11 +1,11 @@
 // Everything that greenlane registers with PyTorch: torch.classes.greenlane.* and torch.ops.greenlane.*.
 // Registration only: what the entries do stands in the libraries below.
-#include <torch/custom_class.h>
-#include <torch/library.h>
-
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/torch/aoti.hpp>
+
+#include <torch/custom_class.h>
+#include <torch/library.h>
 
 namespace {
 
@@ -30,15 +30,18 @@ using LanePtr = c10::intrusive_ptr<LaneObject>;
 using EnginePtr = c10::intrusive_ptr<EngineObject>;
 
 // A request of -1 units stands for `rest`.
-std::vector<LanePtr> partition(const std::string& device, const std::vector<std::string>& names, const std::vector<int64_t>& units) {
+std::vector<LanePtr> partition(const std::string& device, const std::vector<std::string>& names,
+                               const std::vector<int64_t>& units) {
   TORCH_CHECK_VALUE(names.size() == units.size(), "partition: ", names.size(), " names and ", units.size(), " sizes");
   std::vector<greenlane::PartitionRequest> requests;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto request = units[i] == -1 ? greenlane::UnitRequest(greenlane::rest) : greenlane::UnitRequest(static_cast<int>(units[i]));
+    const auto request =
+        units[i] == -1 ? greenlane::UnitRequest(greenlane::rest) : greenlane::UnitRequest(static_cast<int>(units[i]));
     requests.push_back({.name = names[i], .units = request});
   }
   std::vector<LanePtr> lanes;
-  for (const auto& lane : Device::open(device).partition(requests)) lanes.push_back(c10::make_intrusive<LaneObject>(lane));
+  for (const auto& lane : Device::open(device).partition(requests))
+    lanes.push_back(c10::make_intrusive<LaneObject>(lane));
   return lanes;
 }
 
@@ -54,8 +57,9 @@ std::vector<c10::intrusive_ptr<DeviceInfoObject>> devices() {
   return all;
 }
 
-EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane, const std::optional<std::string>& device,
-                    const std::string& name, const std::string& model, int64_t num_runners) {
+EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
+                    const std::optional<std::string>& device, const std::string& name, const std::string& model,
+                    int64_t num_runners) {
   greenlane::AotiOptions options{.name = name, .model = model, .num_runners = static_cast<std::size_t>(num_runners)};
   if (lane) options.lane = (*lane)->lane;
   if (device) options.device = greenlane::DeviceId::parse(*device);
@@ -81,8 +85,10 @@ TORCH_LIBRARY(greenlane, m) {
       .def("id", [](const c10::intrusive_ptr<DeviceInfoObject>& self) { return to_string(self->info.id); })
       .def("name", [](const c10::intrusive_ptr<DeviceInfoObject>& self) { return self->info.name; })
       .def("units", [](const c10::intrusive_ptr<DeviceInfoObject>& self) -> int64_t { return self->info.units.count; })
-      .def("granularity", [](const c10::intrusive_ptr<DeviceInfoObject>& self) -> int64_t { return self->info.granularity.count; })
-      .def("remainder", [](const c10::intrusive_ptr<DeviceInfoObject>& self) -> int64_t { return self->info.remainder.count; })
+      .def("granularity",
+           [](const c10::intrusive_ptr<DeviceInfoObject>& self) -> int64_t { return self->info.granularity.count; })
+      .def("remainder",
+           [](const c10::intrusive_ptr<DeviceInfoObject>& self) -> int64_t { return self->info.remainder.count; })
       .def("obstacle", [](const c10::intrusive_ptr<DeviceInfoObject>& self) { return self->info.partition_obstacle; });
 
   m.class_<LaneObject>("Lane")
@@ -99,7 +105,8 @@ TORCH_LIBRARY(greenlane, m) {
   m.class_<EngineObject>("Engine")
       .def("name", [](const EnginePtr& self) { return self->engine->name(); })
       .def("device", [](const EnginePtr& self) { return to_string(self->engine->device().id()); })
-      .def("run", [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
+      .def("run",
+           [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
       .def("bind", [](const EnginePtr& self, const LanePtr& lane) { self->engine->bind(lane->lane); })
       .def("unbind", [](const EnginePtr& self) { self->engine->unbind(); })
       .def("lane", lane_of)
@@ -107,9 +114,11 @@ TORCH_LIBRARY(greenlane, m) {
 
   m.def("devices() -> __torch__.torch.classes.greenlane.DeviceInfo[]", devices);
   m.def("partition(str device, str[] names, int[] units) -> __torch__.torch.classes.greenlane.Lane[]", partition);
-  m.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane", whole_device_lane);
+  m.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane",
+        whole_device_lane);
   m.def(
-      "load_aoti(str path, __torch__.torch.classes.greenlane.Lane? lane, str? device, str name, str model, int num_runners) "
+      "load_aoti(str path, __torch__.torch.classes.greenlane.Lane? lane, str? device, str name, str model, int "
+      "num_runners) "
       "-> __torch__.torch.classes.greenlane.Engine",
       load_aoti);
 }

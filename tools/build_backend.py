@@ -1,8 +1,8 @@
 """The build backend of `pip install .`: scikit-build-core, and PyTorch where there is none to build against.
 
-The libraries fit only the PyTorch that they were built with, so a PyTorch in the environment that pip installs into is used
-in place, also from an isolated build. Only without one is it a requirement of the build; pip then resolves the package's
-own dependency to the same version.
+The libraries fit only the PyTorch that they were built with, so a PyTorch in the environment that pip installs into
+is used in place, also from an isolated build. Only without one is it a requirement of the build; pip then resolves the
+package's own dependency to the same version.
 """
 
 import sysconfig

@@ -3,29 +3,29 @@
 //   bound_call PACKAGE.pt2 INPUTS.pt [CALLS]     prints JSON
 //
 // Variants take turns in short blocks, so that clocks and neighbours change for all of them alike; the device is waited
-// for between blocks, outside the measured time. A figure is the median over the blocks of a block's mean. Times are those
-// of enqueueing: what the GPU does meanwhile is the same in all variants, and is not measured.
+// for between blocks, outside the measured time. A figure is the median over the blocks of a block's mean. Times are
+// those of enqueueing: what the GPU does meanwhile is the same in all variants, and is not measured.
 //
 // "By hand" is what a careful caller would write without greenlane to run on one stream and be called from another: the
 // floor for a bound call whose streams differ.
-#include <c10/cuda/CUDACachingAllocator.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <functional>
-#include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
-
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 #include <greenlane/torch/versions.hpp>
+
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <nlohmann/json.hpp>
+#include <torch/csrc/inductor/aoti_package/model_package_loader.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -100,8 +100,10 @@ int main(int argc, char** argv) {
       const c10::cuda::CUDAStreamGuard on_stream(stream);
       const auto outputs = stock.run(inputs, stream.stream());
       if (keep_memory) {
-        for (const auto& tensor : inputs) c10::cuda::CUDACachingAllocator::recordStream(tensor.storage().data_ptr(), stream);
-        for (const auto& tensor : outputs) c10::cuda::CUDACachingAllocator::recordStream(tensor.storage().data_ptr(), caller);
+        for (const auto& tensor : inputs)
+          c10::cuda::CUDACachingAllocator::recordStream(tensor.storage().data_ptr(), stream);
+        for (const auto& tensor : outputs)
+          c10::cuda::CUDACachingAllocator::recordStream(tensor.storage().data_ptr(), caller);
       }
       C10_CUDA_CHECK(cudaEventRecord(join, stream.stream()));
       C10_CUDA_CHECK(cudaStreamWaitEvent(caller.stream(), join, 0));
@@ -111,11 +113,15 @@ int main(int argc, char** argv) {
     measure(variants, calls, lane);
 
     const double base = median(variants.front().blocks_us);
-    nlohmann::ordered_json json{{"calls", calls}, {"device", device.info().name}, {"torch", greenlane::torch_version()},
-                                {"driver", device.info().driver_version}, {"package", argv[1]}};
+    nlohmann::ordered_json json{{"calls", calls},
+                                {"device", device.info().name},
+                                {"torch", greenlane::torch_version()},
+                                {"driver", device.info().driver_version},
+                                {"package", argv[1]}};
     for (const auto& variant : variants) {
       const double us = median(variant.blocks_us);
-      json["variants"].push_back({{"name", variant.name}, {"us_per_call", us}, {"more_than_stock_us", us - base}, {"ratio", us / base}});
+      json["variants"].push_back(
+          {{"name", variant.name}, {"us_per_call", us}, {"more_than_stock_us", us - base}, {"ratio", us / base}});
     }
     std::printf("%s\n", json.dump(2).c_str());
   } catch (const greenlane::Error& error) {

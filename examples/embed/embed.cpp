@@ -6,24 +6,24 @@
 //   find_package(greenlane REQUIRED)
 //   add_executable(embed embed.cpp)
 //   target_link_libraries(embed PRIVATE greenlane::torch)
-#include <chrono>
-#include <cstdio>
-#include <exception>
-#include <thread>
-#include <vector>
-
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <thread>
+#include <vector>
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Calls an engine for two seconds. Each call joins this thread's current stream by itself; reading a result would wait for
-// it, and so does the lane's synchronize().
+// Calls an engine for two seconds. Each call joins this thread's current stream by itself; reading a result would wait
+// for it, and so does the lane's synchronize().
 void serve(greenlane::AotiEngine& engine, const greenlane::Lane& lane, const std::vector<at::Tensor>& inputs) {
   int calls = 0;
   const auto end = Clock::now() + std::chrono::seconds(2);
@@ -44,7 +44,8 @@ int main(int argc, char** argv) {
   try {
     const auto device = greenlane::Device::open(argv[1]);
     const int groups = device.info().groups;
-    const auto lanes = device.partition({{"first", groups / 2 * device.info().granularity.count}, {"second", greenlane::rest}});
+    const auto lanes =
+        device.partition({{"first", groups / 2 * device.info().granularity.count}, {"second", greenlane::rest}});
     const auto first = greenlane::load_aoti(argv[2], {.lane = lanes["first"]});
     const auto second = greenlane::load_aoti(argv[4], {.lane = lanes["second"]});
     const auto first_inputs = greenlane::to_device(greenlane::load_tensors(argv[3]), device.id());

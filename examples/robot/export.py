@@ -25,13 +25,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-from torch._inductor import aoti_compile_and_package, aoti_load_package
-
 import inputs
 import models
+import torch
 from stamps import files_of, origin, read_stamp, reason_to_export
+from torch import Tensor, nn
+from torch._inductor import aoti_compile_and_package, aoti_load_package
 
 HERE = Path(__file__).resolve().parent
 ROBOT = ("vision", "policy", "head")

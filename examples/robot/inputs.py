@@ -4,9 +4,8 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
 from models import HeadConfig, HogConfig, PolicyConfig, VisionConfig
+from torch import Tensor, nn
 
 # These lie inside the wheel of scikit-image; many of its other pictures are downloaded.
 PICTURES = ("astronaut", "coffee", "chelsea", "rocket")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from models import Preset
 
 HERE = Path(__file__).resolve().parent

@@ -9,8 +9,8 @@ from greenlane._native import ops
 class DeviceInfo:
     """A device of this machine.
 
-    Units are SMs on a GPU and cores on a CPU. Partitions are made of whole groups of ``granularity`` units; what does not
-    divide is an odd group of ``remainder`` units.
+    Units are SMs on a GPU and cores on a CPU. Partitions are made of whole groups of ``granularity`` units; what does
+    not divide is an odd group of ``remainder`` units.
     """
 
     id: str

@@ -39,7 +39,7 @@ class Engine:
         return None if native is None else Lane(native)
 
     def bind(self, lane: Lane) -> None:
-        """Runs on this lane from the next call on. Raises RuntimeError where the lane is closed or of another device."""
+        """Runs on this lane from the next call on; RuntimeError where it is closed or of another device."""
         self._native.bind(lane._native)
 
     def unbind(self) -> None:
@@ -57,7 +57,10 @@ class Engine:
             raise TypeError(f"engine {self.name!r} takes the keyword arguments {sorted(names)}, not {sorted(kwargs)}")
         leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in names}))
         if spec != self._in_spec:
-            raise TypeError(f"the arguments of engine {self.name!r} are nested otherwise than at export: {spec}, not {self._in_spec}")
+            raise TypeError(
+                f"the arguments of engine {self.name!r} are nested otherwise than at export: "
+                f"{spec}, not {self._in_spec}"
+            )
         outputs = self.run([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
         return pytree.tree_unflatten(outputs, self._out_spec)
 

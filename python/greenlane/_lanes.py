@@ -15,9 +15,9 @@ REST: Final[Literal["rest"]] = "rest"
 class Lane:
     """A queue for engines: a CUDA stream on SMs of its own, or a worker thread on cores of its own.
 
-    Made by :func:`partition` or :func:`lane`. It is also a context manager, in which PyTorch enqueues on it, and, having
-    ``__cuda_stream__``, a stream for CuPy, cuda.core and Numba. Its units return to the device when the last object that
-    uses it, bound engines included, is gone.
+    Made by :func:`partition` or :func:`lane`. It is also a context manager, in which PyTorch enqueues on it, and,
+    having ``__cuda_stream__``, a stream for CuPy, cuda.core and Numba. Its units return to the device when the last
+    object that uses it, bound engines included, is gone.
     """
 
     def __init__(self, native: Any) -> None:

@@ -20,7 +20,8 @@ def _find_library() -> Path:
             return path
     searched = ", ".join(str(path) for path in candidates)
     raise ImportError(
-        f"greenlane's library was not found (looked for {searched}); build it with `make build`, or install the package with `pip install .`"
+        f"greenlane's library was not found (looked for {searched}); "
+        "build it with `make build`, or install the package with `pip install .`"
     )
 
 

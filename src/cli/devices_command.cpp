@@ -1,12 +1,12 @@
-#include <fmt/core.h>
-
-#include <memory>
+#include "cli/commands.hpp"
+#include "cli/table.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/runtime/report.hpp>
 
-#include "cli/commands.hpp"
-#include "cli/table.hpp"
+#include <fmt/core.h>
+
+#include <memory>
 
 namespace greenlane::cli {
 namespace {
@@ -23,7 +23,8 @@ void print_table(const std::vector<DeviceInfo>& devices) {
   }
   fmt::print("{}", table.to_string());
   for (const auto& device : devices) {
-    if (!device.partition_obstacle.empty()) fmt::print("{} cannot be divided: {}\n", to_string(device.id), device.partition_obstacle);
+    if (!device.partition_obstacle.empty())
+      fmt::print("{} cannot be divided: {}\n", to_string(device.id), device.partition_obstacle);
   }
 }
 

@@ -1,11 +1,10 @@
-#include <fmt/core.h>
-
-#include <CLI/CLI.hpp>
+#include "cli/commands.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/version.hpp>
 
-#include "cli/commands.hpp"
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
 
 int main(int argc, char** argv) {
   using namespace greenlane::cli;

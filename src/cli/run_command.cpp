@@ -1,17 +1,17 @@
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <memory>
+#include "cli/commands.hpp"
+#include "cli/progress.hpp"
+#include "cli/stop_signal.hpp"
+#include "cli/table.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/report.hpp>
 
-#include "cli/commands.hpp"
-#include "cli/progress.hpp"
-#include "cli/stop_signal.hpp"
-#include "cli/table.hpp"
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
 
 namespace greenlane::cli {
 namespace {
@@ -37,7 +37,8 @@ std::vector<Mode> modes_of(const std::string& name) {
   for (const Mode mode : {Mode::lanes, Mode::shared, Mode::priority}) {
     if (to_string(mode) == name) return {mode};
   }
-  throw ConfigError({.what = "--mode " + name, .why = "there is no such mode", .remedy = "use lanes, shared, priority or compare"});
+  throw ConfigError(
+      {.what = "--mode " + name, .why = "there is no such mode", .remedy = "use lanes, shared, priority or compare"});
 }
 
 // "48 SMs", "core 1", "cores 0,2": cores by number, because engines may have to share them.
@@ -57,16 +58,20 @@ std::string checked_text(const EngineResult& engine) {
 std::string ratio_text(const EngineResult& engine, const ModeResult& first) {
   const auto same = std::ranges::find(first.engines, engine.name, &EngineResult::name);
   if (same == first.engines.end() || same->latency.count() == 0 || engine.latency.count() == 0) return "–";
-  return fmt::format("{:.2f} ×", microseconds(engine.latency.quantile(0.99)) / microseconds(same->latency.quantile(0.99)));
+  return fmt::format("{:.2f} ×",
+                     microseconds(engine.latency.quantile(0.99)) / microseconds(same->latency.quantile(0.99)));
 }
 
 void print_mode(const ModeResult& result, const ModeResult& first, const Device& device) {
   const bool compared = &result != &first;
-  std::vector<std::string> header{"engine", "lane", "units", "rate", "p50", "p99", "max", "deadline", "misses", "outputs"};
+  std::vector<std::string> header{"engine", "lane", "units",    "rate",   "p50",
+                                  "p99",    "max",  "deadline", "misses", "outputs"};
   if (compared) header.push_back(fmt::format("p99 / {}", to_string(first.mode)));
   Table table(std::move(header), 2);
   for (const auto& engine : result.engines) {
-    const auto latency = [&](double q) { return engine.latency.count() ? duration_text(microseconds(engine.latency.quantile(q))) : "–"; };
+    const auto latency = [&](double q) {
+      return engine.latency.count() ? duration_text(microseconds(engine.latency.quantile(q))) : "–";
+    };
     std::vector<std::string> row{engine.name,
                                  engine.lane,
                                  place_of(engine, device),
@@ -81,7 +86,9 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
     table.add(std::move(row));
   }
   fmt::print("\nmode {}{}\n{}", to_string(result.mode),
-             result.stopped_early ? fmt::format(" (stopped after {:.1f} s)", std::chrono::duration<double>(result.measured).count()) : "",
+             result.stopped_early
+                 ? fmt::format(" (stopped after {:.1f} s)", std::chrono::duration<double>(result.measured).count())
+                 : "",
              table.to_string());
   for (const auto& engine : result.engines) {
     if (!engine.error.empty()) fmt::print(stderr, "greenlane: engine '{}': {}\n", engine.name, engine.error);
@@ -101,7 +108,8 @@ int run(const Arguments& arguments) {
   runtime::Pipeline pipeline(std::move(config));
   loading.reset();
   const auto& info = pipeline.device().info();
-  fmt::print("{} · {} · {} {}\n", to_string(info.id), info.name, info.units.count, info.id.kind == DeviceKind::cuda ? "SMs" : "cores");
+  fmt::print("{} · {} · {} {}\n", to_string(info.id), info.name, info.units.count,
+             info.id.kind == DeviceKind::cuda ? "SMs" : "cores");
 
   std::vector<ModeResult> results;
   results.reserve(modes.size());
@@ -130,13 +138,18 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 void add_run_command(CLI::App& app, int& status) {
-  auto* command = app.add_subcommand("run", "Runs a pipeline and prints latency, rate and deadline misses of every engine");
+  auto* command =
+      app.add_subcommand("run", "Runs a pipeline and prints latency, rate and deadline misses of every engine");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
-  command->add_option("--mode", arguments->mode, "lanes, shared (plain streams or threads), priority, or compare (all, one after another)")
+  command
+      ->add_option("--mode", arguments->mode,
+                   "lanes, shared (plain streams or threads), priority, or compare (all, one after another)")
       ->capture_default_str();
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
-  command->add_option("--seconds", arguments->seconds, "How long to measure each mode")->capture_default_str()->check(CLI::Range(0.01, 1e6));
+  command->add_option("--seconds", arguments->seconds, "How long to measure each mode")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 1e6));
   command->add_flag("--check", arguments->check, "Compare outputs with the expected ones");
   command->add_option("--json", arguments->json, "Write the results to this file");
   command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file");

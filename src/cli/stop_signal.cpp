@@ -11,7 +11,7 @@ static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only
 }  // namespace
 
 const std::atomic<bool>& stop_signal() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int) { stopped.store(true, std::memory_order_relaxed); };
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);

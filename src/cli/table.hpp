@@ -6,7 +6,8 @@
 
 namespace greenlane::cli {
 
-// Columns as wide as they need to be; the first `left` columns start at the left, the others, numbers, end at the right.
+// Columns as wide as they need to be; the first `left` columns start at the left, the others, numbers, end at the
+// right.
 class Table {
  public:
   Table(std::vector<std::string> header, std::size_t left) : rows_{std::move(header)}, left_(left) {}

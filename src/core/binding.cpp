@@ -1,9 +1,9 @@
-#include <utility>
+#include "core/device_state.hpp"
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
 
-#include "core/device_state.hpp"
+#include <utility>
 
 namespace greenlane {
 
@@ -27,9 +27,10 @@ StreamBinding::Events& StreamBinding::events() {
 
 void StreamBinding::set(const Lane& lane) {
   if (lane.device() != device_) {
-    throw StreamError({.what = "'" + owner_ + "' cannot be bound to lane '" + lane.name() + "'",
-                       .why = "the engine is on " + to_string(device_.id()) + " and the lane on " + to_string(lane.device().id()),
-                       .remedy = "use a lane of " + to_string(device_.id())});
+    throw StreamError(
+        {.what = "'" + owner_ + "' cannot be bound to lane '" + lane.name() + "'",
+         .why = "the engine is on " + to_string(device_.id()) + " and the lane on " + to_string(lane.device().id()),
+         .remedy = "use a lane of " + to_string(device_.id())});
   }
   if (lane.is_closed()) {
     throw StreamError({.what = "'" + owner_ + "' cannot be bound to lane '" + lane.name() + "'",
@@ -45,7 +46,7 @@ void StreamBinding::replace(std::optional<Lane> lane) {
   std::optional<Lane> former;  // destroyed after the lock is released: a CPU lane's worker may need it to finish
   const std::scoped_lock lock(mutex_);
   if (lane_ && entered_ && lane_ != lane && device_.id().kind == DeviceKind::cuda) {
-    events().tail->record(lane_->stream());
+    events().tail->record(lane_->stream());  // NOLINT(bugprone-unchecked-optional-access): checked above
     tail_pending_ = true;
   }
   entered_ = entered_ && lane_ == lane;

@@ -1,15 +1,15 @@
-#include <charconv>
-#include <map>
+#include "core/cpu/cpu_device.hpp"
+#include "core/cuda/cuda_device.hpp"
+#include "core/device_state.hpp"
+#include "core/partition_state.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
 
-#include "core/cpu/cpu_device.hpp"
-#include "core/cuda/cuda_device.hpp"
-#include "core/device_state.hpp"
-#include "core/partition_state.hpp"
+#include <charconv>
+#include <map>
 
 namespace greenlane {
 namespace detail {
@@ -29,8 +29,7 @@ Devices& devices() {
 }  // namespace
 
 DeviceState::DeviceState(DeviceInfo info)
-    : info_(std::move(info)),
-      pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count) {}
+    : info_(std::move(info)), pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count) {}
 
 std::vector<std::vector<int>> DeviceState::take(std::span<const PartitionRequest> requests) {
   if (!info_.partition_obstacle.empty()) {
@@ -83,9 +82,11 @@ DeviceId DeviceId::parse(std::string_view text) {
     int index = -1;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
     // from_chars takes a minus sign, which not even 0 has.
-    if (error == std::errc{} && end == digits.data() + digits.size() && !digits.starts_with('-')) return {DeviceKind::cuda, index};
+    if (error == std::errc{} && end == digits.data() + digits.size() && !digits.starts_with('-'))
+      return {DeviceKind::cuda, index};
   }
-  throw DeviceError({.what = "'" + std::string(text) + "' is no device", .why = "", .remedy = "use cpu, cuda:N or auto"});
+  throw DeviceError(
+      {.what = "'" + std::string(text) + "' is no device", .why = "", .remedy = "use cpu, cuda:N or auto"});
 }
 
 std::string to_string(DeviceId id) { return id.kind == DeviceKind::cpu ? "cpu" : "cuda:" + std::to_string(id.index); }

@@ -1,6 +1,11 @@
 // What stands behind a Device: one object a device and process, with its one split and the backend that makes lanes.
 #pragma once
 
+#include "core/group_pool.hpp"
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/stream.hpp>
+
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -8,11 +13,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include <greenlane/core/device.hpp>
-#include <greenlane/core/stream.hpp>
-
-#include "core/group_pool.hpp"
 
 namespace greenlane::detail {
 
@@ -56,7 +56,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
 
   [[nodiscard]] virtual std::shared_ptr<UnitSet> make_units(std::span<const int> groups) = 0;
   // `units` null: on the whole device.
-  [[nodiscard]] virtual std::unique_ptr<LaneBackend> make_lane(std::shared_ptr<UnitSet> units, const std::string& name,
+  [[nodiscard]] virtual std::unique_ptr<LaneBackend> make_lane(const std::shared_ptr<UnitSet>& units,
+                                                               const std::string& name,
                                                                std::optional<int> priority) = 0;
   // For a stream of the caller's own. Throws StreamError; see Lane::adopt.
   [[nodiscard]] virtual std::unique_ptr<LaneBackend> adopt(StreamView stream) = 0;

@@ -1,9 +1,9 @@
 #include "core/group_pool.hpp"
 
+#include <greenlane/core/error.hpp>
+
 #include <algorithm>
 #include <numeric>
-
-#include <greenlane/core/error.hpp>
 
 namespace greenlane::detail {
 namespace {
@@ -63,8 +63,8 @@ std::vector<int> GroupPool::choose(const PartitionRequest& request, const std::v
 
   const int wanted = request.units.units().count;
   if (wanted <= 0) {
-    throw PartitionError({.what = "cannot give " + std::to_string(wanted) + " units of " + to_string(device_) + " to '" +
-                                  request.name + "'",
+    throw PartitionError({.what = "cannot give " + std::to_string(wanted) + " units of " + to_string(device_) +
+                                  " to '" + request.name + "'",
                           .why = "a partition has at least one unit",
                           .remedy = "ask for a positive number or for `rest`"});
   }
@@ -127,7 +127,8 @@ std::string GroupPool::describe() const {
     text += (text.empty() ? "" : ", ") + ("'" + owner + "' holds " + std::to_string(units));
   }
   if (!text.empty()) text += "; ";
-  return text + std::to_string(free_units()) + " of " + std::to_string(total_units_) + " " + unit_name(device_) + " are free";
+  return text + std::to_string(free_units()) + " of " + std::to_string(total_units_) + " " + unit_name(device_) +
+         " are free";
 }
 
 }  // namespace greenlane::detail

@@ -1,11 +1,12 @@
-// Who holds which group of a device's one split. Pure arithmetic: it knows nothing of CUDA or threads, and its owner locks.
+// Who holds which group of a device's one split. Pure arithmetic: it knows nothing of CUDA or threads, and its owner
+// locks.
 #pragma once
+
+#include <greenlane/core/device.hpp>
 
 #include <span>
 #include <string>
 #include <vector>
-
-#include <greenlane/core/device.hpp>
 
 namespace greenlane::detail {
 
@@ -14,8 +15,8 @@ class GroupPool {
   // `whole_groups` groups of `group_units` each, then, where `remainder_units` is not 0, one odd group, numbered last.
   GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units);
 
-  // Groups for every request, all or none; `rest` is served last, whatever its place. Whole groups are taken first, lowest
-  // numbers first; the odd group only by `rest` or where the whole ones do not suffice. Throws PartitionError.
+  // Groups for every request, all or none; `rest` is served last, whatever its place. Whole groups are taken first,
+  // lowest numbers first; the odd group only by `rest` or where the whole ones do not suffice. Throws PartitionError.
   [[nodiscard]] std::vector<std::vector<int>> take(std::span<const PartitionRequest> requests);
   void give_back(std::span<const int> groups) noexcept;
 

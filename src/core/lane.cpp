@@ -1,16 +1,17 @@
-#include <algorithm>
+#include "core/lane_state.hpp"
+#include "core/stream_registry.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 
-#include "core/lane_state.hpp"
-#include "core/stream_registry.hpp"
+#include <algorithm>
 
 namespace greenlane {
 namespace detail {
 
-LaneState::LaneState(std::string name_, std::shared_ptr<DeviceState> device_, std::shared_ptr<PartitionState> partition_,
-                     std::unique_ptr<LaneBackend> backend_, std::shared_ptr<const void> keep_alive_, bool adopted_)
+LaneState::LaneState(std::string name_, std::shared_ptr<DeviceState> device_,
+                     std::shared_ptr<PartitionState> partition_, std::unique_ptr<LaneBackend> backend_,
+                     std::shared_ptr<const void> keep_alive_, bool adopted_)
     : name(std::move(name_)),
       adopted(adopted_),
       device(std::move(device_)),
@@ -27,24 +28,25 @@ void LaneState::close() noexcept {
 
 using detail::LaneState;
 
-Lane Lane::create(const Partition& partition, LaneOptions options) {
+Lane Lane::create(const Partition& partition, const LaneOptions& options) {
   const auto& state = partition.state_;
-  std::string name = options.name.empty() ? partition.name() : std::move(options.name);
+  std::string name = options.name.empty() ? partition.name() : options.name;
   auto backend = state->device()->make_lane(state->unit_set(), name, options.priority);
   return Lane(std::make_shared<LaneState>(std::move(name), state->device(), state, std::move(backend), nullptr, false));
 }
 
-Lane Lane::create(const Device& device, LaneOptions options) {
-  std::string name = options.name.empty() ? to_string(device.id()) : std::move(options.name);
+Lane Lane::create(const Device& device, const LaneOptions& options) {
+  std::string name = options.name.empty() ? to_string(device.id()) : options.name;
   auto backend = device.state_->make_lane(nullptr, name, options.priority);
   return Lane(std::make_shared<LaneState>(std::move(name), device.state_, nullptr, std::move(backend), nullptr, false));
 }
 
-Lane Lane::adopt(const Device& device, StreamView stream, LaneOptions options, std::shared_ptr<const void> keep_alive) {
-  std::string name = options.name.empty() ? "stream " + to_string(stream) : std::move(options.name);
+Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& options,
+                 std::shared_ptr<const void> keep_alive) {
+  std::string name = options.name.empty() ? "stream " + to_string(stream) : options.name;
   auto backend = device.state_->adopt(stream);
-  return Lane(
-      std::make_shared<LaneState>(std::move(name), device.state_, nullptr, std::move(backend), std::move(keep_alive), true));
+  return Lane(std::make_shared<LaneState>(std::move(name), device.state_, nullptr, std::move(backend),
+                                          std::move(keep_alive), true));
 }
 
 const std::string& Lane::name() const noexcept { return state_->name; }
@@ -83,7 +85,8 @@ const Lane& LaneSet::operator[](std::string_view name) const {
   if (found != lanes_.end()) return *found;
   std::string names;
   for (const auto& lane : lanes_) names += (names.empty() ? "" : ", ") + lane.name();
-  throw PartitionError({.what = "there is no lane '" + std::string(name) + "'", .why = "", .remedy = "there are: " + names});
+  throw PartitionError(
+      {.what = "there is no lane '" + std::string(name) + "'", .why = "", .remedy = "there are: " + names});
 }
 
 }  // namespace greenlane

@@ -1,12 +1,12 @@
 // What stands behind a Lane.
 #pragma once
 
+#include "core/device_state.hpp"
+#include "core/partition_state.hpp"
+
 #include <atomic>
 #include <memory>
 #include <string>
-
-#include "core/device_state.hpp"
-#include "core/partition_state.hpp"
 
 namespace greenlane::detail {
 

@@ -1,11 +1,11 @@
+#include <greenlane/core/log.hpp>
+
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include <memory>
 #include <mutex>
 #include <utility>
-
-#include <greenlane/core/log.hpp>
 
 namespace greenlane {
 namespace {

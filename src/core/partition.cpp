@@ -1,7 +1,7 @@
+#include "core/partition_state.hpp"
+
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/partition.hpp>
-
-#include "core/partition_state.hpp"
 
 namespace greenlane {
 namespace detail {

@@ -1,12 +1,12 @@
 // What stands behind a Partition: its groups, returned to the device when it is destroyed.
 #pragma once
 
+#include "core/device_state.hpp"
+
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "core/device_state.hpp"
 
 namespace greenlane::detail {
 

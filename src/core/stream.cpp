@@ -1,10 +1,10 @@
-#include <cstdio>
-#include <mutex>
-#include <unordered_map>
+#include "core/stream_registry.hpp"
 
 #include <greenlane/core/stream.hpp>
 
-#include "core/stream_registry.hpp"
+#include <charconv>
+#include <mutex>
+#include <unordered_map>
 
 namespace greenlane {
 namespace detail {
@@ -56,9 +56,9 @@ std::optional<std::string> closed_lane_of(StreamView stream) {
 }  // namespace detail
 
 std::string to_string(StreamView stream) {
-  char text[32];
-  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(stream.value()));
-  return text;
+  char text[2 * sizeof(std::int64_t)];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, static_cast<std::uint64_t>(stream.value()), 16);
+  return "0x" + std::string(text, end);
 }
 
 }  // namespace greenlane

@@ -1,15 +1,15 @@
 // The streams that greenlane made, and which of them belong to a lane that was closed.
 #pragma once
 
+#include <greenlane/core/stream.hpp>
+
 #include <optional>
 #include <string>
 
-#include <greenlane/core/stream.hpp>
-
 namespace greenlane::detail {
 
-// Thread safety: all functions. Handles are forgotten when the stream is destroyed, because the driver gives their values
-// to new streams.
+// Thread safety: all functions. Handles are forgotten when the stream is destroyed, because the driver gives their
+// values to new streams.
 void register_open(StreamView stream, const std::string& lane);
 void register_closed(StreamView stream) noexcept;
 void unregister(StreamView stream) noexcept;

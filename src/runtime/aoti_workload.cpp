@@ -1,11 +1,11 @@
 // The one file of the runtime that knows PyTorch.
-#include <c10/core/Event.h>
-#include <c10/cuda/CUDAGuard.h>
-
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/workload.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
+
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDAGuard.h>
 
 namespace greenlane::runtime {
 namespace {
@@ -69,7 +69,8 @@ class AotiWorkload final : public Workload {
 
 }  // namespace
 
-std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine, const Device& device) {
+std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine,
+                                             const Device& device) {
   try {
     auto inputs = to_device(load_tensors(engine.inputs), device.id());
     auto expected = engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs);

@@ -1,11 +1,10 @@
-#include <greenlane/runtime/config.hpp>
-
-#include <algorithm>
+#include "runtime/toml_reader.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/runtime/config.hpp>
 
-#include "runtime/toml_reader.hpp"
+#include <algorithm>
 
 namespace greenlane::runtime {
 namespace {
@@ -33,7 +32,8 @@ fs::path existing(TomlTable& table, std::string_view key, const fs::path& folder
   const auto text = table.get_string(key);
   if (!text) table.fail_missing(key, remedy);
   const fs::path path = fs::path(*text).is_absolute() ? fs::path(*text) : folder / *text;
-  if (!fs::is_regular_file(path)) table.fail(*table.get(key), key, "the file '" + path.string() + "' does not exist", remedy);
+  if (!fs::is_regular_file(path))
+    table.fail(*table.get(key), key, "the file '" + path.string() + "' does not exist", remedy);
   return path;
 }
 
@@ -51,8 +51,10 @@ fs::path outputs_beside(const fs::path& inputs) {
 EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
   EngineConfig engine;
   engine.name = table.name().substr(table.name().find('.') + 1);
-  engine.model = existing(table, "model", folder, "export the model first, or correct the path (relative to the TOML file)");
-  engine.inputs = existing(table, "inputs", folder, "save a list of example inputs with torch.save, or correct the path");
+  engine.model =
+      existing(table, "model", folder, "export the model first, or correct the path (relative to the TOML file)");
+  engine.inputs =
+      existing(table, "inputs", folder, "save a list of example inputs with torch.save, or correct the path");
   engine.outputs = outputs_beside(engine.inputs);
   if (const auto rate = table.get_positive("rate_hz")) {
     // Beyond that a period would be no nanosecond, or more of them than a number holds.
@@ -64,7 +66,8 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
   }
   if (const auto deadline = table.get_positive("deadline_ms")) {
     if (!engine.period) {
-      table.fail(*table.get("deadline_ms"), "deadline_ms", "an engine without rate_hz runs back to back and cannot have a deadline",
+      table.fail(*table.get("deadline_ms"), "deadline_ms",
+                 "an engine without rate_hz runs back to back and cannot have a deadline",
                  "give it a rate_hz, or leave the deadline out");
     }
     engine.deadline = from_seconds(*deadline / 1e3);
@@ -83,7 +86,8 @@ LaneConfig read_lane(TomlTable& table) {
     const std::string remedy = "give a number of SMs or cores, \"rest\", or leave the key out";
     if (units->is_integer()) {
       const auto count = units->as_integer()->get();
-      if (count < 1 || count > 1'000'000) table.fail(*units, "units", std::to_string(count) + " is no sensible number of units", remedy);
+      if (count < 1 || count > 1'000'000)
+        table.fail(*units, "units", std::to_string(count) + " is no sensible number of units", remedy);
       lane.units = UnitRequest(static_cast<int>(count));
     } else if (units->is_string() && units->as_string()->get() == "rest") {
       lane.units = UnitRequest(rest);
@@ -126,7 +130,8 @@ PipelineConfig load_config(const fs::path& file) {
   for (const auto& engine : config.engines) {
     if (std::ranges::find(config.lanes, engine.lane, &LaneConfig::name) != config.lanes.end()) continue;
     const auto table = std::ranges::find(lane_tables, "lane." + engine.lane, &TomlTable::name);
-    config.lanes.push_back(table == lane_tables.end() ? LaneConfig{.name = engine.lane, .units = {}} : read_lane(*table));
+    config.lanes.push_back(table == lane_tables.end() ? LaneConfig{.name = engine.lane, .units = {}}
+                                                      : read_lane(*table));
   }
   for (auto& table : lane_tables) {
     const auto lane = read_lane(table);

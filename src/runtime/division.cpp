@@ -14,7 +14,8 @@ std::string joined(const std::vector<std::string>& names) {
 int groups_for(Units units, Units granularity) { return (units.count + granularity.count - 1) / granularity.count; }
 
 // One share a lane, `groups` of them evenly; the odd group and what does not divide go to the last lane.
-std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool may_take_rest, const DeviceInfo& device) {
+std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool may_take_rest,
+                        const DeviceInfo& device) {
   const int each = groups / static_cast<int>(lanes.size());
   std::vector<Share> shares;
   for (const auto& lane : lanes) {
@@ -26,8 +27,8 @@ std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool 
 }
 
 // Fewer groups than lanes: a group a share, several lanes on each.
-std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::vector<std::string>& best_effort, int groups,
-                           const DeviceInfo& device) {
+std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::vector<std::string>& best_effort,
+                           int groups, const DeviceInfo& device) {
   const auto count = static_cast<std::size_t>(std::max(groups, 1));
   std::vector<std::vector<std::string>> lanes(count);
   const bool apart = count > 1 && !urgent.empty() && !best_effort.empty();
@@ -46,7 +47,8 @@ std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::ve
 }  // namespace
 
 bool is_urgent(const PipelineConfig& config, const std::string& lane) {
-  return std::ranges::any_of(config.engines, [&](const auto& engine) { return engine.lane == lane && engine.deadline; });
+  return std::ranges::any_of(config.engines,
+                             [&](const auto& engine) { return engine.lane == lane && engine.deadline; });
 }
 
 std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device) {

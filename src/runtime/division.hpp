@@ -1,11 +1,11 @@
 // How a device is divided among lanes when the configuration does not say. Arithmetic only.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include <greenlane/core/device.hpp>
 #include <greenlane/runtime/config.hpp>
+
+#include <string>
+#include <vector>
 
 namespace greenlane::runtime {
 
@@ -15,8 +15,8 @@ struct Share {
   std::vector<std::string> lanes;
 };
 
-// Lanes with units get what they ask for. What is left is divided evenly among the others, and what does not divide goes to
-// a best-effort lane. Where there are fewer groups than lanes, lanes share partitions: best-effort ones keep to
+// Lanes with units get what they ask for. What is left is divided evenly among the others, and what does not divide
+// goes to a best-effort lane. Where there are fewer groups than lanes, lanes share partitions: best-effort ones keep to
 // themselves, so that they disturb no deadline.
 [[nodiscard]] std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device);
 

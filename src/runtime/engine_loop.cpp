@@ -42,7 +42,8 @@ class Recorder {
     if (scheduled < timetable_.measure) return;
     ++result_.unserved;
     count(end - scheduled);
-    if (!deadline_ || end - scheduled <= *deadline_) ++result_.misses;  // it had not failed yet, but it was not served either
+    if (!deadline_ || end - scheduled <= *deadline_)
+      ++result_.misses;  // it had not failed yet, but it was not served either
   }
 
  private:
@@ -60,7 +61,8 @@ class Recorder {
 
 // Arrivals come whether or not the engine is ready: one that falls behind serves the backlog at once, and every latency
 // counts from the scheduled time. What arrived before the end is still served while it can meet its deadline.
-void run_periodic(Workload& workload, Nanoseconds period, Nanoseconds deadline, const Timetable& timetable, const std::atomic<bool>& stop, Recorder& recorder) {
+void run_periodic(Workload& workload, Nanoseconds period, Nanoseconds deadline, const Timetable& timetable,
+                  const std::atomic<bool>& stop, Recorder& recorder) {
   auto arrival = timetable.begin;
   for (; arrival < timetable.end; arrival += period) {
     if (!wait_until(arrival, timetable.spin, stop)) break;
@@ -73,7 +75,8 @@ void run_periodic(Workload& workload, Nanoseconds period, Nanoseconds deadline, 
   for (; arrival < std::min(now, timetable.end); arrival += period) recorder.unserved(arrival, now);
 }
 
-void run_back_to_back(Workload& workload, const Timetable& timetable, const std::atomic<bool>& stop, Recorder& recorder) {
+void run_back_to_back(Workload& workload, const Timetable& timetable, const std::atomic<bool>& stop,
+                      Recorder& recorder) {
   if (!wait_until(timetable.begin, timetable.spin, stop)) return;
   for (auto start = Clock::now(); start < timetable.end && !stop.load(std::memory_order_relaxed);) {
     workload.run();
@@ -85,8 +88,8 @@ void run_back_to_back(Workload& workload, const Timetable& timetable, const std:
 
 }  // namespace
 
-void run_engine(Workload& workload, const EngineConfig& engine, const Timetable& timetable, const std::atomic<bool>& stop, bool trace,
-                EngineResult& result) {
+void run_engine(Workload& workload, const EngineConfig& engine, const Timetable& timetable,
+                const std::atomic<bool>& stop, bool trace, EngineResult& result) {
   // Linux rounds a thread's sleeps up by 50 us to save power unless it is told not to.
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
   Recorder recorder(engine, timetable, trace, result);

@@ -1,10 +1,10 @@
 // One engine's thread: keeps its rate, or runs back to back, and records what it sees.
 #pragma once
 
+#include <greenlane/runtime/pipeline.hpp>
+
 #include <atomic>
 #include <chrono>
-
-#include <greenlane/runtime/pipeline.hpp>
 
 namespace greenlane::runtime {
 
@@ -21,7 +21,7 @@ struct Timetable {
 };
 
 // Runs the workload by the timetable until its end or until `stop`. An exception ends it and is reported in the result.
-void run_engine(Workload& workload, const EngineConfig& engine, const Timetable& timetable, const std::atomic<bool>& stop, bool trace,
-                EngineResult& result);
+void run_engine(Workload& workload, const EngineConfig& engine, const Timetable& timetable,
+                const std::atomic<bool>& stop, bool trace, EngineResult& result);
 
 }  // namespace greenlane::runtime

@@ -1,16 +1,15 @@
+#include "runtime/engine_loop.hpp"
+#include "runtime/placement.hpp"
+
+#include <greenlane/core/error.hpp>
 #include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/torch/tensor_io.hpp>
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <thread>
-
-#include <greenlane/core/error.hpp>
-#include <greenlane/torch/tensor_io.hpp>
-
-#include "runtime/engine_loop.hpp"
-#include "runtime/placement.hpp"
 
 namespace greenlane::runtime {
 namespace {
@@ -23,7 +22,8 @@ MemoryUse memory_use(DeviceId device) {
   std::uint64_t total = 0;
   std::uint64_t resident = 0;
   statm >> total >> resident;
-  return {.host_bytes = resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)), .allocator_bytes = allocator_bytes(device)};
+  return {.host_bytes = resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)),
+          .allocator_bytes = allocator_bytes(device)};
 }
 
 EngineResult describe(const EngineConfig& engine, const Lane& lane) {
@@ -59,8 +59,10 @@ void check_again(Workload& workload, EngineResult& result) {
   result.checked = result.error.empty();
 }
 
-// Shows progress until the end, and calls `at_begin` when the measurement begins: until then caches and workspaces grow.
-void watch(const Timetable& timetable, const RunOptions& options, const std::atomic<bool>& stop, const std::function<void()>& at_begin) {
+// Shows progress until the end, and calls `at_begin` when the measurement begins: until then caches and workspaces
+// grow.
+void watch(const Timetable& timetable, const RunOptions& options, const std::atomic<bool>& stop,
+           const std::function<void()>& at_begin) {
   std::this_thread::sleep_until(timetable.measure);
   at_begin();
   const std::chrono::duration<double> whole = timetable.end - timetable.measure;
@@ -75,9 +77,12 @@ void watch(const Timetable& timetable, const RunOptions& options, const std::ato
 
 std::string_view to_string(Mode mode) {
   switch (mode) {
-    case Mode::lanes: return "lanes";
-    case Mode::shared: return "shared";
-    case Mode::priority: return "priority";
+    case Mode::lanes:
+      return "lanes";
+    case Mode::shared:
+      return "shared";
+    case Mode::priority:
+      return "priority";
   }
   return "?";
 }
@@ -114,7 +119,9 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
     std::vector<std::jthread> threads;
     for (std::size_t i = 0; i < workloads_.size(); ++i) {
       if (!result.engines[i].error.empty() && !result.engines[i].checked) continue;  // it threw while warming up
-      threads.emplace_back([&, i] { run_engine(*workloads_[i], config_.engines[i], timetable, stop, options.trace, result.engines[i]); });
+      threads.emplace_back([&, i] {
+        run_engine(*workloads_[i], config_.engines[i], timetable, stop, options.trace, result.engines[i]);
+      });
     }
     watch(timetable, options, stop, [&] { result.memory_before = memory_use(device_.id()); });
   }

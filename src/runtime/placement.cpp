@@ -1,10 +1,10 @@
 #include "runtime/placement.hpp"
 
-#include <algorithm>
+#include "runtime/division.hpp"
 
 #include <greenlane/core/error.hpp>
 
-#include "runtime/division.hpp"
+#include <algorithm>
 
 namespace greenlane::runtime {
 namespace {
@@ -23,8 +23,8 @@ std::vector<std::string> by_urgency(const PipelineConfig& config) {
   return lanes;
 }
 
-// On a GPU a more negative number is more urgent; the driver clamps it to what it has. On a CPU it is a nice value, and the
-// less urgent are moved up: moving down needs privileges.
+// On a GPU a more negative number is more urgent; the driver clamps it to what it has. On a CPU it is a nice value, and
+// the less urgent are moved up: moving down needs privileges.
 int priority_of(const std::string& lane, const std::vector<std::string>& urgent, DeviceKind kind) {
   constexpr int kNicenessStep = 5;
   constexpr int kMostNiceness = 19;
@@ -47,12 +47,15 @@ std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const De
         if (share.lanes.size() == 1) {
           lanes.emplace(name, first);
         } else {
-          lanes.emplace(name, Lane::create(*first.partition(), {.name = name, .priority = priority_of(name, urgent, device.id().kind)}));
+          lanes.emplace(name, Lane::create(*first.partition(),
+                                           {.name = name, .priority = priority_of(name, urgent, device.id().kind)}));
         }
       }
     }
   } catch (const PartitionError& error) {
-    throw ConfigError({.what = config.file.string() + ": the lanes do not fit", .why = error.what(), .remedy = "change `units` under [lane.*]"});
+    throw ConfigError({.what = config.file.string() + ": the lanes do not fit",
+                       .why = error.what(),
+                       .remedy = "change `units` under [lane.*]"});
   }
   return lanes;
 }

@@ -1,12 +1,12 @@
 // Lanes for a pipeline, in each of the modes that can be compared.
 #pragma once
 
-#include <map>
-#include <string>
-
 #include <greenlane/core/lane.hpp>
 #include <greenlane/runtime/config.hpp>
 #include <greenlane/runtime/pipeline.hpp>
+
+#include <map>
+#include <string>
 
 namespace greenlane::runtime {
 

@@ -1,9 +1,10 @@
-#include <algorithm>
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/config.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <fstream>
 
 namespace greenlane::runtime {
 namespace {
@@ -19,7 +20,8 @@ UnitRequest units_of(const json& value) {
 
 void apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
   const auto fail = [&](const std::string& why, const std::string& remedy) {
-    throw ConfigError({.what = plan.string() + " is no plan for " + config.file.string(), .why = why, .remedy = remedy});
+    throw ConfigError(
+        {.what = plan.string() + " is no plan for " + config.file.string(), .why = why, .remedy = remedy});
   };
   std::ifstream stream(plan);
   if (!stream) fail("there is no such file", "check the path given to --plan");
@@ -34,10 +36,12 @@ void apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
     for (auto& engine : config.engines) {
       const auto& engines = document.at("engines");
       const auto entry = std::ranges::find_if(engines, [&](const json& e) { return e.at("name") == engine.name; });
-      if (entry == engines.end()) fail("it does not say where engine '" + engine.name + "' runs", "make a plan for this configuration");
+      if (entry == engines.end())
+        fail("it does not say where engine '" + engine.name + "' runs", "make a plan for this configuration");
       engine.lane = entry->at("lane").get<std::string>();
       if (std::ranges::find(lanes, engine.lane, &LaneConfig::name) == lanes.end()) {
-        fail("engine '" + engine.name + "' is on lane '" + engine.lane + "', which is not among its lanes", "make the plan again");
+        fail("engine '" + engine.name + "' is on lane '" + engine.lane + "', which is not among its lanes",
+             "make the plan again");
       }
     }
     config.lanes = std::move(lanes);

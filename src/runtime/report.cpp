@@ -1,11 +1,11 @@
-#include <greenlane/runtime/report.hpp>
-
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include <greenlane/core/error.hpp>
+#include <greenlane/runtime/report.hpp>
 #include <greenlane/torch/versions.hpp>
 #include <greenlane/version.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <fstream>
 
 namespace greenlane::runtime {
 namespace {
@@ -23,7 +23,8 @@ Json describe(const DeviceInfo& device) {
   json["remainder"] = device.remainder.count;
   json["memory_bytes"] = device.memory_bytes;
   if (device.id.kind == DeviceKind::cuda) {
-    json["compute_capability"] = std::to_string(device.compute_capability / 10) + "." + std::to_string(device.compute_capability % 10);
+    json["compute_capability"] =
+        std::to_string(device.compute_capability / 10) + "." + std::to_string(device.compute_capability % 10);
     json["driver_version"] = device.driver_version;
   }
   json["partitions"] = device.partition_obstacle.empty();
@@ -35,7 +36,9 @@ double microseconds(Nanoseconds duration) { return static_cast<double>(duration.
 
 Json describe(const EngineResult& engine) {
   // A quantile of nothing is null and not 0.
-  const auto quantile = [&](double q) { return engine.latency.count() ? Json(microseconds(engine.latency.quantile(q))) : Json(); };
+  const auto quantile = [&](double q) {
+    return engine.latency.count() ? Json(microseconds(engine.latency.quantile(q))) : Json();
+  };
   Json json;
   json["name"] = engine.name;
   json["lane"] = engine.lane;
@@ -57,7 +60,9 @@ Json describe(const EngineResult& engine) {
   return json;
 }
 
-Json describe(const MemoryUse& memory) { return {{"host_bytes", memory.host_bytes}, {"allocator_bytes", memory.allocator_bytes}}; }
+Json describe(const MemoryUse& memory) {
+  return {{"host_bytes", memory.host_bytes}, {"allocator_bytes", memory.allocator_bytes}};
+}
 
 }  // namespace
 
@@ -89,7 +94,9 @@ std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> r
 namespace {
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
-  throw ConfigError({.what = "'" + path.string() + "' cannot be written", .why = why, .remedy = "name a file in a folder that exists and is yours"});
+  throw ConfigError({.what = "'" + path.string() + "' cannot be written",
+                     .why = why,
+                     .remedy = "name a file in a folder that exists and is yours"});
 }
 
 std::filesystem::path part_of(const std::filesystem::path& path) { return path.string() + ".part"; }

@@ -1,9 +1,9 @@
 #include "runtime/toml_reader.hpp"
 
+#include <greenlane/core/error.hpp>
+
 #include <algorithm>
 #include <numeric>
-
-#include <greenlane/core/error.hpp>
 
 namespace greenlane::runtime {
 namespace {
@@ -25,13 +25,19 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string TomlTable::full(std::string_view key) const { return name_.empty() ? std::string(key) : name_ + "." + std::string(key); }
-
-void TomlTable::fail_at(const toml::node& where, const std::string& what, const std::string& why, const std::string& remedy) const {
-  throw ConfigError({.what = file_.string() + ":" + std::to_string(where.source().begin.line) + ": " + what, .why = why, .remedy = remedy});
+std::string TomlTable::full(std::string_view key) const {
+  return name_.empty() ? std::string(key) : name_ + "." + std::string(key);
 }
 
-void TomlTable::fail(const toml::node& where, std::string_view key, const std::string& why, const std::string& remedy) const {
+void TomlTable::fail_at(const toml::node& where, const std::string& what, const std::string& why,
+                        const std::string& remedy) const {
+  throw ConfigError({.what = file_.string() + ":" + std::to_string(where.source().begin.line) + ": " + what,
+                     .why = why,
+                     .remedy = remedy});
+}
+
+void TomlTable::fail(const toml::node& where, std::string_view key, const std::string& why,
+                     const std::string& remedy) const {
   fail_at(where, full(key), why, remedy);
 }
 
@@ -57,7 +63,8 @@ std::optional<double> TomlTable::get_positive(std::string_view key) {
   const auto* node = get(key);
   if (!node) return std::nullopt;
   const auto value = node->is_number() ? node->value<double>() : std::nullopt;
-  if (!value || !(*value > 0) || *value > 1e12) fail(*node, key, "this must be a positive number", "leave the key out where nothing is asked");
+  if (!value || !(*value > 0) || *value > 1e12)
+    fail(*node, key, "this must be a positive number", "leave the key out where nothing is asked");
   return value;
 }
 
@@ -77,7 +84,8 @@ std::vector<TomlTable> TomlTable::get_tables(std::string_view key) {
   const auto* node = get(key);
   if (!node) return {};
   const std::string header = "[" + full(key) + ".name]";
-  if (!node->is_table()) fail(*node, key, "this must be a group of tables", "write " + header + " with the keys below it");
+  if (!node->is_table())
+    fail(*node, key, "this must be a group of tables", "write " + header + " with the keys below it");
   struct Entry {
     const toml::table* table;
     std::string name;
@@ -85,7 +93,8 @@ std::vector<TomlTable> TomlTable::get_tables(std::string_view key) {
   std::vector<Entry> entries;
   for (const auto& [name, value] : *node->as_table()) {
     const std::string text(name.str());
-    if (!value.is_table()) fail(value, full(key) + "." + text, "this must be a table", "write " + header + " with the keys below it");
+    if (!value.is_table())
+      fail(value, full(key) + "." + text, "this must be a table", "write " + header + " with the keys below it");
     entries.push_back({value.as_table(), text});
   }
   // The parser sorts by name; people expect the order in which they wrote.
@@ -101,11 +110,13 @@ void TomlTable::refuse_unknown() const {
   for (const auto& [key, value] : table_) {
     const std::string_view text = key.str();
     if (asked_.contains(text)) continue;
-    const auto nearest = std::ranges::min_element(asked_, {}, [&](const std::string& known) { return distance(known, text); });
+    const auto nearest =
+        std::ranges::min_element(asked_, {}, [&](const std::string& known) { return distance(known, text); });
     std::string known;
     for (const auto& name : asked_) known += (known.empty() ? "" : ", ") + name;
     const bool close = nearest != asked_.end() && distance(*nearest, text) <= 2;
-    fail(value, text, "there is no such key", (close ? "did you mean '" + *nearest + "'? " : std::string()) + "known here: " + known);
+    fail(value, text, "there is no such key",
+         (close ? "did you mean '" + *nearest + "'? " : std::string()) + "known here: " + known);
   }
 }
 

@@ -12,8 +12,8 @@
 
 namespace greenlane::runtime {
 
-// One table of the file, e.g. [engine.policy]. Every get_* throws ConfigError, naming file, line and key, when the value
-// is of another type or out of range.
+// One table of the file, e.g. [engine.policy]. Every get_* throws ConfigError, naming file, line and key, when the
+// value is of another type or out of range.
 class TomlTable {
  public:
   TomlTable(const std::filesystem::path& file, std::string name, const toml::table& table)
@@ -32,13 +32,15 @@ class TomlTable {
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   // "robot.toml:12: …".
-  [[noreturn]] void fail(const toml::node& where, std::string_view key, const std::string& why, const std::string& remedy) const;
+  [[noreturn]] void fail(const toml::node& where, std::string_view key, const std::string& why,
+                         const std::string& remedy) const;
   // About the table itself.
   [[noreturn]] void fail(const std::string& why, const std::string& remedy) const;
   [[noreturn]] void fail_missing(std::string_view key, const std::string& remedy) const;
 
  private:
-  [[noreturn]] void fail_at(const toml::node& where, const std::string& what, const std::string& why, const std::string& remedy) const;
+  [[noreturn]] void fail_at(const toml::node& where, const std::string& what, const std::string& why,
+                            const std::string& remedy) const;
   [[nodiscard]] std::string full(std::string_view key) const;
 
   std::filesystem::path file_;

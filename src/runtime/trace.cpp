@@ -1,9 +1,10 @@
+#include <greenlane/runtime/report.hpp>
+
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <vector>
-
-#include <greenlane/runtime/report.hpp>
 
 namespace greenlane::runtime {
 namespace {

@@ -1,18 +1,18 @@
+#include "torch/cpu_threads.hpp"
+#include "torch/package.hpp"
+#include "torch/tensor_lifetimes.hpp"
+#include "torch/whole_torch.hpp"
+
+#include <greenlane/core/binding.hpp>
+#include <greenlane/core/error.hpp>
+#include <greenlane/torch/aoti.hpp>
+
 #include <c10/cuda/CUDAGuard.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <filesystem>
 #include <mutex>
 #include <utility>
-
-#include <greenlane/core/binding.hpp>
-#include <greenlane/core/error.hpp>
-#include <greenlane/torch/aoti.hpp>
-
-#include "torch/cpu_threads.hpp"
-#include "torch/whole_torch.hpp"
-#include "torch/package.hpp"
-#include "torch/tensor_lifetimes.hpp"
 
 namespace greenlane {
 
@@ -52,8 +52,9 @@ DeviceId choose_device(const std::string& path, const detail::PackageInfo& packa
     const std::string compiled_for = package.device == DeviceKind::cuda ? "cuda" : "cpu";
     throw EngineError({.what = "the package '" + path + "' cannot run on " + to_string(device),
                        .why = "it was compiled for " + compiled_for,
-                       .remedy = "export the model for " + std::string(device.kind == DeviceKind::cuda ? "cuda" : "cpu") +
-                                 ", or use a lane of " + compiled_for});
+                       .remedy = "export the model for " +
+                                 std::string(device.kind == DeviceKind::cuda ? "cuda" : "cpu") + ", or use a lane of " +
+                                 compiled_for});
   }
   return device;
 }
@@ -61,10 +62,11 @@ DeviceId choose_device(const std::string& path, const detail::PackageInfo& packa
 void check_architecture(const std::string& path, const detail::PackageInfo& package, const DeviceInfo& device) {
   if (device.id.kind != DeviceKind::cuda || package.compute_capability == 0) return;
   if (package.compute_capability / 10 == device.compute_capability / 10) return;
-  throw EngineError({.what = "the package '" + path + "' cannot run on " + to_string(device.id) + " (" + device.name + ")",
-                     .why = "its kernels are for compute capability " + std::to_string(package.compute_capability) + ", and this GPU has " +
-                            std::to_string(device.compute_capability),
-                     .remedy = "export the model on a GPU of this kind"});
+  throw EngineError(
+      {.what = "the package '" + path + "' cannot run on " + to_string(device.id) + " (" + device.name + ")",
+       .why = "its kernels are for compute capability " + std::to_string(package.compute_capability) +
+              ", and this GPU has " + std::to_string(device.compute_capability),
+       .remedy = "export the model on a GPU of this kind"});
 }
 
 }  // namespace
@@ -151,10 +153,11 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    throw EngineError({.what = "the package '" + path + "' could not be loaded",
-                       .why = first_line(error),
-                       .remedy = "check that it was exported by this version of PyTorch, and that `libraries` names the libraries of "
-                                 "its custom operators"});
+    throw EngineError(
+        {.what = "the package '" + path + "' could not be loaded",
+         .why = first_line(error),
+         .remedy = "check that it was exported by this version of PyTorch, and that `libraries` names the libraries of "
+                   "its custom operators"});
   }
 }
 

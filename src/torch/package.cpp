@@ -1,11 +1,11 @@
 #include "torch/package.hpp"
 
+#include <greenlane/core/error.hpp>
+
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <filesystem>
-
-#include <greenlane/core/error.hpp>
 
 namespace greenlane::detail {
 namespace {
@@ -26,7 +26,8 @@ Signature read_signature(const std::string& path, const std::string& model) {
 PackageInfo read_package(const std::string& path, const std::string& model) {
   const std::string what = "the package '" + path + "' could not be loaded";
   if (!std::filesystem::exists(path)) {
-    throw EngineError({.what = what, .why = "there is no such file", .remedy = "check the path, or export the model first"});
+    throw EngineError(
+        {.what = what, .why = "there is no such file", .remedy = "check the path, or export the model first"});
   }
   PackageInfo info;
   try {
@@ -35,7 +36,8 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   } catch (const std::exception& error) {
     const std::string text = error.what();
     throw EngineError({.what = what,
-                       .why = "it is no AOTInductor package with a model named '" + model + "' (" + text.substr(0, text.find('\n')) + ")",
+                       .why = "it is no AOTInductor package with a model named '" + model + "' (" +
+                              text.substr(0, text.find('\n')) + ")",
                        .remedy = "write it with torch._inductor.aoti_compile_and_package"});
   }
   const auto entry = [&](const char* key) {

@@ -1,10 +1,10 @@
 // What can be read of a `.pt2` package without loading its code.
 #pragma once
 
+#include <greenlane/torch/signature.hpp>
+
 #include <string>
 #include <unordered_map>
-
-#include <greenlane/torch/signature.hpp>
 
 namespace greenlane::detail {
 

@@ -1,3 +1,4 @@
+#include <greenlane/core/error.hpp>
 #include <greenlane/torch/signature.hpp>
 
 #include <c10/util/StringUtil.h>
@@ -5,8 +6,6 @@
 #include <array>
 #include <cstdlib>
 #include <utility>
-
-#include <greenlane/core/error.hpp>
 
 namespace greenlane {
 namespace {
@@ -77,14 +76,15 @@ void read_condition(std::string_view line, TensorSpec& spec) {
 }
 
 std::string describe(const at::Tensor& tensor) {
-  return name_of(tensor.scalar_type()) + " " + c10::str(tensor.sizes()) + " with strides " + c10::str(tensor.strides()) + " on " +
-         tensor.device().str();
+  return name_of(tensor.scalar_type()) + " " + c10::str(tensor.sizes()) + " with strides " +
+         c10::str(tensor.strides()) + " on " + tensor.device().str();
 }
 
 // "[8, 1]", with * where any stride will do.
 std::string strides_of(const TensorSpec& spec) {
   std::string text;
-  for (const auto& d : spec.dimensions) text += (text.empty() ? "" : ", ") + (d.stride ? std::to_string(*d.stride) : std::string("*"));
+  for (const auto& d : spec.dimensions)
+    text += (text.empty() ? "" : ", ") + (d.stride ? std::to_string(*d.stride) : std::string("*"));
   return "[" + text + "]";
 }
 
@@ -107,8 +107,11 @@ Fit fit(const at::Tensor& tensor, const TensorSpec& spec) {
   return Fit::yes;
 }
 
-[[noreturn]] void refuse(const std::string& engine, std::size_t index, const std::string& why, const std::string& remedy) {
-  throw EngineError({.what = "input " + std::to_string(index) + " does not fit engine '" + engine + "'", .why = why, .remedy = remedy});
+[[noreturn]] void refuse(const std::string& engine, std::size_t index, const std::string& why,
+                         const std::string& remedy) {
+  throw EngineError({.what = "input " + std::to_string(index) + " does not fit engine '" + engine + "'",
+                     .why = why,
+                     .remedy = remedy});
 }
 
 }  // namespace
@@ -177,15 +180,16 @@ void Signature::check(std::span<const at::Tensor> inputs, DeviceId device, const
     }
     if (i >= inputs_.size()) continue;
     switch (fit(tensor, inputs_[i])) {
-      case Fit::yes: break;
+      case Fit::yes:
+        break;
       case Fit::wrong_dtype:
       case Fit::wrong_shape:
         refuse(engine, i, "it is " + describe(tensor) + ", and the engine was compiled for " + to_string(inputs_[i]),
                "convert the tensor, or export the model for this input");
       case Fit::wrong_strides:
         refuse(engine, i,
-               "its memory layout is not the one the engine was compiled for: it is " + describe(tensor) + ", and should have strides " +
-                   strides_of(inputs_[i]),
+               "its memory layout is not the one the engine was compiled for: it is " + describe(tensor) +
+                   ", and should have strides " + strides_of(inputs_[i]),
                "pass tensor.contiguous(), or the layout used at export");
     }
   }

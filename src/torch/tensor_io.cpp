@@ -1,3 +1,6 @@
+#include "torch/whole_torch.hpp"
+
+#include <greenlane/core/error.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
 #include <ATen/ATen.h>
@@ -8,10 +11,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-
-#include <greenlane/core/error.hpp>
-
-#include "torch/whole_torch.hpp"
 
 namespace greenlane {
 namespace {
@@ -24,7 +23,9 @@ std::vector<at::Tensor> tensors_of(const c10::IValue& value, const std::string& 
   const auto take = [&](const auto& elements) {
     for (const c10::IValue& element : elements) {
       if (!element.isTensor()) {
-        throw ConfigError({.what = "'" + path + "' is no list of tensors", .why = "it holds a " + element.tagKind(), .remedy = kHowToSave});
+        throw ConfigError({.what = "'" + path + "' is no list of tensors",
+                           .why = "it holds a " + element.tagKind(),
+                           .remedy = kHowToSave});
       }
       tensors.push_back(element.toTensor());
     }
@@ -34,7 +35,8 @@ std::vector<at::Tensor> tensors_of(const c10::IValue& value, const std::string& 
   } else if (value.isTuple()) {
     take(value.toTupleRef().elements());
   } else {
-    throw ConfigError({.what = "'" + path + "' is no list of tensors", .why = "it holds a " + value.tagKind(), .remedy = kHowToSave});
+    throw ConfigError(
+        {.what = "'" + path + "' is no list of tensors", .why = "it holds a " + value.tagKind(), .remedy = kHowToSave});
   }
   return tensors;
 }
@@ -49,14 +51,18 @@ std::vector<at::Tensor> load_tensors(const std::string& path) {
     bytes.assign(std::istreambuf_iterator<char>(file), {});
   }
   if (bytes.empty()) {
-    throw ConfigError({.what = "the tensors in '" + path + "' could not be read", .why = "there is no such file, or it is empty", .remedy = kHowToSave});
+    throw ConfigError({.what = "the tensors in '" + path + "' could not be read",
+                       .why = "there is no such file, or it is empty",
+                       .remedy = kHowToSave});
   }
   c10::IValue value;
   try {
     value = torch::jit::pickle_load(bytes);
   } catch (const std::exception& error) {
     const std::string text = error.what();
-    throw ConfigError({.what = "the tensors in '" + path + "' could not be read", .why = text.substr(0, text.find('\n')), .remedy = kHowToSave});
+    throw ConfigError({.what = "the tensors in '" + path + "' could not be read",
+                       .why = text.substr(0, text.find('\n')),
+                       .remedy = kHowToSave});
   }
   return tensors_of(value, path);
 }
@@ -72,7 +78,9 @@ std::vector<at::Tensor> to_device(const std::vector<at::Tensor>& tensors, Device
 
 void load_operator_library(const std::string& path) {
   if (dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL)) return;
-  throw ConfigError({.what = "the operator library '" + path + "' could not be loaded", .why = dlerror(), .remedy = "check the path under `libraries`"});
+  throw ConfigError({.what = "the operator library '" + path + "' could not be loaded",
+                     .why = dlerror(),
+                     .remedy = "check the path under `libraries`"});
 }
 
 std::string difference(const std::vector<at::Tensor>& actual, const std::vector<at::Tensor>& expected) {

@@ -1,8 +1,8 @@
 #include "torch/whole_torch.hpp"
 
-#include <dlfcn.h>
-
 #include <greenlane/core/error.hpp>
+
+#include <dlfcn.h>
 
 namespace greenlane::detail {
 
@@ -11,7 +11,9 @@ void load_whole_torch() {
   static void* const library = [] {
     void* handle = dlopen("libtorch.so", RTLD_NOW | RTLD_GLOBAL);  // found through this library's own path to PyTorch
     if (handle) return handle;
-    throw EngineError({.what = "PyTorch's libtorch.so could not be loaded", .why = dlerror(), .remedy = "install PyTorch again (pip install torch)"});
+    throw EngineError({.what = "PyTorch's libtorch.so could not be loaded",
+                       .why = dlerror(),
+                       .remedy = "install PyTorch again (pip install torch)"});
   }();
   (void)library;
 }

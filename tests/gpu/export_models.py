@@ -33,7 +33,8 @@ class Where(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See where.where."""
-        return where(x)
+        out: Tensor = where(x)
+        return out
 
 
 MODELS: dict[str, tuple[nn.Module, list[Tensor]]] = {

@@ -28,7 +28,13 @@ def main() -> None:
                 for _ in range(20):
                     sms |= sms_of(engine(x))
             rows.append(
-                {"lane": name, "units": lane.units if lane else None, "caller": caller, "count": len(sms), "sms": sorted(sms)}
+                {
+                    "lane": name,
+                    "units": lane.units if lane else None,
+                    "caller": caller,
+                    "count": len(sms),
+                    "sms": sorted(sms),
+                }
             )
     device = torch.cuda.get_device_properties(0)
     versions = {"torch": torch.__version__, "cuda": torch.version.cuda, "device": device.name}

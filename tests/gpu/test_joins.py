@@ -1,6 +1,6 @@
 """Joins: a bound engine waits for its caller's earlier work, and the caller's later work for the engine.
 
-Both with the caching allocator under pressure, that is: memory that is freed is given out again and overwritten at once.
+Both with the caching allocator under pressure: memory that is freed is given out again and overwritten at once.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ SLOW = 2_000_000  # clock cycles: about a millisecond
 
 def delay() -> None:
     """Keeps the current stream busy for about a millisecond."""
-    torch.cuda._sleep(SLOW)  # type: ignore[no-untyped-call]
+    torch.cuda._sleep(SLOW)
 
 
 def overwrite_free_memory() -> None:

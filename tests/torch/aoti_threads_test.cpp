@@ -19,6 +19,9 @@ using ::testing::Pair;
 
 std::set<int> set_of(std::span<const int> cpus) { return {cpus.begin(), cpus.end()}; }
 
+// What a thread of this process starts with, asked before any engine ran.
+const int kThreads = at::get_num_threads();
+
 // How many threads may run where.
 std::map<std::set<int>, int> places_of(const std::set<int>& threads) {
   std::map<std::set<int>, int> places;
@@ -119,12 +122,11 @@ TEST_F(AotiThreadsTest, OnALaneOfTheWholeDeviceThreadsArePinnedNowhere) {
 
 TEST_F(AotiThreadsTest, TheCallerKeepsItsCoresAndItsNumberOfThreads) {
   const auto cpus = threads::cpus_of(0);
-  const int threads_of_caller = at::get_num_threads();
   engine_->bind(Lane::create(cpu_.partition("one", 1)));
   (void)run();
   EXPECT_EQ(threads::cpus_of(0), cpus);
-  EXPECT_EQ(at::get_num_threads(), threads_of_caller);
-  std::jthread([&] { EXPECT_EQ(at::get_num_threads(), threads_of_caller); });
+  EXPECT_EQ(at::get_num_threads(), kThreads);
+  std::jthread([&] { EXPECT_EQ(at::get_num_threads(), kThreads); });
 }
 
 }  // namespace

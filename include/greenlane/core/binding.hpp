@@ -1,13 +1,13 @@
 // Bindings: which lane an engine runs on, and how its work joins the caller's stream.
 #pragma once
 
+#include <greenlane/core/lane.hpp>
+
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-
-#include <greenlane/core/lane.hpp>
 
 namespace greenlane {
 
@@ -17,11 +17,11 @@ namespace greenlane {
 //   … enqueue on call.stream() …
 //   call.finish();                       // the caller's stream now waits for the engine's
 //
-// Stream order: where both are one stream there are no events at all, else one pair, made once and reused. After a rebind
-// the first work on the new stream waits for the last on the old one, because engines own scratch memory.
+// Stream order: where both are one stream there are no events at all, else one pair, made once and reused. After a
+// rebind the first work on the new stream waits for the last on the old one, because engines own scratch memory.
 // Lifetime: holds the lane, and through it the stream and its partition.
-// Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is bound, so calls of
-// one bound engine are enqueued one after another, and an engine may rebind itself from inside its own call.
+// Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is bound, so calls
+// of one bound engine are enqueued one after another, and an engine may rebind itself from inside its own call.
 class StreamBinding {
  public:
   // `owner` names the engine in messages.

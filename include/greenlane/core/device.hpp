@@ -1,6 +1,8 @@
 // Devices: `cuda:N` and `cpu`, and what they can be divided into.
 #pragma once
 
+#include <greenlane/core/units.hpp>
+
 #include <compare>
 #include <cstdint>
 #include <initializer_list>
@@ -9,8 +11,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <greenlane/core/units.hpp>
 
 namespace greenlane {
 
@@ -74,8 +74,8 @@ class Device {
 
   // Takes one partition. Throws PartitionError when the units are not free: it lists who holds what.
   [[nodiscard]] Partition partition(std::string name, UnitRequest units) const;
-  // Takes several at once, all or none, and puts a lane of the same name on each. `rest`, in one of them, takes what the
-  // others leave.
+  // Takes several at once, all or none, and puts a lane of the same name on each. `rest`, in one of them, takes what
+  // the others leave.
   [[nodiscard]] LaneSet partition(std::span<const PartitionRequest> requests) const;
   [[nodiscard]] LaneSet partition(std::initializer_list<PartitionRequest> requests) const;
 

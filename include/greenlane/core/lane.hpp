@@ -1,15 +1,15 @@
 // Lanes: ordered execution queues, each on a partition or on a stream that the caller made.
 #pragma once
 
+#include <greenlane/core/partition.hpp>
+#include <greenlane/core/stream.hpp>
+
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <greenlane/core/partition.hpp>
-#include <greenlane/core/stream.hpp>
 
 namespace greenlane {
 
@@ -36,12 +36,12 @@ struct LaneOptions {
 class Lane {
  public:
   // On a partition.
-  [[nodiscard]] static Lane create(const Partition& partition, LaneOptions options = {});
+  [[nodiscard]] static Lane create(const Partition& partition, const LaneOptions& options = {});
   // On the whole device, beside everything else: a plain stream, or a worker that is pinned nowhere.
-  [[nodiscard]] static Lane create(const Device& device, LaneOptions options = {});
-  // Over a stream that the caller made and that `keep_alive` (where given) keeps alive. Throws StreamError for a null or
-  // reserved handle, a stream of another device, or one that is being captured.
-  [[nodiscard]] static Lane adopt(const Device& device, StreamView stream, LaneOptions options = {},
+  [[nodiscard]] static Lane create(const Device& device, const LaneOptions& options = {});
+  // Over a stream that the caller made and that `keep_alive` (where given) keeps alive. Throws StreamError for a null
+  // or reserved handle, a stream of another device, or one that is being captured.
+  [[nodiscard]] static Lane adopt(const Device& device, StreamView stream, const LaneOptions& options = {},
                                   std::shared_ptr<const void> keep_alive = {});
 
   [[nodiscard]] const std::string& name() const noexcept;
@@ -54,9 +54,9 @@ class Lane {
   [[nodiscard]] StreamView stream() const;
   [[nodiscard]] bool is_adopted() const noexcept;
 
-  // Runs `work` on the lane and returns when `work` has returned; what it throws comes out here. On a CPU lane it runs on
-  // the worker, in the order of the calls (called from the lane's own worker: in place). On a GPU lane it runs in place:
-  // what it enqueues is its own affair.
+  // Runs `work` on the lane and returns when `work` has returned; what it throws comes out here. On a CPU lane it runs
+  // on the worker, in the order of the calls (called from the lane's own worker: in place). On a GPU lane it runs in
+  // place: what it enqueues is its own affair.
   void run(const std::function<void()>& work) const;
   // Blocks until everything that was enqueued on the lane is done.
   void synchronize() const;

@@ -7,10 +7,10 @@
 namespace greenlane {
 
 // Writes to stderr, unless set_warning_sink() named another place.
-// Thread safety: both functions. The sink must not call them.
+// Thread safety: both functions. `write` must not call them.
 void warn(const std::string& text);
 
 // An empty function restores the default. Returns the sink that was in force.
-std::function<void(const std::string&)> set_warning_sink(std::function<void(const std::string&)> sink);
+std::function<void(const std::string&)> set_warning_sink(std::function<void(const std::string&)> write);
 
 }  // namespace greenlane

@@ -1,12 +1,12 @@
 // Partitions: disjoint sets of a device's units.
 #pragma once
 
+#include <greenlane/core/device.hpp>
+
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
-
-#include <greenlane/core/device.hpp>
 
 namespace greenlane {
 

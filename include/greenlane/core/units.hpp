@@ -19,9 +19,9 @@ inline constexpr Rest rest{};
 class UnitRequest {
  public:
   // Implicit, so that {"policy", 8} and {"head", rest} read as they are meant.
-  UnitRequest(int count) : count_(count) {}           // NOLINT(google-explicit-constructor)
-  UnitRequest(Units units) : count_(units.count) {}   // NOLINT(google-explicit-constructor)
-  UnitRequest(Rest /*unused*/) : is_rest_(true) {}    // NOLINT(google-explicit-constructor)
+  UnitRequest(int count) : count_(count) {}          // NOLINT(google-explicit-constructor)
+  UnitRequest(Units units) : count_(units.count) {}  // NOLINT(google-explicit-constructor)
+  UnitRequest(Rest /*unused*/) : is_rest_(true) {}   // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool is_rest() const noexcept { return is_rest_; }
   // Meaningless for `rest`.

@@ -1,13 +1,13 @@
 // The pipeline that one TOML file describes. docs/configuration.md is the contract.
 #pragma once
 
+#include <greenlane/core/units.hpp>
+
 #include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <greenlane/core/units.hpp>
 
 namespace greenlane::runtime {
 
@@ -41,12 +41,12 @@ struct PipelineConfig {
   std::vector<LaneConfig> lanes;      // those that engines use, in the order of first use
 };
 
-// Reads and checks the file: syntax, unknown keys, missing files, impossible numbers, lanes nobody uses. Paths in it are
-// relative to it. Throws ConfigError naming the file, the line and the key.
+// Reads and checks the file: syntax, unknown keys, missing files, impossible numbers, lanes nobody uses. Paths in it
+// are relative to it. Throws ConfigError naming the file, the line and the key.
 [[nodiscard]] PipelineConfig load_config(const std::filesystem::path& file);
 
-// Takes lanes, units and who runs where from a plan (JSON, see docs/configuration.md) instead of from the configuration.
-// Throws ConfigError where the plan is for other engines.
+// Takes lanes, units and who runs where from a plan (JSON, see docs/configuration.md) instead of from the
+// configuration. Throws ConfigError where the plan is for other engines.
 void apply_plan(PipelineConfig& config, const std::filesystem::path& plan);
 
 }  // namespace greenlane::runtime

@@ -9,8 +9,8 @@
 
 namespace greenlane::runtime {
 
-// A log-linear histogram in the manner of HdrHistogram: any duration from 1 ns to 18 minutes is known to within 1/128 of
-// itself, in a fixed 32 KiB, so a run of any length takes the same memory. Longer durations count as the longest.
+// A log-linear histogram in the manner of HdrHistogram: any duration from 1 ns to 18 minutes is known to within 1/128
+// of itself, in a fixed 32 KiB, so a run of any length takes the same memory. Longer durations count as the longest.
 // Thread safety: none.
 class LatencyHistogram {
  public:
@@ -53,7 +53,8 @@ class LatencyHistogram {
     const auto width = static_cast<unsigned>(std::bit_width(value));
     if (width <= kBits) return static_cast<std::size_t>(value);
     const unsigned shift = width - kBits - 1;
-    const std::size_t index = ((static_cast<std::size_t>(shift) + 1) << kBits) + ((value >> shift) - (std::size_t{1} << kBits));
+    const std::size_t index =
+        ((static_cast<std::size_t>(shift) + 1) << kBits) + ((value >> shift) - (std::size_t{1} << kBits));
     return index < kBuckets ? index : kBuckets - 1;
   }
   static std::uint64_t upper_bound(std::size_t index) noexcept {

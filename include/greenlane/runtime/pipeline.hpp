@@ -1,6 +1,11 @@
 // Running a pipeline: its engines side by side, each at its rate, and what was measured.
 #pragma once
 
+#include <greenlane/core/device.hpp>
+#include <greenlane/runtime/config.hpp>
+#include <greenlane/runtime/latency_histogram.hpp>
+#include <greenlane/runtime/workload.hpp>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -9,11 +14,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <greenlane/core/device.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/latency_histogram.hpp>
-#include <greenlane/runtime/workload.hpp>
 
 namespace greenlane::runtime {
 
@@ -37,9 +37,9 @@ struct EngineResult {
   // From the scheduled arrival (best effort: from the start) to the result. A request that was never served counts with
   // the time it had waited when the run ended.
   LatencyHistogram latency;
-  std::uint64_t requests = 0;   // that arrived in the measured time
-  std::uint64_t unserved = 0;   // of those, not begun when it ended
-  std::uint64_t misses = 0;     // later than the deadline, the unserved included
+  std::uint64_t requests = 0;  // that arrived in the measured time
+  std::uint64_t unserved = 0;  // of those, not begun when it ended
+  std::uint64_t misses = 0;    // later than the deadline, the unserved included
   std::optional<Nanoseconds> deadline;
   double rate_hz = 0;           // served, per second
   std::optional<bool> checked;  // absent: nothing to compare with, or not asked for

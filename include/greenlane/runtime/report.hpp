@@ -1,11 +1,11 @@
 // Results as files: JSON for programs, a trace for people.
 #pragma once
 
+#include <greenlane/runtime/pipeline.hpp>
+
 #include <filesystem>
 #include <span>
 #include <string>
-
-#include <greenlane/runtime/pipeline.hpp>
 
 namespace greenlane::runtime {
 

@@ -1,11 +1,11 @@
 // What the runtime drives: an engine with its inputs, behind an interface without PyTorch.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include <greenlane/core/lane.hpp>
 #include <greenlane/runtime/config.hpp>
+
+#include <memory>
+#include <string>
 
 namespace greenlane::runtime {
 
@@ -24,8 +24,9 @@ class Workload {
   [[nodiscard]] virtual std::string check() = 0;
 };
 
-// Loads an AOTInductor package with its inputs and, where there are any, its expected outputs. Throws ConfigError naming
-// the configuration's file and the engine.
-[[nodiscard]] std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine, const Device& device);
+// Loads an AOTInductor package with its inputs and, where there are any, its expected outputs. Throws ConfigError
+// naming the configuration's file and the engine.
+[[nodiscard]] std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine,
+                                                           const Device& device);
 
 }  // namespace greenlane::runtime

@@ -1,15 +1,16 @@
 // AOTInductor packages (`.pt2`) as engines on lanes.
 #pragma once
 
+#include <greenlane/core/lane.hpp>
+#include <greenlane/torch/signature.hpp>
+
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
-#include <greenlane/core/lane.hpp>
-#include <greenlane/torch/signature.hpp>
 
 namespace greenlane {
 
@@ -28,9 +29,9 @@ struct AotiOptions {
   bool single_threaded = false;
 };
 
-// A loaded package. Calls are enqueued on its lane and join the caller's current stream (of the engine's device, whatever
-// device is current): the engine waits for what the caller enqueued before, the caller's later work for the engine.
-// Thread safety: all members.
+// A loaded package. Calls are enqueued on its lane and join the caller's current stream (of the engine's device,
+// whatever device is current): the engine waits for what the caller enqueued before, the caller's later work for the
+// engine. Thread safety: all members.
 class AotiEngine {
  public:
   ~AotiEngine();
@@ -45,8 +46,8 @@ class AotiEngine {
   // How the exported model's arguments and results are nested: torch.utils._pytree's treespecs of both, as JSON.
   [[nodiscard]] std::vector<std::string> call_spec() const;
 
-  // Runs the model once. Inputs: the flattened arguments, on the engine's device; they may be dropped or reused as soon as
-  // this returns, as with any PyTorch operator. Outputs: ready on the caller's stream, not necessarily on the host.
+  // Runs the model once. Inputs: the flattened arguments, on the engine's device; they may be dropped or reused as soon
+  // as this returns, as with any PyTorch operator. Outputs: ready on the caller's stream, not necessarily on the host.
   // On a CPU lane it returns when the model is done.
   // Throws EngineError, before anything is enqueued, where the inputs do not fit.
   [[nodiscard]] std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs);
@@ -65,9 +66,9 @@ class AotiEngine {
   std::unique_ptr<Impl> impl_;
 };
 
-// Loads a package. It is native code: load what you trust. Loads one at a time in a process, because AOTInductor's loader
-// does not stand being called from two threads.
-// Throws EngineError (no such file or model, another architecture) or DeviceError (its device is not here).
+// Loads a package. It is native code: load what you trust. Loads one at a time in a process, because AOTInductor's
+// loader does not stand being called from two threads. Throws EngineError (no such file or model, another architecture)
+// or DeviceError (its device is not here).
 [[nodiscard]] std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions options = {});
 
 }  // namespace greenlane

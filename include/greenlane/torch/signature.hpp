@@ -1,6 +1,10 @@
 // What a compiled engine expects of its inputs.
 #pragma once
 
+#include <greenlane/core/device.hpp>
+
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -8,9 +12,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
-#include <greenlane/core/device.hpp>
 
 namespace greenlane {
 

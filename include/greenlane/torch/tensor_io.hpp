@@ -1,11 +1,12 @@
 // Tensors in files, and shared libraries of custom operators.
 #pragma once
 
-#include <string>
-#include <vector>
+#include <greenlane/core/device.hpp>
 
 #include <ATen/core/Tensor.h>
-#include <greenlane/core/device.hpp>
+
+#include <string>
+#include <vector>
 
 namespace greenlane {
 
@@ -15,8 +16,8 @@ namespace greenlane {
 // The same tensors on another device (copies where they are elsewhere). Blocks until they are there.
 [[nodiscard]] std::vector<at::Tensor> to_device(const std::vector<at::Tensor>& tensors, DeviceId device);
 
-// Loads a shared library for its operators and classes, as torch.ops.load_library does. Native code: load what you trust.
-// Throws ConfigError.
+// Loads a shared library for its operators and classes, as torch.ops.load_library does. Native code: load what you
+// trust. Throws ConfigError.
 void load_operator_library(const std::string& path);
 
 // How `actual` differs from `expected`: empty where they are equal within the accuracy of the dtype (relative and

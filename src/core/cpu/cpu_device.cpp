@@ -1,11 +1,11 @@
 #include "core/cpu/cpu_device.hpp"
 
-#include <unistd.h>
+#include "core/cpu/cpu_topology.hpp"
+#include "core/cpu/worker.hpp"
 
 #include <greenlane/core/error.hpp>
 
-#include "core/cpu/cpu_topology.hpp"
-#include "core/cpu/worker.hpp"
+#include <unistd.h>
 
 namespace greenlane::detail {
 namespace {
@@ -21,8 +21,8 @@ class CpuUnits final : public UnitSet {
 
 class CpuLane final : public LaneBackend {
  public:
-  CpuLane(std::shared_ptr<UnitSet> units, const std::string& name, std::optional<int> niceness)
-      : worker_(name, cpus_of(units.get()), niceness) {}
+  CpuLane(const UnitSet* units, const std::string& name, std::optional<int> niceness)
+      : worker_(name, cpus_of(units), niceness) {}
 
   void run(const std::function<void()>& work) override { worker_.run(work); }
   void synchronize() override {
@@ -45,7 +45,8 @@ DeviceInfo read_info() {
   info.groups = static_cast<int>(allowed_cpus().size());
   info.units = {info.groups};
   info.granularity = {1};
-  info.memory_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  info.memory_bytes =
+      static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   return info;
 }
 
@@ -59,9 +60,9 @@ std::shared_ptr<UnitSet> CpuDevice::make_units(std::span<const int> groups) {
   return std::make_shared<CpuUnits>(std::move(cpus));
 }
 
-std::unique_ptr<LaneBackend> CpuDevice::make_lane(std::shared_ptr<UnitSet> units, const std::string& name,
+std::unique_ptr<LaneBackend> CpuDevice::make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
                                                   std::optional<int> priority) {
-  return std::make_unique<CpuLane>(std::move(units), name, priority);
+  return std::make_unique<CpuLane>(units.get(), name, priority);
 }
 
 std::unique_ptr<LaneBackend> CpuDevice::adopt(StreamView stream) {
@@ -71,7 +72,8 @@ std::unique_ptr<LaneBackend> CpuDevice::adopt(StreamView stream) {
 }
 
 std::unique_ptr<EventBackend> CpuDevice::make_event() {
-  throw StreamError({.what = "cpu has no events", .why = "work on a CPU lane is done when its call returns", .remedy = ""});
+  throw StreamError(
+      {.what = "cpu has no events", .why = "work on a CPU lane is done when its call returns", .remedy = ""});
 }
 
 }  // namespace greenlane::detail

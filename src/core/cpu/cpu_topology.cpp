@@ -1,13 +1,13 @@
 #include "core/cpu/cpu_topology.hpp"
 
+#include <greenlane/core/error.hpp>
+
 #include <sched.h>
 
 #include <algorithm>
 #include <fstream>
 #include <memory>
 #include <tuple>
-
-#include <greenlane/core/error.hpp>
 
 namespace greenlane::detail {
 namespace {
@@ -32,7 +32,8 @@ std::vector<int> read_affinity() {
     }
     return allowed;
   }
-  throw DeviceError({.what = "the CPUs of this process could not be read", .why = "sched_getaffinity failed", .remedy = ""});
+  throw DeviceError(
+      {.what = "the CPUs of this process could not be read", .why = "sched_getaffinity failed", .remedy = ""});
 }
 
 }  // namespace

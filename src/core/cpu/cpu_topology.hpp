@@ -6,8 +6,8 @@
 
 namespace greenlane::detail {
 
-// The CPUs in this process's affinity mask, as it was when first asked, siblings of one physical core next to each other,
-// so that neighbouring partitions share as few cores as can be.
+// The CPUs in this process's affinity mask, as it was when first asked, siblings of one physical core next to each
+// other, so that neighbouring partitions share as few cores as can be.
 [[nodiscard]] const std::vector<int>& allowed_cpus();
 [[nodiscard]] std::string cpu_model_name();
 

@@ -1,5 +1,7 @@
 #include "core/cpu/worker.hpp"
 
+#include <greenlane/core/error.hpp>
+
 #include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -7,8 +9,6 @@
 
 #include <algorithm>
 #include <cstring>
-
-#include <greenlane/core/error.hpp>
 
 namespace greenlane::detail {
 namespace {

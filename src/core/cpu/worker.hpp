@@ -13,13 +13,14 @@
 
 namespace greenlane::detail {
 
-// One thread that runs what it is given, in order. Its affinity and niceness are set before its first work, so that every
-// thread started from there (an OpenMP team, above all) inherits them.
+// One thread that runs what it is given, in order. Its affinity and niceness are set before its first work, so that
+// every thread started from there (an OpenMP team, above all) inherits them.
 class Worker {
  public:
   // Empty `cpus`: pinned nowhere. Throws DeviceError where the operating system refuses.
   Worker(const std::string& name, std::vector<int> cpus, std::optional<int> niceness);
-  // After the work that is queued. Not on the worker's own thread: whoever calls run() holds the worker until it returns.
+  // After the work that is queued. Not on the worker's own thread: whoever calls run() holds the worker until it
+  // returns.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

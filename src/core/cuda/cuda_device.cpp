@@ -1,13 +1,13 @@
 #include "core/cuda/cuda_device.hpp"
 
-#include <atomic>
-
-#include <greenlane/core/error.hpp>
-
 #include "core/cuda/driver_check.hpp"
 #include "core/cuda/event.hpp"
 #include "core/cuda/stream_check.hpp"
 #include "core/stream_registry.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <atomic>
 
 namespace greenlane::detail {
 namespace {
@@ -22,7 +22,8 @@ class OwnedLane final : public LaneBackend {
   [[nodiscard]] std::optional<StreamView> stream() const noexcept override { return stream_->view(); }
   void run(const std::function<void()>& work) override { work(); }
   void synchronize() override {
-    check(driver_, driver_.cuStreamSynchronize(stream_->view().handle()), "cuStreamSynchronize", "a lane could not be waited for");
+    check(driver_, driver_.cuStreamSynchronize(stream_->view().handle()), "cuStreamSynchronize",
+          "a lane could not be waited for");
   }
   void keep_stream() noexcept override { keep_.store(true, std::memory_order_relaxed); }
 
@@ -39,7 +40,8 @@ class AdoptedLane final : public LaneBackend {
   [[nodiscard]] std::optional<StreamView> stream() const noexcept override { return stream_; }
   void run(const std::function<void()>& work) override { work(); }
   void synchronize() override {
-    check(driver_, driver_.cuStreamSynchronize(stream_.handle()), "cuStreamSynchronize", "a lane could not be waited for");
+    check(driver_, driver_.cuStreamSynchronize(stream_.handle()), "cuStreamSynchronize",
+          "a lane could not be waited for");
   }
 
  private:
@@ -92,7 +94,8 @@ std::shared_ptr<CudaDevice> CudaDevice::open(int index) {
   SmSplit split;
   if (!driver.has_green_contexts()) {
     info.partition_obstacle = "its driver (CUDA " + std::to_string(info.driver_version / 1000) + "." +
-                              std::to_string(info.driver_version % 1000 / 10) + ") has no green contexts: they need CUDA 12.5";
+                              std::to_string(info.driver_version % 1000 / 10) +
+                              ") has no green contexts: they need CUDA 12.5";
   } else {
     try {
       split = split_sms(driver, device, info.compute_capability);
@@ -120,13 +123,14 @@ std::shared_ptr<UnitSet> CudaDevice::make_units(std::span<const int> groups) {
   return std::make_shared<GreenContext>(primary(), split_, groups);
 }
 
-std::unique_ptr<LaneBackend> CudaDevice::make_lane(std::shared_ptr<UnitSet> units, const std::string& name,
+std::unique_ptr<LaneBackend> CudaDevice::make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
                                                    std::optional<int> priority) {
-  auto green = std::static_pointer_cast<GreenContext>(std::move(units));
+  auto green = std::static_pointer_cast<GreenContext>(units);
   auto stream = shelf_.take(green ? green->groups() : std::vector<int>{}, priority.value_or(0));
   if (!stream) stream = std::make_unique<CudaStream>(primary(), std::move(green), priority.value_or(0));
   register_open(stream->view(), name);
-  return std::make_unique<OwnedLane>(std::static_pointer_cast<CudaDevice>(shared_from_this()), driver_, std::move(stream));
+  return std::make_unique<OwnedLane>(std::static_pointer_cast<CudaDevice>(shared_from_this()), driver_,
+                                     std::move(stream));
 }
 
 std::unique_ptr<LaneBackend> CudaDevice::adopt(StreamView stream) {

@@ -17,7 +17,7 @@ class CudaDevice final : public DeviceState {
   CudaDevice(const driver::Table& driver, CUdevice device, DeviceInfo info, SmSplit split);
 
   [[nodiscard]] std::shared_ptr<UnitSet> make_units(std::span<const int> groups) override;
-  [[nodiscard]] std::unique_ptr<LaneBackend> make_lane(std::shared_ptr<UnitSet> units, const std::string& name,
+  [[nodiscard]] std::unique_ptr<LaneBackend> make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
                                                        std::optional<int> priority) override;
   [[nodiscard]] std::unique_ptr<LaneBackend> adopt(StreamView stream) override;
   [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
@@ -31,7 +31,8 @@ class CudaDevice final : public DeviceState {
   CUdevice device_;
   SmSplit split_;
   std::mutex mutex_;
-  std::shared_ptr<PrimaryContext> primary_;  // retained at the first need: asking a device what it is should cost nothing
+  std::shared_ptr<PrimaryContext>
+      primary_;  // retained at the first need: asking a device what it is should cost nothing
   StreamShelf shelf_;
 };
 

@@ -1,9 +1,9 @@
 #include "core/cuda/cuda_stream.hpp"
 
-#include <algorithm>
-
 #include "core/cuda/driver_check.hpp"
 #include "core/stream_registry.hpp"
+
+#include <algorithm>
 
 namespace greenlane::detail {
 
@@ -16,8 +16,8 @@ CudaStream::CudaStream(std::shared_ptr<PrimaryContext> primary, std::shared_ptr<
           "cuGreenCtxStreamCreate", what);
   } else {
     const ContextScope scope(*primary_);
-    check(driver, driver.cuStreamCreateWithPriority(&handle_, CU_STREAM_NON_BLOCKING, priority), "cuStreamCreateWithPriority",
-          what);
+    check(driver, driver.cuStreamCreateWithPriority(&handle_, CU_STREAM_NON_BLOCKING, priority),
+          "cuStreamCreateWithPriority", what);
   }
 }
 
@@ -53,7 +53,8 @@ std::unique_ptr<CudaStream> StreamShelf::take(const std::vector<int>& groups, in
 
 std::shared_ptr<GreenContext> StreamShelf::green_context(std::span<const int> groups) {
   const std::scoped_lock lock(mutex_);
-  const auto found = std::ranges::find_if(streams_, [&](const auto& s) { return std::ranges::equal(s->groups(), groups); });
+  const auto found =
+      std::ranges::find_if(streams_, [&](const auto& s) { return std::ranges::equal(s->groups(), groups); });
   return found == streams_.end() ? nullptr : (*found)->green();
 }
 

@@ -1,13 +1,13 @@
 // A CUDA stream that greenlane owns, and the shelf on which streams wait that must not be destroyed yet.
 #pragma once
 
+#include "core/cuda/green_context.hpp"
+
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
-
-#include "core/cuda/green_context.hpp"
 
 namespace greenlane::detail {
 
@@ -35,8 +35,8 @@ class CudaStream {
   CUstream handle_ = nullptr;
 };
 
-// Streams of closed lanes on which the caching allocator may still record events. They are taken up again by the next lane
-// on the same groups and with the same priority, so opening and closing lanes for ever does not grow anything.
+// Streams of closed lanes on which the caching allocator may still record events. They are taken up again by the next
+// lane on the same groups and with the same priority, so opening and closing lanes for ever does not grow anything.
 class StreamShelf {
  public:
   void put(std::unique_ptr<CudaStream> stream) noexcept;

@@ -16,7 +16,8 @@ std::string describe(const driver::Table& driver, CUresult result) {
   const char* text = nullptr;
   driver.cuGetErrorName(result, &name);
   driver.cuGetErrorString(result, &text);
-  return std::string(name ? name : "unknown error " + std::to_string(result)) + (text ? " (" + std::string(text) + ")" : "");
+  return std::string(name ? name : "unknown error " + std::to_string(result)) +
+         (text ? " (" + std::string(text) + ")" : "");
 }
 
 void check(const driver::Table& driver, CUresult result, const char* call, const std::string& what) {

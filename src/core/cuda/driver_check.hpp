@@ -1,9 +1,9 @@
 // Turning the driver's result codes into exceptions.
 #pragma once
 
-#include <string>
-
 #include "driver/table.hpp"
+
+#include <string>
 
 namespace greenlane::detail {
 
@@ -13,7 +13,8 @@ namespace greenlane::detail {
 // "CUDA_ERROR_INVALID_HANDLE (invalid resource handle)".
 [[nodiscard]] std::string describe(const driver::Table& driver, CUresult result);
 
-// Throws DriverError unless `result` is CUDA_SUCCESS. `what` says what was being tried, `call` names the driver's function.
+// Throws DriverError unless `result` is CUDA_SUCCESS. `what` says what was being tried, `call` names the driver's
+// function.
 void check(const driver::Table& driver, CUresult result, const char* call, const std::string& what);
 
 }  // namespace greenlane::detail

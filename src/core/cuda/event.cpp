@@ -1,8 +1,8 @@
 #include "core/cuda/event.hpp"
 
-#include <optional>
-
 #include "core/cuda/driver_check.hpp"
+
+#include <optional>
 
 namespace greenlane::detail {
 namespace {

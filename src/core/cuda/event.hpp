@@ -1,10 +1,10 @@
 // CUDA events, made once and used for ordering only.
 #pragma once
 
-#include <memory>
-
 #include "core/cuda/primary_context.hpp"
 #include "core/device_state.hpp"
+
+#include <memory>
 
 namespace greenlane::detail {
 

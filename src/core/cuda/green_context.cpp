@@ -5,8 +5,8 @@
 namespace greenlane::detail {
 namespace {
 
-// The smallest group that the driver gives out without the flag that ignores co-scheduling. With that flag the steps are
-// finer, but kernels with clusters fail there (cuBLAS does on Hopper), so it is never used.
+// The smallest group that the driver gives out without the flag that ignores co-scheduling. With that flag the steps
+// are finer, but kernels with clusters fail there (cuBLAS does on Hopper), so it is never used.
 unsigned int smallest_group(int compute_capability) {
   if (compute_capability >= 90) return 8;
   if (compute_capability >= 80) return 4;
@@ -26,9 +26,11 @@ SmSplit split_sms(const driver::Table& driver, CUdevice device, int compute_capa
     const CUresult result = driver.cuDevSmResourceSplitByCount(nullptr, &count, &all, nullptr, 0, group);
     if (result == CUDA_SUCCESS && count > 0) break;
     // Some GPUs refuse the size that their architecture promises; a larger one then works.
-    const bool refused = result == CUDA_SUCCESS || result == CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION || result == CUDA_ERROR_INVALID_VALUE;
+    const bool refused = result == CUDA_SUCCESS || result == CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION ||
+                         result == CUDA_ERROR_INVALID_VALUE;
     if (!refused || group * 2 > all.sm.smCount) {
-      check(driver, result == CUDA_SUCCESS ? CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION : result, "cuDevSmResourceSplitByCount", what);
+      check(driver, result == CUDA_SUCCESS ? CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION : result,
+            "cuDevSmResourceSplitByCount", what);
     }
     group *= 2;
   }
@@ -52,6 +54,7 @@ GreenContext::GreenContext(std::shared_ptr<PrimaryContext> primary, const SmSpli
   const auto& driver = primary_->driver();
   const std::string what = "a partition of cuda:" + std::to_string(primary_->device()) + " could not be made";
   std::vector<CUdevResource> resources;
+  resources.reserve(groups_.size());
   for (const int index : groups_) resources.push_back(split.groups[static_cast<std::size_t>(index)]);
   CUdevResourceDesc description = nullptr;
   check(driver,

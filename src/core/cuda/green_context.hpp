@@ -1,11 +1,11 @@
 // Green contexts: the driver's form of a partition.
 #pragma once
 
-#include <memory>
-#include <span>
-
 #include "core/cuda/primary_context.hpp"
 #include "core/device_state.hpp"
+
+#include <memory>
+#include <span>
 
 namespace greenlane::detail {
 
@@ -14,7 +14,9 @@ struct SmSplit {
   std::vector<CUdevResource> groups;
   int group_units = 0;
   int remainder_units = 0;
-  [[nodiscard]] int whole_groups() const noexcept { return static_cast<int>(groups.size()) - (remainder_units > 0 ? 1 : 0); }
+  [[nodiscard]] int whole_groups() const noexcept {
+    return static_cast<int>(groups.size()) - (remainder_units > 0 ? 1 : 0);
+  }
 };
 
 // Divides the device in the finest way that keeps what clusters need together. Throws DriverError; makes no context.

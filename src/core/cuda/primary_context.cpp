@@ -15,7 +15,8 @@ ContextScope::ContextScope(const PrimaryContext& context) : driver_(context.driv
   CUcontext current = nullptr;
   check(driver_, driver_.cuCtxGetCurrent(&current), "cuCtxGetCurrent", "the current context could not be read");
   if (current == context.handle()) return;
-  check(driver_, driver_.cuCtxPushCurrent(context.handle()), "cuCtxPushCurrent", "the context could not be made current");
+  check(driver_, driver_.cuCtxPushCurrent(context.handle()), "cuCtxPushCurrent",
+        "the context could not be made current");
   pushed_ = true;
 }
 

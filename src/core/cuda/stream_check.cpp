@@ -1,12 +1,12 @@
 #include "core/cuda/stream_check.hpp"
 
-#include <optional>
+#include "core/cuda/driver_check.hpp"
+#include "core/stream_registry.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
 
-#include "core/cuda/driver_check.hpp"
-#include "core/stream_registry.hpp"
+#include <optional>
 
 namespace greenlane::detail {
 namespace {
@@ -15,7 +15,8 @@ namespace {
   throw StreamError({.what = "stream " + to_string(stream) + " cannot be bound", .why = why, .remedy = remedy});
 }
 
-const char* const kMakeAStream = "make a stream of your own (cudaStreamCreateWithFlags, torch.cuda.Stream) or use a lane";
+const char* const kMakeAStream =
+    "make a stream of your own (cudaStreamCreateWithFlags, torch.cuda.Stream) or use a lane";
 
 // The device of a stream, or nothing where this driver cannot tell.
 std::optional<CUdevice> device_of(const driver::Table& driver, StreamView stream) {
@@ -39,24 +40,31 @@ std::optional<CUdevice> device_of(const driver::Table& driver, StreamView stream
 }  // namespace
 
 void check_stream_value(StreamView stream) {
-  if (stream.is_default()) refuse(stream, "it is null, the default stream, which orders itself with everything", kMakeAStream);
-  if (stream.handle() == CU_STREAM_LEGACY) refuse(stream, "it is the reserved handle of the legacy default stream", kMakeAStream);
+  if (stream.is_default())
+    refuse(stream, "it is null, the default stream, which orders itself with everything", kMakeAStream);
+  if (stream.handle() == CU_STREAM_LEGACY)
+    refuse(stream, "it is the reserved handle of the legacy default stream", kMakeAStream);
   if (stream.handle() == CU_STREAM_PER_THREAD) {
-    refuse(stream, "it is the reserved handle of the per-thread default stream, another one in every thread", kMakeAStream);
+    refuse(stream, "it is the reserved handle of the per-thread default stream, another one in every thread",
+           kMakeAStream);
   }
-  if (const auto lane = closed_lane_of(stream)) refuse(stream, "its lane '" + *lane + "' was closed", "use a lane that is open");
+  if (const auto lane = closed_lane_of(stream))
+    refuse(stream, "its lane '" + *lane + "' was closed", "use a lane that is open");
 }
 
 void check_stream(const driver::Table& driver, StreamView stream, CUdevice device) {
   check_stream_value(stream);
   if (const auto actual = device_of(driver, stream)) {
     if (*actual != device) {
-      refuse(stream, "it is a stream of cuda:" + std::to_string(*actual) + ", and this needs one of cuda:" + std::to_string(device),
+      refuse(stream,
+             "it is a stream of cuda:" + std::to_string(*actual) +
+                 ", and this needs one of cuda:" + std::to_string(device),
              "make the stream on cuda:" + std::to_string(device));
     }
   } else {
     warn("the device of stream " + to_string(stream) +
-         " could not be checked (this driver has no cuStreamGetDevice): make sure that it is cuda:" + std::to_string(device));
+         " could not be checked (this driver has no cuStreamGetDevice): make sure that it is cuda:" +
+         std::to_string(device));
   }
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   if (const CUresult result = driver.cuStreamIsCapturing(stream.handle(), &status); result != CUDA_SUCCESS) {
