@@ -48,7 +48,7 @@ std::vector<LanePtr> partition(const std::string& device, const std::vector<std:
 LanePtr whole_device_lane(const std::string& device, const std::string& name, std::optional<int64_t> priority) {
   greenlane::LaneOptions options{.name = name, .priority = {}};
   if (priority) options.priority = static_cast<int>(*priority);
-  return c10::make_intrusive<LaneObject>(greenlane::Lane::create(Device::open(device), std::move(options)));
+  return c10::make_intrusive<LaneObject>(greenlane::Lane::create(Device::open(device), options));
 }
 
 std::vector<c10::intrusive_ptr<DeviceInfoObject>> devices() {

@@ -115,7 +115,7 @@ int main(int argc, char** argv) {
     const double base = median(variants.front().blocks_us);
     nlohmann::ordered_json json{{"calls", calls},
                                 {"device", device.info().name},
-                                {"torch", greenlane::torch_version()},
+                                {"torch", std::string(greenlane::torch_version())},
                                 {"driver", device.info().driver_version},
                                 {"package", argv[1]}};
     for (const auto& variant : variants) {

@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
     const auto first_inputs = greenlane::to_device(greenlane::load_tensors(argv[3]), device.id());
     const auto second_inputs = greenlane::to_device(greenlane::load_tensors(argv[5]), device.id());
 
-    std::jthread other([&] { serve(*second, lanes["second"], second_inputs); });
+    const std::jthread other([&] { serve(*second, lanes["second"], second_inputs); });
     serve(*first, lanes["first"], first_inputs);
   } catch (const greenlane::Error& error) {
     std::fprintf(stderr, "embed: %s\n", error.what());

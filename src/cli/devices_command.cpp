@@ -32,7 +32,7 @@ void print_table(const std::vector<DeviceInfo>& devices) {
 
 void add_devices_command(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("devices", "Lists the devices, their units, and how they can be divided");
-  auto json = std::make_shared<bool>(false);
+  const auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "Print JSON");
   command->callback([json, &status] {
     const auto devices = Device::enumerate();

@@ -32,13 +32,14 @@ struct Arguments {
 
 double microseconds(runtime::Nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
 
-std::vector<Mode> modes_of(const std::string& name) {
+std::vector<Mode> modes_of(std::string_view name) {
   if (name == "compare") return {Mode::lanes, Mode::shared, Mode::priority};
   for (const Mode mode : {Mode::lanes, Mode::shared, Mode::priority}) {
     if (to_string(mode) == name) return {mode};
   }
-  throw ConfigError(
-      {.what = "--mode " + name, .why = "there is no such mode", .remedy = "use lanes, shared, priority or compare"});
+  throw ConfigError({.what = "--mode " + std::string(name),
+                     .why = "there is no such mode",
+                     .remedy = "use lanes, shared, priority or compare"});
 }
 
 // "48 SMs", "core 1", "cores 0,2": cores by number, because engines may have to share them.
@@ -49,7 +50,7 @@ std::string place_of(const EngineResult& engine, const Device& device) {
   return fmt::format("{} {}", one ? "core" : "cores", fmt::join(engine.cpus, ","));
 }
 
-std::string checked_text(const EngineResult& engine) {
+std::string_view checked_text(const EngineResult& engine) {
   if (!engine.checked) return "–";
   return *engine.checked ? "ok" : "WRONG";
 }
@@ -81,7 +82,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
                                  engine.latency.count() ? duration_text(microseconds(engine.latency.max())) : "–",
                                  engine.deadline ? duration_text(microseconds(*engine.deadline)) : "–",
                                  engine.deadline ? fmt::format("{} of {}", engine.misses, engine.requests) : "–",
-                                 checked_text(engine)};
+                                 std::string(checked_text(engine))};
     if (compared) row.push_back(ratio_text(engine, first));
     table.add(std::move(row));
   }
@@ -99,6 +100,11 @@ int run(const Arguments& arguments) {
   const auto modes = modes_of(arguments.mode);
   auto config = runtime::load_config(arguments.config);
   if (!arguments.plan.empty()) apply_plan(config, arguments.plan);
+  if (!arguments.json.empty() && arguments.json == arguments.trace) {
+    throw ConfigError({.what = "--json and --trace",
+                       .why = "both name '" + arguments.json.string() + "'",
+                       .remedy = "name two files"});
+  }
   for (const auto& file : {arguments.json, arguments.trace}) {
     if (!file.empty()) runtime::check_writable(file);
   }
@@ -140,7 +146,7 @@ int run(const Arguments& arguments) {
 void add_run_command(CLI::App& app, int& status) {
   auto* command =
       app.add_subcommand("run", "Runs a pipeline and prints latency, rate and deadline misses of every engine");
-  auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<Arguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
   command
       ->add_option("--mode", arguments->mode,

@@ -51,7 +51,7 @@ class AotiWorkload final : public Workload {
     }
     // With the lane's stream as the caller's there is nothing to join.
     const auto index = static_cast<c10::DeviceIndex>(engine_->device().id().index);
-    const auto stream = c10::cuda::getStreamFromExternal(lane_->stream().handle(), index);
+    const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index);
     const c10::cuda::CUDAStreamGuard guard(stream);
     outputs_ = engine_->run(inputs_);
     // Waiting for the lane instead would be waiting for the engines that share it, too.

@@ -26,9 +26,9 @@ std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool 
   return shares;
 }
 
-// Fewer groups than lanes: a group a share, several lanes on each.
+// Fewer groups than lanes: a group a share, several lanes on each; the odd group goes to the last one.
 std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::vector<std::string>& best_effort,
-                           int groups, const DeviceInfo& device) {
+                           int groups, bool may_take_rest, const DeviceInfo& device) {
   const auto count = static_cast<std::size_t>(std::max(groups, 1));
   std::vector<std::vector<std::string>> lanes(count);
   const bool apart = count > 1 && !urgent.empty() && !best_effort.empty();
@@ -41,6 +41,7 @@ std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::ve
     if (names.empty()) continue;
     shares.push_back({.request = {.name = joined(names), .units = device.granularity}, .lanes = std::move(names)});
   }
+  if (may_take_rest && groups > 0 && device.remainder.count > 0) shares.back().request.units = rest;
   return shares;
 }
 
@@ -75,7 +76,7 @@ std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device
     lanes.insert(lanes.end(), best_effort.begin(), best_effort.end());
     divided = even(lanes, groups, !rest_is_taken, device);
   } else {
-    divided = crowded(urgent, best_effort, groups, device);
+    divided = crowded(urgent, best_effort, groups, !rest_is_taken, device);
   }
   shares.insert(shares.end(), divided.begin(), divided.end());
   return shares;

@@ -2,6 +2,7 @@
 #include "runtime/placement.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
@@ -59,15 +60,39 @@ void check_again(Workload& workload, EngineResult& result) {
   result.checked = result.error.empty();
 }
 
+// Leaves the device, also after an error, as the next mode should find it: no engine on a lane, no memory held.
+class Departure {
+ public:
+  Departure(const std::vector<std::unique_ptr<Workload>>& workloads, DeviceId device)
+      : workloads_(workloads), device_(device) {}
+  ~Departure() {
+    try {
+      for (const auto& workload : workloads_) workload->unbind();
+      release_unused_memory(device_);
+    } catch (const std::exception& error) {
+      warn(std::string("the engines could not leave their lanes: ") + error.what());
+    }
+  }
+  Departure(const Departure&) = delete;
+  Departure& operator=(const Departure&) = delete;
+
+ private:
+  const std::vector<std::unique_ptr<Workload>>& workloads_;
+  DeviceId device_;
+};
+
 // Shows progress until the end, and calls `at_begin` when the measurement begins: until then caches and workspaces
 // grow.
 void watch(const Timetable& timetable, const RunOptions& options, const std::atomic<bool>& stop,
            const std::function<void()>& at_begin) {
-  std::this_thread::sleep_until(timetable.measure);
+  const auto step = [&](Clock::time_point until) {
+    std::this_thread::sleep_until(std::min(Clock::now() + milliseconds(100), until));
+  };
+  while (!stop && Clock::now() < timetable.measure) step(timetable.measure);
   at_begin();
   const std::chrono::duration<double> whole = timetable.end - timetable.measure;
   while (!stop && Clock::now() < timetable.end) {
-    std::this_thread::sleep_until(std::min(Clock::now() + milliseconds(100), timetable.end));
+    step(timetable.end);
     const std::chrono::duration<double> over = Clock::now() - timetable.measure;
     if (options.progress) options.progress(std::clamp(over / whole, 0.0, 1.0));
   }
@@ -88,7 +113,15 @@ std::string_view to_string(Mode mode) {
 }
 
 Pipeline::Pipeline(PipelineConfig config) : config_(std::move(config)), device_(Device::open(config_.device)) {
-  for (const auto& library : config_.libraries) load_operator_library(library);
+  // Before the models are loaded, which takes its time: units that do not fit are an error in every mode.
+  if (device_.info().partition_obstacle.empty()) (void)place(config_, device_, Mode::lanes);
+  for (const auto& library : config_.libraries) {
+    try {
+      load_operator_library(library);
+    } catch (const ConfigError& error) {
+      throw ConfigError({.what = config_.file.string() + ": libraries", .why = error.what(), .remedy = ""});
+    }
+  }
   for (const auto& engine : config_.engines) workloads_.push_back(make_aoti_workload(config_, engine, device_));
 }
 
@@ -99,6 +132,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   static const std::atomic<bool> never{false};
   const auto& stop = options.stop ? *options.stop : never;
   const auto lanes = place(config_, device_, mode);
+  const Departure departure(workloads_, device_.id());
 
   ModeResult result;
   result.mode = mode;
@@ -129,9 +163,6 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   result.stopped_early = stop;
   result.measured = std::max(Nanoseconds(0), Nanoseconds(std::min(Clock::now(), timetable.end) - timetable.measure));
   for (std::size_t i = 0; i < workloads_.size(); ++i) check_again(*workloads_[i], result.engines[i]);
-  // The next mode finds the device as this one did.
-  for (const auto& workload : workloads_) workload->unbind();
-  release_unused_memory(device_.id());
   return result;
 }
 

@@ -47,7 +47,7 @@ std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const De
         if (share.lanes.size() == 1) {
           lanes.emplace(name, first);
         } else {
-          lanes.emplace(name, Lane::create(*first.partition(),
+          lanes.emplace(name, Lane::create(first.partition().value(),
                                            {.name = name, .priority = priority_of(name, urgent, device.id().kind)}));
         }
       }
@@ -69,7 +69,7 @@ std::map<std::string, Lane> place(const PipelineConfig& config, const Device& de
   for (const auto& lane : config.lanes) {
     LaneOptions options{.name = lane.name, .priority = {}};
     if (mode == Mode::priority) options.priority = priority_of(lane.name, urgent, device.id().kind);
-    lanes.emplace(lane.name, Lane::create(device, std::move(options)));
+    lanes.emplace(lane.name, Lane::create(device, options));
   }
   return lanes;
 }

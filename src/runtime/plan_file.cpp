@@ -11,9 +11,13 @@ namespace {
 
 using nlohmann::json;
 
-UnitRequest units_of(const json& value) {
-  if (value.is_string() && value.get<std::string>() == "rest") return rest;
-  return {value.get<int>()};
+const char* const kMakeAPlan = "make a plan for this configuration";
+
+// Absent where `value` is neither a positive whole number nor "rest".
+std::optional<UnitRequest> units_of(const json& value) {
+  if (value == "rest") return UnitRequest(rest);
+  if (!value.is_number_integer() || value.get<std::int64_t>() < 1 || value.get<std::int64_t>() > 1'000'000) return {};
+  return UnitRequest(value.get<int>());
 }
 
 }  // namespace
@@ -25,29 +29,43 @@ void apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
   };
   std::ifstream stream(plan);
   if (!stream) fail("there is no such file", "check the path given to --plan");
+  PipelineConfig planned = config;  // so that a plan that does not fit changes nothing
   try {
     const json document = json::parse(stream);
-    std::vector<LaneConfig> lanes;
+    planned.lanes.clear();
     for (const auto& lane : document.at("lanes")) {
       LaneConfig entry{.name = lane.at("name").get<std::string>(), .units = {}};
-      if (lane.contains("units")) entry.units = units_of(lane.at("units"));
-      lanes.push_back(std::move(entry));
+      if (lane.contains("units")) {
+        entry.units = units_of(lane.at("units"));
+        if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", "make the plan again");
+      }
+      planned.lanes.push_back(std::move(entry));
     }
-    for (auto& engine : config.engines) {
-      const auto& engines = document.at("engines");
-      const auto entry = std::ranges::find_if(engines, [&](const json& e) { return e.at("name") == engine.name; });
-      if (entry == engines.end())
-        fail("it does not say where engine '" + engine.name + "' runs", "make a plan for this configuration");
-      engine.lane = entry->at("lane").get<std::string>();
-      if (std::ranges::find(lanes, engine.lane, &LaneConfig::name) == lanes.end()) {
-        fail("engine '" + engine.name + "' is on lane '" + engine.lane + "', which is not among its lanes",
+    const auto& engines = document.at("engines");
+    for (const auto& entry : engines) {
+      const auto name = entry.at("name").get<std::string>();
+      const auto engine = std::ranges::find(planned.engines, name, &EngineConfig::name);
+      if (engine == planned.engines.end()) {
+        fail("it places engine '" + name + "', which the configuration does not have", kMakeAPlan);
+      }
+      engine->lane = entry.at("lane").get<std::string>();
+      if (std::ranges::find(planned.lanes, engine->lane, &LaneConfig::name) == planned.lanes.end()) {
+        fail("engine '" + name + "' is on lane '" + engine->lane + "', which is not among its lanes",
              "make the plan again");
       }
     }
-    config.lanes = std::move(lanes);
+    for (const auto& engine : config.engines) {
+      if (std::ranges::none_of(engines, [&](const json& entry) { return entry.at("name") == engine.name; })) {
+        fail("it does not say where engine '" + engine.name + "' runs", kMakeAPlan);
+      }
+    }
+    std::erase_if(planned.lanes, [&](const LaneConfig& lane) {
+      return std::ranges::find(planned.engines, lane.name, &EngineConfig::lane) == planned.engines.end();
+    });
   } catch (const json::exception& error) {
-    fail(error.what(), "a plan is JSON: {\"lanes\": [{\"name\", \"units\"}], \"engines\": [{\"name\", \"lane\"}]}");
+    fail(error.what(), R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})");
   }
+  config = std::move(planned);
 }
 
 }  // namespace greenlane::runtime

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace greenlane::runtime {
@@ -16,8 +17,8 @@ namespace greenlane::runtime {
 // value is of another type or out of range.
 class TomlTable {
  public:
-  TomlTable(const std::filesystem::path& file, std::string name, const toml::table& table)
-      : file_(file), name_(std::move(name)), table_(table) {}
+  TomlTable(std::filesystem::path file, std::string name, const toml::table& table)
+      : file_(std::move(file)), name_(std::move(name)), table_(table) {}
 
   [[nodiscard]] std::optional<std::string> get_string(std::string_view key);
   [[nodiscard]] std::optional<double> get_positive(std::string_view key);

@@ -66,7 +66,7 @@ std::string trace_json(std::span<const ModeResult> results) {
                           {"args",
                            {{"latency_us", microseconds(latency)},
                             {"scheduled_us", microseconds(span.scheduled)},
-                            {"missed", engine->deadline && latency > *engine->deadline}}}});
+                            {"missed", latency > engine->deadline.value_or(Nanoseconds::max())}}}});
       }
     }
   }

@@ -112,7 +112,7 @@ std::vector<at::Tensor> AotiEngine::run_on_cuda(const std::vector<at::Tensor>& i
     call.finish();
     return outputs;
   }
-  call.lane()->keep_stream();
+  call.lane().value().keep_stream();
   const auto stream = c10::cuda::getStreamFromExternal(call.stream().handle(), index);
   detail::record_on(inputs, stream);
   std::vector<at::Tensor> outputs;
@@ -128,6 +128,12 @@ std::vector<at::Tensor> AotiEngine::run_on_cuda(const std::vector<at::Tensor>& i
 }
 
 std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions options) {
+  if (options.num_runners < 1 || options.num_runners > 1024) {
+    throw EngineError({.what = "the package '" + path + "' cannot be loaded with num_runners = " +
+                               std::to_string(static_cast<std::int64_t>(options.num_runners)),
+                       .why = "each runner is a copy of the model's state for one call at a time",
+                       .remedy = "use as many as there are calls at once: 1 or a few"});
+  }
   static std::mutex loading;
   const std::scoped_lock lock(loading);
 

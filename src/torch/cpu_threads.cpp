@@ -1,7 +1,9 @@
 #include "torch/cpu_threads.hpp"
 
 #include <ATen/Parallel.h>
-#include <omp.h>
+
+// Of the OpenMP runtime that PyTorch brings and that is linked by its file: a compiler's own <omp.h> may be another's.
+extern "C" void omp_set_num_threads(int count);
 
 namespace greenlane::detail {
 

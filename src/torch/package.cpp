@@ -51,7 +51,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
                        .remedy = "greenlane runs packages for cpu and cuda: export the model for one of them"});
   }
   info.device = device == "cuda" ? DeviceKind::cuda : DeviceKind::cpu;
-  info.compute_capability = std::atoi(entry("AOTI_COMPUTE_CAPABILITY").c_str());
+  info.compute_capability = static_cast<int>(std::strtol(entry("AOTI_COMPUTE_CAPABILITY").c_str(), nullptr, 10));
   return info;
 }
 

@@ -3,8 +3,11 @@
 
 #include <c10/util/StringUtil.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdlib>
+#include <map>
 #include <utility>
 
 namespace greenlane {
@@ -75,6 +78,30 @@ void read_condition(std::string_view line, TensorSpec& spec) {
   }
 }
 
+// The elements of a list such as "s31, 64L".
+std::vector<std::string_view> elements(std::string_view list) {
+  std::vector<std::string_view> all;
+  while (!list.empty()) {
+    const auto end = list.find(", ");
+    all.push_back(list.substr(0, end));
+    list = end == std::string_view::npos ? std::string_view{} : list.substr(end + 2);
+  }
+  return all;
+}
+
+// A line such as "assert_size_stride(arg2_1, {s31, 64L}, {64L, 1L}, …". It says what the conditions leave open: the
+// number of dimensions, and which of them have one size.
+void read_assertion(std::string_view sizes, TensorSpec& spec) {
+  const auto all = elements(sizes);
+  spec.is_scalar = all.empty();
+  spec.dimensions.resize(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const bool is_name = !all[i].empty() && std::isalpha(static_cast<unsigned char>(all[i].front())) &&
+                         std::ranges::all_of(all[i], [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+    if (is_name) spec.dimensions[i].symbol = all[i];
+  }
+}
+
 std::string describe(const at::Tensor& tensor) {
   return name_of(tensor.scalar_type()) + " " + c10::str(tensor.sizes()) + " with strides " +
          c10::str(tensor.strides()) + " on " + tensor.device().str();
@@ -92,6 +119,7 @@ enum class Fit { yes, wrong_dtype, wrong_shape, wrong_strides };
 
 Fit fit(const at::Tensor& tensor, const TensorSpec& spec) {
   if (spec.dtype && tensor.scalar_type() != *spec.dtype) return Fit::wrong_dtype;
+  if (spec.is_scalar && tensor.dim() != 0) return Fit::wrong_shape;
   if (spec.dimensions.empty()) return Fit::yes;
   const auto sizes = tensor.sizes();
   if (sizes.size() != spec.dimensions.size()) return Fit::wrong_shape;
@@ -133,9 +161,23 @@ std::string to_string(const TensorSpec& spec) {
   return text + "]";
 }
 
+Signature::Signature(std::optional<std::size_t> count, std::vector<TensorSpec> inputs)
+    : count_(count), inputs_(std::move(inputs)) {
+  std::map<std::string, Place> first;
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    for (std::size_t d = 0; d < inputs_[i].dimensions.size(); ++d) {
+      const auto& symbol = inputs_[i].dimensions[d].symbol;
+      if (symbol.empty()) continue;
+      const auto [same, fresh] = first.emplace(symbol, Place{i, d});
+      if (!fresh) equal_sizes_.emplace_back(same->second, Place{i, d});
+    }
+  }
+}
+
 Signature Signature::from_wrapper_source(std::string_view source) {
   constexpr std::string_view kFunction = "static void check_input_";
   std::vector<TensorSpec> inputs;
+  std::map<std::string, std::size_t, std::less<>> names;
   bool inside = false;
   while (!source.empty()) {
     const auto end = source.find('\n');
@@ -146,8 +188,15 @@ Signature Signature::from_wrapper_source(std::string_view source) {
       inside = true;
     } else if (line.starts_with('}')) {
       inside = false;
+    } else if (const auto asserted = between(line, "assert_size_stride(", ", {")) {
+      const auto sizes = between(line, ", {", "}, {");
+      const auto input = names.find(*asserted);
+      if (sizes && input != names.end()) read_assertion(*sizes, inputs[input->second]);
     } else if (inside) {
       auto& spec = inputs.back();
+      if (const auto name = between(line, "ConstantHandle ", " = ConstantHandle(input_handles[")) {
+        names.emplace(*name, inputs.size() - 1);
+      }
       if (const auto name = between(line, "_expected_dtype = aoti_torch_dtype_", "()")) {
         for (const auto& [known, dtype] : kDtypes) {
           if (known == *name) spec.dtype = dtype;
@@ -192,6 +241,16 @@ void Signature::check(std::span<const at::Tensor> inputs, DeviceId device, const
                    ", and should have strides " + strides_of(inputs_[i]),
                "pass tensor.contiguous(), or the layout used at export");
     }
+  }
+  for (const auto& [one, other] : equal_sizes_) {
+    const auto first = inputs[one.input].size(static_cast<std::int64_t>(one.dimension));
+    const auto second = inputs[other.input].size(static_cast<std::int64_t>(other.dimension));
+    if (first == second) continue;
+    refuse(engine, other.input,
+           "its dimension " + std::to_string(other.dimension) + " is " + std::to_string(second) + ", and dimension " +
+               std::to_string(one.dimension) + " of input " + std::to_string(one.input) + " is " +
+               std::to_string(first),
+           "the model was exported with one size for both: pass tensors that agree");
   }
 }
 

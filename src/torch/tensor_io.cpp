@@ -41,6 +41,11 @@ std::vector<at::Tensor> tensors_of(const c10::IValue& value, const std::string& 
   return tensors;
 }
 
+double tolerance_of(at::ScalarType dtype) {
+  if (at::isIntegralType(dtype, /*includeBool=*/true)) return 0;
+  return dtype == at::kHalf || dtype == at::kBFloat16 ? 2e-2 : 1e-3;
+}
+
 }  // namespace
 
 std::vector<at::Tensor> load_tensors(const std::string& path) {
@@ -93,11 +98,9 @@ std::string difference(const std::vector<at::Tensor>& actual, const std::vector<
     const std::string output = "output " + std::to_string(i);
     if (got.sizes() != want.sizes()) return output + " has another shape than the expected one";
     if (got.scalar_type() != want.scalar_type()) return output + " has another dtype than the expected one";
-    const bool half = got.scalar_type() == at::kHalf || got.scalar_type() == at::kBFloat16;
-    const bool exact = at::isIntegralType(got.scalar_type(), /*includeBool=*/true);
-    const double tolerance = exact ? 0 : half ? 2e-2 : 1e-3;
+    const double tolerance = tolerance_of(got.scalar_type());
     if (at::allclose(got.to(at::kDouble), want.to(at::kDouble), tolerance, tolerance)) continue;
-    const double worst = (got.to(at::kDouble) - want.to(at::kDouble)).abs().max().item<double>();
+    const auto worst = (got.to(at::kDouble) - want.to(at::kDouble)).abs().max().item<double>();
     return output + " differs by up to " + std::to_string(worst);
   }
   return {};

@@ -5,7 +5,7 @@
 
 namespace greenlane {
 
-std::string torch_version() { return TORCH_VERSION; }
+std::string_view torch_version() { return TORCH_VERSION; }
 
 std::string cuda_version() {
   return std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10);

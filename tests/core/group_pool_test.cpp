@@ -121,11 +121,8 @@ TEST(GroupPoolTest, RefusalListsWhoHoldsWhat) {
 
 TEST(GroupPoolTest, RefusalCountsWhatTheSameCallWouldHaveGiven) {
   auto pool = h200();
-  EXPECT_THAT(
-      [&] {
-        (void)pool.take(Requests{{"a", 100}, {"b", 100}});
-      },
-      refuses<PartitionError>("100 SMs of cuda:0 to 'b'", "'a' holds 104", "28 of 132 SMs are free"));
+  EXPECT_THAT([&] { (void)pool.take(Requests{{"a", 100}, {"b", 100}}); },
+              refuses<PartitionError>("100 SMs of cuda:0 to 'b'", "'a' holds 104", "28 of 132 SMs are free"));
 }
 
 TEST(GroupPoolTest, RestOfNothingIsRefused) {
@@ -137,11 +134,8 @@ TEST(GroupPoolTest, RestOfNothingIsRefused) {
 
 TEST(GroupPoolTest, TwoRestsAreRefused) {
   auto pool = h200();
-  EXPECT_THAT(
-      [&] {
-        (void)pool.take(Requests{{"a", rest}, {"b", rest}});
-      },
-      refuses<PartitionError>("cuda:0", "more than one partition asks for `rest`", "a number of units"));
+  EXPECT_THAT([&] { (void)pool.take(Requests{{"a", rest}, {"b", rest}}); },
+              refuses<PartitionError>("cuda:0", "more than one partition asks for `rest`", "a number of units"));
 }
 
 TEST(GroupPoolTest, AtLeastOneUnitMustBeAskedFor) {

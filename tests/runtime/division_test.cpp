@@ -104,6 +104,10 @@ TEST(Division, WhereLanesOutnumberGroupsBestEffortKeepsToItself) {
   EXPECT_EQ(divided(Builder().best_effort("a").best_effort("b").best_effort("c"), cpu_of(2)), "a+c=1 b=1");
 }
 
+TEST(Division, TheOddGroupIsNotLeftIdleWhereLanesOutnumberGroups) {
+  EXPECT_EQ(divided(Builder().urgent("a").best_effort("b").best_effort("c"), device_of(2, 8, 12)), "a=8 b+c=rest");
+}
+
 TEST(Division, OnOneCoreAllLanesShareIt) {
   EXPECT_EQ(divided(Builder().urgent("a").best_effort("b"), cpu_of(1)), "a+b=1");
 }

@@ -36,11 +36,27 @@ TEST_F(PlanFileTest, LanesUnitsAndPlacesAreThoseOfThePlan) {
             "engines": [{"name": "vision", "lane": "left"}, {"name": "policy", "lane": "right"}]})");
   EXPECT_EQ(config_.engines[0].lane, "right");
   EXPECT_EQ(config_.engines[1].lane, "left");
-  ASSERT_EQ(config_.lanes.size(), 3U);
+  ASSERT_EQ(config_.lanes.size(), 2U) << "nobody uses the third";
   EXPECT_EQ(config_.lanes[0].name, "left");
   EXPECT_EQ(config_.lanes[0].units->units().count, 16);
   EXPECT_TRUE(config_.lanes[1].units->is_rest());
-  EXPECT_FALSE(config_.lanes[2].units);
+}
+
+TEST_F(PlanFileTest, ALaneWithoutUnitsLeavesThemOpen) {
+  apply(R"({"lanes": [{"name": "open"}],
+            "engines": [{"name": "vision", "lane": "open"}, {"name": "policy", "lane": "open"}]})");
+  ASSERT_EQ(config_.lanes.size(), 1U);
+  EXPECT_FALSE(config_.lanes[0].units);
+}
+
+TEST_F(PlanFileTest, APlanThatIsRefusedChangesNothing) {
+  const auto lane = config_.engines[0].lane;
+  expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "one"}]})");
+  EXPECT_EQ(config_.engines[0].lane, lane);
+}
+
+TEST_F(PlanFileTest, AnEngineThatTheConfigurationLacksIsRefused) {
+  expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "arm", "lane": "one"}]})", "'arm'");
 }
 
 TEST_F(PlanFileTest, WhatAPlanSaysBesidesIsItsOwnAffair) {
@@ -65,6 +81,8 @@ TEST_F(PlanFileTest, WhatIsNoPlanIsRefused) {
 TEST_F(PlanFileTest, UnitsThatAreNoneAreRefused) {
   expect_refused(R"({"lanes": [{"name": "one", "units": "many"}], "engines": []})");
   expect_refused(R"({"lanes": [{"name": "one", "units": null}], "engines": []})");
+  expect_refused(R"({"lanes": [{"name": "one", "units": 1.5}], "engines": []})", "'one'", "units");
+  expect_refused(R"({"lanes": [{"name": "one", "units": 0}], "engines": []})", "'one'", "units");
 }
 
 TEST_F(PlanFileTest, APlanForOtherEnginesIsRefused) {

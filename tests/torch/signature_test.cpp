@@ -185,6 +185,36 @@ TEST_F(SignatureTest, AnUndefinedTensorIsRefused) {
   EXPECT_THAT(checking({x_, at::Tensor()}), refuses<EngineError>("'policy'", "input 1", "undefined"));
 }
 
+// What PyTorch 2.14 and newer write besides: two inputs share an open size, and the third has no dimensions.
+constexpr std::string_view kAssertions = R"(
+AOTI_NOINLINE static void check_input_0(
+    ConstantHandle a_1 = ConstantHandle(input_handles[0]);
+}
+AOTI_NOINLINE static void check_input_1(
+    ConstantHandle b_1 = ConstantHandle(input_handles[1]);
+}
+AOTI_NOINLINE static void check_input_2(
+    ConstantHandle c_1 = ConstantHandle(input_handles[2]);
+}
+    if (_check_aoti_runtime_check_inputs_env()) { assert_size_stride(a_1, {s77, 8L}, {8L, 1L}, "input"); }
+    if (_check_aoti_runtime_check_inputs_env()) { assert_size_stride(b_1, {s77}, {1L}, "input"); }
+    if (_check_aoti_runtime_check_inputs_env()) { assert_size_stride(c_1, {}, {}, "input"); }
+)";
+
+TEST_F(SignatureTest, SizesThatTheModelSharesMustAgree) {
+  const auto signature = Signature::from_wrapper_source(kAssertions);
+  const auto scalar = at::zeros({});
+  EXPECT_NO_THROW(signature.check(std::vector{at::zeros({4, 8}), at::zeros({4}), scalar}, kCpu, "pair"));
+  EXPECT_THAT([&] { signature.check(std::vector{at::zeros({4, 8}), at::zeros({3}), scalar}, kCpu, "pair"); },
+              refuses<EngineError>("input 1", "'pair'", "dimension 0 is 3", "dimension 0 of input 0 is 4"));
+}
+
+TEST_F(SignatureTest, AScalarHasNoDimensions) {
+  const auto signature = Signature::from_wrapper_source(kAssertions);
+  EXPECT_THAT([&] { signature.check(std::vector{at::zeros({4, 8}), at::zeros({4}), at::zeros({1})}, kCpu, "pair"); },
+              refuses<EngineError>("input 2", "'pair'"));
+}
+
 TEST_F(SignatureTest, DtypesAreNamedAsInPython) {
   EXPECT_THAT(checking({x_.to(at::kHalf), index_}), refuses<EngineError>("float16"));
   EXPECT_THAT(checking({x_.to(at::kHalf), index_}), ::testing::ThrowsMessage<EngineError>(Not(HasSubstr("Half"))));
