@@ -13,7 +13,7 @@ setup:  ## Install what is missing: Debian packages, and PyTorch in .venv
 	@tools/setup.sh
 
 build: setup  ## Build the program, the libraries and the tests into build/
-	@cmake --preset release --log-level=WARNING
+	@test -f build/build.ninja || cmake --preset release --log-level=WARNING
 	@cmake --build --preset release
 
 examples: setup  ## Compile the example models for this machine's device
@@ -32,7 +32,7 @@ test-python: build examples
 
 sanitize: setup  ## Run the core tests under AddressSanitizer, UBSan and ThreadSanitizer
 	@for preset in asan tsan; do \
-	  cmake --preset $$preset --log-level=WARNING && cmake --build --preset $$preset && ctest --preset $$preset -j 2 || exit 1; \
+	  { test -f build/$$preset/build.ninja || cmake --preset $$preset --log-level=WARNING; } && cmake --build --preset $$preset && ctest --preset $$preset -j 2 || exit 1; \
 	done
 
 lint: build  ## Check formatting, clang-tidy, ruff and mypy

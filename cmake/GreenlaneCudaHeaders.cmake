@@ -1,5 +1,5 @@
 # CUDA's headers, for types only: nothing links libcuda. They come from PyTorch's own wheels, or from a CUDA toolkit.
-include(GreenlanePython)
+include(${CMAKE_CURRENT_LIST_DIR}/GreenlanePython.cmake)
 if(NOT GREENLANE_CUDA_INCLUDE_DIR)
   greenlane_python_find(found nvidia/cu13/include/cuda.h nvidia/cuda_runtime/include/cuda.h)
   if(NOT found)

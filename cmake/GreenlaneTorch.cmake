@@ -1,7 +1,7 @@
 # PyTorch as its wheel brings it. find_package(Torch) would ask for nvcc and a whole toolkit, which greenlane does not
 # need; the target torch::wheel below holds what it does: headers, libc10, libc10_cuda, libtorch_cpu.
 # libtorch_cuda (half a gigabyte) is loaded by greenlane when the first CUDA engine is.
-include(GreenlanePython)
+include(${CMAKE_CURRENT_LIST_DIR}/GreenlanePython.cmake)
 if(NOT GREENLANE_TORCH_DIR)
   greenlane_python_find(found torch/include/ATen/ATen.h)
   if(NOT found)

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/setup.sh .venv-gpu-kit 2.11.0
-cmake --preset gpu-kit --log-level=WARNING -DGREENLANE_PYTHON="$PWD/.venv-gpu-kit/bin/python" -DGREENLANE_TESTS=OFF
+test -f build/gpu-kit/build.ninja || cmake --preset gpu-kit --log-level=WARNING -DGREENLANE_PYTHON="$PWD/.venv-gpu-kit/bin/python" -DGREENLANE_TESTS=OFF
 cmake --build --preset gpu-kit
 
 kit=build/gpu-kit/kit

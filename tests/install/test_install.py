@@ -1,0 +1,78 @@
+"""`cmake --install` and `pip install .`, as a user of either would see them."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROBOT = ROOT / "examples" / "robot" / "build"
+
+
+def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """What the command printed; its whole output in the message should it fail."""
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=cwd, env=env)
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation of what is built."""
+    folder = tmp_path_factory.mktemp("prefix")
+    run("cmake", "--install", ROOT / "build", "--prefix", folder)
+    return folder
+
+
+def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> None:
+    """find_package(greenlane), greenlane::core without PyTorch, and the example program on greenlane::torch."""
+    consumer = ROOT / "tests" / "install" / "consumer"
+    embed = ROOT / "examples" / "embed" / "embed.cpp"
+    run(
+        "cmake",
+        "-S",
+        consumer,
+        "-B",
+        tmp_path,
+        "-G",
+        "Ninja",
+        f"-DCMAKE_PREFIX_PATH={prefix}",
+        f"-DEMBED_SOURCE={embed}",
+    )
+    run("cmake", "--build", tmp_path)
+    assert ": 42" in run(tmp_path / "core_only")
+    core_libraries = run("ldd", tmp_path / "core_only")
+    assert "libtorch" not in core_libraries
+    assert "libcuda" not in core_libraries
+
+
+def test_the_installed_program_runs_from_anywhere(prefix: Path, tmp_path: Path) -> None:
+    """Without any environment variable."""
+    assert "cpu" in run(prefix / "bin" / "greenlane", "devices", cwd=tmp_path, env={})
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the example divides two cores")
+def test_the_example_puts_two_engines_on_two_lanes() -> None:
+    """examples/embed, as it was built with everything else."""
+    files = [ROBOT / f"{name}.{kind}" for name in ("policy", "vision") for kind in ("pt2", "inputs.pt")]
+    out = run(ROOT / "build" / "bin" / "embed", "cpu", *files)
+    assert "first" in out
+    assert "second" in out
+
+
+def test_the_wheel_holds_the_library_and_works(tmp_path: Path) -> None:
+    """What `pip install .` builds and installs, imported from a folder that knows nothing of this checkout."""
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT)
+    (wheel,) = tmp_path.glob("greenlane-*.whl")
+    assert "-py3-none-" in wheel.name
+    site = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    code = "import greenlane as gl; print(gl.__file__); print(gl.devices()[-1].id)"
+    env = {"PYTHONPATH": str(site), "PATH": os.environ["PATH"]}
+    file, device = run(sys.executable, "-c", code, cwd=tmp_path, env=env).split()
+    assert Path(file).is_relative_to(site)
+    assert device == "cpu"
