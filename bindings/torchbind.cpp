@@ -1,11 +1,14 @@
 // Everything that greenlane registers with PyTorch: torch.classes.greenlane.* and torch.ops.greenlane.*.
 // Registration only: what the entries do stands in the libraries below.
+#include <greenlane/core/binding.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/torch/aoti.hpp>
 
 #include <torch/custom_class.h>
 #include <torch/library.h>
+
+#include <atomic>
 
 namespace {
 
@@ -72,6 +75,32 @@ std::optional<LanePtr> lane_of(const EnginePtr& self) {
   return c10::make_intrusive<LaneObject>(*lane);
 }
 
+// A raw handle, reinterpret_cast<int64_t>(cudaStream_t), that outlives the binding.
+void set_external_stream(const EnginePtr& self, int64_t handle) {
+  self->engine->bind(greenlane::StreamView::from_value(handle));
+}
+
+// Whether Python can still be called: streams may be let go of by destructors that run after it has ended.
+std::atomic<bool> python_ended{false};
+
+// A stream whose owner lives elsewhere, in Python: `release(key)` is called when nobody needs it any more, by any
+// thread.
+void hold_external_stream(const EnginePtr& self, int64_t handle, int64_t key, int64_t release) {
+  auto* const let_go = reinterpret_cast<void (*)(int64_t)>(release);  // NOLINT(performance-no-int-to-ptr)
+  auto held = std::shared_ptr<int64_t>(new int64_t(key), [let_go](const int64_t* owned) {
+    if (!python_ended) let_go(*owned);
+    delete owned;
+  });
+  self->engine->bind(greenlane::StreamView::from_value(handle), std::move(held));
+}
+
+// 0 where nothing is bound; is_external_stream_set() tells that apart.
+int64_t external_stream_of(const EnginePtr& self) {
+  const auto lane = self->engine->lane();
+  if (!lane || self->engine->device().id().kind == greenlane::DeviceKind::cpu) return 0;
+  return lane->stream().value();
+}
+
 std::vector<int64_t> cpus_of(const LanePtr& self) {
   const auto partition = self->lane.partition();
   if (!partition) return {};
@@ -109,9 +138,17 @@ TORCH_LIBRARY(greenlane, m) {
            [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
       .def("bind", [](const EnginePtr& self, const LanePtr& lane) { self->engine->bind(lane->lane); })
       .def("unbind", [](const EnginePtr& self) { self->engine->unbind(); })
+      .def("set_external_stream", set_external_stream)
+      .def("hold_external_stream", hold_external_stream)
+      .def("clear_external_stream", [](const EnginePtr& self) { self->engine->unbind(); })
+      .def("get_external_stream", external_stream_of)
+      .def("is_external_stream_set", [](const EnginePtr& self) { return self->engine->lane().has_value(); })
       .def("lane", lane_of)
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); });
 
+  m.def("set_engine_stream_passthrough(bool on) -> ()", [](bool on) { greenlane::set_engine_stream_passthrough(on); });
+  m.def("get_engine_stream_passthrough() -> bool", [] { return greenlane::engine_stream_passthrough(); });
+  m.def("end_python() -> ()", [] { python_ended = true; });
   m.def("devices() -> __torch__.torch.classes.greenlane.DeviceInfo[]", devices);
   m.def("partition(str device, str[] names, int[] units) -> __torch__.torch.classes.greenlane.Lane[]", partition);
   m.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane",

@@ -13,7 +13,20 @@ other lane has: SMs of a GPU, cores of a CPU. Importing the package needs neithe
 from greenlane._devices import DeviceInfo, devices
 from greenlane._engines import Engine, load
 from greenlane._lanes import REST, Lane, lane, partition
+from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
 
 __version__ = "0.1.0"
 
-__all__ = ["REST", "DeviceInfo", "Engine", "Lane", "devices", "lane", "load", "partition"]
+__all__ = [
+    "REST",
+    "DeviceInfo",
+    "Engine",
+    "Lane",
+    "StreamLike",
+    "devices",
+    "get_engine_stream_passthrough",
+    "lane",
+    "load",
+    "partition",
+    "set_engine_stream_passthrough",
+]

@@ -8,6 +8,7 @@ from torch.utils import _pytree as pytree
 
 from greenlane._lanes import Lane
 from greenlane._native import ops
+from greenlane._streams import StreamLike, handle_of, hold
 
 
 class Engine:
@@ -45,6 +46,35 @@ class Engine:
     def unbind(self) -> None:
         """Runs on the caller's stream from the next call on."""
         self._native.unbind()
+
+    def set_external_stream(self, stream: StreamLike) -> None:
+        """Runs on this stream from the next call on.
+
+        A :class:`Lane`, ``torch.cuda.Stream``, ``ExternalStream`` or any object with ``__cuda_stream__`` is kept alive
+        for as long as the engine, or the caching allocator, needs its stream. A raw handle must live that long by
+        itself. RuntimeError, and the binding as it was, for null (and the two other reserved handles), a stream of
+        another device, one that is being captured, and one of a closed lane.
+        """
+        if isinstance(stream, Lane):
+            self.bind(stream)
+        elif isinstance(stream, int):
+            self._native.set_external_stream(handle_of(stream))
+        else:
+            handle = handle_of(stream)
+            key, release = hold(stream)
+            self._native.hold_external_stream(handle, key, release)
+
+    def clear_external_stream(self) -> None:
+        """Takes the binding away; not an error where there is none."""
+        self._native.clear_external_stream()
+
+    def get_external_stream(self) -> int:
+        """The handle of the stream that it is bound to; 0 where it is not bound."""
+        return int(self._native.get_external_stream())
+
+    def is_external_stream_set(self) -> bool:
+        """Whether it is bound to a stream or a lane."""
+        return bool(self._native.is_external_stream_set())
 
     def run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Runs on flattened arguments and gives flattened results."""

@@ -2,10 +2,22 @@
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 
+#include <atomic>
 #include <utility>
+#include <vector>
 
 namespace greenlane {
+
+namespace {
+
+std::atomic<bool> passthrough{false};
+
+}  // namespace
+
+bool engine_stream_passthrough() noexcept { return passthrough.load(std::memory_order_acquire); }
+void set_engine_stream_passthrough(bool on) noexcept { passthrough.store(on, std::memory_order_release); }
 
 // Made at the first call that needs them: a binding that is never crossed costs no events.
 struct StreamBinding::Events {
@@ -40,6 +52,10 @@ void StreamBinding::set(const Lane& lane) {
   replace(lane);
 }
 
+void StreamBinding::set(StreamView stream, std::shared_ptr<const void> keep_alive) {
+  replace(Lane::adopt(device_, stream, {}, std::move(keep_alive)));
+}
+
 void StreamBinding::clear() { replace(std::nullopt); }
 
 void StreamBinding::replace(std::optional<Lane> lane) {
@@ -59,6 +75,12 @@ std::optional<Lane> StreamBinding::lane() const {
   return lane_;
 }
 
+std::optional<StreamView> StreamBinding::stream() const {
+  const auto bound = lane();
+  if (!bound || device_.id().kind == DeviceKind::cpu) return std::nullopt;
+  return bound->stream();
+}
+
 bool StreamBinding::is_set() const {
   const std::scoped_lock lock(mutex_);
   return lane_.has_value();
@@ -69,13 +91,41 @@ std::uint64_t StreamBinding::generation() const {
   return generation_;
 }
 
+void bind_all(std::span<const BindingRequest> requests) {
+  std::vector<std::optional<Lane>> former;
+  former.reserve(requests.size());
+  try {
+    for (const auto& [binding, lane] : requests) {
+      former.push_back(binding->lane());
+      binding->set(lane);
+    }
+  } catch (...) {
+    // The last one is as it was; the others go back, the latest first: one binding may have been named twice.
+    for (std::size_t i = former.size() - 1; i-- > 0;) {
+      try {
+        former[i] ? requests[i].binding->set(*former[i]) : requests[i].binding->clear();
+      } catch (const Error& error) {
+        warn(std::string("a binding could not be put back: ") + error.what());
+      }
+    }
+    throw;
+  }
+}
+
 StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     : binding_(binding), lock_(binding.mutex_), lane_(binding.lane_), caller_(caller), stream_(caller) {
-  if (lane_) stream_ = lane_->stream();
+  if (lane_) {
+    source_ = StreamSource::bound;
+    stream_ = lane_->stream();
+  } else if (engine_stream_passthrough()) {
+    source_ = StreamSource::passthrough;
+  }
   if (binding.tail_pending_) {
-    binding.events().tail->make_wait(stream_);
-    // Unbound calls may come on any number of streams, and each of them has to wait.
-    binding.tail_pending_ = !lane_;
+    auto& tail = *binding.events().tail;
+    tail.make_wait(stream_);
+    // Unbound calls may come on any number of streams, and each of them has to wait, until there is nothing to wait
+    // for.
+    binding.tail_pending_ = !lane_ && !tail.is_done();
   }
   if (!lane_) {
     lock_.unlock();

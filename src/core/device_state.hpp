@@ -39,6 +39,8 @@ class EventBackend {
   virtual ~EventBackend() = default;
   virtual void record(StreamView stream) = 0;
   virtual void make_wait(StreamView stream) = 0;
+  // Whether what it was recorded behind is done.
+  [[nodiscard]] virtual bool is_done() = 0;
 };
 
 class DeviceState : public std::enable_shared_from_this<DeviceState> {

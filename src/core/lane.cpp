@@ -1,3 +1,4 @@
+#include "core/cuda/stream_check.hpp"
 #include "core/lane_state.hpp"
 #include "core/stream_registry.hpp"
 
@@ -5,6 +6,9 @@
 #include <greenlane/core/lane.hpp>
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <utility>
 
 namespace greenlane {
 namespace detail {
@@ -18,6 +22,31 @@ LaneState::LaneState(std::string name_, std::shared_ptr<DeviceState> device_,
       keep_alive(std::move(keep_alive_)),
       partition(std::move(partition_)),
       backend(std::move(backend_)) {}
+
+namespace {
+
+// What keeps adopted streams alive on which tensors were recorded, once for each stream. Never destroyed, as the
+// streams must not be.
+struct Owners {
+  std::mutex mutex;
+  std::map<std::int64_t, std::shared_ptr<const void>> by_stream;
+};
+
+Owners& owners() {
+  static auto* all = new Owners;
+  return *all;
+}
+
+}  // namespace
+
+LaneState::~LaneState() {
+  if (!adopted || !kept || !keep_alive) return;
+  auto& all = owners();
+  std::shared_ptr<const void> former;  // let go of after the lock
+  const std::scoped_lock lock(all.mutex);
+  former = std::exchange(all.by_stream[backend->stream()->value()],
+                         keep_alive);  // NOLINT(bugprone-unchecked-optional-access)
+}
 
 void LaneState::close() noexcept {
   closed.store(true, std::memory_order_release);
@@ -44,6 +73,7 @@ Lane Lane::create(const Device& device, const LaneOptions& options) {
 Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& options,
                  std::shared_ptr<const void> keep_alive) {
   std::string name = options.name.empty() ? "stream " + to_string(stream) : options.name;
+  detail::check_stream_value(stream);  // first, and without a driver: what can never be bound anywhere
   auto backend = device.state_->adopt(stream);
   return Lane(std::make_shared<LaneState>(std::move(name), device.state_, nullptr, std::move(backend),
                                           std::move(keep_alive), true));
@@ -78,7 +108,10 @@ void Lane::run(const std::function<void()>& work) const {
 void Lane::synchronize() const { state_->backend->synchronize(); }
 void Lane::close() noexcept { state_->close(); }
 bool Lane::is_closed() const noexcept { return state_->closed.load(std::memory_order_acquire); }
-void Lane::keep_stream() const noexcept { state_->backend->keep_stream(); }
+void Lane::keep_stream() const noexcept {
+  state_->kept.store(true, std::memory_order_relaxed);
+  state_->backend->keep_stream();
+}
 
 const Lane& LaneSet::operator[](std::string_view name) const {
   const auto found = std::ranges::find(lanes_, name, &Lane::name);

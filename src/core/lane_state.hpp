@@ -14,7 +14,7 @@ class LaneState {
  public:
   LaneState(std::string name, std::shared_ptr<DeviceState> device, std::shared_ptr<PartitionState> partition,
             std::unique_ptr<LaneBackend> backend, std::shared_ptr<const void> keep_alive, bool adopted);
-  ~LaneState() = default;
+  ~LaneState();
   LaneState(const LaneState&) = delete;
   LaneState& operator=(const LaneState&) = delete;
 
@@ -27,6 +27,7 @@ class LaneState {
   const std::shared_ptr<PartitionState> partition;
   const std::unique_ptr<LaneBackend> backend;
   std::atomic<bool> closed{false};
+  std::atomic<bool> kept{false};  // see Lane::keep_stream
 };
 
 }  // namespace greenlane::detail

@@ -39,6 +39,7 @@
   X(cuStreamGetCtx, 9020)              \
   X(cuEventCreate, 2000)               \
   X(cuEventRecord, 2000)               \
+  X(cuEventQuery, 2000)                \
   X(cuEventDestroy, 4000)
 
 // Newer drivers only: null in the table where the driver lacks them. Their users ask before they call.

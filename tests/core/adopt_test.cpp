@@ -58,6 +58,19 @@ TEST_F(AdoptTest, KeepsAliveWhatItWasGiven) {
   EXPECT_TRUE(watch.expired());
 }
 
+TEST_F(AdoptTest, WhatAnAllocatorMayStillTouchIsHeldForGoodAndOnceForEachStream) {
+  const auto stream = fake_.make_stream();
+  std::vector<std::weak_ptr<int>> watch;
+  for (int i = 0; i < 3; ++i) {
+    auto owner = std::make_shared<int>(0);
+    watch.emplace_back(owner);
+    Lane::adopt(gpu(), stream, {}, std::move(owner)).keep_stream();
+  }
+  EXPECT_TRUE(watch[0].expired());
+  EXPECT_TRUE(watch[1].expired());
+  EXPECT_FALSE(watch[2].expired());
+}
+
 TEST_F(AdoptTest, ARefusalLetsGoOfWhatItWasGiven) {
   auto owner = std::make_shared<int>(0);
   std::weak_ptr<int> watch = owner;

@@ -145,6 +145,11 @@ Work FakeDriver::mark(StreamView view, int device) {
   return {.stream = stream->id, .sequence = sequence, .done_before = std::move(before)};
 }
 
+void FakeDriver::set_events_done(bool done) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->events_are_done = done;
+}
+
 void FakeDriver::fail(int call) {
   const std::scoped_lock lock(state_->mutex);
   state_->calls = 0;

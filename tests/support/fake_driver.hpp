@@ -95,6 +95,9 @@ class FakeDriver {
   // Enqueues work. `device` matters for the default stream only.
   Work mark(StreamView stream, int device = 0);
 
+  // What cuEventQuery answers from now on; at first, that work is still under way.
+  void set_events_done(bool done);
+
   // Counts calls anew from here; the n-th fails with CUDA_ERROR_UNKNOWN (0: none). Calls that release something do so
   // and fail all the same, as CUDA does when it reports an earlier error.
   void fail(int call);

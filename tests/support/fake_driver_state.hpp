@@ -58,6 +58,7 @@ struct State {
   int calls = 0;
   int fail_first = 0;
   int fail_last = 0;
+  bool events_are_done = false;
   std::uintptr_t next_handle = 0x10000;
   std::uint64_t next_stream = 1;
   int next_split = 1;

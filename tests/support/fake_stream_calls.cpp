@@ -121,6 +121,14 @@ CUresult fake_cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int fla
   });
 }
 
+CUresult fake_cuEventQuery(CUevent event) {
+  return call("cuEventQuery", [&](State& s) {
+    const auto entry = s.events.find(event);
+    if (entry == s.events.end()) return s.violate("an unknown event asked", CUDA_ERROR_INVALID_HANDLE);
+    return s.events_are_done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+  });
+}
+
 CUresult fake_cuEventDestroy(CUevent event) {
   const auto destroy = [&](State& s) {
     if (s.events.erase(event) == 0) return s.violate("an unknown event destroyed", CUDA_ERROR_INVALID_HANDLE);

@@ -1,4 +1,4 @@
-// Bindings: which lane an engine runs on, and how its work joins the caller's stream.
+// Bindings: which stream an engine runs on, and how its work joins the caller's.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
@@ -7,11 +7,24 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace greenlane {
 
-// One engine's choice of lane. Every call of the engine goes through it:
+// Which stream an engine's call runs on. Asked anew for every call, in this order.
+enum class StreamSource {
+  bound,        // the external stream, or lane, that the engine is bound to
+  passthrough,  // the caller's, because the process says so (set_engine_stream_passthrough)
+  own,          // what this kind of engine does by itself: a pool stream, or the caller's
+};
+
+// Whether engines that are not bound run on the caller's stream instead of one of their own. For the whole process; off
+// at first. Thread safety: both; a call that has begun keeps what it found.
+[[nodiscard]] bool engine_stream_passthrough() noexcept;
+void set_engine_stream_passthrough(bool on) noexcept;
+
+// One engine's choice of stream. Every call of the engine goes through it:
 //
 //   auto call = binding.enter(caller);   // the engine's stream now waits for the caller's
 //   … enqueue on call.stream() …
@@ -19,7 +32,8 @@ namespace greenlane {
 //
 // Stream order: where both are one stream there are no events at all, else one pair, made once and reused. After a
 // rebind the first work on the new stream waits for the last on the old one, because engines own scratch memory.
-// Lifetime: holds the lane, and through it the stream and its partition.
+// Lifetime: holds the lane, and through it the stream and its partition, or what keeps an external stream alive.
+// "Not set" and "set to null" are different things: null is refused, clear() takes a binding away.
 // Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is bound, so calls
 // of one bound engine are enqueued one after another, and an engine may rebind itself from inside its own call.
 class StreamBinding {
@@ -32,8 +46,15 @@ class StreamBinding {
 
   // Throws StreamError when the lane is closed or of another device; the binding is then as it was.
   void set(const Lane& lane);
+  // A stream that the caller made; `keep_alive`, where given, is held until nobody can need the stream any more. A raw
+  // handle without it must outlive the binding. Throws StreamError, and leaves the binding as it was, for null (and the
+  // two other reserved handles), a stream of another device, one that is being captured, and one of a closed lane.
+  void set(StreamView stream, std::shared_ptr<const void> keep_alive = {});
   void clear();
+  // What it is bound to; of an external stream a lane that adopted it.
   [[nodiscard]] std::optional<Lane> lane() const;
+  // The stream of that; absent where nothing is bound, and on the CPU.
+  [[nodiscard]] std::optional<StreamView> stream() const;
   [[nodiscard]] bool is_set() const;
   // Grows with every set and clear.
   [[nodiscard]] std::uint64_t generation() const;
@@ -47,7 +68,10 @@ class StreamBinding {
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
 
-    // Where the engine's work belongs.
+    // How the stream was chosen.
+    [[nodiscard]] StreamSource source() const noexcept { return source_; }
+    // Where the engine's work belongs. For StreamSource::own it is the caller's, and the kind of engine may go
+    // elsewhere.
     [[nodiscard]] StreamView stream() const noexcept { return stream_; }
     // Whether that is another stream than the caller's.
     [[nodiscard]] bool crosses() const noexcept { return stream_ != caller_; }
@@ -64,6 +88,7 @@ class StreamBinding {
     std::optional<Lane> lane_;
     StreamView caller_;
     StreamView stream_;
+    StreamSource source_ = StreamSource::own;
     bool open_ = false;
   };
   // For engines on a GPU; those on the CPU ask for lane(). Throws DriverError.
@@ -83,5 +108,14 @@ class StreamBinding {
   bool tail_pending_ = false;  // whether the next work must wait for a former lane's
   std::unique_ptr<Events> events_;
 };
+
+// One of several bindings to be made together.
+struct BindingRequest {
+  StreamBinding* binding;
+  Lane lane;
+};
+// Makes all of them or none: should one be refused, those before it are put back as they were (bound elsewhere, or not
+// bound), and its StreamError comes out.
+void bind_all(std::span<const BindingRequest> requests);
 
 }  // namespace greenlane

@@ -66,7 +66,8 @@ class Lane {
   void close() noexcept;
   [[nodiscard]] bool is_closed() const noexcept;
 
-  // For layers above core: parks the stream instead of destroying it (see above). Sticky.
+  // For layers above core: from now on the stream outlives the lane, because an allocator may touch it (see above).
+  // What keeps an adopted stream alive is then held until the process ends, once for each stream.
   void keep_stream() const noexcept;
 
   friend bool operator==(const Lane&, const Lane&) = default;

@@ -54,7 +54,12 @@ class AotiEngine {
 
   // From the next call on, on this lane. Throws StreamError when the lane is closed or of another device.
   void bind(const Lane& lane);
+  // On a stream that the caller made; `keep_alive`, where given, is held for as long as anybody needs the stream, and a
+  // raw handle without it must live that long. Throws StreamError for a null or reserved handle, a stream of another
+  // device, one that is being captured, and one of a closed lane; the binding is then as it was.
+  void bind(StreamView stream, std::shared_ptr<const void> keep_alive = {});
   void unbind();
+  // What it is bound to; a bound stream shows as a lane that adopted it.
   [[nodiscard]] std::optional<Lane> lane() const;
 
  private:

@@ -44,4 +44,11 @@ void CudaEvent::make_wait(StreamView stream) {
         "cuStreamWaitEvent", "stream " + to_string(stream) + " could not be made to wait");
 }
 
+bool CudaEvent::is_done() {
+  const CUresult result = primary_->driver().cuEventQuery(handle_);
+  if (result == CUDA_ERROR_NOT_READY) return false;
+  check(primary_->driver(), result, "cuEventQuery", "an event could not be asked whether it is done");
+  return true;
+}
+
 }  // namespace greenlane::detail

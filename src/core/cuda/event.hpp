@@ -15,6 +15,7 @@ class CudaEvent final : public EventBackend {
   ~CudaEvent() override;
   void record(StreamView stream) override;
   void make_wait(StreamView stream) override;
+  [[nodiscard]] bool is_done() override;
 
  private:
   std::shared_ptr<PrimaryContext> primary_;

@@ -53,7 +53,6 @@ void check_stream_value(StreamView stream) {
 }
 
 void check_stream(const driver::Table& driver, StreamView stream, CUdevice device) {
-  check_stream_value(stream);
   if (const auto actual = device_of(driver, stream)) {
     if (*actual != device) {
       refuse(stream,

@@ -1,0 +1,76 @@
+#include "support/binding_fixture.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+namespace greenlane {
+namespace {
+
+// A million calls from 8 threads, while 8 others rebind the engine.
+class BindingMillionTest : public fake::BindingTest {
+ protected:
+  static constexpr int kThreads = 8;
+  static constexpr int kCallsEach = 125'000;
+
+  void call_often(StreamView caller) {
+    for (int i = 0; i < kCallsEach; ++i) {
+      auto call = binding_.enter(caller);
+      const bool known =
+          call.stream() == policy_.stream() || call.stream() == vision_.stream() || call.stream() == external_;
+      const bool bound = call.source() == StreamSource::bound;
+      if (bound ? !known : call.stream() != caller) ++strays_;
+      call.finish();
+      if (bound) ++bound_calls_;
+      ++calls_;
+    }
+  }
+  void rebind_often(int turn, const std::atomic<bool>& over) {
+    for (; !over; ++turn) {
+      switch (turn % 4) {
+        case 0:
+          binding_.set(policy_);
+          break;
+        case 1:
+          binding_.set(vision_);
+          break;
+        case 2:
+          binding_.set(external_);
+          break;
+        default:
+          binding_.clear();
+          break;
+      }
+      fake_.clear_operations();  // the fake's books would not fit in memory
+      std::this_thread::yield();
+    }
+  }
+
+  StreamView external_ = fake_.make_stream();
+  std::atomic<int> calls_{0};
+  std::atomic<int> bound_calls_{0};
+  std::atomic<int> strays_{0};
+};
+
+TEST_F(BindingMillionTest, EveryCallIsOnExactlyOneOfTheStreamsThatWereBound) {
+  std::atomic<bool> over{false};
+  {
+    std::vector<std::jthread> rebinders;
+    for (int i = 0; i < kThreads; ++i) rebinders.emplace_back([&, i] { rebind_often(i, over); });
+    {
+      std::vector<std::jthread> callers;
+      for (int i = 0; i < kThreads; ++i) {
+        callers.emplace_back([this, caller = fake_.make_stream()] { call_often(caller); });
+      }
+    }
+    over = true;
+  }
+  EXPECT_EQ(calls_, 1'000'000);
+  EXPECT_EQ(strays_, 0);
+  EXPECT_GT(bound_calls_, 0);
+  EXPECT_LT(bound_calls_, calls_) << "it was unbound at times, too";
+}
+
+}  // namespace
+}  // namespace greenlane

@@ -1,0 +1,171 @@
+#include "support/binding_fixture.hpp"
+#include "support/matchers.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace greenlane {
+namespace {
+
+using fake::happens_before;
+using ::testing::HasSubstr;
+
+// Leaves the process's setting as it was found.
+class BindingStreamTest : public fake::BindingTest {
+ protected:
+  ~BindingStreamTest() override { set_engine_stream_passthrough(false); }
+
+  StreamView external_ = fake_.make_stream();
+};
+
+TEST_F(BindingStreamTest, AnExternalStreamIsBoundAndTold) {
+  binding_.set(external_);
+  EXPECT_TRUE(binding_.is_set());
+  EXPECT_EQ(binding_.stream(), external_);
+  const auto call = binding_.enter(caller_);
+  EXPECT_EQ(call.source(), StreamSource::bound);
+  EXPECT_EQ(call.stream(), external_);
+}
+
+TEST_F(BindingStreamTest, NotSetIsNotNull) {
+  EXPECT_EQ(binding_.stream(), std::nullopt);
+  EXPECT_THAT([&] { binding_.set(StreamView::default_stream()); }, ThrowsMessage<StreamError>(HasSubstr("it is null")));
+  EXPECT_FALSE(binding_.is_set());
+}
+
+TEST_F(BindingStreamTest, WhatIsRefusedLeavesTheBindingAsItWas) {
+  binding_.set(policy_);
+  const auto generation = binding_.generation();
+  const auto elsewhere = fake_.make_stream(1);
+  for (const StreamView bad :
+       {StreamView::default_stream(), StreamView::from_value(1), StreamView::from_value(2), elsewhere}) {
+    EXPECT_THROW(binding_.set(bad), StreamError) << to_string(bad);
+  }
+  EXPECT_EQ(binding_.stream(), policy_.stream());
+  EXPECT_EQ(binding_.generation(), generation);
+}
+
+TEST_F(BindingStreamTest, AStreamOfAnotherDeviceIsRefusedWithBothNumbers) {
+  const auto elsewhere = fake_.make_stream(1);
+  EXPECT_THAT([&] { binding_.set(elsewhere); }, ThrowsMessage<StreamError>(HasSubstr("cuda:1")));
+  EXPECT_THAT([&] { binding_.set(elsewhere); }, ThrowsMessage<StreamError>(HasSubstr("cuda:0")));
+}
+
+TEST_F(BindingStreamTest, ReservedHandlesAreRefusedBeforeTheDriverIsAsked) {
+  const int calls = fake_.calls();
+  EXPECT_THROW(binding_.set(StreamView::from_value(1)), StreamError);
+  EXPECT_EQ(fake_.calls(), calls);
+}
+
+TEST_F(BindingStreamTest, OnTheCpuReservedHandlesAreRefusedForWhatTheyAre) {
+  StreamBinding binding(Device::open("cpu"), "engine");
+  EXPECT_THAT([&] { binding.set(StreamView::default_stream()); }, ThrowsMessage<StreamError>(HasSubstr("it is null")));
+  EXPECT_THAT([&] { binding.set(external_); }, ThrowsMessage<StreamError>(HasSubstr("the CPU has no streams")));
+}
+
+TEST_F(BindingStreamTest, KeepsAliveWhatItWasGivenUntilItIsCleared) {
+  auto owner = std::make_shared<int>(0);
+  const std::weak_ptr<int> alive = owner;
+  binding_.set(external_, std::move(owner));
+  EXPECT_FALSE(alive.expired());
+  binding_.clear();
+  EXPECT_TRUE(alive.expired());
+}
+
+TEST_F(BindingStreamTest, ACallKeepsAliveWhatItRunsOn) {
+  auto owner = std::make_shared<int>(0);
+  const std::weak_ptr<int> alive = owner;
+  binding_.set(external_, std::move(owner));
+  {
+    const auto call = binding_.enter(caller_);
+    binding_.clear();
+    EXPECT_FALSE(alive.expired());
+  }
+  EXPECT_TRUE(alive.expired());
+}
+
+TEST_F(BindingStreamTest, PassthroughIsOffAtFirst) {
+  EXPECT_FALSE(engine_stream_passthrough());
+  EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::own);
+}
+
+TEST_F(BindingStreamTest, AStreamComesBeforePassthroughAndPassthroughBeforeTheEnginesOwn) {
+  set_engine_stream_passthrough(true);
+  EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::passthrough);
+  EXPECT_EQ(binding_.enter(caller_).stream(), caller_);
+  binding_.set(external_);
+  EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::bound);
+  binding_.clear();
+  EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::passthrough);
+  set_engine_stream_passthrough(false);
+  EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::own);
+}
+
+TEST_F(BindingStreamTest, RebindingFromALaneToAStreamOrdersThem) {
+  binding_.set(policy_);
+  const auto before = call(caller_);
+  binding_.set(external_);
+  EXPECT_TRUE(happens_before(before, call(other_caller_)));
+}
+
+TEST_F(BindingStreamTest, OnceTheFormerWorkIsDoneUnboundCallsCostNothing) {
+  binding_.set(policy_);
+  call(caller_);
+  binding_.clear();
+  call(caller_);
+  fake_.set_events_done(true);
+  call(caller_);
+  fake_.clear_operations();
+  call(caller_);
+  EXPECT_THAT(fake_.operations(), ::testing::IsEmpty());
+}
+
+class BindAllTest : public fake::BindingTest {
+ protected:
+  // Eight engines: bound to one lane, to another, and not bound, in turn.
+  BindAllTest() {
+    for (std::size_t i = 0; i < engines_.size(); ++i) {
+      engines_[i] = std::make_unique<StreamBinding>(device_, "engine " + std::to_string(i));
+      if (i % 3 == 0) engines_[i]->set(policy_);
+      if (i % 3 == 1) engines_[i]->set(vision_);
+    }
+  }
+  std::vector<std::optional<Lane>> lanes() const {
+    std::vector<std::optional<Lane>> all;
+    for (const auto& engine : engines_) all.push_back(engine->lane());
+    return all;
+  }
+
+  std::array<std::unique_ptr<StreamBinding>, 8> engines_;
+};
+
+TEST_F(BindAllTest, BindsAll) {
+  std::vector<BindingRequest> requests;
+  for (const auto& engine : engines_) requests.push_back({engine.get(), vision_});
+  bind_all(requests);
+  for (const auto& engine : engines_) EXPECT_EQ(engine->lane(), vision_);
+}
+
+TEST_F(BindAllTest, WhereTheFifthOfEightIsRefusedAllAreAsBefore) {
+  const auto before = lanes();
+  auto closed = Lane::create(device_.partition("closed", 8));
+  closed.close();
+  std::vector<BindingRequest> requests;
+  for (const auto& engine : engines_) requests.push_back({engine.get(), requests.size() == 4 ? closed : vision_});
+  EXPECT_THAT([&] { bind_all(requests); }, ThrowsMessage<StreamError>(HasSubstr("'engine 4'")));
+  EXPECT_EQ(lanes(), before);
+}
+
+TEST_F(BindAllTest, ABindingNamedTwiceGoesBackToWhereItBegan) {
+  const auto before = lanes();
+  auto closed = Lane::create(device_.partition("closed", 8));
+  closed.close();
+  const std::array<BindingRequest, 3> requests{
+      {{engines_[2].get(), policy_}, {engines_[2].get(), vision_}, {engines_[0].get(), closed}}};
+  EXPECT_THROW(bind_all(requests), StreamError);
+  EXPECT_EQ(lanes(), before);
+}
+
+}  // namespace
+}  // namespace greenlane
