@@ -40,12 +40,12 @@ Owners& owners() {
 }  // namespace
 
 LaneState::~LaneState() {
-  if (!adopted || !kept || !keep_alive) return;
+  const auto stream = backend->stream();
+  if (!stream || !adopted || !kept || !keep_alive) return;
   auto& all = owners();
   std::shared_ptr<const void> former;  // let go of after the lock
   const std::scoped_lock lock(all.mutex);
-  former = std::exchange(all.by_stream[backend->stream()->value()],
-                         keep_alive);  // NOLINT(bugprone-unchecked-optional-access)
+  former = std::exchange(all.by_stream[stream->value()], keep_alive);
 }
 
 void LaneState::close() noexcept {
