@@ -19,6 +19,7 @@ namespace {
 using runtime::EngineResult;
 using runtime::Mode;
 using runtime::ModeResult;
+using runtime::to_microseconds;
 
 struct Arguments {
   std::filesystem::path config;
@@ -29,8 +30,6 @@ struct Arguments {
   std::filesystem::path json;
   std::filesystem::path trace;
 };
-
-double microseconds(runtime::Nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
 
 std::vector<Mode> modes_of(std::string_view name) {
   if (name == "compare") return {Mode::lanes, Mode::shared, Mode::priority};
@@ -60,7 +59,7 @@ std::string ratio_text(const EngineResult& engine, const ModeResult& first) {
   const auto same = std::ranges::find(first.engines, engine.name, &EngineResult::name);
   if (same == first.engines.end() || same->latency.count() == 0 || engine.latency.count() == 0) return "–";
   return fmt::format("{:.2f} ×",
-                     microseconds(engine.latency.quantile(0.99)) / microseconds(same->latency.quantile(0.99)));
+                     to_microseconds(engine.latency.quantile(0.99)) / to_microseconds(same->latency.quantile(0.99)));
 }
 
 void print_mode(const ModeResult& result, const ModeResult& first, const Device& device) {
@@ -71,7 +70,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
   Table table(std::move(header), 2);
   for (const auto& engine : result.engines) {
     const auto latency = [&](double q) {
-      return engine.latency.count() ? duration_text(microseconds(engine.latency.quantile(q))) : "–";
+      return engine.latency.count() ? duration_text(to_microseconds(engine.latency.quantile(q))) : "–";
     };
     std::vector<std::string> row{engine.name,
                                  engine.lane,
@@ -79,8 +78,8 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
                                  fmt::format("{:.1f} Hz", engine.rate_hz),
                                  latency(0.5),
                                  latency(0.99),
-                                 engine.latency.count() ? duration_text(microseconds(engine.latency.max())) : "–",
-                                 engine.deadline ? duration_text(microseconds(*engine.deadline)) : "–",
+                                 engine.latency.count() ? duration_text(to_microseconds(engine.latency.max())) : "–",
+                                 engine.deadline ? duration_text(to_microseconds(*engine.deadline)) : "–",
                                  engine.deadline ? fmt::format("{} of {}", engine.misses, engine.requests) : "–",
                                  std::string(checked_text(engine))};
     if (compared) row.push_back(ratio_text(engine, first));

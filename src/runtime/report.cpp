@@ -32,12 +32,10 @@ Json describe(const DeviceInfo& device) {
   return json;
 }
 
-double microseconds(Nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
-
 Json describe(const EngineResult& engine) {
   // A quantile of nothing is null and not 0.
   const auto quantile = [&](double q) {
-    return engine.latency.count() ? Json(microseconds(engine.latency.quantile(q))) : Json();
+    return engine.latency.count() ? Json(to_microseconds(engine.latency.quantile(q))) : Json();
   };
   Json json;
   json["name"] = engine.name;
@@ -51,9 +49,9 @@ Json describe(const EngineResult& engine) {
   json["p90_us"] = quantile(0.9);
   json["p99_us"] = quantile(0.99);
   json["p999_us"] = quantile(0.999);
-  json["max_us"] = engine.latency.count() ? Json(microseconds(engine.latency.max())) : Json();
-  json["mean_us"] = engine.latency.count() ? Json(microseconds(engine.latency.mean())) : Json();
-  json["deadline_us"] = engine.deadline ? Json(microseconds(*engine.deadline)) : Json();
+  json["max_us"] = engine.latency.count() ? Json(to_microseconds(engine.latency.max())) : Json();
+  json["mean_us"] = engine.latency.count() ? Json(to_microseconds(engine.latency.mean())) : Json();
+  json["deadline_us"] = engine.deadline ? Json(to_microseconds(*engine.deadline)) : Json();
   json["misses"] = engine.misses;
   json["checked"] = engine.checked ? Json(*engine.checked) : Json();
   json["error"] = engine.error.empty() ? Json() : Json(engine.error);

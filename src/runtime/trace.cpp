@@ -11,8 +11,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-double microseconds(Nanoseconds duration) { return static_cast<double>(duration.count()) / 1e3; }
-
 Json metadata(const char* kind, int process, int track, const std::string& name) {
   return {{"ph", "M"}, {"name", kind}, {"pid", process}, {"tid", track}, {"args", {{"name", name}}}};
 }
@@ -61,11 +59,11 @@ std::string trace_json(std::span<const ModeResult> results) {
                           {"cat", "request"},
                           {"pid", process},
                           {"tid", track},
-                          {"ts", microseconds(span.start)},
-                          {"dur", microseconds(span.end - span.start)},
+                          {"ts", to_microseconds(span.start)},
+                          {"dur", to_microseconds(span.end - span.start)},
                           {"args",
-                           {{"latency_us", microseconds(latency)},
-                            {"scheduled_us", microseconds(span.scheduled)},
+                           {{"latency_us", to_microseconds(latency)},
+                            {"scheduled_us", to_microseconds(span.scheduled)},
                             {"missed", latency > engine->deadline.value_or(Nanoseconds::max())}}}});
       }
     }

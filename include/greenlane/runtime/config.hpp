@@ -13,6 +13,11 @@ namespace greenlane::runtime {
 
 using Nanoseconds = std::chrono::nanoseconds;
 
+// As reports and traces give durations.
+[[nodiscard]] inline double to_microseconds(Nanoseconds duration) {
+  return static_cast<double>(duration.count()) / 1e3;
+}
+
 struct EngineConfig {
   std::string name;
   std::filesystem::path model;

@@ -12,31 +12,10 @@
 namespace greenlane::detail {
 namespace {
 
-class OwnedLane final : public LaneBackend {
+// A lane over a stream that somebody else owns.
+class StreamLane : public LaneBackend {
  public:
-  OwnedLane(std::shared_ptr<CudaDevice> device, const driver::Table& driver, std::unique_ptr<CudaStream> stream)
-      : device_(std::move(device)), driver_(driver), stream_(std::move(stream)) {}
-  ~OwnedLane() override {
-    if (keep_.load(std::memory_order_relaxed)) device_->shelve(std::move(stream_));
-  }
-  [[nodiscard]] std::optional<StreamView> stream() const noexcept override { return stream_->view(); }
-  void run(const std::function<void()>& work) override { work(); }
-  void synchronize() override {
-    check(driver_, driver_.cuStreamSynchronize(stream_->view().handle()), "cuStreamSynchronize",
-          "a lane could not be waited for");
-  }
-  void keep_stream() noexcept override { keep_.store(true, std::memory_order_relaxed); }
-
- private:
-  std::shared_ptr<CudaDevice> device_;
-  const driver::Table& driver_;
-  std::unique_ptr<CudaStream> stream_;
-  std::atomic<bool> keep_{false};
-};
-
-class AdoptedLane final : public LaneBackend {
- public:
-  AdoptedLane(const driver::Table& driver, StreamView stream) : driver_(driver), stream_(stream) {}
+  StreamLane(const driver::Table& driver, StreamView stream) : driver_(driver), stream_(stream) {}
   [[nodiscard]] std::optional<StreamView> stream() const noexcept override { return stream_; }
   void run(const std::function<void()>& work) override { work(); }
   void synchronize() override {
@@ -47,6 +26,21 @@ class AdoptedLane final : public LaneBackend {
  private:
   const driver::Table& driver_;
   StreamView stream_;
+};
+
+class OwnedLane final : public StreamLane {
+ public:
+  OwnedLane(std::shared_ptr<CudaDevice> device, const driver::Table& driver, std::unique_ptr<CudaStream> stream)
+      : StreamLane(driver, stream->view()), device_(std::move(device)), owned_(std::move(stream)) {}
+  ~OwnedLane() override {
+    if (keep_.load(std::memory_order_relaxed)) device_->shelve(std::move(owned_));
+  }
+  void keep_stream() noexcept override { keep_.store(true, std::memory_order_relaxed); }
+
+ private:
+  std::shared_ptr<CudaDevice> device_;
+  std::unique_ptr<CudaStream> owned_;
+  std::atomic<bool> keep_{false};
 };
 
 int attribute(const driver::Table& driver, CUdevice device, CUdevice_attribute which) {
@@ -135,7 +129,7 @@ std::unique_ptr<LaneBackend> CudaDevice::make_lane(const std::shared_ptr<UnitSet
 
 std::unique_ptr<LaneBackend> CudaDevice::adopt(StreamView stream) {
   check_stream(driver_, stream, device_);
-  return std::make_unique<AdoptedLane>(driver_, stream);
+  return std::make_unique<StreamLane>(driver_, stream);
 }
 
 std::unique_ptr<EventBackend> CudaDevice::make_event() { return std::make_unique<CudaEvent>(primary()); }
