@@ -26,13 +26,13 @@ for part in $parts; do
     export)
       in_python 400 "$robot/export.py" --neighbour
       in_python 200 "$kit/tests/gpu/export_models.py" "$models" ;;
-    tests) in_python 300 -m pytest -q --tb=short -p no:cacheprovider "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
+    tests) in_python 300 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
     smid) in_python 120 "$kit/tests/gpu/smid_report.py" "$models" "$results/smid.json" ;;
     overhead)
       limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/bound_call" "$models/affine.pt2" "$models/affine.inputs.pt" > "$results/overhead.json"
       cat "$results/overhead.json" ;;
-    compare) limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200.toml" --mode compare --check --seconds "${SECONDS_TO_RUN:-20}" --json "$results/compare.json" ;;
-    neighbour) limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200-neighbour.toml" --mode compare --check --seconds "${SECONDS_TO_RUN:-20}" --json "$results/neighbour.json" ;;
+    compare) limited 280 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200.toml" --mode compare --check --seconds "${SECONDS_TO_RUN:-20}" --json "$results/compare.json" ;;
+    neighbour) limited 280 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200-neighbour.toml" --mode compare --check --seconds "${SECONDS_TO_RUN:-20}" --json "$results/neighbour.json" ;;
     memory) limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200.toml" --seconds 60 --json "$results/memory.json" ;;
     *) echo "unknown part $part"; status=2 ;;
   esac

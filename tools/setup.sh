@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:-.venv}
 torch=${2:-2.14.0}
+exec 9< tools/setup.sh && flock 9  # two calls at once would fill one environment twice
 
 missing=()
 while read -r package; do

@@ -75,7 +75,7 @@ PRESETS = {
         dtype="float16",
         vision=VisionConfig(batch=16, image=224, patch=16, dim=256, depth=7, heads=4),
         policy=POLICY,
-        head=HeadConfig(batch=48, tokens=256, action=16, context=256, dim=320, depth=4, heads=5, steps=4),
+        head=HeadConfig(batch=192, tokens=256, action=16, context=256, dim=320, depth=4, heads=5, steps=4),
         hog=HogConfig(size=8192, products=6),
     ),
     # One core must be enough for the deadlines in robot.toml.
