@@ -1,45 +1,25 @@
 // Everything that greenlane registers with PyTorch: torch.classes.greenlane.* and torch.ops.greenlane.*.
 // Registration only: what the entries do stands in the libraries below.
-#include <greenlane/core/binding.hpp>
-#include <greenlane/core/device.hpp>
-#include <greenlane/core/lane.hpp>
-#include <greenlane/torch/aoti.hpp>
+#include "objects.hpp"
 
-#include <torch/custom_class.h>
+#include <greenlane/torch/bindable.hpp>
+
 #include <torch/library.h>
 
 #include <atomic>
+#include <filesystem>
+#include <tuple>
 
+namespace greenlane::bindings {
 namespace {
-
-using greenlane::Device;
-
-struct DeviceInfoObject final : torch::CustomClassHolder {
-  explicit DeviceInfoObject(greenlane::DeviceInfo device_info) : info(std::move(device_info)) {}
-  greenlane::DeviceInfo info;
-};
-
-struct LaneObject final : torch::CustomClassHolder {
-  explicit LaneObject(greenlane::Lane object) : lane(std::move(object)) {}
-  greenlane::Lane lane;
-};
-
-struct EngineObject final : torch::CustomClassHolder {
-  explicit EngineObject(std::shared_ptr<greenlane::AotiEngine> object) : engine(std::move(object)) {}
-  std::shared_ptr<greenlane::AotiEngine> engine;
-};
-
-using LanePtr = c10::intrusive_ptr<LaneObject>;
-using EnginePtr = c10::intrusive_ptr<EngineObject>;
 
 // A request of -1 units stands for `rest`.
 std::vector<LanePtr> partition(const std::string& device, const std::vector<std::string>& names,
                                const std::vector<int64_t>& units) {
   TORCH_CHECK_VALUE(names.size() == units.size(), "partition: ", names.size(), " names and ", units.size(), " sizes");
-  std::vector<greenlane::PartitionRequest> requests;
+  std::vector<PartitionRequest> requests;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto request =
-        units[i] == -1 ? greenlane::UnitRequest(greenlane::rest) : greenlane::UnitRequest(static_cast<int>(units[i]));
+    const auto request = units[i] == -1 ? UnitRequest(rest) : UnitRequest(static_cast<int>(units[i]));
     requests.push_back({.name = names[i], .units = request});
   }
   std::vector<LanePtr> lanes;
@@ -49,9 +29,27 @@ std::vector<LanePtr> partition(const std::string& device, const std::vector<std:
 }
 
 LanePtr whole_device_lane(const std::string& device, const std::string& name, std::optional<int64_t> priority) {
-  greenlane::LaneOptions options{.name = name, .priority = {}};
+  LaneOptions options{.name = name, .priority = {}};
   if (priority) options.priority = static_cast<int>(*priority);
-  return c10::make_intrusive<LaneObject>(greenlane::Lane::create(Device::open(device), options));
+  return c10::make_intrusive<LaneObject>(Lane::create(Device::open(device), options));
+}
+
+// Whether Python can still be called: streams may be let go of by destructors that run after it has ended.
+std::atomic<bool> python_ended{false};
+
+// A lane over a stream that somebody else made. Where its owner lives in Python, `release(key)` is called, by any
+// thread, when nobody needs the stream any more; a release of 0 stands for a raw handle, which nobody keeps alive.
+LanePtr adopt_stream(const std::string& device, int64_t handle, int64_t key, int64_t release) {
+  std::shared_ptr<const void> owner;
+  if (release != 0) {
+    auto* const let_go = reinterpret_cast<void (*)(int64_t)>(release);  // NOLINT(performance-no-int-to-ptr)
+    owner = std::shared_ptr<int64_t>(new int64_t(key), [let_go](const int64_t* owned) {
+      if (!python_ended) let_go(*owned);
+      delete owned;
+    });
+  }
+  return c10::make_intrusive<LaneObject>(
+      Lane::adopt(Device::open(device), StreamView::from_value(handle), {}, std::move(owner)));
 }
 
 std::vector<c10::intrusive_ptr<DeviceInfoObject>> devices() {
@@ -60,51 +58,135 @@ std::vector<c10::intrusive_ptr<DeviceInfoObject>> devices() {
   return all;
 }
 
-EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
-                    const std::optional<std::string>& device, const std::string& name, const std::string& model,
-                    int64_t num_runners) {
-  greenlane::AotiOptions options{.name = name, .model = model, .num_runners = static_cast<std::size_t>(num_runners)};
-  if (lane) options.lane = (*lane)->lane;
-  if (device) options.device = greenlane::DeviceId::parse(*device);
-  return c10::make_intrusive<EngineObject>(greenlane::load_aoti(path, std::move(options)));
-}
-
-std::optional<LanePtr> lane_of(const EnginePtr& self) {
-  const auto lane = self->engine->lane();
-  if (!lane) return std::nullopt;
-  return c10::make_intrusive<LaneObject>(*lane);
-}
-
-// A raw handle, reinterpret_cast<int64_t>(cudaStream_t), that outlives the binding.
-void set_external_stream(const EnginePtr& self, int64_t handle) {
-  self->engine->bind(greenlane::StreamView::from_value(handle));
-}
-
-// Whether Python can still be called: streams may be let go of by destructors that run after it has ended.
-std::atomic<bool> python_ended{false};
-
-// A stream whose owner lives elsewhere, in Python: `release(key)` is called when nobody needs it any more, by any
-// thread.
-void hold_external_stream(const EnginePtr& self, int64_t handle, int64_t key, int64_t release) {
-  auto* const let_go = reinterpret_cast<void (*)(int64_t)>(release);  // NOLINT(performance-no-int-to-ptr)
-  auto held = std::shared_ptr<int64_t>(new int64_t(key), [let_go](const int64_t* owned) {
-    if (!python_ended) let_go(*owned);
-    delete owned;
-  });
-  self->engine->bind(greenlane::StreamView::from_value(handle), std::move(held));
-}
-
-// 0 where nothing is bound; is_external_stream_set() tells that apart.
-int64_t external_stream_of(const EnginePtr& self) {
-  const auto lane = self->engine->lane();
-  if (!lane || self->engine->device().id().kind == greenlane::DeviceKind::cpu) return 0;
-  return lane->stream().value();
-}
-
 std::vector<int64_t> cpus_of(const LanePtr& self) {
   const auto partition = self->lane.partition();
   if (!partition) return {};
   return {partition->cpus().begin(), partition->cpus().end()};
+}
+
+EnginePtr load(EngineSource source, AotiOptions options) {
+  options.name = source.name;
+  options.model = source.model;
+  options.num_runners = static_cast<std::size_t>(source.num_runners);
+  auto engine = greenlane::load_aoti(source.path, std::move(options));
+  return c10::make_intrusive<EngineObject>(std::move(source), std::move(engine));
+}
+
+EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
+                    const std::optional<std::string>& device, const std::string& name, const std::string& model,
+                    int64_t num_runners) {
+  AotiOptions options;
+  if (lane) options.lane = (*lane)->lane;
+  if (device) options.device = DeviceId::parse(*device);
+  const auto absolute = std::filesystem::absolute(path).string();
+  return load({.path = absolute, .name = name, .model = model, .num_runners = num_runners}, std::move(options));
+}
+
+using EngineState = std::tuple<std::string, std::string, std::string, std::string, int64_t>;
+
+EngineState state_of(const EnginePtr& self) {
+  const auto& [path, name, model, num_runners] = self->source;
+  return {path, name, model, to_string(self->engine->device().id()), num_runners};
+}
+
+EnginePtr from_state(EngineState state) {
+  auto& [path, name, model, device, num_runners] = state;
+  AotiOptions options;
+  options.device = DeviceId::parse(device);
+  return load({.path = path, .name = name, .model = model, .num_runners = num_runners}, std::move(options));
+}
+
+BindingPtr binding_of(const EnginePtr& self) {
+  return c10::make_intrusive<BindingObject>(std::shared_ptr<StreamBinding>(self->engine, &self->engine->binding()));
+}
+
+// Of the engines inside: their own names, then their keys; and their bindings.
+std::tuple<std::vector<std::string>, std::vector<std::string>> inner_names(const EnginePtr& self) {
+  std::vector<std::string> names;
+  std::vector<std::string> keys;
+  for (const auto& inner : self->engine->inner_engines()) {
+    names.push_back(inner.binding->owner());
+    keys.push_back(inner.key);
+  }
+  return {names, keys};
+}
+
+std::vector<BindingPtr> inner_bindings(const EnginePtr& self) {
+  std::vector<BindingPtr> bindings;
+  for (const auto& inner : self->engine->inner_engines())
+    bindings.push_back(c10::make_intrusive<BindingObject>(inner.binding));
+  return bindings;
+}
+
+// The operators on objects of any class are boxed: no typed kernel takes `Any`.
+
+// binding_of(Any object, bool make) -> Binding[]: its one binding; none where it cannot have one, or (without `make`)
+// was never given one.
+void binding_of_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
+  const bool make = torch::jit::pop(*stack).toBool();
+  const auto object = torch::jit::pop(*stack);
+  c10::List<BindingPtr> found;
+  if (auto bindable = find_bindable(object, make))
+    found.push_back(c10::make_intrusive<BindingObject>(std::move(bindable)));
+  stack->emplace_back(std::move(found));
+}
+
+// is_bindable(Any object) -> bool
+void is_bindable_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
+  stack->back() = is_bindable(stack->back());
+}
+
+// bindable_attributes(Any module) -> str[]: the names of those attributes of a script module that can be bound.
+void bindable_attributes(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
+  const auto object = torch::jit::pop(*stack).toObject();
+  c10::List<std::string> names;
+  const auto type = object->type();
+  for (std::size_t i = 0; i < type->numAttributes(); ++i) {
+    if (is_bindable(object->getSlot(i))) names.push_back(type->getAttributeName(i));
+  }
+  stack->emplace_back(std::move(names));
+}
+
+// 0 where nothing is bound, and on the CPU; is_set() tells that apart.
+int64_t stream_of(const StreamBinding& binding) {
+  const auto stream = binding.stream();
+  return stream ? stream->value() : 0;
+}
+
+std::optional<LanePtr> lane_of(const BindingPtr& self) {
+  const auto lane = self->binding->lane();
+  if (!lane) return std::nullopt;
+  return c10::make_intrusive<LaneObject>(*lane);
+}
+
+// For a module on the CPU: `function(key)` on its lane.
+void call_on_cpu_lane(const BindingPtr& self, int64_t function, int64_t key) {
+  auto* const work = reinterpret_cast<void (*)(int64_t)>(function);  // NOLINT(performance-no-int-to-ptr)
+  call_on_cpu(*self->binding, [&] { work(key); });
+}
+
+void finish(const c10::intrusive_ptr<CallObject>& self, const std::vector<at::Tensor>& outputs) {
+  if (self->call) self->call->finish(outputs);
+  self->call.reset();
+}
+
+c10::intrusive_ptr<FormerObject> bind_together(const std::vector<BindingPtr>& bindings,
+                                               const std::vector<LanePtr>& lanes) {
+  TORCH_CHECK_VALUE(bindings.size() == lanes.size(), "bind_all: ", bindings.size(), " bindings and ", lanes.size(),
+                    " lanes");
+  std::vector<BindingRequest> requests;
+  for (std::size_t i = 0; i < lanes.size(); ++i)
+    requests.push_back({.binding = bindings[i]->binding.get(), .lane = lanes[i]->lane});
+  auto former = c10::make_intrusive<FormerObject>();
+  former->bindings = bindings;
+  former->former = bind_all(requests);
+  return former;
+}
+
+void restore(const c10::intrusive_ptr<FormerObject>& self) {
+  restore_all(self->former);
+  self->former.clear();
+  self->bindings.clear();
 }
 
 }  // namespace
@@ -131,31 +213,69 @@ TORCH_LIBRARY(greenlane, m) {
       .def("close", [](const LanePtr& self) { self->lane.close(); })
       .def("is_closed", [](const LanePtr& self) { return self->lane.is_closed(); });
 
+  m.class_<CallObject>("Call").def("finish", finish);
+
+  m.class_<BindingObject>("Binding")
+      .def("name", [](const BindingPtr& self) { return self->binding->owner(); })
+      .def("device", [](const BindingPtr& self) { return to_string(self->binding->device().id()); })
+      .def("identity", [](const BindingPtr& self) { return reinterpret_cast<int64_t>(self->binding.get()); })
+      .def("is_set", [](const BindingPtr& self) { return self->binding->is_set(); })
+      .def("stream", [](const BindingPtr& self) { return stream_of(*self->binding); })
+      .def("lane", lane_of)
+      .def("clear", [](const BindingPtr& self) { self->binding->clear(); })
+      .def("call_on_cpu", call_on_cpu_lane)
+      .def("enter", [](const BindingPtr& self, const std::vector<at::Tensor>& inputs) {
+        return c10::make_intrusive<CallObject>(self, inputs);
+      });
+
+  m.class_<FormerObject>("Former").def("restore", restore);
+
+  // The methods on streams take and give raw handles, reinterpret_cast<int64_t>(cudaStream_t), which must live for as
+  // long as they are bound.
   m.class_<EngineObject>("Engine")
       .def("name", [](const EnginePtr& self) { return self->engine->name(); })
       .def("device", [](const EnginePtr& self) { return to_string(self->engine->device().id()); })
       .def("run",
            [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
+      .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })
+      .def("binding", binding_of)
+      .def("inner_names", inner_names)
+      .def("inner_bindings", inner_bindings)
       .def("bind", [](const EnginePtr& self, const LanePtr& lane) { self->engine->bind(lane->lane); })
-      .def("unbind", [](const EnginePtr& self) { self->engine->unbind(); })
-      .def("set_external_stream", set_external_stream)
-      .def("hold_external_stream", hold_external_stream)
+      .def("set_external_stream",
+           [](const EnginePtr& self, int64_t handle) { self->engine->bind(StreamView::from_value(handle)); })
       .def("clear_external_stream", [](const EnginePtr& self) { self->engine->unbind(); })
-      .def("get_external_stream", external_stream_of)
-      .def("is_external_stream_set", [](const EnginePtr& self) { return self->engine->lane().has_value(); })
-      .def("lane", lane_of)
-      .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); });
+      .def("get_external_stream", [](const EnginePtr& self) { return stream_of(self->engine->binding()); })
+      .def("is_external_stream_set", [](const EnginePtr& self) { return self->engine->binding().is_set(); })
+      .def_pickle([](const EnginePtr& self) { return state_of(self); },
+                  [](EngineState state) { return from_state(std::move(state)); });
 
-  m.def("set_engine_stream_passthrough(bool on) -> ()", [](bool on) { greenlane::set_engine_stream_passthrough(on); });
-  m.def("get_engine_stream_passthrough() -> bool", [] { return greenlane::engine_stream_passthrough(); });
+  m.def("set_engine_stream_passthrough(bool on) -> ()", [](bool on) { set_engine_stream_passthrough(on); });
+  m.def("get_engine_stream_passthrough() -> bool", [] { return engine_stream_passthrough(); });
   m.def("end_python() -> ()", [] { python_ended = true; });
   m.def("devices() -> __torch__.torch.classes.greenlane.DeviceInfo[]", devices);
   m.def("partition(str device, str[] names, int[] units) -> __torch__.torch.classes.greenlane.Lane[]", partition);
   m.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane",
         whole_device_lane);
+  m.def("adopt_stream(str device, int handle, int key, int release) -> __torch__.torch.classes.greenlane.Lane",
+        adopt_stream);
   m.def(
       "load_aoti(str path, __torch__.torch.classes.greenlane.Lane? lane, str? device, str name, str model, int "
       "num_runners) "
       "-> __torch__.torch.classes.greenlane.Engine",
       load_aoti);
+  m.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding",
+        [](const std::string& device, const std::string& owner) {
+          return c10::make_intrusive<BindingObject>(std::make_shared<StreamBinding>(Device::open(device), owner));
+        });
+  m.def("binding_of(Any object, bool make) -> __torch__.torch.classes.greenlane.Binding[]",
+        torch::CppFunction::makeFromBoxedFunction<&binding_of_any>());
+  m.def("is_bindable(Any object) -> bool", torch::CppFunction::makeFromBoxedFunction<&is_bindable_any>());
+  m.def("bindable_attributes(Any module) -> str[]", torch::CppFunction::makeFromBoxedFunction<&bindable_attributes>());
+  m.def(
+      "bind_all(__torch__.torch.classes.greenlane.Binding[] bindings, __torch__.torch.classes.greenlane.Lane[] lanes) "
+      "-> __torch__.torch.classes.greenlane.Former",
+      bind_together);
 }
+
+}  // namespace greenlane::bindings

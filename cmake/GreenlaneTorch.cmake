@@ -45,11 +45,3 @@ if(NOT TARGET torch::wheel)
   target_link_options(torch::wheel INTERFACE -Wl,--allow-shlib-undefined)
 endif()
 message(STATUS "PyTorch ${GREENLANE_TORCH_VERSION} in ${GREENLANE_TORCH_DIR}")
-
-# What differs between versions of PyTorch is asked of its headers here, and used in src/torch/probe.hpp alone.
-file(STRINGS ${GREENLANE_TORCH_DIR}/include/torch/csrc/inductor/aoti_package/model_package_loader.h custom_objs REGEX "get_custom_objs")
-if(custom_objs)
-  set(GREENLANE_HAVE_AOTI_CUSTOM_OBJS 1)
-else()
-  set(GREENLANE_HAVE_AOTI_CUSTOM_OBJS 0)
-endif()

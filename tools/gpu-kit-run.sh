@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
-# usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid overhead compare neighbour memory; default: all
+# usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid own_stream mutants overhead compare neighbour memory; default: all these
+# and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
 shift
 mkdir -p "$results"
 results=$(cd "$results" && pwd)
-parts=${*:-export tests smid overhead compare neighbour memory}
+parts=${*:-export tests smid own_stream mutants overhead compare neighbour memory}
 
 torch=$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))')
 libraries="$kit/python/greenlane/lib:$torch/lib:$torch/../nvidia/cu13/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
@@ -17,17 +18,24 @@ models=$kit/tests/gpu/build
 status=0
 # Where the compiler links libstdc++ into packages statically, Python, which does not, must have it where they see it.
 in_python() { limited "$1" env LD_PRELOAD=libstdc++.so.6 python3 "${@:2}"; }
+with_tensorrt() { GREENLANE_TENSORRT_RUNTIME=$kit/tensorrt in_python "$@"; }
 # A wait on the GPU that nobody ends would last for ever.
 limited() { timeout -s KILL "$@" || { echo "FAILED ($?): ${*:2}"; status=1; }; }
 
 for part in $parts; do
   echo "== $part"
   case $part in
+    export-tests) in_python 200 "$kit/tests/gpu/export_models.py" "$models" ;;
     export)
       in_python 400 "$robot/export.py" --neighbour
       in_python 200 "$kit/tests/gpu/export_models.py" "$models" ;;
     tests) in_python 300 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
     smid) in_python 120 "$kit/tests/gpu/smid_report.py" "$models" "$results/smid.json" ;;
+    own_stream)
+      limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
+    tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu/test_tensorrt.py" --junitxml="$results/tensorrt-tests.xml" ;;
+    tensorrt_cost) with_tensorrt 400 "$kit/tests/gpu/tensorrt_cost.py" "$results/tensorrt-cost.json" ;;
+    mutants) in_python 400 "$kit/tests/gpu/mutants_report.py" "$kit" "$results/mutants.json" ;;
     overhead)
       limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/bound_call" "$models/affine.pt2" "$models/affine.inputs.pt" > "$results/overhead.json"
       cat "$results/overhead.json" ;;

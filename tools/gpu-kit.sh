@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
 # Builds everything against the oldest supported PyTorch and lays it out in build/gpu-kit/kit, from where it runs on a
 # machine with a GPU and that PyTorch, without compiling: kit/run.sh.
+# GREENLANE_TENSORRT_RUNTIME may name a folder with Torch-TensorRT's runtime, built for that PyTorch, and the double of
+# TensorRT's (tests/gpu/tensorrt_double): the kit takes them along for its parts `tensorrt` and `tensorrt_cost`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/setup.sh .venv-gpu-kit 2.11.0
 test -f build/gpu-kit/build.ninja || cmake --preset gpu-kit --log-level=WARNING -DGREENLANE_PYTHON="$PWD/.venv-gpu-kit/bin/python" -DGREENLANE_TESTS=OFF
 cmake --build --preset gpu-kit
+
+# The example programs as another project builds them: from an installed package.
+prefix=build/gpu-kit/install
+consumer=build/gpu-kit/consumer
+cmake --install build/gpu-kit --prefix "$prefix" > /dev/null
+cmake -S tests/install/consumer -B "$consumer" -G Ninja --log-level=WARNING -DCMAKE_PREFIX_PATH="$PWD/$prefix" -DEXAMPLES="$PWD/examples/embed"
+cmake --build "$consumer"
 
 kit=build/gpu-kit/kit
 rm -rf "$kit"
@@ -14,10 +23,16 @@ cp -r python/greenlane "$kit/python/"
 mkdir -p "$kit/python/greenlane/lib"
 cp build/gpu-kit/lib/libgreenlane_*.so "$kit/python/greenlane/lib/"
 cp build/gpu-kit/bin/* "$kit/bin/"
+cp "$consumer/own_stream" "$kit/bin/"
+.venv-gpu-kit/bin/python tools/mutants.py build/gpu-kit "$kit/mutants"
 ln -s python/greenlane/lib "$kit/lib"  # where the programs look
 cp -r tests/gpu "$kit/tests/"
 cp -r examples/robot "$kit/examples/" && rm -rf "$kit/examples/robot/build"
 cp tools/gpu-kit-run.sh "$kit/run.sh"
+if [[ -n ${GREENLANE_TENSORRT_RUNTIME:-} ]]; then
+  mkdir "$kit/tensorrt"
+  cp "$GREENLANE_TENSORRT_RUNTIME"/*.so* "$kit/tensorrt/"
+fi
 find "$kit" -name __pycache__ -prune -exec rm -rf {} +
 strip --strip-unneeded "$kit"/bin/* "$kit"/python/greenlane/lib/*
 echo "gpu-kit: $kit ($(du -sh "$kit" | cut -f1))"

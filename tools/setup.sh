@@ -30,13 +30,21 @@ if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
   echo "setup: filling $venv (PyTorch $torch)"
   "$python" -m venv "$venv"
   # Named one by one and not as an extra of this project: that would build it.
-  mapfile -t packages < <("$venv/bin/python" - <<'EOF'
-import re
+  packages_of() {
+    "$venv/bin/python" - "$@" <<'EOF'
+import re, sys
 text = open("pyproject.toml").read()
-for extra in ("dev", "examples"):
+for extra in sys.argv[1:]:
     print("\n".join(re.findall(r'"([^"]+)"', re.search(rf"^{extra} = \[(.*)\]$", text, re.M)[1])))
 EOF
-  )
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "torch==$torch" numpy 'nvidia-cuda-crt==13.0.*' "${packages[@]}"
+  }
+  mapfile -t packages < <(packages_of dev examples)
+  pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+  "${pip[@]}" "torch==$torch" numpy 'nvidia-cuda-crt==13.0.*' "${packages[@]}"
+  mapfile -t packages < <(packages_of compat)
+  # Only beside the PyTorch that it was built for, and in a folder of its own: without TensorRT it cannot be imported.
+  if [[ ${packages[0]} == "torch-tensorrt==$torch" ]]; then
+    "${pip[@]}" --no-deps --upgrade --target "$venv/compat" "${packages[@]}"
+  fi
   echo "$wanted" > "$stamp"
 fi

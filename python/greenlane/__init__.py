@@ -6,10 +6,17 @@
 1
 >>> lanes["policy"].close()
 
-An engine is a compiled model (an AOTInductor ``.pt2`` package), a lane an ordered queue on a part of the device that no
-other lane has: SMs of a GPU, cores of a CPU. Importing the package needs neither a GPU nor a driver.
+An engine is a compiled model (an AOTInductor ``.pt2`` package) or any module, a lane an ordered queue on a part of the
+device that no other lane has: SMs of a GPU, cores of a CPU. Importing the package needs neither a GPU nor a driver.
 """
 
+from greenlane._bindings import (
+    Binding,
+    clear_external_stream,
+    get_external_stream,
+    is_external_stream_set,
+    set_external_stream,
+)
 from greenlane._devices import DeviceInfo, devices
 from greenlane._engines import Engine, load
 from greenlane._lanes import REST, Lane, lane, partition
@@ -19,14 +26,19 @@ __version__ = "0.1.0"
 
 __all__ = [
     "REST",
+    "Binding",
     "DeviceInfo",
     "Engine",
     "Lane",
     "StreamLike",
+    "clear_external_stream",
     "devices",
     "get_engine_stream_passthrough",
+    "get_external_stream",
+    "is_external_stream_set",
     "lane",
     "load",
     "partition",
     "set_engine_stream_passthrough",
+    "set_external_stream",
 ]

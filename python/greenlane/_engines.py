@@ -8,17 +8,20 @@ from torch.utils import _pytree as pytree
 
 from greenlane._lanes import Lane
 from greenlane._native import ops
-from greenlane._streams import StreamLike, handle_of, hold
+from greenlane._streams import StreamLike, native_lane
 
 
-class Engine:
-    """A loaded AOTInductor package, called like the module it was exported from.
+class Engine(torch.nn.Module):
+    """A loaded AOTInductor package: a module that is called like the one it was exported from.
 
     Runs on its lane and joins the caller's current stream: it waits for what was enqueued there before, and what is
     enqueued there later waits for it. Inputs that do not fit raise RuntimeError before anything runs.
+
+    A copy (``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded anew from the same file and bound to nothing.
     """
 
     def __init__(self, native: Any) -> None:
+        super().__init__()
         self._native = native
         spec = native.call_spec()
         self._in_spec, self._out_spec = (pytree.treespec_loads(text) for text in spec)
@@ -36,16 +39,16 @@ class Engine:
     @property
     def lane(self) -> Lane | None:
         """The lane it is bound to."""
-        native = self._native.lane()
+        native = self._native.binding().lane()
         return None if native is None else Lane(native)
 
     def bind(self, lane: Lane) -> None:
         """Runs on this lane from the next call on; RuntimeError where it is closed or of another device."""
-        self._native.bind(lane._native)
+        self.set_external_stream(lane)
 
     def unbind(self) -> None:
         """Runs on the caller's stream from the next call on."""
-        self._native.unbind()
+        self.clear_external_stream()
 
     def set_external_stream(self, stream: StreamLike) -> None:
         """Runs on this stream from the next call on.
@@ -55,14 +58,7 @@ class Engine:
         itself. RuntimeError, and the binding as it was, for null (and the two other reserved handles), a stream of
         another device, one that is being captured, and one of a closed lane.
         """
-        if isinstance(stream, Lane):
-            self.bind(stream)
-        elif isinstance(stream, int):
-            self._native.set_external_stream(handle_of(stream))
-        else:
-            handle = handle_of(stream)
-            key, release = hold(stream)
-            self._native.hold_external_stream(handle, key, release)
+        self._native.bind(native_lane(stream, self._native.device()))
 
     def clear_external_stream(self) -> None:
         """Takes the binding away; not an error where there is none."""
@@ -80,7 +76,7 @@ class Engine:
         """Runs on flattened arguments and gives flattened results."""
         return list(self._native.run(inputs))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Runs with the arguments of the exported module."""
         _, names = self._in_spec.context, self._in_spec.child(1).context
         if set(names) != set(kwargs):
@@ -93,6 +89,9 @@ class Engine:
             )
         outputs = self.run([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
         return pytree.tree_unflatten(outputs, self._out_spec)
+
+    def __reduce__(self) -> tuple[type["Engine"], tuple[Any]]:
+        return (Engine, (self._native,))
 
     def __repr__(self) -> str:
         lane = self.lane

@@ -3,7 +3,7 @@
 import atexit
 import ctypes
 import itertools
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 
@@ -55,11 +55,16 @@ _RELEASE_ADDRESS = ctypes.cast(_RELEASE, ctypes.c_void_p).value or 0
 atexit.register(ops.end_python)
 
 
-def hold(stream: object) -> tuple[int, int]:
-    """Keeps an object until the function at the second number is called with the first."""
+def native_lane(stream: StreamLike, device: str) -> Any:
+    """The lane itself, or one that adopts a stream for as long as anybody needs it; RuntimeError where it must not."""
+    if isinstance(stream, Lane):
+        return stream._native
+    handle = handle_of(stream)
+    if isinstance(stream, int):
+        return ops.adopt_stream(device, handle, 0, 0)
     key = next(_keys)
     _held[key] = stream
-    return key, _RELEASE_ADDRESS
+    return ops.adopt_stream(device, handle, key, _RELEASE_ADDRESS)
 
 
 def set_engine_stream_passthrough(on: bool) -> None:

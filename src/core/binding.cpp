@@ -5,6 +5,7 @@
 #include <greenlane/core/log.hpp>
 
 #include <atomic>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -91,24 +92,30 @@ std::uint64_t StreamBinding::generation() const {
   return generation_;
 }
 
-void bind_all(std::span<const BindingRequest> requests) {
-  std::vector<std::optional<Lane>> former;
+std::vector<FormerBinding> bind_all(std::span<const BindingRequest> requests) {
+  std::vector<FormerBinding> former;
   former.reserve(requests.size());
-  try {
-    for (const auto& [binding, lane] : requests) {
-      former.push_back(binding->lane());
+  for (const auto& [binding, lane] : requests) {
+    FormerBinding before{.binding = binding, .lane = binding->lane()};
+    try {
       binding->set(lane);
+    } catch (...) {
+      restore_all(former);
+      throw;
     }
-  } catch (...) {
-    // The last one is as it was; the others go back, the latest first: one binding may have been named twice.
-    for (std::size_t i = former.size() - 1; i-- > 0;) {
-      try {
-        former[i] ? requests[i].binding->set(*former[i]) : requests[i].binding->clear();
-      } catch (const Error& error) {
-        warn(std::string("a binding could not be put back: ") + error.what());
-      }
+    former.push_back(std::move(before));
+  }
+  return former;
+}
+
+void restore_all(std::span<const FormerBinding> former) noexcept {
+  // The last first: one binding may have been named twice.
+  for (const auto& [binding, lane] : std::views::reverse(former)) {
+    try {
+      binding->replace(lane);
+    } catch (const std::exception& error) {
+      warn(std::string("a binding could not be put back: ") + error.what());
     }
-    throw;
   }
 }
 

@@ -1,15 +1,17 @@
-#include "torch/cpu_threads.hpp"
 #include "torch/package.hpp"
-#include "torch/tensor_lifetimes.hpp"
+#include "torch/probe.hpp"
 #include "torch/whole_torch.hpp"
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/torch/aoti.hpp>
+#include <greenlane/torch/bindable.hpp>
+#include <greenlane/torch/bound_call.hpp>
+#include <greenlane/torch/versions.hpp>
 
-#include <c10/cuda/CUDAGuard.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <mutex>
 #include <utility>
@@ -33,12 +35,6 @@ namespace {
 std::string first_line(const std::exception& error) {
   const std::string text = error.what();
   return text.substr(0, text.find('\n'));
-}
-
-// A thread that is new to CUDA has no current context, and cuBLAS warns of it. Within a device guard.
-void make_context_current(c10::DeviceIndex index) {
-  thread_local bool done = false;
-  if (!std::exchange(done, true)) c10::cuda::set_device(index, /*force=*/true);
 }
 
 DeviceId choose_device(const std::string& path, const detail::PackageInfo& package, const AotiOptions& options) {
@@ -83,50 +79,62 @@ void AotiEngine::bind(const Lane& lane) { impl_->binding.set(lane); }
 void AotiEngine::bind(StreamView stream, std::shared_ptr<const void> keep_alive) {
   impl_->binding.set(stream, std::move(keep_alive));
 }
+StreamBinding& AotiEngine::binding() noexcept { return impl_->binding; }
 void AotiEngine::unbind() { impl_->binding.clear(); }
 std::optional<Lane> AotiEngine::lane() const { return impl_->binding.lane(); }
+
+std::vector<InnerEngine> AotiEngine::inner_engines() const {
+  const auto objects = detail::custom_objects(impl_->loader);
+  if (!objects) {
+    throw EngineError({.what = "the engines inside '" + impl_->name + "' cannot be reached",
+                       .why = "PyTorch " + std::string(torch_version()) + " does not give them out",
+                       .remedy = "use PyTorch 2.13 or newer; or bind the whole package, and turn the passthrough on if "
+                                 "the engines inside choose streams by themselves"});
+  }
+  std::vector<InnerEngine> engines;
+  for (const auto& [key, object] : *objects) {
+    if (auto binding = find_bindable(object)) {
+      auto name = binding->owner();
+      engines.push_back({.name = std::move(name), .key = key, .binding = std::move(binding)});
+    }
+  }
+  std::ranges::sort(engines, {}, &InnerEngine::key);
+  return engines;
+}
+
+void AotiEngine::bind_inner(const std::vector<std::pair<std::string, Lane>>& lanes) {
+  const auto engines = inner_engines();
+  std::vector<BindingRequest> requests;
+  std::string unmatched;
+  for (const auto& [name, lane] : lanes) {
+    const auto before = requests.size();
+    for (const auto& engine : engines) {
+      if (engine.name == name || engine.key == name)
+        requests.push_back({.binding = engine.binding.get(), .lane = lane});
+    }
+    if (requests.size() != before + 1) unmatched += (unmatched.empty() ? "'" : ", '") + name + "'";
+  }
+  if (!unmatched.empty()) {
+    std::string there;
+    for (const auto& engine : engines) there += (there.empty() ? "" : ", ") + engine.name + " (" + engine.key + ")";
+    throw EngineError({.what = "no engines inside '" + impl_->name + "' were bound",
+                       .why = unmatched + " must each be the name of exactly one of them",
+                       .remedy = there.empty() ? "there are none that greenlane can bind" : "there are: " + there});
+  }
+  bind_all(requests);
+}
 
 std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs) {
   const auto id = impl_->device.id();
   impl_->signature.check(inputs, id, impl_->name);
-  return id.kind == DeviceKind::cuda ? run_on_cuda(inputs) : run_on_cpu(inputs);
-}
-
-std::vector<at::Tensor> AotiEngine::run_on_cpu(const std::vector<at::Tensor>& inputs) {
-  const auto lane = impl_->binding.lane();
-  if (!lane) return impl_->loader.run(inputs);
   std::vector<at::Tensor> outputs;
-  lane->run([&] {
-    if (lane->partition()) detail::use_threads(lane->units().count);
-    outputs = impl_->loader.run(inputs);
-  });
-  return outputs;
-}
-
-std::vector<at::Tensor> AotiEngine::run_on_cuda(const std::vector<at::Tensor>& inputs) {
-  const auto index = static_cast<c10::DeviceIndex>(impl_->device.id().index);
-  const auto caller = c10::cuda::getCurrentCUDAStream(index);
-  auto call = impl_->binding.enter(StreamView(caller.stream()));
-  if (!call.crosses()) {
-    // The device, which may be another than the current one.
-    const c10::cuda::CUDAGuard guard(index);
-    make_context_current(index);
-    auto outputs = impl_->loader.run(inputs, caller.stream());
-    call.finish();
-    return outputs;
+  if (id.kind == DeviceKind::cpu) {
+    call_on_cpu(impl_->binding, [&] { outputs = impl_->loader.run(inputs); });
+  } else {
+    BoundCall call(impl_->binding, inputs);
+    outputs = impl_->loader.run(inputs, call.stream().stream());
+    call.finish(outputs);
   }
-  call.lane().value().keep_stream();
-  const auto stream = c10::cuda::getStreamFromExternal(call.stream().handle(), index);
-  detail::record_on(inputs, stream);
-  std::vector<at::Tensor> outputs;
-  {
-    // The kernels take the handle; what the model allocates and its fallback operators follow the current stream.
-    const c10::cuda::CUDAStreamGuard guard(stream);
-    make_context_current(index);
-    outputs = impl_->loader.run(inputs, stream.stream());
-  }
-  detail::record_on(outputs, caller);
-  call.finish();
   return outputs;
 }
 

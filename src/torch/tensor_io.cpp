@@ -94,7 +94,7 @@ std::string difference(const std::vector<at::Tensor>& actual, const std::vector<
   }
   for (std::size_t i = 0; i < actual.size(); ++i) {
     const at::Tensor got = actual[i].cpu();
-    const at::Tensor& want = expected[i];
+    const at::Tensor want = expected[i].cpu();
     const std::string output = "output " + std::to_string(i);
     if (got.sizes() != want.sizes()) return output + " has another shape than the expected one";
     if (got.scalar_type() != want.scalar_type()) return output + " has another dtype than the expected one";

@@ -133,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(Statuses, CapturedTest,
 
 TEST_F(AdoptTest, AnUnknownStreamIsRefused) {
   const auto stream = StreamView::from_value(0xdead0);
-  EXPECT_THAT(adopting(stream), refuses<StreamError>("0xdead0", "CUDA does not know it: cuStreamGetDevice",
+  EXPECT_THAT(adopting(stream), refuses<StreamError>("0xdead0", "CUDA does not know it: cuStreamIsCapturing",
                                                      "CUDA_ERROR_INVALID_HANDLE", "lives for as long as it is bound"));
 }
 

@@ -167,5 +167,45 @@ TEST_F(BindAllTest, ABindingNamedTwiceGoesBackToWhereItBegan) {
   EXPECT_EQ(lanes(), before);
 }
 
+TEST_F(BindAllTest, PutsBackWhatWasBoundBefore) {
+  const auto before = lanes();
+  std::vector<BindingRequest> requests;
+  for (const auto& engine : engines_) requests.push_back({engine.get(), vision_});
+  requests.push_back({engines_[2].get(), policy_});  // a second time
+  const auto former = bind_all(requests);
+  EXPECT_EQ(engines_[2]->lane(), policy_);
+  restore_all(former);
+  EXPECT_EQ(lanes(), before);
+}
+
+TEST_F(BindAllTest, ALaneThatWasClosedSinceIsBoundAgain) {
+  auto lane = Lane::create(device_.partition("soon closed", 8));
+  engines_[0]->set(lane);
+  const std::array<BindingRequest, 1> requests{{{engines_[0].get(), vision_}}};
+  const auto former = bind_all(requests);
+  lane.close();
+  restore_all(former);
+  EXPECT_EQ(engines_[0]->lane(), lane);
+}
+
+TEST_F(BindAllTest, WhatIsPutBackWaitsForTheWorkInBetween) {
+  call(*engines_[0], fake_, caller_);
+  const std::array<BindingRequest, 1> requests{{{engines_[0].get(), vision_}}};
+  const auto former = bind_all(requests);
+  const auto between = call(*engines_[0], fake_, caller_);
+  restore_all(former);
+  EXPECT_TRUE(happens_before(between, call(*engines_[0], fake_, other_caller_)));
+}
+
+TEST_F(BindAllTest, ADriverThatFailsWhilePuttingBackGivesAWarning) {
+  const std::array<BindingRequest, 2> requests{{{engines_[2].get(), vision_}, {engines_[5].get(), vision_}}};
+  const auto former = bind_all(requests);
+  call(*engines_[2], fake_, caller_);
+  fake_.fail_from(1);
+  EXPECT_NO_THROW(restore_all(former));
+  EXPECT_TRUE(engines_[2]->is_set());
+  EXPECT_FALSE(engines_[5]->is_set());
+}
+
 }  // namespace
 }  // namespace greenlane

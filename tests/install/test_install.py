@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 ROBOT = ROOT / "examples" / "robot" / "build"
@@ -28,9 +29,9 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> None:
-    """find_package(greenlane), greenlane::core without PyTorch, and the example program on greenlane::torch."""
+    """find_package(greenlane), greenlane::core without PyTorch, and the example programs on greenlane::torch."""
     consumer = ROOT / "tests" / "install" / "consumer"
-    embed = ROOT / "examples" / "embed" / "embed.cpp"
+    examples = ROOT / "examples" / "embed"
     run(
         "cmake",
         "-S",
@@ -40,13 +41,17 @@ def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> Non
         "-G",
         "Ninja",
         f"-DCMAKE_PREFIX_PATH={prefix}",
-        f"-DEMBED_SOURCE={embed}",
+        f"-DEXAMPLES={examples}",
     )
     run("cmake", "--build", tmp_path)
     assert ": 42" in run(tmp_path / "core_only")
     core_libraries = run("ldd", tmp_path / "core_only")
     assert "libtorch" not in core_libraries
     assert "libcuda" not in core_libraries
+    if not torch.cuda.is_available():
+        policy = [ROBOT / "policy.pt2", ROBOT / "policy.inputs.pt"]
+        result = subprocess.run([tmp_path / "own_stream", *policy], capture_output=True, text=True)
+        assert (result.returncode, result.stderr.startswith("own_stream: ")) == (1, True)
 
 
 def test_the_installed_program_runs_from_anywhere(prefix: Path, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""What the tests of the Python package need: the package from the checkout, the models, and the mark `gpu`."""
+"""What the tests of the Python package need: the package from the checkout, models, lanes, and the mark `gpu`."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import greenlane as gl
 import pytest
 import torch
 from models.fixture import models
@@ -20,3 +22,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU here"))
+
+
+@pytest.fixture
+def a() -> gl.Lane:
+    return gl.lane("cpu", "a")
+
+
+@pytest.fixture
+def b() -> gl.Lane:
+    return gl.lane("cpu", "b")
+
+
+@pytest.fixture
+def new_engine(models: Path) -> Callable[[], gl.Engine]:
+    """Loads it anew each time."""
+    return lambda: gl.load(models / "affine.pt2")

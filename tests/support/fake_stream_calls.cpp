@@ -69,7 +69,13 @@ CUresult fake_cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status
 }
 
 CUresult fake_cuStreamGetDevice(CUstream stream, CUdevice* device) {
-  return ask("cuStreamGetDevice", stream, [&](State&, const Stream& found) { *device = found.device; });
+  const auto tell = [&](State& s, const Stream& found) {
+    // As measured: the capture is then invalid, too.
+    if (found.capture != CU_STREAM_CAPTURE_STATUS_NONE)
+      s.violate("a stream asked for its device while it is captured", CUDA_SUCCESS);
+    *device = found.device;
+  };
+  return ask("cuStreamGetDevice", stream, tell);
 }
 
 CUresult fake_cuStreamGetCtx(CUstream stream, CUcontext* context) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace greenlane {
 
@@ -23,6 +24,8 @@ enum class StreamSource {
 // at first. Thread safety: both; a call that has begun keeps what it found.
 [[nodiscard]] bool engine_stream_passthrough() noexcept;
 void set_engine_stream_passthrough(bool on) noexcept;
+
+struct FormerBinding;
 
 // One engine's choice of stream. Every call of the engine goes through it:
 //
@@ -59,6 +62,8 @@ class StreamBinding {
   // Grows with every set and clear.
   [[nodiscard]] std::uint64_t generation() const;
   [[nodiscard]] const Device& device() const noexcept { return device_; }
+  // The engine's name.
+  [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
 
   // One call of the engine, from enter() on. Joins in its destructor where finish() was not reached, so that a caller
   // whose engine threw is still ordered behind what was enqueued.
@@ -95,6 +100,7 @@ class StreamBinding {
   [[nodiscard]] Call enter(StreamView caller) { return {*this, caller}; }
 
  private:
+  friend void restore_all(std::span<const FormerBinding> former) noexcept;
   struct Events;
   Events& events();
   void replace(std::optional<Lane> lane);
@@ -114,8 +120,16 @@ struct BindingRequest {
   StreamBinding* binding;
   Lane lane;
 };
+// What one of them was bound to before.
+struct FormerBinding {
+  StreamBinding* binding;
+  std::optional<Lane> lane;
+};
 // Makes all of them or none: should one be refused, those before it are put back as they were (bound elsewhere, or not
-// bound), and its StreamError comes out.
-void bind_all(std::span<const BindingRequest> requests);
+// bound), and its StreamError comes out. Returns what restore_all() needs.
+std::vector<FormerBinding> bind_all(std::span<const BindingRequest> requests);
+// Puts bindings back, the last first. What was bound once is not judged anew: a lane that was closed since then is
+// bound again. A failing driver gives a warning.
+void restore_all(std::span<const FormerBinding> former) noexcept;
 
 }  // namespace greenlane

@@ -1,7 +1,7 @@
 // AOTInductor packages (`.pt2`) as engines on lanes.
 #pragma once
 
-#include <greenlane/core/lane.hpp>
+#include <greenlane/core/binding.hpp>
 #include <greenlane/torch/signature.hpp>
 
 #include <ATen/core/Tensor.h>
@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace greenlane {
@@ -27,6 +28,15 @@ struct AotiOptions {
   std::size_t num_runners = 1;
   // Without completion events between calls: needed to capture the engine in a CUDA graph, with one runner.
   bool single_threaded = false;
+};
+
+// An engine inside a package: an object of a custom class that greenlane can bind (see bindable.hpp).
+struct InnerEngine {
+  // By its own metadata, e.g. "_run_on_acc_0"; not necessarily unique.
+  std::string name;
+  // By the package; unique.
+  std::string key;
+  std::shared_ptr<StreamBinding> binding;
 };
 
 // A loaded package. Calls are enqueued on its lane and join the caller's current stream (of the engine's device,
@@ -61,13 +71,21 @@ class AotiEngine {
   void unbind();
   // What it is bound to; a bound stream shows as a lane that adopted it.
   [[nodiscard]] std::optional<Lane> lane() const;
+  // The choice itself, for bind_all(); lives as long as the engine.
+  [[nodiscard]] StreamBinding& binding() noexcept;
+
+  // The engines inside, each with a binding of its own, in the order of their keys. Those that are not bound run where
+  // their kind of engine runs by itself when it is called on this engine's stream. Several runners share them. Throws
+  // EngineError where PyTorch does not give them out (before 2.13).
+  [[nodiscard]] std::vector<InnerEngine> inner_engines() const;
+  // Binds engines inside by name or key, all or none. Throws EngineError listing the names that match nothing or more
+  // than one, or for a PyTorch before 2.13, and StreamError as bind() does.
+  void bind_inner(const std::vector<std::pair<std::string, Lane>>& lanes);
 
  private:
   friend std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions options);
   struct Impl;
   explicit AotiEngine(std::unique_ptr<Impl> impl);
-  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs);
-  std::vector<at::Tensor> run_on_cuda(const std::vector<at::Tensor>& inputs);
   std::unique_ptr<Impl> impl_;
 };
 

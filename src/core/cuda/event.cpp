@@ -32,16 +32,19 @@ CudaEvent::CudaEvent(std::shared_ptr<PrimaryContext> primary) : primary_(std::mo
 
 CudaEvent::~CudaEvent() { primary_->driver().cuEventDestroy(handle_); }
 
+// A message is only put together where it is needed: these two are on the path of every call.
 void CudaEvent::record(StreamView stream) {
   const DefaultStreamScope scope(stream, *primary_);
-  check(primary_->driver(), primary_->driver().cuEventRecord(handle_, stream.handle()), "cuEventRecord",
-        "work could not be ordered behind stream " + to_string(stream));
+  const CUresult result = primary_->driver().cuEventRecord(handle_, stream.handle());
+  if (result == CUDA_SUCCESS) return;
+  check(primary_->driver(), result, "cuEventRecord", "work could not be ordered behind stream " + to_string(stream));
 }
 
 void CudaEvent::make_wait(StreamView stream) {
   const DefaultStreamScope scope(stream, *primary_);
-  check(primary_->driver(), primary_->driver().cuStreamWaitEvent(stream.handle(), handle_, CU_EVENT_WAIT_DEFAULT),
-        "cuStreamWaitEvent", "stream " + to_string(stream) + " could not be made to wait");
+  const CUresult result = primary_->driver().cuStreamWaitEvent(stream.handle(), handle_, CU_EVENT_WAIT_DEFAULT);
+  if (result == CUDA_SUCCESS) return;
+  check(primary_->driver(), result, "cuStreamWaitEvent", "stream " + to_string(stream) + " could not be made to wait");
 }
 
 bool CudaEvent::is_done() {

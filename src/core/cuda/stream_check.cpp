@@ -53,6 +53,15 @@ void check_stream_value(StreamView stream) {
 }
 
 void check_stream(const driver::Table& driver, StreamView stream, CUdevice device) {
+  // Whether a graph is being captured comes first: any other question is an error then, and ends the capture.
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  if (const CUresult result = driver.cuStreamIsCapturing(stream.handle(), &status); result != CUDA_SUCCESS) {
+    refuse(stream, "CUDA does not know it: cuStreamIsCapturing gave " + describe(driver, result),
+           "pass a stream that lives for as long as it is bound");
+  }
+  if (status != CU_STREAM_CAPTURE_STATUS_NONE) {
+    refuse(stream, "a graph is being captured on it", "end the capture first");
+  }
   if (const auto actual = device_of(driver, stream)) {
     if (*actual != device) {
       refuse(stream,
@@ -64,14 +73,6 @@ void check_stream(const driver::Table& driver, StreamView stream, CUdevice devic
     warn("the device of stream " + to_string(stream) +
          " could not be checked (this driver has no cuStreamGetDevice): make sure that it is cuda:" +
          std::to_string(device));
-  }
-  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-  if (const CUresult result = driver.cuStreamIsCapturing(stream.handle(), &status); result != CUDA_SUCCESS) {
-    refuse(stream, "CUDA does not know it: cuStreamIsCapturing gave " + describe(driver, result),
-           "pass a stream that lives for as long as it is bound");
-  }
-  if (status != CU_STREAM_CAPTURE_STATUS_NONE) {
-    refuse(stream, "a graph is being captured on it", "end the capture first");
   }
 }
 

@@ -1,0 +1,69 @@
+// What the classes under torch.classes.greenlane hold.
+#pragma once
+
+#include <greenlane/core/binding.hpp>
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/lane.hpp>
+#include <greenlane/torch/aoti.hpp>
+#include <greenlane/torch/bound_call.hpp>
+
+#include <torch/custom_class.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace greenlane::bindings {
+
+struct DeviceInfoObject final : torch::CustomClassHolder {
+  explicit DeviceInfoObject(DeviceInfo device_info) : info(std::move(device_info)) {}
+  DeviceInfo info;
+};
+
+struct LaneObject final : torch::CustomClassHolder {
+  explicit LaneObject(Lane object) : lane(std::move(object)) {}
+  Lane lane;
+};
+using LanePtr = c10::intrusive_ptr<LaneObject>;
+
+// The binding of an engine (which it keeps alive), or one of its own for a module.
+struct BindingObject final : torch::CustomClassHolder {
+  explicit BindingObject(std::shared_ptr<StreamBinding> object) : binding(std::move(object)) {}
+  std::shared_ptr<StreamBinding> binding;
+};
+using BindingPtr = c10::intrusive_ptr<BindingObject>;
+
+// A call of a module that is under way.
+struct CallObject final : torch::CustomClassHolder {
+  CallObject(BindingPtr of, const std::vector<at::Tensor>& inputs)
+      : binding(std::move(of)), call(std::in_place, *binding->binding, inputs) {}
+  BindingPtr binding;
+  std::optional<BoundCall> call;
+};
+
+// What several bindings were before they were made together.
+struct FormerObject final : torch::CustomClassHolder {
+  std::vector<BindingPtr> bindings;
+  std::vector<FormerBinding> former;
+};
+
+// What a package is loaded from and with, but for the lane: a copy of an engine, or one from a file, carries no
+// binding.
+struct EngineSource {
+  std::string path;
+  std::string name;
+  std::string model;
+  std::int64_t num_runners;
+};
+
+struct EngineObject final : torch::CustomClassHolder {
+  EngineObject(EngineSource from, std::shared_ptr<AotiEngine> object)
+      : source(std::move(from)), engine(std::move(object)) {}
+  EngineSource source;
+  std::shared_ptr<AotiEngine> engine;
+};
+using EnginePtr = c10::intrusive_ptr<EngineObject>;
+
+}  // namespace greenlane::bindings

@@ -1,0 +1,49 @@
+// One call of anything that enqueues PyTorch work, on the stream of its binding.
+#pragma once
+
+#include <greenlane/core/binding.hpp>
+
+#include <ATen/core/Tensor.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <functional>
+#include <span>
+
+namespace greenlane {
+
+// For engines on a GPU:
+//
+//   BoundCall call(binding, inputs);   // the binding's stream waits for the caller's, and is current from now on
+//   auto outputs = model(inputs);
+//   call.finish(outputs);              // the caller's stream waits for the binding's
+//   …                                  // when `call` goes, the caller's stream is current again
+//
+// The caller's stream is the one that is current on the binding's device, whatever device is current. Where the two
+// streams are one, only the device is guarded. Otherwise every input is recorded on the binding's stream and every
+// output on the caller's, so that the caching allocator gives their memory to nobody too early.
+// Begin, finish and destroy on one thread. Thread safety of the binding: see StreamBinding.
+class BoundCall {
+ public:
+  // Throws DriverError.
+  BoundCall(StreamBinding& binding, std::span<const at::Tensor> inputs);
+  // Joins where finish() was not reached, and leaves the caller's stream and device as they were.
+  ~BoundCall() = default;
+  BoundCall(const BoundCall&) = delete;
+  BoundCall& operator=(const BoundCall&) = delete;
+
+  [[nodiscard]] c10::cuda::CUDAStream stream() const noexcept { return guard_.current_stream(); }
+  // Throws DriverError.
+  void finish(std::span<const at::Tensor> outputs);
+
+ private:
+  c10::cuda::CUDAStream caller_;
+  StreamBinding::Call call_;
+  c10::cuda::CUDAStreamGuard guard_;
+};
+
+// For engines on the CPU: runs `work` on the lane that the engine is bound to, with the caller's thread-local settings
+// of PyTorch (grad mode and so on), and returns when it has returned; in place where nothing is bound.
+void call_on_cpu(const StreamBinding& binding, const std::function<void()>& work);
+
+}  // namespace greenlane

@@ -1,0 +1,30 @@
+// Torch-TensorRT engines, with the stock packages.
+//
+// Loading greenlane puts a kernel before stock's own behind `tensorrt::execute_engine`, whichever of the two libraries
+// comes first. A call of an engine that was never bound goes straight to stock. A bound one joins the caller's stream
+// as every engine does (see bound_call.hpp), and stock runs on the stream that is then current, as it does from 2.13
+// on.
+//
+// Objects of torch.classes.tensorrt.Engine gain the methods set_external_stream(int), clear_external_stream(),
+// get_external_stream() and is_external_stream_set(), with raw handles, reinterpret_cast<int64_t>(cudaStream_t), that
+// must outlive the binding.
+#pragma once
+
+#include <greenlane/torch/bindable.hpp>
+
+#include <ATen/core/ivalue.h>
+
+namespace greenlane::tensorrt {
+
+inline constexpr const char* kEngineClass = "__torch__.torch.classes.tensorrt.Engine";
+
+// Whether stock's runtime is loaded in this process.
+[[nodiscard]] bool is_loaded();
+
+// The binding of a torch.classes.tensorrt.Engine, on the device of its own metadata; the same for every handle to it.
+// Where it was never asked for, it is made, or (without `make`) null is given. It does not keep the engine alive: that
+// is freed at most a few hundredths of a second after its last handle, and its lane with it. Throws EngineError for
+// Torch-TensorRT before 2.13, whose engines choose streams regardless of the caller's.
+[[nodiscard]] std::shared_ptr<StreamBinding> binding_of(const c10::IValue& engine, bool make = true);
+
+}  // namespace greenlane::tensorrt

@@ -1,0 +1,180 @@
+"""Binding engines and modules to streams, one by one or many at once."""
+
+import logging
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from greenlane._lanes import Lane
+from greenlane._native import ops
+from greenlane._places import Place, Root, place_at, places_in
+from greenlane._streams import StreamLike, handle_of, native_lane
+
+_log = logging.getLogger("greenlane")
+
+
+class Binding:
+    """What :func:`set_external_stream` bound: a context manager that puts back what was before; it can be dropped."""
+
+    def __init__(self, requests: list["_Request"], former: Any) -> None:
+        self.names = tuple(request.name for request in requests)
+        """The submodules that were bound; ``""`` is the module itself."""
+        self._requests = list(requests)
+        self._former = former
+
+    def restore(self) -> None:
+        """Binds everything as it was before; a second call does nothing."""
+        self._former.restore()
+        for request in self._requests:
+            request.place.attach(request.binding)  # may have been cleared since, and bound anew
+            request.place.tidy()
+        self._requests.clear()
+
+    def __enter__(self) -> "Binding":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.restore()
+
+    def __repr__(self) -> str:
+        return f"Binding({', '.join(map(repr, self.names))})"
+
+
+def set_external_stream(module: Root, streams: StreamLike | Mapping[str, StreamLike]) -> Binding:
+    """Runs an engine or a module, or several submodules of it, on the streams given, from the next call on.
+
+    A module that is bound waits, when it is called, for what was enqueued on the caller's stream before, and what is
+    enqueued there later waits for it; tensors in nested arguments and results are kept until both streams are done with
+    them. A module on the CPU runs on the worker thread of its lane. The device is the one that the module's parameters
+    are on, whatever the current one is.
+
+    :param module: an :class:`Engine`, any module, or an exported program.
+    :param streams: one stream for the module and every engine in it, or a stream for each of several dotted names of
+        submodules (``""`` for the module itself). Engines inside a named submodule, and submodules that were bound
+        before, go with the nearest name above them. Engines of Torch-TensorRT are named by the attribute that they are,
+        or by their own metadata. Engines inside a package are named by their own metadata, or by the package's key for
+        them; where nobody names them, they run as they do by themselves on the package's stream.
+    :return: a context manager that puts back what was bound before; it can be dropped.
+    :raises ValueError: listing every name that does not exist, cannot be bound, or stands for a module that another
+        name binds elsewhere; nothing is bound then.
+    :raises TypeError: for what is no stream.
+    :raises RuntimeError: for a stream that cannot be bound: a null or reserved handle, another device's, one that is
+        being captured, one of a closed lane. Everything is bound as before then.
+
+    >>> import greenlane as gl
+    >>> import torch
+    >>> lanes = gl.partition("cpu", {"vision": 1})
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.ReLU())
+    >>> with gl.set_external_stream(model, lanes["vision"]):
+    ...     y = model(torch.ones(1, 4))
+    >>> gl.set_external_stream(model, {"0": lanes["vision"]}).names
+    ('0',)
+    >>> gl.is_external_stream_set(model, "0"), gl.is_external_stream_set(model)
+    (True, False)
+    >>> gl.set_external_stream(model, {"zero": lanes["vision"]})
+    Traceback (most recent call last):
+    ValueError: nothing was bound: there is no submodule 'zero' (there are: '', '0', '1')
+    >>> gl.clear_external_stream(model)
+    """
+    if isinstance(streams, Mapping):
+        wanted = dict(streams)
+    else:  # a program has no forward of its own: all that is in it
+        wanted = {"": streams} if isinstance(module, torch.nn.Module) else dict.fromkeys(places_in(module), streams)
+    requests = _requests(module, wanted)
+    lanes = [native_lane(request.stream, request.binding.device()) for request in requests]
+    former = ops.bind_all([request.binding for request in requests], lanes)
+    for request in requests:
+        request.place.attach(request.binding)
+    binding = Binding(requests, former)
+    _log.info("bound: %r", binding)
+    return binding
+
+
+def clear_external_stream(module: Root, names: Iterable[str] | None = None) -> None:
+    """Takes bindings away; not an error where there is none.
+
+    :param names: of submodules, ``""`` for the module itself; default: the module and everything in it.
+    :raises ValueError: for a name that does not exist; nothing is cleared then.
+    """
+    found = places_in(module).values() if names is None else [place_at(module, name) for name in names]
+    for place in found:
+        binding = place.binding()
+        if binding is not None:
+            binding.clear()
+            place.tidy()
+
+
+def get_external_stream(module: Root, name: str = "") -> int:
+    """The handle of the stream that a module is bound to by itself; 0 where it is not, and on the CPU."""
+    binding = place_at(module, name).binding()
+    return 0 if binding is None else int(binding.stream())
+
+
+def is_external_stream_set(module: Root, name: str = "") -> bool:
+    """Whether a module is bound by itself, to a stream or a lane."""
+    binding = place_at(module, name).binding()
+    return binding is not None and bool(binding.is_set())
+
+
+@dataclass(frozen=True)
+class _Request:
+    name: str
+    place: Place
+    stream: StreamLike
+    binding: Any
+
+
+def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
+    """What is to be bound, each thing once; raises before anything is."""
+    if not wanted:
+        raise ValueError("nothing was bound: no names were given, or there are no engines")
+    problems: list[str] = []
+    places: dict[str, Place] = {}
+    streams = dict(wanted)
+    for name in wanted:
+        try:
+            places[name] = place_at(root, name)
+        except ValueError as error:
+            problems.append(str(error))
+    # What is in them and has a binding of its own goes with the nearest name above it, unless it has a name itself.
+    named = {place.key for place in places.values()}
+    for name, place in places_in(root).items():
+        above = _nearest(name, wanted)
+        if above is not None and place.stands_alone() and place.key not in named:
+            places[name], streams[name] = place, wanted[above]
+
+    requests: dict[Hashable, _Request] = {}
+    for name, place in places.items():
+        earlier = requests.get(place.key)
+        if earlier is None:
+            try:
+                requests[place.key] = _Request(name, place, streams[name], place.prepare(name, streams[name]))
+            except ValueError as error:
+                if name in wanted:  # else it was bound before something compiled it, and that is bound now
+                    problems.append(f"{name!r} cannot be bound: {error}")
+        elif not _same(earlier.stream, streams[name]):
+            problems.append(f"{earlier.name!r} and {name!r} are one module and cannot be on two streams")
+    if problems:
+        raise ValueError("nothing was bound: " + "; ".join(problems))
+    return list(requests.values())
+
+
+def _nearest(name: str, wanted: Mapping[str, object]) -> str | None:
+    """The longest of the names that is a part of this one, whole components from the left."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, -1, -1):
+        above = ".".join(parts[:length])
+        if above in wanted:
+            return above
+    return None
+
+
+def _same(one: StreamLike, other: StreamLike) -> bool:
+    if isinstance(one, Lane) and isinstance(other, Lane) and "cpu" in (one.device.type, other.device.type):
+        return one._native is other._native
+    return handle_of(one) == handle_of(other)

@@ -1,0 +1,196 @@
+"""Modules of PyTorch on lanes: a binding of their own, and a forward that goes through it."""
+
+import copy
+import ctypes
+import dataclasses
+import functools
+import itertools
+import operator
+import sys
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """The tensors in nested containers, dataclasses (registered with PyTorch or not) and tensor subclasses.
+
+    Containers of a kind of their own, such as a class derived from dict, are leaves for pytree.
+    """
+    for leaf in pytree.tree_leaves(value):
+        if isinstance(leaf, torch.Tensor):
+            if is_traceable_wrapper_subclass(leaf):
+                names, _ = leaf.__tensor_flatten__()
+                for name in names:
+                    yield from tensors_in(getattr(leaf, name))
+            else:
+                yield leaf
+        elif dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
+            for field in dataclasses.fields(leaf):
+                yield from tensors_in(getattr(leaf, field.name, None))
+        elif isinstance(leaf, Mapping):
+            yield from tensors_in(list(leaf.values()))
+        elif isinstance(leaf, list | tuple | set | frozenset):
+            yield from tensors_in(list(leaf))
+
+
+def is_traced_here() -> bool:
+    """Whether the calling thread makes a program of what it calls: such programs hold operators and no bindings."""
+    if torch.compiler.is_dynamo_compiling() or torch._C._get_tracing_state() is not None:
+        return True
+    # That flag is up for every thread while one of them compiles or exports, and only that one is in a mode.
+    return torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() > 0
+
+
+class BoundForward:
+    """A module's forward on the stream of its binding; stands in the module's ``__dict__`` while it is bound.
+
+    Not a pair of hooks, because those are not called when a KeyboardInterrupt ends forward, and the lane would stay the
+    current stream. The module's own hooks run outside, on the caller's stream.
+    """
+
+    def __init__(self, module: torch.nn.Module, binding: Any) -> None:
+        self.former = module.__dict__.get("forward")
+        forward = module.forward
+        # Weakly, or a module that is dropped would keep its memory and its lane until the collector comes by.
+        self._module = weakref.ref(module)
+        of_its_class = self.former is None and getattr(forward, "__self__", None) is module
+        self._forward = None if of_its_class else forward
+        self.go_through(binding)
+        for name in functools.WRAPPER_ASSIGNMENTS:
+            if hasattr(forward, name):
+                setattr(self, name, getattr(forward, name))
+
+    @property
+    def forward(self) -> Callable[..., Any]:
+        """The module's own; looked up anew where it is its class's, because torch.fx recompiles it."""
+        if self._forward is not None:
+            return self._forward
+        module = self._module()
+        if module is None:
+            raise ReferenceError("the forward of a module that is bound and gone was called: keep the module")
+        own: Callable[..., Any] = type(module).forward.__get__(module)
+        return own
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:
+        return self.forward
+
+    def go_through(self, binding: Any) -> None:
+        """From the next call on."""
+        self.binding = binding
+        self.on_cpu = binding.device() == "cpu"
+
+    # torch.export and others look into a forward, at its __code__ for one.
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_forward", "forward"):  # not there yet, or the module is gone
+            raise AttributeError(name)
+        return getattr(self.forward, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_traced_here():
+            return self.forward(*args, **kwargs)
+        if self.on_cpu:
+            return call_on_cpu(self.binding, lambda: self.forward(*args, **kwargs))
+        call = self.binding.enter(list(tensors_in((args, kwargs))))
+        outputs: list[torch.Tensor] = []
+        try:
+            result = self.forward(*args, **kwargs)
+            outputs = list(tensors_in(result))
+            return result
+        finally:
+            call.finish(outputs)
+
+    # A copy of the module, and what is saved of it, has the forward that it would have without a binding. What is
+    # saved names nothing of greenlane's.
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self.forward, memo)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if isinstance(getattr(self.forward, "__self__", None), torch.fx.GraphModule):
+            return (type(None), ())  # it writes its forward by itself, and itself last
+        return (operator.itemgetter(0), ((self.forward,),))
+
+
+def bound_forward(module: torch.nn.Module) -> BoundForward | None:
+    """What :func:`attach` put there."""
+    forward = module.__dict__.get("forward")
+    return forward if isinstance(forward, BoundForward) else None
+
+
+def attach(module: torch.nn.Module, binding: Any) -> None:
+    """Makes a module's forward go through this binding, and no other."""
+    forward = bound_forward(module)
+    if forward is None:
+        # Not by setattr: script modules look for attributes elsewhere.
+        module.__dict__["forward"] = BoundForward(module, binding)
+    else:
+        forward.go_through(binding)
+
+
+def detach(module: torch.nn.Module) -> None:
+    """Gives a module its own forward back."""
+    forward = bound_forward(module)
+    if forward is None:
+        return
+    if forward.former is None:
+        module.__dict__.pop("forward", None)  # another thread may have been faster
+    else:
+        module.__dict__["forward"] = forward.former
+
+
+def devices_of(module: torch.nn.Module) -> set[torch.device]:
+    """Where a module's parameters and buffers are; the CPU does not count beside a GPU."""
+    devices = {tensor.device for tensor in itertools.chain(module.parameters(), module.buffers())}
+    return {device for device in devices if device.type != "cpu"} or devices
+
+
+def compiled_obstacle(module: torch.nn.Module) -> str:
+    """Why a module's forward is not what runs when it is called; empty where it is."""
+    if getattr(module, "_compiled_call_impl", None) is not None:
+        return "it was compiled in place (Module.compile), where no binding reaches: bind torch.compile(module) instead"
+    return ""
+
+
+def is_compiled(module: torch.nn.Module) -> bool:
+    """Whether it is what torch.compile returned."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # heavy to import, and there if anything was compiled
+    return dynamo is not None and isinstance(module, dynamo.OptimizedModule)
+
+
+_pending: dict[int, Callable[[], None]] = {}
+_keys = itertools.count(1)
+
+
+def _run_pending(key: int) -> None:
+    _pending.pop(key)()
+
+
+_RUN = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_run_pending)
+_RUN_ADDRESS = ctypes.cast(_RUN, ctypes.c_void_p).value or 0
+
+
+def call_on_cpu(binding: Any, work: Callable[[], Any]) -> Any:
+    """Runs on the worker of the lane that is bound, and gives or raises here what came of it."""
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    key = next(_keys)
+    _pending[key] = run
+    try:
+        binding.call_on_cpu(_RUN_ADDRESS, key)
+    finally:
+        _pending.pop(key, None)
+    if errors:
+        raise errors.pop()
+    return results.pop()

@@ -1,0 +1,49 @@
+#include <greenlane/torch/bindable.hpp>
+
+#include <ATen/core/class_type.h>
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace greenlane {
+namespace {
+
+struct Classes {
+  std::mutex mutex;
+  std::map<std::string, BindableFinder, std::less<>> finders;
+};
+
+// Never destroyed: objects in static storage may outlive it.
+Classes& classes() {
+  static auto* all = new Classes;
+  return *all;
+}
+
+// Empty where objects like this one cannot be bound.
+BindableFinder finder_for(const c10::IValue& object) {
+  if (!object.isObject()) return {};
+  const auto name = object.toObjectRef().type()->name();
+  if (!name) return {};
+  auto& all = classes();
+  const std::scoped_lock lock(all.mutex);
+  const auto found = all.finders.find(name->qualifiedName());
+  return found == all.finders.end() ? BindableFinder() : found->second;
+}
+
+}  // namespace
+
+void register_bindable_class(const std::string& qualified_name, BindableFinder finder) {
+  auto& all = classes();
+  const std::scoped_lock lock(all.mutex);
+  all.finders.insert_or_assign(qualified_name, std::move(finder));
+}
+
+bool is_bindable(const c10::IValue& object) { return finder_for(object) != nullptr; }
+
+std::shared_ptr<StreamBinding> find_bindable(const c10::IValue& object, bool make) {
+  const auto finder = finder_for(object);
+  return finder ? finder(object, make) : nullptr;
+}
+
+}  // namespace greenlane

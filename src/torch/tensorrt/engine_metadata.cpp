@@ -1,0 +1,64 @@
+#include "torch/tensorrt/engine_metadata.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <ATen/core/class_type.h>
+#include <ATen/core/function.h>
+
+#include <charconv>
+#include <string_view>
+#include <vector>
+
+namespace greenlane::tensorrt {
+namespace {
+
+// Fields of the metadata, an interface of Torch-TensorRT's (NAME_IDX and DEVICE_IDX).
+constexpr std::size_t kNameField = 1;
+constexpr std::size_t kDeviceField = 2;
+
+c10::IValue call(const c10::IValue& engine, torch::jit::Function& method) {
+  return method(std::vector<c10::IValue>{engine});
+}
+
+// What stands between two texts; empty where they are not there.
+std::string_view between(std::string_view text, std::string_view before, std::string_view after) {
+  const auto start = text.find(before);
+  if (start == std::string_view::npos) return {};
+  text.remove_prefix(start + before.size());
+  return text.substr(0, text.find(after));
+}
+
+// An index of a GPU; or, of an engine that is none of TensorRT's, the name of another device.
+DeviceId device_of(std::string_view text, const std::string& name) {
+  int index = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  if (error == std::errc{} && index >= 0) return {DeviceKind::cuda, index};
+  if (text == "cpu") return {DeviceKind::cpu, 0};
+  throw EngineError({.what = "the Torch-TensorRT engine '" + name + "' cannot be bound",
+                     .why = "it does not say in a known way which device it is on",
+                     .remedy = "use a version of Torch-TensorRT that this version of greenlane knows: 2.13 or 2.14"});
+}
+
+}  // namespace
+
+EngineMetadata read_metadata(const c10::IValue& engine) {
+  const auto type = engine.toObjectRef().type();
+  EngineMetadata metadata;
+  // A method that came with the version (2.13) in which engines began to follow the caller's stream.
+  metadata.follows_caller = type->findMethod("num_execution_contexts_created") != nullptr;
+  if (auto* const cheap = type->findMethod("serialize_metadata_only")) {
+    const auto fields = call(engine, *cheap).toListRef();
+    metadata.name = fields.at(kNameField).toStringRef();
+    const std::string device = fields.at(kDeviceField).toStringRef();  // "id%major%minor%type%name"
+    metadata.device = device_of(std::string_view(device).substr(0, device.find('%')), metadata.name);
+  } else {  // before 2.14
+    const std::string text = call(engine, type->getMethod("__str__")).toStringRef();
+    metadata.name = between(text, "  Name: ", "\n");
+    metadata.device = device_of(between(text, "Device(ID: ", ","), metadata.name);
+  }
+  if (const auto property = type->getProperty("requires_native_multidevice"))
+    metadata.needs_multi_device = call(engine, *property->getter).toBool();
+  return metadata;
+}
+
+}  // namespace greenlane::tensorrt

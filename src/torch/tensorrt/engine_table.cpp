@@ -1,0 +1,147 @@
+#include "torch/tensorrt/engine_table.hpp"
+
+#include "torch/tensorrt/engine_metadata.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
+#include <greenlane/torch/tensorrt.hpp>
+
+#include <c10/util/intrusive_ptr.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <shared_mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace greenlane::tensorrt {
+namespace {
+
+using Target = c10::intrusive_ptr_target;
+
+struct Entry {
+  c10::weak_intrusive_ptr<Target> engine;
+  std::shared_ptr<EngineRecord> record;
+};
+
+// Never destroyed: engines in static storage may be called, or go, after everything else.
+class EngineTable {
+ public:
+  static EngineTable& instance() {
+    static auto* table = new EngineTable;
+    return *table;
+  }
+
+  std::shared_ptr<EngineRecord> find(const Target* engine) const noexcept {
+    if (count_.load(std::memory_order_acquire) == 0) return nullptr;
+    const std::shared_lock lock(mutex_);
+    const auto found = entries_.find(engine);
+    return found == entries_.end() ? nullptr : found->second.record;
+  }
+
+  std::shared_ptr<EngineRecord> insert(const c10::intrusive_ptr<Target>& engine, std::shared_ptr<EngineRecord> record) {
+    const std::unique_lock lock(mutex_);
+    const auto [place, is_new] =
+        entries_.try_emplace(engine.get(), Entry{c10::weak_intrusive_ptr<Target>(engine), std::move(record)});
+    count_.store(entries_.size(), std::memory_order_release);
+    if (is_new && !sweeper_.joinable() && !stopping_) {
+      std::atexit([] { instance().stop(); });
+      sweeper_ = std::thread([this] { sweep_until_stopped(); });
+    }
+    arrived_.notify_one();
+    return place->second.record;
+  }
+
+  std::size_t count() const noexcept { return count_.load(std::memory_order_acquire); }
+
+ private:
+  // Until the process ends; an engine that goes after that leaves its memory to the operating system.
+  void sweep_until_stopped() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+      arrived_.wait(lock, [this] { return stopping_ || !entries_.empty(); });
+      std::vector<Entry> gone;
+      for (auto entry = entries_.begin(); entry != entries_.end();) {
+        if (entry->second.engine.use_count() != 0) {
+          ++entry;
+          continue;
+        }
+        gone.push_back(std::move(entry->second));
+        entry = entries_.erase(entry);
+      }
+      count_.store(entries_.size(), std::memory_order_release);
+      lock.unlock();
+      gone.clear();  // frees engines and lanes: not under the lock
+      lock.lock();
+      if (!entries_.empty()) arrived_.wait_for(lock, std::chrono::milliseconds(20), [this] { return stopping_; });
+    }
+  }
+
+  void stop() {
+    {
+      const std::unique_lock lock(mutex_);
+      stopping_ = true;
+    }
+    arrived_.notify_one();
+    sweeper_.join();
+  }
+
+  mutable std::shared_mutex mutex_;
+  std::condition_variable_any arrived_;
+  std::unordered_map<const Target*, Entry> entries_;
+  std::atomic<std::size_t> count_{0};
+  bool stopping_ = false;
+  std::thread sweeper_;
+};
+
+void warn_of_what_can_leave(const EngineMetadata& metadata) {
+  static std::once_flag auxiliary;
+  std::call_once(auxiliary, [] {
+    warn(
+        "TensorRT gives some engines auxiliary streams of its own, which run on all SMs: compile the engines that you "
+        "bind with max_aux_streams=0 to keep all of their work in the lane");
+  });
+  static std::once_flag multi_device;
+  if (metadata.needs_multi_device) {
+    std::call_once(multi_device, [&] {
+      warn("the Torch-TensorRT engine '" + metadata.name +
+           "' talks to other devices by itself (native multi-device): its communication runs outside of its lane");
+    });
+  }
+}
+
+std::shared_ptr<EngineRecord> make_record(const c10::IValue& engine) {
+  const auto metadata = read_metadata(engine);
+  if (!metadata.follows_caller) {
+    throw EngineError({.what = "the Torch-TensorRT engine '" + metadata.name + "' cannot be bound",
+                       .why = "this version of Torch-TensorRT runs engines on streams of its own choice",
+                       .remedy = "use Torch-TensorRT 2.13 or newer"});
+  }
+  warn_of_what_can_leave(metadata);
+  const auto device = Device::open(metadata.device);
+  return std::make_shared<EngineRecord>(device, metadata.name);
+}
+
+}  // namespace
+
+std::shared_ptr<EngineRecord> find_record(const c10::IValue& engine) noexcept {
+  const auto& table = EngineTable::instance();
+  if (table.count() == 0 || !engine.isObject()) return nullptr;
+  const auto& slots = engine.toObjectRef().slots();
+  if (slots.size() != 1 || !slots[0].isCapsule()) return nullptr;
+  return table.find(slots[0].toCapsule().get());
+}
+
+std::shared_ptr<EngineRecord> record_of(const c10::IValue& engine) {
+  if (auto found = find_record(engine)) return found;
+  return EngineTable::instance().insert(engine.toObjectRef().getSlot(0).toCapsule(), make_record(engine));
+}
+
+std::size_t record_count() noexcept { return EngineTable::instance().count(); }
+
+}  // namespace greenlane::tensorrt

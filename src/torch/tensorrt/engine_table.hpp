@@ -1,0 +1,36 @@
+// The bindings of Torch-TensorRT engines, by the identity of the engine.
+#pragma once
+
+#include <greenlane/core/binding.hpp>
+
+#include <ATen/core/ivalue.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace greenlane::tensorrt {
+
+// What is known of an engine that was bound at least once.
+struct EngineRecord {
+  EngineRecord(const Device& device, const std::string& name) : binding(device, name) {}
+  StreamBinding binding;
+  // Of the last call with stock's own graphs on; under the binding's lock. See graph_mode.hpp.
+  std::uint64_t graph_generation = 0;
+  StreamView graph_stream = StreamView::default_stream();
+};
+
+// Handles to one engine may be many (IValues, Python objects): what they share is the object that they hold. Records
+// hold that object weakly, so that its address is nobody else's while the record is there. A weak reference keeps the
+// memory of what it points to; so records of engines that are gone are looked for every few milliseconds by a thread of
+// their own, which exists only while there are records.
+
+// Nothing where the engine was never bound; cheap. Thread safety: both.
+[[nodiscard]] std::shared_ptr<EngineRecord> find_record(const c10::IValue& engine) noexcept;
+// Made where there is none. Throws EngineError.
+[[nodiscard]] std::shared_ptr<EngineRecord> record_of(const c10::IValue& engine);
+
+// How many records there are, those of engines that are gone included until they were looked for.
+[[nodiscard]] std::size_t record_count() noexcept;
+
+}  // namespace greenlane::tensorrt

@@ -1,0 +1,209 @@
+"""Modules of PyTorch on lanes of a GPU: where they run, and what they leave behind."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import greenlane as gl
+import pytest
+import torch
+from torch import Tensor, nn
+from where import sms_of, where
+
+
+class Where(nn.Module):
+    """The SMs that it runs on, in a parameter's place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.zero = nn.Buffer(torch.zeros(1, dtype=torch.int32))
+
+    def forward(self) -> Tensor:
+        """See where.where."""
+        out: Tensor = where(self.zero)
+        return out
+
+
+@dataclass
+class Pair:
+    """PyTorch was not told of it."""
+
+    one: Tensor
+    two: tuple[Tensor, ...]
+
+
+class Body(nn.Module):
+    """Two parts, and work of its own between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vision = Where()
+        self.head = Where()
+
+    def forward(self) -> dict[str, Tensor]:
+        """The SMs of all three."""
+        return {"vision": self.vision(), "own": where(self.vision.zero), "head": self.head()}
+
+
+@pytest.fixture
+def lanes() -> dict[str, gl.Lane]:
+    """Three partitions."""
+    return gl.partition("cuda:0", {"small": 16, "middle": 48, "large": gl.REST})
+
+
+@pytest.fixture
+def body() -> Iterator[Body]:
+    """Not bound."""
+    made = Body().cuda()
+    torch.cuda.synchronize()
+    yield made
+    gl.clear_external_stream(made)
+
+
+def units(result: dict[str, Tensor]) -> dict[str, int]:
+    """How many SMs each part ran on."""
+    return {name: len(sms_of(out)) for name, out in result.items()}
+
+
+def test_one_stream_takes_the_whole_module(body: Body, lanes: dict[str, gl.Lane]) -> None:
+    """Whatever the caller's stream is, and all SMs again afterwards."""
+    whole = gl.devices()[0].units
+    for stream in (torch.cuda.default_stream(), torch.cuda.Stream(), lanes["large"].torch_stream):
+        with torch.cuda.stream(stream), gl.set_external_stream(body, lanes["small"]):
+            assert units(body()) == {"vision": 16, "own": 16, "head": 16}
+            assert torch.cuda.current_stream() == stream
+    assert units(body()) == {"vision": whole, "own": whole, "head": whole}
+
+
+def test_submodules_have_lanes_of_their_own(body: Body, lanes: dict[str, gl.Lane]) -> None:
+    """And what lies between them follows the module, or the caller."""
+    gl.set_external_stream(body, {"vision": lanes["small"], "head": lanes["middle"]})
+    assert units(body()) == {"vision": 16, "own": gl.devices()[0].units, "head": 48}
+    gl.set_external_stream(body, {"": lanes["large"], "vision": lanes["small"], "head": lanes["middle"]})
+    assert units(body()) == {"vision": 16, "own": lanes["large"].units, "head": 48}
+
+
+def test_a_package_in_a_module_goes_with_it(models: Path, lanes: dict[str, gl.Lane]) -> None:
+    """An engine is a submodule as any other."""
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.engine = gl.load(models / "where.pt2")
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.engine(x)
+            return out
+
+    model = Model()
+    x = torch.zeros(1, dtype=torch.int32, device="cuda")
+    with gl.set_external_stream(model, lanes["middle"]):
+        assert len(sms_of(model(x))) == 48
+        with gl.set_external_stream(model, {"engine": lanes["small"]}):
+            assert len(sms_of(model(x))) == 16
+        assert len(sms_of(model(x))) == 48
+
+
+def test_passthrough_follows_a_stream_guard(body: Body, lanes: dict[str, gl.Lane]) -> None:
+    """As a module that is not bound does anyway; a binding comes first."""
+    gl.set_engine_stream_passthrough(True)
+    try:
+        with lanes["middle"]:
+            assert units(body()) == {"vision": 48, "own": 48, "head": 48}
+            with gl.set_external_stream(body, {"head": lanes["small"]}):
+                assert units(body()) == {"vision": 48, "own": 48, "head": 16}
+    finally:
+        gl.set_engine_stream_passthrough(False)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_module_that_raises_leaves_the_caller_alone(lanes: dict[str, gl.Lane], error: type[BaseException]) -> None:
+    """Its stream, its device, and the binding."""
+
+    class Raises(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            x.add_(1)
+            raise error
+
+    module = Raises()
+    x = torch.zeros(1024, device="cuda")
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream), gl.set_external_stream(module, lanes["small"]):
+        for _ in range(3):
+            with pytest.raises(error):
+                module(x)
+            assert torch.cuda.current_stream() == stream
+        assert x.sum().item() == 3 * 1024
+        assert gl.is_external_stream_set(module)
+
+
+def test_nested_tensors_are_kept(lanes: dict[str, gl.Lane]) -> None:
+    """In a dataclass inside a list, in and out: see test_joins for what happens without."""
+
+    class Nested(nn.Module):
+        def forward(self, pairs: list[Pair]) -> list[Pair]:
+            return [Pair(pair.one + 1, tuple(t * 2 for t in pair.two)) for pair in pairs]
+
+    module = Nested()
+    gl.set_external_stream(module, lanes["small"])
+    producer, caller = torch.cuda.Stream(), torch.cuda.Stream()
+    for _ in range(20):
+        with torch.cuda.stream(producer):
+            pairs = [Pair(torch.ones(1 << 20, device="cuda"), (torch.ones(1 << 20, device="cuda"),))]
+        caller.wait_stream(producer)
+        with torch.cuda.stream(caller):
+            torch.cuda._sleep(2_000_000)
+            out = module(pairs)
+            sums = [out[0].one.sum(), out[0].two[0].sum()]
+        del pairs, out
+        with torch.cuda.stream(producer):
+            for _ in range(4):
+                torch.full((1 << 20,), 77.0, device="cuda")
+        caller.synchronize()
+        assert [int(s.item()) for s in sums] == [2 << 20, 2 << 20]
+
+
+def test_sparse_tensors_pass(lanes: dict[str, gl.Lane]) -> None:
+    """They have no storage of their own."""
+    module = nn.Identity()
+    gl.set_external_stream(module, lanes["small"])
+    dense = torch.eye(64, device="cuda")
+    for sparse in (dense.to_sparse_coo(), dense.to_sparse_csr(), dense.to_sparse_csc()):
+        assert torch.equal(module(sparse).to_dense(), dense)
+
+
+def test_gradients_flow_through_a_bound_module(lanes: dict[str, gl.Lane]) -> None:
+    """Backward runs where forward did, and joins."""
+    module = nn.Sequential(nn.Linear(256, 256), nn.GELU(), nn.Linear(256, 1)).cuda()
+    x = torch.randn(64, 256, device="cuda")
+    module(x).sum().backward()
+    expected = [p.grad.clone() for p in module.parameters() if p.grad is not None]
+    module.zero_grad()
+    gl.set_external_stream(module, lanes["small"])
+    module(x).sum().backward()
+    for parameter, want in zip(module.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, want, rtol=1e-3, atol=1e-4)
+
+
+def test_threads_share_a_bound_module(body: Body, lanes: dict[str, gl.Lane]) -> None:
+    """Each call is on exactly one of the streams that were bound."""
+    wrong: list[dict[str, int]] = []
+
+    def serve() -> None:
+        with torch.cuda.stream(torch.cuda.Stream()):
+            for _ in range(20):
+                counts = units(body())
+                if len(set(counts.values())) != 1 or not set(counts.values()) <= {16, 48}:
+                    wrong.append(counts)
+
+    gl.set_external_stream(body, lanes["small"])
+    threads = [threading.Thread(target=serve) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for i in range(40):
+        gl.set_external_stream(body, lanes["middle" if i % 2 else "small"])
+    for thread in threads:
+        thread.join()
+    assert not wrong

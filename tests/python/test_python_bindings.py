@@ -1,0 +1,195 @@
+"""set_external_stream() on engines and modules: all or nothing, and back to what was before."""
+
+from collections.abc import Callable
+from typing import Any
+
+import greenlane as gl
+import pytest
+import torch
+from greenlane import _streams
+from torch import nn
+
+from python.probes import CALLER, Pair, Probe, where
+
+
+class ForeignStream:
+    """A stream as CuPy or cuda.core would pass it."""
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        return (0, 0x1234)
+
+
+@pytest.fixture
+def closed() -> gl.Lane:
+    lane = gl.lane("cpu", "gone")
+    lane.close()
+    return lane
+
+
+@pytest.fixture(params=["module", "engine"])
+def one(request: pytest.FixtureRequest, new_engine: Callable[[], gl.Engine]) -> nn.Module:
+    return new_engine() if request.param == "engine" else Probe()
+
+
+def lane_of(module: nn.Module) -> str:
+    """The lane that it is bound to, proved by a call where that can be."""
+    if isinstance(module, gl.Engine):
+        lane = module.lane
+        assert module.is_external_stream_set() == (lane is not None)
+        return CALLER if lane is None else lane.name
+    assert gl.is_external_stream_set(module) == ("forward" in vars(module))
+    return where(module)
+
+
+def lanes_of(module: nn.Module) -> dict[str, str]:
+    """Of everything in it that has a binding."""
+    bound = {name: each for name, each in module.named_modules() if gl.is_external_stream_set(module, name)}
+    return {name: lane_of(each) for name, each in bound.items() if isinstance(each, gl.Engine | Probe)}
+
+
+def test_a_function_binds_for_good_and_a_context_for_a_while(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+    assert lane_of(one) == CALLER
+    gl.set_external_stream(one, a)
+    assert lane_of(one) == "a"
+    with gl.set_external_stream(one, {"": b}) as binding:
+        assert lane_of(one) == "b"
+        assert (binding.names, repr(binding)) == (("",), "Binding('')")
+    assert lane_of(one) == "a"
+    gl.clear_external_stream(one)
+    assert lane_of(one) == CALLER
+    with gl.set_external_stream(one, b):
+        assert lane_of(one) == "b"
+    assert lane_of(one) == CALLER
+
+
+def test_contexts_nest(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+    with gl.set_external_stream(one, a):
+        with gl.set_external_stream(one, b):
+            with gl.set_external_stream(one, a):
+                assert lane_of(one) == "a"
+            assert lane_of(one) == "b"
+        assert lane_of(one) == "a"
+    assert lane_of(one) == CALLER
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_a_context_puts_back_what_was_after_an_error_too(
+    one: nn.Module, a: gl.Lane, b: gl.Lane, kind: type[BaseException]
+) -> None:
+    gl.set_external_stream(one, a)
+    with pytest.raises(kind), gl.set_external_stream(one, b):
+        raise kind
+    assert lane_of(one) == "a"
+
+
+def test_a_lane_that_was_closed_meanwhile_is_put_back(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+    gl.set_external_stream(one, a)
+    with gl.set_external_stream(one, b):
+        a.close()
+    assert lane_of(one) == "a"
+    with pytest.raises(RuntimeError, match="the lane was closed"):
+        gl.set_external_stream(one, a)
+
+
+def test_what_was_is_put_back_whatever_was_done_meanwhile(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+    with gl.set_external_stream(one, a):
+        with gl.set_external_stream(one, b):
+            gl.clear_external_stream(one)
+        assert lane_of(one) == "a"
+        with gl.set_external_stream(one, b):
+            gl.clear_external_stream(one)
+            gl.set_external_stream(one, b)
+        assert lane_of(one) == "a"
+        gl.clear_external_stream(one)
+        gl.set_external_stream(one, b)
+    assert lane_of(one) == CALLER
+
+
+def test_restoring_twice_is_restoring_once(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+    binding = gl.set_external_stream(one, a)
+    binding.restore()
+    assert lane_of(one) == CALLER
+    gl.set_external_stream(one, b)
+    binding.restore()
+    assert lane_of(one) == "b"
+
+
+def test_several_are_bound_and_put_back_together(a: gl.Lane, b: gl.Lane) -> None:
+    pair, x = Pair(), torch.ones(1)
+    gl.set_external_stream(pair, {"second": a})
+    with gl.set_external_stream(pair, {"first": a, "second": b}) as binding:
+        assert binding.names == ("first", "second")
+        assert pair(x) == ("a", CALLER, "b")
+    assert pair(x) == (CALLER, CALLER, "a")
+
+
+@pytest.fixture
+def eight(new_engine: Callable[[], gl.Engine]) -> nn.ModuleList:
+    """Engines and modules by turns."""
+    return nn.ModuleList([Probe() if i % 2 else new_engine() for i in range(8)])
+
+
+def test_all_are_bound_or_none(eight: nn.ModuleList, a: gl.Lane, b: gl.Lane, closed: gl.Lane) -> None:
+    for number in (0, 1, 4, 5, 7):
+        gl.set_external_stream(eight, {str(number): a})
+    before, attributes = [lane_of(each) for each in eight], [list(vars(each)) for each in eight]
+    assert before == ["a", "a", CALLER, CALLER, "a", "a", CALLER, "a"]
+    a.close()  # what was bound once is not judged anew
+    for fifth in ("4", "5"):
+        with pytest.raises(RuntimeError, match="cannot be bound to lane 'gone': the lane was closed"):
+            gl.set_external_stream(eight, {str(i): closed if str(i) == fifth else b for i in range(8)})
+        assert [lane_of(each) for each in eight] == before
+        assert [list(vars(each)) for each in eight] == attributes
+    with gl.set_external_stream(eight, {str(i): b for i in range(8)}):
+        assert [lane_of(each) for each in eight] == ["b"] * 8
+    assert [lane_of(each) for each in eight] == before
+    gl.clear_external_stream(eight)
+    assert not lanes_of(eight)
+
+
+@pytest.mark.parametrize(
+    ("stream", "error", "message"),
+    [
+        (object(), TypeError, "is no stream"),
+        ("stream", TypeError, "is no stream"),
+        (True, TypeError, "is no stream"),
+        (0, RuntimeError, "it is null"),
+        (0x1234, RuntimeError, "the CPU has no streams"),
+        (ForeignStream(), RuntimeError, "the CPU has no streams"),
+    ],
+)
+def test_what_is_no_stream_for_one_leaves_all_as_they_were(
+    eight: nn.ModuleList, a: gl.Lane, b: gl.Lane, stream: Any, error: type[Exception], message: str
+) -> None:
+    gl.set_external_stream(eight, {"0": a, "1": a})
+    for name in ("6", "7"):
+        with pytest.raises(error, match=message):
+            gl.set_external_stream(eight, {"0": b, "1": b, "2": b, "3": b, name: stream})
+        assert lanes_of(eight) == {"0": "a", "1": "a"}
+    assert not _streams._held
+
+
+@pytest.mark.parametrize(
+    ("module", "stream", "error", "message"),
+    [
+        (
+            nn.ReLU(),
+            0x1234,
+            ValueError,
+            "it has no parameters that would tell its device, and neither does this stream",
+        ),
+        (nn.ReLU(), ForeignStream(), ValueError, "it has no parameters"),
+        (nn.ReLU(), object(), TypeError, "is no stream"),
+        (nn.Linear(1, 1, device="meta"), None, ValueError, "it is on meta: move it to a GPU or the CPU first"),
+    ],
+)
+def test_a_module_that_cannot_be_bound_leaves_all_as_they_were(
+    eight: nn.ModuleList, a: gl.Lane, module: nn.Module, stream: Any, error: type[Exception], message: str
+) -> None:
+    eight.append(module)
+    with pytest.raises(error, match=message) as caught:
+        gl.set_external_stream(eight, {"0": a, "1": a, "8": stream or a, "2": a})
+    assert error is TypeError or str(caught.value).startswith("nothing was bound: '8' cannot be bound: ")
+    assert not lanes_of(eight)
+    assert "forward" not in vars(module)
+    assert not _streams._held

@@ -1,0 +1,202 @@
+"""Modules on lanes that are programs, and programs that are made of modules on lanes."""
+
+import io
+import operator
+import re
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+
+import greenlane as gl
+import pytest
+import torch
+from torch import Tensor, nn
+
+from python.probes import CALLER, Probe, Traceable, in_time, where, where_op
+
+X = torch.ones(2, 2)
+
+
+@pytest.fixture(autouse=True)
+def _quietly() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*deprecated.*")
+        yield
+    torch.compiler.reset()
+
+
+def scripted(module: nn.Module) -> nn.Module:
+    made: nn.Module = torch.jit.script(module)
+    return made
+
+
+def traced(module: nn.Module) -> nn.Module:
+    made: nn.Module = torch.jit.trace(module, X)
+    return made
+
+
+def reloaded(module: nn.Module) -> nn.Module:
+    file = io.BytesIO()
+    torch.jit.save(scripted(module), file)
+    file.seek(0)
+    made: nn.Module = torch.jit.load(file)
+    return made
+
+
+def exported(module: nn.Module) -> nn.Module:
+    return torch.export.export(module, (X,)).module()
+
+
+def exported_strictly(module: nn.Module) -> nn.Module:
+    return torch.export.export(module, (X,), strict=True).module()
+
+
+def symbolic(module: nn.Module) -> nn.Module:
+    return torch.fx.symbolic_trace(module)
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    made = torch.compile(module, backend="eager")
+    assert isinstance(made, nn.Module)
+    return made
+
+
+PROGRAMS = [scripted, traced, reloaded, exported, exported_strictly, symbolic, compiled]
+Maker = Callable[[nn.Module], nn.Module]
+
+
+@pytest.mark.parametrize("make", PROGRAMS)
+def test_a_program_can_be_bound(a: gl.Lane, b: gl.Lane, make: Maker) -> None:
+    program = make(Traceable())
+    assert where_op(program) == CALLER
+    before = {name: id(value) for name, value in vars(program).items()}  # script modules remember a forward they had
+    with gl.set_external_stream(program, a):
+        assert where_op(program) == "a"
+        with gl.set_external_stream(program, b):
+            assert where_op(program) == "b"
+        assert where_op(program) == "a"
+    assert where_op(program) == CALLER
+    assert {name: id(value) for name, value in vars(program).items()} == before
+
+
+def test_a_graph_module_may_be_recompiled_while_it_is_bound(a: gl.Lane) -> None:
+    program = torch.fx.symbolic_trace(Traceable())
+    gl.set_external_stream(program, a)
+    assert where_op(program) == "a"
+    for node in program.graph.find_nodes(op="call_function", target=operator.add):
+        node.target = operator.sub
+    program.recompile()
+    assert torch.equal(program(X), X)  # 2 - 1
+    gl.clear_external_stream(program)
+    assert torch.equal(program(X), X)
+
+
+@pytest.mark.parametrize("child", [False, True])
+@pytest.mark.parametrize("make", [make for make in PROGRAMS if make not in (scripted, reloaded)])
+def test_a_program_made_of_a_bound_module_carries_no_binding(a: gl.Lane, make: Maker, child: bool) -> None:
+    module = Traceable()
+    gl.set_external_stream(module, a)
+    program = make(nn.Sequential(module) if child else module)
+    assert where_op(program) == CALLER
+    assert "greenlane" not in str(getattr(program, "graph", ""))
+    assert not gl.is_external_stream_set(program)
+    assert where_op(module) == "a"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_saved_program_of_a_bound_module_knows_nothing_of_greenlane(a: gl.Lane, strict: bool) -> None:
+    module = Traceable()
+    gl.set_external_stream(module, a)
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(module, (X,), strict=strict), file)
+    torch.jit.save(traced(module), file)
+    mentioned = set(re.findall(rb"[^ ]*greenlane[^ ]*", file.getvalue()))
+    assert all(name.endswith(b'greenlane/_modules.py\\",') for name in mentioned), mentioned  # where it was traced
+    assert gl.is_external_stream_set(module)
+
+
+def test_a_child_of_a_script_module_can_be_bound(a: gl.Lane) -> None:
+    program = scripted(nn.Sequential(nn.Linear(2, 2), nn.ReLU()))
+    expected = program(X)
+    with gl.set_external_stream(program, {"1": a}):
+        assert gl.is_external_stream_set(program, "1")
+        torch.testing.assert_close(program(X), expected)
+
+
+def test_what_torch_compile_gave_is_bound_as_a_whole(a: gl.Lane) -> None:
+    program = compiled(nn.Sequential(Traceable()))
+    with pytest.raises(
+        ValueError, match=r"'_orig_mod.0' cannot be bound: it is inside '', which torch.compile made one program of"
+    ):
+        gl.set_external_stream(program, {"_orig_mod.0": a})
+    with pytest.raises(
+        ValueError, match=r"'inner\._orig_mod' cannot be bound: it is inside 'inner', which torch.compile"
+    ):
+        gl.set_external_stream(nn.ModuleDict({"inner": program}), {"inner._orig_mod": a})
+    assert where_op(program) == CALLER
+
+
+def test_what_was_bound_before_does_not_hinder_that(a: gl.Lane, b: gl.Lane) -> None:
+    inner = Traceable()
+    gl.set_external_stream(inner, a)
+    program = compiled(nn.Sequential(inner))
+    gl.set_external_stream(program, b)
+    assert where_op(program) == "b"
+    gl.clear_external_stream(program)
+    assert where_op(program) == CALLER
+
+
+def test_what_was_compiled_in_place_is_refused(a: gl.Lane) -> None:
+    module = nn.Sequential(nn.Sequential(Traceable()))
+    module.compile(backend="eager")
+    with pytest.raises(
+        ValueError, match=r"'' cannot be bound: it was compiled in place.* bind torch.compile\(module\)"
+    ):
+        gl.set_external_stream(module, a)
+    for name in ("0", "0.0"):
+        with pytest.raises(ValueError, match=f"'{name}' cannot be bound: it is inside '', which was compiled in place"):
+            gl.set_external_stream(module, {name: a})
+        assert not gl.is_external_stream_set(module, name)
+    assert where_op(module) == CALLER
+
+
+def test_compiling_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.Lane) -> None:
+    compiling, tried = threading.Event(), threading.Event()
+
+    def backend(graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., object]:
+        compiling.set()
+        assert tried.wait(60)
+        return graph.forward
+
+    probe = Probe()
+    gl.set_external_stream(probe, a)
+    program = torch.compile(nn.Linear(2, 2), backend=backend)
+    thread = threading.Thread(target=lambda: program(X), daemon=True)
+    thread.start()
+    assert compiling.wait(60)
+    try:
+        assert in_time(lambda: where(probe)) == "a"
+    finally:
+        tried.set()
+        thread.join(60)
+
+
+def test_exporting_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.Lane) -> None:
+    exporting, tried = threading.Event(), threading.Event()
+
+    class Slow(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            exporting.set()
+            assert tried.wait(60)
+            return x + 1
+
+    probe = Probe()
+    gl.set_external_stream(probe, a)
+    thread = threading.Thread(target=lambda: torch.export.export(Slow(), (X,)), daemon=True)
+    thread.start()
+    assert exporting.wait(60)
+    try:
+        assert in_time(lambda: where(probe)) == "a"
+    finally:
+        tried.set()
+        thread.join(60)

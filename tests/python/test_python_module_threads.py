@@ -1,0 +1,83 @@
+"""Modules on lanes that many threads call, bind and wait for."""
+
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import greenlane as gl
+import torch
+from torch import Tensor, nn
+
+from python.probes import CALLER, Probe, in_time
+
+
+def test_threads_may_call_a_module_that_is_rebound_all_the_time(a: gl.Lane, b: gl.Lane) -> None:
+    probe, done = Probe(), threading.Event()
+    gl.set_external_stream(probe, a)
+
+    def call(_: int) -> bool:
+        return all(probe(torch.tensor(i)).item() == 2 * i for i in range(100))
+
+    def rebind() -> None:
+        while not done.is_set():
+            gl.set_external_stream(probe, b)
+            with gl.set_external_stream(probe, a):
+                pass
+
+    with ThreadPoolExecutor(5) as threads:
+        rebinding = threads.submit(rebind)
+        try:
+            assert all(threads.map(call, range(4), timeout=120))
+        finally:
+            done.set()
+        rebinding.result(60)
+    assert len(probe.threads) == 400
+    assert set(probe.threads) <= {"a", "b"}
+
+
+def test_threads_may_bind_and_unbind_one_module_all_at_once(a: gl.Lane) -> None:
+    probe = Probe()
+    before, interval = dict(vars(probe)), sys.getswitchinterval()
+
+    def change(_: int) -> None:
+        for _ in range(200):
+            gl.set_external_stream(probe, a)
+            probe(torch.ones(1))
+            gl.clear_external_stream(probe)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(change, range(4), timeout=120))
+    finally:
+        sys.setswitchinterval(interval)
+    assert set(probe.threads) <= {"a", CALLER}
+    gl.clear_external_stream(probe)
+    assert vars(probe) == before
+
+
+def test_a_call_on_one_lane_may_wait_for_a_call_on_another(a: gl.Lane, b: gl.Lane) -> None:
+    """No call holds the interpreter while its lane works."""
+
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            inside.set()
+            assert set_by_other.wait(60)
+            return x + 1
+
+    class Sets(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            set_by_other.set()
+            return x + 2
+
+    inside, set_by_other = threading.Event(), threading.Event()
+    waits, sets = Waits(), Sets()
+    gl.set_external_stream(waits, a)
+    gl.set_external_stream(sets, b)
+    results: list[Tensor] = []
+    thread = threading.Thread(target=lambda: results.append(waits(torch.zeros(1))), daemon=True)
+    thread.start()
+    assert inside.wait(60)
+    assert in_time(lambda: sets(torch.zeros(1))).item() == 2
+    thread.join(60)
+    assert [result.item() for result in results] == [1]

@@ -1,0 +1,67 @@
+// A stand-in for Torch-TensorRT's runtime on machines without a GPU: the same class, operator and metadata as 2.14,
+// with engines that double their inputs on the CPU. tests/compat compares it with the real library.
+#include <ATen/ATen.h>
+#include <torch/custom_class.h>
+#include <torch/library.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace {
+
+std::atomic<int64_t> live{0};
+std::atomic<int64_t> graphs_mode{0};
+
+// The fields of stock's serialisation, version 10: ABI, name, device, engine, names of inputs and outputs, and more.
+struct Engine final : torch::CustomClassHolder {
+  explicit Engine(std::vector<std::string> info) : fields(std::move(info)) {
+    TORCH_CHECK(fields.size() == 13, "Expected 13 fields, found ", fields.size());
+    ++live;
+  }
+  ~Engine() override { --live; }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  std::vector<std::string> fields;
+  bool requires_native_multidevice = false;
+  std::vector<at::Tensor> pre_allocated_outputs;
+};
+using EnginePtr = c10::intrusive_ptr<Engine>;
+
+// Doubles every input, and says in a last output on which thread; without inputs that is all.
+std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
+  TORCH_CHECK(engine->fields.at(3) != "broken", "this engine is broken");
+  std::vector<at::Tensor> outputs;
+  for (const auto& input : inputs) outputs.push_back(input * 2);
+  outputs.push_back(at::tensor({static_cast<int64_t>(gettid())}, at::kLong));
+  return outputs;
+}
+
+}  // namespace
+
+TORCH_LIBRARY(tensorrt, m) {
+  m.class_<Engine>("Engine")
+      .def(torch::init<std::vector<std::string>>())
+      .def("__str__", [](const EnginePtr& self) { return "  Name: " + self->fields.at(1) + "\n"; })
+      .def("__obj_flatten__",
+           [](const EnginePtr& self) { return std::make_tuple(std::make_tuple(std::string("fields"), self->fields)); })
+      .def("serialize_metadata_only", [](const EnginePtr& self) { return self->fields; })
+      .def("num_execution_contexts_created", [](const EnginePtr&) -> int64_t { return 1; })
+      .def_readonly("requires_native_multidevice", &Engine::requires_native_multidevice)
+      .def_readwrite("pre_allocated_outputs", &Engine::pre_allocated_outputs)
+      .def_pickle([](const EnginePtr& self) { return self->fields; },
+                  [](std::vector<std::string> fields) { return c10::make_intrusive<Engine>(std::move(fields)); });
+  m.def("execute_engine(Tensor[] input_tensors, __torch__.torch.classes.tensorrt.Engine engine) -> Tensor[]");
+  m.def("ABI_VERSION", []() -> std::string { return "10"; });
+  m.def("SERIALIZATION_LEN", []() -> int64_t { return 13; });
+  m.def("NAME_IDX", []() -> int64_t { return 1; });
+  m.def("DEVICE_IDX", []() -> int64_t { return 2; });
+  m.def("get_cudagraphs_mode", []() -> int64_t { return graphs_mode; });
+  m.def("set_cudagraphs_mode", [](int64_t mode) { graphs_mode = mode; });
+  m.def("live_engines", []() -> int64_t { return live; });  // not stock's
+}
+
+TORCH_LIBRARY_IMPL(tensorrt, CompositeExplicitAutograd, m) { m.impl("execute_engine", execute_engine); }

@@ -1,0 +1,69 @@
+#include <greenlane/torch/bound_call.hpp>
+
+#include <c10/core/GradMode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <thread>
+
+namespace greenlane {
+namespace {
+
+// Calls on lanes of the CPU; those on a GPU are tested by tests/gpu.
+class CallOnCpuTest : public ::testing::Test {
+ protected:
+  std::thread::id thread_of_call() {
+    std::thread::id id;
+    call_on_cpu(binding_, [&] { id = std::this_thread::get_id(); });
+    return id;
+  }
+
+  Device cpu_ = Device::open("cpu");
+  Lane lane_ = Lane::create(cpu_, {.name = "lane"});
+  StreamBinding binding_{cpu_, "engine"};
+};
+
+TEST_F(CallOnCpuTest, UnboundItRunsInPlace) { EXPECT_EQ(thread_of_call(), std::this_thread::get_id()); }
+
+TEST_F(CallOnCpuTest, BoundItRunsOnTheLane) {
+  binding_.set(lane_);
+  std::thread::id worker;
+  lane_.run([&] { worker = std::this_thread::get_id(); });
+  EXPECT_EQ(thread_of_call(), worker);
+  EXPECT_NE(worker, std::this_thread::get_id());
+}
+
+TEST_F(CallOnCpuTest, WhatItThrowsComesOut) {
+  binding_.set(lane_);
+  EXPECT_THAT([&] { call_on_cpu(binding_, [] { throw std::runtime_error("broken"); }); },
+              ::testing::ThrowsMessage<std::runtime_error>("broken"));
+  EXPECT_NE(thread_of_call(), std::this_thread::get_id());
+}
+
+TEST_F(CallOnCpuTest, TheCallersModesHoldOnTheLaneAndEndWithTheCall) {
+  binding_.set(lane_);
+  const auto grad_mode_on_lane = [&] {
+    bool enabled = false;
+    call_on_cpu(binding_, [&] { enabled = c10::GradMode::is_enabled(); });
+    return enabled;
+  };
+  EXPECT_TRUE(grad_mode_on_lane());
+  {
+    const c10::NoGradGuard guard;
+    EXPECT_FALSE(grad_mode_on_lane());
+  }
+  lane_.run([] { EXPECT_TRUE(c10::GradMode::is_enabled()); });
+}
+
+TEST_F(CallOnCpuTest, AnEngineMayBindItselfElsewhereFromInside) {
+  const auto other = Lane::create(cpu_, {.name = "other"});
+  binding_.set(lane_);
+  call_on_cpu(binding_, [&] { binding_.set(other); });
+  EXPECT_EQ(binding_.lane(), other);
+  call_on_cpu(binding_, [&] { binding_.clear(); });
+  EXPECT_FALSE(binding_.is_set());
+}
+
+}  // namespace
+}  // namespace greenlane
