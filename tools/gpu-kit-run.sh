@@ -35,7 +35,10 @@ for part in $parts; do
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
     tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu/test_tensorrt.py" --junitxml="$results/tensorrt-tests.xml" ;;
     tensorrt_cost) with_tensorrt 400 "$kit/tests/gpu/tensorrt_cost.py" "$results/tensorrt-cost.json" ;;
-    mutants) in_python 400 "$kit/tests/gpu/mutants_report.py" "$kit" "$results/mutants.json" ;;
+    mutants)
+      runner=in_python
+      [[ -d $kit/tensorrt ]] && runner=with_tensorrt
+      $runner 500 "$kit/tests/gpu/mutants_report.py" "$kit" "$results/mutants.json" ;;
     overhead)
       limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/bound_call" "$models/affine.pt2" "$models/affine.inputs.pt" > "$results/overhead.json"
       cat "$results/overhead.json" ;;

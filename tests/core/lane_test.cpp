@@ -133,6 +133,13 @@ TEST_F(ShelfTest, TheNextLaneOnTheSameUnitsTakesItUp) {
   EXPECT_EQ(fake_.sms_of(lane.stream()).size(), 8U);
 }
 
+TEST_F(ShelfTest, WhatWasKeptOnceStaysAlsoAfterALaneThatDidNotAskForIt) {
+  const auto first = open_and_keep(gpu()).stream();
+  EXPECT_EQ(Lane::create(gpu().partition("policy", 8)).stream(), first);
+  EXPECT_EQ(fake_.live().streams, 1);
+  EXPECT_NO_THROW(fake_.mark(first)) << "the caching allocator may still touch it";
+}
+
 TEST_F(ShelfTest, AThousandLanesGrowNothing) {
   for (int i = 0; i < 1000; ++i) (void)open_and_keep(gpu());
   EXPECT_EQ(fake_.live(), (fake::Live{.primary_retains = 1, .green_contexts = 1, .streams = 1}));

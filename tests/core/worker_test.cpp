@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -127,6 +128,60 @@ TEST(WorkerTest, CarriesTheLanesNameAsFarAsItFits) {
 TEST(WorkerTest, CpusThatAreNotThereAreRefused) {
   EXPECT_THAT([] { Worker("policy", {1'000'000}, {}); },
               refuses<DeviceError>("lane 'policy' could not be pinned", "taskset -p"));
+}
+
+TEST(WorkerTest, WorkThatComesBackByWayOfAnotherRunsInside) {
+  Worker outer("outer", {}, {});
+  Worker inner("inner", {}, {});
+  std::vector<std::thread::id> ids;
+  const auto note = [&] { ids.push_back(std::this_thread::get_id()); };
+  for (int i = 0; i < 100; ++i) {
+    ids.clear();
+    outer.run([&] {
+      note();
+      inner.run([&] {
+        note();
+        outer.run([&] {
+          note();
+          inner.run(note);
+        });
+      });
+      note();
+    });
+    ASSERT_EQ(ids.size(), 5U);
+    EXPECT_EQ(ids[0], ids[2]);
+    EXPECT_EQ(ids[0], ids[4]);
+    EXPECT_EQ(ids[1], ids[3]);
+    EXPECT_NE(ids[0], ids[1]);
+  }
+}
+
+TEST(WorkerTest, OtherWorkWaitsUntilWorkThatWaitsForAnotherIsOver) {
+  Worker outer("outer", {}, {});
+  Worker inner("inner", {}, {});
+  std::vector<int> order;
+  std::atomic<bool> queued{false};
+  std::jthread other;
+  outer.run([&] {
+    other = std::jthread([&] {
+      queued = true;
+      outer.run([&] { order.push_back(2); });
+    });
+    while (!queued) std::this_thread::yield();
+    inner.run([&] { order.push_back(0); });
+    order.push_back(1);
+  });
+  other.join();
+  EXPECT_EQ(order, (std::vector<int>{0, 1, 2}));
+}
+
+TEST(WorkerTest, WhatIsThrownComesBackThroughBothWorkers) {
+  Worker outer("outer", {}, {});
+  Worker inner("inner", {}, {});
+  const auto broken = [] { throw std::runtime_error("broken"); };
+  EXPECT_THROW(outer.run([&] { inner.run([&] { outer.run(broken); }); }), std::runtime_error);
+  outer.run([] {});
+  inner.run([] {});
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-"""Runs the tests of joins against libraries that lack one event or record each: mutants_report.py KIT OUT.json.
+"""Runs the tests of joins against libraries that lack one event or record each: mutants_report.py KIT OUT.json [SUITE].
 
-Every one of them must be found out by at least one test. See tools/mutants.py.
+Every one of them must be found out by at least one test; and once more by those of Torch-TensorRT engines, where their
+runtime is there (GREENLANE_TENSORRT_RUNTIME). See tools/mutants.py.
 """
 
 import json
@@ -12,36 +13,37 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+JOINS = ["test_joins.py"]
+TENSORRT_JOINS = ["test_tensorrt.py", "-k", "producer or memory_of or after_a_rebind"]
 
-def failures(package: Path, tests: Path, report: Path) -> list[str] | None:
+
+def failures(package: Path, tests: Path, selection: list[str], report: Path) -> list[str] | None:
     """The names of the tests that fail with this copy of the package; None where they could not be run."""
-    command = [
-        "timeout",
-        "-s",
-        "KILL",
-        "120",
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--tb=no",
-        "-p",
-        "no:cacheprovider",
-    ]
-    command += ["-o", f"pythonpath={package}", str(tests), f"--junitxml={report}"]
+    command = ["timeout", "-s", "KILL", "120", sys.executable, "-m", "pytest", "-q", "--tb=no"]
+    command += ["-p", "no:cacheprovider", "-o", f"pythonpath={package}", f"--junitxml={report}"]
     environment = {**os.environ, "PYTHONPATH": str(package)}
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+    subprocess.run([*command, *selection], cwd=tests, env=environment, stdout=subprocess.DEVNULL, check=False)
     if not report.exists():
         return None
     cases = ElementTree.parse(report).iter("testcase")
     return [case.attrib["name"] for case in cases if case.find("failure") is not None or case.find("error") is not None]
 
 
+def survivors(found: dict[str, list[str] | None]) -> list[str]:
+    """Those that no test finds out; and the whole libraries, should they fail."""
+    always = set(found["whole"] or [])  # tells nothing of a mutant
+    left = [name for name, failed in found.items() if name != "whole" and not set(failed or []) - always]
+    return (["whole"] if always or found["whole"] is None else []) + left
+
+
 def main() -> None:
     """Runs the program."""
     kit, out = Path(sys.argv[1]), Path(sys.argv[2])
-    tests = kit / "tests" / "gpu" / "test_joins.py"
-    found: dict[str, list[str] | None] = {}
+    suites = {"joins": JOINS}
+    if "GREENLANE_TENSORRT_RUNTIME" in os.environ:
+        suites["tensorrt"] = TENSORRT_JOINS
+    suites = {name: suites[name] for name in sys.argv[3:] or suites}
+    results: dict[str, dict[str, list[str] | None]] = {suite: {} for suite in suites}
     with tempfile.TemporaryDirectory() as scratch:
         for mutant in [None, *sorted((kit / "mutants").iterdir())]:
             name = mutant.name if mutant else "whole"
@@ -50,16 +52,14 @@ def main() -> None:
             if mutant:
                 for library in mutant.iterdir():
                     shutil.copy(library, package / "greenlane" / "lib" / library.name)
-            found[name] = failures(package, tests, Path(scratch) / f"{name}.xml")
-            print(f"{name:22} {'not run' if found[name] is None else ', '.join(found[name] or ['nothing failed'])}")
-    out.write_text(json.dumps({"tests": "tests/gpu/test_joins.py", "failed": found}, indent=1) + "\n")
-    # Only what the whole libraries pass tells anything of a mutant.
-    always = set(found["whole"] or [])
-    survivors = [name for name, failed in found.items() if name != "whole" and not set(failed or []) - always]
-    if always or found["whole"] is None:
-        survivors.insert(0, "whole")
-    if survivors:
-        sys.exit(f"mutants: not as it should be: {', '.join(survivors)}")
+            for suite, selection in suites.items():
+                failed = failures(package, kit / "tests" / "gpu", selection, Path(scratch) / f"{suite}-{name}.xml")
+                results[suite][name] = failed
+                print(f"{suite:9} {name:22} {'not run' if failed is None else ', '.join(failed or ['nothing failed'])}")
+    out.write_text(json.dumps(results, indent=1) + "\n")
+    left = [f"{suite}: {name}" for suite, found in results.items() for name in survivors(found)]
+    if left:
+        sys.exit(f"mutants: not as it should be: {', '.join(left)}")
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def test_with_an_unknown_name_nothing_is_taken_away(robot: Robot, a: gl.Lane) ->
     gl.set_external_stream(robot, a)
     before = bound(robot)
     with pytest.raises(ValueError, match=r"there is no submodule 'foot' \(there are: '', 'head', 'head.engine', "):
-        gl.clear_external_stream(robot, ["head", "foot"])
+        gl.clear_external_stream(robot, ["head.engine", "foot"])
     assert bound(robot) == before
     for ask in (gl.is_external_stream_set, gl.get_external_stream):
         with pytest.raises(ValueError, match="there is no submodule 'foot'"):

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace greenlane::detail {
 namespace {
@@ -68,18 +69,55 @@ Worker::~Worker() {
   thread_.join();
 }
 
+thread_local const Worker::Task* Worker::current = nullptr;
+
 void Worker::run(const std::function<void()>& work) {
   if (std::this_thread::get_id() == thread_.get_id()) {
     work();
     return;
   }
-  Task task{.work = &work, .error = nullptr};
+  Task task{.work = &work, .worker = this, .caller = current};
+  bool inner = false;
+  for (const Task* above = current; above && !inner; above = above->caller) inner = above->worker == this;
   std::unique_lock lock(mutex_);
-  queue_.push_back(&task);
+  (inner ? inner_ : queue_).push_back(&task);
   arrived_.notify_one();
-  finished_.wait(lock, [&] { return task.done; });
-  lock.unlock();
+  if (task.caller) {
+    lock.unlock();
+    task.caller->worker->wait_as_caller(task);
+  } else {
+    finished_.wait(lock, [&] { return task.done; });
+    lock.unlock();
+  }
   if (task.error) std::rethrow_exception(task.error);
+}
+
+void Worker::perform(Task& task) {
+  const Task* const outer = std::exchange(current, &task);
+  try {
+    (*task.work)();
+  } catch (...) {
+    task.error = std::current_exception();
+  }
+  current = outer;
+  Worker& waiting = task.caller ? *task.caller->worker : *this;
+  // Under the lock, because the task is gone as soon as its caller sees that it is done.
+  const std::scoped_lock lock(waiting.mutex_);
+  task.done = true;
+  (task.caller ? waiting.arrived_ : waiting.finished_).notify_all();
+}
+
+void Worker::wait_as_caller(const Task& task) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    arrived_.wait(lock, [&] { return task.done || !inner_.empty(); });
+    if (task.done) return;
+    Task* inner = inner_.front();
+    inner_.pop_front();
+    lock.unlock();
+    perform(*inner);
+    lock.lock();
+  }
 }
 
 void Worker::loop() {
@@ -90,16 +128,8 @@ void Worker::loop() {
     Task* task = queue_.front();
     queue_.pop_front();
     lock.unlock();
-    std::exception_ptr error;
-    try {
-      (*task->work)();
-    } catch (...) {
-      error = std::current_exception();
-    }
+    perform(*task);
     lock.lock();
-    task->error = std::move(error);
-    task->done = true;
-    finished_.notify_all();
   }
 }
 

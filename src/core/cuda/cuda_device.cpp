@@ -7,8 +7,6 @@
 
 #include <greenlane/core/error.hpp>
 
-#include <atomic>
-
 namespace greenlane::detail {
 namespace {
 
@@ -33,14 +31,13 @@ class OwnedLane final : public StreamLane {
   OwnedLane(std::shared_ptr<CudaDevice> device, const driver::Table& driver, std::unique_ptr<CudaStream> stream)
       : StreamLane(driver, stream->view()), device_(std::move(device)), owned_(std::move(stream)) {}
   ~OwnedLane() override {
-    if (keep_.load(std::memory_order_relaxed)) device_->shelve(std::move(owned_));
+    if (owned_->is_kept()) device_->shelve(std::move(owned_));
   }
-  void keep_stream() noexcept override { keep_.store(true, std::memory_order_relaxed); }
+  void keep_stream() noexcept override { owned_->keep(); }
 
  private:
   std::shared_ptr<CudaDevice> device_;
   std::unique_ptr<CudaStream> owned_;
-  std::atomic<bool> keep_{false};
 };
 
 int attribute(const driver::Table& driver, CUdevice device, CUdevice_attribute which) {

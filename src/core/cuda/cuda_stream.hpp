@@ -3,7 +3,7 @@
 
 #include "core/cuda/green_context.hpp"
 
-#include <map>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -22,6 +22,9 @@ class CudaStream {
 
   // Waits for the work on it: its SMs are given to others next. Should waiting fail, the context is lost anyway.
   void finish() noexcept;
+  // From now on, and for the lanes that take it up later too, it must outlive its lane.
+  void keep() noexcept { kept_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] bool is_kept() const noexcept { return kept_.load(std::memory_order_relaxed); }
   [[nodiscard]] StreamView view() const noexcept { return StreamView(handle_); }
   [[nodiscard]] int priority() const noexcept { return priority_; }
   // The groups it runs on; empty: the whole device.
@@ -33,6 +36,7 @@ class CudaStream {
   std::shared_ptr<GreenContext> green_;
   int priority_;
   CUstream handle_ = nullptr;
+  std::atomic<bool> kept_{false};
 };
 
 // Streams of closed lanes on which the caching allocator may still record events. They are taken up again by the next

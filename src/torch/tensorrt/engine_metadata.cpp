@@ -47,12 +47,13 @@ EngineMetadata read_metadata(const c10::IValue& engine) {
   // A method that came with the version (2.13) in which engines began to follow the caller's stream.
   metadata.follows_caller = type->findMethod("num_execution_contexts_created") != nullptr;
   if (auto* const cheap = type->findMethod("serialize_metadata_only")) {
-    const auto fields = call(engine, *cheap).toListRef();
+    const auto record = call(engine, *cheap);  // owns what the next line looks at
+    const auto fields = record.toListRef();
     metadata.name = fields.at(kNameField).toStringRef();
     const std::string device = fields.at(kDeviceField).toStringRef();  // "id%major%minor%type%name"
     metadata.device = device_of(std::string_view(device).substr(0, device.find('%')), metadata.name);
-  } else {  // before 2.14
-    const std::string text = call(engine, type->getMethod("__str__")).toStringRef();
+  } else {                                                                            // before 2.14
+    const std::string text = call(engine, type->getMethod("__str__")).toStringRef();  // a copy
     metadata.name = between(text, "  Name: ", "\n");
     metadata.device = device_of(between(text, "Device(ID: ", ","), metadata.name);
   }

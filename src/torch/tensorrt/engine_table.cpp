@@ -7,6 +7,7 @@
 #include <greenlane/torch/tensorrt.hpp>
 
 #include <c10/util/intrusive_ptr.h>
+#include <cuda_runtime_api.h>
 
 #include <atomic>
 #include <chrono>
@@ -76,9 +77,20 @@ class EngineTable {
       }
       count_.store(entries_.size(), std::memory_order_release);
       lock.unlock();
-      gone.clear();  // frees engines and lanes: not under the lock
+      free(std::move(gone));  // engines and lanes: not under the lock
       lock.lock();
       if (!entries_.empty()) arrived_.wait_for(lock, std::chrono::milliseconds(20), [this] { return stopping_; });
+    }
+  }
+
+  // An engine frees memory of the device, which would end a graph's capture in any other thread.
+  static void free(std::vector<Entry> gone) {
+    while (!gone.empty()) {
+      const bool on_gpu = gone.back().record->binding.device().id().kind == DeviceKind::cuda;
+      cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+      if (on_gpu) cudaThreadExchangeStreamCaptureMode(&mode);
+      gone.pop_back();
+      if (on_gpu) cudaThreadExchangeStreamCaptureMode(&mode);
     }
   }
 

@@ -1,0 +1,153 @@
+"""Engines that run on the CPU: a stand-in for Torch-TensorRT's runtime (tests/support/tensorrt_stand_in.cpp).
+
+It must never be in one process with the real one.
+"""
+
+import functools
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from python.probes import CALLER
+from torch import Tensor, nn
+from torch._library.fake_class_registry import register_fake_class
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "build" / "lib" / "libgreenlane_tensorrt_stand_in.so"
+
+NO_THREAD = -1
+"""What a fake call says it ran on."""
+
+Engine: TypeAlias = Any
+"""A torch.ScriptObject of the class torch.classes.tensorrt.Engine."""
+
+
+@functools.cache
+def load() -> None:
+    """Loads it, and tells torch.export what the class and its operator are."""
+    torch.ops.load_library(str(LIBRARY))
+
+    @register_fake_class("tensorrt::Engine")
+    class FakeEngine:
+        def __init__(self, fields: list[str]) -> None:
+            self.fields = fields
+
+        @classmethod
+        def __obj_unflatten__(cls, flat: tuple[tuple[str, Any], ...]) -> "FakeEngine":
+            return cls(**dict(flat))
+
+    def fake_execute(inputs: list[Tensor], engine: Any) -> list[Tensor]:
+        return [*map(torch.empty_like, inputs), torch.full((1,), NO_THREAD)]
+
+    torch.library.register_fake("tensorrt::execute_engine", fake_execute)
+
+
+def new_engine(name: str = "engine", kind: str = "", device: str = "cpu") -> Engine:
+    """Doubles its inputs; of the kind "broken" it throws."""
+    return torch.classes.tensorrt.Engine(["10", name, f"{device}%0%0%0%stand-in", kind, *[""] * 9])
+
+
+def another_handle(engine: Engine) -> Engine:
+    """An object of its own that holds the same engine, as each comes out of C++."""
+    other = torch._C._create_object_with_type(engine._type())
+    other.setattr("capsule", engine.getattr("capsule"))
+    return other
+
+
+def live_engines() -> int:
+    """How many there are in this process, with those whose memory only is still there."""
+    return int(torch.ops.tensorrt.live_engines())
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Whether it comes true: what is gone is let go of a little later, by another thread."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def lane_of(thread: int | Tensor) -> str:
+    """The name of the lane whose worker a thread is."""
+    name = Path(f"/proc/self/task/{int(thread)}/comm").read_text().strip()
+    return name.removeprefix("lane ") if name.startswith("lane ") else CALLER
+
+
+def run(engine: Engine, *inputs: Tensor) -> int:
+    """The thread that an engine runs on when it is called now; fails where the results are wrong."""
+    *outputs, thread = torch.ops.tensorrt.execute_engine(list(inputs), engine)
+    assert len(outputs) == len(inputs)
+    for output, each in zip(outputs, inputs, strict=True):
+        torch.testing.assert_close(output, each * 2)
+    return int(thread)
+
+
+def where(engine: Engine) -> str:
+    """What an engine runs on when it is called now."""
+    return lane_of(run(engine, torch.ones(3)))
+
+
+def in_a_process(code: str) -> list[str]:
+    """The lines that it prints; fails where it does not end well."""
+    path = [str(ROOT / "tests"), str(ROOT / "python")]
+    whole = f"import sys; sys.path[:0] = {path}\n{code}"
+    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+class Accelerated(nn.Module):
+    """As Torch-TensorRT's modules are: its engine is an attribute."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y, thread = torch.ops.tensorrt.execute_engine([x], self.engine)
+        return y, thread
+
+
+class Model(nn.Module):
+    """As Torch-TensorRT compiles one: two engines, and what it left to PyTorch."""
+
+    def __init__(self, first: str = "first", second: str = "second") -> None:
+        super().__init__()
+        self._run_on_acc_0 = Accelerated(new_engine(first))
+        self._run_on_acc_1 = Accelerated(new_engine(second))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, first = self._run_on_acc_0(x)
+        x, second = self._run_on_acc_1(x + 1)
+        return x, first, second
+
+    @property
+    def engines(self) -> tuple[Engine, Engine]:
+        return self._run_on_acc_0.engine, self._run_on_acc_1.engine
+
+
+class Inlined(nn.Module):
+    """The same in Torch-TensorRT's other form: the engines are attributes of the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run_on_acc_0_engine = new_engine("first")
+        self._run_on_acc_1_engine = new_engine("second")
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, first = torch.ops.tensorrt.execute_engine([x], self._run_on_acc_0_engine)
+        x, second = torch.ops.tensorrt.execute_engine([x + 1], self._run_on_acc_1_engine)
+        return x, first, second
+
+
+def lanes_of(model: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]) -> tuple[str, str]:
+    """What the two engines in a model of any form run on when it is called now."""
+    y, first, second = model(torch.ones(4))
+    assert y.tolist() == [6.0] * 4
+    return lane_of(first), lane_of(second)

@@ -1,0 +1,91 @@
+// An execution context: addresses by name, memory of its own, and the launches of one call.
+#pragma once
+
+#include "driver.hpp"
+#include "engine.hpp"
+
+#include <map>
+#include <string>
+
+namespace tensorrt_double {
+
+class Context final : public IExecutionContext, public apiv::VExecutionContext {
+ public:
+  // On the device that is current, as TensorRT's: calls must come with the same one.
+  explicit Context(const Engine& engine) noexcept;
+  ~Context() noexcept override;
+
+  IExecutionContext* getPImpl() noexcept override { return this; }
+  ICudaEngine const& getEngine() const noexcept override { return engine_; }
+  bool setOptimizationProfileAsync(int32_t profile, cudaStream_t stream) noexcept override;
+  bool setInputShape(char const* name, Dims const& shape) noexcept override;
+  bool setTensorAddress(char const* name, void* data) noexcept override;
+  bool setOutputAllocator(char const* name, IOutputAllocator* allocator) noexcept override;
+  int32_t inferShapes(int32_t count, char const** names) noexcept override;
+  Dims getTensorShape(char const* name) const noexcept override;
+  bool enqueueV3(cudaStream_t stream) noexcept override;
+  // Nothing needs it.
+  void setDeviceMemoryV2(void* /*memory*/, int64_t /*size*/) noexcept override {}
+
+  NEVER(void, setDebugSync, (bool))
+  NEVER(bool, getDebugSync, () const)
+  NEVER(void, setProfiler, (IProfiler*))
+  NEVER(IProfiler*, getProfiler, () const)
+  NEVER(void, setName, (char const*))
+  NEVER(char const*, getName, () const)
+  NEVER(void, setDeviceMemory, (void*))
+  NEVER(int32_t, getOptimizationProfile, () const)
+  NEVER(bool, allInputDimensionsSpecified, () const)
+  NEVER(void, setErrorRecorder, (IErrorRecorder*))
+  NEVER(IErrorRecorder*, getErrorRecorder, () const)
+  NEVER(bool, executeV2, (void* const*))
+  NEVER(void, setEnqueueEmitsProfile, (bool))
+  NEVER(bool, getEnqueueEmitsProfile, () const)
+  NEVER(bool, reportToProfiler, () const)
+  NEVER(Dims, getTensorStrides, (char const*) const)
+  NEVER(void const*, getTensorAddress, (char const*) const)
+  NEVER(bool, setInputTensorAddress, (char const*, void const*))
+  NEVER(bool, setOutputTensorAddress, (char const*, void*))
+  NEVER(bool, setInputConsumedEvent, (cudaEvent_t))
+  NEVER(cudaEvent_t, getInputConsumedEvent, () const)
+  NEVER(void*, getOutputTensorAddress, (char const*) const)
+  NEVER(IOutputAllocator*, getOutputAllocator, (char const*))
+  NEVER(int64_t, getMaxOutputSize, (char const*) const)
+  NEVER(bool, setTemporaryStorageAllocator, (IGpuAllocator*))
+  NEVER(IGpuAllocator*, getTemporaryStorageAllocator, () const)
+  NEVER(void, setPersistentCacheLimit, (size_t))
+  NEVER(size_t, getPersistentCacheLimit, () const)
+  NEVER(bool, setNvtxVerbosity, (ProfilingVerbosity))
+  NEVER(ProfilingVerbosity, getNvtxVerbosity, () const)
+  NEVER(void, setAuxStreams, (cudaStream_t*, int32_t))
+  NEVER(bool, setDebugListener, (IDebugListener*))
+  NEVER(IDebugListener*, getDebugListener, ())
+  NEVER(bool, setTensorDebugState, (char const*, bool))
+  NEVER(bool, getDebugState, (char const*) const)
+  NEVER(bool, setAllTensorsDebugState, (bool))
+  NEVER(size_t, updateDeviceMemorySizeForShapes, ())
+  NEVER(IRuntimeConfig*, getRuntimeConfig, () const)
+  NEVER(bool, setUnfusedTensorsDebugState, (bool))
+  NEVER(bool, getUnfusedTensorsDebugState, () const)
+  NEVER(bool, setCommunicator, (void*))
+
+ private:
+  [[nodiscard]] CUdeviceptr address(const std::string& name) const;
+  [[nodiscard]] CUdeviceptr output(const std::string& name, cudaStream_t stream);
+
+  const Engine& engine_;
+  CUcontext device_;
+  CUfunction kernel_;
+  CUdeviceptr scratch_ = 0;
+  CUdeviceptr memory_ = 0;
+  CUstream aux_ = nullptr;
+  CUevent fork_ = nullptr;
+  CUevent join_ = nullptr;
+  std::int32_t profile_ = 0;
+  std::int64_t blocks_;
+  std::int64_t elements_ = 0;
+  std::map<std::string, void*, std::less<>> addresses_;
+  std::map<std::string, IOutputAllocator*, std::less<>> allocators_;
+};
+
+}  // namespace tensorrt_double
