@@ -3,6 +3,7 @@
 #include "objects.hpp"
 
 #include <greenlane/torch/bindable.hpp>
+#include <greenlane/torch/tensorrt.hpp>
 
 #include <torch/library.h>
 
@@ -129,6 +130,13 @@ void binding_of_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack)
   if (auto bindable = find_bindable(object, make))
     found.push_back(c10::make_intrusive<BindingObject>(std::move(bindable)));
   stack->emplace_back(std::move(found));
+}
+
+std::vector<BindingPtr> python_engine_binding(int64_t id, const std::string& device, const std::string& name,
+                                              bool make) {
+  auto binding = tensorrt::python_engine_binding(id, DeviceId::parse(device), name, make);
+  if (!binding) return {};
+  return {c10::make_intrusive<BindingObject>(std::move(binding))};
 }
 
 // is_bindable(Any object) -> bool
@@ -270,6 +278,11 @@ TORCH_LIBRARY(greenlane, m) {
         });
   m.def("binding_of(Any object, bool make) -> __torch__.torch.classes.greenlane.Binding[]",
         torch::CppFunction::makeFromBoxedFunction<&binding_of_any>());
+  m.def(
+      "python_engine_binding(int id, str device, str name, bool make) -> "
+      "__torch__.torch.classes.greenlane.Binding[]",
+      python_engine_binding);
+  m.def("forget_python_engine(int id) -> ()", [](int64_t id) { tensorrt::forget_python_engine(id); });
   m.def("is_bindable(Any object) -> bool", torch::CppFunction::makeFromBoxedFunction<&is_bindable_any>());
   m.def("bindable_attributes(Any module) -> str[]", torch::CppFunction::makeFromBoxedFunction<&bindable_attributes>());
   m.def(

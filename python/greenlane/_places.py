@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 
-from greenlane import _modules
+from greenlane import _modules, _objects
 from greenlane._engines import Engine
 from greenlane._lanes import Lane
 from greenlane._native import ops
@@ -65,10 +65,10 @@ class EnginePlace:
 
 
 class ObjectPlace(EnginePlace):
-    """An engine of another maker: an object of a custom class, such as Torch-TensorRT's."""
+    """An engine of another maker, such as Torch-TensorRT's."""
 
-    def __init__(self, script_object: torch.ScriptObject) -> None:
-        self._object = script_object
+    def __init__(self, engine: object) -> None:
+        self._object = engine
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]
@@ -77,11 +77,11 @@ class ObjectPlace(EnginePlace):
 
     def binding(self) -> Any:
         """See :class:`Place`."""
-        return next(iter(ops.binding_of(self._object, False)), None)
+        return _objects.binding_of(self._object, make=False)
 
     def prepare(self, name: str, stream: StreamLike) -> Any:
         """See :class:`Place`."""
-        return ops.binding_of(self._object, True)[0]
+        return _objects.binding_of(self._object, make=True)
 
 
 class ModulePlace:
@@ -179,7 +179,7 @@ def _modules_in(root: Root) -> dict[str, torch.nn.Module]:
     return dict(root.named_modules(remove_duplicate=False)) if isinstance(root, torch.nn.Module) else {}
 
 
-def _objects_in(root: Root) -> Iterator[tuple[str, torch.ScriptObject]]:
+def _objects_in(root: Root) -> Iterator[tuple[str, object]]:
     """The objects that can be bound, by the dotted names of the attributes, or constants, that they are."""
     if not isinstance(root, torch.nn.Module):
         yield from _bindable(root.constants.items())
@@ -193,10 +193,8 @@ def _objects_in(root: Root) -> Iterator[tuple[str, torch.ScriptObject]]:
             yield prefix + attribute, value
 
 
-def _bindable(attributes: Iterable[tuple[str, object]]) -> Iterator[tuple[str, torch.ScriptObject]]:
-    for name, value in list(attributes):
-        if isinstance(value, torch.ScriptObject) and ops.is_bindable(value):
-            yield name, value
+def _bindable(attributes: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
+    return ((name, value) for name, value in list(attributes) if _objects.is_bindable(value))
 
 
 def _place(name: str, modules: Mapping[str, torch.nn.Module]) -> Place:

@@ -14,6 +14,10 @@
 
 #include <ATen/core/ivalue.h>
 
+#include <cstdint>
+#include <memory>
+#include <string>
+
 namespace greenlane::tensorrt {
 
 inline constexpr const char* kEngineClass = "__torch__.torch.classes.tensorrt.Engine";
@@ -26,5 +30,11 @@ inline constexpr const char* kEngineClass = "__torch__.torch.classes.tensorrt.En
 // is freed at most a few hundredths of a second after its last handle, and its lane with it. Throws EngineError for
 // Torch-TensorRT before 2.13, whose engines choose streams regardless of the caller's.
 [[nodiscard]] std::shared_ptr<StreamBinding> binding_of(const c10::IValue& engine, bool make = true);
+
+// The same for an engine of stock's Python runtime, which is no object of that class but Python's own: `id` is what
+// Python calls id(), and Python has to say when the object goes, before its memory is another's.
+[[nodiscard]] std::shared_ptr<StreamBinding> python_engine_binding(std::int64_t id, DeviceId device,
+                                                                   const std::string& name, bool make = true);
+void forget_python_engine(std::int64_t id) noexcept;
 
 }  // namespace greenlane::tensorrt

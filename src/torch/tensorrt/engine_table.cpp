@@ -45,11 +45,35 @@ class EngineTable {
     return found == entries_.end() ? nullptr : found->second.record;
   }
 
+  std::shared_ptr<EngineRecord> find_python(const void* engine) const noexcept {
+    if (count_.load(std::memory_order_acquire) == 0) return nullptr;
+    const std::shared_lock lock(mutex_);
+    const auto found = python_.find(engine);
+    return found == python_.end() ? nullptr : found->second;
+  }
+
+  std::shared_ptr<EngineRecord> insert_python(const void* engine, const std::shared_ptr<EngineRecord>& record) {
+    const std::unique_lock lock(mutex_);
+    const auto place = python_.try_emplace(engine, record).first;
+    update_count();
+    return place->second;
+  }
+
+  void forget_python(const void* engine) noexcept {
+    std::shared_ptr<EngineRecord> gone;  // freed after the lock
+    const std::unique_lock lock(mutex_);
+    const auto found = python_.find(engine);
+    if (found == python_.end()) return;
+    gone = std::move(found->second);
+    python_.erase(found);
+    update_count();
+  }
+
   std::shared_ptr<EngineRecord> insert(const c10::intrusive_ptr<Target>& engine, std::shared_ptr<EngineRecord> record) {
     const std::unique_lock lock(mutex_);
     const auto [place, is_new] =
         entries_.try_emplace(engine.get(), Entry{c10::weak_intrusive_ptr<Target>(engine), std::move(record)});
-    count_.store(entries_.size(), std::memory_order_release);
+    update_count();
     if (is_new && !sweeper_.joinable() && !stopping_) {
       std::atexit([] { instance().stop(); });
       sweeper_ = std::thread([this] { sweep_until_stopped(); });
@@ -61,6 +85,8 @@ class EngineTable {
   std::size_t count() const noexcept { return count_.load(std::memory_order_acquire); }
 
  private:
+  void update_count() noexcept { count_.store(entries_.size() + python_.size(), std::memory_order_release); }
+
   // Until the process ends; an engine that goes after that leaves its memory to the operating system.
   void sweep_until_stopped() {
     std::unique_lock lock(mutex_);
@@ -75,7 +101,7 @@ class EngineTable {
         gone.push_back(std::move(entry->second));
         entry = entries_.erase(entry);
       }
-      count_.store(entries_.size(), std::memory_order_release);
+      update_count();
       lock.unlock();
       free(std::move(gone));  // engines and lanes: not under the lock
       lock.lock();
@@ -106,6 +132,7 @@ class EngineTable {
   mutable std::shared_mutex mutex_;
   std::condition_variable_any arrived_;
   std::unordered_map<const Target*, Entry> entries_;
+  std::unordered_map<const void*, std::shared_ptr<EngineRecord>> python_;
   std::atomic<std::size_t> count_{0};
   bool stopping_ = false;
   std::thread sweeper_;
@@ -143,7 +170,9 @@ std::shared_ptr<EngineRecord> make_record(const c10::IValue& engine) {
 
 std::shared_ptr<EngineRecord> find_record(const c10::IValue& engine) noexcept {
   const auto& table = EngineTable::instance();
-  if (table.count() == 0 || !engine.isObject()) return nullptr;
+  if (table.count() == 0) return nullptr;
+  if (engine.isPyObject()) return table.find_python(engine.toPyObjectHolder()->getPyObject());
+  if (!engine.isObject()) return nullptr;
   const auto& slots = engine.toObjectRef().slots();
   if (slots.size() != 1 || !slots[0].isCapsule()) return nullptr;
   return table.find(slots[0].toCapsule().get());
@@ -153,6 +182,18 @@ std::shared_ptr<EngineRecord> record_of(const c10::IValue& engine) {
   if (auto found = find_record(engine)) return found;
   return EngineTable::instance().insert(engine.toObjectRef().getSlot(0).toCapsule(), make_record(engine));
 }
+
+std::shared_ptr<EngineRecord> find_python_record(const void* engine) noexcept {
+  return EngineTable::instance().find_python(engine);
+}
+
+std::shared_ptr<EngineRecord> python_record_of(const void* engine, const Device& device, const std::string& name) {
+  if (auto found = find_python_record(engine)) return found;
+  warn_of_what_can_leave({.name = name, .device = device.id()});
+  return EngineTable::instance().insert_python(engine, std::make_shared<EngineRecord>(device, name));
+}
+
+void forget_python_record(const void* engine) noexcept { EngineTable::instance().forget_python(engine); }
 
 std::size_t record_count() noexcept { return EngineTable::instance().count(); }
 

@@ -30,6 +30,12 @@ struct EngineRecord {
 // Made where there is none. Throws EngineError.
 [[nodiscard]] std::shared_ptr<EngineRecord> record_of(const c10::IValue& engine);
 
+// Of an engine that is a Python object at this address, as long as Python says that it is there.
+[[nodiscard]] std::shared_ptr<EngineRecord> find_python_record(const void* engine) noexcept;
+[[nodiscard]] std::shared_ptr<EngineRecord> python_record_of(const void* engine, const Device& device,
+                                                             const std::string& name);
+void forget_python_record(const void* engine) noexcept;
+
 // How many records there are, those of engines that are gone included until they were looked for.
 [[nodiscard]] std::size_t record_count() noexcept;
 

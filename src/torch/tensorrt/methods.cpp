@@ -96,4 +96,16 @@ std::shared_ptr<StreamBinding> binding_of(const c10::IValue& engine, bool make) 
   return {record, &record->binding};
 }
 
+std::shared_ptr<StreamBinding> python_engine_binding(std::int64_t id, DeviceId device, const std::string& name,
+                                                     bool make) {
+  const auto* const engine = reinterpret_cast<const void*>(id);  // NOLINT(performance-no-int-to-ptr)
+  const auto record = make ? python_record_of(engine, Device::open(device), name) : find_python_record(engine);
+  if (!record) return nullptr;
+  return {record, &record->binding};
+}
+
+void forget_python_engine(std::int64_t id) noexcept {
+  forget_python_record(reinterpret_cast<const void*>(id));  // NOLINT(performance-no-int-to-ptr)
+}
+
 }  // namespace greenlane::tensorrt

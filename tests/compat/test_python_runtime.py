@@ -1,0 +1,100 @@
+"""Engines of Torch-TensorRT's runtime in Python: objects of Python's, behind an operator of the same name.
+
+Each case is a process of its own, because the operator is the stand-in's elsewhere.
+"""
+
+import pytest
+
+from compat.stand_in import in_a_process
+
+RUNTIME = """
+import gc, sys, threading, types
+import torch
+from torch._library.opaque_object import register_opaque_type
+from torch._opaque_base import OpaqueBase
+
+class TRTEngine(OpaqueBase):
+    def __init__(self, name="engine"):
+        self.name = name
+        self.target_device_id = 0
+        self._target_device = torch.device("cpu")
+        self.thread = None
+
+    def execute(self, tensors):
+        self.thread = threading.get_native_id()
+        if tensors and tensors[0].numel() == 0:
+            raise RuntimeError("nothing to do")
+        return [tensor * 2 for tensor in tensors]
+
+def load_runtime():
+    module = types.ModuleType("torch_tensorrt.dynamo.runtime._TRTEngine")
+    module.TRTEngine = TRTEngine
+    sys.modules[module.__name__] = module
+    register_opaque_type(TRTEngine, typ="reference")
+
+    @torch.library.custom_op("tensorrt::execute_engine", mutates_args=())
+    def execute_engine(input_tensors: list[torch.Tensor], engine: TRTEngine) -> list[torch.Tensor]:
+        return engine.execute(input_tensors)
+
+class Accelerated(torch.nn.Module):
+    def __init__(self, engine):
+        super().__init__()
+        self.engine = engine
+
+    def forward(self, x):
+        return torch.ops.tensorrt.execute_engine([x], self.engine)[0]
+
+def worker_of(lane):
+    seen = []
+    class Look(torch.nn.Module):
+        def forward(self):
+            seen.append(threading.get_native_id())
+    look = Look()
+    with gl.set_external_stream(look, lane):
+        look()
+    return seen[0]
+"""
+
+FIRST = "load_runtime(); import greenlane as gl"
+LAST = "import greenlane as gl; load_runtime()"
+
+
+@pytest.mark.parametrize("order", [FIRST, LAST])
+def test_they_are_bound_and_let_go(order: str) -> None:
+    assert in_a_process(f"""{RUNTIME}
+{order}
+here, x = threading.get_native_id(), torch.ones(2)
+lane = gl.lane("cpu", "lane")
+model = Accelerated(TRTEngine("first"))
+def ran():
+    assert model(x).tolist() == [2.0, 2.0]
+    return model.engine.thread
+print(ran() == here)
+with gl.set_external_stream(model, {{"engine": lane}}) as binding:
+    print(binding.names, ran() == worker_of(lane), gl.is_external_stream_set(model, "engine"))
+print(ran() == here, gl.is_external_stream_set(model, "engine"))
+with gl.set_external_stream(model, {{"first": lane}}):
+    print(ran() == worker_of(lane))
+    try:
+        model(torch.ones(0))
+    except RuntimeError as error:
+        print(error)
+    print(ran() == worker_of(lane))
+""") == ["True", "('engine',) True True", "True False", "True", "nothing to do", "True"]
+
+
+def test_a_new_engine_never_inherits_a_binding() -> None:
+    """Addresses come back, and what was bound there is forgotten before."""
+    assert in_a_process(f"""{RUNTIME}
+{FIRST}
+lane = gl.lane("cpu", "lane")
+addresses, inherited = set(), 0
+for i in range(500):
+    model = Accelerated(TRTEngine())
+    addresses.add(id(model.engine))
+    inherited += gl.is_external_stream_set(model, "engine")
+    gl.set_external_stream(model, {{"engine": lane}})
+    del model
+    gc.collect() if i % 50 == 0 else None
+print(len(addresses) < 500, inherited)
+""") == ["True 0"]
