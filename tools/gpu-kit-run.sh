@@ -33,7 +33,7 @@ for part in $parts; do
     smid) in_python 120 "$kit/tests/gpu/smid_report.py" "$models" "$results/smid.json" ;;
     own_stream)
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
-    tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu/test_tensorrt.py" --junitxml="$results/tensorrt-tests.xml" ;;
+    tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit"/tests/gpu/test_tensorrt_*.py --junitxml="$results/tensorrt-tests.xml" ;;
     tensorrt_cost) with_tensorrt 400 "$kit/tests/gpu/tensorrt_cost.py" "$results/tensorrt-cost.json" ;;
     mutants)
       runner=in_python

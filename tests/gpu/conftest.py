@@ -1,12 +1,16 @@
 """Set-up of the GPU tests: skipped, with the reason, where there is no GPU."""
 
+import gc
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import greenlane as gl
 import pytest
 import torch
+from torch import Tensor
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -35,3 +39,32 @@ def _quiet_device() -> Iterator[None]:
     yield
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+# For the tests of Torch-TensorRT engines
+
+
+@pytest.fixture
+def tensorrt() -> Iterator[None]:
+    """Its runtime, whose settings are left alone."""
+    from tensorrt_runtime import load
+
+    load()
+    yield
+    gl.set_engine_stream_passthrough(False)
+    gc.collect()
+    time.sleep(0.1)  # greenlane frees bound engines a little later, which must not be while the next test captures
+
+
+@pytest.fixture
+def lanes() -> dict[str, gl.Lane]:
+    """Two partitions."""
+    return gl.partition("cuda:0", {"small": 24, "large": 40})
+
+
+@pytest.fixture
+def x() -> Tensor:
+    """An input, which is there."""
+    made = torch.arange(64, dtype=torch.float32, device="cuda")
+    torch.cuda.synchronize()
+    return made

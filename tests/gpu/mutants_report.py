@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 JOINS = ["test_joins.py"]
-TENSORRT_JOINS = ["test_tensorrt.py", "-k", "producer or memory_of or after_a_rebind"]
+TENSORRT_JOINS = ["test_tensorrt_joins.py", "-k", "producer or memory_of or after_a_rebind"]
 
 
 def failures(package: Path, tests: Path, selection: list[str], report: Path) -> list[str] | None:

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -40,20 +41,35 @@ std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, co
   return outputs;
 }
 
+// Which version it stands in for: "2.12", "2.13" or, where the environment says nothing, 2.14.
+std::string version() {
+  const char* const named = std::getenv("GREENLANE_STAND_IN_VERSION");  // NOLINT(concurrency-mt-unsafe)
+  return named ? named : "2.14";
+}
+
+// As versions before 2.14 are asked for their names and devices.
+std::string describe(const EnginePtr& self) {
+  const auto& device = self->fields.at(2);
+  return "Torch-TensorRT TensorRT Engine:\n  Name: " + self->fields.at(1) +
+         "\n  Device: Device(ID: " + device.substr(0, device.find('%')) + ", Name: stand-in)\n";
+}
+
 }  // namespace
 
 TORCH_LIBRARY(tensorrt, m) {
-  m.class_<Engine>("Engine")
-      .def(torch::init<std::vector<std::string>>())
-      .def("__str__", [](const EnginePtr& self) { return "  Name: " + self->fields.at(1) + "\n"; })
+  auto engine = m.class_<Engine>("Engine");
+  engine.def(torch::init<std::vector<std::string>>())
+      .def("__str__", describe)
       .def("__obj_flatten__",
            [](const EnginePtr& self) { return std::make_tuple(std::make_tuple(std::string("fields"), self->fields)); })
-      .def("serialize_metadata_only", [](const EnginePtr& self) { return self->fields; })
-      .def("num_execution_contexts_created", [](const EnginePtr&) -> int64_t { return 1; })
       .def_readonly("requires_native_multidevice", &Engine::requires_native_multidevice)
-      .def_readwrite("pre_allocated_outputs", &Engine::pre_allocated_outputs)
       .def_pickle([](const EnginePtr& self) { return self->fields; },
                   [](std::vector<std::string> fields) { return c10::make_intrusive<Engine>(std::move(fields)); });
+  if (version() >= "2.13") {
+    engine.def("num_execution_contexts_created", [](const EnginePtr&) -> int64_t { return 1; })
+        .def_readwrite("pre_allocated_outputs", &Engine::pre_allocated_outputs);
+  }
+  if (version() >= "2.14") engine.def("serialize_metadata_only", [](const EnginePtr& self) { return self->fields; });
   m.def("execute_engine(Tensor[] input_tensors, __torch__.torch.classes.tensorrt.Engine engine) -> Tensor[]");
   m.def("ABI_VERSION", []() -> std::string { return "10"; });
   m.def("SERIALIZATION_LEN", []() -> int64_t { return 13; });

@@ -1,0 +1,45 @@
+"""What is registered with PyTorch, without the package: as others reach it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+LIBRARY = Path(__file__).resolve().parents[2] / "build" / "lib" / "libgreenlane_bindings.so"
+
+CODE = """
+import sys, torch
+library, package = sys.argv[1:]
+torch.ops.load_library(library)
+ops = torch.ops.greenlane
+(lane,) = ops.partition("cpu", ["policy"], [1])
+engine = ops.load_aoti(package, None, None, "policy", "model", 1)
+print(lane.units(), engine.is_external_stream_set())
+engine.bind(lane)
+outputs = engine.run([torch.ones(4, 8)])
+print(outputs[0].unique().tolist(), engine.is_external_stream_set(), engine.get_external_stream())
+try:
+    engine.set_external_stream(2)
+except RuntimeError as error:
+    print("per-thread" in str(error))
+engine.clear_external_stream()
+print(engine.is_external_stream_set(), "greenlane" in sys.modules)
+ops.set_engine_stream_passthrough(True)
+print(ops.get_engine_stream_passthrough())
+"""
+
+
+def test_a_process_without_the_package_has_classes_and_operators(models: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CODE, str(LIBRARY), str(models / "affine.pt2")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "1 False",
+        "[3.0] True 0",
+        "True",
+        "False False",
+        "True",
+    ]
