@@ -33,6 +33,8 @@ class BoundCall {
   BoundCall& operator=(const BoundCall&) = delete;
 
   [[nodiscard]] c10::cuda::CUDAStream stream() const noexcept { return guard_.current_stream(); }
+  // Whether the engine is bound, and other calls of it therefore wait until this one is finished.
+  [[nodiscard]] bool is_bound() const noexcept { return call_.lane().has_value(); }
   // Throws DriverError.
   void finish(std::span<const at::Tensor> outputs);
 

@@ -6,6 +6,7 @@
 
 #include <torch/library.h>
 
+#include <optional>
 #include <vector>
 
 namespace greenlane::tensorrt {
@@ -31,10 +32,10 @@ void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   // Every original input: stock tells the allocator of the copies that it makes, and of no others.
   const auto inputs = stack->at(stack->size() - 2).toTensorVector();
   BoundCall call(record->binding, inputs);
-  {
-    const GraphModeScope graphs(*record, StreamView(call.stream().stream()));
-    call_stock(op, stack);
-  }
+  std::optional<GraphModeScope> graphs;
+  if (call.is_bound()) graphs.emplace(*record, StreamView(call.stream().stream()));
+  call_stock(op, stack);
+  graphs.reset();
   call.finish(stack->back().toTensorVector());
 }
 

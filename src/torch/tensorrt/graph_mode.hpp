@@ -13,7 +13,8 @@
 namespace greenlane::tensorrt {
 
 // While this lives, stock's graphs are off where the engine's graph was recorded on another stream that had the same
-// handle: stock then drops the graph, and the next call records a new one. Made within a bound call.
+// handle: stock then drops the graph, and the next call records a new one. Made within a bound call, whose lock it
+// needs.
 class GraphModeScope {
  public:
   GraphModeScope(EngineRecord& record, StreamView stream);
