@@ -101,22 +101,22 @@ BindingPtr binding_of(const EnginePtr& self) {
   return c10::make_intrusive<BindingObject>(std::shared_ptr<StreamBinding>(self->engine, &self->engine->binding()));
 }
 
-// Of the engines inside: their own names, then their keys; and their bindings.
-std::tuple<std::vector<std::string>, std::vector<std::string>> inner_names(const EnginePtr& self) {
-  std::vector<std::string> names;
+// The engines inside: their keys and, in the same order, their bindings, which know their names.
+std::tuple<std::vector<std::string>, std::vector<BindingPtr>> inner_engines(const EnginePtr& self) {
   std::vector<std::string> keys;
-  for (const auto& inner : self->engine->inner_engines()) {
-    names.push_back(inner.binding->owner());
-    keys.push_back(inner.key);
+  std::vector<BindingPtr> bindings;
+  for (auto& inner : self->engine->inner_engines()) {
+    keys.push_back(std::move(inner.key));
+    bindings.push_back(c10::make_intrusive<BindingObject>(std::move(inner.binding)));
   }
-  return {names, keys};
+  return {std::move(keys), std::move(bindings)};
 }
 
-std::vector<BindingPtr> inner_bindings(const EnginePtr& self) {
-  std::vector<BindingPtr> bindings;
-  for (const auto& inner : self->engine->inner_engines())
-    bindings.push_back(c10::make_intrusive<BindingObject>(inner.binding));
-  return bindings;
+// As the operators below give it: one binding or none.
+c10::List<BindingPtr> as_list(std::shared_ptr<StreamBinding> binding) {
+  const c10::List<BindingPtr> list;  // a handle: what it holds may change
+  if (binding) list.push_back(c10::make_intrusive<BindingObject>(std::move(binding)));
+  return list;
 }
 
 // The operators on objects of any class are boxed: no typed kernel takes `Any`.
@@ -126,17 +126,11 @@ std::vector<BindingPtr> inner_bindings(const EnginePtr& self) {
 void binding_of_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
   const bool make = torch::jit::pop(*stack).toBool();
   const auto object = torch::jit::pop(*stack);
-  c10::List<BindingPtr> found;
-  if (auto bindable = find_bindable(object, make))
-    found.push_back(c10::make_intrusive<BindingObject>(std::move(bindable)));
-  stack->emplace_back(std::move(found));
+  stack->emplace_back(as_list(find_bindable(object, make)));
 }
 
-std::vector<BindingPtr> python_engine_binding(int64_t id, const std::string& device, const std::string& name,
-                                              bool make) {
-  auto binding = tensorrt::python_engine_binding(id, DeviceId::parse(device), name, make);
-  if (!binding) return {};
-  return {c10::make_intrusive<BindingObject>(std::move(binding))};
+c10::List<BindingPtr> python_engine_binding(int64_t id, const std::string& device, const std::string& name, bool make) {
+  return as_list(tensorrt::python_engine_binding(id, DeviceId::parse(device), name, make));
 }
 
 // is_bindable(Any object) -> bool
@@ -247,8 +241,7 @@ TORCH_LIBRARY(greenlane, m) {
            [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })
       .def("binding", binding_of)
-      .def("inner_names", inner_names)
-      .def("inner_bindings", inner_bindings)
+      .def("inner_engines", inner_engines)
       .def("bind", [](const EnginePtr& self, const LanePtr& lane) { self->engine->bind(lane->lane); })
       .def("set_external_stream",
            [](const EnginePtr& self, int64_t handle) { self->engine->bind(StreamView::from_value(handle)); })

@@ -73,7 +73,7 @@ class ObjectPlace(EnginePlace):
     @property
     def key(self) -> Hashable:  # type: ignore[override]
         """See :class:`Place`."""
-        return int(self.prepare("", 0).identity())
+        return int(_objects.binding_of(self._object, make=True).identity())
 
     def binding(self) -> Any:
         """See :class:`Place`."""
@@ -136,9 +136,9 @@ def place_at(root: Root, name: str) -> Place:
     if name in objects:
         return ObjectPlace(objects[name])
     there = [*modules, *objects]
-    by_metadata = [each for each in map(ObjectPlace, objects.values()) if each.prepare("", 0).name() == name]
-    if len({each.key for each in by_metadata}) == 1:
-        return by_metadata[0]
+    by_metadata = [each for each in objects.values() if _objects.binding_of(each, make=True).name() == name]
+    if len({ObjectPlace(each).key for each in by_metadata}) == 1:
+        return ObjectPlace(by_metadata[0])
     if by_metadata:
         raise ValueError(f"{name!r} is the name of more than one engine{_hint(name, list(objects))}")
     parts = name.split(".")
@@ -157,7 +157,7 @@ def place_at(root: Root, name: str) -> Place:
 def device_of(module: torch.nn.Module, stream: StreamLike) -> str:
     """Where a module runs; ValueError where that is not one device."""
     devices = _modules.devices_of(module) | {each.device for each in module.modules() if isinstance(each, Engine)}
-    devices |= {torch.device(ObjectPlace(each).prepare("", 0).device()) for _, each in _objects_in(module)}
+    devices |= {torch.device(_objects.binding_of(each, make=True).device()) for _, each in _objects_in(module)}
     if len(devices) > 1:
         raise ValueError(f"it is on {' and '.join(sorted(map(str, devices)))}: bind its submodules one by one")
     if devices:
@@ -206,8 +206,9 @@ def _place(name: str, modules: Mapping[str, torch.nn.Module]) -> Place:
 
 def _inside(package: Engine) -> Iterator[tuple[str, Place]]:
     """Engines inside a package under their keys, and under their own names where those are unique."""
-    names, keys = package._native.inner_names()
-    for name, key, binding in zip(names, keys, package._native.inner_bindings(), strict=True):
+    keys, bindings = package._native.inner_engines()
+    names = [binding.name() for binding in bindings]
+    for name, key, binding in zip(names, keys, bindings, strict=True):
         place = EnginePlace((id(package), key), binding)
         if names.count(name) == 1:
             yield name, place

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import greenlane as gl
 import pytest
+from python.lanes import a, b
 
 from compat import stand_in
+
+__all__ = ["a", "b"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,16 +40,6 @@ def before() -> Iterator[int]:
     yield before
     gc.collect()
     assert stand_in.eventually(lambda: stand_in.live_engines() <= before), "engines are never freed"
-
-
-@pytest.fixture
-def a() -> gl.Lane:
-    return gl.lane("cpu", "a")
-
-
-@pytest.fixture
-def b() -> gl.Lane:
-    return gl.lane("cpu", "b")
 
 
 @pytest.fixture

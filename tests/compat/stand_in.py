@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from python.probes import CALLER
+from python.probes import lane_of
 from torch import Tensor, nn
 from torch._library.fake_class_registry import register_fake_class
 
@@ -71,12 +71,6 @@ def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
             return False
         time.sleep(0.005)
     return True
-
-
-def lane_of(thread: int | Tensor) -> str:
-    """The name of the lane whose worker a thread is."""
-    name = Path(f"/proc/self/task/{int(thread)}/comm").read_text().strip()
-    return name.removeprefix("lane ") if name.startswith("lane ") else CALLER
 
 
 def run(engine: Engine, *inputs: Tensor) -> int:
@@ -150,4 +144,4 @@ def lanes_of(model: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]) -> tuple[
     """What the two engines in a model of any form run on when it is called now."""
     y, first, second = model(torch.ones(4))
     assert y.tolist() == [6.0] * 4
-    return lane_of(first), lane_of(second)
+    return lane_of(int(first)), lane_of(int(second))

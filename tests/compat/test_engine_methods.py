@@ -6,10 +6,10 @@ from collections.abc import Callable
 import greenlane as gl
 import pytest
 import torch
-from python.probes import CALLER, this_thread
+from python.probes import CALLER, lane_of, this_thread
 from torch import Tensor, nn
 
-from compat.stand_in import Accelerated, Engine, Model, in_a_process, lane_of, lanes_of, new_engine, run, where
+from compat.stand_in import Accelerated, Engine, Model, in_a_process, lanes_of, new_engine, run, where
 
 
 def state(engine: Engine) -> tuple[bool, int, str]:
@@ -127,7 +127,7 @@ def test_results_are_the_same_bound_and_unbound(engine: Engine, a: gl.Lane, mode
         with mode():  # type: ignore[attr-defined]
             *outputs, thread = torch.ops.tensorrt.execute_engine(inputs, engine)
         facts: list[object] = [(each.is_inference(), each.requires_grad, each.stride(), each.dtype) for each in outputs]
-        return [*facts, [each.tolist() for each in outputs], lane_of(thread)]
+        return [*facts, [each.tolist() for each in outputs], lane_of(int(thread))]
 
     *unbound, here = look()
     bind(engine, a)

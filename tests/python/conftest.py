@@ -9,7 +9,9 @@ import pytest
 import torch
 from models.fixture import models
 
-__all__ = ["models"]
+from python.lanes import a, b
+
+__all__ = ["a", "b", "models"]
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "python"))
@@ -22,16 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU here"))
-
-
-@pytest.fixture
-def a() -> gl.Lane:
-    return gl.lane("cpu", "a")
-
-
-@pytest.fixture
-def b() -> gl.Lane:
-    return gl.lane("cpu", "b")
 
 
 @pytest.fixture

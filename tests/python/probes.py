@@ -14,10 +14,15 @@ T = TypeVar("T")
 CALLER = "the caller's thread"
 
 
+def lane_of(thread: int) -> str:
+    """The name of the lane whose worker a thread is."""
+    name = Path(f"/proc/self/task/{thread}/comm").read_text().strip()
+    return name.removeprefix("lane ") if name.startswith("lane ") else CALLER
+
+
 def this_thread() -> str:
     """The name of the lane whose worker this is."""
-    name = Path(f"/proc/self/task/{threading.get_native_id()}/comm").read_text().strip()
-    return name.removeprefix("lane ") if name.startswith("lane ") else CALLER
+    return lane_of(threading.get_native_id())
 
 
 class Probe(nn.Module):

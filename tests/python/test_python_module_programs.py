@@ -160,6 +160,18 @@ def test_what_was_compiled_in_place_is_refused(a: gl.Lane) -> None:
     assert where_op(module) == CALLER
 
 
+def where_meanwhile(probe: Probe, work: Callable[[], object], reached: threading.Event, tried: threading.Event) -> str:
+    """What a probe runs on while another thread is in the middle of its work."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert reached.wait(60)
+    try:
+        return in_time(lambda: where(probe))
+    finally:
+        tried.set()
+        thread.join(60)
+
+
 def test_compiling_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.Lane) -> None:
     compiling, tried = threading.Event(), threading.Event()
 
@@ -171,14 +183,7 @@ def test_compiling_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.L
     probe = Probe()
     gl.set_external_stream(probe, a)
     program = torch.compile(nn.Linear(2, 2), backend=backend)
-    thread = threading.Thread(target=lambda: program(X), daemon=True)
-    thread.start()
-    assert compiling.wait(60)
-    try:
-        assert in_time(lambda: where(probe)) == "a"
-    finally:
-        tried.set()
-        thread.join(60)
+    assert where_meanwhile(probe, lambda: program(X), compiling, tried) == "a"
 
 
 def test_exporting_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.Lane) -> None:
@@ -192,11 +197,4 @@ def test_exporting_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.L
 
     probe = Probe()
     gl.set_external_stream(probe, a)
-    thread = threading.Thread(target=lambda: torch.export.export(Slow(), (X,)), daemon=True)
-    thread.start()
-    assert exporting.wait(60)
-    try:
-        assert in_time(lambda: where(probe)) == "a"
-    finally:
-        tried.set()
-        thread.join(60)
+    assert where_meanwhile(probe, lambda: torch.export.export(Slow(), (X,)), exporting, tried) == "a"

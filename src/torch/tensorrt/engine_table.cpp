@@ -39,14 +39,12 @@ class EngineTable {
   }
 
   std::shared_ptr<EngineRecord> find(const Target* engine) const noexcept {
-    if (count_.load(std::memory_order_acquire) == 0) return nullptr;
     const std::shared_lock lock(mutex_);
     const auto found = entries_.find(engine);
     return found == entries_.end() ? nullptr : found->second.record;
   }
 
   std::shared_ptr<EngineRecord> find_python(const void* engine) const noexcept {
-    if (count_.load(std::memory_order_acquire) == 0) return nullptr;
     const std::shared_lock lock(mutex_);
     const auto found = python_.find(engine);
     return found == python_.end() ? nullptr : found->second;
@@ -194,7 +192,5 @@ std::shared_ptr<EngineRecord> python_record_of(const void* engine, const Device&
 }
 
 void forget_python_record(const void* engine) noexcept { EngineTable::instance().forget_python(engine); }
-
-std::size_t record_count() noexcept { return EngineTable::instance().count(); }
 
 }  // namespace greenlane::tensorrt

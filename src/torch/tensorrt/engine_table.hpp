@@ -36,7 +36,4 @@ struct EngineRecord {
                                                              const std::string& name);
 void forget_python_record(const void* engine) noexcept;
 
-// How many records there are, those of engines that are gone included until they were looked for.
-[[nodiscard]] std::size_t record_count() noexcept;
-
 }  // namespace greenlane::tensorrt
