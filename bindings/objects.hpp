@@ -6,10 +6,13 @@
 #include <greenlane/core/lane.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/bound_call.hpp>
+#include <greenlane/torch/pipeline_graph.hpp>
+#include <greenlane/torch/resident_graph.hpp>
 
 #include <torch/custom_class.h>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,6 +35,8 @@ using LanePtr = c10::intrusive_ptr<LaneObject>;
 struct BindingObject final : torch::CustomClassHolder {
   explicit BindingObject(std::shared_ptr<StreamBinding> object) : binding(std::move(object)) {}
   std::shared_ptr<StreamBinding> binding;
+  std::mutex mutex{};
+  std::shared_ptr<ResidentGraphs> graphs;  // a module's, while it has some; under the mutex
 };
 using BindingPtr = c10::intrusive_ptr<BindingObject>;
 
@@ -42,6 +47,20 @@ struct CallObject final : torch::CustomClassHolder {
   BindingPtr binding;
   std::optional<BoundCall> call;
 };
+
+// By which C++ calls a model in Python: `function(key)` reads inputs() and gives outputs, or says why there are none.
+struct ExchangeObject final : torch::CustomClassHolder {
+  std::vector<at::Tensor> inputs;
+  std::optional<std::vector<at::Tensor>> outputs;
+  std::string failure;
+};
+using ExchangePtr = c10::intrusive_ptr<ExchangeObject>;
+
+struct PipelineGraphObject final : torch::CustomClassHolder {
+  explicit PipelineGraphObject(std::shared_ptr<PipelineGraph> object) : graph(std::move(object)) {}
+  std::shared_ptr<PipelineGraph> graph;
+};
+using PipelineGraphPtr = c10::intrusive_ptr<PipelineGraphObject>;
 
 // What several bindings were before they were made together.
 struct FormerObject final : torch::CustomClassHolder {
@@ -56,6 +75,9 @@ struct EngineSource {
   std::string name;
   std::string model;
   std::int64_t num_runners;
+  bool resident;  // whether with graphs, and how
+  bool views;
+  bool tune;
 };
 
 struct EngineObject final : torch::CustomClassHolder {

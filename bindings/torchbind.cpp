@@ -1,5 +1,6 @@
 // Everything that greenlane registers with PyTorch: torch.classes.greenlane.* and torch.ops.greenlane.*.
 // Registration only: what the entries do stands in the libraries below.
+#include "graph_entries.hpp"
 #include "objects.hpp"
 
 #include <greenlane/torch/bindable.hpp>
@@ -69,32 +70,49 @@ EnginePtr load(EngineSource source, AotiOptions options) {
   options.name = source.name;
   options.model = source.model;
   options.num_runners = static_cast<std::size_t>(source.num_runners);
+  options.graphs = source.resident ? Graphs::resident : Graphs::off;
+  options.graph_options = graph_options(source.views, source.tune);
   auto engine = greenlane::load_aoti(source.path, std::move(options));
   return c10::make_intrusive<EngineObject>(std::move(source), std::move(engine));
 }
 
 EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
                     const std::optional<std::string>& device, const std::string& name, const std::string& model,
-                    int64_t num_runners) {
+                    int64_t num_runners, bool resident, bool views, bool tune) {
   AotiOptions options;
   if (lane) options.lane = (*lane)->lane;
   if (device) options.device = DeviceId::parse(*device);
   const auto absolute = std::filesystem::absolute(path).string();
-  return load({.path = absolute, .name = name, .model = model, .num_runners = num_runners}, std::move(options));
+  return load({.path = absolute,
+               .name = name,
+               .model = model,
+               .num_runners = num_runners,
+               .resident = resident,
+               .views = views,
+               .tune = tune},
+              std::move(options));
 }
 
-using EngineState = std::tuple<std::string, std::string, std::string, std::string, int64_t>;
+// Path, name, model, device; runners, and whether resident, with views, tuned.
+using EngineState = std::tuple<std::string, std::string, std::string, std::string, std::vector<int64_t>>;
 
 EngineState state_of(const EnginePtr& self) {
-  const auto& [path, name, model, num_runners] = self->source;
-  return {path, name, model, to_string(self->engine->device().id()), num_runners};
+  const auto& [path, name, model, num_runners, resident, views, tune] = self->source;
+  return {path, name, model, to_string(self->engine->device().id()), {num_runners, resident, views, tune}};
 }
 
 EnginePtr from_state(EngineState state) {
-  auto& [path, name, model, device, num_runners] = state;
+  auto& [path, name, model, device, numbers] = state;
   AotiOptions options;
   options.device = DeviceId::parse(device);
-  return load({.path = path, .name = name, .model = model, .num_runners = num_runners}, std::move(options));
+  return load({.path = path,
+               .name = name,
+               .model = model,
+               .num_runners = numbers.at(0),
+               .resident = numbers.at(1) != 0,
+               .views = numbers.at(2) != 0,
+               .tune = numbers.at(3) != 0},
+              std::move(options));
 }
 
 BindingPtr binding_of(const EnginePtr& self) {
@@ -217,6 +235,18 @@ TORCH_LIBRARY(greenlane, m) {
 
   m.class_<CallObject>("Call").def("finish", finish);
 
+  m.class_<ExchangeObject>("Exchange")
+      .def(torch::init<>())
+      .def("inputs", [](const ExchangePtr& self) { return self->inputs; })
+      .def("give",
+           [](const ExchangePtr& self, std::vector<at::Tensor> outputs) { self->outputs = std::move(outputs); })
+      .def("fail", [](const ExchangePtr& self, std::string failure) { self->failure = std::move(failure); });
+
+  m.class_<PipelineGraphObject>("PipelineGraph")
+      .def("run", [](const PipelineGraphPtr& self,
+                     const std::vector<at::Tensor>& inputs) { return self->graph->run(inputs); })
+      .def("bytes", [](const PipelineGraphPtr& self) { return static_cast<int64_t>(self->graph->bytes()); });
+
   m.class_<BindingObject>("Binding")
       .def("name", [](const BindingPtr& self) { return self->binding->owner(); })
       .def("device", [](const BindingPtr& self) { return to_string(self->binding->device().id()); })
@@ -226,6 +256,10 @@ TORCH_LIBRARY(greenlane, m) {
       .def("lane", lane_of)
       .def("clear", [](const BindingPtr& self) { self->binding->clear(); })
       .def("call_on_cpu", call_on_cpu_lane)
+      .def("enable_graphs", enable_graphs)
+      .def("disable_graphs", disable_graphs)
+      .def("graphs", module_graphs)
+      .def("run_graphs", run_graphs)
       .def("enter", [](const BindingPtr& self, const std::vector<at::Tensor>& inputs) {
         return c10::make_intrusive<CallObject>(self, inputs);
       });
@@ -239,7 +273,9 @@ TORCH_LIBRARY(greenlane, m) {
       .def("device", [](const EnginePtr& self) { return to_string(self->engine->device().id()); })
       .def("run",
            [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
+      .def("options", [](const EnginePtr& self) { return std::get<4>(state_of(self)); })
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })
+      .def("graphs", [](const EnginePtr& self) { return as_tuple(self->engine->graphs()); })
       .def("binding", binding_of)
       .def("inner_engines", inner_engines)
       .def("bind", [](const EnginePtr& self, const LanePtr& lane) { self->engine->bind(lane->lane); })
@@ -262,9 +298,13 @@ TORCH_LIBRARY(greenlane, m) {
         adopt_stream);
   m.def(
       "load_aoti(str path, __torch__.torch.classes.greenlane.Lane? lane, str? device, str name, str model, int "
-      "num_runners) "
+      "num_runners, bool resident=False, bool views=False, bool tune=True) "
       "-> __torch__.torch.classes.greenlane.Engine",
       load_aoti);
+  m.def(
+      "capture_pipeline(str device, Tensor[] inputs, __torch__.torch.classes.greenlane.Exchange exchange, int function, "
+      "int key, bool views) -> __torch__.torch.classes.greenlane.PipelineGraph",
+      capture_pipeline);
   m.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding",
         [](const std::string& device, const std::string& owner) {
           return c10::make_intrusive<BindingObject>(std::make_shared<StreamBinding>(Device::open(device), owner));

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
-# usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid own_stream mutants overhead compare neighbour memory; default: all these
+# usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
 # and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
@@ -8,7 +8,7 @@ results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
 shift
 mkdir -p "$results"
 results=$(cd "$results" && pwd)
-parts=${*:-export tests smid own_stream mutants overhead compare neighbour memory}
+parts=${*:-export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory}
 
 torch=$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))')
 libraries="$kit/python/greenlane/lib:$torch/lib:$torch/../nvidia/cu13/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
@@ -31,6 +31,8 @@ for part in $parts; do
       in_python 200 "$kit/tests/gpu/export_models.py" "$models" ;;
     tests) in_python 300 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
     smid) in_python 120 "$kit/tests/gpu/smid_report.py" "$models" "$results/smid.json" ;;
+    graphs) in_python 300 "$kit/tests/gpu/graphs_report.py" "$models" "$results/graphs.json" ;;
+    pipeline) limited 400 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/graphs/pipeline.py" "$kit/bin/greenlane" "$results/pipeline.json" ;;
     own_stream)
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
     tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit"/tests/gpu/test_tensorrt_*.py --junitxml="$results/tensorrt-tests.xml" ;;

@@ -14,11 +14,13 @@ from greenlane._bindings import (
     Binding,
     clear_external_stream,
     get_external_stream,
+    graph_report,
     is_external_stream_set,
     set_external_stream,
 )
 from greenlane._devices import DeviceInfo, devices
 from greenlane._engines import Engine, load
+from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs, PipelineGraph, capture, concurrently
 from greenlane._lanes import REST, Lane, lane, partition
 from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
 
@@ -29,12 +31,20 @@ __all__ = [
     "Binding",
     "DeviceInfo",
     "Engine",
+    "GraphInfo",
+    "GraphReport",
+    "Graphs",
     "Lane",
+    "Outputs",
+    "PipelineGraph",
     "StreamLike",
+    "capture",
     "clear_external_stream",
+    "concurrently",
     "devices",
     "get_engine_stream_passthrough",
     "get_external_stream",
+    "graph_report",
     "is_external_stream_set",
     "lane",
     "load",

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from greenlane._graphs import GraphOptions, GraphReport, Graphs, Outputs, check_options
 from greenlane._lanes import Lane
 from greenlane._native import ops
 from greenlane._places import Place, Root, place_at, places_in
@@ -31,6 +32,7 @@ class Binding:
         for request in self._requests:
             request.place.attach(request.binding)  # may have been cleared since, and bound anew
             request.place.tidy()
+            request.place.use_graphs(request.former_graphs)
         self._requests.clear()
 
     def __enter__(self) -> "Binding":
@@ -45,7 +47,14 @@ class Binding:
         return f"Binding({', '.join(map(repr, self.names))})"
 
 
-def set_external_stream(module: Root, streams: StreamLike | Mapping[str, StreamLike]) -> Binding:
+def set_external_stream(
+    module: Root,
+    streams: StreamLike | Mapping[str, StreamLike],
+    *,
+    graphs: Graphs = "off",
+    outputs: Outputs = "copies",
+    tune_kernels: bool = True,
+) -> Binding:
     """Runs an engine or a module, or several submodules of it, on the streams given, from the next call on.
 
     A module that is bound waits, when it is called, for what was enqueued on the caller's stream before, and what is
@@ -59,6 +68,11 @@ def set_external_stream(module: Root, streams: StreamLike | Mapping[str, StreamL
         before, go with the nearest name above them. Engines of Torch-TensorRT are named by the attribute that they are,
         or by their own metadata. Engines inside a package are named by their own metadata, or by the package's key for
         them; where nobody names them, they run as they do by themselves on the package's stream.
+    :param graphs: ``"resident"``: calls of the modules named (for one stream: of the module) are replayed from CUDA
+        graphs, which stay on the lane's SMs. For inference: the module must not be called where gradients are recorded,
+        and its weights are read where they were, so a parameter that is replaced by another object is not noticed. What
+        cannot be captured runs as without, with one warning. Packages take this at :func:`load`.
+    :param outputs: see :func:`load`, as ``tune_kernels``, which is off by itself for modules that change their buffers.
     :return: a context manager that puts back what was bound before; it can be dropped.
     :raises ValueError: listing every name that does not exist, cannot be bound, or stands for a module that another
         name binds elsewhere; nothing is bound then.
@@ -81,15 +95,20 @@ def set_external_stream(module: Root, streams: StreamLike | Mapping[str, StreamL
     ValueError: nothing was bound: there is no submodule 'zero' (there are: '', '0', '1')
     >>> gl.clear_external_stream(model)
     """
+    check_options(graphs, outputs)
     if isinstance(streams, Mapping):
         wanted = dict(streams)
     else:  # a program has no forward of its own: all that is in it
         wanted = {"": streams} if isinstance(module, torch.nn.Module) else dict.fromkeys(places_in(module), streams)
     requests = _requests(module, wanted)
+    options = GraphOptions(outputs == "views", tune_kernels) if graphs == "resident" else None
+    if options and not any(request.name in wanted and request.can_capture() for request in requests):
+        raise ValueError("nothing was bound: graphs='resident' is for modules on a GPU; load a package with it")
     lanes = [native_lane(request.stream, request.binding.device()) for request in requests]
     former = ops.bind_all([request.binding for request in requests], lanes)
     for request in requests:
         request.place.attach(request.binding)
+        request.place.use_graphs(options if request.name in wanted else None)
     binding = Binding(requests, former)
     _log.info("bound: %r", binding)
     return binding
@@ -121,12 +140,22 @@ def is_external_stream_set(module: Root, name: str = "") -> bool:
     return binding is not None and bool(binding.is_set())
 
 
+def graph_report(module: torch.nn.Module, name: str = "") -> GraphReport | None:
+    """The CUDA graphs of a module, or of an engine: None where it was bound, or loaded, without."""
+    return place_at(module, name).graph_report()
+
+
 @dataclass(frozen=True)
 class _Request:
     name: str
     place: Place
     stream: StreamLike
     binding: Any
+    former_graphs: GraphOptions | None
+
+    def can_capture(self) -> bool:
+        """Whether its calls can be replayed from graphs."""
+        return bool(self.binding.device() != "cpu") and self.place.can_capture()
 
 
 def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
@@ -153,7 +182,9 @@ def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
         earlier = requests.get(place.key)
         if earlier is None:
             try:
-                requests[place.key] = _Request(name, place, streams[name], place.prepare(name, streams[name]))
+                requests[place.key] = _Request(
+                    name, place, streams[name], place.prepare(name, streams[name]), place.graph_options()
+                )
             except ValueError as error:
                 if name in wanted:  # else it was bound before something compiled it, and that is bound now
                     problems.append(f"{name!r} cannot be bound: {error}")

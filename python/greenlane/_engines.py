@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from greenlane._graphs import GraphReport, Graphs, Outputs, check_options, report_of
 from greenlane._lanes import Lane
 from greenlane._native import ops
 from greenlane._streams import StreamLike, native_lane
@@ -41,6 +42,11 @@ class Engine(torch.nn.Module):
         """The lane it is bound to."""
         native = self._native.binding().lane()
         return None if native is None else Lane(native)
+
+    @property
+    def graphs(self) -> GraphReport | None:
+        """Its CUDA graphs; None where it was loaded without, and on the CPU."""
+        return report_of(self._native.graphs())
 
     def bind(self, lane: Lane) -> None:
         """Runs on this lane from the next call on; RuntimeError where it is closed or of another device."""
@@ -106,6 +112,9 @@ def load(
     name: str = "",
     model: str = "model",
     num_runners: int = 1,
+    graphs: Graphs = "off",
+    outputs: Outputs = "copies",
+    tune_kernels: bool = True,
 ) -> Engine:
     """Loads an AOTInductor package (``.pt2``). It is native code: load what you trust.
 
@@ -114,8 +123,17 @@ def load(
     :param name: for messages; default: the file's stem.
     :param model: which model of a package that holds several.
     :param num_runners: how many calls may be under way at once.
+    :param graphs: ``"resident"``: while it is bound to a lane of a GPU, its calls are replayed from CUDA graphs, which
+        stay on the lane's SMs; one runner only. What cannot be captured runs as without, with one warning.
+    :param outputs: of a replayed call: ``"copies"``, or ``"views"`` of the graph's memory, good until the next call.
+    :param tune_kernels: whether kernels are picked for the lane's number of SMs; a few numbers are tried at the first
+        capture, for which the model runs a few dozen times more.
     :raises RuntimeError: no such file, not a package, compiled for another device.
     """
+    check_options(graphs, outputs)
     native_lane = None if lane is None else lane._native
     text = None if device is None else str(device)
-    return Engine(ops.load_aoti(os.fspath(path), native_lane, text, name, model, num_runners))
+    resident, views = graphs == "resident", outputs == "views"
+    return Engine(
+        ops.load_aoti(os.fspath(path), native_lane, text, name, model, num_runners, resident, views, tune_kernels)
+    )

@@ -1,7 +1,6 @@
 """Modules of PyTorch on lanes: a binding of their own, and a forward that goes through it."""
 
 import copy
-import ctypes
 import dataclasses
 import functools
 import itertools
@@ -9,11 +8,14 @@ import operator
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+from greenlane._exchange import RUN_ADDRESS, Pending
+from greenlane._graphs import GraphOptions, ModuleGraphs
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
@@ -60,6 +62,8 @@ class BoundForward:
         self._module = weakref.ref(module)
         of_its_class = self.former is None and getattr(forward, "__self__", None) is module
         self._forward = None if of_its_class else forward
+        self.graphs: ModuleGraphs | None = None
+        self.graph_options: GraphOptions | None = None
         self.go_through(binding)
         for name in functools.WRAPPER_ASSIGNMENTS:
             if hasattr(forward, name):
@@ -96,14 +100,23 @@ class BoundForward:
             return self.forward(*args, **kwargs)
         if self.on_cpu:
             return call_on_cpu(self.binding, lambda: self.forward(*args, **kwargs))
+        self._refuse_own_graphs()
         call = self.binding.enter(list(tensors_in((args, kwargs))))
         outputs: list[torch.Tensor] = []
+        graphs = self.graphs
         try:
-            result = self.forward(*args, **kwargs)
+            result = graphs.run(call, self.forward, args, kwargs) if graphs else self.forward(*args, **kwargs)
             outputs = list(tensors_in(result))
             return result
         finally:
             call.finish(outputs)
+
+    def _refuse_own_graphs(self) -> None:
+        """As when it was bound: the setting may have changed since."""
+        module = self._module()
+        obstacle = "" if module is None else graphs_obstacle(module)
+        if obstacle:
+            raise RuntimeError(f"{self.binding.name()!r} cannot run on its lane: {obstacle}")
 
     # A copy of the module, and what is saved of it, has the forward that it would have without a binding. What is
     # saved names nothing of greenlane's.
@@ -130,6 +143,26 @@ def attach(module: torch.nn.Module, binding: Any) -> None:
         module.__dict__["forward"] = BoundForward(module, binding)
     else:
         forward.go_through(binding)
+
+
+def use_graphs(module: torch.nn.Module, options: GraphOptions | None) -> None:
+    """Replays a bound module's calls from CUDA graphs from now on; None: no more."""
+    forward = bound_forward(module)
+    if forward is None or forward.on_cpu or forward.graph_options == options:
+        return
+    forward.graph_options = options
+    if options is None:
+        forward.graphs = None
+        forward.binding.disable_graphs()
+    else:
+        forward.binding.enable_graphs(options.views, options.tune)
+        forward.graphs = ModuleGraphs(module, forward.binding)
+
+
+def graph_options(module: torch.nn.Module) -> GraphOptions | None:
+    """What :func:`use_graphs` said last."""
+    forward = bound_forward(module)
+    return None if forward is None else forward.graph_options
 
 
 def detach(module: torch.nn.Module) -> None:
@@ -162,16 +195,22 @@ def is_compiled(module: torch.nn.Module) -> bool:
     return dynamo is not None and isinstance(module, dynamo.OptimizedModule)
 
 
-_pending: dict[int, Callable[[], None]] = {}
-_keys = itertools.count(1)
+def graphs_obstacle(module: torch.nn.Module) -> str:
+    """Why a module on a GPU would leave its lane; empty where it stays there, as what was not compiled does.
 
-
-def _run_pending(key: int) -> None:
-    _pending.pop(key)()
-
-
-_RUN = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_run_pending)
-_RUN_ADDRESS = ctypes.cast(_RUN, ctypes.c_void_p).value or 0
+    CUDA graphs of Inductor's are captured on a stream that it makes, and run on all SMs wherever they are replayed.
+    """
+    if not is_compiled(module):
+        return ""
+    # Inductor's settings when compile() was called; another backend has none. They may have changed for all since.
+    config: Mapping[str, Any] | None = cast(Any, module).dynamo_ctx.compiler_config
+    inductor = sys.modules.get("torch._inductor.config")
+    if config is None or not (config.get("triton.cudagraphs") or (inductor and inductor.triton.cudagraphs)):
+        return ""
+    return (
+        "torch.compile was told to use CUDA graphs of its own (mode='reduce-overhead', or triton.cudagraphs), which "
+        "run outside of any lane: compile it without, and bind it with graphs='resident'"
+    )
 
 
 def call_on_cpu(binding: Any, work: Callable[[], Any]) -> Any:
@@ -185,12 +224,8 @@ def call_on_cpu(binding: Any, work: Callable[[], Any]) -> Any:
         except BaseException as error:
             errors.append(error)
 
-    key = next(_keys)
-    _pending[key] = run
-    try:
-        binding.call_on_cpu(_RUN_ADDRESS, key)
-    finally:
-        _pending.pop(key, None)
+    with Pending(run) as key:
+        binding.call_on_cpu(RUN_ADDRESS, key)
     if errors:
         raise errors.pop()
     return results.pop()

@@ -8,6 +8,7 @@ import torch
 
 from greenlane import _modules, _objects
 from greenlane._engines import Engine
+from greenlane._graphs import GraphOptions, GraphReport, report_of
 from greenlane._lanes import Lane
 from greenlane._native import ops
 from greenlane._streams import StreamLike, handle_of
@@ -37,6 +38,18 @@ class Place(Protocol):
     def tidy(self) -> None:
         """Takes away what :meth:`attach` did where nothing is bound any more."""
 
+    def can_capture(self) -> bool:
+        """Whether :meth:`use_graphs` does anything on a GPU."""
+
+    def use_graphs(self, options: GraphOptions | None) -> None:
+        """Replays its calls from CUDA graphs from now on; None: no more."""
+
+    def graph_options(self) -> GraphOptions | None:
+        """What :meth:`use_graphs` said last."""
+
+    def graph_report(self) -> GraphReport | None:
+        """Its CUDA graphs; None where it has none."""
+
 
 class EnginePlace:
     """An engine, which has its binding in it; or an engine inside a package."""
@@ -62,6 +75,33 @@ class EnginePlace:
 
     def tidy(self) -> None:
         """See :class:`Place`: nothing to do."""
+
+    def can_capture(self) -> bool:
+        """See :class:`Place`: what it captures is its own affair, since it was loaded."""
+        return False
+
+    def use_graphs(self, options: GraphOptions | None) -> None:
+        """See :class:`Place`: nothing to do."""
+
+    def graph_options(self) -> GraphOptions | None:
+        """See :class:`Place`."""
+        return None
+
+    def graph_report(self) -> GraphReport | None:
+        """See :class:`Place`."""
+        return None
+
+
+class PackagePlace(EnginePlace):
+    """A package, loaded by greenlane."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(id(engine), engine._native.binding())
+        self._engine = engine
+
+    def graph_report(self) -> GraphReport | None:
+        """See :class:`Place`."""
+        return self._engine.graphs
 
 
 class ObjectPlace(EnginePlace):
@@ -107,7 +147,13 @@ class ModulePlace:
             raise ValueError(self._obstacle)
         owner = name or type(self._module).__name__
         binding = self.binding()
-        return ops.module_binding(device_of(self._module, stream), owner) if binding is None else binding
+        if binding is None:
+            binding = ops.module_binding(device_of(self._module, stream), owner)
+        if binding.device() != "cpu":
+            obstacle = _modules.graphs_obstacle(self._module)
+            if obstacle:
+                raise ValueError(obstacle)
+        return binding
 
     def attach(self, binding: Any) -> None:
         """See :class:`Place`."""
@@ -118,6 +164,23 @@ class ModulePlace:
         binding = self.binding()
         if binding is not None and not binding.is_set():
             _modules.detach(self._module)
+
+    def can_capture(self) -> bool:
+        """See :class:`Place`."""
+        return True
+
+    def use_graphs(self, options: GraphOptions | None) -> None:
+        """See :class:`Place`."""
+        _modules.use_graphs(self._module, options)
+
+    def graph_options(self) -> GraphOptions | None:
+        """See :class:`Place`."""
+        return _modules.graph_options(self._module)
+
+    def graph_report(self) -> GraphReport | None:
+        """See :class:`Place`."""
+        binding = self.binding()
+        return None if binding is None else report_of(binding.graphs())
 
 
 def places_in(root: Root) -> dict[str, Place]:
@@ -200,7 +263,7 @@ def _bindable(attributes: Iterable[tuple[str, object]]) -> Iterator[tuple[str, o
 def _place(name: str, modules: Mapping[str, torch.nn.Module]) -> Place:
     module = modules[name]
     if isinstance(module, Engine):
-        return EnginePlace(id(module), module._native.binding())
+        return PackagePlace(module)
     return ModulePlace(module, _obstacle(name, modules))
 
 

@@ -25,6 +25,7 @@ struct Arguments {
   std::filesystem::path config;
   std::string mode = "lanes";
   std::filesystem::path plan;
+  std::string graphs;
   double seconds = 10;
   bool check = false;
   std::filesystem::path json;
@@ -49,6 +50,20 @@ std::string place_of(const EngineResult& engine, const Device& device) {
   return fmt::format("{} {}", one ? "core" : "cores", fmt::join(engine.cpus, ","));
 }
 
+// As the engines' `graphs` and `tune_kernels`, for all of them.
+void apply_graphs(runtime::PipelineConfig& config, const std::string& graphs) {
+  for (auto& engine : config.engines) {
+    engine.graphs = graphs != "off";
+    engine.tune_kernels = graphs == "resident";
+  }
+}
+
+// "yes", "96 SMs" where kernels were picked for so many, "no".
+std::string graph_text(const EngineResult& engine) {
+  if (!engine.graphs || engine.graphs->replays == 0) return "no";
+  return engine.graphs->kernel_units ? fmt::format("{} SMs", *engine.graphs->kernel_units) : "yes";
+}
+
 std::string_view checked_text(const EngineResult& engine) {
   if (!engine.checked) return "–";
   return *engine.checked ? "ok" : "WRONG";
@@ -64,8 +79,10 @@ std::string ratio_text(const EngineResult& engine, const ModeResult& first) {
 
 void print_mode(const ModeResult& result, const ModeResult& first, const Device& device) {
   const bool compared = &result != &first;
+  const bool on_gpu = device.id().kind == DeviceKind::cuda;
   std::vector<std::string> header{"engine", "lane", "units",    "rate",   "p50",
                                   "p99",    "max",  "deadline", "misses", "outputs"};
+  if (on_gpu) header.push_back("graph for");
   if (compared) header.push_back(fmt::format("p99 / {}", to_string(first.mode)));
   Table table(std::move(header), 2);
   for (const auto& engine : result.engines) {
@@ -82,6 +99,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
                                  engine.deadline ? duration_text(to_microseconds(*engine.deadline)) : "–",
                                  engine.deadline ? fmt::format("{} of {}", engine.misses, engine.requests) : "–",
                                  std::string(checked_text(engine))};
+    if (on_gpu) row.push_back(graph_text(engine));
     if (compared) row.push_back(ratio_text(engine, first));
     table.add(std::move(row));
   }
@@ -99,6 +117,7 @@ int run(const Arguments& arguments) {
   const auto modes = modes_of(arguments.mode);
   auto config = runtime::load_config(arguments.config);
   if (!arguments.plan.empty()) apply_plan(config, arguments.plan);
+  if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
   if (!arguments.json.empty() && arguments.json == arguments.trace) {
     throw ConfigError({.what = "--json and --trace",
                        .why = "both name '" + arguments.json.string() + "'",
@@ -152,6 +171,11 @@ void add_run_command(CLI::App& app, int& status) {
                    "lanes, shared (plain streams or threads), priority, or compare (all, one after another)")
       ->capture_default_str();
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
+  command
+      ->add_option("--graphs", arguments->graphs,
+                   "CUDA graphs of all engines, whatever CONFIG says: resident, untuned (kernels for the whole device) or "
+                   "off")
+      ->check(CLI::IsMember({"resident", "untuned", "off"}));
   command->add_option("--seconds", arguments->seconds, "How long to measure each mode")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 1e6));

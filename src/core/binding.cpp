@@ -1,3 +1,4 @@
+#include "core/capture_scope.hpp"
 #include "core/device_state.hpp"
 
 #include <greenlane/core/binding.hpp>
@@ -50,17 +51,33 @@ void StreamBinding::set(const Lane& lane) {
                        .why = "the lane was closed",
                        .remedy = "use a lane that is open"});
   }
+  require_bindable();
   replace(lane);
 }
 
+void StreamBinding::set_captured_work(std::shared_ptr<CapturedWork> captured) {
+  const std::scoped_lock lock(mutex_);
+  captured_.swap(captured);  // the former goes after the lock
+}
+
+void StreamBinding::require_bindable() const {
+  const std::scoped_lock lock(mutex_);
+  if (captured_) captured_->require_bindable(owner_);
+}
+
 void StreamBinding::set(StreamView stream, std::shared_ptr<const void> keep_alive) {
-  replace(Lane::adopt(device_, stream, {}, std::move(keep_alive)));
+  auto lane = Lane::adopt(device_, stream, {}, std::move(keep_alive));
+  require_bindable();
+  replace(std::move(lane));
 }
 
 void StreamBinding::clear() { replace(std::nullopt); }
 
 void StreamBinding::replace(std::optional<Lane> lane) {
-  std::optional<Lane> former;  // destroyed after the lock is released: a CPU lane's worker may need it to finish
+  // Destroyed after the lock is released: a CPU lane's worker may need it to finish.
+  std::optional<Lane> former;
+  std::optional<Lane> former_beside;
+  std::shared_ptr<void> dropped;
   const std::scoped_lock lock(mutex_);
   if (lane_ && entered_ && lane_ != lane && device_.id().kind == DeviceKind::cuda) {
     events().tail->record(lane_->stream());  // NOLINT(bugprone-unchecked-optional-access): checked above
@@ -68,6 +85,8 @@ void StreamBinding::replace(std::optional<Lane> lane) {
   }
   entered_ = entered_ && lane_ == lane;
   former = std::exchange(lane_, std::move(lane));
+  if (beside_ && (!lane_ || lane_->place() != beside_->place())) former_beside = std::exchange(beside_, std::nullopt);
+  if (captured_) dropped = captured_->rebound(lane_);
   ++generation_;
 }
 
@@ -122,12 +141,16 @@ void restore_all(std::span<const FormerBinding> former) noexcept {
 StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     : binding_(binding), lock_(binding.mutex_), lane_(binding.lane_), caller_(caller), stream_(caller) {
   if (lane_) {
+    if (binding.captured_) binding.captured_->require_bindable(binding.owner_);
     source_ = StreamSource::bound;
     stream_ = lane_->stream();
+    if (crosses() && is_capturing(caller)) enter_capture();
   } else if (engine_stream_passthrough()) {
     source_ = StreamSource::passthrough;
   }
-  if (binding.tail_pending_) {
+  if (captured_) return;
+  // A graph cannot wait for what is outside of it: the next call that is none of a graph's will.
+  if (binding.tail_pending_ && !is_capturing(stream_)) {
     auto& tail = *binding.events().tail;
     tail.make_wait(stream_);
     // Unbound calls may come on any number of streams, and each of them has to wait, until there is nothing to wait
@@ -139,8 +162,26 @@ StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     return;
   }
   binding.entered_ = true;
+  fork();
+}
+
+bool StreamBinding::Call::is_capturing(StreamView stream) const {
+  return !stream.is_default() && binding_.device_.state_->is_capturing(stream);
+}
+
+// What went before, on whatever stream, is no part of the graph: there is nothing else to wait for.
+void StreamBinding::Call::enter_capture() {
+  if (!binding_.beside_) binding_.beside_ = lane_->beside();
+  lane_ = binding_.beside_;
+  stream_ = lane_->stream();
+  captured_ = true;
+  detail::CaptureScope::note(*lane_);
+  fork();
+}
+
+void StreamBinding::Call::fork() {
   if (crosses()) {
-    auto& events = binding.events();
+    auto& events = binding_.events();
     events.fork->record(caller_);
     events.fork->make_wait(stream_);
   }
@@ -153,6 +194,10 @@ void StreamBinding::Call::finish() {
     auto& events = binding_.events();
     events.join->record(stream_);
     events.join->make_wait(caller_);
+  }
+  if (captured_) {
+    lock_.unlock();
+    return;
   }
   if (binding_.lane_ == lane_) {
     binding_.entered_ = true;  // also where it was bound elsewhere and back during this call

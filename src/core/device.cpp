@@ -8,6 +8,7 @@
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
 
+#include <atomic>
 #include <charconv>
 #include <map>
 
@@ -27,6 +28,11 @@ Devices& devices() {
 }
 
 }  // namespace
+
+UnitSet::UnitSet() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  place_ = ++last;
+}
 
 DeviceState::DeviceState(DeviceInfo info)
     : info_(std::move(info)), pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count) {}

@@ -16,11 +16,20 @@
 
 namespace greenlane::detail {
 
-// Groups of the split made usable: a green context, or a list of CPUs.
+// Units made usable: a green context, or a list of CPUs.
 class UnitSet {
  public:
+  UnitSet() noexcept;
   virtual ~UnitSet() = default;
+  UnitSet(const UnitSet&) = delete;
+  UnitSet& operator=(const UnitSet&) = delete;
   [[nodiscard]] virtual std::span<const int> cpus() const noexcept { return {}; }
+  // Which set of units this is, to tell what was captured on it from what was captured elsewhere: never 0, which stands
+  // for the whole device, and never another set's, not even one's that is gone.
+  [[nodiscard]] std::uint64_t place() const noexcept { return place_; }
+
+ private:
+  std::uint64_t place_;
 };
 
 // What a lane runs on: a CUDA stream or a worker thread.
@@ -43,6 +52,23 @@ class EventBackend {
   [[nodiscard]] virtual bool is_done() = 0;
 };
 
+// A CUDA graph: under capture at first. Destroying it ends what has not ended.
+class GraphBackend {
+ public:
+  virtual ~GraphBackend() = default;
+  // Ends the capture and makes the graph ready to be launched. Throws StreamError where what was enqueued cannot be in a
+  // graph.
+  virtual void finish() = 0;
+  // Throws DriverError.
+  virtual void launch(StreamView stream) = 0;
+};
+
+// The units of a stream that somebody else made.
+struct ForeignUnits {
+  std::shared_ptr<UnitSet> set;  // null: the whole device
+  Units count;
+};
+
 class DeviceState : public std::enable_shared_from_this<DeviceState> {
  public:
   virtual ~DeviceState() = default;
@@ -63,7 +89,12 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
                                                                std::optional<int> priority) = 0;
   // For a stream of the caller's own. Throws StreamError; see Lane::adopt.
   [[nodiscard]] virtual std::unique_ptr<LaneBackend> adopt(StreamView stream) = 0;
+  [[nodiscard]] virtual ForeignUnits units_of(StreamView stream) = 0;
   [[nodiscard]] virtual std::unique_ptr<EventBackend> make_event() = 0;
+  // Whether a graph is being captured on the stream, or what was captured on it went wrong. Throws DriverError.
+  [[nodiscard]] virtual bool is_capturing(StreamView stream) = 0;
+  // Begins a capture that concerns the calling thread alone.
+  [[nodiscard]] virtual std::unique_ptr<GraphBackend> begin_capture(StreamView stream) = 0;
 
  protected:
   explicit DeviceState(DeviceInfo info);

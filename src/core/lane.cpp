@@ -13,15 +13,14 @@
 namespace greenlane {
 namespace detail {
 
-LaneState::LaneState(std::string name_, std::shared_ptr<DeviceState> device_,
-                     std::shared_ptr<PartitionState> partition_, std::unique_ptr<LaneBackend> backend_,
-                     std::shared_ptr<const void> keep_alive_, bool adopted_)
-    : name(std::move(name_)),
-      adopted(adopted_),
-      device(std::move(device_)),
-      keep_alive(std::move(keep_alive_)),
-      partition(std::move(partition_)),
-      backend(std::move(backend_)) {}
+LaneState::LaneState(LaneParts parts)
+    : name(std::move(parts.name)),
+      adopted(parts.adopted),
+      device(std::move(parts.device)),
+      keep_alive(std::move(parts.keep_alive)),
+      partition(std::move(parts.partition)),
+      units(std::move(parts.units)),
+      backend(std::move(parts.backend)) {}
 
 namespace {
 
@@ -55,19 +54,30 @@ void LaneState::close() noexcept {
 
 }  // namespace detail
 
+using detail::LaneParts;
 using detail::LaneState;
 
 Lane Lane::create(const Partition& partition, const LaneOptions& options) {
   const auto& state = partition.state_;
   std::string name = options.name.empty() ? partition.name() : options.name;
   auto backend = state->device()->make_lane(state->unit_set(), name, options.priority);
-  return Lane(std::make_shared<LaneState>(std::move(name), state->device(), state, std::move(backend), nullptr, false));
+  return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
+                                                    .device = state->device(),
+                                                    .partition = state,
+                                                    .units = {},
+                                                    .backend = std::move(backend),
+                                                    .keep_alive = {}}));
 }
 
 Lane Lane::create(const Device& device, const LaneOptions& options) {
   std::string name = options.name.empty() ? to_string(device.id()) : options.name;
   auto backend = device.state_->make_lane(nullptr, name, options.priority);
-  return Lane(std::make_shared<LaneState>(std::move(name), device.state_, nullptr, std::move(backend), nullptr, false));
+  return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
+                                                    .device = device.state_,
+                                                    .partition = nullptr,
+                                                    .units = {.set = nullptr, .count = device.info().units},
+                                                    .backend = std::move(backend),
+                                                    .keep_alive = {}}));
 }
 
 Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& options,
@@ -75,8 +85,31 @@ Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& opt
   std::string name = options.name.empty() ? "stream " + to_string(stream) : options.name;
   detail::check_stream_value(stream);  // first, and without a driver: what can never be bound anywhere
   auto backend = device.state_->adopt(stream);
-  return Lane(std::make_shared<LaneState>(std::move(name), device.state_, nullptr, std::move(backend),
-                                          std::move(keep_alive), true));
+  auto units = device.state_->units_of(stream);
+  return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
+                                                    .device = device.state_,
+                                                    .partition = nullptr,
+                                                    .units = std::move(units),
+                                                    .backend = std::move(backend),
+                                                    .keep_alive = std::move(keep_alive),
+                                                    .adopted = true}));
+}
+
+Lane Lane::beside() const {
+  const auto& unit_set = state_->partition ? state_->partition->unit_set() : state_->units.set;
+  std::string name = state_->name + " (graphs)";
+  auto backend = state_->device->make_lane(unit_set, name, std::nullopt);
+  return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
+                                                    .device = state_->device,
+                                                    .partition = state_->partition,
+                                                    .units = state_->units,
+                                                    .backend = std::move(backend),
+                                                    .keep_alive = state_->keep_alive}));
+}
+
+std::uint64_t Lane::place() const noexcept {
+  const auto* set = state_->partition ? state_->partition->unit_set().get() : state_->units.set.get();
+  return set ? set->place() : 0;
 }
 
 const std::string& Lane::name() const noexcept { return state_->name; }
@@ -88,7 +121,7 @@ std::optional<Partition> Lane::partition() const {
 }
 
 Units Lane::units() const noexcept {
-  return state_->partition ? state_->partition->units() : state_->device->info().units;
+  return state_->partition ? state_->partition->units() : state_->units.count;
 }
 
 StreamView Lane::stream() const {

@@ -10,10 +10,20 @@
 
 namespace greenlane::detail {
 
+// What a lane is made of; `partition` null: on the whole device, or on a stream's foreign units.
+struct LaneParts {
+  std::string name;
+  std::shared_ptr<DeviceState> device;
+  std::shared_ptr<PartitionState> partition;
+  ForeignUnits units;
+  std::unique_ptr<LaneBackend> backend;
+  std::shared_ptr<const void> keep_alive;
+  bool adopted = false;
+};
+
 class LaneState {
  public:
-  LaneState(std::string name, std::shared_ptr<DeviceState> device, std::shared_ptr<PartitionState> partition,
-            std::unique_ptr<LaneBackend> backend, std::shared_ptr<const void> keep_alive, bool adopted);
+  explicit LaneState(LaneParts parts);
   ~LaneState();
   LaneState(const LaneState&) = delete;
   LaneState& operator=(const LaneState&) = delete;
@@ -25,6 +35,7 @@ class LaneState {
   const std::shared_ptr<DeviceState> device;
   const std::shared_ptr<const void> keep_alive;  // of an adopted stream: goes after the backend
   const std::shared_ptr<PartitionState> partition;
+  const ForeignUnits units;  // without a partition
   const std::unique_ptr<LaneBackend> backend;
   std::atomic<bool> closed{false};
   std::atomic<bool> kept{false};  // see Lane::keep_stream

@@ -37,10 +37,16 @@
   X(cuStreamWaitEvent, 3020)           \
   X(cuStreamIsCapturing, 10000)        \
   X(cuStreamGetCtx, 9020)              \
+  X(cuStreamBeginCapture, 10010)       \
+  X(cuStreamEndCapture, 10000)         \
   X(cuEventCreate, 2000)               \
   X(cuEventRecord, 2000)               \
   X(cuEventQuery, 2000)                \
-  X(cuEventDestroy, 4000)
+  X(cuEventDestroy, 4000)              \
+  X(cuGraphInstantiateWithFlags, 11040) \
+  X(cuGraphLaunch, 10000)              \
+  X(cuGraphDestroy, 10000)             \
+  X(cuGraphExecDestroy, 10000)
 
 // Newer drivers only: null in the table where the driver lacks them. Their users ask before they call.
 #define GREENLANE_DRIVER_OPTIONAL(X)    \
@@ -50,6 +56,9 @@
   X(cuGreenCtxCreate, 12040)            \
   X(cuGreenCtxDestroy, 12040)           \
   X(cuGreenCtxStreamCreate, 12050)      \
+  X(cuGreenCtxGetDevResource, 12040)    \
+  X(cuGreenCtxGetId, 12090)             \
+  X(cuStreamGetGreenCtx, 12040)         \
   X(cuStreamGetDevice, 12080)
 
 namespace greenlane::driver {

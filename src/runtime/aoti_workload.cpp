@@ -40,6 +40,16 @@ class AotiWorkload final : public Workload {
     }
   }
 
+  [[nodiscard]] std::optional<GraphUse> graphs() const override {
+    const auto report = engine_->graphs();
+    if (!report) return std::nullopt;
+    GraphUse use{.kernel_units = {}, .bytes = report->bytes, .obstacle = report->obstacle};
+    if (report->graphs.empty()) return use;
+    use.replays = report->graphs.front().replays;
+    use.kernel_units = report->graphs.front().kernel_units;
+    return use;
+  }
+
   [[nodiscard]] bool has_expected_outputs() const override { return !expected_.empty(); }
   [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
 
@@ -74,7 +84,13 @@ std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
   try {
     auto inputs = to_device(load_tensors(engine.inputs), device.id());
     auto expected = engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs);
-    auto loaded = load_aoti(engine.model, {.device = device.id(), .name = engine.name});
+    // Outputs are looked at between two requests at most.
+    auto loaded = load_aoti(engine.model, {.device = device.id(),
+                                           .name = engine.name,
+                                           .graphs = engine.graphs ? Graphs::resident : Graphs::off,
+                                           .graph_options = {.outputs = GraphOutputs::views,
+                                                             .tune_kernels = engine.tune_kernels,
+                                                             .capacity = 1}});
     loaded->signature().check(inputs, device.id(), engine.name);
     return std::make_unique<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected));
   } catch (const Error& error) {

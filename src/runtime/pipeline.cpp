@@ -162,7 +162,10 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   result.memory_after = memory_use(device_.id());
   result.stopped_early = stop;
   result.measured = std::max(Nanoseconds(0), Nanoseconds(std::min(Clock::now(), timetable.end) - timetable.measure));
-  for (std::size_t i = 0; i < workloads_.size(); ++i) check_again(*workloads_[i], result.engines[i]);
+  for (std::size_t i = 0; i < workloads_.size(); ++i) {
+    check_again(*workloads_[i], result.engines[i]);
+    result.engines[i].graphs = workloads_[i]->graphs();
+  }
   return result;
 }
 

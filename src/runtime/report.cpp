@@ -53,6 +53,14 @@ Json describe(const EngineResult& engine) {
   json["mean_us"] = engine.latency.count() ? Json(to_microseconds(engine.latency.mean())) : Json();
   json["deadline_us"] = engine.deadline ? Json(to_microseconds(*engine.deadline)) : Json();
   json["misses"] = engine.misses;
+  if (const auto& graphs = engine.graphs) {
+    json["graphs"] = {{"replays", graphs->replays},
+                      {"kernel_units", graphs->kernel_units ? Json(*graphs->kernel_units) : Json()},
+                      {"bytes", graphs->bytes},
+                      {"obstacle", graphs->obstacle.empty() ? Json() : Json(graphs->obstacle)}};
+  } else {
+    json["graphs"] = nullptr;
+  }
   json["checked"] = engine.checked ? Json(*engine.checked) : Json();
   json["error"] = engine.error.empty() ? Json() : Json(engine.error);
   return json;

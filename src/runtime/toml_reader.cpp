@@ -68,6 +68,13 @@ std::optional<double> TomlTable::get_positive(std::string_view key) {
   return value;
 }
 
+std::optional<bool> TomlTable::get_bool(std::string_view key) {
+  const auto* node = get(key);
+  if (!node) return std::nullopt;
+  if (!node->is_boolean()) fail(*node, key, "this must be true or false", "write it without quotes");
+  return node->as_boolean()->get();
+}
+
 std::vector<std::string> TomlTable::get_strings(std::string_view key) {
   const auto* node = get(key);
   if (!node) return {};

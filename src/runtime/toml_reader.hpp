@@ -22,6 +22,7 @@ class TomlTable {
 
   [[nodiscard]] std::optional<std::string> get_string(std::string_view key);
   [[nodiscard]] std::optional<double> get_positive(std::string_view key);
+  [[nodiscard]] std::optional<bool> get_bool(std::string_view key);
   [[nodiscard]] std::vector<std::string> get_strings(std::string_view key);
   // The value itself, or null.
   [[nodiscard]] const toml::node* get(std::string_view key);

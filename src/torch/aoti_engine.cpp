@@ -25,8 +25,26 @@ struct AotiEngine::Impl {
   Device device;
   Signature signature;
   std::unordered_map<std::string, std::string> metadata;
-  StreamBinding binding;
+  bool single_threaded;
   AOTIModelPackageLoader loader;
+  std::shared_ptr<ResidentGraphs> graphs;  // null: none
+  StreamBinding binding;
+  std::mutex calls{};  // of a loader that may not be called from two threads at once
+
+  std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const BoundCall& call) {
+    std::unique_lock<std::mutex> lock(calls, std::defer_lock);
+    if (single_threaded) {
+      lock.lock();
+    } else if (call.is_captured()) {
+      throw EngineError({.what = "engine '" + name + "' cannot be captured in a graph",
+                         .why = "AOTInductor waits between its calls, unless it is loaded in single-threaded mode",
+                         .remedy = "load it with graphs = resident, or single_threaded = true"});
+    }
+    const auto model = [&](const std::vector<at::Tensor>& given) {
+      return loader.run(given, c10::cuda::getCurrentCUDAStream(call.stream().device_index()).stream());
+    };
+    return graphs ? graphs->run(call, inputs, {}, model) : model(inputs);
+  }
 };
 
 namespace {
@@ -82,6 +100,10 @@ void AotiEngine::bind(StreamView stream, std::shared_ptr<const void> keep_alive)
 StreamBinding& AotiEngine::binding() noexcept { return impl_->binding; }
 void AotiEngine::unbind() { impl_->binding.clear(); }
 std::optional<Lane> AotiEngine::lane() const { return impl_->binding.lane(); }
+std::optional<GraphReport> AotiEngine::graphs() const {
+  if (!impl_->graphs) return std::nullopt;
+  return impl_->graphs->report();
+}
 
 std::vector<InnerEngine> AotiEngine::inner_engines() const {
   const auto objects = detail::custom_objects(impl_->loader);
@@ -129,10 +151,14 @@ std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs) {
   impl_->signature.check(inputs, id, impl_->name);
   std::vector<at::Tensor> outputs;
   if (id.kind == DeviceKind::cpu) {
-    call_on_cpu(impl_->binding, [&] { outputs = impl_->loader.run(inputs); });
+    call_on_cpu(impl_->binding, [&] {
+      std::unique_lock<std::mutex> lock(impl_->calls, std::defer_lock);
+      if (impl_->single_threaded) lock.lock();
+      outputs = impl_->loader.run(inputs);
+    });
   } else {
     BoundCall call(impl_->binding, inputs);
-    outputs = impl_->loader.run(inputs, call.stream().stream());
+    outputs = impl_->run(inputs, call);
     call.finish(outputs);
   }
   return outputs;
@@ -144,6 +170,12 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
                                std::to_string(static_cast<std::int64_t>(options.num_runners)),
                        .why = "each runner is a copy of the model's state for one call at a time",
                        .remedy = "use as many as there are calls at once: 1 or a few"});
+  }
+  if ((options.single_threaded || options.graphs == Graphs::resident) && options.num_runners != 1) {
+    throw EngineError({.what = "the package '" + path + "' cannot be loaded with num_runners = " +
+                               std::to_string(options.num_runners) + " for CUDA graphs",
+                       .why = "a capture needs AOTInductor's single-threaded mode, which has one runner",
+                       .remedy = "load it with one runner, or without graphs"});
   }
   static std::mutex loading;
   const std::scoped_lock lock(loading);
@@ -157,13 +189,21 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
 
   try {
     const auto index = static_cast<c10::DeviceIndex>(id.kind == DeviceKind::cuda ? id.index : -1);
+    const bool resident = options.graphs == Graphs::resident && id.kind == DeviceKind::cuda;
+    const bool single_threaded = options.single_threaded || resident;
     std::unique_ptr<AotiEngine::Impl> impl(new AotiEngine::Impl{
         .name = options.name,
         .device = device,
         .signature = std::move(package.signature),
         .metadata = std::move(package.metadata),
-        .binding = StreamBinding(device, options.name),
-        .loader = AOTIModelPackageLoader(path, options.model, options.single_threaded, options.num_runners, index)});
+        .single_threaded = single_threaded,
+        .loader = AOTIModelPackageLoader(path, options.model, single_threaded, options.num_runners, index),
+        .graphs = nullptr,
+        .binding = StreamBinding(device, options.name)});
+    if (resident) {
+      impl->graphs = std::make_shared<ResidentGraphs>(impl->binding, options.graph_options);
+      impl->binding.set_captured_work(impl->graphs);
+    }
     std::shared_ptr<AotiEngine> engine(new AotiEngine(std::move(impl)));
     if (options.lane) engine->bind(*options.lane);
     return engine;

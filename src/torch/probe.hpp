@@ -2,7 +2,9 @@
 #pragma once
 
 #include <ATen/core/ivalue.h>
+#include <c10/core/Device.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -18,6 +20,23 @@ std::optional<std::unordered_map<std::string, c10::IValue>> custom_objects(const
   } else {
     return std::nullopt;
   }
+}
+
+// Tells the allocator that a capture has begun and ended, where it wants to know (from 2.14 on).
+template <typename Allocator>
+void mark_capture_begin(Allocator& allocator, c10::DeviceIndex device) {
+  if constexpr (requires { allocator.markCaptureBegin(device); }) allocator.markCaptureBegin(device);
+}
+template <typename Allocator>
+void mark_capture_end(Allocator& allocator, c10::DeviceIndex device) {
+  if constexpr (requires { allocator.markCaptureEnd(device); }) allocator.markCaptureEnd(device);
+}
+
+// How many SMs the libraries of matrix products are told to leave alone, for the whole process; false where this PyTorch
+// has no such setting.
+template <typename Context>
+constexpr bool has_sm_carveout() {
+  return requires(Context& context) { context._setSMCarveout_EXPERIMENTAL(std::optional<std::int32_t>()); };
 }
 
 }  // namespace greenlane::detail

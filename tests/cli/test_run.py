@@ -138,3 +138,14 @@ def test_a_plan_decides_lanes_and_units(models: Path, tmp_path: Path) -> None:
     assert done.returncode == 0
     entry = engines(tmp_path / "out.json")["policy"]
     assert (entry["lane"], entry["units"]) == ("other", 1)
+
+
+def test_graphs_are_for_gpus(models: Path, tmp_path: Path) -> None:
+    """On a CPU the choice changes nothing, and a choice that there is not is refused."""
+    file = config(tmp_path, engine("policy", models / "affine.pt2", graphs="resident") + "tune_kernels = false\n")
+    for choice in ("resident", "untuned", "off"):
+        done = greenlane("run", file, "--graphs", choice, "--seconds", "0.1", "--json", tmp_path / "out.json")
+        assert done.returncode == 0, done
+        assert "graph for" not in done.stdout
+        assert json.loads((tmp_path / "out.json").read_text())["modes"][0]["engines"][0]["graphs"] is None
+    assert greenlane("run", file, "--graphs", "on").returncode == 2

@@ -1,5 +1,7 @@
 #include "support/fake_driver_test.hpp"
 
+#include <greenlane/core/graph.hpp>
+
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -29,6 +31,10 @@ class FailureTest : public fake::FakeDriverTest {
     call(binding, StreamView::default_stream());
     binding.set(adopted);
     call(binding, caller_);
+    const auto graph = Graph::capture(plain, [&] { call(binding, plain.stream()); });
+    graph.launch(caller_);
+    binding.set(lanes["head"]);
+    (void)Graph::capture(plain, [&] { call(binding, plain.stream()); });
     lanes["policy"].keep_stream();
     plain.synchronize();
     for (Lane lane : lanes) lane.close();

@@ -21,12 +21,15 @@ Engine = Callable[[Tensor], Tensor]
 """On an input of the constant v: v to the 8th everywhere, after about a millisecond."""
 
 
-@pytest.fixture(params=["package", "module"])
+@pytest.fixture(params=["package", "module", "package with graphs", "module with graphs"])
 def engine(request: pytest.FixtureRequest, models: Path) -> Iterator[gl.Engine | nn.Module]:
-    """Both kinds, on 16 SMs."""
-    made: nn.Module = gl.load(models / "chain.pt2") if request.param == "package" else Chain().cuda()
-    gl.set_external_stream(made, lane(16))
-    made(constant(1.0))
+    """Both kinds, on 16 SMs, enqueued kernel by kernel and replayed."""
+    kind, _, graphs = request.param.partition(" with ")
+    choice: gl.Graphs = "resident" if graphs else "off"
+    made: nn.Module = gl.load(models / "chain.pt2", graphs=choice) if kind == "package" else Chain().cuda()
+    gl.set_external_stream(made, lane(16), graphs=choice if kind == "module" else "off")
+    for _ in range(3):
+        made(constant(1.0))
     torch.cuda.synchronize()
     yield made
     torch.cuda.synchronize()

@@ -13,7 +13,7 @@ from typing import Any
 import greenlane as gl
 import pytest
 import torch
-from greenlane import _modules
+from greenlane import _exchange
 from torch import Tensor, nn
 
 from python.probes import CALLER, Pair, Probe, in_time, this_thread, where
@@ -136,7 +136,7 @@ def test_a_call_keeps_neither_its_result_nor_its_error(a: gl.Lane) -> None:
         assert error() is None
     finally:
         gc.enable()
-    assert not _modules._pending
+    assert not _exchange._pending
 
 
 def test_a_bound_module_that_is_gone_gives_the_lane_back() -> None:

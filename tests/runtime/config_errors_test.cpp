@@ -51,7 +51,7 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyWithTheOneThatWasMeant) {
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
   expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");
   expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
-                 "known here: deadline_ms, inputs, lane, model, rate_hz");
+                 "known here: deadline_ms, graphs, inputs, lane, model, rate_hz, tune_kernels");
 }
 
 TEST_F(ConfigErrorsTest, AnUnknownTable) {
@@ -64,6 +64,8 @@ TEST_F(ConfigErrorsTest, AValueOfAnotherType) {
   expect_refused("libraries = 'one.so'\n" + kEngine, 1, "libraries", "must be a list of strings");
   expect_refused("libraries = ['one.so', 2]\n" + kEngine, 1, "libraries", "must be a list of strings");
   expect_refused(kEngine + "lane = 3\n", 4, "engine.a.lane", "must be a string");
+  expect_refused(kEngine + "graphs = true\n", 4, "engine.a.graphs", "must be a string");
+  expect_refused(kEngine + "tune_kernels = 'no'\n", 4, "engine.a.tune_kernels", "must be true or false");
   expect_refused("[engine.a]\nmodel = 3\n", 2, "engine.a.model", "must be a string");
   expect_refused("engine = 3\n", 1, "engine", "group of tables", "[engine.name]");
   expect_refused("[engine]\na = 3\n", 2, "engine.a", "must be a table");
@@ -133,6 +135,10 @@ TEST_F(ConfigErrorsTest, ADeviceThatIsNone) {
   for (const std::string device : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "", "CPU"}) {
     expect_refused("\ndevice = '" + device + "'\n" + kEngine, 2, "device", "'" + device + "' is no device", "cuda:N");
   }
+}
+
+TEST_F(ConfigErrorsTest, AChoiceOfGraphsThatThereIsNot) {
+  expect_refused(kEngine + "graphs = 'on'\n", 4, "engine.a.graphs", "no such choice", "resident");
 }
 
 }  // namespace

@@ -130,5 +130,16 @@ TEST_F(ConfigTest, EveryDeviceThatCanBeNamedIsTaken) {
   }
 }
 
+TEST_F(ConfigTest, GraphsAreResidentAndTunedUnlessTheFileSaysOtherwise) {
+  const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kB + "graphs = 'off'\n[engine.three]\n" + kA +
+                           "graphs = 'resident'\ntune_kernels = false\n");
+  ASSERT_EQ(config.engines.size(), 3U);
+  EXPECT_TRUE(config.engines[0].graphs);
+  EXPECT_TRUE(config.engines[0].tune_kernels);
+  EXPECT_FALSE(config.engines[1].graphs);
+  EXPECT_TRUE(config.engines[2].graphs);
+  EXPECT_FALSE(config.engines[2].tune_kernels);
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

@@ -103,6 +103,21 @@ TEST_F(ResultsTest, WrongOutputsAndErrorsAreTold) {
   EXPECT_EQ(told.at("error"), "output 0 differs");
 }
 
+TEST_F(ResultsTest, GraphsAreTold) {
+  auto replayed = engine();
+  replayed.graphs = GraphUse{.replays = 90, .kernel_units = 44, .bytes = 1'000, .obstacle = {}};
+  auto eager = engine();
+  eager.graphs = GraphUse{.kernel_units = {}, .obstacle = "it waits for the device"};
+  const auto told = results({replayed, eager, engine()}).at("modes")[0].at("engines");
+  EXPECT_EQ(told[0].at("graphs").at("replays"), 90);
+  EXPECT_EQ(told[0].at("graphs").at("kernel_units"), 44);
+  EXPECT_EQ(told[0].at("graphs").at("bytes"), 1'000);
+  EXPECT_TRUE(told[0].at("graphs").at("obstacle").is_null());
+  EXPECT_TRUE(told[1].at("graphs").at("kernel_units").is_null());
+  EXPECT_EQ(told[1].at("graphs").at("obstacle"), "it waits for the device");
+  EXPECT_TRUE(told[2].at("graphs").is_null());
+}
+
 TEST(DeviceJson, AGpuHasWhatACpuLacks) {
   DeviceInfo gpu;
   gpu.id = {DeviceKind::cuda, 1};

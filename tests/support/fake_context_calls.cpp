@@ -8,8 +8,9 @@ namespace {
 
 bool holds_something(const State& state, int device) {
   const auto here = [&](const auto& entry) { return entry.second.device == device; };
-  return std::ranges::any_of(state.greens, here) || std::ranges::any_of(state.events, here) ||
-         std::ranges::any_of(state.streams, [&](const auto& e) { return here(e) && !e.second.is_application; });
+  const auto ours = [&](const auto& entry) { return here(entry) && !entry.second.is_application; };
+  return std::ranges::any_of(state.greens, ours) || std::ranges::any_of(state.events, here) ||
+         std::ranges::any_of(state.streams, ours);
 }
 
 }  // namespace

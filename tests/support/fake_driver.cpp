@@ -31,7 +31,10 @@ driver::Table make_table(const Config& config) {
     table.cuGreenCtxCreate = nullptr;
     table.cuGreenCtxDestroy = nullptr;
     table.cuGreenCtxStreamCreate = nullptr;
+    table.cuGreenCtxGetDevResource = nullptr;
+    table.cuStreamGetGreenCtx = nullptr;
   }
+  if (!config.green_ctx_get_id || !config.green_contexts) table.cuGreenCtxGetId = nullptr;
   return table;
 }
 
@@ -44,7 +47,7 @@ Gpu gpu_that_cannot_be_divided() { return {.name = "Fake solid", .sms = 132, .gr
 
 std::ostream& operator<<(std::ostream& out, const Live& live) {
   return out << live.primary_retains << " context retains, " << live.green_contexts << " green contexts, "
-             << live.streams << " streams, " << live.events << " events";
+             << live.streams << " streams, " << live.events << " events, " << live.graphs << " graphs";
 }
 
 bool happens_before(const Work& a, const Work& b) {
@@ -97,6 +100,16 @@ Stream* State::find(CUstream handle, int device) {
   return found == streams.end() ? nullptr : &found->second;
 }
 
+std::set<int> State::sms_of(const Stream& stream) const {
+  if (stream.green) {
+    const auto& held = greens.at(stream.green).sms;
+    return {held.begin(), held.end()};
+  }
+  std::set<int> all;
+  for (int sm = 0; sm < config.gpus[static_cast<std::size_t>(stream.device)].sms; ++sm) all.insert(sm);
+  return all;
+}
+
 FakeDriver::FakeDriver(Config config) : state_(std::make_unique<State>()) {
   configure(std::move(config));
   in_force.store(state_.get(), std::memory_order_release);
@@ -112,6 +125,22 @@ void FakeDriver::configure(Config config) {
 StreamView FakeDriver::make_stream(int device) {
   const std::scoped_lock lock(state_->mutex);
   return StreamView(state_->add_stream({.device = device, .is_application = true, .clock = {}}));
+}
+
+StreamView FakeDriver::make_green_stream(int sms, int device) {
+  const std::scoped_lock lock(state_->mutex);
+  const auto handle = state_->new_handle<CUgreenCtx>();
+  GreenContext green{.device = device, .sms = {}, .is_application = true};
+  for (int sm = 0; sm < sms; ++sm) green.sms.push_back(sm);
+  state_->greens[handle] = std::move(green);
+  return StreamView(state_->add_stream({.device = device, .green = handle, .is_application = true, .clock = {}}));
+}
+
+StreamView FakeDriver::make_green_stream(StreamView beside) {
+  const std::scoped_lock lock(state_->mutex);
+  const Stream like = existing(*state_, beside);
+  return StreamView(
+      state_->add_stream({.device = like.device, .green = like.green, .is_application = true, .clock = {}}));
 }
 
 void FakeDriver::destroy_stream(StreamView stream) {
@@ -139,6 +168,11 @@ Work FakeDriver::mark(StreamView view, int device) {
   const std::scoped_lock lock(state_->mutex);
   Stream* stream = state_->find(view.handle(), device);
   if (!stream) throw std::logic_error("the test enqueues on a stream that does not exist");
+  if (stream->capture_id != 0) {
+    stream->joined = state_->captures.at(stream->capture_id).origin == view.handle();
+    state_->captures.at(stream->capture_id).nodes.push_back(state_->sms_of(*stream));
+    return {.stream = stream->id, .done_before = {}};
+  }
   stream->busy = true;
   Clock before = stream->clock;
   const auto sequence = ++stream->clock[stream->id];
@@ -172,7 +206,8 @@ Live FakeDriver::live() const {
   const std::scoped_lock lock(state_->mutex);
   Live live;
   for (const auto& [device, count] : state_->retains) live.primary_retains += count;
-  live.green_contexts = static_cast<int>(state_->greens.size());
+  live.graphs = static_cast<int>(state_->graphs.size() + state_->executables.size());
+  for (const auto& [handle, green] : state_->greens) live.green_contexts += green.is_application ? 0 : 1;
   for (const auto& [handle, stream] : state_->streams) live.streams += stream.is_application ? 0 : 1;
   live.events = static_cast<int>(state_->events.size());
   return live;
@@ -223,16 +258,12 @@ bool FakeDriver::is_green(StreamView stream) const {
 
 std::set<int> FakeDriver::sms_of(StreamView view) const {
   const std::scoped_lock lock(state_->mutex);
-  const auto& stream = existing(*state_, view);
-  std::set<int> sms;
-  if (stream.green) {
-    const auto& held = state_->greens.at(stream.green).sms;
-    sms.insert(held.begin(), held.end());
-  } else {
-    const int all = state_->config.gpus[static_cast<std::size_t>(stream.device)].sms;
-    for (int sm = 0; sm < all; ++sm) sms.insert(sm);
-  }
-  return sms;
+  return state_->sms_of(existing(*state_, view));
+}
+
+std::vector<Launch> FakeDriver::launches() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->launches;
 }
 
 }  // namespace greenlane::fake

@@ -41,6 +41,7 @@ struct Config {
   bool green_contexts = true;     // else their entries are null
   bool stream_get_device = true;  // else its entry is null
   bool stream_get_ctx = true;     // else it answers CUDA_ERROR_NOT_SUPPORTED
+  bool green_ctx_get_id = true;   // else its entry is null
   int driver_version = 13000;
 };
 
@@ -50,6 +51,7 @@ struct Live {
   int green_contexts = 0;
   int streams = 0;
   int events = 0;
+  int graphs = 0;  // executable ones, and those not yet
   friend bool operator==(const Live&, const Live&) = default;
 };
 std::ostream& operator<<(std::ostream& out, const Live& live);
@@ -57,6 +59,12 @@ std::ostream& operator<<(std::ostream& out, const Live& live);
 struct Operation {
   enum class Kind { record, wait } kind;
   CUevent event;
+  CUstream stream;
+};
+
+// A graph that was launched: the SMs that its nodes run on, and where it was launched.
+struct Launch {
+  std::vector<std::set<int>> nodes;
   CUstream stream;
 };
 
@@ -86,6 +94,9 @@ class FakeDriver {
 
   // What an application does beside greenlane.
   [[nodiscard]] StreamView make_stream(int device = 0);
+  // In a green context of its own, of the first `sms` SMs of the device; the second overload: in the same one.
+  [[nodiscard]] StreamView make_green_stream(int sms, int device = 0);
+  [[nodiscard]] StreamView make_green_stream(StreamView beside);
   void destroy_stream(StreamView stream);
   void set_capture(StreamView stream, CUstreamCaptureStatus status);
   // Makes the device's context current in this thread, or takes it away again.
@@ -111,6 +122,7 @@ class FakeDriver {
   [[nodiscard]] int current_contexts() const;
   [[nodiscard]] std::vector<Operation> operations() const;
   void clear_operations();
+  [[nodiscard]] std::vector<Launch> launches() const;
   // How often the driver's function was called.
   [[nodiscard]] int calls_of(const std::string& function) const;
 

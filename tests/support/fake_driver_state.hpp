@@ -16,6 +16,8 @@ struct Stream {
   bool is_application = false;
   int priority = 0;
   CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
+  std::uint64_t capture_id = 0;  // which one, while it is captured by our own doing
+  bool joined = true;            // whether the stream that the capture began on waits for its last work
   bool busy = false;  // has had work that nobody waited for
   Clock clock;
 };
@@ -24,11 +26,20 @@ struct Event {
   int device = 0;
   bool recorded = false;
   Clock clock;
+  std::uint64_t capture_id = 0;  // of a capture that it is a part of
+  CUstream stream = nullptr;     // that it was recorded on then
+};
+
+// A capture that has begun.
+struct Capture {
+  CUstream origin = nullptr;
+  std::vector<std::set<int>> nodes;  // the SMs of each
 };
 
 struct GreenContext {
   int device = 0;
   std::vector<int> sms;
+  bool is_application = false;
 };
 
 // What a CUdevResource carries in the bytes that only the driver reads.
@@ -46,6 +57,10 @@ struct State {
   std::map<CUstream, Stream> streams;
   std::map<std::pair<int, CUstream>, Stream> default_streams;  // one for each device and reserved handle
   std::map<CUevent, Event> events;
+  std::map<std::uint64_t, Capture> captures;
+  std::map<CUgraph, std::vector<std::set<int>>> graphs;
+  std::map<CUgraphExec, std::vector<std::set<int>>> executables;
+  std::vector<Launch> launches;
   std::map<CUgreenCtx, GreenContext> greens;
   std::map<CUdevResourceDesc, GreenContext> descriptions;
   std::map<int, int> retains;
@@ -61,6 +76,7 @@ struct State {
   bool events_are_done = false;
   std::uintptr_t next_handle = 0x10000;
   std::uint64_t next_stream = 1;
+  std::uint64_t next_capture = 1;
   int next_split = 1;
 
   [[nodiscard]] bool fails_now() const { return fail_first > 0 && calls >= fail_first && calls <= fail_last; }
@@ -76,6 +92,8 @@ struct State {
   [[nodiscard]] bool context_exists(int device) const;
   // The device whose context is current in this thread, or -1.
   [[nodiscard]] int current_device() const;
+  // Those that work on the stream runs on.
+  [[nodiscard]] std::set<int> sms_of(const Stream& stream) const;
   // Null where there is none; of the reserved handles, that of `device`.
   [[nodiscard]] Stream* find(CUstream handle, int device);
 };

@@ -117,6 +117,31 @@ CUresult fake_cuGreenCtxDestroy(CUgreenCtx green) {
   return call("cuGreenCtxDestroy", destroy, Effect::release);
 }
 
+CUresult fake_cuStreamGetGreenCtx(CUstream stream, CUgreenCtx* green) {
+  return call("cuStreamGetGreenCtx", [&](State& s) {
+    const Stream* found = s.find(stream, std::max(s.current_device(), 0));
+    if (!found) return CUDA_ERROR_INVALID_HANDLE;
+    return *green = found->green, CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuGreenCtxGetId(CUgreenCtx green, unsigned long long* id) {
+  return call("cuGreenCtxGetId", [&](State& s) {
+    if (!s.greens.contains(green)) return s.violate("an unknown green context asked", CUDA_ERROR_INVALID_CONTEXT);
+    return *id = reinterpret_cast<std::uintptr_t>(green), CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuGreenCtxGetDevResource(CUgreenCtx green, CUdevResource* resource, CUdevResourceType type) {
+  return call("cuGreenCtxGetDevResource", [&](State& s) {
+    const auto found = s.greens.find(green);
+    if (found == s.greens.end() || type != CU_DEV_RESOURCE_TYPE_SM)
+      return s.violate("an unknown green context asked", CUDA_ERROR_INVALID_CONTEXT);
+    return *resource = make_resource({.device = found->second.device}, static_cast<int>(found->second.sms.size())),
+           CUDA_SUCCESS;
+  });
+}
+
 CUresult fake_cuGreenCtxStreamCreate(CUstream* stream, CUgreenCtx green, unsigned int flags, int priority) {
   return call("cuGreenCtxStreamCreate", [&](State& s) {
     const auto found = s.greens.find(green);

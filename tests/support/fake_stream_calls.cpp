@@ -58,6 +58,7 @@ CUresult fake_cuStreamSynchronize(CUstream stream) {
   const auto wait = [&](State& s) {
     Stream* found = usable(s, stream, "cuStreamSynchronize");
     if (!found) return CUDA_ERROR_INVALID_HANDLE;
+    if (found->capture_id != 0) return s.violate("a captured stream waited for", CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     found->busy = false;
     return CUDA_SUCCESS;
   };
@@ -108,6 +109,8 @@ CUresult fake_cuEventRecord(CUevent event, CUstream stream) {
     }
     entry->second.recorded = true;
     entry->second.clock = found->clock;
+    entry->second.capture_id = found->capture_id;
+    entry->second.stream = stream;
     s.operations.push_back({.kind = Operation::Kind::record, .event = event, .stream = stream});
     return CUDA_SUCCESS;
   });
@@ -121,6 +124,18 @@ CUresult fake_cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int fla
     if (entry == s.events.end()) return s.violate("an unknown event waited for", CUDA_ERROR_INVALID_HANDLE);
     if (!entry->second.recorded) s.violate("a wait for an event that was never recorded", CUDA_SUCCESS);
     if (flags != CU_EVENT_WAIT_DEFAULT) s.violate("a wait with flags", CUDA_SUCCESS);
+    if (const auto id = entry->second.capture_id; id != 0 || found->capture_id != 0) {
+      if (found->capture_id != 0 && id != found->capture_id)
+        return s.violate("a captured stream that waits for what is outside", CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
+      if (found->capture_id == 0) {
+        found->capture = CU_STREAM_CAPTURE_STATUS_ACTIVE;
+        found->capture_id = id;
+        found->joined = false;
+      } else if (s.captures.at(id).origin == stream) {
+        if (Stream* joined = s.find(entry->second.stream, 0)) joined->joined = true;
+      }
+      return CUDA_SUCCESS;
+    }
     join(found->clock, entry->second.clock);
     s.operations.push_back({.kind = Operation::Kind::wait, .event = event, .stream = stream});
     return CUDA_SUCCESS;

@@ -2,11 +2,14 @@
 #include "support/matchers.hpp"
 #include "support/torch_models.hpp"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <barrier>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 namespace greenlane {
 namespace {
@@ -137,6 +140,35 @@ TEST_F(AotiLoadOnAFakeGpu, ALaneOfAnotherDeviceIsRefused) {
   const auto engine = models::load("affine");
   EXPECT_THAT([&] { engine->bind(lane); }, refuses<StreamError>("'affine'", "'elsewhere'", "cpu", "cuda:0"));
   EXPECT_EQ(engine->lane(), std::nullopt);
+}
+
+TEST(AotiLoad, GraphsNeedOneRunner) {
+  AotiOptions options{.num_runners = 2, .graphs = Graphs::resident};
+  EXPECT_THAT([&] { (void)load_aoti(path_of("affine.pt2"), options); },
+              refuses<EngineError>("num_runners = 2 for CUDA graphs", "single-threaded mode", "one runner"));
+  options = {.num_runners = 2, .single_threaded = true};
+  EXPECT_THROW((void)load_aoti(path_of("affine.pt2"), options), EngineError);
+}
+
+TEST(AotiLoad, OnACpuGraphsChangeNothing) {
+  const auto engine = load_aoti(path_of("affine.pt2"), {.graphs = Graphs::resident});
+  EXPECT_FALSE(engine->graphs().has_value());
+  engine->bind(Lane::create(Device::open("cpu")));
+  for (int call = 0; call < 3; ++call) EXPECT_TRUE(engine->run({at::ones({4, 8})}).at(0).equal(at::full({4, 8}, 3.0F)));
+}
+
+TEST(AotiLoad, ASingleThreadedEngineStandsManyThreads) {
+  const auto engine = load_aoti(path_of("affine.pt2"), {.single_threaded = true});
+  std::vector<std::jthread> threads;
+  std::atomic<int> wrong{0};
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      const auto x = at::full({4, 8}, static_cast<float>(thread));
+      for (int call = 0; call < 50; ++call) wrong += engine->run({x}).at(0).equal(2 * x + 1) ? 0 : 1;
+    });
+  }
+  threads.clear();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace

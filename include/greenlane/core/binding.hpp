@@ -1,6 +1,7 @@
 // Bindings: which stream an engine runs on, and how its work joins the caller's.
 #pragma once
 
+#include <greenlane/core/captured_work.hpp>
 #include <greenlane/core/lane.hpp>
 
 #include <cstdint>
@@ -35,6 +36,8 @@ struct FormerBinding;
 //
 // Stream order: where both are one stream there are no events at all, else one pair, made once and reused. After a
 // rebind the first work on the new stream waits for the last on the old one, because engines own scratch memory.
+// Capture: where a graph is being captured on the caller's stream, the engine goes to a stream of its own on the lane's
+// units (the lane's may be in use by others, who would be captured along), and the events become edges of the graph.
 // Lifetime: holds the lane, and through it the stream and its partition, or what keeps an external stream alive.
 // "Not set" and "set to null" are different things: null is refused, clear() takes a binding away.
 // Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is bound, so calls
@@ -64,6 +67,8 @@ class StreamBinding {
   [[nodiscard]] const Device& device() const noexcept { return device_; }
   // The engine's name.
   [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
+  // What the engine captures, for an engine that does; null: nothing any more.
+  void set_captured_work(std::shared_ptr<CapturedWork> captured);
 
   // One call of the engine, from enter() on. Joins in its destructor where finish() was not reached, so that a caller
   // whose engine threw is still ordered behind what was enqueued.
@@ -82,18 +87,24 @@ class StreamBinding {
     [[nodiscard]] bool crosses() const noexcept { return stream_ != caller_; }
     // The lane; absent where the engine is not bound.
     [[nodiscard]] const std::optional<Lane>& lane() const noexcept { return lane_; }
+    // Whether the work goes into a graph that is being captured on the caller's stream.
+    [[nodiscard]] bool is_captured() const noexcept { return captured_; }
     // Throws DriverError.
     void finish();
 
    private:
     friend class StreamBinding;
     Call(StreamBinding& binding, StreamView caller);
+    [[nodiscard]] bool is_capturing(StreamView stream) const;
+    void enter_capture();
+    void fork();
     StreamBinding& binding_;
     std::unique_lock<std::recursive_mutex> lock_;
     std::optional<Lane> lane_;
     StreamView caller_;
     StreamView stream_;
     StreamSource source_ = StreamSource::own;
+    bool captured_ = false;
     bool open_ = false;
   };
   // For engines on a GPU; those on the CPU ask for lane(). Throws DriverError.
@@ -104,11 +115,14 @@ class StreamBinding {
   struct Events;
   Events& events();
   void replace(std::optional<Lane> lane);
+  void require_bindable() const;
 
   Device device_;
   std::string owner_;
   mutable std::recursive_mutex mutex_;
   std::optional<Lane> lane_;
+  std::optional<Lane> beside_;  // for calls that are captured
+  std::shared_ptr<CapturedWork> captured_;
   std::uint64_t generation_ = 0;
   bool entered_ = false;       // whether the present lane has had work
   bool tail_pending_ = false;  // whether the next work must wait for a former lane's

@@ -4,6 +4,7 @@
 #include <greenlane/core/partition.hpp>
 #include <greenlane/core/stream.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,7 +16,7 @@ namespace greenlane {
 
 namespace detail {
 class LaneState;
-}
+}  // namespace detail
 
 struct LaneOptions {
   // For messages and reports; empty: the partition's name.
@@ -44,12 +45,18 @@ class Lane {
   [[nodiscard]] static Lane adopt(const Device& device, StreamView stream, const LaneOptions& options = {},
                                   std::shared_ptr<const void> keep_alive = {});
 
+  // Another lane on the same units, whose stream nobody else uses: what is captured there is there alone, and stays in
+  // those units wherever it is replayed. Of an adopted stream's units, where it is in a green context.
+  [[nodiscard]] Lane beside() const;
+
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] Device device() const;
   // Absent for lanes on a whole device and for adopted ones.
   [[nodiscard]] std::optional<Partition> partition() const;
-  // Units of the partition, else of the device.
+  // Units of the partition, or of the green context that an adopted stream is in, else of the device.
   [[nodiscard]] Units units() const noexcept;
+  // Which units those are: lanes that share them have one number, and no others ever get it. 0: the whole device.
+  [[nodiscard]] std::uint64_t place() const noexcept;
   // Throws StreamError on a CPU lane, which has none.
   [[nodiscard]] StreamView stream() const;
   [[nodiscard]] bool is_adopted() const noexcept;
@@ -73,6 +80,7 @@ class Lane {
   friend bool operator==(const Lane&, const Lane&) = default;
 
  private:
+  friend class Graph;
   explicit Lane(std::shared_ptr<detail::LaneState> state) : state_(std::move(state)) {}
   std::shared_ptr<detail::LaneState> state_;
 };

@@ -30,6 +30,9 @@ struct EngineConfig {
   std::optional<Nanoseconds> deadline;
   // Name of its lane: its own name unless the file names another.
   std::string lane;
+  // On a GPU: whether its calls are replayed from CUDA graphs, and those have kernels picked for its lane's units.
+  bool graphs = true;
+  bool tune_kernels = true;
 };
 
 struct LaneConfig {

@@ -44,6 +44,7 @@ struct EngineResult {
   double rate_hz = 0;           // served, per second
   std::optional<bool> checked;  // absent: nothing to compare with, or not asked for
   std::string error;            // why it stopped or what differed; empty where all went well
+  std::optional<GraphUse> graphs;
   std::vector<RequestSpan> spans;
 };
 

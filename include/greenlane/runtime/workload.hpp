@@ -4,10 +4,20 @@
 #include <greenlane/core/lane.hpp>
 #include <greenlane/runtime/config.hpp>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace greenlane::runtime {
+
+// The CUDA graphs that an engine's requests were replayed from.
+struct GraphUse {
+  std::uint64_t replays = 0;
+  std::optional<int> kernel_units;  // for which kernels were picked; absent: for the whole device
+  std::uint64_t bytes = 0;          // of the device
+  std::string obstacle;             // why there is none; empty where there is
+};
 
 // Thread safety: run() and check() by one thread at a time.
 class Workload {
@@ -18,6 +28,8 @@ class Workload {
   virtual void unbind() = 0;
   // Runs once on the lane and returns when the result is there.
   virtual void run() = 0;
+  // Absent where none were asked for, and on a CPU. Of the lane that it is bound to.
+  [[nodiscard]] virtual std::optional<GraphUse> graphs() const { return std::nullopt; }
   // Whether check() has anything to compare with.
   [[nodiscard]] virtual bool has_expected_outputs() const = 0;
   // How the outputs of the last run() differ from the expected ones; empty where they do not.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/core/binding.hpp>
+#include <greenlane/torch/resident_graph.hpp>
 #include <greenlane/torch/signature.hpp>
 
 #include <ATen/core/Tensor.h>
@@ -26,13 +27,18 @@ struct AotiOptions {
   std::string model = "model";
   // How many calls of the engine may be enqueued at once from several threads.
   std::size_t num_runners = 1;
-  // Without completion events between calls: needed to capture the engine in a CUDA graph, with one runner.
+  // Without completion events between calls: needed to capture the engine in a CUDA graph of the caller's, with one
+  // runner. Calls from several threads are then enqueued one after another.
   bool single_threaded = false;
+  // Resident: while the engine is bound to a lane of a GPU, its calls are replayed from CUDA graphs (resident_graph.hpp).
+  // Takes one runner, single-threaded. Nothing changes on a CPU.
+  Graphs graphs = Graphs::off;
+  GraphOptions graph_options{};
 };
 
 // An engine inside a package: an object of a custom class that greenlane can bind (see bindable.hpp).
 struct InnerEngine {
-  // By its own metadata, e.g. "_run_on_acc_0"; not necessarily unique.
+  // By its own metadata, e.g. "_run_on_acc_0_engine"; not necessarily unique.
   std::string name;
   // By the package; unique.
   std::string key;
@@ -71,6 +77,8 @@ class AotiEngine {
   void unbind();
   // What it is bound to; a bound stream shows as a lane that adopted it.
   [[nodiscard]] std::optional<Lane> lane() const;
+  // Its CUDA graphs; nothing where it was loaded without.
+  [[nodiscard]] std::optional<GraphReport> graphs() const;
   // The choice itself, for bind_all(); lives as long as the engine.
   [[nodiscard]] StreamBinding& binding() noexcept;
 

@@ -8,6 +8,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <functional>
+#include <optional>
 #include <span>
 
 namespace greenlane {
@@ -35,6 +36,10 @@ class BoundCall {
   [[nodiscard]] c10::cuda::CUDAStream stream() const noexcept { return guard_.current_stream(); }
   // Whether the engine is bound, and other calls of it therefore wait until this one is finished.
   [[nodiscard]] bool is_bound() const noexcept { return call_.lane().has_value(); }
+  // The lane that it is bound to.
+  [[nodiscard]] const std::optional<Lane>& lane() const noexcept { return call_.lane(); }
+  // Whether the call goes into a graph that is being captured on the caller's stream.
+  [[nodiscard]] bool is_captured() const noexcept { return call_.is_captured(); }
   // Throws DriverError.
   void finish(std::span<const at::Tensor> outputs);
 

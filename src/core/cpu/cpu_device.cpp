@@ -71,6 +71,15 @@ std::unique_ptr<LaneBackend> CpuDevice::adopt(StreamView stream) {
                      .remedy = "make a lane on a partition of the CPU instead"});
 }
 
+ForeignUnits CpuDevice::units_of(StreamView /*stream*/) { return {.set = nullptr, .count = info().units}; }
+
+bool CpuDevice::is_capturing(StreamView /*stream*/) { return false; }
+
+std::unique_ptr<GraphBackend> CpuDevice::begin_capture(StreamView /*stream*/) {
+  throw StreamError(
+      {.what = "cpu has no graphs", .why = "work on a CPU lane is done when its call returns", .remedy = ""});
+}
+
 std::unique_ptr<EventBackend> CpuDevice::make_event() {
   throw StreamError(
       {.what = "cpu has no events", .why = "work on a CPU lane is done when its call returns", .remedy = ""});

@@ -12,7 +12,10 @@ class CpuDevice final : public DeviceState {
   [[nodiscard]] std::unique_ptr<LaneBackend> make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
                                                        std::optional<int> priority) override;
   [[nodiscard]] std::unique_ptr<LaneBackend> adopt(StreamView stream) override;
+  [[nodiscard]] ForeignUnits units_of(StreamView stream) override;
   [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
+  [[nodiscard]] bool is_capturing(StreamView stream) override;
+  [[nodiscard]] std::unique_ptr<GraphBackend> begin_capture(StreamView stream) override;
 };
 
 }  // namespace greenlane::detail

@@ -2,6 +2,7 @@
 
 #include "core/cuda/driver_check.hpp"
 #include "core/cuda/event.hpp"
+#include "core/cuda/graph.hpp"
 #include "core/cuda/stream_check.hpp"
 #include "core/stream_registry.hpp"
 
@@ -127,6 +128,34 @@ std::unique_ptr<LaneBackend> CudaDevice::make_lane(const std::shared_ptr<UnitSet
 std::unique_ptr<LaneBackend> CudaDevice::adopt(StreamView stream) {
   check_stream(driver_, stream, device_);
   return std::make_unique<StreamLane>(driver_, stream);
+}
+
+ForeignUnits CudaDevice::units_of(StreamView stream) {
+  const ForeignUnits whole{.set = nullptr, .count = info().units};
+  CUgreenCtx green = nullptr;
+  if (!driver_.cuStreamGetGreenCtx || driver_.cuStreamGetGreenCtx(stream.handle(), &green) != CUDA_SUCCESS || !green)
+    return whole;
+  const std::scoped_lock lock(mutex_);
+  if (!primary_) primary_ = std::make_shared<PrimaryContext>(driver_, device_);
+  const auto known = driver_.cuGreenCtxGetId ? green_context_id(driver_, green) : std::nullopt;
+  std::shared_ptr<GreenContext> set;
+  if (known) set = foreign_[*known].lock();
+  if (!set) set = std::make_shared<GreenContext>(primary_, green);
+  if (known) foreign_[*known] = set;
+  std::erase_if(foreign_, [](const auto& entry) { return entry.second.expired(); });
+  return {.set = set, .count = set->units().value_or(whole.count)};
+}
+
+bool CudaDevice::is_capturing(StreamView stream) {
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  // A message is only put together where it is needed: this is on the path of every call.
+  if (const CUresult result = driver_.cuStreamIsCapturing(stream.handle(), &status); result != CUDA_SUCCESS)
+    check(driver_, result, "cuStreamIsCapturing", "stream " + to_string(stream) + " could not be asked for a capture");
+  return status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+std::unique_ptr<GraphBackend> CudaDevice::begin_capture(StreamView stream) {
+  return std::make_unique<CudaGraph>(primary(), stream);
 }
 
 std::unique_ptr<EventBackend> CudaDevice::make_event() { return std::make_unique<CudaEvent>(primary()); }

@@ -5,6 +5,9 @@
 #include "core/cuda/green_context.hpp"
 #include "core/device_state.hpp"
 
+#include <cstdint>
+#include <map>
+
 namespace greenlane::detail {
 
 class CudaDevice final : public DeviceState {
@@ -20,7 +23,10 @@ class CudaDevice final : public DeviceState {
   [[nodiscard]] std::unique_ptr<LaneBackend> make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
                                                        std::optional<int> priority) override;
   [[nodiscard]] std::unique_ptr<LaneBackend> adopt(StreamView stream) override;
+  [[nodiscard]] ForeignUnits units_of(StreamView stream) override;
   [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
+  [[nodiscard]] bool is_capturing(StreamView stream) override;
+  [[nodiscard]] std::unique_ptr<GraphBackend> begin_capture(StreamView stream) override;
 
   void shelve(std::unique_ptr<CudaStream> stream) noexcept { shelf_.put(std::move(stream)); }
 
@@ -34,6 +40,7 @@ class CudaDevice final : public DeviceState {
   std::shared_ptr<PrimaryContext>
       primary_;  // retained at the first need: asking a device what it is should cost nothing
   StreamShelf shelf_;
+  std::map<std::uint64_t, std::weak_ptr<GreenContext>> foreign_;  // green contexts of others, by the driver's numbers
 };
 
 }  // namespace greenlane::detail

@@ -64,6 +64,26 @@ GreenContext::GreenContext(std::shared_ptr<PrimaryContext> primary, const SmSpli
         "cuGreenCtxCreate", what);
 }
 
-GreenContext::~GreenContext() { primary_->driver().cuGreenCtxDestroy(handle_); }
+GreenContext::GreenContext(std::shared_ptr<PrimaryContext> primary, CUgreenCtx foreign)
+    : primary_(std::move(primary)), groups_{-static_cast<int>(place())}, handle_(foreign), foreign_(true) {}
+
+GreenContext::~GreenContext() {
+  if (!foreign_) primary_->driver().cuGreenCtxDestroy(handle_);
+}
+
+std::optional<Units> GreenContext::units() const {
+  const auto& driver = primary_->driver();
+  CUdevResource resource{};
+  if (!driver.cuGreenCtxGetDevResource ||
+      driver.cuGreenCtxGetDevResource(handle_, &resource, CU_DEV_RESOURCE_TYPE_SM) != CUDA_SUCCESS)
+    return std::nullopt;
+  return Units{static_cast<int>(resource.sm.smCount)};
+}
+
+std::optional<std::uint64_t> green_context_id(const driver::Table& driver, CUgreenCtx green) {
+  unsigned long long id = 0;  // NOLINT(google-runtime-int): the driver's type
+  if (driver.cuGreenCtxGetId(green, &id) != CUDA_SUCCESS) return std::nullopt;
+  return id;
+}
 
 }  // namespace greenlane::detail

@@ -4,8 +4,11 @@
 #include "core/cuda/primary_context.hpp"
 #include "core/device_state.hpp"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
 namespace greenlane::detail {
 
@@ -22,20 +25,29 @@ struct SmSplit {
 // Divides the device in the finest way that keeps what clusters need together. Throws DriverError; makes no context.
 [[nodiscard]] SmSplit split_sms(const driver::Table& driver, CUdevice device, int compute_capability);
 
-// A union of groups of one split. Holds the primary context, so that it is destroyed first.
+// The driver's number of a green context, which no later one gets; nothing where it fails.
+[[nodiscard]] std::optional<std::uint64_t> green_context_id(const driver::Table& driver, CUgreenCtx green);
+
+// A union of groups of one split, or what somebody else made. Holds the primary context, so that it is destroyed first.
 class GreenContext final : public UnitSet {
  public:
   // Throws DriverError.
   GreenContext(std::shared_ptr<PrimaryContext> primary, const SmSplit& split, std::span<const int> groups);
+  // Somebody else's, who destroys it.
+  GreenContext(std::shared_ptr<PrimaryContext> primary, CUgreenCtx foreign);
   ~GreenContext() override;
 
   [[nodiscard]] CUgreenCtx handle() const noexcept { return handle_; }
+  // Of a foreign one: a number that is no group's and no other set's.
   [[nodiscard]] const std::vector<int>& groups() const noexcept { return groups_; }
+  // As the driver has it; nothing where it does not say.
+  [[nodiscard]] std::optional<Units> units() const;
 
  private:
   std::shared_ptr<PrimaryContext> primary_;
   std::vector<int> groups_;
   CUgreenCtx handle_ = nullptr;
+  bool foreign_ = false;
 };
 
 }  // namespace greenlane::detail

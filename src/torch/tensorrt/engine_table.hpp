@@ -5,18 +5,25 @@
 
 #include <ATen/core/ivalue.h>
 
-#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace greenlane::tensorrt {
 
-// What is known of an engine that was bound at least once.
-struct EngineRecord {
-  EngineRecord(const Device& device, const std::string& name) : binding(device, name) {}
+// What is known of an engine that was bound at least once. What it captured is stock's, which can be made to capture
+// anew: see graph_mode.hpp.
+struct EngineRecord final : CapturedWork {
+  EngineRecord(const Device& device, const std::string& name) : binding(device, name) {
+    binding.set_captured_work({std::shared_ptr<void>(), this});  // owned by nobody: it owns the binding
+  }
+  [[nodiscard]] std::shared_ptr<void> rebound(const std::optional<Lane>& /*lane*/) noexcept override {
+    is_rebound = true;
+    return nullptr;
+  }
   StreamBinding binding;
-  // Of the last call with stock's own graphs on; under the binding's lock. See graph_mode.hpp.
-  std::uint64_t graph_generation = 0;
+  // Both under the binding's lock: whether there was no call since it was bound last, and where the call before was.
+  bool is_rebound = false;
   StreamView graph_stream = StreamView::default_stream();
 };
 

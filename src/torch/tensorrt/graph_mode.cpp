@@ -5,6 +5,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <exception>
+#include <utility>
 
 namespace greenlane::tensorrt {
 namespace {
@@ -12,10 +13,12 @@ namespace {
 constexpr std::int64_t kStandard = 0;
 constexpr std::int64_t kSubgraph = 1;
 
+// Where only stock's runtime in Python is loaded there is no such setting.
 std::int64_t mode() {
-  static const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("tensorrt::get_cudagraphs_mode", "");
+  const auto op = c10::Dispatcher::singleton().findSchema({"tensorrt::get_cudagraphs_mode", ""});
+  if (!op) return kStandard;
   torch::jit::Stack stack;
-  op.callBoxed(stack);
+  op->callBoxed(stack);
   return stack.back().toInt();
 }
 
@@ -28,14 +31,11 @@ void set_mode(std::int64_t mode) {
 }  // namespace
 
 GraphModeScope::GraphModeScope(EngineRecord& record, StreamView stream) {
-  const auto generation = record.binding.generation();
-  if (generation == record.graph_generation) return;
-  // The first call since it was bound.
+  if (!std::exchange(record.is_rebound, false)) return;
   if (stream == record.graph_stream && mode() == kSubgraph) {
     set_mode(kStandard);
     switched_off_ = true;
   }
-  record.graph_generation = generation;
   record.graph_stream = stream;
 }
 

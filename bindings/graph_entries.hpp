@@ -1,0 +1,94 @@
+// What the entries for CUDA graphs do.
+#pragma once
+
+#include "objects.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace greenlane::bindings {
+
+inline GraphOptions graph_options(bool views, bool tune) {
+  return {.outputs = views ? GraphOutputs::views : GraphOutputs::copies, .tune_kernels = tune};
+}
+
+// Units, units that kernels were picked for (-1: the whole device's) and replays of each graph; bytes; the obstacle.
+using ReportTuple =
+    std::tuple<std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>, int64_t, std::string>;
+
+inline std::optional<ReportTuple> as_tuple(const std::optional<GraphReport>& report) {
+  if (!report) return std::nullopt;
+  ReportTuple result;
+  auto& [units, kernel_units, replays, bytes, obstacle] = result;
+  for (const auto& graph : report->graphs) {
+    units.push_back(graph.units);
+    kernel_units.push_back(graph.kernel_units.value_or(-1));
+    replays.push_back(static_cast<int64_t>(graph.replays));
+  }
+  bytes = static_cast<int64_t>(report->bytes);
+  obstacle = report->obstacle;
+  return result;
+}
+
+// A model in Python: `function(key)` is called with the inputs in the exchange, and leaves the outputs there.
+inline ResidentGraphs::Model python_model(const ExchangePtr& exchange, int64_t function, int64_t key) {
+  auto* const call = reinterpret_cast<void (*)(int64_t)>(function);  // NOLINT(performance-no-int-to-ptr)
+  return [exchange, call, key](const std::vector<at::Tensor>& inputs) {
+    exchange->inputs = inputs;
+    exchange->outputs.reset();
+    exchange->failure.clear();
+    call(key);
+    exchange->inputs.clear();
+    if (!exchange->outputs) throw EngineError({.what = exchange->failure, .why = "", .remedy = ""});
+    return *std::exchange(exchange->outputs, std::nullopt);
+  };
+}
+
+inline void replace_graphs(const BindingPtr& self, std::shared_ptr<ResidentGraphs> graphs) {
+  self->binding->set_captured_work(graphs);
+  const std::scoped_lock lock(self->mutex);
+  self->graphs.swap(graphs);
+}
+
+inline void enable_graphs(const BindingPtr& self, bool views, bool tune) {
+  replace_graphs(self, std::make_shared<ResidentGraphs>(*self->binding, graph_options(views, tune)));
+}
+
+inline void disable_graphs(const BindingPtr& self) { replace_graphs(self, nullptr); }
+
+inline std::shared_ptr<ResidentGraphs> graphs_of(const BindingPtr& self) {
+  const std::scoped_lock lock(self->mutex);
+  return self->graphs;
+}
+
+inline std::optional<ReportTuple> module_graphs(const BindingPtr& self) {
+  const auto graphs = graphs_of(self);
+  if (!graphs) return std::nullopt;
+  return as_tuple(graphs->report());
+}
+
+// One call of a module with graphs, within `call`. Without `repeatable` it runs as often as it is called: nothing is timed.
+inline std::vector<at::Tensor> run_graphs(const BindingPtr& self, const c10::intrusive_ptr<CallObject>& call,
+                                          const ExchangePtr& exchange, int64_t function, int64_t key,
+                                          const std::vector<at::Tensor>& inputs, int64_t variant, bool repeatable) {
+  const auto graphs = graphs_of(self);
+  TORCH_CHECK_VALUE(call->call, "run_graphs: the call is over");
+  const auto model = python_model(exchange, function, key);
+  if (!graphs) return model(inputs);  // switched off a moment ago
+  return graphs->run(*call->call, inputs, {.variant = variant, .repeatable = repeatable}, model);
+}
+
+inline PipelineGraphPtr capture_pipeline(const std::string& device, const std::vector<at::Tensor>& inputs,
+                                         const ExchangePtr& exchange, int64_t function, int64_t key, bool views) {
+  return c10::make_intrusive<PipelineGraphObject>(
+      PipelineGraph::capture(Device::open(device), inputs, python_model(exchange, function, key),
+                             views ? GraphOutputs::views : GraphOutputs::copies));
+}
+
+}  // namespace greenlane::bindings

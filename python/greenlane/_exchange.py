@@ -1,0 +1,67 @@
+"""Python functions that C++ calls: with tensors, or with nothing."""
+
+import ctypes
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_pending: dict[int, Callable[[], None]] = {}
+_keys = itertools.count(1)
+
+
+def _run_pending(key: int) -> None:
+    _pending[key]()
+
+
+_RUN = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_run_pending)
+RUN_ADDRESS = ctypes.cast(_RUN, ctypes.c_void_p).value or 0
+"""Of a C function that calls what :class:`Pending` holds under the key it is given."""
+
+
+class Pending:
+    """While it is entered, C++ can call a function by the key that this gives. It must not raise."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._key = next(_keys)
+
+    def __enter__(self) -> int:
+        _pending[self._key] = self._function
+        return self._key
+
+    def __exit__(self, *_: object) -> None:
+        _pending.pop(self._key, None)
+
+
+class Model:
+    """A function from tensors to tensors that C++ calls any number of times; what it raises comes out in the end.
+
+    :meth:`call` passes on what C++ needs: an exchange, an address and a key.
+    """
+
+    def __init__(self, function: Callable[[list[torch.Tensor]], list[torch.Tensor]]) -> None:
+        self._function = function
+        self._exchange = torch.classes.greenlane.Exchange()
+        self._error: BaseException | None = None
+
+    def _run(self) -> None:
+        self._error = None
+        try:
+            self._exchange.give(self._function(self._exchange.inputs()))
+        except BaseException as error:
+            self._error = error
+            self._exchange.fail(f"{type(error).__name__}: {error}")
+
+    def call(self, native: Callable[[Any, int, int], Any]) -> Any:
+        """What ``native(exchange, address, key)`` returns; where the last call of the function raised, that."""
+        try:
+            with Pending(self._run) as key:
+                return native(self._exchange, RUN_ADDRESS, key)
+        except Exception:
+            if self._error is not None:
+                raise self._error from None
+            raise
+        finally:
+            self._error = None

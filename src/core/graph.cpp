@@ -1,0 +1,43 @@
+#include "core/capture_scope.hpp"
+#include "core/device_state.hpp"
+#include "core/lane_state.hpp"
+
+#include <greenlane/core/graph.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace greenlane {
+namespace detail {
+
+thread_local CaptureScope* CaptureScope::current_ = nullptr;
+
+CaptureScope::~CaptureScope() { current_ = outer_; }
+
+void CaptureScope::note(const Lane& lane) {
+  for (auto* scope = current_; scope; scope = scope->outer_) {
+    if (std::ranges::find(scope->lanes_, lane) == scope->lanes_.end()) scope->lanes_.push_back(lane);
+  }
+}
+
+}  // namespace detail
+
+struct Graph::State {
+  std::vector<Lane> lanes;  // the first member: their units outlive the graph
+  std::unique_ptr<detail::GraphBackend> backend;
+};
+
+Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
+  auto state = std::make_shared<State>();
+  const detail::CaptureScope scope;
+  detail::CaptureScope::note(lane);
+  state->backend = lane.state_->device->begin_capture(lane.stream());
+  work();
+  state->backend->finish();
+  state->lanes = scope.lanes();
+  return Graph(std::move(state));
+}
+
+void Graph::launch(StreamView stream) const { state_->backend->launch(stream); }
+
+}  // namespace greenlane

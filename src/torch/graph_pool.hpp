@@ -1,0 +1,37 @@
+// Memory of the caching allocator that graphs alone use.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <cstdint>
+#include <functional>
+
+namespace greenlane::detail {
+
+// A private pool. Graphs that share one must be replayed one after another: what a capture frees is given to the next.
+// Its memory goes back to the allocator, for others to take, when it and the graphs' tensors are gone.
+// Thread safety: capturing() by one thread at a time.
+class GraphPool {
+ public:
+  explicit GraphPool(c10::DeviceIndex device);
+  ~GraphPool();
+  GraphPool(const GraphPool&) = delete;
+  GraphPool& operator=(const GraphPool&) = delete;
+
+  // Runs `capture`, which begins a capture on `stream`, calls what it is given from within, and ends it. What is allocated
+  // in that capture, and nothing else, comes from the pool. Not through at::cuda::CUDAGraph: that makes every random
+  // number that another thread draws meanwhile an error, and leaves the allocator unusable after a capture that failed.
+  void capturing(c10::cuda::CUDAStream stream, const std::function<void(const std::function<void()>& begun)>& capture);
+
+  // Of the device, that it holds. Slow: it asks for all of the allocator's books.
+  [[nodiscard]] std::uint64_t bytes() const;
+
+ private:
+  c10::DeviceIndex device_;
+  c10::MempoolId_t id_;
+  int references_ = 0;
+};
+
+}  // namespace greenlane::detail

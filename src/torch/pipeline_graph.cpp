@@ -1,0 +1,128 @@
+#include <greenlane/torch/pipeline_graph.hpp>
+
+#include "torch/captured_call.hpp"
+#include "torch/tensor_lifetimes.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDAGuard.h>
+
+#include <mutex>
+#include <utility>
+
+namespace greenlane {
+namespace {
+
+c10::DeviceIndex index_of(const Device& device) { return static_cast<c10::DeviceIndex>(device.id().index); }
+
+void require_gpu(const Device& device) {
+  if (device.id().kind == DeviceKind::cuda) return;
+  throw EngineError({.what = "a pipeline cannot be captured on " + to_string(device.id()),
+                     .why = "only GPUs have graphs",
+                     .remedy = "call the engines one by one"});
+}
+
+}  // namespace
+
+struct PipelineGraph::Impl {
+  Impl(const Device& on, const std::vector<at::Tensor>& inputs, const Work& work, GraphOutputs outputs_)
+      : device(on),
+        outputs(outputs_),
+        lane(Lane::create(on, {.name = "pipeline graph", .priority = {}})),
+        pool(std::make_shared<detail::GraphPool>(index_of(on))),
+        call(lane, pool, detail::make_static(inputs, index_of(on)), work, std::nullopt) {}
+
+  Device device;
+  GraphOutputs outputs;
+  std::mutex mutex;
+  Lane lane;  // where it was captured
+  std::shared_ptr<detail::GraphPool> pool;
+  detail::CapturedCall call;
+  c10::Event last{c10::DeviceType::CUDA};  // behind the last run
+  bool has_run = false;
+};
+
+PipelineGraph::PipelineGraph(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+PipelineGraph::~PipelineGraph() = default;
+
+std::shared_ptr<PipelineGraph> PipelineGraph::capture(const Device& device, const std::vector<at::Tensor>& inputs,
+                                                      const Work& work, GraphOutputs outputs) {
+  require_gpu(device);
+  const c10::cuda::CUDAGuard guard(index_of(device));
+  (void)work(inputs);  // loads libraries and kernels, which a capture cannot
+  auto impl = std::make_unique<Impl>(device, inputs, work, outputs);
+  impl->lane.keep_stream();
+  // A rebind's work on former lanes is no part of the graph, and the inputs' copies are on this stream.
+  c10::cuda::device_synchronize();
+  return std::shared_ptr<PipelineGraph>(new PipelineGraph(std::move(impl)));
+}
+
+std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs) {
+  const auto& fixed = impl_->call.inputs();
+  for (std::size_t i = 0; i < std::max(inputs.size(), fixed.size()); ++i) {
+    if (inputs.size() == fixed.size() && inputs[i].defined() && inputs[i].sizes() == fixed[i].sizes() &&
+        inputs[i].scalar_type() == fixed[i].scalar_type())
+      continue;
+    throw EngineError({.what = "the inputs do not fit the pipeline's graph",
+                       .why = inputs.size() == fixed.size()
+                                  ? "input " + std::to_string(i) + " has another shape or dtype than at capture"
+                                  : std::to_string(inputs.size()) + " were given, and it was captured with " +
+                                        std::to_string(fixed.size()),
+                       .remedy = "pass such inputs, or capture it anew"});
+  }
+  const c10::cuda::CUDAGuard guard(index_of(impl_->device));
+  const auto stream = c10::cuda::getCurrentCUDAStream(index_of(impl_->device));
+  const std::scoped_lock lock(impl_->mutex);
+  if (impl_->has_run) impl_->last.block(stream);  // the memory is the same for every run
+  detail::copy_into(fixed, inputs);
+  impl_->call.replay(StreamView(stream.stream()));
+  auto outputs =
+      impl_->outputs == GraphOutputs::views ? impl_->call.outputs() : detail::copies_of(impl_->call.outputs());
+  impl_->last.record(stream);
+  impl_->has_run = true;
+  return outputs;
+}
+
+std::uint64_t PipelineGraph::bytes() const {
+  std::uint64_t total = impl_->pool->bytes();
+  for (const auto& input : impl_->call.inputs()) total += input.nbytes();
+  return total;
+}
+
+std::vector<std::vector<at::Tensor>> concurrently(
+    const Device& device, const std::vector<std::function<std::vector<at::Tensor>()>>& branches) {
+  std::vector<std::vector<at::Tensor>> results;
+  results.reserve(branches.size());
+  if (device.id().kind == DeviceKind::cpu) {
+    for (const auto& branch : branches) results.push_back(branch());
+    return results;
+  }
+  const auto index = index_of(device);
+  const auto caller = c10::cuda::getCurrentCUDAStream(index);
+  c10::Event fork(c10::DeviceType::CUDA);
+  fork.record(caller);
+  for (const auto& branch : branches) {
+    const auto stream = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index);
+    fork.block(stream);
+    // Also where the branch throws: what it enqueued may use memory that the caller frees now.
+    struct Join {
+      c10::cuda::CUDAStream from;
+      c10::cuda::CUDAStream to;
+      ~Join() {
+        try {
+          c10::Event done(c10::DeviceType::CUDA);
+          done.record(from);
+          done.block(to);
+        } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the device is lost, and the next call says so
+        }
+      }
+    } const join{.from = stream, .to = caller};
+    const c10::cuda::CUDAStreamGuard guard(stream);
+    results.push_back(branch());
+    detail::record_on(results.back(), caller);
+  }
+  return results;
+}
+
+}  // namespace greenlane

@@ -1,0 +1,167 @@
+#include <greenlane/torch/resident_graph.hpp>
+
+#include "core/graph_cache.hpp"
+#include "torch/captured_call.hpp"
+#include "torch/kernel_scope.hpp"
+
+#include <c10/cuda/CUDAException.h>
+#include <cuda_runtime_api.h>
+
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+namespace greenlane {
+namespace {
+
+using detail::CapturedCall;
+using detail::GraphCache;
+using detail::GraphKey;
+using detail::KernelTarget;
+
+class TimedEvent {
+ public:
+  TimedEvent() { C10_CUDA_CHECK(cudaEventCreate(&event_)); }
+  ~TimedEvent() { C10_CUDA_CHECK_WARN(cudaEventDestroy(event_)); }
+  TimedEvent(const TimedEvent&) = delete;
+  TimedEvent& operator=(const TimedEvent&) = delete;
+  void record(StreamView stream) { C10_CUDA_CHECK(cudaEventRecord(event_, stream.handle())); }
+  [[nodiscard]] std::chrono::nanoseconds since(const TimedEvent& begin) const {
+    float milliseconds = 0;
+    C10_CUDA_CHECK(cudaEventSynchronize(event_));
+    C10_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin.event_, event_));
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(milliseconds * 1e6));
+  }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+class TimedCall final : public detail::ResidentGraph {
+ public:
+  TimedCall(CapturedCall captured, StreamView stream) : call(std::move(captured)), stream_(stream) {}
+  [[nodiscard]] std::chrono::nanoseconds time() override {
+    TimedEvent begin;
+    TimedEvent end;
+    begin.record(stream_);
+    call.replay(stream_);
+    end.record(stream_);
+    return end.since(begin);
+  }
+
+  const CapturedCall call;
+
+ private:
+  StreamView stream_;
+};
+
+GraphKey key_of(const Lane& lane, const std::vector<at::Tensor>& inputs, std::int64_t variant) {
+  GraphKey key{.place = lane.place(), .units = lane.units().count, .signature = {}};
+  auto& signature = key.signature;
+  signature.reserve(1 + 10 * inputs.size());
+  signature.push_back(variant);
+  for (const auto& input : inputs) {
+    if (!input.defined() || input.layout() != at::kStrided) {
+      signature.push_back(-1);
+      continue;
+    }
+    signature.push_back(static_cast<std::int64_t>(input.scalar_type()));
+    signature.push_back(input.is_cuda() ? input.get_device() : -1);
+    signature.push_back(input.dim());
+    signature.insert(signature.end(), input.sizes().begin(), input.sizes().end());
+    signature.insert(signature.end(), input.strides().begin(), input.strides().end());
+  }
+  return key;
+}
+
+}  // namespace
+
+struct ResidentGraphs::Impl {
+  Device device;
+  GraphOptions options;
+  // Recursive: an engine may be rebound from within its own call.
+  mutable std::recursive_mutex mutex;
+  std::shared_ptr<detail::GraphPool> pool;  // made at the first capture
+  std::optional<Lane> beside;               // where graphs are captured
+  GraphCache cache;
+
+  [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(device.id().index); }
+
+  // On the lane that the engine is bound to, whose stream is current.
+  bool capture(GraphCache::Entry& entry, const Lane& lane, const std::vector<at::Tensor>& inputs, Kind kind,
+               const Model& model) {
+    auto targets = detail::kernel_targets(device.info(), lane.units());
+    if (!options.tune_kernels || !kind.repeatable || !detail::can_target_kernels()) targets.resize(1);
+    std::vector<at::Tensor> fixed;
+    return cache.capture(entry, targets, [&](KernelTarget target) {
+      if (!beside || beside->place() != lane.place()) {
+        beside = lane.beside();
+        beside->keep_stream();
+      }
+      if (!pool) pool = std::make_shared<detail::GraphPool>(index());
+      if (fixed.empty()) fixed = detail::make_static(inputs, index());
+      return std::make_shared<TimedCall>(CapturedCall(*beside, pool, fixed, model, target), lane.stream());
+    });
+  }
+};
+
+ResidentGraphs::ResidentGraphs(const StreamBinding& binding, GraphOptions options)
+    : impl_(new Impl{.device = binding.device(),
+                     .options = options,
+                     .mutex = {},
+                     .pool = {},
+                     .beside = {},
+                     .cache = GraphCache(binding.owner(), options.capacity)}) {}
+
+ResidentGraphs::~ResidentGraphs() = default;
+
+std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::vector<at::Tensor>& inputs, Kind kind,
+                                            const Model& model) {
+  if (!call.lane() || call.is_captured()) return model(inputs);
+  const auto& lane = *call.lane();
+  const std::scoped_lock lock(impl_->mutex);
+  const auto entry = impl_->cache.find(key_of(lane, inputs, kind.variant));
+  if (entry->state == GraphCache::State::seen && !impl_->capture(*entry, lane, inputs, kind, model)) {
+    // Where the engine itself is at fault this throws, and the next call tries again.
+    auto outputs = model(inputs);
+    impl_->cache.refuse(*entry);
+    return outputs;
+  }
+  if (entry->state != GraphCache::State::resident) {
+    auto outputs = model(inputs);
+    if (entry->state == GraphCache::State::unseen) entry->state = GraphCache::State::seen;
+    return outputs;
+  }
+  const auto& graph = static_cast<const TimedCall&>(*entry->graph).call;
+  detail::copy_into(graph.inputs(), inputs);
+  graph.replay(lane.stream());
+  ++entry->replays;
+  return impl_->options.outputs == GraphOutputs::views ? graph.outputs() : detail::copies_of(graph.outputs());
+}
+
+GraphReport ResidentGraphs::report() const {
+  const std::scoped_lock lock(impl_->mutex);
+  GraphReport report{.graphs = {}, .bytes = impl_->pool ? impl_->pool->bytes() : 0, .obstacle = impl_->cache.obstacle()};
+  for (const auto& entry : impl_->cache.entries()) {
+    if (entry->state != GraphCache::State::resident) continue;
+    report.graphs.push_back(
+        {.units = entry->key.units, .kernel_units = entry->target, .replays = entry->replays});
+    for (const auto& input : static_cast<const TimedCall&>(*entry->graph).call.inputs()) report.bytes += input.nbytes();
+  }
+  return report;
+}
+
+std::shared_ptr<void> ResidentGraphs::rebound(const std::optional<Lane>& lane) noexcept {
+  struct Dropped {
+    std::optional<Lane> beside;  // the first member: its units outlive the graphs
+    std::shared_ptr<void> graphs;
+  };
+  auto dropped = std::make_shared<Dropped>();
+  const std::scoped_lock lock(impl_->mutex);
+  dropped->graphs = lane ? impl_->cache.drop_all_but(lane->place()) : impl_->cache.drop_all();
+  if (impl_->beside && (!lane || impl_->beside->place() != lane->place()))
+    dropped->beside = std::exchange(impl_->beside, std::nullopt);
+  return dropped;
+}
+
+}  // namespace greenlane

@@ -1,0 +1,384 @@
+"""Resident graphs: they stay in their lane's SMs, and give what eager calls give."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import greenlane as gl
+import pytest
+import torch
+from raw_streams import GreenContext
+from torch import Tensor, nn
+from where import sms_of, where
+
+CALLS = 5  # an eager one, the capture, and replays
+
+
+class Where(nn.Module):
+    """The SMs that it runs on, plus its first input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.zero = nn.Buffer(torch.zeros(1, dtype=torch.int32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See where.where."""
+        out: Tensor = where(x + self.zero)
+        return out
+
+
+class Scale(nn.Module):
+    """With a parameter, nested arguments and results, and a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1,), 3.0))
+
+    def forward(self, given: dict[str, Tensor], *, offset: float = 0.0) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """Two results and a number."""
+        y = given["x"] * self.weight + offset
+        return y, {"twice": 2 * y, "offset": offset}
+
+
+@pytest.fixture
+def lanes() -> dict[str, gl.Lane]:
+    """Three partitions."""
+    return gl.partition("cuda:0", {"small": 16, "middle": 48, "large": gl.REST})
+
+
+@pytest.fixture(params=["package", "module"])
+def engine(request: pytest.FixtureRequest, models: Path) -> Iterator[nn.Module]:
+    """Says where it runs; not bound."""
+    made: nn.Module = gl.load(models / "where.pt2", graphs="resident") if request.param == "package" else Where().cuda()
+    yield made
+    gl.clear_external_stream(made)
+
+
+def bind(engine: nn.Module, stream: gl.StreamLike) -> None:
+    """With graphs, whatever it is."""
+    gl.set_external_stream(engine, stream, graphs="off" if isinstance(engine, gl.Engine) else "resident")
+
+
+def number(value: int = 0) -> Tensor:
+    """An input."""
+    return torch.full((1,), value, dtype=torch.int32, device="cuda")
+
+
+def report(engine: nn.Module) -> gl.GraphReport:
+    """Of an engine that has graphs."""
+    made = gl.graph_report(engine)
+    assert made is not None
+    return made
+
+
+def sms(engine: nn.Module, calls: int = CALLS) -> set[int]:
+    """Of several calls."""
+    used: set[int] = set()
+    with torch.no_grad():
+        for _ in range(calls):
+            used |= sms_of(engine(number()))
+    return used
+
+
+def test_replays_stay_in_the_lane_whoever_calls(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+    bind(engine, lanes["small"])
+    for stream in (torch.cuda.default_stream(), torch.cuda.Stream(), lanes["large"].torch_stream):
+        with torch.cuda.stream(stream):
+            assert len(sms(engine)) == 16
+    graphs = report(engine)
+    assert [graph.units for graph in graphs.graphs] == [16]
+    assert graphs.graphs[0].replays >= 2 * CALLS
+    assert graphs.bytes > 0
+    assert graphs.obstacle == ""
+
+
+def test_a_rebind_never_replays_what_was_captured_elsewhere(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+    where_it_ran = []
+    for name in ("small", "middle", "small", "large"):
+        bind(engine, lanes[name])
+        where_it_ran.append(sms(engine))
+        assert [graph.units for graph in report(engine).graphs] == [lanes[name].units]
+    assert [len(used) for used in where_it_ran] == [16, 48, 16, lanes["large"].units]
+    assert where_it_ran[0] == where_it_ran[2]
+    assert not where_it_ran[0] & where_it_ran[1]
+
+
+def test_units_come_back_when_an_engine_leaves(engine: nn.Module) -> None:
+    """Its graphs held them."""
+    lanes = gl.partition("cuda:0", {"first": 64, "second": 16})
+    bind(engine, lanes["first"])
+    assert len(sms(engine)) == 64
+    bind(engine, lanes["second"])
+    del lanes["first"]
+    again = gl.partition("cuda:0", {"again": 100})["again"]
+    assert again.units >= 100
+    assert len(sms(engine)) == 16
+
+
+def test_two_engines_alternate_on_one_lane(models: Path, lanes: dict[str, gl.Lane]) -> None:
+    engines = [gl.load(models / "where.pt2", lane=lanes["small"], graphs="resident") for _ in range(2)]
+    for _ in range(10):
+        for engine in engines:
+            assert len(sms(engine, 1)) == 16
+    assert all(report(engine).graphs[0].replays > 5 for engine in engines)
+
+
+def test_on_a_foreign_green_stream(engine: nn.Module) -> None:
+    """Captured beside it, in its green context."""
+    try:
+        green = GreenContext(24)
+    except RuntimeError as error:
+        pytest.skip(f"no green contexts: {error}")
+    stream = torch.cuda.ExternalStream(green.new_stream())
+    bind(engine, stream)
+    assert len(sms(engine)) == 24
+    assert [graph.units for graph in report(engine).graphs] == [24]
+    replays = report(engine).graphs[0].replays
+    bind(engine, torch.cuda.ExternalStream(green.new_stream()))  # another stream of the same
+    assert len(sms(engine, 2)) == 24
+    assert report(engine).graphs[0].replays == replays + 2
+
+
+def test_unbound_it_runs_without_graphs(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+    whole = torch.cuda.get_device_properties(0).multi_processor_count
+    assert len(sms(engine)) == whole
+    bind(engine, lanes["small"])
+    sms(engine)
+    gl.clear_external_stream(engine)
+    assert len(sms(engine)) == whole
+
+
+def test_every_call_has_its_own_inputs_and_outputs(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+    bind(engine, lanes["small"])
+    with torch.no_grad():
+        outputs = [engine(number(1000 * value)) for value in range(8)]
+    for value, output in enumerate(outputs):
+        assert 1000 * value <= int(output.min()) <= int(output.max()) < 1000 * value + 132
+
+
+def test_views_are_overwritten_by_the_next_call(models: Path, lanes: dict[str, gl.Lane]) -> None:
+    engine = gl.load(models / "affine.pt2", lane=lanes["small"], graphs="resident", outputs="views")
+    x = torch.arange(256, dtype=torch.float32, device="cuda")
+    for _ in range(3):
+        engine(x)
+    one, other = engine(x), engine(x + 1)
+    assert one.data_ptr() == other.data_ptr()
+    torch.testing.assert_close(one, 2 * (x + 1) + 1)
+
+
+def test_shapes_have_graphs_of_their_own(lanes: dict[str, gl.Lane]) -> None:
+    model = Scale().cuda()
+    gl.set_external_stream(model, lanes["middle"], graphs="resident")
+    with torch.inference_mode():
+        for size in (4, 8, 4, 16, 8, 4):
+            for _ in range(CALLS):
+                x = torch.randn(size, device="cuda")
+                y, more = model({"x": x}, offset=1.0)
+                torch.testing.assert_close(y, 3 * x + 1)
+                torch.testing.assert_close(more["twice"], 2 * y)
+                assert more["offset"] == 1.0
+        assert len(report(model).graphs) == 3
+        for offset in (2.0, 3.0, 2.0):
+            for _ in range(3):
+                x = torch.randn(4, device="cuda")
+                torch.testing.assert_close(model({"x": x}, offset=offset)[0], 3 * x + offset)
+    gl.clear_external_stream(model)
+
+
+def test_weights_that_change_are_seen(lanes: dict[str, gl.Lane]) -> None:
+    """In place, and moved elsewhere."""
+    model = Scale().cuda()
+    gl.set_external_stream(model, lanes["middle"], graphs="resident")
+    x = torch.ones(4, device="cuda")
+    with torch.inference_mode():
+        for _ in range(CALLS):
+            model({"x": x})
+    with torch.no_grad():
+        model.weight.fill_(5.0)
+        torch.testing.assert_close(model({"x": x})[0], 5 * x)
+        model.weight.data = torch.full((1,), 7.0, device="cuda")
+        for _ in range(CALLS):
+            torch.testing.assert_close(model({"x": x})[0], 7 * x)
+    gl.clear_external_stream(model)
+
+
+def test_a_module_that_counts_its_calls_counts_right(lanes: dict[str, gl.Lane]) -> None:
+    """Nothing is timed where that would change its state."""
+
+    class Counter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.count = nn.Buffer(torch.zeros(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.count.add_(1)
+            return x + self.count
+
+    model = Counter().cuda()
+    gl.set_external_stream(model, lanes["small"], graphs="resident")
+    with torch.no_grad():
+        for call in range(1, 20):
+            assert float(model(torch.zeros(1, device="cuda"))) == call
+    assert report(model).graphs[0].replays == 18
+    gl.clear_external_stream(model)
+
+
+def test_gradients_are_recorded_eagerly(lanes: dict[str, gl.Lane]) -> None:
+    model = Scale().cuda()
+    gl.set_external_stream(model, lanes["small"], graphs="resident")
+    x = torch.ones(4, device="cuda")
+    with pytest.warns(UserWarning, match="gradients are recorded"):
+        model({"x": x})
+    for _ in range(CALLS):
+        y, _ = model({"x": x})
+    y.sum().backward()
+    assert model.weight.grad is not None
+    assert float(model.weight.grad) == 4
+    gl.clear_external_stream(model)
+
+
+class WaitsForTheDevice(nn.Module):
+    """Cannot be captured."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Looks at a value on the host."""
+        return x * float(x.sum())
+
+
+class DrawsNumbers(nn.Module):
+    """Cannot be captured either."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Between x and x + 1."""
+        return x + torch.rand_like(x)
+
+
+@pytest.mark.parametrize("kind", [WaitsForTheDevice, DrawsNumbers])
+def test_what_cannot_be_captured_runs_eagerly(
+    kind: type[nn.Module], models: Path, lanes: dict[str, gl.Lane], capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = kind().cuda()
+    neighbour = gl.load(models / "affine.pt2", lane=lanes["small"], graphs="resident")
+    gl.set_external_stream(model, lanes["small"], graphs="resident")
+    x = torch.full((4,), 2.0, device="cuda")
+    for _ in range(2 * CALLS):
+        y = model(x)
+        if kind is WaitsForTheDevice:
+            torch.testing.assert_close(y, 8 * x)
+        else:
+            assert bool(((y >= x) & (y <= x + 1)).all())
+    z = torch.arange(256, dtype=torch.float32, device="cuda")
+    for _ in range(CALLS):
+        torch.testing.assert_close(neighbour(z), 2 * z + 1)
+    torch.cuda.synchronize()
+    assert torch.rand(8, device="cuda").min() >= 0
+    assert report(model).graphs == ()
+    assert report(model).obstacle
+    assert capfd.readouterr().err.count("runs without a CUDA graph") == 1
+    gl.clear_external_stream(model)
+
+
+def test_an_engine_that_fails_in_the_middle_of_a_capture_is_captured_later(lanes: dict[str, gl.Lane]) -> None:
+    class Fails(nn.Module):
+        failures = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = x * 2
+            if Fails.failures:
+                Fails.failures -= 1
+                raise ValueError("the engine's own")
+            return y + 1
+
+    model = Fails().cuda()
+    gl.set_external_stream(model, lanes["middle"], graphs="resident")
+    x = torch.arange(64.0, device="cuda")
+    model(x)
+    Fails.failures = 2  # in the capture, and in the eager call after it
+    with pytest.raises(ValueError, match="the engine's own"):
+        model(x)
+    for call in range(1000):
+        torch.testing.assert_close(model(x + call), 2 * (x + call) + 1)
+    assert report(model).graphs[0].replays >= 999
+    gl.clear_external_stream(model)
+
+
+def test_captures_disturb_nobody(models: Path, lanes: dict[str, gl.Lane]) -> None:
+    """Another thread allocates, multiplies, draws numbers and waits, on a lane of its own and on the shared one."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def work(lane: gl.Lane) -> None:
+        try:
+            with lane:
+                rounds = 0
+                while not stop.is_set() or rounds < 20:
+                    n = 64 + 64 * (rounds % 5)
+                    a = torch.rand(n, n, device="cuda")
+                    b = a @ torch.eye(n, device="cuda")
+                    torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-2)
+                    if rounds % 10 == 0:
+                        torch.cuda.empty_cache()
+                    rounds += 1
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(lanes[name],)) for name in ("large", "small")]
+    for thread in threads:
+        thread.start()
+    engine = gl.load(models / "affine.pt2", graphs="resident")
+    z = torch.arange(256, dtype=torch.float32, device="cuda")
+    for _ in range(30):
+        for name in ("small", "middle"):
+            engine.bind(lanes[name])
+            for _ in range(4):
+                torch.testing.assert_close(engine(z), 2 * z + 1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_rebinding_under_load(models: Path, lanes: dict[str, gl.Lane]) -> None:
+    """Every call is replayed, or runs, on the lane that it was bound to."""
+    engine = gl.load(models / "where.pt2", lane=lanes["small"], graphs="resident")
+    allowed = {16, 48, lanes["large"].units}
+    errors: list[object] = []
+
+    def call() -> None:
+        with torch.cuda.stream(torch.cuda.Stream()):
+            for _ in range(60):
+                count = len(sms_of(engine(number())))
+                if count not in allowed:
+                    errors.append(count)
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for turn in range(60):
+        engine.bind(lanes[("small", "middle", "large")[turn % 3]])
+        torch.cuda._sleep(100_000)
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_it_goes_into_a_graph_of_the_callers(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+    bind(engine, lanes["small"])
+    sms(engine)
+    x = number()
+    graph = torch.cuda.CUDAGraph()
+    with torch.no_grad(), torch.cuda.graph(graph):
+        y = engine(x)
+    for stream in (torch.cuda.Stream(), lanes["large"].torch_stream):
+        with torch.cuda.stream(stream):
+            y.zero_()
+            graph.replay()
+            assert len(sms_of(y)) == 16
+
+
+def test_graphs_of_inductor_are_refused(lanes: dict[str, gl.Lane]) -> None:
+    """They were measured to run on all SMs whatever stream is current."""
+    compiled = cast(nn.Module, torch.compile(Scale().cuda(), mode="reduce-overhead"))
+    with pytest.raises(ValueError, match="CUDA graphs of its own"):
+        gl.set_external_stream(compiled, lanes["small"])

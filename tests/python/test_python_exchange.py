@@ -1,0 +1,59 @@
+"""Python functions that C++ calls."""
+
+import ctypes
+from functools import partial
+
+import pytest
+import torch
+from greenlane import _exchange
+from torch import Tensor
+
+RUN = ctypes.CFUNCTYPE(None, ctypes.c_int64)
+
+
+def called(exchange: object, address: int, key: int, times: int = 1) -> list[Tensor]:
+    """As C++ does it."""
+    for _ in range(times):
+        RUN(address)(key)
+    return list(exchange.inputs())  # type: ignore[attr-defined]
+
+
+def test_a_model_can_be_called_any_number_of_times() -> None:
+    calls: list[int] = []
+
+    def function(inputs: list[Tensor]) -> list[Tensor]:
+        calls.append(len(inputs))
+        return [torch.ones(1)]
+
+    assert _exchange.Model(function).call(partial(called, times=3)) == []
+    assert calls == [0, 0, 0]
+    assert not _exchange._pending
+
+
+def test_what_it_raises_comes_out_where_cpp_fails_and_only_there() -> None:
+    def raises(_: list[Tensor]) -> list[Tensor]:
+        raise KeyError("its own")
+
+    def fails(exchange: object, address: int, key: int) -> None:
+        called(exchange, address, key)
+        raise RuntimeError("C++ says so")
+
+    model = _exchange.Model(raises)
+    with pytest.raises(KeyError, match="its own"):
+        model.call(fails)
+    assert model.call(called) == [], "C++ did something else then"
+    with pytest.raises(RuntimeError, match="no model of ours"):
+        model.call(lambda *_: (_ for _ in ()).throw(RuntimeError("no model of ours")))
+    assert not _exchange._pending
+
+
+def test_an_interrupt_is_not_swallowed() -> None:
+    def interrupted(_: list[Tensor]) -> list[Tensor]:
+        raise KeyboardInterrupt
+
+    def fails(exchange: object, address: int, key: int) -> None:
+        called(exchange, address, key)
+        raise RuntimeError("C++ says so")
+
+    with pytest.raises(KeyboardInterrupt):
+        _exchange.Model(interrupted).call(fails)

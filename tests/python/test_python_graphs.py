@@ -1,0 +1,95 @@
+"""What of graphs can be seen without a GPU; tests/gpu/test_graphs.py sees the rest."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import greenlane as gl
+import pytest
+import torch
+from greenlane import _modules
+from torch import nn
+
+
+@pytest.fixture
+def lane() -> gl.Lane:
+    return gl.partition("cpu", {"one": 1})["one"]
+
+
+@pytest.fixture
+def compiled() -> Iterator[nn.Module]:
+    """With CUDA graphs of Inductor's own."""
+    yield cast(nn.Module, torch.compile(nn.Linear(2, 2), mode="reduce-overhead"))
+    torch._dynamo.reset()
+
+
+def test_options_that_there_are_not_are_refused(models: Path, lane: gl.Lane) -> None:
+    with pytest.raises(ValueError, match="graphs='on': use 'off' or 'resident'"):
+        gl.load(models / "affine.pt2", graphs="on")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="outputs='mine': use 'copies' or 'views'"):
+        gl.set_external_stream(nn.Linear(2, 2), lane, outputs="mine")  # type: ignore[arg-type]
+
+
+def test_a_package_on_the_cpu_is_as_without(models: Path, lane: gl.Lane) -> None:
+    engine = gl.load(models / "affine.pt2", lane=lane, graphs="resident", outputs="views", tune_kernels=False)
+    for _ in range(3):
+        torch.testing.assert_close(engine(torch.ones(4, 8)), torch.full((4, 8), 3.0))
+    assert engine.graphs is None
+    assert gl.graph_report(engine) is None
+
+
+def test_a_copy_of_an_engine_keeps_how_it_was_loaded(models: Path) -> None:
+    engine = gl.load(models / "affine.pt2", graphs="resident", outputs="views", tune_kernels=False)
+    copied = pickle.loads(pickle.dumps(engine))
+    assert copied._native.options() == engine._native.options() == [1, 1, 1, 0]
+    torch.testing.assert_close(copied(torch.ones(4, 8)), torch.full((4, 8), 3.0))
+
+
+def test_several_runners_are_refused(models: Path) -> None:
+    with pytest.raises(RuntimeError, match="num_runners = 2 for CUDA graphs"):
+        gl.load(models / "affine.pt2", graphs="resident", num_runners=2)
+
+
+def test_a_module_on_the_cpu_has_no_graphs(lane: gl.Lane) -> None:
+    model = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="graphs='resident' is for modules on a GPU"):
+        gl.set_external_stream(model, lane, graphs="resident")
+    assert not gl.is_external_stream_set(model)
+    assert gl.graph_report(model) is None
+
+
+def test_inductors_own_graphs_are_seen(compiled: nn.Module) -> None:
+    assert "CUDA graphs of its own" in _modules.graphs_obstacle(compiled)
+    by_option = torch.compile(nn.Linear(2, 2), options={"triton.cudagraphs": True})
+    assert "CUDA graphs of its own" in _modules.graphs_obstacle(cast(nn.Module, by_option))
+    for module in (nn.Linear(2, 2), torch.compile(nn.Linear(2, 2)), torch.compile(nn.Linear(2, 2), backend="eager")):
+        assert _modules.graphs_obstacle(cast(nn.Module, module)) == ""
+
+
+def test_inductors_setting_for_all_is_seen() -> None:
+    """It may be set after a module was bound, and is read when the module compiles, at its first call."""
+    import torch._inductor.config as inductor
+
+    compiled = cast(nn.Module, torch.compile(nn.Linear(2, 2)))
+    with inductor.patch({"triton.cudagraphs": True}):
+        assert "CUDA graphs of its own" in _modules.graphs_obstacle(compiled)
+    assert _modules.graphs_obstacle(compiled) == ""
+
+
+def test_on_the_cpu_they_do_no_harm(compiled: nn.Module, lane: gl.Lane) -> None:
+    with gl.set_external_stream(compiled, lane):
+        assert gl.is_external_stream_set(compiled)
+
+
+def test_a_pipeline_needs_tensors_on_a_gpu() -> None:
+    for inputs in ((), (torch.ones(1),), (1,)):
+        with pytest.raises(ValueError, match="tensors on a GPU"):
+            gl.capture(lambda *given: given, *inputs)
+
+
+def test_branches_on_the_cpu_simply_run() -> None:
+    assert gl.concurrently() == []
+    assert gl.concurrently(lambda: 1, lambda: "two") == [1, "two"]
+    with pytest.raises(ZeroDivisionError):
+        gl.concurrently(lambda: 1 // 0)

@@ -1,0 +1,101 @@
+// Graphs: captured from streams, and launched.
+#include "support/fake_driver_calls.hpp"
+
+#include <algorithm>
+
+namespace greenlane::fake {
+
+CUresult fake_cuStreamBeginCapture(CUstream stream, CUstreamCaptureMode mode) {
+  return call("cuStreamBeginCapture", [&](State& s) {
+    if (is_reserved(stream)) return s.violate("a default stream captured", CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    Stream* found = s.find(stream, 0);
+    if (!found) return s.violate("an unknown stream captured", CUDA_ERROR_INVALID_HANDLE);
+    if (mode != CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) s.violate("a capture that disturbs other threads", CUDA_SUCCESS);
+    if (found->capture != CU_STREAM_CAPTURE_STATUS_NONE)
+      return s.violate("a captured stream captured", CUDA_ERROR_ILLEGAL_STATE);
+    found->capture = CU_STREAM_CAPTURE_STATUS_ACTIVE;
+    found->capture_id = s.next_capture++;
+    found->joined = true;
+    s.captures[found->capture_id] = {.origin = stream, .nodes = {}};
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuStreamEndCapture(CUstream stream, CUgraph* graph) {
+  const auto end = [&](State& s) {
+    *graph = nullptr;
+    Stream* found = s.find(stream, 0);
+    if (!found || found->capture_id == 0) return s.violate("no capture ended", CUDA_ERROR_ILLEGAL_STATE);
+    const auto id = found->capture_id;
+    auto capture = s.captures.extract(id);
+    if (capture.mapped().origin != stream) s.violate("a capture ended elsewhere", CUDA_SUCCESS);
+    const bool invalid = found->capture == CU_STREAM_CAPTURE_STATUS_INVALIDATED;
+    bool joined = true;
+    for (auto& [handle, other] : s.streams) {
+      if (other.capture_id != id) continue;
+      joined = joined && other.joined;
+      other.capture = CU_STREAM_CAPTURE_STATUS_NONE;
+      other.capture_id = 0;
+      other.joined = true;
+    }
+    for (auto& [handle, event] : s.events) {
+      if (event.capture_id == id) event = {.device = event.device, .recorded = false, .clock = {}};
+    }
+    if (invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    if (!joined) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
+    *graph = s.new_handle<CUgraph>();
+    s.graphs[*graph] = std::move(capture.mapped().nodes);
+    return CUDA_SUCCESS;
+  };
+  return call("cuStreamEndCapture", end, Effect::release);
+}
+
+CUresult fake_cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph, unsigned long long flags) {
+  return call("cuGraphInstantiateWithFlags", [&](State& s) {
+    const auto found = s.graphs.find(graph);
+    if (found == s.graphs.end()) return s.violate("an unknown graph instantiated", CUDA_ERROR_INVALID_HANDLE);
+    if (flags != CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH) s.violate("a graph that may leak", CUDA_SUCCESS);
+    *executable = s.new_handle<CUgraphExec>();
+    s.executables[*executable] = found->second;
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuGraphLaunch(CUgraphExec executable, CUstream stream) {
+  return call("cuGraphLaunch", [&](State& s) {
+    const auto found = s.executables.find(executable);
+    Stream* on = s.find(stream, std::max(s.current_device(), 0));
+    if (found == s.executables.end() || !on) return s.violate("an unknown graph launched", CUDA_ERROR_INVALID_HANDLE);
+    s.launches.push_back({.nodes = found->second, .stream = stream});
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuGraphDestroy(CUgraph graph) {
+  const auto destroy = [&](State& s) {
+    if (s.graphs.erase(graph) == 0) return s.violate("an unknown graph destroyed", CUDA_ERROR_INVALID_HANDLE);
+    return CUDA_SUCCESS;
+  };
+  return call("cuGraphDestroy", destroy, Effect::release);
+}
+
+CUresult fake_cuGraphExecDestroy(CUgraphExec executable) {
+  const auto destroy = [&](State& s) {
+    const auto found = s.executables.find(executable);
+    if (found == s.executables.end()) return s.violate("an unknown graph destroyed", CUDA_ERROR_INVALID_HANDLE);
+    // Its nodes are in contexts: those must still be there.
+    for (const auto& sms : found->second) {
+      const auto holds = [&](const auto& entry) {
+        return std::ranges::equal(sms, std::set<int>(entry.second.sms.begin(), entry.second.sms.end()));
+      };
+      const auto whole = [&](const Gpu& gpu) { return static_cast<int>(sms.size()) == gpu.sms; };
+      if (!std::ranges::any_of(s.greens, holds) && std::ranges::none_of(s.config.gpus, whole))
+        s.violate("a graph destroyed after the units of its nodes", CUDA_SUCCESS);
+    }
+    s.executables.erase(found);
+    return CUDA_SUCCESS;
+  };
+  return call("cuGraphExecDestroy", destroy, Effect::release);
+}
+
+}  // namespace greenlane::fake
