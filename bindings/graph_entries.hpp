@@ -19,8 +19,7 @@ inline GraphOptions graph_options(bool views, bool tune) {
 }
 
 // Units, units that kernels were picked for (-1: the whole device's) and replays of each graph; bytes; the obstacle.
-using ReportTuple =
-    std::tuple<std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>, int64_t, std::string>;
+using ReportTuple = std::tuple<std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>, int64_t, std::string>;
 
 inline std::optional<ReportTuple> as_tuple(const std::optional<GraphReport>& report) {
   if (!report) return std::nullopt;
@@ -73,7 +72,8 @@ inline std::optional<ReportTuple> module_graphs(const BindingPtr& self) {
   return as_tuple(graphs->report());
 }
 
-// One call of a module with graphs, within `call`. Without `repeatable` it runs as often as it is called: nothing is timed.
+// One call of a module with graphs, within `call`. Without `repeatable` it runs as often as it is called: nothing is
+// timed.
 inline std::vector<at::Tensor> run_graphs(const BindingPtr& self, const c10::intrusive_ptr<CallObject>& call,
                                           const ExchangePtr& exchange, int64_t function, int64_t key,
                                           const std::vector<at::Tensor>& inputs, int64_t variant, bool repeatable) {

@@ -238,13 +238,12 @@ TORCH_LIBRARY(greenlane, m) {
   m.class_<ExchangeObject>("Exchange")
       .def(torch::init<>())
       .def("inputs", [](const ExchangePtr& self) { return self->inputs; })
-      .def("give",
-           [](const ExchangePtr& self, std::vector<at::Tensor> outputs) { self->outputs = std::move(outputs); })
+      .def("give", [](const ExchangePtr& self, std::vector<at::Tensor> outputs) { self->outputs = std::move(outputs); })
       .def("fail", [](const ExchangePtr& self, std::string failure) { self->failure = std::move(failure); });
 
   m.class_<PipelineGraphObject>("PipelineGraph")
-      .def("run", [](const PipelineGraphPtr& self,
-                     const std::vector<at::Tensor>& inputs) { return self->graph->run(inputs); })
+      .def("run",
+           [](const PipelineGraphPtr& self, const std::vector<at::Tensor>& inputs) { return self->graph->run(inputs); })
       .def("bytes", [](const PipelineGraphPtr& self) { return static_cast<int64_t>(self->graph->bytes()); });
 
   m.class_<BindingObject>("Binding")
@@ -302,7 +301,8 @@ TORCH_LIBRARY(greenlane, m) {
       "-> __torch__.torch.classes.greenlane.Engine",
       load_aoti);
   m.def(
-      "capture_pipeline(str device, Tensor[] inputs, __torch__.torch.classes.greenlane.Exchange exchange, int function, "
+      "capture_pipeline(str device, Tensor[] inputs, __torch__.torch.classes.greenlane.Exchange exchange, int "
+      "function, "
       "int key, bool views) -> __torch__.torch.classes.greenlane.PipelineGraph",
       capture_pipeline);
   m.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding",

@@ -82,7 +82,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
   const bool on_gpu = device.id().kind == DeviceKind::cuda;
   std::vector<std::string> header{"engine", "lane", "units",    "rate",   "p50",
                                   "p99",    "max",  "deadline", "misses", "outputs"};
-  if (on_gpu) header.push_back("graph for");
+  if (on_gpu) header.emplace_back("graph for");
   if (compared) header.push_back(fmt::format("p99 / {}", to_string(first.mode)));
   Table table(std::move(header), 2);
   for (const auto& engine : result.engines) {
@@ -172,9 +172,10 @@ void add_run_command(CLI::App& app, int& status) {
       ->capture_default_str();
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
   command
-      ->add_option("--graphs", arguments->graphs,
-                   "CUDA graphs of all engines, whatever CONFIG says: resident, untuned (kernels for the whole device) or "
-                   "off")
+      ->add_option(
+          "--graphs", arguments->graphs,
+          "CUDA graphs of all engines, whatever CONFIG says: resident, untuned (kernels for the whole device) or "
+          "off")
       ->check(CLI::IsMember({"resident", "untuned", "off"}));
   command->add_option("--seconds", arguments->seconds, "How long to measure each mode")
       ->capture_default_str()

@@ -171,11 +171,11 @@ bool StreamBinding::Call::is_capturing(StreamView stream) const {
 
 // What went before, on whatever stream, is no part of the graph: there is nothing else to wait for.
 void StreamBinding::Call::enter_capture() {
-  if (!binding_.beside_) binding_.beside_ = lane_->beside();
-  lane_ = binding_.beside_;
-  stream_ = lane_->stream();
+  if (!binding_.beside_) binding_.beside_ = lane_.value().beside();
+  const Lane& beside = lane_.emplace(*binding_.beside_);
+  stream_ = beside.stream();
   captured_ = true;
-  detail::CaptureScope::note(*lane_);
+  detail::CaptureScope::note(beside);
   fork();
 }
 

@@ -10,7 +10,7 @@ namespace greenlane::detail {
 // While this lives, lanes that are noted in this thread are collected. Nests: what is noted inside belongs to both.
 class CaptureScope {
  public:
-  CaptureScope() noexcept : outer_(current_) { current_ = this; }
+  CaptureScope() noexcept { current_ = this; }
   ~CaptureScope();
   CaptureScope(const CaptureScope&) = delete;
   CaptureScope& operator=(const CaptureScope&) = delete;
@@ -21,7 +21,7 @@ class CaptureScope {
 
  private:
   static thread_local CaptureScope* current_;
-  CaptureScope* outer_;
+  CaptureScope* outer_ = current_;
   std::vector<Lane> lanes_;
 };
 

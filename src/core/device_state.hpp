@@ -56,8 +56,8 @@ class EventBackend {
 class GraphBackend {
  public:
   virtual ~GraphBackend() = default;
-  // Ends the capture and makes the graph ready to be launched. Throws StreamError where what was enqueued cannot be in a
-  // graph.
+  // Ends the capture and makes the graph ready to be launched. Throws StreamError where what was enqueued cannot be in
+  // a graph.
   virtual void finish() = 0;
   // Throws DriverError.
   virtual void launch(StreamView stream) = 0;

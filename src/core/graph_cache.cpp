@@ -36,8 +36,7 @@ Candidate& fastest(std::vector<Candidate>& candidates) {
   }
   auto& untold = candidates.front();
   auto& best = *std::ranges::min_element(candidates, {}, &Candidate::best);
-  const bool worth_it =
-      static_cast<double>(best.best.count()) < kWorthIt * static_cast<double>(untold.best.count());
+  const bool worth_it = static_cast<double>(best.best.count()) < kWorthIt * static_cast<double>(untold.best.count());
   return worth_it ? best : untold;
 }
 

@@ -54,8 +54,8 @@ class GraphCache {
   // `owner` names the engine in warnings; `capacity` graphs are kept, those used last.
   GraphCache(std::string owner, std::size_t capacity);
 
-  // The entry of this key, made where there is none; it is the one used last now. Whoever holds it may go on with it when
-  // the cache has dropped it.
+  // The entry of this key, made where there is none; it is the one used last now. Whoever holds it may go on with it
+  // when the cache has dropped it.
   [[nodiscard]] std::shared_ptr<Entry> find(const GraphKey& key);
 
   // Captures for each of the targets, times them and keeps the fastest; for a key that was decided before, on as many

@@ -120,9 +120,7 @@ std::optional<Partition> Lane::partition() const {
   return Partition(state_->partition);
 }
 
-Units Lane::units() const noexcept {
-  return state_->partition ? state_->partition->units() : state_->units.count;
-}
+Units Lane::units() const noexcept { return state_->partition ? state_->partition->units() : state_->units.count; }
 
 StreamView Lane::stream() const {
   if (const auto stream = state_->backend->stream()) return *stream;

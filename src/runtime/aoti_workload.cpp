@@ -85,12 +85,12 @@ std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
     auto inputs = to_device(load_tensors(engine.inputs), device.id());
     auto expected = engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs);
     // Outputs are looked at between two requests at most.
-    auto loaded = load_aoti(engine.model, {.device = device.id(),
-                                           .name = engine.name,
-                                           .graphs = engine.graphs ? Graphs::resident : Graphs::off,
-                                           .graph_options = {.outputs = GraphOutputs::views,
-                                                             .tune_kernels = engine.tune_kernels,
-                                                             .capacity = 1}});
+    auto loaded = load_aoti(
+        engine.model,
+        {.device = device.id(),
+         .name = engine.name,
+         .graphs = engine.graphs ? Graphs::resident : Graphs::off,
+         .graph_options = {.outputs = GraphOutputs::views, .tune_kernels = engine.tune_kernels, .capacity = 1}});
     loaded->signature().check(inputs, device.id(), engine.name);
     return std::make_unique<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected));
   } catch (const Error& error) {

@@ -78,7 +78,7 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
   if (const auto graphs = table.get_string("graphs")) {
     engine.graphs = *graphs == "resident";
     if (!engine.graphs && *graphs != "off")
-      table.fail(*table.get("graphs"), "graphs", "there is no such choice", "use \"resident\" (the default) or \"off\"");
+      table.fail(*table.get("graphs"), "graphs", "there is no such choice", R"(use "resident" (the default) or "off")");
   }
   engine.tune_kernels = table.get_bool("tune_kernels").value_or(true);
   table.refuse_unknown();

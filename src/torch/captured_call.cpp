@@ -21,8 +21,8 @@ struct PlainTensors {
   at::NoGradGuard no_grad;
 };
 
-// Handles and workspaces of libraries belong to a thread and a stream and are made at the first use: not in the capture,
-// where the workspace would come from the graphs' pool and never go back.
+// Handles and workspaces of libraries belong to a thread and a stream and are made at the first use: not in the
+// capture, where the workspace would come from the graphs' pool and never go back.
 void load_libraries(c10::DeviceIndex device) {
   const auto options = at::TensorOptions(at::Device(at::kCUDA, device)).dtype(at::kHalf);
   const auto matrix = at::zeros({8, 8}, options);
@@ -63,7 +63,9 @@ void copy_into(const std::vector<at::Tensor>& fixed, const std::vector<at::Tenso
 
 CapturedCall::CapturedCall(const Lane& lane, std::shared_ptr<GraphPool> pool, std::vector<at::Tensor> inputs,
                            const Model& model, KernelTarget target)
-    : pool_(std::move(pool)), inputs_(std::move(inputs)) {
+    : pool_(std::move(pool)), inputs_(std::move(inputs)), graph_(capture(lane, model, target)) {}
+
+Graph CapturedCall::capture(const Lane& lane, const Model& model, KernelTarget target) {
   const auto index = static_cast<c10::DeviceIndex>(lane.device().id().index);
   const std::scoped_lock lock(capture_mutex());
   const at::NoGradGuard no_grad;
@@ -71,8 +73,8 @@ CapturedCall::CapturedCall(const Lane& lane, std::shared_ptr<GraphPool> pool, st
   const c10::cuda::CUDAStreamGuard guard(stream);
   load_libraries(index);
   const KernelScope kernels(lane.device().info().units.count, target);
-  pool_->capturing(stream, [&](const std::function<void()>& begun) {
-    graph_ = Graph::capture(lane, [&] {
+  return pool_->capturing(stream, [&](const std::function<void()>& begun) {
+    return Graph::capture(lane, [&] {
       begun();
       outputs_ = model(inputs_);
     });

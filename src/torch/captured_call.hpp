@@ -10,15 +10,14 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <vector>
 
 namespace greenlane::detail {
 
 using Model = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs)>;
 
-// Tensors like these, for a graph to read from, on the current stream. Throws EngineError where one is not on the device,
-// or has gaps in its memory.
+// Tensors like these, for a graph to read from, on the current stream. Throws EngineError where one is not on the
+// device, or has gaps in its memory.
 [[nodiscard]] std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::DeviceIndex device);
 // On the current stream.
 void copy_into(const std::vector<at::Tensor>& fixed, const std::vector<at::Tensor>& inputs);
@@ -34,13 +33,15 @@ class CapturedCall {
   // In the pool; written by every replay.
   [[nodiscard]] const std::vector<at::Tensor>& outputs() const noexcept { return outputs_; }
   // Enqueues the graph.
-  void replay(StreamView stream) const { graph_->launch(stream); }
+  void replay(StreamView stream) const { graph_.launch(stream); }
 
  private:
+  Graph capture(const Lane& lane, const Model& model, KernelTarget target);
+
   std::shared_ptr<GraphPool> pool_;
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> outputs_;
-  std::optional<Graph> graph_;
+  Graph graph_;
 };
 
 // Copies, on the current stream.

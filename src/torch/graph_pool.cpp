@@ -33,22 +33,17 @@ unsigned long long capture_of(cudaStream_t stream) {  // NOLINT(google-runtime-i
 GraphPool::GraphPool(c10::DeviceIndex device) : device_(device), id_(new_id()) {
   // Held between captures, so that the next one uses the memory of those that were dropped.
   allocator::createOrIncrefPool(device_, id_);
-  references_ = 1;
 }
 
-GraphPool::~GraphPool() {
-  for (; references_ > 0; --references_) allocator::releasePool(device_, id_);
-}
+GraphPool::~GraphPool() { allocator::releasePool(device_, id_); }
 
-void GraphPool::capturing(c10::cuda::CUDAStream stream,
-                          const std::function<void(const std::function<void()>& begun)>& capture) {
+Graph GraphPool::capturing(c10::cuda::CUDAStream stream, const Capture& capture) {
   // 0 until the capture has begun: then nothing matches.
   std::atomic<unsigned long long> capture_id{0};  // NOLINT(google-runtime-int)
   allocator::beginAllocateToPool(device_, id_, [&](cudaStream_t asking) {
     const auto wanted = capture_id.load(std::memory_order_acquire);
     return wanted != 0 && capture_of(asking) == wanted;
   });
-  ++references_;
   struct End {
     c10::DeviceIndex device;
     c10::MempoolId_t id;
@@ -56,9 +51,10 @@ void GraphPool::capturing(c10::cuda::CUDAStream stream,
     ~End() {
       if (marked) mark_capture_end(*allocator::get(), device);
       allocator::endAllocateToPool(device, id);
+      allocator::releasePool(device, id);  // that it took when it began
     }
   } end{.device = device_, .id = id_};
-  capture([&] {
+  return capture([&] {
     mark_capture_begin(*allocator::get(), device_);
     end.marked = true;
     capture_id.store(capture_of(stream.stream()), std::memory_order_release);

@@ -1,6 +1,8 @@
 // Memory of the caching allocator that graphs alone use.
 #pragma once
 
+#include <greenlane/core/graph.hpp>
+
 #include <c10/core/Device.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
@@ -20,10 +22,12 @@ class GraphPool {
   GraphPool(const GraphPool&) = delete;
   GraphPool& operator=(const GraphPool&) = delete;
 
-  // Runs `capture`, which begins a capture on `stream`, calls what it is given from within, and ends it. What is allocated
-  // in that capture, and nothing else, comes from the pool. Not through at::cuda::CUDAGraph: that makes every random
-  // number that another thread draws meanwhile an error, and leaves the allocator unusable after a capture that failed.
-  void capturing(c10::cuda::CUDAStream stream, const std::function<void(const std::function<void()>& begun)>& capture);
+  // Runs `capture`, which begins a capture on `stream`, calls what it is given from within, and ends it. What is
+  // allocated in that capture, and nothing else, comes from the pool. Not through at::cuda::CUDAGraph: that makes every
+  // random number that another thread draws meanwhile an error, and leaves the allocator unusable after a capture that
+  // failed.
+  using Capture = std::function<Graph(const std::function<void()>& begun)>;
+  Graph capturing(c10::cuda::CUDAStream stream, const Capture& capture);
 
   // Of the device, that it holds. Slow: it asks for all of the allocator's books.
   [[nodiscard]] std::uint64_t bytes() const;
@@ -31,7 +35,6 @@ class GraphPool {
  private:
   c10::DeviceIndex device_;
   c10::MempoolId_t id_;
-  int references_ = 0;
 };
 
 }  // namespace greenlane::detail

@@ -9,8 +9,8 @@ namespace greenlane::detail {
 // Whether this PyTorch can tell them.
 [[nodiscard]] bool can_target_kernels();
 
-// While this lives, matrix products that any thread enqueues get kernels for `target` of the device's `units` (absent: as
-// before). Afterwards the setting is what it was. One at a time, under the lock of captures.
+// While this lives, matrix products that any thread enqueues get kernels for `target` of the device's `units` (absent:
+// as before). Afterwards the setting is what it was. One at a time, under the lock of captures.
 class KernelScope {
  public:
   KernelScope(int units, std::optional<int> target);

@@ -1,9 +1,9 @@
-#include <greenlane/torch/pipeline_graph.hpp>
-
 #include "torch/captured_call.hpp"
 #include "torch/tensor_lifetimes.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
+#include <greenlane/torch/pipeline_graph.hpp>
 
 #include <c10/core/Event.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -114,7 +114,8 @@ std::vector<std::vector<at::Tensor>> concurrently(
           c10::Event done(c10::DeviceType::CUDA);
           done.record(from);
           done.block(to);
-        } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the device is lost, and the next call says so
+        } catch (const std::exception& error) {
+          warn(std::string("a branch could not be joined: ") + error.what());
         }
       }
     } const join{.from = stream, .to = caller};

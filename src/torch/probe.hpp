@@ -32,8 +32,8 @@ void mark_capture_end(Allocator& allocator, c10::DeviceIndex device) {
   if constexpr (requires { allocator.markCaptureEnd(device); }) allocator.markCaptureEnd(device);
 }
 
-// How many SMs the libraries of matrix products are told to leave alone, for the whole process; false where this PyTorch
-// has no such setting.
+// How many SMs the libraries of matrix products are told to leave alone, for the whole process; false where this
+// PyTorch has no such setting.
 template <typename Context>
 constexpr bool has_sm_carveout() {
   return requires(Context& context) { context._setSMCarveout_EXPERIMENTAL(std::optional<std::int32_t>()); };

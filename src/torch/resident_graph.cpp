@@ -1,8 +1,8 @@
-#include <greenlane/torch/resident_graph.hpp>
-
 #include "core/graph_cache.hpp"
 #include "torch/captured_call.hpp"
 #include "torch/kernel_scope.hpp"
+
+#include <greenlane/torch/resident_graph.hpp>
 
 #include <c10/cuda/CUDAException.h>
 #include <cuda_runtime_api.h>
@@ -141,11 +141,11 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
 
 GraphReport ResidentGraphs::report() const {
   const std::scoped_lock lock(impl_->mutex);
-  GraphReport report{.graphs = {}, .bytes = impl_->pool ? impl_->pool->bytes() : 0, .obstacle = impl_->cache.obstacle()};
+  GraphReport report{
+      .graphs = {}, .bytes = impl_->pool ? impl_->pool->bytes() : 0, .obstacle = impl_->cache.obstacle()};
   for (const auto& entry : impl_->cache.entries()) {
     if (entry->state != GraphCache::State::resident) continue;
-    report.graphs.push_back(
-        {.units = entry->key.units, .kernel_units = entry->target, .replays = entry->replays});
+    report.graphs.push_back({.units = entry->key.units, .kernel_units = entry->target, .replays = entry->replays});
     for (const auto& input : static_cast<const TimedCall&>(*entry->graph).call.inputs()) report.bytes += input.nbytes();
   }
   return report;

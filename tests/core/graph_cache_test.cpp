@@ -1,4 +1,5 @@
 #include "core/graph_cache.hpp"
+
 #include "support/fake_driver_test.hpp"
 
 #include <gmock/gmock.h>
@@ -10,10 +11,10 @@
 namespace greenlane::detail {
 namespace {
 
+using std::chrono::nanoseconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using std::chrono::nanoseconds;
 using State = GraphCache::State;
 
 // Graphs that take as long as the test says, and tell how many of them there are.
@@ -137,8 +138,7 @@ TEST_F(GraphCacheTest, RefusesWithOneWarning) {
     cache_.refuse(*entry);
     EXPECT_EQ(cache_.find(key(1, shape))->state, State::refused);
   }
-  EXPECT_THAT(warnings_.texts(),
-              ElementsAre(HasSubstr("engine 'engine' runs without a CUDA graph: not in a graph")));
+  EXPECT_THAT(warnings_.texts(), ElementsAre(HasSubstr("engine 'engine' runs without a CUDA graph: not in a graph")));
 }
 
 TEST_F(GraphCacheTest, DropsWhatWasUsedLongestAgo) {

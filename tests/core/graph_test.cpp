@@ -55,8 +55,7 @@ TEST_F(GraphTest, AnErrorInTheWorkEndsTheCaptureAndComesOut) {
 
 TEST_F(GraphTest, WhatCannotBeCapturedIsRefusedAndLeavesTheStreamUsable) {
   const auto forbidden = [&] {
-    (void)Graph::capture(policy_,
-                         [&] { fake_.set_capture(policy_.stream(), CU_STREAM_CAPTURE_STATUS_INVALIDATED); });
+    (void)Graph::capture(policy_, [&] { fake_.set_capture(policy_.stream(), CU_STREAM_CAPTURE_STATUS_INVALIDATED); });
   };
   EXPECT_THAT(forbidden, ThrowsMessage<StreamError>(HasSubstr("could not be captured in a graph")));
   (void)capture(policy_);

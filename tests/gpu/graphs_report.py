@@ -44,11 +44,12 @@ class Block(nn.Module):
 
 
 def median_us(function: Callable[[], object], stream: torch.cuda.Stream, repeats: int = 200) -> dict[str, float]:
-    """Of the device's time for each call."""
+    """Of the device's time for each call, which begins when all of it is enqueued."""
     times = []
     with torch.cuda.stream(stream):
         for _ in range(repeats):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            torch.cuda._sleep(3_000_000)  # clock cycles: longer than an eager call takes to be enqueued
             begin.record(stream)
             function()
             end.record(stream)

@@ -18,7 +18,7 @@ struct Stream {
   CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
   std::uint64_t capture_id = 0;  // which one, while it is captured by our own doing
   bool joined = true;            // whether the stream that the capture began on waits for its last work
-  bool busy = false;  // has had work that nobody waited for
+  bool busy = false;             // has had work that nobody waited for
   Clock clock;
 };
 

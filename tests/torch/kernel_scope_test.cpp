@@ -43,7 +43,9 @@ TEST_F(KernelScopeTest, RestoresWhatWasThere) {
 
 TEST_F(KernelScopeTest, SaysNothing) {
   ::testing::internal::CaptureStderr();
-  { const KernelScope scope(132, 48); }
+  {
+    const KernelScope scope(132, 48);
+  }
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
 }
 

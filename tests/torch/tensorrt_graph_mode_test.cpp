@@ -73,5 +73,18 @@ TEST_F(GraphModeTest, OtherModesAreLeftAlone) {
   }
 }
 
+// Where only stock's runtime in Python is there: nothing has graphs that it could tell of. In a process of its own, as
+// CTest runs it, the operators are not there.
+class WithoutStockTest : public fake::FakeDriverTest {};
+
+TEST_F(WithoutStockTest, AnEngineCanBeBoundTwiceToOneStream) {
+  const auto stream = fake_.make_stream();
+  EngineRecord record{gpu(), "engine"};
+  for (int turn = 0; turn < 2; ++turn) {
+    record.binding.set(stream);
+    EXPECT_NO_THROW(GraphModeScope(record, stream));
+  }
+}
+
 }  // namespace
 }  // namespace greenlane::tensorrt

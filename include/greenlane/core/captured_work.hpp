@@ -1,4 +1,5 @@
-// What an engine has captured in CUDA graphs, as its binding sees it. Every kind of engine that captures implements this.
+// What an engine has captured in CUDA graphs, as its binding sees it. Every kind of engine that captures implements
+// this.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
@@ -14,9 +15,9 @@ class CapturedWork {
  public:
   virtual ~CapturedWork() = default;
 
-  // Whether the engine can be on another stream than the caller's at all: asked before it is bound, and before each call
-  // while it is. Throws StreamError, naming `engine`, where it captures by itself and cannot be made to capture anew: its
-  // graphs would run where they were captured.
+  // Whether the engine can be on another stream than the caller's at all: asked before it is bound, and before each
+  // call while it is. Throws StreamError, naming `engine`, where it captures by itself and cannot be made to capture
+  // anew: its graphs would run where they were captured.
   virtual void require_bindable(const std::string& engine) const { (void)engine; }
 
   // The engine is on `lane` from now on, or (nothing) on no lane: what was captured elsewhere is never replayed again.

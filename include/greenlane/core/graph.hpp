@@ -19,10 +19,10 @@ class GraphBackend;
 // Thread safety: all members; launches on different streams are ordered by nobody.
 class Graph {
  public:
-  // Captures what `work`, in this thread, enqueues on the lane's stream and on streams that join it. Nothing runs. Bound
-  // engines that are called within fork to lanes beside their own and join again, so that nobody else's work on those
-  // is captured along. Other threads are not disturbed. Throws what `work` throws, StreamError where the work cannot be
-  // captured, and DriverError; no capture is left open then.
+  // Captures what `work`, in this thread, enqueues on the lane's stream and on streams that join it. Nothing runs.
+  // Bound engines that are called within fork to lanes beside their own and join again, so that nobody else's work on
+  // those is captured along. Other threads are not disturbed. Throws what `work` throws, StreamError where the work
+  // cannot be captured, and DriverError; no capture is left open then.
   [[nodiscard]] static Graph capture(const Lane& lane, const std::function<void()>& work);
 
   // Enqueues it. Throws DriverError.

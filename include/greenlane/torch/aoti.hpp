@@ -30,8 +30,8 @@ struct AotiOptions {
   // Without completion events between calls: needed to capture the engine in a CUDA graph of the caller's, with one
   // runner. Calls from several threads are then enqueued one after another.
   bool single_threaded = false;
-  // Resident: while the engine is bound to a lane of a GPU, its calls are replayed from CUDA graphs (resident_graph.hpp).
-  // Takes one runner, single-threaded. Nothing changes on a CPU.
+  // Resident: while the engine is bound to a lane of a GPU, its calls are replayed from CUDA graphs
+  // (resident_graph.hpp). Takes one runner, single-threaded. Nothing changes on a CPU.
   Graphs graphs = Graphs::off;
   GraphOptions graph_options{};
 };

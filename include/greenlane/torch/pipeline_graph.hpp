@@ -11,12 +11,12 @@
 
 namespace greenlane {
 
-// A whole pipeline that was captured once and is launched as one piece of work, on any stream: every bound engine's part
-// runs in its own lane's units, and what is bound nowhere on the whole device.
+// A whole pipeline that was captured once and is launched as one piece of work, on any stream: every bound engine's
+// part runs in its own lane's units, and what is bound nowhere on the whole device.
 //
 //   auto graph = PipelineGraph::capture(gpu, {picture, state}, [&](const auto& in) {
-//     const auto seen = concurrently(gpu, {[&] { return vision->run({in[0]}); }, [&] { return policy->run({in[1]}); }});
-//     return head->run({seen[0][0], seen[1][0]});
+//     const auto seen = concurrently(gpu, {[&] { return vision->run({in[0]}); }, [&] { return policy->run({in[1]});
+//     }}); return head->run({seen[0][0], seen[1][0]});
 //   });
 //   auto actions = graph->run({picture, state});
 //
@@ -27,8 +27,8 @@ class PipelineGraph {
   using Work = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs)>;
 
   // Runs `work` once as it is, and captures it then, on fixed tensors like the inputs. Within it engines' own resident
-  // graphs are not used. Waits for the device. Throws EngineError where an input is not on the device, StreamError where
-  // the work cannot be captured, and what `work` throws.
+  // graphs are not used. Waits for the device. Throws EngineError where an input is not on the device, StreamError
+  // where the work cannot be captured, and what `work` throws.
   [[nodiscard]] static std::shared_ptr<PipelineGraph> capture(const Device& device,
                                                               const std::vector<at::Tensor>& inputs, const Work& work,
                                                               GraphOutputs outputs = GraphOutputs::copies);

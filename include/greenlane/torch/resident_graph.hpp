@@ -26,10 +26,10 @@ enum class GraphOutputs {
 
 struct GraphOptions {
   GraphOutputs outputs = GraphOutputs::copies;
-  // Whether libraries such as cuBLAS are told for how many units to pick kernels. Several numbers are captured and timed
-  // once for each size of partition and shape of inputs, and the fastest is kept; the model runs a few dozen times more
-  // on the same inputs for it. Off: kernels are picked for the whole device, and an engine that changes state of its own
-  // runs as often as it is called.
+  // Whether libraries such as cuBLAS are told for how many units to pick kernels. Several numbers are captured and
+  // timed once for each size of partition and shape of inputs, and the fastest is kept; the model runs a few dozen
+  // times more on the same inputs for it. Off: kernels are picked for the whole device, and an engine that changes
+  // state of its own runs as often as it is called.
   bool tune_kernels = true;
   // How many graphs are kept, of different shapes of inputs; those used last.
   std::size_t capacity = 8;
@@ -48,18 +48,18 @@ struct GraphReport {
   std::string obstacle;           // why calls of some shape are not captured; empty where there are none
 };
 
-// The graphs of one engine. While the engine is bound to a lane, its second call with inputs of some shape is captured on
-// a stream of its own on the lane's units; from then on such calls copy their inputs into the graph's memory and replay
-// it on the lane. What cannot be captured runs as it would without graphs, with one warning. Rebinding frees the graphs of
-// other units; their work is done before the first work on the new lane. Calls that go into a graph of the caller's are
-// captured there and not here.
+// The graphs of one engine. While the engine is bound to a lane, its second call with inputs of some shape is captured
+// on a stream of its own on the lane's units; from then on such calls copy their inputs into the graph's memory and
+// replay it on the lane. What cannot be captured runs as it would without graphs, with one warning. Rebinding frees the
+// graphs of other units; their work is done before the first work on the new lane. Calls that go into a graph of the
+// caller's are captured there and not here.
 //
-// The engine must read its inputs from the tensors that it is given and do nothing on the host that must be done in every
-// call. Random numbers cannot be captured: pass noise as an input.
+// The engine must read its inputs from the tensors that it is given and do nothing on the host that must be done in
+// every call. Random numbers cannot be captured: pass noise as an input.
 //
-// Capture takes a lock of the process, since what libraries are told is told for all threads: matrix products that others
-// enqueue in that millisecond may get kernels for fewer units. Otherwise other threads are not disturbed.
-// Thread safety: all members.
+// Capture takes a lock of the process, since what libraries are told is told for all threads: matrix products that
+// others enqueue in that millisecond may get kernels for fewer units. Otherwise other threads are not disturbed. Thread
+// safety: all members.
 class ResidentGraphs final : public CapturedWork {
  public:
   // Runs on the current stream, on just these tensors.

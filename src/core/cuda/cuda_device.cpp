@@ -131,7 +131,7 @@ std::unique_ptr<LaneBackend> CudaDevice::adopt(StreamView stream) {
 }
 
 ForeignUnits CudaDevice::units_of(StreamView stream) {
-  const ForeignUnits whole{.set = nullptr, .count = info().units};
+  ForeignUnits whole{.set = nullptr, .count = info().units};
   CUgreenCtx green = nullptr;
   if (!driver_.cuStreamGetGreenCtx || driver_.cuStreamGetGreenCtx(stream.handle(), &green) != CUDA_SUCCESS || !green)
     return whole;

@@ -36,10 +36,12 @@ void CudaGraph::finish() {
     if (graph) driver.cuGraphDestroy(graph);
     throw StreamError({.what = "the work could not be captured in a graph",
                        .why = "cuStreamEndCapture gave " + describe(driver, result),
-                       .remedy = "leave out of it what waits for the GPU or allocates outside of PyTorch, and join every "
-                                 "stream that it forks"});
+                       .remedy =
+                           "leave out of it what waits for the GPU or allocates outside of PyTorch, and join every "
+                           "stream that it forks"});
   }
-  // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do alike.
+  // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do
+  // alike.
   const CUresult result =
       driver.cuGraphInstantiateWithFlags(&executable_, graph, CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
   driver.cuGraphDestroy(graph);
