@@ -5,6 +5,7 @@
 
 #include <greenlane/core/error.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,17 +19,20 @@ inline GraphOptions graph_options(bool views, bool tune) {
   return {.outputs = views ? GraphOutputs::views : GraphOutputs::copies, .tune_kernels = tune};
 }
 
-// Units, units that kernels were picked for (-1: the whole device's) and replays of each graph; bytes; the obstacle.
-using ReportTuple = std::tuple<std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>, int64_t, std::string>;
+// Units, units that kernels were picked for (-1: the whole device's), replays and slices of each graph; bytes; the
+// obstacle.
+using ReportTuple = std::tuple<std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>,
+                               int64_t, std::string>;
 
 inline std::optional<ReportTuple> as_tuple(const std::optional<GraphReport>& report) {
   if (!report) return std::nullopt;
   ReportTuple result;
-  auto& [units, kernel_units, replays, bytes, obstacle] = result;
+  auto& [units, kernel_units, replays, slices, bytes, obstacle] = result;
   for (const auto& graph : report->graphs) {
     units.push_back(graph.units);
     kernel_units.push_back(graph.kernel_units.value_or(-1));
     replays.push_back(static_cast<int64_t>(graph.replays));
+    slices.push_back(graph.slices);
   }
   bytes = static_cast<int64_t>(report->bytes);
   obstacle = report->obstacle;
@@ -82,6 +86,31 @@ inline std::vector<at::Tensor> run_graphs(const BindingPtr& self, const c10::int
   const auto model = python_model(exchange, function, key);
   if (!graphs) return model(inputs);  // switched off a moment ago
   return graphs->run(*call->call, inputs, {.variant = variant, .repeatable = repeatable}, model);
+}
+
+// 0: not urgent.
+inline void set_urgent(const EnginePtr& self, double deadline_ms) {
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  std::optional<std::chrono::nanoseconds> deadline;
+  if (deadline_ms > 0) deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(Milliseconds(deadline_ms));
+  self->engine->set_urgent(deadline);
+}
+
+// A longest slice of 0: as short as costs little.
+inline void set_gates(const EnginePtr& self, bool on, double longest_us) {
+  using Microseconds = std::chrono::duration<double, std::micro>;
+  SliceOptions options;
+  if (longest_us > 0) options.longest = std::chrono::duration_cast<std::chrono::nanoseconds>(Microseconds(longest_us));
+  self->engine->set_gates(on ? std::optional(options) : std::nullopt);
+}
+
+// Urgent calls that closed the gate; times that best effort was held, microseconds of that in all and at most; urgent
+// calls that were let go of.
+inline std::tuple<int64_t, int64_t, double, double, int64_t> gate_report(const std::string& device) {
+  using Microseconds = std::chrono::duration<double, std::micro>;
+  const auto report = Gate::of(Device::open(device))->report();
+  return {static_cast<int64_t>(report.passes), static_cast<int64_t>(report.held), Microseconds(report.held_time).count(),
+          Microseconds(report.longest_held).count(), static_cast<int64_t>(report.limits_hit)};
 }
 
 inline PipelineGraphPtr capture_pipeline(const std::string& device, const std::vector<at::Tensor>& inputs,

@@ -275,6 +275,8 @@ TORCH_LIBRARY(greenlane, m) {
       .def("options", [](const EnginePtr& self) { return std::get<4>(state_of(self)); })
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })
       .def("graphs", [](const EnginePtr& self) { return as_tuple(self->engine->graphs()); })
+      .def("set_urgent", set_urgent)
+      .def("set_gates", set_gates)
       .def("binding", binding_of)
       .def("inner_engines", inner_engines)
       .def("bind", [](const EnginePtr& self, const LanePtr& lane) { self->engine->bind(lane->lane); })
@@ -305,6 +307,7 @@ TORCH_LIBRARY(greenlane, m) {
       "function, "
       "int key, bool views) -> __torch__.torch.classes.greenlane.PipelineGraph",
       capture_pipeline);
+  m.def("gate_report(str device) -> (int, int, float, float, int)", gate_report);
   m.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding",
         [](const std::string& device, const std::string& owner) {
           return c10::make_intrusive<BindingObject>(std::make_shared<StreamBinding>(Device::open(device), owner));

@@ -20,6 +20,7 @@ from greenlane._bindings import (
 )
 from greenlane._devices import DeviceInfo, devices
 from greenlane._engines import Engine, load
+from greenlane._gates import GateReport, gate_report
 from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs, PipelineGraph, capture, concurrently
 from greenlane._lanes import REST, Lane, lane, partition
 from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
@@ -31,6 +32,7 @@ __all__ = [
     "Binding",
     "DeviceInfo",
     "Engine",
+    "GateReport",
     "GraphInfo",
     "GraphReport",
     "Graphs",
@@ -42,6 +44,7 @@ __all__ = [
     "clear_external_stream",
     "concurrently",
     "devices",
+    "gate_report",
     "get_engine_stream_passthrough",
     "get_external_stream",
     "graph_report",

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from greenlane._gates import longest_slice
 from greenlane._graphs import GraphReport, Graphs, Outputs, check_options, report_of
 from greenlane._lanes import Lane
 from greenlane._native import ops
@@ -47,6 +48,25 @@ class Engine(torch.nn.Module):
     def graphs(self) -> GraphReport | None:
         """Its CUDA graphs; None where it was loaded without, and on the CPU."""
         return report_of(self._native.graphs())
+
+    def set_urgent(self, deadline_ms: float | None) -> None:
+        """Whether its calls hold engines with gates that share its SMs, until their work is done.
+
+        A call that does not end holds them for five deadlines at most. Nothing changes on a CPU. Copies are not urgent.
+        """
+        if deadline_ms is not None and not deadline_ms > 0:
+            raise ValueError(f"a deadline of {deadline_ms} ms: give a positive number, or None")
+        self._native.set_urgent(deadline_ms or 0.0)
+
+    def set_gates(self, gates: str) -> None:
+        """Whether its graphs are launched in slices that let urgent engines pass.
+
+        :param gates: ``"auto"`` for the shortest slices that cost little, a longest slice such as ``"50us"``, or
+            ``"off"``. Its calls then return when the last slice is launched. Copies have no gates.
+        :raises RuntimeError: it was loaded without graphs.
+        """
+        longest = longest_slice(gates)
+        self._native.set_gates(longest is not None, longest or 0.0)
 
     def bind(self, lane: Lane) -> None:
         """Runs on this lane from the next call on; RuntimeError where it is closed or of another device."""
@@ -115,6 +135,8 @@ def load(
     graphs: Graphs = "off",
     outputs: Outputs = "copies",
     tune_kernels: bool = True,
+    urgent: float | None = None,
+    gates: str = "off",
 ) -> Engine:
     """Loads an AOTInductor package (``.pt2``). It is native code: load what you trust.
 
@@ -128,12 +150,17 @@ def load(
     :param outputs: of a replayed call: ``"copies"``, or ``"views"`` of the graph's memory, good until the next call.
     :param tune_kernels: whether kernels are picked for the lane's number of SMs; a few numbers are tried at the first
         capture, for which the model runs a few dozen times more.
+    :param urgent: its deadline in milliseconds: see :meth:`Engine.set_urgent`.
+    :param gates: see :meth:`Engine.set_gates`.
     :raises RuntimeError: no such file, not a package, compiled for another device.
     """
     check_options(graphs, outputs)
     native_lane = None if lane is None else lane._native
     text = None if device is None else str(device)
     resident, views = graphs == "resident", outputs == "views"
-    return Engine(
+    engine = Engine(
         ops.load_aoti(os.fspath(path), native_lane, text, name, model, num_runners, resident, views, tune_kernels)
     )
+    engine.set_urgent(urgent)
+    engine.set_gates(gates)
+    return engine

@@ -29,6 +29,8 @@ class GraphInfo:
     kernel_units: int | None
     """For which its kernels were picked; None: for the whole device."""
     replays: int
+    slices: int
+    """That it is launched in: more than one where it lets urgent engines pass."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ def report_of(native: Any) -> GraphReport | None:
     """From what C++ gives; None where there are no graphs."""
     if native is None:
         return None
-    units, kernel_units, replays, size, obstacle = native
-    graphs = tuple(GraphInfo(u, None if k < 0 else k, r) for u, k, r in zip(units, kernel_units, replays, strict=True))
-    return GraphReport(graphs, size, obstacle)
+    units, kernel_units, replays, slices, size, obstacle = native
+    each = zip(units, kernel_units, replays, slices, strict=True)
+    return GraphReport(tuple(GraphInfo(u, None if k < 0 else k, r, s) for u, k, r, s in each), size, obstacle)
 
 
 def check_options(graphs: str, outputs: str) -> None:
@@ -65,6 +67,9 @@ def check_options(graphs: str, outputs: str) -> None:
         raise ValueError(f"outputs={outputs!r}: use 'copies' or 'views'")
 
 
+_MOST_VARIANTS = 256
+
+
 class ModuleGraphs:
     """The graphs of a bound module. What is baked into one, beside the lane and the tensors' shapes, is its variant."""
 
@@ -73,6 +78,7 @@ class ModuleGraphs:
         self._binding = binding
         # With them alive, their memory is no other tensor's, and its address tells whether they moved.
         self._weights = [*module.parameters(), *module.buffers()]
+        self._numbers = itertools.count()
         self._variants: dict[Hashable, int] = {}
         self._results: dict[int, _Result] = {}
         self._unrepeatable: set[int] = set()
@@ -123,8 +129,12 @@ class ModuleGraphs:
         module = self._module()
         training = module is not None and module.training
         key = (str(spec), constants, weights, autocast, torch.is_inference_mode_enabled(), training)
+        if len(self._variants) > _MOST_VARIANTS:
+            # Somebody passes ever new numbers: what was captured for the old ones is not found again.
+            for known in (self._variants, self._results, self._unrepeatable, self._refused):
+                known.clear()
         try:
-            return self._variants.setdefault(key, len(self._variants))
+            return self._variants.setdefault(key, next(self._numbers))
         except TypeError as error:
             self._warn(f"an argument cannot be told from others ({error})")
             return None

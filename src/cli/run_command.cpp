@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <memory>
 
@@ -33,13 +34,14 @@ struct Arguments {
 };
 
 std::vector<Mode> modes_of(std::string_view name) {
-  if (name == "compare") return {Mode::lanes, Mode::shared, Mode::priority};
-  for (const Mode mode : {Mode::lanes, Mode::shared, Mode::priority}) {
+  constexpr std::array kAll{Mode::lanes, Mode::gates, Mode::shared, Mode::priority};
+  if (name == "compare") return {kAll.begin(), kAll.end()};
+  for (const Mode mode : kAll) {
     if (to_string(mode) == name) return {mode};
   }
   throw ConfigError({.what = "--mode " + std::string(name),
                      .why = "there is no such mode",
-                     .remedy = "use lanes, shared, priority or compare"});
+                     .remedy = "use lanes, gates, shared, priority or compare"});
 }
 
 // "48 SMs", "core 1", "cores 0,2": cores by number, because engines may have to share them.
@@ -108,7 +110,18 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
                  ? fmt::format(" (stopped after {:.1f} s)", std::chrono::duration<double>(result.measured).count())
                  : "",
              table.to_string());
+  if (result.gate) {
+    fmt::print("  gate: {} urgent calls passed; best effort was held {} times, {} in all, {} at most\n",
+               result.gate->passes, result.gate->held, duration_text(to_microseconds(result.gate->held_time)),
+               duration_text(to_microseconds(result.gate->longest_held)));
+    if (result.gate->limits_hit > 0)
+      fmt::print(stderr, "greenlane: {} urgent calls held the gate for five deadlines and were let go of\n",
+                 result.gate->limits_hit);
+  }
   for (const auto& engine : result.engines) {
+    if (engine.graphs && !engine.graphs->gate_obstacle.empty())
+      fmt::print(stderr, "greenlane: engine '{}' lets nobody pass inside its graph: {}\n", engine.name,
+                 engine.graphs->gate_obstacle);
     if (!engine.error.empty()) fmt::print(stderr, "greenlane: engine '{}': {}\n", engine.name, engine.error);
   }
 }
@@ -168,7 +181,7 @@ void add_run_command(CLI::App& app, int& status) {
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
   command
       ->add_option("--mode", arguments->mode,
-                   "lanes, shared (plain streams or threads), priority, or compare (all, one after another)")
+                   "lanes, gates, shared (plain streams or threads), priority, or compare (all, one after another)")
       ->capture_default_str();
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
   command

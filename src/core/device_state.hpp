@@ -1,6 +1,7 @@
 // What stands behind a Device: one object a device and process, with its one split and the backend that makes lanes.
 #pragma once
 
+#include "core/graph_slices.hpp"
 #include "core/group_pool.hpp"
 
 #include <greenlane/core/device.hpp>
@@ -61,6 +62,10 @@ class GraphBackend {
   virtual void finish() = 0;
   // Throws DriverError.
   virtual void launch(StreamView stream) = 0;
+  // Of a finished one. Throws StreamError where this driver does not tell.
+  [[nodiscard]] virtual GraphShape shape() const = 0;
+  // A graph of some of its nodes, with the edges between them, ready to be launched. Throws DriverError.
+  [[nodiscard]] virtual std::unique_ptr<GraphBackend> part(std::span<const int> nodes) const = 0;
 };
 
 // The units of a stream that somebody else made.

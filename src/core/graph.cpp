@@ -1,5 +1,5 @@
 #include "core/capture_scope.hpp"
-#include "core/device_state.hpp"
+#include "core/graph_state.hpp"
 #include "core/lane_state.hpp"
 
 #include <greenlane/core/graph.hpp>
@@ -21,11 +21,6 @@ void CaptureScope::note(const Lane& lane) {
 }
 
 }  // namespace detail
-
-struct Graph::State {
-  std::vector<Lane> lanes;  // the first member: their units outlive the graph
-  std::unique_ptr<detail::GraphBackend> backend;
-};
 
 Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
   auto state = std::make_shared<State>();

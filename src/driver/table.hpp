@@ -46,7 +46,12 @@
   X(cuGraphInstantiateWithFlags, 11040) \
   X(cuGraphLaunch, 10000)               \
   X(cuGraphDestroy, 10000)              \
-  X(cuGraphExecDestroy, 10000)
+  X(cuGraphExecDestroy, 10000)          \
+  X(cuGraphGetNodes, 10000)            \
+  X(cuGraphNodeGetType, 10000)         \
+  X(cuGraphClone, 10000)               \
+  X(cuGraphNodeFindInClone, 10000)     \
+  X(cuGraphDestroyNode, 10000)
 
 // Newer drivers only: null in the table where the driver lacks them. Their users ask before they call.
 #define GREENLANE_DRIVER_OPTIONAL(X)    \
@@ -59,6 +64,7 @@
   X(cuGreenCtxGetDevResource, 12040)    \
   X(cuGreenCtxGetId, 12090)             \
   X(cuStreamGetGreenCtx, 12040)         \
+  X(cuGraphGetEdges, 12030)             \
   X(cuStreamGetDevice, 12080)
 
 namespace greenlane::driver {

@@ -29,6 +29,17 @@ class AotiWorkload final : public Workload {
     lane_.reset();
   }
 
+  void set_role(const GateRole& role) override {
+    role_ = role;
+    if (engine_->graphs()) {
+      engine_->set_gates(role.gated ? std::optional(SliceOptions{.longest = role.slice}) : std::nullopt);
+    }
+    engine_->set_urgent(role.urgent);
+    gate_ = Gate::of(engine_->device());
+  }
+
+  void expect() override { engine_->expect_call(); }
+
   void run() override {
     try {
       run_once();
@@ -43,10 +54,15 @@ class AotiWorkload final : public Workload {
   [[nodiscard]] std::optional<GraphUse> graphs() const override {
     const auto report = engine_->graphs();
     if (!report) return std::nullopt;
-    GraphUse use{.kernel_units = {}, .bytes = report->bytes, .obstacle = report->obstacle};
+    GraphUse use;
+    use.bytes = report->bytes;
+    use.obstacle = report->obstacle;
     if (report->graphs.empty()) return use;
     use.replays = report->graphs.front().replays;
     use.kernel_units = report->graphs.front().kernel_units;
+    use.slices = report->graphs.front().slices;
+    use.longest_slice = report->graphs.front().longest_slice;
+    use.gate_obstacle = report->graphs.front().gate_obstacle;
     return use;
   }
 
@@ -56,9 +72,11 @@ class AotiWorkload final : public Workload {
  private:
   void run_once() {
     if (engine_->device().id().kind == DeviceKind::cpu) {
-      outputs_ = engine_->run(inputs_);
+      run_on_cpu();
       return;
     }
+    // What has no graph yields between two requests, as all do on a CPU.
+    if (role_.gated && !engine_->graphs()) (void)gate_->wait(lane_.value().place(), GateWait::spin);
     // With the lane's stream as the caller's there is nothing to join.
     const auto index = static_cast<c10::DeviceIndex>(engine_->device().id().index);
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index);
@@ -69,6 +87,17 @@ class AotiWorkload final : public Workload {
     done_.synchronize();
   }
 
+  void run_on_cpu() {
+    std::optional<Gate::Pass> pass;
+    if (role_.urgent) pass.emplace(Gate::close(gate_, lane_.value().place(), kLimit * *role_.urgent));
+    if (role_.gated) (void)gate_->wait(lane_.value().place(), GateWait::block);
+    outputs_ = engine_->run(inputs_);
+  }
+
+  static constexpr int kLimit = 5;  // deadlines, as AotiEngine::set_urgent has it
+
+  GateRole role_;
+  std::shared_ptr<Gate> gate_;
   std::shared_ptr<AotiEngine> engine_;
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> expected_;

@@ -5,6 +5,10 @@
 #include <greenlane/runtime/config.hpp>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <string_view>
+#include <system_error>
 
 namespace greenlane::runtime {
 namespace {
@@ -37,7 +41,7 @@ fs::path existing(TomlTable& table, std::string_view key, const fs::path& folder
   return path;
 }
 
-Nanoseconds from_seconds(double seconds) { return Nanoseconds(static_cast<Nanoseconds::rep>(seconds * 1e9)); }
+Nanoseconds from_seconds(double seconds) { return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(seconds * 1e9))); }
 
 // policy.inputs.pt -> policy.outputs.pt, where that file exists.
 fs::path outputs_beside(const fs::path& inputs) {
@@ -46,6 +50,21 @@ fs::path outputs_beside(const fs::path& inputs) {
   if (at == std::string::npos) return {};
   const fs::path path = inputs.parent_path() / name.replace(at, 8, ".outputs.");
   return fs::is_regular_file(path) ? path : fs::path{};
+}
+
+// "auto", "off", or a time such as "50us".
+void read_gates(TomlTable& table, EngineConfig& engine) {
+  const auto gates = table.get_string("gates");
+  if (!gates || *gates == "auto") return;
+  engine.gates = *gates != "off";
+  if (!engine.gates) return;
+  double count = 0;
+  const auto [end, error] = std::from_chars(gates->data(), gates->data() + gates->size(), count);
+  const std::string_view unit(end, static_cast<std::size_t>(gates->data() + gates->size() - end));
+  const double seconds = unit == "us" ? count * 1e-6 : unit == "ms" ? count * 1e-3 : 0;
+  if (error != std::errc() || !(seconds > 0) || seconds > 1)
+    table.fail(*table.get("gates"), "gates", "this is neither a choice nor a time", R"(use "auto", "off" or "50us")");
+  engine.slice = from_seconds(seconds);
 }
 
 EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
@@ -79,6 +98,16 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
     engine.graphs = *graphs == "resident";
     if (!engine.graphs && *graphs != "off")
       table.fail(*table.get("graphs"), "graphs", "there is no such choice", R"(use "resident" (the default) or "off")");
+  }
+  read_gates(table, engine);
+  if (const auto arrivals = table.get_string("arrivals")) {
+    engine.poisson = *arrivals == "poisson";
+    if (!engine.poisson && *arrivals != "periodic")
+      table.fail(*table.get("arrivals"), "arrivals", "there is no such choice",
+                 R"(use "periodic" (the default) or "poisson")");
+    if (!engine.period)
+      table.fail(*table.get("arrivals"), "arrivals", "an engine without rate_hz runs back to back and has no arrivals",
+                 "give it a rate_hz, or leave the key out");
   }
   engine.tune_kernels = table.get_bool("tune_kernels").value_or(true);
   table.refuse_unknown();

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <random>
+#include <string>
 #include <thread>
 
 namespace greenlane::runtime {
@@ -59,12 +62,41 @@ class Recorder {
   EngineResult& result_;
 };
 
+// When requests come: one period after another, or at random with that mean. The same in every run of an engine.
+class Arrivals {
+ public:
+  Arrivals(const EngineConfig& engine, Clock::time_point begin)
+      : period_(engine.period.value()),
+        poisson_(engine.poisson),
+        random_(std::hash<std::string>()(engine.name)),
+        next_(begin) {}
+  [[nodiscard]] Clock::time_point next() const noexcept { return next_; }
+  void advance() {
+    const double share = poisson_ ? interval_(random_) : 1;
+    next_ += Nanoseconds(static_cast<Nanoseconds::rep>(share * static_cast<double>(period_.count())));
+  }
+
+ private:
+  Nanoseconds period_;
+  bool poisson_;
+  std::mt19937_64 random_;
+  std::exponential_distribution<double> interval_{1};
+  Clock::time_point next_;
+};
+
 // Arrivals come whether or not the engine is ready: one that falls behind serves the backlog at once, and every latency
 // counts from the scheduled time. What arrived before the end is still served while it can meet its deadline.
-void run_periodic(Workload& workload, Nanoseconds period, Nanoseconds deadline, const Timetable& timetable,
-                  const std::atomic<bool>& stop, Recorder& recorder) {
-  auto arrival = timetable.begin;
-  for (; arrival < timetable.end; arrival += period) {
+void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timetable& timetable,
+                     const std::atomic<bool>& stop, Recorder& recorder) {
+  const auto deadline = engine.deadline.value_or(engine.period.value());
+  const bool early = timetable.early > Nanoseconds(0) && engine.deadline && !engine.poisson;
+  Arrivals arrivals(engine, timetable.begin);
+  for (; arrivals.next() < timetable.end; arrivals.advance()) {
+    const auto arrival = arrivals.next();
+    if (early) {
+      if (!wait_until(arrival - timetable.early, timetable.spin, stop)) break;
+      workload.expect();
+    }
     if (!wait_until(arrival, timetable.spin, stop)) break;
     const auto start = Clock::now();
     if (start >= timetable.end && start - arrival >= deadline) break;
@@ -72,7 +104,7 @@ void run_periodic(Workload& workload, Nanoseconds period, Nanoseconds deadline, 
     recorder.served(arrival, start, Clock::now());
   }
   const auto now = Clock::now();
-  for (; arrival < std::min(now, timetable.end); arrival += period) recorder.unserved(arrival, now);
+  for (; arrivals.next() < std::min(now, timetable.end); arrivals.advance()) recorder.unserved(arrivals.next(), now);
 }
 
 void run_back_to_back(Workload& workload, const Timetable& timetable, const std::atomic<bool>& stop,
@@ -95,7 +127,7 @@ void run_engine(Workload& workload, const EngineConfig& engine, const Timetable&
   Recorder recorder(engine, timetable, trace, result);
   try {
     if (engine.period) {
-      run_periodic(workload, *engine.period, engine.deadline.value_or(*engine.period), timetable, stop, recorder);
+      run_at_arrivals(workload, engine, timetable, stop, recorder);
     } else {
       run_back_to_back(workload, timetable, stop, recorder);
     }

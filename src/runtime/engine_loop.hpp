@@ -18,6 +18,8 @@ struct Timetable {
   // How long before an arrival the thread stops sleeping and spins: waking up late would count as latency. Zero where
   // cores are what is shared.
   Nanoseconds spin{0};
+  // How long before a known arrival the engine is told that it comes; zero: not. Within `spin`.
+  Nanoseconds early{0};
 };
 
 // Runs the workload by the timetable until its end or until `stop`. An exception ends it and is reported in the result.

@@ -67,7 +67,10 @@ class Departure {
       : workloads_(workloads), device_(device) {}
   ~Departure() {
     try {
-      for (const auto& workload : workloads_) workload->unbind();
+      for (const auto& workload : workloads_) {
+        workload->set_role({});
+        workload->unbind();
+      }
       release_unused_memory(device_);
     } catch (const std::exception& error) {
       warn(std::string("the engines could not leave their lanes: ") + error.what());
@@ -80,6 +83,12 @@ class Departure {
   const std::vector<std::unique_ptr<Workload>>& workloads_;
   DeviceId device_;
 };
+
+// Engines with a deadline are urgent, the others let them pass.
+GateRole role_of(const EngineConfig& engine, Mode mode) {
+  if (mode != Mode::gates) return {};
+  return {.urgent = engine.deadline, .gated = !engine.deadline && engine.gates, .slice = engine.slice};
+}
 
 // Shows progress until the end, and calls `at_begin` when the measurement begins: until then caches and workspaces
 // grow.
@@ -104,6 +113,8 @@ std::string_view to_string(Mode mode) {
   switch (mode) {
     case Mode::lanes:
       return "lanes";
+    case Mode::gates:
+      return "gates";
     case Mode::shared:
       return "shared";
     case Mode::priority:
@@ -139,6 +150,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   for (std::size_t i = 0; i < workloads_.size(); ++i) {
     const Lane& lane = lanes.at(config_.engines[i].lane);
     workloads_[i]->bind(lane);
+    workloads_[i]->set_role(role_of(config_.engines[i], mode));
     result.engines.push_back(describe(config_.engines[i], lane));
     warm_up(*workloads_[i], options.check, stop, result.engines.back());
   }
@@ -147,7 +159,11 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   timetable.begin = Clock::now() + milliseconds(5);
   timetable.measure = timetable.begin + options.warm_up;
   timetable.end = timetable.measure + options.duration;
-  if (device_.id().kind == DeviceKind::cuda) timetable.spin = microseconds(100);
+  if (device_.id().kind == DeviceKind::cuda) {
+    timetable.spin = microseconds(100);
+    // About as long as the slices in flight.
+    if (mode == Mode::gates) timetable.early = microseconds(75);
+  }
 
   {
     std::vector<std::jthread> threads;
@@ -157,8 +173,12 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
         run_engine(*workloads_[i], config_.engines[i], timetable, stop, options.trace, result.engines[i]);
       });
     }
-    watch(timetable, options, stop, [&] { result.memory_before = memory_use(device_.id()); });
+    watch(timetable, options, stop, [&] {
+      result.memory_before = memory_use(device_.id());
+      Gate::of(device_)->reset_report();
+    });
   }
+  if (mode == Mode::gates) result.gate = Gate::of(device_)->report();
   result.memory_after = memory_use(device_.id());
   result.stopped_early = stop;
   result.measured = std::max(Nanoseconds(0), Nanoseconds(std::min(Clock::now(), timetable.end) - timetable.measure));

@@ -68,7 +68,7 @@ std::map<std::string, Lane> place(const PipelineConfig& config, const Device& de
   std::map<std::string, Lane> lanes;
   for (const auto& lane : config.lanes) {
     LaneOptions options{.name = lane.name, .priority = {}};
-    if (mode == Mode::priority) options.priority = priority_of(lane.name, urgent, device.id().kind);
+    if (mode != Mode::shared) options.priority = priority_of(lane.name, urgent, device.id().kind);
     lanes.emplace(lane.name, Lane::create(device, options));
   }
   return lanes;

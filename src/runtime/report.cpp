@@ -57,7 +57,10 @@ Json describe(const EngineResult& engine) {
     json["graphs"] = {{"replays", graphs->replays},
                       {"kernel_units", graphs->kernel_units ? Json(*graphs->kernel_units) : Json()},
                       {"bytes", graphs->bytes},
-                      {"obstacle", graphs->obstacle.empty() ? Json() : Json(graphs->obstacle)}};
+                      {"obstacle", graphs->obstacle.empty() ? Json() : Json(graphs->obstacle)},
+                      {"slices", graphs->slices},
+                      {"longest_slice_us", to_microseconds(graphs->longest_slice)},
+                      {"gate_obstacle", graphs->gate_obstacle.empty() ? Json() : Json(graphs->gate_obstacle)}};
   } else {
     json["graphs"] = nullptr;
   }
@@ -90,6 +93,13 @@ std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> r
     mode["seconds"] = std::chrono::duration<double>(result.measured).count();
     mode["stopped_early"] = result.stopped_early;
     mode["memory"] = {{"before", describe(result.memory_before)}, {"after", describe(result.memory_after)}};
+    if (const auto& gate = result.gate) {
+      mode["gate"] = {{"passes", gate->passes},
+                      {"held", gate->held},
+                      {"held_us", to_microseconds(gate->held_time)},
+                      {"longest_held_us", to_microseconds(gate->longest_held)},
+                      {"limits_hit", gate->limits_hit}};
+    }
     mode["engines"] = Json::array();
     for (const auto& engine : result.engines) mode["engines"].push_back(describe(engine));
     json["modes"].push_back(std::move(mode));

@@ -4,6 +4,7 @@
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/urgent.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/bindable.hpp>
 #include <greenlane/torch/bound_call.hpp>
@@ -29,7 +30,14 @@ struct AotiEngine::Impl {
   AOTIModelPackageLoader loader;
   std::shared_ptr<ResidentGraphs> graphs;  // null: none
   StreamBinding binding;
+  std::mutex urgency{};  // over the next
+  std::shared_ptr<UrgentEngine> urgent{};
   std::mutex calls{};  // of a loader that may not be called from two threads at once
+
+  std::shared_ptr<UrgentEngine> is_urgent() {
+    const std::scoped_lock lock(urgency);
+    return urgent;
+  }
 
   std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const BoundCall& call) {
     std::unique_lock<std::mutex> lock(calls, std::defer_lock);
@@ -43,7 +51,12 @@ struct AotiEngine::Impl {
     const auto model = [&](const std::vector<at::Tensor>& given) {
       return loader.run(given, c10::cuda::getCurrentCUDAStream(call.stream().device_index()).stream());
     };
-    return graphs ? graphs->run(call, inputs, {}, model) : model(inputs);
+    const auto urgent_engine = is_urgent();
+    std::optional<UrgentEngine::Call> pass;
+    if (urgent_engine && !call.is_captured()) pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->place() : 0));
+    auto outputs = graphs ? graphs->run(call, inputs, {}, model) : model(inputs);
+    if (pass) pass->enqueued(StreamView(call.stream().stream()));
+    return outputs;
   }
 };
 
@@ -103,6 +116,32 @@ std::optional<Lane> AotiEngine::lane() const { return impl_->binding.lane(); }
 std::optional<GraphReport> AotiEngine::graphs() const {
   if (!impl_->graphs) return std::nullopt;
   return impl_->graphs->report();
+}
+
+void AotiEngine::set_urgent(std::optional<std::chrono::nanoseconds> deadline) {
+  constexpr int kLimit = 5;  // times its deadline: then something is wrong with it
+  if (impl_->device.id().kind == DeviceKind::cpu) return;
+  auto urgent = deadline ? std::make_shared<UrgentEngine>(impl_->device, kLimit * *deadline) : nullptr;
+  const std::scoped_lock lock(impl_->urgency);
+  impl_->urgent.swap(urgent);
+}
+
+void AotiEngine::expect_call() {
+  const auto urgent = impl_->is_urgent();
+  if (!urgent) return;
+  const auto bound = lane();
+  urgent->expect(bound ? bound->place() : 0);
+}
+
+void AotiEngine::set_gates(const std::optional<SliceOptions>& slices) {
+  if (impl_->device.id().kind == DeviceKind::cpu) return;
+  if (impl_->graphs) {
+    impl_->graphs->set_gates(slices);
+  } else if (slices) {
+    throw EngineError({.what = "engine '" + impl_->name + "' cannot have gates",
+                       .why = "it was loaded without CUDA graphs, and those are what is cut",
+                       .remedy = "load it with graphs = resident"});
+  }
 }
 
 std::vector<InnerEngine> AotiEngine::inner_engines() const {
@@ -206,6 +245,8 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
     }
     std::shared_ptr<AotiEngine> engine(new AotiEngine(std::move(impl)));
     if (options.lane) engine->bind(*options.lane);
+    if (options.urgent) engine->set_urgent(options.urgent);
+    if (options.gates) engine->set_gates(options.gates);
     return engine;
   } catch (const Error&) {
     throw;

@@ -32,6 +32,7 @@ class CapturedCall {
   [[nodiscard]] const std::vector<at::Tensor>& inputs() const noexcept { return inputs_; }
   // In the pool; written by every replay.
   [[nodiscard]] const std::vector<at::Tensor>& outputs() const noexcept { return outputs_; }
+  [[nodiscard]] const Graph& graph() const noexcept { return graph_; }
   // Enqueues the graph.
   void replay(StreamView stream) const { graph_.launch(stream); }
 

@@ -50,6 +50,7 @@ class TimedCall final : public detail::ResidentGraph {
   }
 
   const CapturedCall call;
+  std::optional<SlicedGraph> sliced;  // where gates are on and it was called since
 
  private:
   StreamView stream_;
@@ -84,6 +85,20 @@ struct ResidentGraphs::Impl {
   std::shared_ptr<detail::GraphPool> pool;  // made at the first capture
   std::optional<Lane> beside;               // where graphs are captured
   GraphCache cache;
+  std::optional<SliceOptions> slices;
+  std::shared_ptr<Gate> gate;
+
+  void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, bool repeatable) {
+    if (!slices) graph.sliced.reset();
+    // Before the inputs are there: what is measured runs on them.
+    if (slices && !graph.sliced) graph.sliced.emplace(graph.call.graph(), lane, *slices, repeatable);
+    detail::copy_into(graph.call.inputs(), inputs);
+    if (graph.sliced) {
+      graph.sliced->run(*gate, lane);
+    } else {
+      graph.call.replay(lane.stream());
+    }
+  }
 
   [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(device.id().index); }
 
@@ -111,7 +126,9 @@ ResidentGraphs::ResidentGraphs(const StreamBinding& binding, GraphOptions option
                      .mutex = {},
                      .pool = {},
                      .beside = {},
-                     .cache = GraphCache(binding.owner(), options.capacity)}) {}
+                     .cache = GraphCache(binding.owner(), options.capacity),
+                     .slices = {},
+                     .gate = {}}) {}
 
 ResidentGraphs::~ResidentGraphs() = default;
 
@@ -132,11 +149,20 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     if (entry->state == GraphCache::State::unseen) entry->state = GraphCache::State::seen;
     return outputs;
   }
-  const auto& graph = static_cast<const TimedCall&>(*entry->graph).call;
-  detail::copy_into(graph.inputs(), inputs);
-  graph.replay(lane.stream());
+  auto& graph = static_cast<TimedCall&>(*entry->graph);
+  impl_->replay(graph, lane, inputs, kind.repeatable && impl_->options.tune_kernels);
   ++entry->replays;
-  return impl_->options.outputs == GraphOutputs::views ? graph.outputs() : detail::copies_of(graph.outputs());
+  const auto& outputs = graph.call.outputs();
+  return impl_->options.outputs == GraphOutputs::views ? outputs : detail::copies_of(outputs);
+}
+
+void ResidentGraphs::set_gates(const std::optional<SliceOptions>& slices) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->slices = slices;
+  if (slices && !impl_->gate) impl_->gate = Gate::of(impl_->device);
+  for (const auto& entry : impl_->cache.entries()) {
+    if (entry->graph) static_cast<TimedCall&>(*entry->graph).sliced.reset();
+  }
 }
 
 GraphReport ResidentGraphs::report() const {
@@ -145,8 +171,15 @@ GraphReport ResidentGraphs::report() const {
       .graphs = {}, .bytes = impl_->pool ? impl_->pool->bytes() : 0, .obstacle = impl_->cache.obstacle()};
   for (const auto& entry : impl_->cache.entries()) {
     if (entry->state != GraphCache::State::resident) continue;
-    report.graphs.push_back({.units = entry->key.units, .kernel_units = entry->target, .replays = entry->replays});
-    for (const auto& input : static_cast<const TimedCall&>(*entry->graph).call.inputs()) report.bytes += input.nbytes();
+    const auto& graph = static_cast<const TimedCall&>(*entry->graph);
+    GraphInfo info{.units = entry->key.units,
+                   .kernel_units = entry->target,
+                   .replays = entry->replays,
+                   .slices = graph.sliced ? graph.sliced->slices() : 1,
+                   .longest_slice = graph.sliced ? graph.sliced->longest_slice() : std::chrono::nanoseconds(0),
+                   .gate_obstacle = graph.sliced ? graph.sliced->obstacle() : std::string()};
+    report.graphs.push_back(std::move(info));
+    for (const auto& input : graph.call.inputs()) report.bytes += input.nbytes();
   }
   return report;
 }

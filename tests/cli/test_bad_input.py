@@ -101,7 +101,7 @@ def test_a_device_that_is_not_here_is_refused(tmp_path: Path, affine: Path) -> N
 def test_a_mode_that_is_none_is_refused_with_those_there_are(tmp_path: Path, affine: Path) -> None:
     message = refusal("run", config(tmp_path, engine("policy", affine)), "--mode", "fastest")
     assert "--mode fastest" in message
-    for mode in ("lanes", "shared", "priority", "compare"):
+    for mode in ("lanes", "gates", "shared", "priority", "compare"):
         assert mode in message
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cli.program import config, engine, engines, greenlane
 
-MODES = ["lanes", "shared", "priority"]
+MODES = ["lanes", "gates", "shared", "priority"]
 
 
 @dataclass(frozen=True)

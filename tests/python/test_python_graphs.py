@@ -93,3 +93,18 @@ def test_branches_on_the_cpu_simply_run() -> None:
     assert gl.concurrently(lambda: 1, lambda: "two") == [1, "two"]
     with pytest.raises(ZeroDivisionError):
         gl.concurrently(lambda: 1 // 0)
+
+
+def test_gates_and_deadlines_are_checked(models: Path) -> None:
+    """On a CPU they change nothing."""
+    engine = gl.load(models / "affine.pt2", urgent=5.0, gates="50us")
+    torch.testing.assert_close(engine(torch.ones(4, 8)), torch.full((4, 8), 3.0))
+    for gates in ("auto", "off", "1.5ms"):
+        engine.set_gates(gates)
+    for gates in ("on", "50", "0us", "-1us", "us"):
+        with pytest.raises(ValueError, match="use 'auto', 'off' or a time such as '50us'"):
+            engine.set_gates(gates)
+    for deadline in (0.0, -1.0):
+        with pytest.raises(ValueError, match="give a positive number, or None"):
+            engine.set_urgent(deadline)
+    assert gl.gate_report("cpu").passes == 0

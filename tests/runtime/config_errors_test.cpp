@@ -51,7 +51,7 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyWithTheOneThatWasMeant) {
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
   expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");
   expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
-                 "known here: deadline_ms, graphs, inputs, lane, model, rate_hz, tune_kernels");
+                 "known here: arrivals, deadline_ms, gates, graphs, inputs, lane, model, rate_hz, tune_kernels");
 }
 
 TEST_F(ConfigErrorsTest, AnUnknownTable) {
@@ -139,6 +139,17 @@ TEST_F(ConfigErrorsTest, ADeviceThatIsNone) {
 
 TEST_F(ConfigErrorsTest, AChoiceOfGraphsThatThereIsNot) {
   expect_refused(kEngine + "graphs = 'on'\n", 4, "engine.a.graphs", "no such choice", "resident");
+}
+
+TEST_F(ConfigErrorsTest, GatesThatAreNoTime) {
+  for (const auto* gates : {"on", "50", "us", "-5us", "0us", "50 us", "50s", "2000ms"}) {
+    expect_refused(kEngine + "gates = '" + gates + "'\n", 4, "engine.a.gates", "neither a choice nor a time", "50us");
+  }
+}
+
+TEST_F(ConfigErrorsTest, ArrivalsThatThereAreNot) {
+  expect_refused(kEngine + "rate_hz = 5\narrivals = 'random'\n", 5, "engine.a.arrivals", "no such choice", "poisson");
+  expect_refused(kEngine + "arrivals = 'poisson'\n", 4, "engine.a.arrivals", "runs back to back", "rate_hz");
 }
 
 }  // namespace

@@ -141,5 +141,19 @@ TEST_F(ConfigTest, GraphsAreResidentAndTunedUnlessTheFileSaysOtherwise) {
   EXPECT_FALSE(config.engines[2].tune_kernels);
 }
 
+TEST_F(ConfigTest, GatesAndArrivalsAreRead) {
+  const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kA + "gates = 'off'\n[engine.three]\n" + kA +
+                           "gates = '50us'\n[engine.four]\n" + kA + "gates = '1.5ms'\n[engine.five]\n" + kA +
+                           "rate_hz = 5\narrivals = 'poisson'\n");
+  ASSERT_EQ(config.engines.size(), 5U);
+  EXPECT_TRUE(config.engines[0].gates);
+  EXPECT_EQ(config.engines[0].slice, std::nullopt);
+  EXPECT_FALSE(config.engines[1].gates);
+  EXPECT_EQ(config.engines[2].slice, std::chrono::microseconds(50));
+  EXPECT_EQ(config.engines[3].slice, std::chrono::microseconds(1'500));
+  EXPECT_FALSE(config.engines[3].poisson);
+  EXPECT_TRUE(config.engines[4].poisson);
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

@@ -6,8 +6,10 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 namespace greenlane::runtime {
 namespace {
@@ -208,6 +210,41 @@ TEST_F(EngineLoopTest, SpansAreKeptOnlyWhereATraceIsWanted) {
       EXPECT_LE(span.scheduled, span.start);
       EXPECT_LE(span.start, span.end);
     }
+  }
+}
+
+TEST_F(EngineLoopTest, RandomArrivalsHaveTheRateInTheMeanAndAreTheSameEveryTime) {
+  auto engine = every(milliseconds(2), seconds(10));
+  engine.name = "policy";
+  engine.poisson = true;
+  std::vector<std::vector<Nanoseconds>> scheduled;
+  for (int turn = 0; turn < 2; ++turn) {
+    FakeWorkload workload;
+    const auto result = run(workload, engine, {}, milliseconds(500), /*trace=*/true);
+    auto& arrivals = scheduled.emplace_back();
+    for (const auto& span : result.spans) arrivals.push_back(span.scheduled);
+  }
+  EXPECT_EQ(scheduled[0], scheduled[1]);
+  const auto count = scheduled[0].size();
+  EXPECT_GT(count, 200U);  // 250 in the mean, 16 is a standard deviation
+  EXPECT_LT(count, 300U);
+  std::set<Nanoseconds> intervals;
+  for (std::size_t i = 1; i < count; ++i) intervals.insert(scheduled[0][i] - scheduled[0][i - 1]);
+  EXPECT_GT(intervals.size(), count / 2);
+}
+
+TEST_F(EngineLoopTest, KnownArrivalsAreAnnouncedAndOthersNot) {
+  timetable_.early = std::chrono::microseconds(50);
+  for (const bool poisson : {false, true}) {
+    auto engine = every(milliseconds(10), seconds(10));
+    engine.poisson = poisson;
+    FakeWorkload workload;
+    (void)run(workload, engine, {}, milliseconds(200));
+    EXPECT_EQ(workload.expected(), poisson ? 0 : workload.runs());
+    EngineConfig best_effort;
+    FakeWorkload other([](int) { work_for(milliseconds(1)); });
+    (void)run(other, best_effort, {}, milliseconds(20));
+    EXPECT_EQ(other.expected(), 0);
   }
 }
 

@@ -42,7 +42,7 @@ class PipelineTest : public ::testing::Test {
 
 TEST_F(PipelineTest, ItMayBeRunInEveryModeAgainAndAgainAndIsRight) {
   auto all = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n") + engine("b", "pair", "pair"));
-  for (const Mode mode : {Mode::lanes, Mode::shared, Mode::priority, Mode::lanes}) {
+  for (const Mode mode : {Mode::lanes, Mode::gates, Mode::shared, Mode::priority, Mode::lanes}) {
     const auto result = all.run(mode, briefly());
     EXPECT_EQ(result.mode, mode);
     EXPECT_FALSE(result.stopped_early);

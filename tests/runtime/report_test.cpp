@@ -105,17 +105,39 @@ TEST_F(ResultsTest, WrongOutputsAndErrorsAreTold) {
 
 TEST_F(ResultsTest, GraphsAreTold) {
   auto replayed = engine();
-  replayed.graphs = GraphUse{.replays = 90, .kernel_units = 44, .bytes = 1'000, .obstacle = {}};
+  GraphUse cut;
+  cut.replays = 90;
+  cut.kernel_units = 44;
+  cut.bytes = 1'000;
+  cut.slices = 12;
+  cut.longest_slice = microseconds(30);
+  replayed.graphs = cut;
   auto eager = engine();
-  eager.graphs = GraphUse{.kernel_units = {}, .obstacle = "it waits for the device"};
+  eager.graphs.emplace().obstacle = "it waits for the device";
   const auto told = results({replayed, eager, engine()}).at("modes")[0].at("engines");
   EXPECT_EQ(told[0].at("graphs").at("replays"), 90);
   EXPECT_EQ(told[0].at("graphs").at("kernel_units"), 44);
   EXPECT_EQ(told[0].at("graphs").at("bytes"), 1'000);
   EXPECT_TRUE(told[0].at("graphs").at("obstacle").is_null());
+  EXPECT_EQ(told[0].at("graphs").at("slices"), 12);
+  EXPECT_EQ(told[0].at("graphs").at("longest_slice_us"), 30);
   EXPECT_TRUE(told[1].at("graphs").at("kernel_units").is_null());
   EXPECT_EQ(told[1].at("graphs").at("obstacle"), "it waits for the device");
   EXPECT_TRUE(told[2].at("graphs").is_null());
+}
+
+TEST_F(ResultsTest, TheGateIsToldWhereThereWasOne) {
+  ModeResult mode;
+  mode.mode = Mode::gates;
+  mode.gate = GateReport{.passes = 5, .held = 3, .held_time = microseconds(70), .longest_held = microseconds(40)};
+  const auto told = json::parse(results_json(pipeline(), std::vector{mode, ModeResult{}})).at("modes");
+  EXPECT_EQ(told[0].at("mode"), "gates");
+  EXPECT_EQ(told[0].at("gate").at("passes"), 5);
+  EXPECT_EQ(told[0].at("gate").at("held"), 3);
+  EXPECT_EQ(told[0].at("gate").at("held_us"), 70);
+  EXPECT_EQ(told[0].at("gate").at("longest_held_us"), 40);
+  EXPECT_EQ(told[0].at("gate").at("limits_hit"), 0);
+  EXPECT_FALSE(told[1].contains("gate"));
 }
 
 TEST(DeviceJson, AGpuHasWhatACpuLacks) {

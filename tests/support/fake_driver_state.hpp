@@ -30,6 +30,13 @@ struct Event {
   CUstream stream = nullptr;     // that it was recorded on then
 };
 
+struct GraphNode {
+  CUgraphNode handle = nullptr;
+  std::set<int> sms;
+  CUgraphNode origin = nullptr;  // of a clone's: the node that it was made of
+};
+using Graph = std::vector<GraphNode>;  // a chain
+
 // A capture that has begun.
 struct Capture {
   CUstream origin = nullptr;
@@ -58,7 +65,7 @@ struct State {
   std::map<std::pair<int, CUstream>, Stream> default_streams;  // one for each device and reserved handle
   std::map<CUevent, Event> events;
   std::map<std::uint64_t, Capture> captures;
-  std::map<CUgraph, std::vector<std::set<int>>> graphs;
+  std::map<CUgraph, Graph> graphs;
   std::map<CUgraphExec, std::vector<std::set<int>>> executables;
   std::vector<Launch> launches;
   std::map<CUgreenCtx, GreenContext> greens;

@@ -44,7 +44,9 @@ CUresult fake_cuStreamEndCapture(CUstream stream, CUgraph* graph) {
     if (invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     if (!joined) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
     *graph = s.new_handle<CUgraph>();
-    s.graphs[*graph] = std::move(capture.mapped().nodes);
+    for (auto& sms : capture.mapped().nodes)
+      s.graphs[*graph].push_back({.handle = s.new_handle<CUgraphNode>(), .sms = std::move(sms), .origin = nullptr});
+    s.graphs.try_emplace(*graph);
     return CUDA_SUCCESS;
   };
   return call("cuStreamEndCapture", end, Effect::release);
@@ -56,7 +58,8 @@ CUresult fake_cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph
     if (found == s.graphs.end()) return s.violate("an unknown graph instantiated", CUDA_ERROR_INVALID_HANDLE);
     if (flags != CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH) s.violate("a graph that may leak", CUDA_SUCCESS);
     *executable = s.new_handle<CUgraphExec>();
-    s.executables[*executable] = found->second;
+    auto& nodes = s.executables[*executable];
+    for (const auto& node : found->second) nodes.push_back(node.sms);
     return CUDA_SUCCESS;
   });
 }
@@ -96,6 +99,66 @@ CUresult fake_cuGraphExecDestroy(CUgraphExec executable) {
     return CUDA_SUCCESS;
   };
   return call("cuGraphExecDestroy", destroy, Effect::release);
+}
+
+CUresult fake_cuGraphGetNodes(CUgraph graph, CUgraphNode* nodes, std::size_t* count) {
+  return call("cuGraphGetNodes", [&](State& s) {
+    const auto found = s.graphs.find(graph);
+    if (found == s.graphs.end()) return s.violate("an unknown graph asked", CUDA_ERROR_INVALID_HANDLE);
+    *count = found->second.size();
+    if (nodes) std::ranges::transform(found->second, nodes, &GraphNode::handle);
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuGraphGetEdges(CUgraph graph, CUgraphNode* from, CUgraphNode* to, CUgraphEdgeData* data,
+                              std::size_t* count) {
+  return call("cuGraphGetEdges", [&](State& s) {
+    const auto found = s.graphs.find(graph);
+    if (found == s.graphs.end()) return s.violate("an unknown graph asked", CUDA_ERROR_INVALID_HANDLE);
+    *count = found->second.empty() ? 0 : found->second.size() - 1;
+    for (std::size_t i = 0; from && i < *count; ++i) {
+      from[i] = found->second[i].handle;
+      to[i] = found->second[i + 1].handle;
+      data[i] = {};
+    }
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuGraphNodeGetType(CUgraphNode /*node*/, CUgraphNodeType* type) {
+  return call("cuGraphNodeGetType", [&](State&) { return *type = CU_GRAPH_NODE_TYPE_KERNEL, CUDA_SUCCESS; });
+}
+
+CUresult fake_cuGraphClone(CUgraph* clone, CUgraph graph) {
+  return call("cuGraphClone", [&](State& s) {
+    const auto found = s.graphs.find(graph);
+    if (found == s.graphs.end()) return s.violate("an unknown graph cloned", CUDA_ERROR_INVALID_HANDLE);
+    if (s.config.graphs_with_memory) return CUDA_ERROR_NOT_SUPPORTED;
+    const Graph original = found->second;
+    *clone = s.new_handle<CUgraph>();
+    for (const auto& node : original)
+      s.graphs[*clone].push_back({.handle = s.new_handle<CUgraphNode>(), .sms = node.sms, .origin = node.handle});
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuGraphNodeFindInClone(CUgraphNode* node, CUgraphNode original, CUgraph clone) {
+  return call("cuGraphNodeFindInClone", [&](State& s) {
+    const auto& nodes = s.graphs.at(clone);
+    const auto found = std::ranges::find(nodes, original, &GraphNode::origin);
+    if (found == nodes.end()) return s.violate("a node that is not in the clone", CUDA_ERROR_INVALID_VALUE);
+    return *node = found->handle, CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuGraphDestroyNode(CUgraphNode node) {
+  return call("cuGraphDestroyNode", [&](State& s) {
+    for (auto& [handle, nodes] : s.graphs) {
+      if (std::erase_if(nodes, [&](const GraphNode& each) { return each.handle == node; }) > 0) return CUDA_SUCCESS;
+    }
+    return s.violate("an unknown node destroyed", CUDA_ERROR_INVALID_HANDLE);
+  });
 }
 
 }  // namespace greenlane::fake

@@ -22,11 +22,15 @@ class FakeWorkload final : public Workload {
   [[nodiscard]] bool has_expected_outputs() const override { return false; }
   [[nodiscard]] std::string check() override { return {}; }
 
+  void expect() override { ++expected_; }
+
   [[nodiscard]] int runs() const { return runs_; }
+  [[nodiscard]] int expected() const { return expected_; }
 
  private:
   std::function<void(int)> work_;
   int runs_ = 0;
+  int expected_ = 0;
 };
 
 }  // namespace greenlane::runtime

@@ -29,6 +29,7 @@ class Graph {
   void launch(StreamView stream) const;
 
  private:
+  friend class SlicedGraph;
   struct State;
   explicit Graph(std::shared_ptr<State> state) : state_(std::move(state)) {}
   std::shared_ptr<State> state_;

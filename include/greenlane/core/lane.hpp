@@ -81,6 +81,7 @@ class Lane {
 
  private:
   friend class Graph;
+  friend class SlicedGraph;
   explicit Lane(std::shared_ptr<detail::LaneState> state) : state_(std::move(state)) {}
   std::shared_ptr<detail::LaneState> state_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
+#include <greenlane/core/gate.hpp>
 #include <greenlane/runtime/config.hpp>
 #include <greenlane/runtime/latency_histogram.hpp>
 #include <greenlane/runtime/workload.hpp>
@@ -17,9 +18,9 @@
 
 namespace greenlane::runtime {
 
-// How engines share the device: on lanes with partitions of their own, on plain streams (unpinned threads), or on those
-// with priorities.
-enum class Mode { lanes, shared, priority };
+// How engines share the device: on lanes with partitions of their own; all of them on the whole device, with gates between
+// urgent and best-effort ones; on plain streams (unpinned threads); or on those with priorities.
+enum class Mode { lanes, gates, shared, priority };
 [[nodiscard]] std::string_view to_string(Mode mode);
 
 // One request, for the trace. Times since the start of the measurement.
@@ -60,6 +61,7 @@ struct ModeResult {
   MemoryUse memory_before;
   MemoryUse memory_after;
   bool stopped_early = false;
+  std::optional<GateReport> gate;  // in mode gates
 };
 
 struct RunOptions {

@@ -17,6 +17,16 @@ struct GraphUse {
   std::optional<int> kernel_units;  // for which kernels were picked; absent: for the whole device
   std::uint64_t bytes = 0;          // of the device
   std::string obstacle;             // why there is none; empty where there is
+  int slices = 1;                   // that each is launched in
+  Nanoseconds longest_slice{0};     // as measured alone
+  std::string gate_obstacle;        // why it is launched whole, though it should let urgent engines pass
+};
+
+// What an engine is to the gate: urgent, with a deadline, or one that lets urgent ones pass, or neither.
+struct GateRole {
+  std::optional<Nanoseconds> urgent;
+  bool gated = false;
+  std::optional<Nanoseconds> slice;  // of a gated one: no longer than this
 };
 
 // Thread safety: run() and check() by one thread at a time.
@@ -26,6 +36,9 @@ class Workload {
   virtual void bind(const Lane& lane) = 0;
   // Leaves the lane, so that its units return to the device, and drops the outputs.
   virtual void unbind() = 0;
+  virtual void set_role(const GateRole& /*role*/) {}
+  // A request is about to come: an urgent engine closes the gate ahead of it.
+  virtual void expect() {}
   // Runs once on the lane and returns when the result is there.
   virtual void run() = 0;
   // Absent where none were asked for, and on a CPU. Of the lane that it is bound to.

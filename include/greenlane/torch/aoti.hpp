@@ -7,6 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,9 @@ struct AotiOptions {
   // (resident_graph.hpp). Takes one runner, single-threaded. Nothing changes on a CPU.
   Graphs graphs = Graphs::off;
   GraphOptions graph_options{};
+  // On a GPU: see set_urgent() and set_gates().
+  std::optional<std::chrono::nanoseconds> urgent{};
+  std::optional<SliceOptions> gates{};
 };
 
 // An engine inside a package: an object of a custom class that greenlane can bind (see bindable.hpp).
@@ -77,6 +81,16 @@ class AotiEngine {
   void unbind();
   // What it is bound to; a bound stream shows as a lane that adopted it.
   [[nodiscard]] std::optional<Lane> lane() const;
+  // Urgent: its calls close the device's gate, until their work is done there, for the engines with gates that share its
+  // units; at most for five times this deadline. Absent: not. Nothing changes on a CPU, where engines yield to each other
+  // between their calls alone.
+  void set_urgent(std::optional<std::chrono::nanoseconds> deadline);
+  // An urgent call is about to come: closes the gate ahead of it.
+  void expect_call();
+  // Its resident graphs are launched in slices that let urgent engines pass; absent: whole. Throws EngineError where it was
+  // loaded without graphs. Nothing changes on a CPU.
+  void set_gates(const std::optional<SliceOptions>& slices);
+
   // Its CUDA graphs; nothing where it was loaded without.
   [[nodiscard]] std::optional<GraphReport> graphs() const;
   // The choice itself, for bind_all(); lives as long as the engine.

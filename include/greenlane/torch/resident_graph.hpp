@@ -2,10 +2,12 @@
 #pragma once
 
 #include <greenlane/core/captured_work.hpp>
+#include <greenlane/core/sliced_graph.hpp>
 #include <greenlane/torch/bound_call.hpp>
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -40,6 +42,9 @@ struct GraphInfo {
   int units = 0;                    // where it runs
   std::optional<int> kernel_units;  // for which its kernels were picked; absent: for the whole device
   std::uint64_t replays = 0;
+  int slices = 1;                            // that it is launched in
+  std::chrono::nanoseconds longest_slice{0};  // as measured; 0: not
+  std::string gate_obstacle;                 // why it is not cut, though it should be
 };
 
 struct GraphReport {
@@ -79,6 +84,10 @@ class ResidentGraphs final : public CapturedWork {
   [[nodiscard]] std::vector<at::Tensor> run(const BoundCall& call, const std::vector<at::Tensor>& inputs, Kind kind,
                                             const Model& model);
   [[nodiscard]] GraphReport report() const;
+
+  // From the next call on graphs are launched in slices, which let urgent engines pass that share the lane's units; cut at
+  // that call, once for each graph. Absent: whole. Such a call returns when its last slice is launched.
+  void set_gates(const std::optional<SliceOptions>& slices);
 
   [[nodiscard]] std::shared_ptr<void> rebound(const std::optional<Lane>& lane) noexcept override;
 

@@ -4,6 +4,7 @@
 
 #include <greenlane/core/error.hpp>
 
+#include <map>
 #include <utility>
 
 namespace greenlane::detail {
@@ -16,37 +17,101 @@ CudaGraph::CudaGraph(std::shared_ptr<PrimaryContext> primary, StreamView stream)
   capturing_ = true;
 }
 
+CudaGraph::CudaGraph(std::shared_ptr<PrimaryContext> primary, CUgraph graph)
+    : primary_(std::move(primary)), graph_(graph) {}
+
 CudaGraph::~CudaGraph() {
-  CUgraph graph = nullptr;
-  if (capturing_) (void)end_capture(graph);
-  if (graph) primary_->driver().cuGraphDestroy(graph);
+  if (capturing_) (void)end_capture();
+  if (graph_) primary_->driver().cuGraphDestroy(graph_);
   // One that still runs is freed by the driver when it is done.
   if (executable_) primary_->driver().cuGraphExecDestroy(executable_);
 }
 
-CUresult CudaGraph::end_capture(CUgraph& graph) noexcept {
+CUresult CudaGraph::end_capture() noexcept {
   capturing_ = false;
-  return primary_->driver().cuStreamEndCapture(stream_.handle(), &graph);
+  return primary_->driver().cuStreamEndCapture(stream_.handle(), &graph_);
 }
 
 void CudaGraph::finish() {
-  const auto& driver = primary_->driver();
-  CUgraph graph = nullptr;
-  if (const CUresult result = end_capture(graph); result != CUDA_SUCCESS || !graph) {
-    if (graph) driver.cuGraphDestroy(graph);
+  if (const CUresult result = end_capture(); result != CUDA_SUCCESS || !graph_) {
     throw StreamError({.what = "the work could not be captured in a graph",
-                       .why = "cuStreamEndCapture gave " + describe(driver, result),
-                       .remedy =
-                           "leave out of it what waits for the GPU or allocates outside of PyTorch, and join every "
-                           "stream that it forks"});
+                       .why = "cuStreamEndCapture gave " + describe(primary_->driver(), result),
+                       .remedy = "leave out of it what waits for the GPU or allocates outside of PyTorch, and join every "
+                                 "stream that it forks"});
   }
-  // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do
-  // alike.
+  instantiate();
+}
+
+void CudaGraph::instantiate() {
+  const auto& driver = primary_->driver();
+  // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do alike.
   const CUresult result =
-      driver.cuGraphInstantiateWithFlags(&executable_, graph, CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
-  driver.cuGraphDestroy(graph);
+      driver.cuGraphInstantiateWithFlags(&executable_, graph_, CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
   if (result != CUDA_SUCCESS) executable_ = nullptr;
   check(driver, result, "cuGraphInstantiateWithFlags", "a graph could not be made ready to be launched");
+}
+
+std::vector<CUgraphNode> CudaGraph::nodes() const {
+  const auto& driver = primary_->driver();
+  const std::string what = "a graph's nodes could not be listed";
+  std::size_t count = 0;
+  check(driver, driver.cuGraphGetNodes(graph_, nullptr, &count), "cuGraphGetNodes", what);
+  std::vector<CUgraphNode> nodes(count);
+  check(driver, driver.cuGraphGetNodes(graph_, nodes.data(), &count), "cuGraphGetNodes", what);
+  return nodes;
+}
+
+GraphShape CudaGraph::shape() const {
+  const auto& driver = primary_->driver();
+  if (!driver.cuGraphGetEdges) {
+    throw StreamError({.what = "a graph could not be cut",
+                       .why = "this driver is older than CUDA 12.3 and does not tell how nodes depend on each other",
+                       .remedy = "use a newer driver"});
+  }
+  const std::string what = "a graph's edges could not be listed";
+  const auto all = nodes();
+  std::map<CUgraphNode, int> numbers;
+  GraphShape shape{.nodes = static_cast<int>(all.size()), .edges = {}, .memory_nodes = {}};
+  for (const CUgraphNode node : all) {
+    const int number = static_cast<int>(numbers.size());
+    numbers.emplace(node, number);
+    CUgraphNodeType type{};
+    check(driver, driver.cuGraphNodeGetType(node, &type), "cuGraphNodeGetType", what);
+    if (type == CU_GRAPH_NODE_TYPE_MEM_ALLOC || type == CU_GRAPH_NODE_TYPE_MEM_FREE)
+      shape.memory_nodes.push_back(number);
+  }
+  std::size_t count = 0;
+  check(driver, driver.cuGraphGetEdges(graph_, nullptr, nullptr, nullptr, &count), "cuGraphGetEdges", what);
+  std::vector<CUgraphNode> from(count);
+  std::vector<CUgraphNode> to(count);
+  std::vector<CUgraphEdgeData> data(count);
+  check(driver, driver.cuGraphGetEdges(graph_, from.data(), to.data(), data.data(), &count), "cuGraphGetEdges", what);
+  for (std::size_t i = 0; i < count; ++i) {
+    shape.edges.push_back({.from = numbers.at(from[i]),
+                           .to = numbers.at(to[i]),
+                           .programmatic = data[i].type == CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC});
+  }
+  return shape;
+}
+
+// A clone without the other nodes: attributes of kernels and data of edges stay as they are.
+std::unique_ptr<GraphBackend> CudaGraph::part(std::span<const int> wanted) const {
+  const auto& driver = primary_->driver();
+  const std::string what = "a graph could not be cut";
+  CUgraph clone = nullptr;
+  check(driver, driver.cuGraphClone(&clone, graph_), "cuGraphClone", what);
+  std::unique_ptr<CudaGraph> part(new CudaGraph(primary_, clone));
+  const auto all = nodes();
+  std::vector<bool> keep(all.size());
+  for (const int number : wanted) keep[static_cast<std::size_t>(number)] = true;
+  for (std::size_t number = 0; number < all.size(); ++number) {
+    if (keep[number]) continue;
+    CUgraphNode node = nullptr;
+    check(driver, driver.cuGraphNodeFindInClone(&node, all[number], clone), "cuGraphNodeFindInClone", what);
+    check(driver, driver.cuGraphDestroyNode(node), "cuGraphDestroyNode", what);
+  }
+  part->instantiate();
+  return part;
 }
 
 // A message is only put together where it is needed: this is on the path of every call.

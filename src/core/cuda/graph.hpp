@@ -5,6 +5,8 @@
 #include "core/device_state.hpp"
 
 #include <memory>
+#include <span>
+#include <vector>
 
 namespace greenlane::detail {
 
@@ -15,14 +17,20 @@ class CudaGraph final : public GraphBackend {
   ~CudaGraph() override;
   void finish() override;
   void launch(StreamView stream) override;
+  [[nodiscard]] GraphShape shape() const override;
+  [[nodiscard]] std::unique_ptr<GraphBackend> part(std::span<const int> nodes) const override;
 
  private:
-  // Nothing where the capture went wrong.
-  CUresult end_capture(CUgraph& graph) noexcept;
+  // Over what is no capture; takes `graph`, also when this throws.
+  CudaGraph(std::shared_ptr<PrimaryContext> primary, CUgraph graph);
+  CUresult end_capture() noexcept;
+  void instantiate();
+  [[nodiscard]] std::vector<CUgraphNode> nodes() const;
 
   std::shared_ptr<PrimaryContext> primary_;
-  StreamView stream_;
+  StreamView stream_ = StreamView::default_stream();
   bool capturing_ = false;
+  CUgraph graph_ = nullptr;  // kept: it may be cut
   CUgraphExec executable_ = nullptr;
 };
 

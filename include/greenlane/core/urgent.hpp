@@ -1,0 +1,54 @@
+// Urgent engines: their calls close the gate.
+#pragma once
+
+#include <greenlane/core/gate.hpp>
+#include <greenlane/core/lane.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+namespace greenlane {
+
+namespace detail {
+class EventBackend;
+}
+
+// Closes the gate of a GPU for each of its calls, from before the call is enqueued until its work is done there.
+// Thread safety: all members; calls of one engine are enqueued one after another, as its binding sees to.
+class UrgentEngine {
+ public:
+  // After `limit` a call holds nobody any more.
+  UrgentEngine(const Device& device, std::chrono::nanoseconds limit);
+  ~UrgentEngine();
+
+  // Opens the gate when it goes, if enqueued() was not reached.
+  class Call {
+   public:
+    // All of the call's work is on the stream. Throws DriverError, and opens the gate.
+    void enqueued(StreamView stream);
+
+   private:
+    friend class UrgentEngine;
+    Call(UrgentEngine& engine, Gate::Pass pass) : engine_(engine), pass_(std::move(pass)) {}
+    UrgentEngine& engine_;
+    std::optional<Gate::Pass> pass_;
+  };
+  // A call at this place: see Lane::place.
+  [[nodiscard]] Call enter(std::uint64_t place);
+
+  // Closes the gate for a call that is about to come, so that slices in flight are over when it does. The next enter()
+  // takes it over.
+  void expect(std::uint64_t place);
+
+ private:
+  std::shared_ptr<Gate> gate_;
+  std::chrono::nanoseconds limit_;
+  // Recorded behind every call: one that is asked about after the next call was recorded is done no earlier than that,
+  // which holds best effort no longer than the next call does.
+  std::shared_ptr<detail::EventBackend> event_;
+  std::mutex mutex_;
+  std::optional<Gate::Pass> expected_;
+};
+
+}  // namespace greenlane

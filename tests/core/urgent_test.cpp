@@ -1,0 +1,82 @@
+#include "support/fake_driver_test.hpp"
+
+#include <greenlane/core/urgent.hpp>
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+namespace greenlane {
+namespace {
+
+using std::chrono::hours;
+
+class UrgentTest : public fake::FakeDriverTest {
+ protected:
+  UrgentTest() { gate_->reset_report(); }
+  bool is_open() { return gate_->is_open(lane_.place()); }
+
+  Device device_ = gpu();
+  Lane lane_ = Lane::create(device_.partition("lane", 16));
+  std::shared_ptr<Gate> gate_ = Gate::of(device_);
+  UrgentEngine engine_{device_, hours(1)};
+};
+
+TEST_F(UrgentTest, HoldsTheGateFromBeforeTheCallUntilTheDeviceIsDone) {
+  {
+    auto call = engine_.enter(lane_.place());
+    EXPECT_FALSE(is_open());
+    call.enqueued(lane_.stream());
+  }
+  EXPECT_FALSE(is_open());
+  fake_.set_events_done(true);
+  EXPECT_TRUE(is_open());
+  EXPECT_EQ(gate_->report().passes, 1U);
+}
+
+TEST_F(UrgentTest, ACallThatThrowsOpensIt) {
+  try {
+    const auto call = engine_.enter(lane_.place());
+    throw std::runtime_error("between closing and launching");
+  } catch (const std::runtime_error&) {
+  }
+  EXPECT_TRUE(is_open());
+}
+
+TEST_F(UrgentTest, ADriverThatFailsOpensIt) {
+  {
+    auto call = engine_.enter(lane_.place());
+    fake_.fail(1);
+    EXPECT_THROW(call.enqueued(lane_.stream()), DriverError);
+    fake_.fail(0);
+  }
+  EXPECT_TRUE(is_open());
+  auto call = engine_.enter(lane_.place());
+  call.enqueued(lane_.stream());
+  fake_.fail_from(1);
+  EXPECT_TRUE(is_open()) << "nobody waits for a device that is lost";
+  fake_.fail(0);
+}
+
+TEST_F(UrgentTest, AnExpectedCallHoldsItBeforeItComes) {
+  engine_.expect(lane_.place());
+  EXPECT_FALSE(is_open());
+  fake_.set_events_done(true);
+  EXPECT_FALSE(is_open());
+  engine_.enter(lane_.place()).enqueued(lane_.stream());
+  EXPECT_TRUE(is_open());
+}
+
+TEST_F(UrgentTest, AnExpectationGoesWithItsEngine) {
+  {
+    UrgentEngine other(device_, hours(1));
+    other.expect(lane_.place());
+    EXPECT_FALSE(is_open());
+  }
+  EXPECT_TRUE(is_open());
+}
+
+TEST_F(UrgentTest, OneGateForADevice) { EXPECT_EQ(Gate::of(gpu()), gate_); }
+
+}  // namespace
+}  // namespace greenlane
