@@ -109,8 +109,9 @@ inline void set_gates(const EnginePtr& self, bool on, double longest_us) {
 inline std::tuple<int64_t, int64_t, double, double, int64_t> gate_report(const std::string& device) {
   using Microseconds = std::chrono::duration<double, std::micro>;
   const auto report = Gate::of(Device::open(device))->report();
-  return {static_cast<int64_t>(report.passes), static_cast<int64_t>(report.held), Microseconds(report.held_time).count(),
-          Microseconds(report.longest_held).count(), static_cast<int64_t>(report.limits_hit)};
+  return {static_cast<int64_t>(report.passes), static_cast<int64_t>(report.held),
+          Microseconds(report.held_time).count(), Microseconds(report.longest_held).count(),
+          static_cast<int64_t>(report.limits_hit)};
 }
 
 inline PipelineGraphPtr capture_pipeline(const std::string& device, const std::vector<at::Tensor>& inputs,

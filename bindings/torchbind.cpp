@@ -307,6 +307,9 @@ TORCH_LIBRARY(greenlane, m) {
       "function, "
       "int key, bool views) -> __torch__.torch.classes.greenlane.PipelineGraph",
       capture_pipeline);
+  m.def("branch_lane(str device) -> __torch__.torch.classes.greenlane.Lane", [](const std::string& device) {
+    return c10::make_intrusive<LaneObject>(greenlane::branch_lane(Device::open(device)));
+  });
   m.def("gate_report(str device) -> (int, int, float, float, int)", gate_report);
   m.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding",
         [](const std::string& device, const std::string& owner) {

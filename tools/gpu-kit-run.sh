@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
 # usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
-# and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
+# and export-gates gates; and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
@@ -15,6 +15,7 @@ libraries="$kit/python/greenlane/lib:$torch/lib:$torch/../nvidia/cu13/lib${LD_LI
 export PYTHONPATH="$kit/python${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1
 robot=$kit/examples/robot
 models=$kit/tests/gpu/build
+gated=$kit/bench/gates/build
 status=0
 # Where the compiler links libstdc++ into packages statically, Python, which does not, must have it where they see it.
 in_python() { limited "$1" env LD_PRELOAD=libstdc++.so.6 python3 "${@:2}"; }
@@ -33,6 +34,8 @@ for part in $parts; do
     smid) in_python 120 "$kit/tests/gpu/smid_report.py" "$models" "$results/smid.json" ;;
     graphs) in_python 300 "$kit/tests/gpu/graphs_report.py" "$models" "$results/graphs.json" ;;
     pipeline) limited 400 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/graphs/pipeline.py" "$kit/bin/greenlane" "$results/pipeline.json" ;;
+    export-gates) in_python 300 "$kit/bench/gates/export.py" "$gated" && cp "$robot"/build/policy.* "$gated/" ;;
+    gates) limited 400 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/measure.py" "$kit/bin/greenlane" "$gated" "$results/gates.json" ;;
     own_stream)
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
     tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit"/tests/gpu/test_tensorrt_*.py --junitxml="$results/tensorrt-tests.xml" ;;

@@ -70,8 +70,10 @@ def set_external_stream(
         them; where nobody names them, they run as they do by themselves on the package's stream.
     :param graphs: ``"resident"``: calls of the modules named (for one stream: of the module) are replayed from CUDA
         graphs, which stay on the lane's SMs. For inference: the module must not be called where gradients are recorded,
-        and its weights are read where they were, so a parameter that is replaced by another object is not noticed. What
-        cannot be captured runs as without, with one warning. Packages take this at :func:`load`.
+        and its weights are read where they were, so a parameter that is replaced by another object is not noticed.
+        Arguments may be tensors, numbers and texts, nested; a number that was never seen is captured anew. Hooks and
+        attributes of its submodules count at the capture alone. What cannot be captured runs as without, with one
+        warning. Packages take this at :func:`load`.
     :param outputs: see :func:`load`, as ``tune_kernels``, which is off by itself for modules that change their buffers.
     :return: a context manager that puts back what was bound before; it can be dropped.
     :raises ValueError: listing every name that does not exist, cannot be bound, or stands for a module that another

@@ -44,24 +44,37 @@ class Model:
     def __init__(self, function: Callable[[list[torch.Tensor]], list[torch.Tensor]]) -> None:
         self._function = function
         self._exchange = torch.classes.greenlane.Exchange()
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
+        self._interrupt: BaseException | None = None
 
     def _run(self) -> None:
         self._error = None
+        if self._interrupt is not None:
+            return  # C++ takes a failed capture for a reason to run eagerly
         try:
             self._exchange.give(self._function(self._exchange.inputs()))
-        except BaseException as error:
+        except Exception as error:
             self._error = error
             self._exchange.fail(f"{type(error).__name__}: {error}")
+        except BaseException as interrupt:
+            self._interrupt = interrupt
 
     def call(self, native: Callable[[Any, int, int], Any]) -> Any:
         """What ``native(exchange, address, key)`` returns; where the last call of the function raised, that."""
         try:
             with Pending(self._run) as key:
-                return native(self._exchange, RUN_ADDRESS, key)
+                result = native(self._exchange, RUN_ADDRESS, key)
         except Exception:
-            if self._error is not None:
-                raise self._error from None
+            failure = self._interrupt or self._error
+            if failure is not None:
+                try:
+                    raise failure from None
+                finally:
+                    del failure  # it holds this frame, and lanes in it would wait for the collector
             raise
+        else:
+            if self._interrupt is not None:
+                raise self._interrupt
+            return result
         finally:
-            self._error = None
+            self._error = self._interrupt = None

@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from greenlane._exchange import Model
 from greenlane._native import ops
+from greenlane._tensors import tensors_in
 
 Graphs: TypeAlias = Literal["off", "resident"]
 """Whether calls of an engine that is bound to a lane of a GPU are replayed from CUDA graphs."""
@@ -68,47 +69,58 @@ def check_options(graphs: str, outputs: str) -> None:
 
 
 _MOST_VARIANTS = 256
+_numbers = itertools.count(1)
+_changes = 0
+_CONSTANTS = (bool, int, float, str, type(None), torch.dtype, torch.device, torch.layout)
+
+
+def note_change() -> None:
+    """Some module was bound that was not, or is not any more."""
+    global _changes
+    _changes += 1
 
 
 class ModuleGraphs:
     """The graphs of a bound module. What is baked into one, beside the lane and the tensors' shapes, is its variant."""
 
-    def __init__(self, module: torch.nn.Module, binding: Any) -> None:
+    def __init__(self, module: torch.nn.Module, binding: Any, is_bound: Callable[[torch.nn.Module], bool]) -> None:
         self._module = weakref.ref(module)
+        self._inside = list(module.modules())[1:]
+        self._is_bound = is_bound
         self._binding = binding
         # With them alive, their memory is no other tensor's, and its address tells whether they moved.
-        self._weights = [*module.parameters(), *module.buffers()]
-        self._numbers = itertools.count()
+        self._weights = _weights_of(module)
         self._variants: dict[Hashable, int] = {}
         self._results: dict[int, _Result] = {}
         self._unrepeatable: set[int] = set()
         self._refused: set[int] = set()
-        self._warned = False
+        self._seen_changes = -1
+        self._bound_inside: tuple[bool, ...] = ()
+        self.obstacle = ""
+        """Why some call has no graph, for reasons that C++ does not know; empty where there are none."""
 
     def run(self, call: Any, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """One call of the module, within ``call``."""
-        if torch.cuda.is_current_stream_capturing():
+        module = self._module()
+        if module is None or torch.cuda.is_current_stream_capturing():
             return forward(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        variant = self._variant_of(leaves, spec, tensors)
+        variant = self._variant_of(module, leaves, spec, tensors)
         if variant is None or variant in self._refused:
             return forward(*args, **kwargs)
+        arguments = _Result(spec, [_without_tensor(leaf) for leaf in leaves])
         eager: list[Any] = []
 
         def model(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-            new_args, new_kwargs = _unflatten(_Result(spec, [_without_tensor(leaf) for leaf in leaves]), inputs)
+            new_args, new_kwargs = _unflatten(arguments, inputs)
             if torch.cuda.is_current_stream_capturing():
                 self._results[variant], outputs = _flatten(forward(*new_args, **new_kwargs))
                 return outputs
-            # What an eager call does to tensors tells what every call does; in a graph nobody can see it.
-            before = _versions(inputs), _versions(self._weights)
-            eager.append(forward(*new_args, **new_kwargs))
-            if _versions(inputs) != before[0]:
-                self._refused.add(variant)
-                self._warn("it changes its inputs")
-            if _versions(self._weights) != before[1]:
-                self._unrepeatable.add(variant)
+            if variant in self._results or variant in self._refused:
+                eager.append(forward(*new_args, **new_kwargs))
+            else:
+                eager.append(self._first_call(module, variant, forward, inputs, new_args, new_kwargs))
             return []
 
         repeatable = variant not in self._unrepeatable
@@ -119,29 +131,61 @@ class ModuleGraphs:
         )
         return eager.pop() if eager else _unflatten(self._results[variant], replayed)
 
-    def _variant_of(self, leaves: list[Any], spec: Any, tensors: list[torch.Tensor]) -> int | None:
+    def _first_call(
+        self,
+        module: torch.nn.Module,
+        variant: int,
+        forward: Callable[..., Any],
+        inputs: list[torch.Tensor],
+        args: Any,
+        kwargs: Any,
+    ) -> Any:
+        """What an eager call does to tensors tells what every call does; in a graph nobody can see it."""
+        before = [tensor.clone() if tensor.is_inference() else tensor._version for tensor in inputs]
+        versions = _versions(self._weights)
+        result = forward(*args, **kwargs)
+        if not all(
+            torch.equal(was, tensor) if isinstance(was, torch.Tensor) else was == tensor._version
+            for was, tensor in zip(before, inputs, strict=True)
+        ):
+            self._refused.add(variant)
+            self._warn("it changes its inputs")
+        now = _weights_of(module)
+        if len(now) != len(self._weights) or any(a is not b for a, b in zip(now, self._weights, strict=True)):
+            self._refused.add(variant)
+            self._warn("it replaces its parameters or buffers")
+        if _versions(self._weights) != versions or any(weight.is_inference() for weight in self._weights):
+            self._unrepeatable.add(variant)
+        return result
+
+    def _variant_of(
+        self, module: torch.nn.Module, leaves: list[Any], spec: Any, tensors: list[torch.Tensor]
+    ) -> int | None:
         if torch.is_grad_enabled() and any(t.requires_grad for t in itertools.chain(tensors, self._weights)):
             self._warn("gradients are recorded: call it under torch.inference_mode() or torch.no_grad()")
             return None
+        for leaf in leaves:
+            if type(leaf) not in (torch.Tensor, torch.nn.Parameter, *_CONSTANTS):
+                self._warn(f"an argument is a {type(leaf).__name__}, which may change without notice")
+                return None
+        if self._seen_changes != _changes:
+            self._seen_changes = _changes
+            self._bound_inside = tuple(map(self._is_bound, self._inside))
         constants = tuple((type(leaf), _without_tensor(leaf)) for leaf in leaves)
         autocast = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
         weights = tuple(weight.data_ptr() for weight in self._weights)
-        module = self._module()
-        training = module is not None and module.training
-        key = (str(spec), constants, weights, autocast, torch.is_inference_mode_enabled(), training)
+        training = module.training, tuple(inner.training for inner in self._inside)
+        modes = autocast, torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+        key = (str(spec), constants, weights, modes, training, self._bound_inside)
         if len(self._variants) > _MOST_VARIANTS:
             # Somebody passes ever new numbers: what was captured for the old ones is not found again.
             for known in (self._variants, self._results, self._unrepeatable, self._refused):
                 known.clear()
-        try:
-            return self._variants.setdefault(key, next(self._numbers))
-        except TypeError as error:
-            self._warn(f"an argument cannot be told from others ({error})")
-            return None
+        return self._variants.setdefault(key, next(_numbers))
 
     def _warn(self, why: str) -> None:
-        if not self._warned:
-            self._warned = True
+        if not self.obstacle:
+            self.obstacle = why
             warnings.warn(f"{self._binding.name()!r} runs without a CUDA graph: {why}", stacklevel=5)
 
 
@@ -214,16 +258,19 @@ def concurrently(*branches: Callable[[], Any]) -> list[Any]:
     caller = torch.cuda.current_stream()
     fork = caller.record_event()
     results = []
-    forked: list[torch.cuda.Stream] = []
+    # Not PyTorch's own streams, which are everybody's: what others enqueue there would be captured along.
+    lanes = [ops.branch_lane(str(caller.device)) for _ in branches]
+    if torch.cuda.is_current_stream_capturing():
+        _captured.extend(lanes)  # who captures may be PyTorch, and nobody is to take them up before it ends
+    forked = [torch.cuda.ExternalStream(lane.stream(), device=caller.device) for lane in lanes]
     try:
-        for branch in branches:
-            forked.append(torch.cuda.Stream())
-            forked[-1].wait_event(fork)
-            with torch.cuda.stream(forked[-1]):
+        for branch, stream in zip(branches, forked, strict=True):
+            stream.wait_event(fork)
+            with torch.cuda.stream(stream):
                 results.append(branch())
-            for leaf in pytree.tree_leaves(results[-1]):
-                if isinstance(leaf, torch.Tensor) and leaf.is_cuda:
-                    leaf.record_stream(caller)
+            for tensor in tensors_in(results[-1]):
+                if tensor.is_cuda:
+                    tensor.record_stream(caller)
     except BaseException:
         # What they enqueued may use memory that the caller frees now. In a capture that failed nothing can be joined.
         with contextlib.suppress(RuntimeError):
@@ -233,6 +280,9 @@ def concurrently(*branches: Callable[[], Any]) -> list[Any]:
     for stream in forked:
         caller.wait_stream(stream)
     return results
+
+
+_captured: list[Any] = []
 
 
 class _Tensor:
@@ -264,6 +314,10 @@ def _unflatten(result: _Result, tensors: Sequence[torch.Tensor]) -> Any:
     given = iter(tensors)
     leaves = [next(given) if leaf is _Tensor else leaf for leaf in result.leaves]
     return pytree.tree_unflatten(leaves, result.spec)
+
+
+def _weights_of(module: torch.nn.Module) -> list[torch.Tensor]:
+    return [*module.parameters(), *module.buffers()]
 
 
 def _versions(tensors: Sequence[torch.Tensor]) -> list[int]:

@@ -1,43 +1,19 @@
 """Modules of PyTorch on lanes: a binding of their own, and a forward that goes through it."""
 
 import copy
-import dataclasses
 import functools
 import itertools
 import operator
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from greenlane._exchange import RUN_ADDRESS, Pending
-from greenlane._graphs import GraphOptions, ModuleGraphs
-
-
-def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors in nested containers, dataclasses (registered with PyTorch or not) and tensor subclasses.
-
-    Containers of a kind of their own, such as a class derived from dict, are leaves for pytree.
-    """
-    for leaf in pytree.tree_leaves(value):
-        if isinstance(leaf, torch.Tensor):
-            if is_traceable_wrapper_subclass(leaf):
-                names, _ = leaf.__tensor_flatten__()
-                for name in names:
-                    yield from tensors_in(getattr(leaf, name))
-            else:
-                yield leaf
-        elif dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
-            for field in dataclasses.fields(leaf):
-                yield from tensors_in(getattr(leaf, field.name, None))
-        elif isinstance(leaf, Mapping):
-            yield from tensors_in(list(leaf.values()))
-        elif isinstance(leaf, list | tuple | set | frozenset):
-            yield from tensors_in(list(leaf))
+from greenlane._graphs import GraphOptions, ModuleGraphs, note_change
+from greenlane._tensors import tensors_in
 
 
 def is_traced_here() -> bool:
@@ -141,6 +117,7 @@ def attach(module: torch.nn.Module, binding: Any) -> None:
     if forward is None:
         # Not by setattr: script modules look for attributes elsewhere.
         module.__dict__["forward"] = BoundForward(module, binding)
+        note_change()
     else:
         forward.go_through(binding)
 
@@ -151,12 +128,12 @@ def use_graphs(module: torch.nn.Module, options: GraphOptions | None) -> None:
     if forward is None or forward.on_cpu or forward.graph_options == options:
         return
     forward.graph_options = options
+    forward.graphs = None
     if options is None:
-        forward.graphs = None
         forward.binding.disable_graphs()
     else:
         forward.binding.enable_graphs(options.views, options.tune)
-        forward.graphs = ModuleGraphs(module, forward.binding)
+        forward.graphs = ModuleGraphs(module, forward.binding, lambda inner: bound_forward(inner) is not None)
 
 
 def graph_options(module: torch.nn.Module) -> GraphOptions | None:
@@ -170,6 +147,7 @@ def detach(module: torch.nn.Module) -> None:
     forward = bound_forward(module)
     if forward is None:
         return
+    note_change()
     if forward.former is None:
         module.__dict__.pop("forward", None)  # another thread may have been faster
     else:

@@ -1,5 +1,6 @@
 """What can be bound in a module, by name: the module itself, its submodules, engines among them and inside packages."""
 
+import dataclasses
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Protocol, TypeAlias
@@ -179,8 +180,11 @@ class ModulePlace:
 
     def graph_report(self) -> GraphReport | None:
         """See :class:`Place`."""
-        binding = self.binding()
-        return None if binding is None else report_of(binding.graphs())
+        forward = _modules.bound_forward(self._module)
+        report = None if forward is None else report_of(forward.binding.graphs())
+        if report is None or forward is None or forward.graphs is None:
+            return None
+        return dataclasses.replace(report, obstacle=forward.graphs.obstacle or report.obstacle)
 
 
 def places_in(root: Root) -> dict[str, Place]:

@@ -87,7 +87,7 @@ void StreamBinding::replace(std::optional<Lane> lane) {
   former = std::exchange(lane_, std::move(lane));
   if (beside_ && (!lane_ || lane_->place() != beside_->place())) former_beside = std::exchange(beside_, std::nullopt);
   if (captured_) dropped = captured_->rebound(lane_);
-  ++generation_;
+  generation_->fetch_add(1, std::memory_order_acq_rel);
 }
 
 std::optional<Lane> StreamBinding::lane() const {
@@ -106,10 +106,7 @@ bool StreamBinding::is_set() const {
   return lane_.has_value();
 }
 
-std::uint64_t StreamBinding::generation() const {
-  const std::scoped_lock lock(mutex_);
-  return generation_;
-}
+std::uint64_t StreamBinding::generation() const { return generation_->load(std::memory_order_acquire); }
 
 std::vector<FormerBinding> bind_all(std::span<const BindingRequest> requests) {
   std::vector<FormerBinding> former;
@@ -140,11 +137,12 @@ void restore_all(std::span<const FormerBinding> former) noexcept {
 
 StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     : binding_(binding), lock_(binding.mutex_), lane_(binding.lane_), caller_(caller), stream_(caller) {
+  detail::CaptureScope::note(binding, binding.generation_);
   if (lane_) {
     if (binding.captured_) binding.captured_->require_bindable(binding.owner_);
     source_ = StreamSource::bound;
     stream_ = lane_->stream();
-    if (crosses() && is_capturing(caller)) enter_capture();
+    if (is_capturing(caller)) enter_capture();
   } else if (engine_stream_passthrough()) {
     source_ = StreamSource::passthrough;
   }
@@ -171,12 +169,19 @@ bool StreamBinding::Call::is_capturing(StreamView stream) const {
 
 // What went before, on whatever stream, is no part of the graph: there is nothing else to wait for.
 void StreamBinding::Call::enter_capture() {
-  if (!binding_.beside_) binding_.beside_ = lane_.value().beside();
-  const Lane& beside = lane_.emplace(*binding_.beside_);
-  stream_ = beside.stream();
   captured_ = true;
-  detail::CaptureScope::note(beside);
+  if (crosses()) {
+    lane_ = binding_.prepare_capture();
+    stream_ = lane_.value().stream();
+  }
+  detail::CaptureScope::note(lane_.value());
   fork();
+}
+
+std::optional<Lane> StreamBinding::prepare_capture() {
+  const std::scoped_lock lock(mutex_);
+  if (lane_ && !beside_) beside_ = lane_->beside();
+  return beside_;
 }
 
 void StreamBinding::Call::fork() {

@@ -20,6 +20,13 @@ void CaptureScope::note(const Lane& lane) {
   }
 }
 
+void CaptureScope::note(StreamBinding& binding, const Generation& generation) {
+  for (auto* scope = current_; scope; scope = scope->outer_) {
+    if (std::ranges::find(scope->bindings_, generation, &Entered::generation) == scope->bindings_.end())
+      scope->bindings_.push_back({.binding = &binding, .generation = generation, .value = generation->load()});
+  }
+}
+
 }  // namespace detail
 
 Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
@@ -30,7 +37,14 @@ Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
   work();
   state->backend->finish();
   state->lanes = scope.lanes();
+  for (const auto& entered : scope.bindings()) state->generations.emplace_back(entered.generation, entered.value);
   return Graph(std::move(state));
+}
+
+bool Graph::is_current() const noexcept {
+  return std::ranges::all_of(state_->generations, [](const auto& captured) {
+    return captured.first->load(std::memory_order_acquire) == captured.second;
+  });
 }
 
 void Graph::launch(StreamView stream) const { state_->backend->launch(stream); }

@@ -14,6 +14,8 @@ using std::chrono::nanoseconds;
 constexpr int kRounds = 7;
 // Kernels for the whole device are kept unless others are faster by more than timings differ by themselves.
 constexpr double kWorthIt = 0.98;
+// Of which something is known, if only that they were called once.
+constexpr std::size_t kMostEntries = 64;
 // Enough for any engine; beyond it somebody calls with ever new shapes, and timing anew costs less than memory.
 constexpr std::size_t kMostDecisions = 256;
 
@@ -50,8 +52,8 @@ std::shared_ptr<GraphCache::Entry> GraphCache::find(const GraphKey& key) {
     entries_.splice(entries_.begin(), entries_, found);
     return entries_.front();
   }
-  entries_.push_front(std::make_shared<Entry>(Entry{.key = key, .graph = {}, .target = {}}));
-  if (entries_.size() > capacity_) entries_.pop_back();
+  entries_.push_front(std::make_shared<Entry>(Entry{.key = key, .graph = {}, .target = {}, .obstacle = {}}));
+  if (entries_.size() > std::max(kMostEntries, capacity_)) entries_.pop_back();
   return entries_.front();
 }
 
@@ -70,7 +72,7 @@ bool GraphCache::capture(Entry& entry, std::span<const KernelTarget> targets, co
     try {
       candidates.push_back({.target = target, .graph = capture_for(target)});
     } catch (const std::exception& error) {
-      obstacle_ = first_line(error);
+      entry.obstacle = first_line(error);
       if (candidates.empty()) return false;
     }
   }
@@ -79,11 +81,12 @@ bool GraphCache::capture(Entry& entry, std::span<const KernelTarget> targets, co
     entry.graph = std::move(best.graph);
     entry.target = best.target;
   } catch (const std::exception& error) {
-    obstacle_ = first_line(error);
+    entry.obstacle = first_line(error);
     return false;
   }
   entry.state = State::resident;
-  obstacle_.clear();
+  entry.obstacle.clear();
+  drop_oldest();
   if (!decided) {
     if (decisions_.size() >= kMostDecisions) decisions_.clear();
     decisions_.push_back({.units = entry.key.units, .signature = entry.key.signature, .target = entry.target});
@@ -94,7 +97,21 @@ bool GraphCache::capture(Entry& entry, std::span<const KernelTarget> targets, co
 void GraphCache::refuse(Entry& entry) {
   entry.state = State::refused;
   if (std::exchange(warned_, true)) return;
-  warn("engine '" + owner_ + "' runs without a CUDA graph: " + obstacle_);
+  warn("engine '" + owner_ + "' runs without a CUDA graph: " + entry.obstacle);
+}
+
+void GraphCache::drop_oldest() {
+  std::size_t resident = 0;
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if ((*entry)->state == State::resident && ++resident > capacity_) entries_.erase(entry);
+    entry = next;
+  }
+}
+
+std::string GraphCache::obstacle() const {
+  const auto refused = std::ranges::find(entries_, State::refused, [](const auto& entry) { return entry->state; });
+  return refused == entries_.end() ? std::string() : (*refused)->obstacle;
 }
 
 std::shared_ptr<void> GraphCache::drop_all_but(std::uint64_t place) noexcept {

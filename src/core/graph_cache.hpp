@@ -47,11 +47,13 @@ class GraphCache {
     std::shared_ptr<ResidentGraph> graph;  // where resident
     KernelTarget target;                   // for which its kernels were picked
     std::uint64_t replays = 0;
+    std::string obstacle;  // why the last capture failed
   };
   // Throws where the work cannot be captured, or the engine fails.
   using Capture = std::function<std::shared_ptr<ResidentGraph>(KernelTarget)>;
 
-  // `owner` names the engine in warnings; `capacity` graphs are kept, those used last.
+  // `owner` names the engine in warnings; `capacity` graphs are kept, those used last, and what is known of some more
+  // keys.
   GraphCache(std::string owner, std::size_t capacity);
 
   // The entry of this key, made where there is none; it is the one used last now. Whoever holds it may go on with it
@@ -60,7 +62,7 @@ class GraphCache {
 
   // Captures for each of the targets, times them and keeps the fastest; for a key that was decided before, on as many
   // units, for that target alone. The first target must succeed, others may fail. Returns false where nothing was
-  // captured: the entry is as it was, and `obstacle` says why.
+  // captured: the entry is as it was, but for its obstacle.
   bool capture(Entry& entry, std::span<const KernelTarget> targets, const Capture& capture_for);
   // Such calls run eagerly from now on. Warns, once in the life of the cache.
   void refuse(Entry& entry);
@@ -70,8 +72,8 @@ class GraphCache {
   [[nodiscard]] std::shared_ptr<void> drop_all() noexcept;
 
   [[nodiscard]] const std::list<std::shared_ptr<Entry>>& entries() const noexcept { return entries_; }
-  // Why the last capture failed; empty where none did.
-  [[nodiscard]] const std::string& obstacle() const noexcept { return obstacle_; }
+  // Why one of those that were refused was; empty where none was.
+  [[nodiscard]] std::string obstacle() const;
 
  private:
   struct Decision {
@@ -79,13 +81,13 @@ class GraphCache {
     std::vector<std::int64_t> signature;
     KernelTarget target;
   };
+  void drop_oldest();
   [[nodiscard]] const Decision* decision_for(const GraphKey& key) const;
 
   std::string owner_;
   std::size_t capacity_;
   std::list<std::shared_ptr<Entry>> entries_;  // the one used last first
   std::vector<Decision> decisions_;
-  std::string obstacle_;
   bool warned_ = false;
 };
 

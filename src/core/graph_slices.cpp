@@ -13,7 +13,9 @@ using std::chrono::nanoseconds;
 class Relation {
  public:
   explicit Relation(std::size_t nodes) : words_((nodes + 63) / 64), bits_(nodes * words_) {}
-  void add(std::size_t row, std::size_t column) { bits_[row * words_ + column / 64] |= std::uint64_t{1} << column % 64; }
+  void add(std::size_t row, std::size_t column) {
+    bits_[row * words_ + column / 64] |= std::uint64_t{1} << column % 64;
+  }
   void add_all_of(std::size_t row, std::size_t other) {
     for (std::size_t word = 0; word < words_; ++word) bits_[row * words_ + word] |= bits_[other * words_ + word];
   }

@@ -28,8 +28,8 @@ using Slice = std::vector<int>;
 // edge, nor between memory nodes. Every node is in one slice, and what it depends on in that one or in an earlier.
 [[nodiscard]] std::vector<Slice> finest_slices(const GraphShape& shape);
 
-// Neighbours put together, as many as fit into `longest`; one that is longer by itself stays alone. `times` are those of
-// the slices.
+// Neighbours put together, as many as fit into `longest`; one that is longer by itself stays alone. `times` are those
+// of the slices.
 [[nodiscard]] std::vector<Slice> merge_slices(std::span<const Slice> slices,
                                               std::span<const std::chrono::nanoseconds> times,
                                               std::chrono::nanoseconds longest);

@@ -1,10 +1,9 @@
-#include <greenlane/core/sliced_graph.hpp>
-
 #include "core/graph_slices.hpp"
 #include "core/graph_state.hpp"
 #include "core/lane_state.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/sliced_graph.hpp>
 
 #include <algorithm>
 #include <array>
@@ -98,8 +97,7 @@ struct SlicedGraph::Impl {
       const auto slices = detail::merge_slices(finest, times, length);
       make_parts(backend, slices);
       longest = nanoseconds(0);
-      for (const auto& part : parts)
-        longest = std::max(longest, least(lane, 4, [&] { part->launch(lane.stream()); }));
+      for (const auto& part : parts) longest = std::max(longest, least(lane, 4, [&] { part->launch(lane.stream()); }));
       const auto sliced = least(lane, 1, [&] { run(open, lane); });
       const auto most = static_cast<double>(alone.count()) * (1 + options.most_overhead);
       if (static_cast<double>(sliced.count()) <= most) break;
@@ -109,8 +107,7 @@ struct SlicedGraph::Impl {
 
 SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure)
     : impl_(new Impl{.graph = std::move(graph), .options = options, .parts = {}, .obstacle = {}, .events = {}}) {
-  for (int i = 0; i <= std::max(options.look_ahead, 0); ++i)
-    impl_->events.push_back(lane.state_->device->make_event());
+  for (int i = 0; i <= std::max(options.look_ahead, 0); ++i) impl_->events.push_back(lane.state_->device->make_event());
   try {
     impl_->cut(*impl_->graph.state_->backend, lane, measure);
   } catch (const Error& error) {

@@ -47,10 +47,10 @@
   X(cuGraphLaunch, 10000)               \
   X(cuGraphDestroy, 10000)              \
   X(cuGraphExecDestroy, 10000)          \
-  X(cuGraphGetNodes, 10000)            \
-  X(cuGraphNodeGetType, 10000)         \
-  X(cuGraphClone, 10000)               \
-  X(cuGraphNodeFindInClone, 10000)     \
+  X(cuGraphGetNodes, 10000)             \
+  X(cuGraphNodeGetType, 10000)          \
+  X(cuGraphClone, 10000)                \
+  X(cuGraphNodeFindInClone, 10000)      \
   X(cuGraphDestroyNode, 10000)
 
 // Newer drivers only: null in the table where the driver lacks them. Their users ask before they call.

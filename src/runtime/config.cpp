@@ -41,7 +41,9 @@ fs::path existing(TomlTable& table, std::string_view key, const fs::path& folder
   return path;
 }
 
-Nanoseconds from_seconds(double seconds) { return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(seconds * 1e9))); }
+Nanoseconds from_seconds(double seconds) {
+  return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(seconds * 1e9)));
+}
 
 // policy.inputs.pt -> policy.outputs.pt, where that file exists.
 fs::path outputs_beside(const fs::path& inputs) {

@@ -53,7 +53,8 @@ struct AotiEngine::Impl {
     };
     const auto urgent_engine = is_urgent();
     std::optional<UrgentEngine::Call> pass;
-    if (urgent_engine && !call.is_captured()) pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->place() : 0));
+    if (urgent_engine && !call.is_captured())
+      pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->place() : 0));
     auto outputs = graphs ? graphs->run(call, inputs, {}, model) : model(inputs);
     if (pass) pass->enqueued(StreamView(call.stream().stream()));
     return outputs;

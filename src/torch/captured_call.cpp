@@ -1,44 +1,87 @@
 #include "torch/captured_call.hpp"
 
+#include "core/capture_scope.hpp"
 #include "torch/kernel_scope.hpp"
 
+#include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
 
 #include <ATen/ATen.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDAGuard.h>
 
-#include <mutex>
+#include <atomic>
 #include <utility>
 
 namespace greenlane::detail {
 namespace {
 
-// Memory of graphs is written outside of inference mode, too, and has no gradients.
-struct PlainTensors {
-  c10::InferenceMode no_inference_mode{false};
+// As the tensor was made, which compiled modules look at; and without gradients.
+struct AsMade {
+  explicit AsMade(const at::Tensor& tensor) : mode(tensor.is_inference()) {}
+  c10::InferenceMode mode;
   at::NoGradGuard no_grad;
 };
 
-// Handles and workspaces of libraries belong to a thread and a stream and are made at the first use: not in the
-// capture, where the workspace would come from the graphs' pool and never go back.
-void load_libraries(c10::DeviceIndex device) {
-  const auto options = at::TensorOptions(at::Device(at::kCUDA, device)).dtype(at::kHalf);
+// Autocast keeps the weights that it converts for as long as its region lasts: in a graph each replay converts them.
+class NoAutocastCache {
+ public:
+  NoAutocastCache() : former_(at::autocast::is_autocast_cache_enabled()) {
+    at::autocast::set_autocast_cache_enabled(false);
+  }
+  ~NoAutocastCache() { at::autocast::set_autocast_cache_enabled(former_); }
+  NoAutocastCache(const NoAutocastCache&) = delete;
+  NoAutocastCache& operator=(const NoAutocastCache&) = delete;
+
+ private:
+  bool former_;
+};
+
+std::atomic<bool> capturing{false};
+
+}  // namespace
+
+std::optional<CaptureTurn> CaptureTurn::try_take() {
+  if (capturing.exchange(true, std::memory_order_acquire)) return std::nullopt;
+  return CaptureTurn();
+}
+
+CaptureTurn CaptureTurn::take() {
+  while (capturing.exchange(true, std::memory_order_acquire)) capturing.wait(true, std::memory_order_relaxed);
+  return {};
+}
+
+CaptureTurn::~CaptureTurn() {
+  if (!held_) return;
+  capturing.store(false, std::memory_order_release);
+  capturing.notify_one();
+}
+
+void load_libraries(const Lane& lane) {
+  const auto index = static_cast<c10::DeviceIndex>(lane.device().id().index);
+  const at::NoGradGuard no_grad;
+  const c10::cuda::CUDAStreamGuard guard(c10::cuda::getStreamFromExternal(lane.stream().handle(), index));
+  const auto options = at::TensorOptions(at::Device(at::kCUDA, index)).dtype(at::kHalf);
   const auto matrix = at::zeros({8, 8}, options);
   (void)at::mm(matrix, matrix);
   (void)at::addmm(at::zeros({8}, options), matrix, matrix);
 }
 
-std::mutex& capture_mutex() {
-  static std::mutex mutex;
-  return mutex;
+std::vector<at::Tensor> rehearse(const Model& model, const std::vector<at::Tensor>& inputs) {
+  const CaptureScope scope;
+  auto outputs = model(inputs);
+  for (const auto& entered : scope.bindings()) {
+    if (const auto lane = entered.binding->prepare_capture()) {
+      lane->keep_stream();
+      load_libraries(*lane);
+    }
+  }
+  return outputs;
 }
 
-}  // namespace
-
 std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::DeviceIndex device) {
-  const PlainTensors plain;
   std::vector<at::Tensor> fixed;
   fixed.reserve(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -50,6 +93,7 @@ std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::
       refuse("it is not on the engine's device, and a graph would keep what it holds now");
     if (input.layout() != at::kStrided || !input.is_non_overlapping_and_dense())
       refuse("its memory has gaps or overlaps");
+    const AsMade as_made(input);
     fixed.push_back(at::empty_strided(input.sizes(), input.strides(), input.options().requires_grad(false)));
   }
   copy_into(fixed, inputs);
@@ -57,21 +101,22 @@ std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::
 }
 
 void copy_into(const std::vector<at::Tensor>& fixed, const std::vector<at::Tensor>& inputs) {
-  const PlainTensors plain;
-  for (std::size_t i = 0; i < fixed.size(); ++i) fixed[i].copy_(inputs[i], /*non_blocking=*/true);
+  for (std::size_t i = 0; i < fixed.size(); ++i) {
+    const AsMade as_made(fixed[i]);
+    fixed[i].copy_(inputs[i], /*non_blocking=*/true);
+  }
 }
 
-CapturedCall::CapturedCall(const Lane& lane, std::shared_ptr<GraphPool> pool, std::vector<at::Tensor> inputs,
-                           const Model& model, KernelTarget target)
+CapturedCall::CapturedCall(const CaptureTurn& /*turn*/, const Lane& lane, std::shared_ptr<GraphPool> pool,
+                           std::vector<at::Tensor> inputs, const Model& model, KernelTarget target)
     : pool_(std::move(pool)), inputs_(std::move(inputs)), graph_(capture(lane, model, target)) {}
 
 Graph CapturedCall::capture(const Lane& lane, const Model& model, KernelTarget target) {
   const auto index = static_cast<c10::DeviceIndex>(lane.device().id().index);
-  const std::scoped_lock lock(capture_mutex());
-  const at::NoGradGuard no_grad;
   const auto stream = c10::cuda::getStreamFromExternal(lane.stream().handle(), index);
+  load_libraries(lane);
   const c10::cuda::CUDAStreamGuard guard(stream);
-  load_libraries(index);
+  const NoAutocastCache no_cache;
   const KernelScope kernels(lane.device().info().units.count, target);
   return pool_->capturing(stream, [&](const std::function<void()>& begun) {
     return Graph::capture(lane, [&] {
@@ -82,7 +127,8 @@ Graph CapturedCall::capture(const Lane& lane, const Model& model, KernelTarget t
 }
 
 std::vector<at::Tensor> copies_of(const std::vector<at::Tensor>& tensors) {
-  const PlainTensors plain;
+  const c10::InferenceMode no_inference_mode(false);
+  const at::NoGradGuard no_grad;
   std::vector<at::Tensor> copies;
   copies.reserve(tensors.size());
   for (const auto& tensor : tensors) copies.push_back(tensor.defined() ? tensor.clone() : tensor);

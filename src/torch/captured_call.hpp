@@ -10,6 +10,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace greenlane::detail {
@@ -22,12 +24,36 @@ using Model = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor
 // On the current stream.
 void copy_into(const std::vector<at::Tensor>& fixed, const std::vector<at::Tensor>& inputs);
 
+// The right to capture, which one thread of the process has at a time: what libraries are told is told for all threads.
+class CaptureTurn {
+ public:
+  // Nothing where somebody has it. Who holds an engine's lock must not wait for it: whoever has it may need that
+  // engine.
+  [[nodiscard]] static std::optional<CaptureTurn> try_take();
+  // Waits for it.
+  [[nodiscard]] static CaptureTurn take();
+  ~CaptureTurn();
+  CaptureTurn(CaptureTurn&& other) noexcept : held_(std::exchange(other.held_, false)) {}
+  CaptureTurn& operator=(CaptureTurn&&) = delete;
+
+ private:
+  CaptureTurn() = default;
+  bool held_ = true;
+};
+
+// Handles and workspaces of libraries belong to a thread and a stream and are made at the first use: not in a capture
+// on this lane, where the workspace would come from the graphs' pool and never go back.
+void load_libraries(const Lane& lane);
+
+// Calls model(inputs) as it is, on the current stream. Then all is loaded that a capture of it needs, also on the
+// streams that its engines go to then.
+std::vector<at::Tensor> rehearse(const Model& model, const std::vector<at::Tensor>& inputs);
+
 class CapturedCall {
  public:
-  // Captures model(inputs) on the lane's stream, with kernels picked for `target`. Captures of the process are made one
-  // after another. Throws what Graph::capture throws.
-  CapturedCall(const Lane& lane, std::shared_ptr<GraphPool> pool, std::vector<at::Tensor> inputs, const Model& model,
-               KernelTarget target);
+  // Captures model(inputs) on the lane's stream, with kernels picked for `target`. Throws what Graph::capture throws.
+  CapturedCall(const CaptureTurn& turn, const Lane& lane, std::shared_ptr<GraphPool> pool,
+               std::vector<at::Tensor> inputs, const Model& model, KernelTarget target);
 
   [[nodiscard]] const std::vector<at::Tensor>& inputs() const noexcept { return inputs_; }
   // In the pool; written by every replay.

@@ -1,3 +1,4 @@
+#include "core/capture_scope.hpp"
 #include "torch/captured_call.hpp"
 #include "torch/tensor_lifetimes.hpp"
 
@@ -31,7 +32,17 @@ struct PipelineGraph::Impl {
         outputs(outputs_),
         lane(Lane::create(on, {.name = "pipeline graph", .priority = {}})),
         pool(std::make_shared<detail::GraphPool>(index_of(on))),
-        call(lane, pool, detail::make_static(inputs, index_of(on)), work, std::nullopt) {}
+        call(detail::CaptureTurn::take(), lane, pool, detail::make_static(inputs, index_of(on)), work, std::nullopt) {}
+  // Its memory and its lanes' units may be somebody else's when it is gone.
+  ~Impl() {
+    try {
+      if (has_run) last.synchronize();
+    } catch (const std::exception& error) {
+      warn(std::string("a pipeline's graph could not be waited for: ") + error.what());
+    }
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   Device device;
   GraphOutputs outputs;
@@ -50,7 +61,7 @@ std::shared_ptr<PipelineGraph> PipelineGraph::capture(const Device& device, cons
                                                       const Work& work, GraphOutputs outputs) {
   require_gpu(device);
   const c10::cuda::CUDAGuard guard(index_of(device));
-  (void)work(inputs);  // loads libraries and kernels, which a capture cannot
+  (void)detail::rehearse(work, inputs);
   auto impl = std::make_unique<Impl>(device, inputs, work, outputs);
   impl->lane.keep_stream();
   // A rebind's work on former lanes is no part of the graph, and the inputs' copies are on this stream.
@@ -90,6 +101,13 @@ std::uint64_t PipelineGraph::bytes() const {
   return total;
 }
 
+Lane branch_lane(const Device& device) {
+  auto lane = Lane::create(device, {.name = "branch", .priority = {}});
+  lane.keep_stream();
+  detail::CaptureScope::note(lane);
+  return lane;
+}
+
 std::vector<std::vector<at::Tensor>> concurrently(
     const Device& device, const std::vector<std::function<std::vector<at::Tensor>()>>& branches) {
   std::vector<std::vector<at::Tensor>> results;
@@ -103,7 +121,9 @@ std::vector<std::vector<at::Tensor>> concurrently(
   c10::Event fork(c10::DeviceType::CUDA);
   fork.record(caller);
   for (const auto& branch : branches) {
-    const auto stream = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, index);
+    // Not PyTorch's pool, whose streams are everybody's: what others enqueue there would be captured along.
+    const Lane lane = branch_lane(device);
+    const auto stream = c10::cuda::getStreamFromExternal(lane.stream().handle(), index);
     fork.block(stream);
     // Also where the branch throws: what it enqueued may use memory that the caller frees now.
     struct Join {

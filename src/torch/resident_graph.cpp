@@ -1,6 +1,7 @@
 #include "core/graph_cache.hpp"
 #include "torch/captured_call.hpp"
 #include "torch/kernel_scope.hpp"
+#include "torch/tensor_lifetimes.hpp"
 
 #include <greenlane/torch/resident_graph.hpp>
 
@@ -50,6 +51,7 @@ class TimedCall final : public detail::ResidentGraph {
   }
 
   const CapturedCall call;
+  [[nodiscard]] StreamView stream() const noexcept { return stream_; }
   std::optional<SlicedGraph> sliced;  // where gates are on and it was called since
 
  private:
@@ -90,6 +92,10 @@ struct ResidentGraphs::Impl {
 
   void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, bool repeatable) {
     if (!slices) graph.sliced.reset();
+    // The memory of its inputs belongs to the stream of the lane that it was captured for; another one may have its
+    // units.
+    if (lane.stream() != graph.stream())
+      detail::record_on(graph.call.inputs(), c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
     // Before the inputs are there: what is measured runs on them.
     if (slices && !graph.sliced) graph.sliced.emplace(graph.call.graph(), lane, *slices, repeatable);
     detail::copy_into(graph.call.inputs(), inputs);
@@ -102,9 +108,9 @@ struct ResidentGraphs::Impl {
 
   [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(device.id().index); }
 
-  // On the lane that the engine is bound to, whose stream is current.
-  bool capture(GraphCache::Entry& entry, const Lane& lane, const std::vector<at::Tensor>& inputs, Kind kind,
-               const Model& model) {
+  // On the lane that the engine is bound to, whose stream is current. False where there is no graph.
+  bool capture(const detail::CaptureTurn& turn, GraphCache::Entry& entry, const Lane& lane,
+               const std::vector<at::Tensor>& inputs, Kind kind, const Model& model) {
     auto targets = detail::kernel_targets(device.info(), lane.units());
     if (!options.tune_kernels || !kind.repeatable || !detail::can_target_kernels()) targets.resize(1);
     std::vector<at::Tensor> fixed;
@@ -115,7 +121,9 @@ struct ResidentGraphs::Impl {
       }
       if (!pool) pool = std::make_shared<detail::GraphPool>(index());
       if (fixed.empty()) fixed = detail::make_static(inputs, index());
-      return std::make_shared<TimedCall>(CapturedCall(*beside, pool, fixed, model, target), lane.stream());
+      // Other graphs of the engine have the workspace of the stream that this one is prepared on.
+      lane.synchronize();
+      return std::make_shared<TimedCall>(CapturedCall(turn, *beside, pool, fixed, model, target), lane.stream());
     });
   }
 };
@@ -138,17 +146,26 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
   const auto& lane = *call.lane();
   const std::scoped_lock lock(impl_->mutex);
   const auto entry = impl_->cache.find(key_of(lane, inputs, kind.variant));
-  if (entry->state == GraphCache::State::seen && !impl_->capture(*entry, lane, inputs, kind, model)) {
-    // Where the engine itself is at fault this throws, and the next call tries again.
-    auto outputs = model(inputs);
-    impl_->cache.refuse(*entry);
+  using State = GraphCache::State;
+  if (entry->state == State::resident && !static_cast<TimedCall&>(*entry->graph).call.graph().is_current())
+    entry->state = State::unseen;  // an engine inside is bound elsewhere by now
+  if (entry->state == State::unseen) {
+    entry->graph.reset();
+    auto outputs = detail::rehearse(model, inputs);
+    entry->state = State::seen;
     return outputs;
   }
-  if (entry->state != GraphCache::State::resident) {
-    auto outputs = model(inputs);
-    if (entry->state == GraphCache::State::unseen) entry->state = GraphCache::State::seen;
-    return outputs;
+  if (entry->state == State::seen) {
+    const auto turn = detail::CaptureTurn::try_take();
+    if (!turn) return model(inputs);
+    if (!impl_->capture(*turn, *entry, lane, inputs, kind, model)) {
+      // Where the engine itself is at fault this throws, and the next call tries again.
+      auto outputs = model(inputs);
+      impl_->cache.refuse(*entry);
+      return outputs;
+    }
   }
+  if (entry->state == State::refused) return model(inputs);
   auto& graph = static_cast<TimedCall&>(*entry->graph);
   impl_->replay(graph, lane, inputs, kind.repeatable && impl_->options.tune_kernels);
   ++entry->replays;

@@ -59,6 +59,7 @@ TEST_F(CaptureTest, OnTheLanesOwnStreamItStaysThere) {
   const auto graph = Graph::capture(policy_, [&] {
     auto call = binding_.enter(policy_.stream());
     EXPECT_EQ(call.stream(), policy_.stream());
+    EXPECT_TRUE(call.is_captured());
     fake_.mark(call.stream());
     call.finish();
   });
@@ -102,6 +103,37 @@ TEST_F(CaptureTest, AGraphKeepsTheLanesOfTheEnginesInIt) {
   EXPECT_THROW((void)device_.partition("too much", 132 - 8 - 48), PartitionError);
   graph.reset();
   EXPECT_NO_THROW((void)device_.partition("the rest", 132 - 8 - 48));
+}
+
+TEST_F(CaptureTest, AGraphIsStaleWhenAnEngineInItIsBoundOtherwise) {
+  StreamBinding unbound{device_, "unbound"};
+  binding_.set(policy_);
+  auto graph = capture({&binding_, &unbound});
+  EXPECT_TRUE(graph.is_current());
+  (void)call(caller_);
+  EXPECT_TRUE(graph.is_current());
+  binding_.set(vision_);
+  EXPECT_FALSE(graph.is_current());
+  graph = capture({&binding_, &unbound});
+  unbound.set(policy_);
+  EXPECT_FALSE(graph.is_current());
+  graph = capture({&binding_, &unbound});
+  binding_.clear();
+  EXPECT_FALSE(graph.is_current());
+}
+
+TEST_F(CaptureTest, TheStreamForCapturesCanBeMadeBefore) {
+  EXPECT_EQ(binding_.prepare_capture(), std::nullopt);
+  binding_.set(policy_);
+  const auto prepared = binding_.prepare_capture();
+  ASSERT_TRUE(prepared);
+  EXPECT_EQ(prepared->place(), policy_.place());
+  const auto plain = Lane::create(device_);
+  (void)Graph::capture(plain, [&] {
+    auto call = binding_.enter(plain.stream());
+    EXPECT_EQ(call.stream(), prepared->stream());
+    call.finish();
+  });
 }
 
 // An engine that captures.

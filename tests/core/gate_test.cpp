@@ -97,8 +97,8 @@ TEST_F(GateTest, TellsWhatItHeld) {
   EXPECT_EQ(gate_->report().passes, 0U);
 }
 
-// Two urgent calls (close, enqueued, done) and two best-effort engines at places of their own (asks twice each), in every
-// order: open to a place exactly where no call that shares its units is under way.
+// Two urgent calls (close, enqueued, done) and two best-effort engines at places of their own (asks twice each), in
+// every order: open to a place exactly where no call that shares its units is under way.
 class Interleavings {
  public:
   void run() {

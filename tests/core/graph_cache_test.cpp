@@ -116,11 +116,11 @@ TEST_F(GraphCacheTest, AFailedCaptureLeavesTheEntryToBeTriedAgain) {
   auto entry = capture(key(1));
   EXPECT_FALSE(captured_);
   EXPECT_EQ(entry->state, State::seen);
-  EXPECT_EQ(cache_.obstacle(), "not in a graph");
+  EXPECT_EQ(entry->obstacle, "not in a graph");
   EXPECT_THAT(warnings_.texts(), IsEmpty()) << "it may have been the engine's own error";
   backend_.unfit.clear();
   EXPECT_EQ(capture(key(1))->state, State::resident);
-  EXPECT_EQ(cache_.obstacle(), "");
+  EXPECT_EQ(entry->obstacle, "");
 }
 
 TEST_F(GraphCacheTest, AGraphThatCannotBeTimedIsNone) {
@@ -148,6 +148,26 @@ TEST_F(GraphCacheTest, DropsWhatWasUsedLongestAgo) {
   EXPECT_EQ(backend_.alive, 3);
   EXPECT_EQ(cache_.find(key(1, 1))->state, State::resident);
   EXPECT_EQ(cache_.find(key(1, 2))->state, State::unseen);
+}
+
+TEST_F(GraphCacheTest, SaysWhyWhatIsRefusedIsAlsoWhenOthersAreResident) {
+  backend_.unfit = {std::nullopt};
+  cache_.refuse(*capture(key(1, 1)));
+  backend_.unfit.clear();
+  (void)capture(key(1, 2));
+  EXPECT_EQ(cache_.obstacle(), "not in a graph");
+  (void)cache_.drop_all();
+  EXPECT_EQ(cache_.obstacle(), "");
+}
+
+TEST_F(GraphCacheTest, KeysThatTakeTurnsAreKnownBeyondTheGraphsThatAreKept) {
+  for (int turn = 0; turn < 2; ++turn) {
+    for (std::int64_t shape = 0; shape < 40; ++shape) {
+      const auto entry = cache_.find(key(1, shape));
+      EXPECT_EQ(entry->state, turn == 0 ? State::unseen : State::seen);
+      entry->state = State::seen;
+    }
+  }
 }
 
 TEST_F(GraphCacheTest, WhatIsInUseOutlivesItsPlaceInTheCache) {

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import greenlane as gl
 import pytest
@@ -375,6 +375,141 @@ def test_it_goes_into_a_graph_of_the_callers(engine: nn.Module, lanes: dict[str,
             y.zero_()
             graph.replay()
             assert len(sms_of(y)) == 16
+
+
+def test_it_goes_into_a_graph_of_the_callers_on_the_lanes_own_stream(
+    engine: nn.Module, lanes: dict[str, gl.Lane]
+) -> None:
+    bind(engine, lanes["small"])
+    sms(engine)
+    replays = report(engine).graphs[0].replays
+    x = number()
+    graph = torch.cuda.CUDAGraph()
+    with torch.no_grad(), torch.cuda.graph(graph, stream=lanes["small"].torch_stream):
+        y = engine(x)
+    assert report(engine).graphs[0].replays == replays
+    y.zero_()
+    graph.replay()
+    assert len(sms_of(y)) == 16
+
+
+class Outer(nn.Module):
+    """A part that is bound elsewhere, and work of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Where()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the part ran, and where the rest did."""
+        return self.inner(x), where(x)
+
+
+def test_an_engine_inside_is_where_it_is_bound_now(lanes: dict[str, gl.Lane]) -> None:
+    """Rebound, cleared, and bound for the first time after the module was captured."""
+    model = Outer().cuda()
+    gl.set_external_stream(model, {"": lanes["large"]}, graphs="resident")
+
+    def units() -> tuple[int, int]:
+        with torch.no_grad():
+            used = [[len(sms_of(y)) for y in model(number())] for _ in range(CALLS)]
+        assert all(each == used[0] for each in used)
+        return used[0][0], used[0][1]
+
+    large = lanes["large"].units
+    assert units() == (large, large)
+    for name in ("small", "middle", "small"):
+        gl.set_external_stream(model, {"inner": lanes[name]})
+        assert units() == (lanes[name].units, large)
+    gl.clear_external_stream(model, ["inner"])
+    assert units() == (large, large)
+    assert report(model).graphs
+    gl.clear_external_stream(model)
+
+
+def test_weights_that_autocast_converts_are_converted_in_every_replay(lanes: dict[str, gl.Lane]) -> None:
+    model = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64)).cuda()
+    wanted = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64)).cuda()
+    wanted.load_state_dict(model.state_dict())
+    gl.set_external_stream(model, lanes["middle"], graphs="resident")
+    for _ in range(CALLS):
+        with torch.no_grad(), torch.autocast("cuda", torch.float16):
+            for _ in range(2):
+                x = torch.randn(8, 64, device="cuda")
+                torch.testing.assert_close(model(x), wanted(x), rtol=1e-2, atol=1e-2)
+        for _ in range(4):
+            torch.full((64, 64), 77.0, device="cuda")  # where the converted weights may have been
+    assert report(model).graphs
+    gl.clear_external_stream(model)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_module_that_changes_its_input_runs_eagerly(mode: type, lanes: dict[str, gl.Lane]) -> None:
+    class Doubles(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mul_(2) + 0
+
+    model = Doubles().cuda()
+    gl.set_external_stream(model, lanes["small"], graphs="resident")
+    with mode():
+        x = torch.ones(4, device="cuda")
+        with pytest.warns(UserWarning, match="it changes its inputs"):
+            model(x)
+        for turn in range(2, 6):
+            assert float(model(x)[0]) == 2**turn
+            assert float(x[0]) == 2**turn
+    assert report(model).obstacle == "it changes its inputs"
+    gl.clear_external_stream(model)
+
+
+def test_a_module_that_replaces_its_state_runs_eagerly(lanes: dict[str, gl.Lane]) -> None:
+    class Adds(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sum = nn.Buffer(torch.zeros(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.register_buffer("sum", self.sum + x)
+            return self.sum
+
+    model = Adds().cuda()
+    gl.set_external_stream(model, lanes["small"], graphs="resident")
+    x = torch.ones(4, device="cuda")
+    with torch.no_grad(), pytest.warns(UserWarning, match="replaces its parameters or buffers"):
+        model(x)
+    with torch.no_grad():
+        for turn in range(2, 6):
+            assert float(model(x)[0]) == turn
+    gl.clear_external_stream(model)
+
+
+def test_a_compiled_module_is_not_compiled_again_for_its_capture(lanes: dict[str, gl.Lane]) -> None:
+    compiled = cast(nn.Module, torch.compile(nn.Sequential(nn.Linear(32, 32), nn.ReLU()).cuda()))
+    gl.set_external_stream(compiled, lanes["middle"], graphs="resident")
+    with torch.inference_mode():
+        for _ in range(CALLS):
+            x = torch.randn(8, 32, device="cuda")
+            y = compiled(x)
+    assert report(compiled).obstacle == ""
+    assert report(compiled).graphs[0].replays >= 3
+    with torch.inference_mode():
+        torch.testing.assert_close(y, cast(Any, compiled)._orig_mod(x))
+    gl.clear_external_stream(compiled)
+
+
+def test_captures_of_two_threads_do_not_wait_for_each_other(models: Path, lanes: dict[str, gl.Lane]) -> None:
+    """One captures a pipeline of an engine, while the other makes that engine's second call."""
+    engine = gl.load(models / "affine.pt2", graphs="resident")
+    x = torch.arange(256, dtype=torch.float32, device="cuda")
+    for turn in range(20):
+        engine.bind(lanes[("small", "middle")[turn % 2]])
+        engine(x)
+        thread = threading.Thread(target=engine, args=(x,))
+        thread.start()
+        graph = gl.capture(engine, x)
+        thread.join(60)
+        assert not thread.is_alive()
+        torch.testing.assert_close(graph(x + turn), 2 * (x + turn) + 1)
 
 
 def test_graphs_of_inductor_are_refused(lanes: dict[str, gl.Lane]) -> None:

@@ -1,6 +1,8 @@
 """Python functions that C++ calls."""
 
 import ctypes
+import gc
+import weakref
 from functools import partial
 
 import pytest
@@ -47,13 +49,46 @@ def test_what_it_raises_comes_out_where_cpp_fails_and_only_there() -> None:
     assert not _exchange._pending
 
 
-def test_an_interrupt_is_not_swallowed() -> None:
+def test_an_interrupt_is_not_swallowed_where_cpp_goes_on() -> None:
+    """As after a capture that failed: the function is called again, and does nothing then."""
+    calls: list[int] = []
+
     def interrupted(_: list[Tensor]) -> list[Tensor]:
+        calls.append(1)
         raise KeyboardInterrupt
+
+    model = _exchange.Model(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.call(partial(called, times=2))
+    assert len(calls) == 1
 
     def fails(exchange: object, address: int, key: int) -> None:
         called(exchange, address, key)
         raise RuntimeError("C++ says so")
 
     with pytest.raises(KeyboardInterrupt):
-        _exchange.Model(interrupted).call(fails)
+        model.call(fails)
+
+
+def test_an_error_that_was_handled_is_gone_without_the_collector() -> None:
+    """Lanes are in the frames that it holds."""
+
+    class OwnError(Exception):
+        pass
+
+    def raises(_: list[Tensor]) -> list[Tensor]:
+        raise OwnError
+
+    def fails(exchange: object, address: int, key: int) -> None:
+        called(exchange, address, key)
+        raise RuntimeError("C++ says so")
+
+    gc.disable()
+    try:
+        try:
+            _exchange.Model(raises).call(fails)
+        except OwnError as caught:
+            error = weakref.ref(caught)
+        assert error() is None
+    finally:
+        gc.enable()

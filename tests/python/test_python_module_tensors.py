@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from greenlane import _modules
+from greenlane import _modules, _tensors
 from torch import Tensor, nn
 from torch.testing._internal.two_tensor import TwoTensor
 from torch.utils import _pytree as pytree
@@ -67,14 +67,14 @@ NESTED["parameter"][1].append(NESTED["parameter"][0])
 @pytest.mark.parametrize("kind", NESTED)
 def test_tensors_are_found_in(kind: str) -> None:
     value, expected = NESTED[kind]
-    assert list(map(id, _modules.tensors_in(value))) == list(map(id, expected))
+    assert list(map(id, _tensors.tensors_in(value))) == list(map(id, expected))
 
 
 def test_tensors_are_found_in_packed_sequences_and_jagged_tensors() -> None:
     packed = nn.utils.rnn.pack_sequence([torch.ones(3), torch.ones(2)])
-    assert {id(packed.data), id(packed.batch_sizes)} <= set(map(id, _modules.tensors_in(packed)))
+    assert {id(packed.data), id(packed.batch_sizes)} <= set(map(id, _tensors.tensors_in(packed)))
     jagged = torch.nested.nested_tensor([torch.ones(2, 2), torch.ones(3, 2)], layout=torch.jagged)
-    found = {tensor.data_ptr() for tensor in _modules.tensors_in([jagged])}
+    found = {tensor.data_ptr() for tensor in _tensors.tensors_in([jagged])}
     assert jagged.values().data_ptr() in found
     assert len(found) > 1  # offsets besides
 

@@ -38,11 +38,11 @@ struct Gpu {
 
 struct Config {
   std::vector<Gpu> gpus = {Gpu{}};
-  bool green_contexts = true;     // else their entries are null
-  bool stream_get_device = true;  // else its entry is null
-  bool stream_get_ctx = true;     // else it answers CUDA_ERROR_NOT_SUPPORTED
-  bool green_ctx_get_id = true;   // else its entry is null
-  bool graph_get_edges = true;    // else its entry is null
+  bool green_contexts = true;       // else their entries are null
+  bool stream_get_device = true;    // else its entry is null
+  bool stream_get_ctx = true;       // else it answers CUDA_ERROR_NOT_SUPPORTED
+  bool green_ctx_get_id = true;     // else its entry is null
+  bool graph_get_edges = true;      // else its entry is null
   bool graphs_with_memory = false;  // graphs hold nodes that allocate, and cannot be cloned
   int driver_version = 13000;
 };

@@ -4,6 +4,7 @@
 #include <greenlane/core/captured_work.hpp>
 #include <greenlane/core/lane.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -36,12 +37,13 @@ struct FormerBinding;
 //
 // Stream order: where both are one stream there are no events at all, else one pair, made once and reused. After a
 // rebind the first work on the new stream waits for the last on the old one, because engines own scratch memory.
-// Capture: where a graph is being captured on the caller's stream, the engine goes to a stream of its own on the lane's
-// units (the lane's may be in use by others, who would be captured along), and the events become edges of the graph.
-// Lifetime: holds the lane, and through it the stream and its partition, or what keeps an external stream alive.
-// "Not set" and "set to null" are different things: null is refused, clear() takes a binding away.
-// Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is bound, so calls
-// of one bound engine are enqueued one after another, and an engine may rebind itself from inside its own call.
+// Capture: where a graph is being captured on the caller's stream, and that is not the lane's, the engine goes to a
+// stream of its own on the lane's units (the lane's may be in use by others, who would be captured along), and the
+// events become edges of the graph. Lifetime: holds the lane, and through it the stream and its partition, or what
+// keeps an external stream alive. "Not set" and "set to null" are different things: null is refused, clear() takes a
+// binding away. Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is
+// bound, so calls of one bound engine are enqueued one after another, and an engine may rebind itself from inside its
+// own call.
 class StreamBinding {
  public:
   // `owner` names the engine in messages.
@@ -67,6 +69,8 @@ class StreamBinding {
   [[nodiscard]] const Device& device() const noexcept { return device_; }
   // The engine's name.
   [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
+  // Makes the stream that calls go to when they are captured, and gives its lane; nothing where nothing is bound.
+  std::optional<Lane> prepare_capture();
   // What the engine captures, for an engine that does; null: nothing any more.
   void set_captured_work(std::shared_ptr<CapturedWork> captured);
 
@@ -123,7 +127,8 @@ class StreamBinding {
   std::optional<Lane> lane_;
   std::optional<Lane> beside_;  // for calls that are captured
   std::shared_ptr<CapturedWork> captured_;
-  std::uint64_t generation_ = 0;
+  // Shared with graphs that this engine went into: they are stale when it has grown.
+  std::shared_ptr<std::atomic<std::uint64_t>> generation_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   bool entered_ = false;       // whether the present lane has had work
   bool tail_pending_ = false;  // whether the next work must wait for a former lane's
   std::unique_ptr<Events> events_;

@@ -21,22 +21,21 @@ enum class GateWait {
 };
 
 struct GateReport {
-  std::uint64_t passes = 0;      // urgent calls that closed it
-  std::uint64_t held = 0;        // times that best-effort work waited
+  std::uint64_t passes = 0;  // urgent calls that closed it
+  std::uint64_t held = 0;    // times that best-effort work waited
   std::chrono::nanoseconds held_time{0};
   std::chrono::nanoseconds longest_held{0};
   std::uint64_t limits_hit = 0;  // urgent calls that were let go of because they did not end
 };
 
 // The gate of a device. An urgent call closes it before it enqueues, and it opens when the call's work is done on the
-// device; best-effort engines ask before each slice. Only those are held that share units with the call: places are those
-// of Lane::place, and the whole device (0) shares units with all.
+// device; best-effort engines ask before each slice. Only those are held that share units with the call: places are
+// those of Lane::place, and the whole device (0) shares units with all.
 //
 // Worst wait of an urgent call: the slices that were launched before it closed the gate. Nobody waits on the device.
-// Memory order: closing is a sequentially consistent increment before the urgent work is enqueued, and best effort reads
-// the count before it launches. Either it sees the call and waits, or its launch came before the call's: then it is one
-// of the slices in flight. Everything else is under the mutex.
-// Thread safety: all members.
+// Memory order: closing is a sequentially consistent increment before the urgent work is enqueued, and best effort
+// reads the count before it launches. Either it sees the call and waits, or its launch came before the call's: then it
+// is one of the slices in flight. Everything else is under the mutex. Thread safety: all members.
 class Gate {
  public:
   using Clock = std::chrono::steady_clock;
@@ -64,7 +63,8 @@ class Gate {
     std::uint64_t number_;
   };
   // After `limit` best effort goes on whatever became of the call, and the report counts it.
-  [[nodiscard]] static Pass close(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit);
+  [[nodiscard]] static Pass close(const std::shared_ptr<Gate>& gate, std::uint64_t place,
+                                  std::chrono::nanoseconds limit);
 
   // Whether best-effort work at this place may go on.
   [[nodiscard]] bool is_open(std::uint64_t place);

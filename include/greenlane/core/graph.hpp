@@ -25,6 +25,8 @@ class Graph {
   // cannot be captured, and DriverError; no capture is left open then.
   [[nodiscard]] static Graph capture(const Lane& lane, const std::function<void()>& work);
 
+  // Whether the engines that were called in it are bound as they were then: else it runs where they were.
+  [[nodiscard]] bool is_current() const noexcept;
   // Enqueues it. Throws DriverError.
   void launch(StreamView stream) const;
 

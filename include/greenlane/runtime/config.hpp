@@ -33,8 +33,8 @@ struct EngineConfig {
   // On a GPU: whether its calls are replayed from CUDA graphs, and those have kernels picked for its lane's units.
   bool graphs = true;
   bool tune_kernels = true;
-  // In mode gates, of a best-effort engine: whether it lets urgent ones pass, and how long its slices may be; absent: as
-  // short as costs little.
+  // In mode gates, of a best-effort engine: whether it lets urgent ones pass, and how long its slices may be; absent:
+  // as short as costs little.
   bool gates = true;
   std::optional<Nanoseconds> slice;
   // Whether requests come at random, as many a second in the mean, and not one period after another.

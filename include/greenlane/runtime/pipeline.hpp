@@ -18,8 +18,8 @@
 
 namespace greenlane::runtime {
 
-// How engines share the device: on lanes with partitions of their own; all of them on the whole device, with gates between
-// urgent and best-effort ones; on plain streams (unpinned threads); or on those with priorities.
+// How engines share the device: on lanes with partitions of their own; all of them on the whole device, with gates
+// between urgent and best-effort ones; on plain streams (unpinned threads); or on those with priorities.
 enum class Mode { lanes, gates, shared, priority };
 [[nodiscard]] std::string_view to_string(Mode mode);
 

@@ -81,14 +81,14 @@ class AotiEngine {
   void unbind();
   // What it is bound to; a bound stream shows as a lane that adopted it.
   [[nodiscard]] std::optional<Lane> lane() const;
-  // Urgent: its calls close the device's gate, until their work is done there, for the engines with gates that share its
-  // units; at most for five times this deadline. Absent: not. Nothing changes on a CPU, where engines yield to each other
-  // between their calls alone.
+  // Urgent: its calls close the device's gate, until their work is done there, for the engines with gates that share
+  // its units; at most for five times this deadline. Absent: not. Nothing changes on a CPU, where engines yield to each
+  // other between their calls alone.
   void set_urgent(std::optional<std::chrono::nanoseconds> deadline);
   // An urgent call is about to come: closes the gate ahead of it.
   void expect_call();
-  // Its resident graphs are launched in slices that let urgent engines pass; absent: whole. Throws EngineError where it was
-  // loaded without graphs. Nothing changes on a CPU.
+  // Its resident graphs are launched in slices that let urgent engines pass; absent: whole. Throws EngineError where it
+  // was loaded without graphs. Nothing changes on a CPU.
   void set_gates(const std::optional<SliceOptions>& slices);
 
   // Its CUDA graphs; nothing where it was loaded without.

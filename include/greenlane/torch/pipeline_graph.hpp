@@ -20,8 +20,11 @@ namespace greenlane {
 //   });
 //   auto actions = graph->run({picture, state});
 //
-// Stream order: run() is ordered with the caller's current stream as any operator is, and after earlier runs.
-// Thread safety: all members. It keeps the lanes that it needs alive, not the engines: their weights must live as long.
+// Stream order: run() is ordered with the caller's current stream as any operator is, and after earlier runs. Not
+// within a capture. It stays as it was captured: engines that are bound elsewhere later run in it where they were.
+// Lanes' priorities are not kept. Two graphs that hold one engine share what libraries scratch on for it, and must not
+// run at the same time. Thread safety: all members. It keeps the lanes that it needs alive, not the engines: their
+// weights must live as long.
 class PipelineGraph {
  public:
   using Work = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs)>;
@@ -46,6 +49,10 @@ class PipelineGraph {
   explicit PipelineGraph(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// A stream for one branch of what concurrently() does, for those who cannot call that. While a graph is captured with
+// PipelineGraph it is the graph's, and nobody else gets it.
+[[nodiscard]] Lane branch_lane(const Device& device);
 
 // Runs each branch with a stream of its own as the caller's: all of them begin after what is on the current stream, and
 // what comes after this waits for all. Branches are called one after another; their work on the device overlaps. What

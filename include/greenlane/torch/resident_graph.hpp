@@ -42,9 +42,9 @@ struct GraphInfo {
   int units = 0;                    // where it runs
   std::optional<int> kernel_units;  // for which its kernels were picked; absent: for the whole device
   std::uint64_t replays = 0;
-  int slices = 1;                            // that it is launched in
+  int slices = 1;                             // that it is launched in
   std::chrono::nanoseconds longest_slice{0};  // as measured; 0: not
-  std::string gate_obstacle;                 // why it is not cut, though it should be
+  std::string gate_obstacle;                  // why it is not cut, though it should be
 };
 
 struct GraphReport {
@@ -56,15 +56,19 @@ struct GraphReport {
 // The graphs of one engine. While the engine is bound to a lane, its second call with inputs of some shape is captured
 // on a stream of its own on the lane's units; from then on such calls copy their inputs into the graph's memory and
 // replay it on the lane. What cannot be captured runs as it would without graphs, with one warning. Rebinding frees the
-// graphs of other units; their work is done before the first work on the new lane. Calls that go into a graph of the
+// graphs of other units, whose memory is used for the next ones; their work is done before the first work on the new
+// lane. Where an engine inside this one is bound otherwise, it is captured anew. Calls that go into a graph of the
 // caller's are captured there and not here.
 //
 // The engine must read its inputs from the tensors that it is given and do nothing on the host that must be done in
-// every call. Random numbers cannot be captured: pass noise as an input.
+// every call. What PyTorch's process-wide settings choose (TF32, the backend of attention) is chosen at the capture.
+// Random numbers cannot be captured: pass noise as an input.
 //
-// Capture takes a lock of the process, since what libraries are told is told for all threads: matrix products that
-// others enqueue in that millisecond may get kernels for fewer units. Otherwise other threads are not disturbed. Thread
-// safety: all members.
+// One thread of the process captures at a time, since what libraries are told is told for all threads: matrix products
+// that others enqueue in that millisecond may get kernels for fewer units. A call that finds another thread capturing
+// runs without a graph, and is captured later. Otherwise other threads are not disturbed.
+//
+// Thread safety: all members.
 class ResidentGraphs final : public CapturedWork {
  public:
   // Runs on the current stream, on just these tensors.
@@ -85,8 +89,8 @@ class ResidentGraphs final : public CapturedWork {
                                             const Model& model);
   [[nodiscard]] GraphReport report() const;
 
-  // From the next call on graphs are launched in slices, which let urgent engines pass that share the lane's units; cut at
-  // that call, once for each graph. Absent: whole. Such a call returns when its last slice is launched.
+  // From the next call on graphs are launched in slices, which let urgent engines pass that share the lane's units; cut
+  // at that call, once for each graph. Absent: whole. Such a call returns when its last slice is launched.
   void set_gates(const std::optional<SliceOptions>& slices);
 
   [[nodiscard]] std::shared_ptr<void> rebound(const std::optional<Lane>& lane) noexcept override;

@@ -27,8 +27,8 @@ inline constexpr const char* kEngineClass = "__torch__.torch.classes.tensorrt.En
 
 // The binding of a torch.classes.tensorrt.Engine, on the device of its own metadata; the same for every handle to it.
 // Where it was never asked for, it is made, or (without `make`) null is given. It does not keep the engine alive: that
-// is freed at most a few hundredths of a second after its last handle, and its lane with it. Throws EngineError for
-// Torch-TensorRT before 2.13, whose engines choose streams regardless of the caller's.
+// is freed at most a few hundredths of a second after its last handle, and its lane with it. Engines of
+// Torch-TensorRT before 2.13, which choose streams regardless of the caller's, refuse to be bound: StreamError.
 [[nodiscard]] std::shared_ptr<StreamBinding> binding_of(const c10::IValue& engine, bool make = true);
 
 // The same for an engine of stock's Python runtime, which is no object of that class but Python's own: `id` is what

@@ -36,15 +36,17 @@ void CudaGraph::finish() {
   if (const CUresult result = end_capture(); result != CUDA_SUCCESS || !graph_) {
     throw StreamError({.what = "the work could not be captured in a graph",
                        .why = "cuStreamEndCapture gave " + describe(primary_->driver(), result),
-                       .remedy = "leave out of it what waits for the GPU or allocates outside of PyTorch, and join every "
-                                 "stream that it forks"});
+                       .remedy =
+                           "leave out of it what waits for the GPU or allocates outside of PyTorch, and join every "
+                           "stream that it forks"});
   }
   instantiate();
 }
 
 void CudaGraph::instantiate() {
   const auto& driver = primary_->driver();
-  // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do alike.
+  // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do
+  // alike.
   const CUresult result =
       driver.cuGraphInstantiateWithFlags(&executable_, graph_, CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
   if (result != CUDA_SUCCESS) executable_ = nullptr;

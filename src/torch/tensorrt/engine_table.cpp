@@ -154,17 +154,19 @@ void warn_of_what_can_leave(const EngineMetadata& metadata) {
 
 std::shared_ptr<EngineRecord> make_record(const c10::IValue& engine) {
   const auto metadata = read_metadata(engine);
-  if (!metadata.follows_caller) {
-    throw EngineError({.what = "the Torch-TensorRT engine '" + metadata.name + "' cannot be bound",
-                       .why = "this version of Torch-TensorRT runs engines on streams of its own choice",
-                       .remedy = "use Torch-TensorRT 2.13 or newer"});
-  }
-  warn_of_what_can_leave(metadata);
+  if (metadata.follows_caller) warn_of_what_can_leave(metadata);
   const auto device = Device::open(metadata.device);
-  return std::make_shared<EngineRecord>(device, metadata.name);
+  return std::make_shared<EngineRecord>(device, metadata.name, metadata.follows_caller);
 }
 
 }  // namespace
+
+void EngineRecord::require_bindable(const std::string& engine) const {
+  if (follows_caller) return;
+  throw StreamError({.what = "the Torch-TensorRT engine '" + engine + "' cannot be bound",
+                     .why = "this version of Torch-TensorRT runs engines on streams of its own choice",
+                     .remedy = "use Torch-TensorRT 2.13 or newer"});
+}
 
 std::shared_ptr<EngineRecord> find_record(const c10::IValue& engine) noexcept {
   const auto& table = EngineTable::instance();

@@ -14,14 +14,17 @@ namespace greenlane::tensorrt {
 // What is known of an engine that was bound at least once. What it captured is stock's, which can be made to capture
 // anew: see graph_mode.hpp.
 struct EngineRecord final : CapturedWork {
-  EngineRecord(const Device& device, const std::string& name) : binding(device, name) {
+  EngineRecord(const Device& device, const std::string& name, bool follows_caller_ = true)
+      : binding(device, name), follows_caller(follows_caller_) {
     binding.set_captured_work({std::shared_ptr<void>(), this});  // owned by nobody: it owns the binding
   }
+  void require_bindable(const std::string& engine) const override;
   [[nodiscard]] std::shared_ptr<void> rebound(const std::optional<Lane>& /*lane*/) noexcept override {
     is_rebound = true;
     return nullptr;
   }
   StreamBinding binding;
+  const bool follows_caller;  // stock does, from 2.13 on
   // Both under the binding's lock: whether there was no call since it was bound last, and where the call before was.
   bool is_rebound = false;
   StreamView graph_stream = StreamView::default_stream();
