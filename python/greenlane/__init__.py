@@ -21,8 +21,9 @@ from greenlane._bindings import (
 from greenlane._devices import DeviceInfo, devices
 from greenlane._engines import Engine, load
 from greenlane._gates import GateReport, gate_report
-from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs, PipelineGraph, capture, concurrently
+from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs
 from greenlane._lanes import REST, Lane, lane, partition
+from greenlane._pipeline_graph import PipelineGraph, capture, concurrently
 from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
 
 __version__ = "0.1.0"

@@ -12,7 +12,8 @@ from typing import Any, cast
 import torch
 
 from greenlane._exchange import RUN_ADDRESS, Pending
-from greenlane._graphs import GraphOptions, ModuleGraphs, note_change
+from greenlane._graphs import GraphOptions
+from greenlane._module_graphs import ModuleGraphs, note_change
 from greenlane._tensors import tensors_in
 
 

@@ -73,6 +73,7 @@ std::vector<at::Tensor> rehearse(const Model& model, const std::vector<at::Tenso
   const CaptureScope scope;
   auto outputs = model(inputs);
   for (const auto& entered : scope.bindings()) {
+    if (entered.generation.use_count() == 1) continue;  // the engine was there for this call only
     if (const auto lane = entered.binding->prepare_capture()) {
       lane->keep_stream();
       load_libraries(*lane);

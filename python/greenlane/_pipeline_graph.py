@@ -1,0 +1,109 @@
+"""Several engines on several lanes as one CUDA graph."""
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from greenlane._exchange import Model
+from greenlane._graphs import Outputs, check_options
+from greenlane._native import ops
+from greenlane._nesting import Nesting, flatten, unflatten
+from greenlane._tensors import tensors_in
+
+_captured: list[Any] = []
+
+
+class PipelineGraph:
+    """Several engines on several lanes as one graph, as :func:`capture` made it: called as the function was."""
+
+    def __init__(self, native: Any, spec: Any, result: "Nesting") -> None:
+        self._native = native
+        self._spec = spec
+        self._result = result
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Launches it on the current stream. RuntimeError where the inputs are not like those at capture."""
+        tensors, spec = pytree.tree_flatten(inputs)
+        if spec != self._spec:
+            raise TypeError(f"the inputs are nested otherwise than at capture: {spec}, not {self._spec}")
+        return unflatten(self._result, self._native.run(tensors))
+
+    @property
+    def bytes(self) -> int:
+        """Of the device, that it holds."""
+        return int(self._native.bytes())
+
+
+def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copies") -> PipelineGraph:
+    """Captures what a function does with its engines as one CUDA graph, to be launched on any stream.
+
+    Each bound engine's part runs on its lane's SMs wherever the graph is launched, and what is bound nowhere on the
+    whole device. The function is called once as it is, and once more to be captured. It must not wait for the device,
+    and do nothing on the host that every call must do. Branches that may overlap go through :func:`concurrently`, and
+    packages must have been loaded with ``graphs="resident"``. The graph keeps the lanes alive, but not the engines.
+
+    :param inputs: tensors of one GPU, nested or not; later calls take others of the same shapes.
+    :param outputs: whether a call returns copies, or the graph's own tensors, which the next call overwrites.
+    :raises ValueError: inputs without a tensor on a GPU, or with anything but tensors.
+    :raises RuntimeError: what the function does cannot be captured.
+
+    ``graph = gl.capture(lambda picture, state: head(vision(picture), policy(state)), picture, state)``
+    """
+    check_options("off", outputs)
+    tensors, spec = pytree.tree_flatten(inputs)
+    if not tensors or not all(isinstance(tensor, torch.Tensor) and tensor.is_cuda for tensor in tensors):
+        raise ValueError("a graph is captured for inputs that are tensors on a GPU: pass those alone, or engines' own")
+    results: list[Nesting] = []
+
+    def model(given: list[torch.Tensor]) -> list[torch.Tensor]:
+        result, flat = flatten(function(*pytree.tree_unflatten(given, spec)))
+        results.append(result)
+        return flat
+
+    device = str(tensors[0].device)
+    native = Model(model).call(
+        lambda exchange, address, key: ops.capture_pipeline(device, tensors, exchange, address, key, outputs == "views")
+    )
+    return PipelineGraph(native, spec, results[-1])
+
+
+def concurrently(*branches: Callable[[], Any]) -> list[Any]:
+    """Calls each function with a CUDA stream of its own as the current one, so that their work may overlap.
+
+    All begin after what is on the current stream, and what is enqueued there later waits for all of them. They are
+    called one after another. In a capture they become its branches. Without a GPU they are simply called.
+
+    >>> import greenlane as gl
+    >>> gl.concurrently(lambda: 1, lambda: 2)
+    [1, 2]
+    """
+    if not torch.cuda.is_available():
+        return [branch() for branch in branches]
+    caller = torch.cuda.current_stream()
+    fork = caller.record_event()
+    results = []
+    # Not PyTorch's own streams, which are everybody's: what others enqueue there would be captured along.
+    lanes = [ops.branch_lane(str(caller.device)) for _ in branches]
+    if torch.cuda.is_current_stream_capturing():
+        _captured.extend(lanes)  # who captures may be PyTorch, and nobody is to take them up before it ends
+    forked = [torch.cuda.ExternalStream(lane.stream(), device=caller.device) for lane in lanes]
+    try:
+        for branch, stream in zip(branches, forked, strict=True):
+            stream.wait_event(fork)
+            with torch.cuda.stream(stream):
+                results.append(branch())
+            for tensor in tensors_in(results[-1]):
+                if tensor.is_cuda:
+                    tensor.record_stream(caller)
+    except BaseException:
+        # What they enqueued may use memory that the caller frees now. In a capture that failed nothing can be joined.
+        with contextlib.suppress(RuntimeError):
+            for stream in forked:
+                caller.wait_stream(stream)
+        raise
+    for stream in forked:
+        caller.wait_stream(stream)
+    return results
