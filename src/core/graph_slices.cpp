@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace greenlane::detail {
 namespace {
@@ -76,7 +77,7 @@ std::vector<Slice> finest_slices(const GraphShape& shape) {
     }
     const auto earlier = std::ranges::count_if(
         shape.memory_nodes, [&](int node) { return is_before_cut(static_cast<std::size_t>(node), last); });
-    return earlier == 0 || earlier == static_cast<std::ptrdiff_t>(shape.memory_nodes.size());
+    return earlier == 0 || std::cmp_equal(earlier, shape.memory_nodes.size());
   };
 
   std::vector<Slice> slices(1);

@@ -63,7 +63,9 @@ void read_gates(TomlTable& table, EngineConfig& engine) {
   double count = 0;
   const auto [end, error] = std::from_chars(gates->data(), gates->data() + gates->size(), count);
   const std::string_view unit(end, static_cast<std::size_t>(gates->data() + gates->size() - end));
-  const double seconds = unit == "us" ? count * 1e-6 : unit == "ms" ? count * 1e-3 : 0;
+  double seconds = 0;
+  if (unit == "us") seconds = count * 1e-6;
+  if (unit == "ms") seconds = count * 1e-3;
   if (error != std::errc() || !(seconds > 0) || seconds > 1)
     table.fail(*table.get("gates"), "gates", "this is neither a choice nor a time", R"(use "auto", "off" or "50us")");
   engine.slice = from_seconds(seconds);

@@ -53,7 +53,7 @@ void CudaGraph::instantiate() {
   check(driver, result, "cuGraphInstantiateWithFlags", "a graph could not be made ready to be launched");
 }
 
-std::vector<CUgraphNode> CudaGraph::nodes() const {
+std::vector<CUgraphNode> CudaGraph::list_nodes() const {
   const auto& driver = primary_->driver();
   const std::string what = "a graph's nodes could not be listed";
   std::size_t count = 0;
@@ -71,10 +71,10 @@ GraphShape CudaGraph::shape() const {
                        .remedy = "use a newer driver"});
   }
   const std::string what = "a graph's edges could not be listed";
-  const auto all = nodes();
+  const auto all = list_nodes();
   std::map<CUgraphNode, int> numbers;
   GraphShape shape{.nodes = static_cast<int>(all.size()), .edges = {}, .memory_nodes = {}};
-  for (const CUgraphNode node : all) {
+  for (CUgraphNode_st* const node : all) {
     const int number = static_cast<int>(numbers.size());
     numbers.emplace(node, number);
     CUgraphNodeType type{};
@@ -97,15 +97,15 @@ GraphShape CudaGraph::shape() const {
 }
 
 // A clone without the other nodes: attributes of kernels and data of edges stay as they are.
-std::unique_ptr<GraphBackend> CudaGraph::part(std::span<const int> wanted) const {
+std::unique_ptr<GraphBackend> CudaGraph::part(std::span<const int> nodes) const {
   const auto& driver = primary_->driver();
   const std::string what = "a graph could not be cut";
   CUgraph clone = nullptr;
   check(driver, driver.cuGraphClone(&clone, graph_), "cuGraphClone", what);
   std::unique_ptr<CudaGraph> part(new CudaGraph(primary_, clone));
-  const auto all = nodes();
+  const auto all = list_nodes();
   std::vector<bool> keep(all.size());
-  for (const int number : wanted) keep[static_cast<std::size_t>(number)] = true;
+  for (const int number : nodes) keep[static_cast<std::size_t>(number)] = true;
   for (std::size_t number = 0; number < all.size(); ++number) {
     if (keep[number]) continue;
     CUgraphNode node = nullptr;

@@ -25,7 +25,7 @@ class CudaGraph final : public GraphBackend {
   CudaGraph(std::shared_ptr<PrimaryContext> primary, CUgraph graph);
   CUresult end_capture() noexcept;
   void instantiate();
-  [[nodiscard]] std::vector<CUgraphNode> nodes() const;
+  [[nodiscard]] std::vector<CUgraphNode> list_nodes() const;
 
   std::shared_ptr<PrimaryContext> primary_;
   StreamView stream_ = StreamView::default_stream();
