@@ -66,9 +66,8 @@ void StreamBinding::require_bindable() const {
 }
 
 void StreamBinding::set(StreamView stream, std::shared_ptr<const void> keep_alive) {
-  auto lane = Lane::adopt(device_, stream, {}, std::move(keep_alive));
   require_bindable();
-  replace(std::move(lane));
+  replace(Lane::adopt(device_, stream, {}, std::move(keep_alive)));
 }
 
 void StreamBinding::clear() { replace(std::nullopt); }
