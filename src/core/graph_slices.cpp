@@ -83,12 +83,9 @@ std::vector<Slice> finest_slices(const GraphShape& shape) {
   std::vector<Slice> slices(1);
   for (std::size_t i = 0; i < order.size(); ++i) {
     slices.back().push_back(static_cast<int>(order[i]));
-    // All that comes before it must have been taken, which an order alone does not promise.
+    // Those taken so far are not after it, so where a cut may be made they are all that comes before it.
     const bool is_last = i + 1 == order.size();
-    if (!is_last && may_cut_after(order[i]) &&
-        std::all_of(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(i),
-                    [&](std::size_t node) { return before.has(order[i], node); }))
-      slices.emplace_back();
+    if (!is_last && may_cut_after(order[i])) slices.emplace_back();
   }
   return slices;
 }
