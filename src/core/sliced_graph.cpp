@@ -1,6 +1,7 @@
 #include "core/graph_slices.hpp"
 #include "core/graph_state.hpp"
 #include "core/lane_state.hpp"
+#include "core/slice_choice.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/sliced_graph.hpp>
@@ -15,52 +16,97 @@ namespace greenlane {
 namespace {
 
 using std::chrono::microseconds;
+using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using Clock = std::chrono::steady_clock;
 using Parts = std::vector<std::unique_ptr<detail::GraphBackend>>;
 
-// Below the shortest the host does not keep up with the device.
-constexpr std::array kLengths{microseconds(25), microseconds(50), microseconds(100), microseconds(200)};
-constexpr int kRounds = 5;
+template <typename Work>
+nanoseconds time_of(const Lane& lane, int repeats, Work work) {
+  const auto begin = Clock::now();
+  for (int i = 0; i < repeats; ++i) work();
+  lane.synchronize();
+  return (Clock::now() - begin) / repeats;
+}
 
 template <typename Work>
-nanoseconds least(const Lane& lane, int repeats, Work work) {
+nanoseconds least_time_of(const Lane& lane, int repeats, Work work) {
+  constexpr int kRounds = 5;
   auto best = nanoseconds::max();
-  for (int round = 0; round < kRounds; ++round) {
-    const auto begin = Clock::now();
-    for (int i = 0; i < repeats; ++i) work();
-    lane.synchronize();
-    best = std::min<nanoseconds>(best, (Clock::now() - begin) / repeats);
-  }
+  for (int round = 0; round < kRounds; ++round) best = std::min(best, time_of(lane, repeats, work));
   return best;
+}
+
+// How much longer one takes than the other, in turns: a device that gets warm gets slower, and would be blamed on who
+// comes last. The middle of several.
+template <typename Work, typename OtherWork>
+double overhead_of(const Lane& lane, Work work, OtherWork other) {
+  constexpr int kRepeats = 4;
+  std::array<double, 9> ratios{};
+  for (auto& ratio : ratios) {
+    const auto base = time_of(lane, kRepeats, other);
+    ratio = static_cast<double>(time_of(lane, kRepeats, work).count()) /
+            static_cast<double>(std::max(base, nanoseconds(1)).count());
+  }
+  std::ranges::nth_element(ratios, ratios.begin() + ratios.size() / 2);
+  return ratios[ratios.size() / 2] - 1;
 }
 
 }  // namespace
 
 struct SlicedGraph::Impl {
+  // A slice that was launched, and may be in flight.
+  struct Launched {
+    std::unique_ptr<detail::EventBackend> done;
+    Clock::time_point at{};
+    bool is_observed = true;
+  };
+
   Graph graph;
   SliceOptions options;
-  Parts parts;
+  Parts parts{};
   nanoseconds longest{0};
-  std::string obstacle;
-  std::vector<std::unique_ptr<detail::EventBackend>> events;  // of the slices in flight, in turn
+  std::string obstacle{};
+  std::vector<Launched> launched{};  // one more than the look-ahead, in turn
+  std::size_t next = 0;              // the one whose turn it is, in this run or a later one
+  Clock::time_point last_end{};
+
+  void look_ahead(const Lane& lane, int slices) {
+    launched.clear();
+    next = 0;
+    for (int i = 0; i <= std::max(slices, 0); ++i) launched.push_back({.done = lane.state_->device->make_event()});
+  }
 
   void run(Gate& gate, const Lane& lane) {
     const auto stream = lane.stream();
     const auto place = lane.place();
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      auto& event = *events[i % events.size()];
-      if (i >= events.size()) wait_for(event);
+    for (const auto& part : parts) {
+      auto& turn = launched[next];
+      wait_for(turn);
+      // Their ends would be seen when the gate opens.
+      if (options.log && !gate.is_open(place)) wait_for_all();
       (void)gate.wait(place, options.wait);
-      parts[i]->launch(stream);
-      event.record(stream);
+      turn.at = Clock::now();
+      turn.is_observed = false;
+      part->launch(stream);
+      turn.done->record(stream);
+      next = (next + 1) % launched.size();
     }
+    if (options.log) wait_for_all();
   }
 
-  void wait_for(detail::EventBackend& event) const {
-    while (!event.is_done()) {
+  void wait_for(Launched& slice) {
+    if (std::exchange(slice.is_observed, true)) return;
+    while (!slice.done->is_done()) {
       if (options.wait == GateWait::block) std::this_thread::sleep_for(microseconds(5));
     }
+    const auto begin = std::max(slice.at, last_end);
+    last_end = Clock::now();
+    if (options.log) options.log->add({.begin = begin, .end = last_end});
+  }
+
+  void wait_for_all() {
+    for (std::size_t i = 0; i < launched.size(); ++i) wait_for(launched[(next + i) % launched.size()]);
   }
 
   void make_parts(const detail::GraphBackend& backend, const std::vector<detail::Slice>& slices) {
@@ -82,38 +128,56 @@ struct SlicedGraph::Impl {
       obstacle = "it has no point that every path crosses";
       return;
     }
-    if (!measure) {
+    look_ahead(lane, options.look_ahead.value_or(1));
+    if (measure) {
+      cut_as_measured(backend, lane, finest);
+    } else {
       make_parts(backend, even(finest));
-      return;
     }
+  }
+
+  void cut_as_measured(detail::GraphBackend& backend, const Lane& lane, const std::vector<detail::Slice>& finest) {
+    const auto stream = lane.stream();
+    const auto launch = [&](detail::GraphBackend& part) { return [&] { part.launch(stream); }; };
     make_parts(backend, finest);
     std::vector<nanoseconds> times;
-    for (const auto& part : parts) times.push_back(least(lane, 8, [&] { part->launch(lane.stream()); }));
-    const auto alone = least(lane, 1, [&] { backend.launch(lane.stream()); });
+    for (const auto& part : parts) times.push_back(least_time_of(lane, 8, launch(*part)));
+
+    const auto choices = detail::slice_choices(finest, times, options);
+    if (choices.size() > 1) warm_up(lane, launch(backend));
+    const std::vector<detail::Slice>* made = nullptr;
+    const auto make = [&](const detail::SliceChoice& choice) {
+      if (!made || *made != choice.slices) make_parts(backend, choice.slices);
+      made = &choice.slices;
+      look_ahead(lane, choice.look_ahead);
+    };
     Gate open;
-    std::vector<nanoseconds> lengths(kLengths.begin(), kLengths.end());
-    if (options.longest) lengths.assign(1, *options.longest);
-    for (const auto length : lengths) {
-      const auto slices = detail::merge_slices(finest, times, length);
-      make_parts(backend, slices);
-      longest = nanoseconds(0);
-      for (const auto& part : parts) longest = std::max(longest, least(lane, 4, [&] { part->launch(lane.stream()); }));
-      const auto sliced = least(lane, 1, [&] { run(open, lane); });
-      const auto most = static_cast<double>(alone.count()) * (1 + options.most_overhead);
-      if (static_cast<double>(sliced.count()) <= most) break;
-    }
+    make(detail::choose_slices(choices, options.most_overhead, [&](const detail::SliceChoice& choice) {
+      make(choice);
+      return overhead_of(lane, [&] { run(open, lane); }, launch(backend));
+    }));
+    for (const auto& part : parts) longest = std::max(longest, least_time_of(lane, 4, launch(*part)));
+  }
+
+  // A device that was idle runs faster than one that is busy all the time, and hides less of what slices cost.
+  template <typename Work>
+  static void warm_up(const Lane& lane, Work work) {
+    constexpr int kMostRuns = 500;
+    const auto end = Clock::now() + milliseconds(200);
+    for (int runs = 0; runs < kMostRuns && Clock::now() < end; ++runs) (void)time_of(lane, 1, work);
   }
 };
 
 SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure)
-    : impl_(new Impl{.graph = std::move(graph), .options = options, .parts = {}, .obstacle = {}, .events = {}}) {
-  for (int i = 0; i <= std::max(options.look_ahead, 0); ++i) impl_->events.push_back(lane.state_->device->make_event());
+    : impl_(new Impl{.graph = std::move(graph), .options = options}) {
+  auto log = std::exchange(impl_->options.log, nullptr);  // not what is measured
   try {
     impl_->cut(*impl_->graph.state_->backend, lane, measure);
   } catch (const Error& error) {
     impl_->obstacle = error.what();
   }
   if (!impl_->obstacle.empty()) impl_->parts.clear();
+  impl_->options.log = std::move(log);
 }
 
 SlicedGraph::~SlicedGraph() = default;
@@ -121,6 +185,9 @@ SlicedGraph::SlicedGraph(SlicedGraph&&) noexcept = default;
 
 int SlicedGraph::slices() const noexcept { return std::max(1, static_cast<int>(impl_->parts.size())); }
 nanoseconds SlicedGraph::longest_slice() const noexcept { return impl_->longest; }
+int SlicedGraph::look_ahead() const noexcept {
+  return impl_->parts.empty() ? 0 : static_cast<int>(impl_->launched.size()) - 1;
+}
 const std::string& SlicedGraph::obstacle() const noexcept { return impl_->obstacle; }
 
 void SlicedGraph::run(Gate& gate, const Lane& lane) {

@@ -16,6 +16,7 @@ class AotiWorkload final : public Workload {
       : engine_(std::move(engine)),
         inputs_(std::move(inputs)),
         expected_(std::move(expected)),
+        has_graphs_(engine_->graphs().has_value()),
         done_(engine_->device().id().kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {}
 
   void bind(const Lane& lane) override {
@@ -31,9 +32,9 @@ class AotiWorkload final : public Workload {
 
   void set_role(const GateRole& role) override {
     role_ = role;
-    if (engine_->graphs()) {
-      engine_->set_gates(role.gated ? std::optional(SliceOptions{.longest = role.slice}) : std::nullopt);
-    }
+    if (has_graphs_)
+      engine_->set_gates(role.gated ? std::optional(SliceOptions{.longest = role.slice, .log = role.log})
+                                    : std::nullopt);
     engine_->set_urgent(role.urgent);
     gate_ = Gate::of(engine_->device());
   }
@@ -62,6 +63,7 @@ class AotiWorkload final : public Workload {
     use.kernel_units = report->graphs.front().kernel_units;
     use.slices = report->graphs.front().slices;
     use.longest_slice = report->graphs.front().longest_slice;
+    use.look_ahead = report->graphs.front().look_ahead;
     use.gate_obstacle = report->graphs.front().gate_obstacle;
     return use;
   }
@@ -76,7 +78,7 @@ class AotiWorkload final : public Workload {
       return;
     }
     // What has no graph yields between two requests, as all do on a CPU.
-    if (role_.gated && !engine_->graphs()) (void)gate_->wait(lane_.value().place(), GateWait::spin);
+    if (role_.gated && !has_graphs_) (void)gate_->wait(lane_.value().place(), GateWait::spin);
     // With the lane's stream as the caller's there is nothing to join.
     const auto index = static_cast<c10::DeviceIndex>(engine_->device().id().index);
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index);
@@ -103,6 +105,7 @@ class AotiWorkload final : public Workload {
   std::vector<at::Tensor> expected_;
   std::vector<at::Tensor> outputs_;
   std::optional<Lane> lane_;
+  bool has_graphs_;
   c10::Event done_;
 };
 

@@ -134,8 +134,27 @@ LaneConfig read_lane(TomlTable& table) {
       table.fail(*units, "units", "this is neither a whole number nor \"rest\"", remedy);
     }
   }
+  lane.beside = table.get_string("beside").value_or("");
+  if (lane.units && !lane.beside.empty()) {
+    table.fail(*table.get("beside"), "beside", "a lane beside another has that one's units, and `units` says otherwise",
+               "leave one of the two out");
+  }
   table.refuse_unknown();
   return lane;
+}
+
+// Lanes beside others: each of one that has units of its own.
+void check_beside(const PipelineConfig& config, std::vector<TomlTable>& tables) {
+  for (const auto& lane : config.lanes) {
+    if (lane.beside.empty()) continue;
+    const auto other = std::ranges::find(config.lanes, lane.beside, &LaneConfig::name);
+    if (other != config.lanes.end() && other->beside.empty() && other->name != lane.name) continue;
+    auto& table = *std::ranges::find(tables, "lane." + lane.name, &TomlTable::name);
+    table.fail(*table.get("beside"), "beside",
+               other == config.lanes.end() ? "no engine runs on lane '" + lane.beside + "'"
+                                           : "lane '" + lane.beside + "' has no units of its own",
+               "name a lane that engines run on and that is not beside another");
+  }
 }
 
 }  // namespace
@@ -177,6 +196,7 @@ PipelineConfig load_config(const fs::path& file) {
     if (std::ranges::find(config.lanes, lane.name, &LaneConfig::name) != config.lanes.end()) continue;
     table.fail("no engine runs on this lane", "name it as the `lane` of an engine, or remove it");
   }
+  check_beside(config, lane_tables);
   root.refuse_unknown();
   return config;
 }

@@ -45,20 +45,19 @@ std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::ve
   return shares;
 }
 
-}  // namespace
-
-bool is_urgent(const PipelineConfig& config, const std::string& lane) {
-  return std::ranges::any_of(config.engines,
-                             [&](const auto& engine) { return engine.lane == lane && engine.deadline; });
+bool is_beside(const PipelineConfig& config, const std::string& lane, const std::string& other) {
+  return std::ranges::any_of(config.lanes, [&](const auto& each) { return each.name == lane && each.beside == other; });
 }
 
-std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device) {
+// Lanes that are not beside others.
+std::vector<Share> divide_among_own(const PipelineConfig& config, const DeviceInfo& device) {
   std::vector<Share> shares;
   std::vector<std::string> urgent;
   std::vector<std::string> best_effort;
   int groups = device.groups;
   bool rest_is_taken = false;
   for (const auto& lane : config.lanes) {
+    if (!lane.beside.empty()) continue;
     if (lane.units) {
       shares.push_back({.request = {.name = lane.name, .units = *lane.units}, .lanes = {lane.name}});
       rest_is_taken |= lane.units->is_rest();
@@ -79,6 +78,25 @@ std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device
     divided = crowded(urgent, best_effort, groups, !rest_is_taken, device);
   }
   shares.insert(shares.end(), divided.begin(), divided.end());
+  return shares;
+}
+
+}  // namespace
+
+bool is_urgent(const PipelineConfig& config, const std::string& lane) {
+  return std::ranges::any_of(config.engines, [&](const auto& engine) {
+    return engine.deadline && (engine.lane == lane || is_beside(config, engine.lane, lane));
+  });
+}
+
+std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device) {
+  auto shares = divide_among_own(config, device);
+  for (auto& share : shares) {
+    const auto own = share.lanes;
+    for (const auto& lane : config.lanes) {
+      if (std::ranges::find(own, lane.beside) != own.end()) share.lanes.push_back(lane.name);
+    }
+  }
   return shares;
 }
 

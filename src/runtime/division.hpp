@@ -17,10 +17,10 @@ struct Share {
 
 // Lanes with units get what they ask for. What is left is divided evenly among the others, and what does not divide
 // goes to a best-effort lane. Where there are fewer groups than lanes, lanes share partitions: best-effort ones keep to
-// themselves, so that they disturb no deadline.
+// themselves, so that they disturb no deadline. Lanes beside others join those's shares.
 [[nodiscard]] std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device);
 
-// Whether an engine with a deadline runs on this lane.
+// Whether an engine with a deadline runs on this lane, or on one beside it.
 [[nodiscard]] bool is_urgent(const PipelineConfig& config, const std::string& lane);
 
 }  // namespace greenlane::runtime

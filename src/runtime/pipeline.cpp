@@ -18,6 +18,9 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+// As many as the trace has requests of an engine: see engine_loop.cpp.
+constexpr std::size_t kMostSpans = 200'000;
+
 MemoryUse memory_use(DeviceId device) {
   std::ifstream statm("/proc/self/statm");
   std::uint64_t total = 0;
@@ -84,10 +87,53 @@ class Departure {
   DeviceId device_;
 };
 
-// Engines with a deadline are urgent, the others let them pass.
-GateRole role_of(const EngineConfig& engine, Mode mode) {
-  if (mode != Mode::gates) return {};
-  return {.urgent = engine.deadline, .gated = !engine.deadline && engine.gates, .slice = engine.slice};
+// Engines with a deadline are urgent. The others let those pass that share their units: all in mode gates, and on lanes
+// those that are beside others.
+std::vector<GateRole> roles_of(const PipelineConfig& config, const std::map<std::string, Lane>& lanes, Mode mode) {
+  const auto share = [&](const EngineConfig& one, const EngineConfig& other) {
+    return mode == Mode::gates ||
+           (mode == Mode::lanes && share_units(lanes.at(one.lane).place(), lanes.at(other.lane).place()));
+  };
+  const bool on_gpu = lanes.begin()->second.device().id().kind == DeviceKind::cuda;
+  std::vector<GateRole> roles(config.engines.size());
+  if (mode != Mode::gates && !on_gpu) return roles;
+  for (std::size_t i = 0; i < roles.size(); ++i) {
+    const auto& engine = config.engines[i];
+    const auto meets = [&](auto matters) {
+      return std::ranges::any_of(config.engines,
+                                 [&](const auto& other) { return matters(other) && share(engine, other); });
+    };
+    const auto is_urgent = [](const EngineConfig& other) { return other.deadline.has_value(); };
+    const auto is_gated = [](const EngineConfig& other) { return !other.deadline && other.gates; };
+    if (engine.deadline) {
+      if (mode == Mode::gates || meets(is_gated)) roles[i].urgent = engine.deadline;
+    } else if (engine.gates && (mode == Mode::gates || meets(is_urgent))) {
+      roles[i].gated = true;
+      roles[i].slice = engine.slice;
+    }
+  }
+  return roles;
+}
+
+// How long an urgent request may wait for the slices in flight, and a little for the host: closing the gate so long
+// before a known arrival spares it the wait.
+Nanoseconds longest_wait(const std::vector<std::unique_ptr<Workload>>& workloads) {
+  constexpr auto kHost = microseconds(10);
+  Nanoseconds longest{0};
+  for (const auto& workload : workloads) {
+    const auto graphs = workload->graphs();
+    if (graphs && graphs->slices > 1)
+      longest = std::max<Nanoseconds>(longest, (graphs->look_ahead + 1) * graphs->longest_slice + kHost);
+  }
+  return longest;
+}
+
+std::vector<Span> since(Clock::time_point begin, const std::vector<TimeSpan>& spans) {
+  std::vector<Span> relative;
+  for (const auto& span : spans) {
+    if (span.begin >= begin) relative.push_back({.begin = span.begin - begin, .end = span.end - begin});
+  }
+  return relative;
 }
 
 // Shows progress until the end, and calls `at_begin` when the measurement begins: until then caches and workspaces
@@ -147,10 +193,16 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
 
   ModeResult result;
   result.mode = mode;
+  auto roles = roles_of(config_, lanes, mode);
+  const bool has_gates = mode == Mode::gates || std::ranges::any_of(roles, &GateRole::gated);
+  const auto passes = options.trace && has_gates ? std::make_shared<SpanLog>(kMostSpans) : nullptr;
+  const auto gate = Gate::of(device_);
+  gate->set_log(passes);
   for (std::size_t i = 0; i < workloads_.size(); ++i) {
     const Lane& lane = lanes.at(config_.engines[i].lane);
+    if (options.trace && roles[i].gated) roles[i].log = std::make_shared<SpanLog>(kMostSpans);
     workloads_[i]->bind(lane);
-    workloads_[i]->set_role(role_of(config_.engines[i], mode));
+    workloads_[i]->set_role(roles[i]);
     result.engines.push_back(describe(config_.engines[i], lane));
     warm_up(*workloads_[i], options.check, stop, result.engines.back());
   }
@@ -160,9 +212,8 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   timetable.measure = timetable.begin + options.warm_up;
   timetable.end = timetable.measure + options.duration;
   if (device_.id().kind == DeviceKind::cuda) {
-    timetable.spin = microseconds(100);
-    // About as long as the slices in flight.
-    if (mode == Mode::gates) timetable.early = microseconds(75);
+    timetable.early = longest_wait(workloads_);
+    timetable.spin = std::max<Nanoseconds>(microseconds(100), timetable.early);
   }
 
   {
@@ -175,16 +226,23 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
     }
     watch(timetable, options, stop, [&] {
       result.memory_before = memory_use(device_.id());
-      Gate::of(device_)->reset_report();
+      gate->reset_report();
+      if (passes) passes->clear();
+      for (const auto& role : roles) {
+        if (role.log) role.log->clear();
+      }
     });
   }
-  if (mode == Mode::gates) result.gate = Gate::of(device_)->report();
+  if (has_gates) result.gate = gate->report();
+  gate->set_log(nullptr);
+  if (passes) result.passes = since(timetable.measure, passes->spans());
   result.memory_after = memory_use(device_.id());
   result.stopped_early = stop;
   result.measured = std::max(Nanoseconds(0), Nanoseconds(std::min(Clock::now(), timetable.end) - timetable.measure));
   for (std::size_t i = 0; i < workloads_.size(); ++i) {
     check_again(*workloads_[i], result.engines[i]);
     result.engines[i].graphs = workloads_[i]->graphs();
+    if (roles[i].log) result.engines[i].slices = since(timetable.measure, roles[i].log->spans());
   }
   return result;
 }

@@ -39,6 +39,7 @@ void apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
         entry.units = units_of(lane.at("units"));
         if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", "make the plan again");
       }
+      entry.beside = lane.value("beside", "");
       planned.lanes.push_back(std::move(entry));
     }
     const auto& engines = document.at("engines");

@@ -60,6 +60,7 @@ Json describe(const EngineResult& engine) {
                       {"obstacle", graphs->obstacle.empty() ? Json() : Json(graphs->obstacle)},
                       {"slices", graphs->slices},
                       {"longest_slice_us", to_microseconds(graphs->longest_slice)},
+                      {"look_ahead", graphs->look_ahead},
                       {"gate_obstacle", graphs->gate_obstacle.empty() ? Json() : Json(graphs->gate_obstacle)}};
   } else {
     json["graphs"] = nullptr;

@@ -37,6 +37,72 @@ std::vector<Slice> slices_of_lane(const ModeResult& result, const std::string& l
   return slices;
 }
 
+// What is closed twice at once is closed.
+std::vector<Span> merged(std::vector<Span> spans) {
+  std::ranges::sort(spans, {}, &Span::begin);
+  std::vector<Span> apart;
+  for (const auto& span : spans) {
+    if (!apart.empty() && span.begin <= apart.back().end) {
+      apart.back().end = std::max(apart.back().end, span.end);
+    } else {
+      apart.push_back(span);
+    }
+  }
+  return apart;
+}
+
+// Tracks of one process, one after another.
+class Tracks {
+ public:
+  Tracks(Json& events, int process) : events_(events), process_(process) {}
+
+  void begin(const std::string& name) { events_.push_back(metadata("thread_name", process_, ++track_, name)); }
+  void add(const std::string& name, const char* category, Nanoseconds begin, Nanoseconds end, Json args) {
+    events_.push_back({{"ph", "X"},
+                       {"name", name},
+                       {"cat", category},
+                       {"pid", process_},
+                       {"tid", track_},
+                       {"ts", to_microseconds(begin)},
+                       {"dur", to_microseconds(end - begin)},
+                       {"args", std::move(args)}});
+  }
+
+ private:
+  Json& events_;
+  int process_;
+  int track_ = 0;
+};
+
+void add_lanes(Tracks& tracks, const ModeResult& result) {
+  std::vector<std::string> lanes;
+  for (const auto& engine : result.engines) {
+    if (std::ranges::find(lanes, engine.lane) == lanes.end()) lanes.push_back(engine.lane);
+  }
+  for (const auto& lane : lanes) {
+    tracks.begin("lane " + lane);
+    for (const auto& [engine, span] : slices_of_lane(result, lane)) {
+      const auto latency = span.end - span.scheduled;
+      tracks.add(engine->name, "request", span.start, span.end,
+                 {{"latency_us", to_microseconds(latency)},
+                  {"scheduled_us", to_microseconds(span.scheduled)},
+                  {"missed", latency > engine->deadline.value_or(Nanoseconds::max())}});
+    }
+  }
+}
+
+void add_gate(Tracks& tracks, const ModeResult& result) {
+  if (!result.passes.empty()) {
+    tracks.begin("gate");
+    for (const auto& span : merged(result.passes)) tracks.add("closed", "pass", span.begin, span.end, Json::object());
+  }
+  for (const auto& engine : result.engines) {
+    if (engine.slices.empty()) continue;
+    tracks.begin("slices of " + engine.name);
+    for (const auto& span : engine.slices) tracks.add("slice", "slice", span.begin, span.end, Json::object());
+  }
+}
+
 }  // namespace
 
 std::string trace_json(std::span<const ModeResult> results) {
@@ -45,28 +111,9 @@ std::string trace_json(std::span<const ModeResult> results) {
     const auto& result = results[mode];
     const int process = static_cast<int>(mode) + 1;
     events.push_back(metadata("process_name", process, 0, "mode " + std::string(to_string(result.mode))));
-    std::vector<std::string> lanes;
-    for (const auto& engine : result.engines) {
-      if (std::ranges::find(lanes, engine.lane) == lanes.end()) lanes.push_back(engine.lane);
-    }
-    for (std::size_t i = 0; i < lanes.size(); ++i) {
-      const int track = static_cast<int>(i) + 1;
-      events.push_back(metadata("thread_name", process, track, "lane " + lanes[i]));
-      for (const auto& [engine, span] : slices_of_lane(result, lanes[i])) {
-        const auto latency = span.end - span.scheduled;
-        events.push_back({{"ph", "X"},
-                          {"name", engine->name},
-                          {"cat", "request"},
-                          {"pid", process},
-                          {"tid", track},
-                          {"ts", to_microseconds(span.start)},
-                          {"dur", to_microseconds(span.end - span.start)},
-                          {"args",
-                           {{"latency_us", to_microseconds(latency)},
-                            {"scheduled_us", to_microseconds(span.scheduled)},
-                            {"missed", latency > engine->deadline.value_or(Nanoseconds::max())}}}});
-      }
-    }
+    Tracks tracks(events, process);
+    add_lanes(tracks, result);
+    add_gate(tracks, result);
   }
   return Json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}.dump() + "\n";
 }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 namespace greenlane {
 namespace {
@@ -157,6 +158,21 @@ class Interleavings {
 };
 
 TEST(GateInterleavings, HoldInEveryOrder) { Interleavings().run(); }
+
+TEST(GateLog, SaysFromWhenToWhenItWasClosed) {
+  const auto gate = std::make_shared<Gate>();
+  const auto log = std::make_shared<SpanLog>(2);
+  gate->set_log(log);
+  for (int i = 0; i < 3; ++i) {
+    auto pass = Gate::close(gate, 0, hours(1));
+    pass.enqueued([] { return true; });
+    EXPECT_TRUE(log->spans().empty() || std::cmp_equal(log->spans().size(), i)) << "it is closed until someone asks";
+    EXPECT_TRUE(gate->is_open(0));
+  }
+  ASSERT_EQ(log->spans().size(), 2U) << "as many as it holds";
+  EXPECT_LE(log->spans()[0].begin, log->spans()[0].end);
+  EXPECT_LE(log->spans()[0].end, log->spans()[1].begin);
+}
 
 // For ThreadSanitizer, and for a hang: urgent and best-effort threads at once.
 TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {

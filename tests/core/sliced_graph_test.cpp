@@ -101,6 +101,37 @@ TEST_F(SlicedGraphTest, NoMoreAreInFlightThanTheLookAheadAllows) {
   }
 }
 
+TEST_F(SlicedGraphTest, SlicesOfTheRunBeforeAreInFlightToo) {
+  SlicedGraph graph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 7});
+  fake_.set_events_done(false);
+  graph.run(gate_, lane_);
+  const auto before = fake_.launches().size();
+  std::jthread best_effort([&] { graph.run(gate_, lane_); });
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(fake_.launches().size(), before);
+  fake_.set_events_done(true);
+  best_effort.join();
+  EXPECT_EQ(fake_.launches().size(), before + 8);
+}
+
+TEST_F(SlicedGraphTest, ItsLogHasEverySliceOfARun) {
+  const auto log = std::make_shared<SpanLog>(100);
+  SlicedGraph graph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 1, .log = log});
+  EXPECT_TRUE(log->spans().empty()) << "what is measured is no run";
+  (void)run(graph);
+  const auto spans = log->spans();
+  ASSERT_EQ(spans.size(), 8U);
+  for (std::size_t i = 1; i < spans.size(); ++i) EXPECT_LE(spans[i - 1].end, spans[i].begin);
+}
+
+TEST_F(SlicedGraphTest, LookAheadIsTheOneThatWasAskedForOrChosen) {
+  EXPECT_EQ(SlicedGraph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 3}).look_ahead(), 3);
+  const int chosen = SlicedGraph(capture(8), lane_, {}).look_ahead();
+  EXPECT_GE(chosen, 0);
+  EXPECT_LE(chosen, 2);
+  EXPECT_EQ(SlicedGraph(capture(1), lane_, {}).look_ahead(), 0) << "whole";
+}
+
 class UncuttableTest : public SlicedGraphTest {
  protected:
   UncuttableTest() : SlicedGraphTest({.graphs_with_memory = true}) {}

@@ -152,5 +152,11 @@ TEST_F(ConfigErrorsTest, ArrivalsThatThereAreNot) {
   expect_refused(kEngine + "arrivals = 'poisson'\n", 4, "engine.a.arrivals", "runs back to back", "rate_hz");
 }
 
+TEST_F(ConfigErrorsTest, ALaneBesideAnotherNeedsOneWithUnitsOfItsOwn) {
+  expect_refused(kEngine + "[lane.a]\nbeside = 'b'\n", 5, "lane.a.beside", "no engine runs on lane 'b'");
+  expect_refused(kEngine + "[lane.a]\nbeside = 'a'\n", 5, "lane.a.beside", "has no units of its own");
+  expect_refused(kEngine + "[lane.a]\nbeside = 'b'\nunits = 8\n", 5, "lane.a.beside", "leave one of the two out");
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

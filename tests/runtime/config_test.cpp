@@ -112,6 +112,12 @@ TEST_F(ConfigTest, ALaneMayHaveTheRestAndAnotherNoUnitsAtAll) {
   EXPECT_FALSE(config.lanes.at(1).units);
 }
 
+TEST_F(ConfigTest, ALaneMayBeBesideAnother) {
+  const auto config = load("[engine.a]\n" + kA + "[engine.b]\n" + kB + "[lane.b]\nbeside = 'a'\n");
+  EXPECT_EQ(config.lanes.at(0).beside, "");
+  EXPECT_EQ(config.lanes.at(1).beside, "a");
+}
+
 TEST_F(ConfigTest, PathsMayBeAbsolute) {
   const auto config = load("[engine.a]\nmodel = '" + (folder_ / "a.pt2").string() + "'\ninputs = '" +
                            (folder_ / "a.inputs.pt").string() + "'\n");

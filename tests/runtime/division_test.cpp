@@ -33,6 +33,10 @@ class Builder {
     return add(name, units, milliseconds(5));
   }
   Builder& best_effort(const std::string& name, std::optional<UnitRequest> units = {}) { return add(name, units, {}); }
+  Builder& beside(const std::string& other) {
+    config_.lanes.back().beside = other;
+    return *this;
+  }
   [[nodiscard]] const PipelineConfig& config() const { return config_; }
 
  private:
@@ -205,6 +209,17 @@ TEST(Division, UrgentAndBestEffortLanesShareNothingWhereThereAreTwoGroups) {
       EXPECT_TRUE(urgent == 0 || urgent == std::ssize(share.lanes)) << "seed " << seed << ", " << share.request.name;
     }
   }
+}
+
+TEST(Division, ALaneBesideAnotherJoinsItsShare) {
+  const auto config =
+      Builder().urgent("policy", UnitRequest(8)).urgent("vision").best_effort("head").beside("vision").config();
+  EXPECT_EQ(text_of(divide(config, h200())), "policy=8 vision+head=rest");
+}
+
+TEST(Division, ALaneWithAnUrgentOneBesideItIsUrgent) {
+  const auto config = Builder().best_effort("head").urgent("vision").beside("head").config();
+  EXPECT_TRUE(is_urgent(config, "head"));
 }
 
 }  // namespace

@@ -130,5 +130,23 @@ TEST(Trace, NamesAreQuotedAsJsonWantsIt) {
   EXPECT_EQ(slices.at(0).at("name"), "say \"hi\"\n\\");
 }
 
+TEST(Trace, SlicesAndPassesHaveTracksOfTheirOwn) {
+  auto head = engine_of("head", "rest", {span_of(0, 0, 100)});
+  head.slices = {{.begin = microseconds(1), .end = microseconds(20)},
+                 {.begin = microseconds(60), .end = microseconds(90)}};
+  auto result = mode_of(Mode::gates, {head});
+  result.passes = {{.begin = microseconds(30), .end = microseconds(50)},
+                   {.begin = microseconds(10), .end = microseconds(40)},
+                   {.begin = microseconds(70), .end = microseconds(80)}};
+  std::map<int, std::string> names;
+  for (const auto& event : events({result}, "M")) names[event.at("tid")] = event.at("args").at("name");
+  std::map<std::string, std::vector<std::pair<double, double>>> tracks;
+  for (const auto& event : events({result}, "X"))
+    tracks[names.at(event.at("tid"))].emplace_back(event.at("ts"), event.at("dur"));
+  using Spans = std::vector<std::pair<double, double>>;
+  EXPECT_EQ(tracks.at("slices of head"), (Spans{{1, 19}, {60, 30}}));
+  EXPECT_EQ(tracks.at("gate"), (Spans{{10, 40}, {70, 10}})) << "closed twice at once is closed once";
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

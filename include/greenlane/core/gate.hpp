@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
+#include <greenlane/core/span_log.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -20,6 +21,12 @@ enum class GateWait {
   block,  // the thread sleeps, and goes on some ten microseconds later, at times more
 };
 
+// Whether what runs at one place (of Lane::place) may be in the way of what runs at the other: places are the same, or
+// one of them is the whole device (0).
+[[nodiscard]] inline bool share_units(std::uint64_t one, std::uint64_t other) {
+  return one == other || one == 0 || other == 0;
+}
+
 struct GateReport {
   std::uint64_t passes = 0;  // urgent calls that closed it
   std::uint64_t held = 0;    // times that best-effort work waited
@@ -29,8 +36,7 @@ struct GateReport {
 };
 
 // The gate of a device. An urgent call closes it before it enqueues, and it opens when the call's work is done on the
-// device; best-effort engines ask before each slice. Only those are held that share units with the call: places are
-// those of Lane::place, and the whole device (0) shares units with all.
+// device; best-effort engines ask before each slice. Only those are held that share units with the call.
 //
 // Worst wait of an urgent call: the slices that were launched before it closed the gate. Nobody waits on the device.
 // Memory order: closing is a sequentially consistent increment before the urgent work is enqueued, and best effort
@@ -73,11 +79,15 @@ class Gate {
   [[nodiscard]] GateReport report() const;
   // Counts anew from here.
   void reset_report();
+  // Where it is written down from when to when urgent calls held best effort; null: nowhere. An end is seen when
+  // best-effort work asks.
+  void set_log(std::shared_ptr<SpanLog> log);
 
  private:
   struct Call {
     std::uint64_t number;
     std::uint64_t place;
+    Clock::time_point begin;
     Clock::time_point limit;
     std::function<bool()> is_done;  // empty: still being enqueued
   };
@@ -85,6 +95,9 @@ class Gate {
   void settle(Clock::time_point now);
   [[nodiscard]] bool holds(std::uint64_t place) const;
   void open(std::uint64_t number);
+  void note_end(const Call& call, Clock::time_point now);
+  // As is_open(), but where another thread is looking already, it is not.
+  [[nodiscard]] bool try_is_open(std::uint64_t place);
 
   std::atomic<int> calls_under_way_{0};  // = calls_.size(): what is asked before every slice
   mutable std::mutex mutex_;
@@ -92,6 +105,7 @@ class Gate {
   std::vector<Call> calls_;
   std::uint64_t next_ = 1;
   GateReport report_;
+  std::shared_ptr<SpanLog> log_;
 };
 
 }  // namespace greenlane

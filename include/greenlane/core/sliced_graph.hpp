@@ -3,6 +3,7 @@
 
 #include <greenlane/core/gate.hpp>
 #include <greenlane/core/graph.hpp>
+#include <greenlane/core/span_log.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -13,15 +14,18 @@
 namespace greenlane {
 
 struct SliceOptions {
-  // No slice longer than this, unless a single kernel is. Absent: the shortest of a few lengths that cost no more than
-  // `most_overhead`.
+  // No slice longer than this, unless a single kernel is. Absent: chosen.
   std::optional<std::chrono::nanoseconds> longest{};
-  // As a share of the uncut graph's time, for lengths that are chosen.
-  double most_overhead = 0.03;
   // Slices that wait on the device behind the one that runs. None leaves the device idle between two; more than one
-  // makes urgent work wait longer.
-  int look_ahead = 1;
+  // makes urgent work wait longer. Absent: chosen.
+  std::optional<int> look_ahead{};
+  // What is left to choose is chosen so that urgent work waits as short as it can for no more than this, as a share of
+  // the uncut graph's time; or, where nothing is as cheap, as costs least.
+  double most_overhead = 0.03;
   GateWait wait = GateWait::spin;
+  // Where it is written down when slices ran, as the launching thread sees it, which then looks more often and returns
+  // when the last is done. Null: nowhere.
+  std::shared_ptr<SpanLog> log{};
 };
 
 // Slices have all of the graph's nodes, each once, in an order that keeps every dependency, and run in the same units:
@@ -29,8 +33,9 @@ struct SliceOptions {
 // safety: none.
 class SlicedGraph {
  public:
-  // Cuts and measures on the lane: the parts of the graph are run some ten times, out of order, on what is in its
-  // memory. Without `measure` that is not done, and slices have an equal number of parts.
+  // Cuts and measures on the lane, for up to a second: the graph and its parts are run some hundred times, the parts
+  // out of order, on what is in its memory. Without `measure` that is not done, and slices have an equal number of
+  // parts.
   SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure = true);
   ~SlicedGraph();
   SlicedGraph(SlicedGraph&&) noexcept;
@@ -39,11 +44,14 @@ class SlicedGraph {
   [[nodiscard]] int slices() const noexcept;
   // As measured alone; 0 where nothing was.
   [[nodiscard]] std::chrono::nanoseconds longest_slice() const noexcept;
+  // Slices that wait on the device behind the one that runs.
+  [[nodiscard]] int look_ahead() const noexcept;
   // Why it is launched whole; empty where it is not.
   [[nodiscard]] const std::string& obstacle() const noexcept;
 
   // Launches it slice by slice on the lane's stream, and returns when the last is launched: about as long as it runs,
-  // plus what it was held. Before each it asks the gate for the lane's place. Throws DriverError.
+  // plus what it was held. Before each it asks the gate for the lane's place. Slices of the run before count among
+  // those in flight. Throws DriverError.
   void run(Gate& gate, const Lane& lane);
 
  private:

@@ -33,8 +33,8 @@ struct EngineConfig {
   // On a GPU: whether its calls are replayed from CUDA graphs, and those have kernels picked for its lane's units.
   bool graphs = true;
   bool tune_kernels = true;
-  // In mode gates, of a best-effort engine: whether it lets urgent ones pass, and how long its slices may be; absent:
-  // as short as costs little.
+  // Of a best-effort engine that shares units with urgent ones: whether it lets them pass, and how long its slices may
+  // be; absent: as short as costs little.
   bool gates = true;
   std::optional<Nanoseconds> slice;
   // Whether requests come at random, as many a second in the mean, and not one period after another.
@@ -45,6 +45,8 @@ struct LaneConfig {
   std::string name;
   // Absent: the program divides what is left.
   std::optional<UnitRequest> units;
+  // In mode lanes, the lane on whose units this one is, too; empty: it has its own.
+  std::string beside{};
 };
 
 struct PipelineConfig {

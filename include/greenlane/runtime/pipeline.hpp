@@ -19,7 +19,8 @@
 namespace greenlane::runtime {
 
 // How engines share the device: on lanes with partitions of their own; all of them on the whole device, with gates
-// between urgent and best-effort ones; on plain streams (unpinned threads); or on those with priorities.
+// between urgent and best-effort ones, as there are on lanes that share units; on plain streams (unpinned threads); or
+// on those with priorities.
 enum class Mode { lanes, gates, shared, priority };
 [[nodiscard]] std::string_view to_string(Mode mode);
 
@@ -27,6 +28,12 @@ enum class Mode { lanes, gates, shared, priority };
 struct RequestSpan {
   Nanoseconds scheduled;
   Nanoseconds start;
+  Nanoseconds end;
+};
+
+// For the trace, since the start of the measurement.
+struct Span {
+  Nanoseconds begin;
   Nanoseconds end;
 };
 
@@ -47,6 +54,7 @@ struct EngineResult {
   std::string error;            // why it stopped or what differed; empty where all went well
   std::optional<GraphUse> graphs;
   std::vector<RequestSpan> spans;
+  std::vector<Span> slices;  // for the trace: of its graph, where it is cut
 };
 
 struct MemoryUse {
@@ -61,7 +69,8 @@ struct ModeResult {
   MemoryUse memory_before;
   MemoryUse memory_after;
   bool stopped_early = false;
-  std::optional<GateReport> gate;  // in mode gates
+  std::optional<GateReport> gate;  // where an engine lets others pass
+  std::vector<Span> passes;        // for the trace: when urgent requests kept the gate closed
 };
 
 struct RunOptions {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/core/lane.hpp>
+#include <greenlane/core/span_log.hpp>
 #include <greenlane/runtime/config.hpp>
 
 #include <cstdint>
@@ -19,6 +20,7 @@ struct GraphUse {
   std::string obstacle;             // why there is none; empty where there is
   int slices = 1;                   // that each is launched in
   Nanoseconds longest_slice{0};     // as measured alone
+  int look_ahead = 0;               // slices that wait on the device behind the one that runs
   std::string gate_obstacle;        // why it is launched whole, though it should let urgent engines pass
 };
 
@@ -27,6 +29,7 @@ struct GateRole {
   std::optional<Nanoseconds> urgent;
   bool gated = false;
   std::optional<Nanoseconds> slice;  // of a gated one: no longer than this
+  std::shared_ptr<SpanLog> log;      // of a gated one: when its slices ran; null: nowhere
 };
 
 // Thread safety: run() and check() by one thread at a time.

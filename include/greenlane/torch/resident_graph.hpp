@@ -44,6 +44,7 @@ struct GraphInfo {
   std::uint64_t replays = 0;
   int slices = 1;                             // that it is launched in
   std::chrono::nanoseconds longest_slice{0};  // as measured; 0: not
+  int look_ahead = 0;                         // slices that wait on the device behind the one that runs
   std::string gate_obstacle;                  // why it is not cut, though it should be
 };
 
