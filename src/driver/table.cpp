@@ -43,6 +43,7 @@ Loaded load() {  // NOLINT(readability-function-cognitive-complexity)
   if (!missing.empty()) return {{}, "the driver is too old: it lacks " + missing};
 #define GREENLANE_DRIVER_PROBE(name, version) look_up(get, #name, version, table.name);
   GREENLANE_DRIVER_OPTIONAL(GREENLANE_DRIVER_PROBE)
+  GREENLANE_DRIVER_WORK(GREENLANE_DRIVER_PROBE)
 #undef GREENLANE_DRIVER_PROBE
 
   const CUresult result = table.cuInit(0);  // NOLINT(clang-analyzer-core.CallAndMessage): nothing required is missing

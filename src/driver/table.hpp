@@ -67,12 +67,26 @@
   X(cuGraphGetEdges, 12030)             \
   X(cuStreamGetDevice, 12080)
 
+// Memory and work, which greenlane leaves to its engines: for programs in bench/ that bring none. Null where the driver
+// lacks them, and in the tables of tests.
+#define GREENLANE_DRIVER_WORK(X) \
+  X(cuMemAlloc, 3020)            \
+  X(cuMemFree, 3020)             \
+  X(cuMemsetD32, 3020)           \
+  X(cuMemcpyDtoH, 3020)          \
+  X(cuModuleLoadData, 2000)      \
+  X(cuModuleUnload, 2000)        \
+  X(cuModuleGetFunction, 2000)   \
+  X(cuLaunchKernel, 4000)        \
+  X(cuLaunchHostFunc, 10000)
+
 namespace greenlane::driver {
 
 struct Table {
 #define GREENLANE_DRIVER_MEMBER(name, version) PFN_##name##_v##version name = nullptr;
   GREENLANE_DRIVER_REQUIRED(GREENLANE_DRIVER_MEMBER)
   GREENLANE_DRIVER_OPTIONAL(GREENLANE_DRIVER_MEMBER)
+  GREENLANE_DRIVER_WORK(GREENLANE_DRIVER_MEMBER)
 #undef GREENLANE_DRIVER_MEMBER
 
   // Whether this driver can divide a device (CUDA 12.5 and newer).
