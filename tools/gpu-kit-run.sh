@@ -35,7 +35,7 @@ for part in $parts; do
     graphs) in_python 300 "$kit/tests/gpu/graphs_report.py" "$models" "$results/graphs.json" ;;
     pipeline) limited 400 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/graphs/pipeline.py" "$kit/bin/greenlane" "$results/pipeline.json" ;;
     export-gates) in_python 300 "$kit/bench/gates/export.py" "$gated" && cp "$robot"/build/policy.* "$gated/" ;;
-    gates) limited 400 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/measure.py" "$kit/bin/greenlane" "$gated" "$results/gates.json" ;;
+    gates) limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/measure.py" "$kit/bin/greenlane" "$gated" "$results/gates.json" ;;
     gates_stress) limited 450 env LD_LIBRARY_PATH="$libraries" "$kit/bin/gates_stress" "$results/gates-stress.json" "${PASSES:-1000000}" "${SECONDS_TO_RUN:-10}" ;;
     own_stream)
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;

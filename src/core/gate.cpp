@@ -1,8 +1,9 @@
+#include "core/spin.hpp"
+
 #include <greenlane/core/gate.hpp>
 
 #include <algorithm>
 #include <map>
-#include <thread>
 #include <utility>
 
 namespace greenlane {
@@ -19,21 +20,45 @@ std::shared_ptr<Gate> Gate::of(const Device& device) {
 }
 
 Gate::Pass Gate::close(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit) {
-  const std::scoped_lock lock(gate->mutex_);
+  return add(gate, place, limit, false);
+}
+
+Gate::Pass Gate::expect(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit) {
+  return add(gate, place, limit, true);
+}
+
+Gate::Pass Gate::add(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
+                     bool is_expected) {
+  // Where no best-effort engine asks, nobody else would ever forget a call.
+  constexpr std::size_t kMany = 16;
+  std::unique_lock lock(gate->mutex_);
   const auto number = gate->next_++;
   const auto now = Clock::now();
-  gate->calls_.push_back({.number = number, .place = place, .begin = now, .limit = now + limit, .is_done = {}});
-  ++gate->report_.passes;
+  gate->calls_.push_back({.number = number,
+                          .place = place,
+                          .begin = now,
+                          .limit = now + limit,
+                          .is_expected = is_expected,
+                          .is_done = nullptr});
+  if (!is_expected) ++gate->report_.passes;
   gate->calls_under_way_.fetch_add(1, std::memory_order_seq_cst);
+  gate->changes_.fetch_add(1, std::memory_order_seq_cst);
+  const bool are_many = gate->calls_.size() % kMany == 0;
+  lock.unlock();
+  if (are_many) {
+    const std::unique_lock asking(gate->asking_, std::try_to_lock);
+    if (asking) gate->settle();
+  }
   return {gate, number};
 }
 
 void Gate::Pass::enqueued(std::function<bool()> is_done) {
   const auto gate = std::exchange(gate_, nullptr);
   if (!gate) return;
+  auto shared = std::make_shared<const std::function<bool()>>(std::move(is_done));
   const std::scoped_lock lock(gate->mutex_);
   const auto call = std::ranges::find(gate->calls_, number_, &Call::number);
-  if (call != gate->calls_.end()) call->is_done = std::move(is_done);  // else it was past its limit
+  if (call != gate->calls_.end()) call->is_done = std::move(shared);  // else it was past its limit
 }
 
 Gate::Pass::~Pass() {
@@ -45,47 +70,54 @@ void Gate::open(std::uint64_t number) {
     const std::scoped_lock lock(mutex_);
     const auto call = std::ranges::find(calls_, number, &Call::number);
     if (call == calls_.end()) return;
-    note_end(*call, Clock::now());
+    left(*call, Clock::now());
     calls_.erase(call);
-    calls_under_way_.fetch_sub(1, std::memory_order_seq_cst);
   }
   opened_.notify_all();
 }
 
-void Gate::settle(Clock::time_point now) {
-  const auto gone = std::erase_if(calls_, [&](const Call& call) {
-    const bool is_done = call.is_done && call.is_done();
-    if (!is_done && now < call.limit) return false;
-    if (!is_done) ++report_.limits_hit;
-    note_end(call, now);
-    return true;
-  });
-  calls_under_way_.fetch_sub(static_cast<int>(gone), std::memory_order_seq_cst);
+void Gate::left(const Call& call, Clock::time_point now) {
+  if (log_) log_->add({.begin = call.begin, .end = now});
+  calls_under_way_.fetch_sub(1, std::memory_order_seq_cst);
+  changes_.fetch_add(1, std::memory_order_seq_cst);
 }
 
-void Gate::note_end(const Call& call, Clock::time_point now) {
-  if (log_) log_->add({.begin = call.begin, .end = now});
+void Gate::settle() {
+  {
+    const std::scoped_lock lock(mutex_);
+    asked_.clear();
+    for (const auto& call : calls_) {
+      if (call.is_done) asked_.push_back({.number = call.number, .is_done = call.is_done});
+    }
+  }
+  std::erase_if(asked_, [](const Asked& call) { return !(*call.is_done)(); });
+  bool is_any_gone = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto now = Clock::now();
+    is_any_gone = std::erase_if(calls_, [&](const Call& call) {
+                    const bool is_done = std::ranges::find(asked_, call.number, &Asked::number) != asked_.end();
+                    if (!is_done && now < call.limit) return false;
+                    if (!is_done && !call.is_expected) ++report_.limits_hit;
+                    left(call, now);
+                    return true;
+                  }) > 0;
+  }
+  asked_.clear();
+  if (is_any_gone) opened_.notify_all();
 }
 
 bool Gate::holds(std::uint64_t place) const {
+  const std::scoped_lock lock(mutex_);
   return std::ranges::any_of(calls_, [&](const Call& call) { return share_units(call.place, place); });
 }
 
 bool Gate::is_open(std::uint64_t place) {
-  if (calls_under_way_.load(std::memory_order_seq_cst) == 0) return true;
-  const std::scoped_lock lock(mutex_);
-  if (!holds(place)) return true;
-  settle(Clock::now());
-  return !holds(place);
-}
-
-// Of many threads that wait, one asks the device; the others would stand in the way of the next urgent call.
-bool Gate::try_is_open(std::uint64_t place) {
-  if (calls_under_way_.load(std::memory_order_seq_cst) == 0) return true;
-  const std::unique_lock lock(mutex_, std::try_to_lock);
-  if (!lock) return false;
-  if (!holds(place)) return true;
-  settle(Clock::now());
+  if (calls_under_way_.load(std::memory_order_seq_cst) == 0 || !holds(place)) return true;
+  {
+    const std::scoped_lock asking(asking_);
+    settle();
+  }
   return !holds(place);
 }
 
@@ -94,13 +126,23 @@ std::chrono::nanoseconds Gate::wait(std::uint64_t place, GateWait how) {
   constexpr auto kLook = std::chrono::microseconds(20);
   if (is_open(place)) return std::chrono::nanoseconds(0);
   const auto begin = Clock::now();
-  while (!try_is_open(place)) {
-    if (how == GateWait::spin) {
-      std::this_thread::yield();
-      continue;
-    }
-    std::unique_lock lock(mutex_);
-    if (holds(place)) opened_.wait_for(lock, kLook);
+  detail::Spin spin;
+  while (true) {
+    const auto changes = changes_.load(std::memory_order_seq_cst);
+    if (!holds(place)) break;
+    do {
+      {
+        const std::unique_lock asking(asking_, std::try_to_lock);
+        if (asking) settle();
+      }
+      if (changes_.load(std::memory_order_seq_cst) != changes) break;
+      if (how == GateWait::spin) {
+        spin.pause();
+      } else {
+        std::unique_lock lock(mutex_);
+        if (changes_.load(std::memory_order_seq_cst) == changes) opened_.wait_for(lock, kLook);
+      }
+    } while (changes_.load(std::memory_order_seq_cst) == changes);
   }
   const std::chrono::nanoseconds held = Clock::now() - begin;
   const std::scoped_lock lock(mutex_);

@@ -2,6 +2,7 @@
 #include "core/graph_state.hpp"
 #include "core/lane_state.hpp"
 #include "core/slice_choice.hpp"
+#include "core/spin.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/sliced_graph.hpp>
@@ -21,8 +22,10 @@ using std::chrono::nanoseconds;
 using Clock = std::chrono::steady_clock;
 using Parts = std::vector<std::unique_ptr<detail::GraphBackend>>;
 
+// Urgent engines are not to be disturbed by what is measured, nor that by them.
 template <typename Work>
 nanoseconds time_of(const Lane& lane, int repeats, Work work) {
+  (void)Gate::of(lane.device())->wait(lane.place(), GateWait::block);
   const auto begin = Clock::now();
   for (int i = 0; i < repeats; ++i) work();
   lane.synchronize();
@@ -67,7 +70,7 @@ struct SlicedGraph::Impl {
   Parts parts{};
   nanoseconds longest{0};
   std::string obstacle{};
-  std::vector<Launched> launched{};  // one more than the look-ahead, in turn
+  std::vector<Launched> launched{};  // one more than the look-ahead, in turn: at most so many are in flight
   std::size_t next = 0;              // the one whose turn it is, in this run or a later one
   Clock::time_point last_end{};
 
@@ -78,27 +81,33 @@ struct SlicedGraph::Impl {
   }
 
   void run(Gate& gate, const Lane& lane) {
-    const auto stream = lane.stream();
-    const auto place = lane.place();
-    for (const auto& part : parts) {
-      auto& turn = launched[next];
-      wait_for(turn);
-      // Their ends would be seen when the gate opens.
-      if (options.log && !gate.is_open(place)) wait_for_all();
-      (void)gate.wait(place, options.wait);
-      turn.at = Clock::now();
-      turn.is_observed = false;
-      part->launch(stream);
-      turn.done->record(stream);
-      next = (next + 1) % launched.size();
-    }
+    for (const auto& part : parts) launch(gate, lane, *part);
+    if (parts.empty()) launch(gate, lane, *graph.state_->backend);
     if (options.log) wait_for_all();
+  }
+
+  void launch(Gate& gate, const Lane& lane, detail::GraphBackend& part) {
+    auto& turn = launched[next];
+    wait_for(turn);
+    // Their ends would be seen when the gate opens.
+    if (options.log && !gate.is_open(lane.place())) wait_for_all();
+    (void)gate.wait(lane.place(), options.wait);
+    turn.at = Clock::now();
+    turn.is_observed = false;
+    part.launch(lane.stream());
+    turn.done->record(lane.stream());
+    next = (next + 1) % launched.size();
   }
 
   void wait_for(Launched& slice) {
     if (std::exchange(slice.is_observed, true)) return;
+    detail::Spin spin;
     while (!slice.done->is_done()) {
-      if (options.wait == GateWait::block) std::this_thread::sleep_for(microseconds(5));
+      if (options.wait == GateWait::spin) {
+        spin.pause();
+      } else {
+        std::this_thread::sleep_for(microseconds(5));
+      }
     }
     const auto begin = std::max(slice.at, last_end);
     last_end = Clock::now();
@@ -128,7 +137,6 @@ struct SlicedGraph::Impl {
       obstacle = "it has no point that every path crosses";
       return;
     }
-    look_ahead(lane, options.look_ahead.value_or(1));
     if (measure) {
       cut_as_measured(backend, lane, finest);
     } else {
@@ -151,10 +159,10 @@ struct SlicedGraph::Impl {
       made = &choice.slices;
       look_ahead(lane, choice.look_ahead);
     };
-    Gate open;
+    const auto gate = Gate::of(lane.device());
     make(detail::choose_slices(choices, options.most_overhead, [&](const detail::SliceChoice& choice) {
       make(choice);
-      return overhead_of(lane, [&] { run(open, lane); }, launch(backend));
+      return overhead_of(lane, [&] { run(*gate, lane); }, launch(backend));
     }));
     for (const auto& part : parts) longest = std::max(longest, least_time_of(lane, 4, launch(*part)));
   }
@@ -170,6 +178,7 @@ struct SlicedGraph::Impl {
 
 SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure)
     : impl_(new Impl{.graph = std::move(graph), .options = options}) {
+  impl_->look_ahead(lane, options.look_ahead.value_or(1));
   auto log = std::exchange(impl_->options.log, nullptr);  // not what is measured
   try {
     impl_->cut(*impl_->graph.state_->backend, lane, measure);
@@ -185,18 +194,9 @@ SlicedGraph::SlicedGraph(SlicedGraph&&) noexcept = default;
 
 int SlicedGraph::slices() const noexcept { return std::max(1, static_cast<int>(impl_->parts.size())); }
 nanoseconds SlicedGraph::longest_slice() const noexcept { return impl_->longest; }
-int SlicedGraph::look_ahead() const noexcept {
-  return impl_->parts.empty() ? 0 : static_cast<int>(impl_->launched.size()) - 1;
-}
+int SlicedGraph::look_ahead() const noexcept { return static_cast<int>(impl_->launched.size()) - 1; }
 const std::string& SlicedGraph::obstacle() const noexcept { return impl_->obstacle; }
 
-void SlicedGraph::run(Gate& gate, const Lane& lane) {
-  if (!impl_->parts.empty()) {
-    impl_->run(gate, lane);
-    return;
-  }
-  (void)gate.wait(lane.place(), impl_->options.wait);
-  impl_->graph.launch(lane.stream());
-}
+void SlicedGraph::run(Gate& gate, const Lane& lane) { impl_->run(gate, lane); }
 
 }  // namespace greenlane

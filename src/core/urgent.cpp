@@ -19,7 +19,7 @@ UrgentEngine::Call UrgentEngine::enter(std::uint64_t place) {
 }
 
 void UrgentEngine::expect(std::uint64_t place) {
-  auto pass = Gate::close(gate_, place, limit_);
+  auto pass = Gate::expect(gate_, place, limit_);
   const std::scoped_lock lock(mutex_);
   expected_.emplace(std::move(pass));
 }

@@ -159,6 +159,29 @@ class Interleavings {
 
 TEST(GateInterleavings, HoldInEveryOrder) { Interleavings().run(); }
 
+TEST_F(GateTest, AnExpectedCallIsNoPassAndItsLimitIsNotHit) {
+  auto pass = Gate::expect(gate_, 1, milliseconds(5));
+  EXPECT_FALSE(gate_->is_open(1));
+  (void)gate_->wait(1, GateWait::block);
+  EXPECT_EQ(gate_->report().passes, 0U);
+  EXPECT_EQ(gate_->report().limits_hit, 0U);
+}
+
+TEST_F(GateTest, CallsAreForgottenAlsoWhereNobodyIsHeld) {
+  int asked = 0;
+  for (int i = 0; i < 1000; ++i) {
+    close().enqueued([&] {
+      ++asked;
+      return true;
+    });
+  }
+  EXPECT_LT(asked, 2000);
+  EXPECT_GT(asked, 900);
+  asked = 0;
+  EXPECT_TRUE(gate_->is_open(1));
+  EXPECT_LE(asked, 20) << "there were no more left";
+}
+
 TEST(GateLog, SaysFromWhenToWhenItWasClosed) {
   const auto gate = std::make_shared<Gate>();
   const auto log = std::make_shared<SpanLog>(2);

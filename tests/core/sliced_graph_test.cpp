@@ -129,7 +129,20 @@ TEST_F(SlicedGraphTest, LookAheadIsTheOneThatWasAskedForOrChosen) {
   const int chosen = SlicedGraph(capture(8), lane_, {}).look_ahead();
   EXPECT_GE(chosen, 0);
   EXPECT_LE(chosen, 2);
-  EXPECT_EQ(SlicedGraph(capture(1), lane_, {}).look_ahead(), 0) << "whole";
+}
+
+TEST_F(SlicedGraphTest, NoMoreWholeGraphsAreInFlightThanSlicesWouldBe) {
+  SlicedGraph graph(capture(1), lane_, {.look_ahead = 1});
+  fake_.set_events_done(false);
+  const auto before = fake_.launches().size();
+  std::jthread best_effort([&] {
+    for (int run = 0; run < 5; ++run) graph.run(gate_, lane_);
+  });
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(fake_.launches().size(), before + 2);
+  fake_.set_events_done(true);
+  best_effort.join();
+  EXPECT_EQ(fake_.launches().size(), before + 5);
 }
 
 class UncuttableTest : public SlicedGraphTest {

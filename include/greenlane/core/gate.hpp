@@ -17,8 +17,8 @@ namespace greenlane {
 
 // How a best-effort engine's thread waits at a closed gate.
 enum class GateWait {
-  spin,   // a core is busy, and goes on within a microsecond
-  block,  // the thread sleeps, and goes on some ten microseconds later, at times more
+  spin,   // a core is busy, and goes on within a microsecond or two
+  block,  // the thread sleeps in steps of some 20 us, to which Linux adds 50 unless the thread's timer slack is less
 };
 
 // Whether what runs at one place (of Lane::place) may be in the way of what runs at the other: places are the same, or
@@ -38,10 +38,12 @@ struct GateReport {
 // The gate of a device. An urgent call closes it before it enqueues, and it opens when the call's work is done on the
 // device; best-effort engines ask before each slice. Only those are held that share units with the call.
 //
-// Worst wait of an urgent call: the slices that were launched before it closed the gate. Nobody waits on the device.
+// Worst wait of an urgent call: of each best-effort engine, the slices that were launched before it closed the gate,
+// and one that its thread had asked for and not launched yet. Nobody waits on the device.
 // Memory order: closing is a sequentially consistent increment before the urgent work is enqueued, and best effort
-// reads the count before it launches. Either it sees the call and waits, or its launch came before the call's: then it
-// is one of the slices in flight. Everything else is under the mutex. Thread safety: all members.
+// reads the count before it launches. Either it sees the call and waits, or it had asked before: then its one launch is
+// among those in flight. Everything else is under a mutex that is held for a few instructions: of all that wait one
+// asks the device, and without it. Thread safety: all members.
 class Gate {
  public:
   using Clock = std::chrono::steady_clock;
@@ -58,8 +60,8 @@ class Gate {
     Pass(Pass&& other) noexcept : gate_(std::move(other.gate_)), number_(other.number_) { other.gate_.reset(); }
     Pass& operator=(Pass&&) = delete;
     ~Pass();
-    // All is enqueued: from now on the gate is closed until `is_done` says that the work is done, which best-effort
-    // threads ask under the gate's lock. It must not throw, and must not touch the gate.
+    // All is enqueued: from now on the gate is closed until `is_done` says that the work is done. One thread at a time
+    // asks it, maybe once more after the gate let go of the call. It must not throw.
     void enqueued(std::function<bool()> is_done);
 
    private:
@@ -71,6 +73,9 @@ class Gate {
   // After `limit` best effort goes on whatever became of the call, and the report counts it.
   [[nodiscard]] static Pass close(const std::shared_ptr<Gate>& gate, std::uint64_t place,
                                   std::chrono::nanoseconds limit);
+  // Closes it ahead of a call that is about to come: no pass by itself, nor a limit that was hit.
+  [[nodiscard]] static Pass expect(const std::shared_ptr<Gate>& gate, std::uint64_t place,
+                                   std::chrono::nanoseconds limit);
 
   // Whether best-effort work at this place may go on.
   [[nodiscard]] bool is_open(std::uint64_t place);
@@ -84,22 +89,33 @@ class Gate {
   void set_log(std::shared_ptr<SpanLog> log);
 
  private:
+  using IsDone = std::shared_ptr<const std::function<bool()>>;
   struct Call {
     std::uint64_t number;
     std::uint64_t place;
     Clock::time_point begin;
     Clock::time_point limit;
-    std::function<bool()> is_done;  // empty: still being enqueued
+    bool is_expected;
+    IsDone is_done;  // null: still being enqueued
   };
-  // Under the mutex: forgets calls that are done, or past their limit.
-  void settle(Clock::time_point now);
+  struct Asked {
+    std::uint64_t number;
+    IsDone is_done;
+  };
+  static Pass add(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
+                  bool is_expected);
+  // Forgets calls that are done, or past their limit. Under `asking_`, without `mutex_`.
+  void settle();
+  // Whether a call holds this place. As it was at `changes`, under no lock.
   [[nodiscard]] bool holds(std::uint64_t place) const;
   void open(std::uint64_t number);
-  void note_end(const Call& call, Clock::time_point now);
-  // As is_open(), but where another thread is looking already, it is not.
-  [[nodiscard]] bool try_is_open(std::uint64_t place);
+  // Under `mutex_`: a call has gone.
+  void left(const Call& call, Clock::time_point now);
 
-  std::atomic<int> calls_under_way_{0};  // = calls_.size(): what is asked before every slice
+  std::atomic<int> calls_under_way_{0};    // = calls_.size(): what is asked before every slice
+  std::atomic<std::uint64_t> changes_{0};  // of calls_: what those that wait look at
+  std::mutex asking_;                      // taken before the next
+  std::vector<Asked> asked_;               // under the one before
   mutable std::mutex mutex_;
   std::condition_variable opened_;
   std::vector<Call> calls_;
