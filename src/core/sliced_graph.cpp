@@ -41,15 +41,18 @@ nanoseconds least_time_of(const Lane& lane, int repeats, Work work) {
 }
 
 // How much longer one takes than the other, in turns: a device that gets warm gets slower, and would be blamed on who
-// comes last. The middle of several.
+// comes last. Turns are long, because it takes its time to settle for a clock. The middle of several.
 template <typename Work, typename OtherWork>
-double overhead_of(const Lane& lane, Work work, OtherWork other) {
-  constexpr int kRepeats = 4;
-  std::array<double, 9> ratios{};
+double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
+  const auto total = [&](auto each) {
+    nanoseconds sum{0};
+    for (int i = 0; i < repeats; ++i) sum += time_of(lane, 1, each);
+    return static_cast<double>(std::max(sum, nanoseconds(1)).count());
+  };
+  std::array<double, 3> ratios{};
   for (auto& ratio : ratios) {
-    const auto base = time_of(lane, kRepeats, other);
-    ratio = static_cast<double>(time_of(lane, kRepeats, work).count()) /
-            static_cast<double>(std::max(base, nanoseconds(1)).count());
+    const auto base = total(other);
+    ratio = total(work) / base;
   }
   std::ranges::nth_element(ratios, ratios.begin() + ratios.size() / 2);
   return ratios[ratios.size() / 2] - 1;
@@ -151,6 +154,10 @@ struct SlicedGraph::Impl {
     std::vector<nanoseconds> times;
     for (const auto& part : parts) times.push_back(least_time_of(lane, 8, launch(*part)));
 
+    constexpr int kFew = 4;
+    constexpr auto kTurn = milliseconds(40);
+    const auto alone = least_time_of(lane, 1, launch(backend));
+    const auto many = static_cast<int>(std::clamp<nanoseconds::rep>(kTurn / alone, kFew, 200));
     const auto choices = detail::slice_choices(finest, times, options);
     if (choices.size() > 1) warm_up(lane, launch(backend));
     const std::vector<detail::Slice>* made = nullptr;
@@ -162,7 +169,10 @@ struct SlicedGraph::Impl {
     const auto gate = Gate::of(lane.device());
     make(detail::choose_slices(choices, options.most_overhead, [&](const detail::SliceChoice& choice) {
       make(choice);
-      return overhead_of(lane, [&] { run(*gate, lane); }, launch(backend));
+      const auto sliced = [&] { run(*gate, lane); };
+      const double roughly = overhead_of(lane, kFew, sliced, launch(backend));
+      if (roughly > 3 * options.most_overhead) return roughly;
+      return overhead_of(lane, many, sliced, launch(backend));
     }));
     for (const auto& part : parts) longest = std::max(longest, least_time_of(lane, 4, launch(*part)));
   }

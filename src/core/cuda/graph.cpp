@@ -45,6 +45,7 @@ void CudaGraph::finish() {
 
 void CudaGraph::instantiate() {
   const auto& driver = primary_->driver();
+  const ContextScope scope(*primary_);  // a thread that only knows streams has no current context
   // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do
   // alike.
   const CUresult result =
