@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <optional>
 #include <random>
 #include <utility>
@@ -9,8 +10,9 @@
 namespace greenlane::detail {
 namespace {
 
-// Sets of blocks that are looked at, in all starts together: about a second for 16 engines on 16 groups.
-constexpr int kMostLooks = 20'000;
+// Sets of blocks that are looked at, in all starts together.
+constexpr double kFewestLooks = 2'000;
+constexpr double kMostLooks = 20'000;
 constexpr int kRandomStarts = 6;
 
 using Blocks = std::vector<EngineSet>;
@@ -23,8 +25,12 @@ void normalise(Blocks& blocks) {
 
 class LocalSearch {
  public:
-  LocalSearch(const PlanProblem& problem, std::size_t count)
-      : problem_(&problem), scores_(problem), stack_(scores_), best_(count) {}
+  LocalSearch(const PlanProblem& problem, std::size_t count, std::int64_t most_steps)
+      : problem_(&problem), scores_(problem), stack_(scores_), best_(count) {
+    const double steps_per_look = static_cast<double>(problem.engines()) * size_steps(problem);
+    most_looks_ =
+        static_cast<int>(std::clamp(static_cast<double>(most_steps) / steps_per_look, kFewestLooks, kMostLooks));
+  }
 
   void climb(Blocks blocks) {
     normalise(blocks);
@@ -32,7 +38,7 @@ class LocalSearch {
     for (bool better = true; better;) {
       better = false;
       for (auto& next : neighbours(blocks)) {
-        if (looks_ >= kMostLooks) return;
+        if (looks_ >= most_looks_) return;
         const auto next_score = look(next);
         if (!next_score || (score && !(*next_score > *score))) continue;
         score = next_score;
@@ -119,13 +125,14 @@ class LocalSearch {
   BlockScores scores_;
   SizeStack stack_;
   BestDivisions best_;
+  int most_looks_ = 0;
   int looks_ = 0;
 };
 
 }  // namespace
 
-std::vector<Division> search_locally(const PlanProblem& problem, std::size_t count) {
-  LocalSearch search(problem, count);
+std::vector<Division> search_locally(const PlanProblem& problem, std::size_t count, std::int64_t most_steps) {
+  LocalSearch search(problem, count, most_steps);
   search.climb({problem.all()});
   // Urgent engines alone and best effort together; all alone.
   Blocks urgent_alone{0};

@@ -19,11 +19,8 @@ double set_partitions(std::size_t engines) {
   return row.back();
 }
 
-// As many sizes are compared for each beginning of a set of blocks, of which there are as many as sets of blocks.
-double steps(const PlanProblem& problem) {
-  const double groups = problem.groups() + 1;
-  return set_partitions(problem.engines()) * groups * (groups + 1) / 2 * (problem.has_remainder() ? 3 : 1);
-}
+// For each beginning of a set of blocks, of which there are as many as sets of blocks.
+double steps(const PlanProblem& problem) { return set_partitions(problem.engines()) * size_steps(problem); }
 
 // All sets of blocks: the next block is one that has the lowest engine that is left. Sets that begin with the same
 // blocks have their sizes worked out once.
@@ -71,6 +68,11 @@ class Enumeration {
 
 }  // namespace
 
+double size_steps(const PlanProblem& problem) {
+  const double groups = problem.groups() + 1;
+  return groups * (groups + 1) / 2 * (problem.has_remainder() ? 3 : 1);
+}
+
 void BestDivisions::add(Division division) {
   const auto same = [&](const Division& other) {
     return std::ranges::equal(other.blocks, division.blocks, {}, &Block::engines, &Block::engines);
@@ -87,7 +89,9 @@ SearchResult search(const PlanProblem& problem, std::size_t count, std::int64_t 
     const auto bound = best.front().score.throughput;
     return {.best = std::move(best), .exact = true, .throughput_bound = bound};
   }
-  return {.best = search_locally(problem, count), .exact = false, .throughput_bound = throughput_bound(problem)};
+  return {.best = search_locally(problem, count, most_steps),
+          .exact = false,
+          .throughput_bound = throughput_bound(problem)};
 }
 
 }  // namespace greenlane::detail

@@ -17,7 +17,7 @@ struct SearchResult {
 };
 
 // The `count` best that differ in who shares with whom. Exact where that takes no more than `most_steps`, a step being
-// one comparison of two sizes; else a local search.
+// one comparison of two sizes; else a local search, which takes about as many at most, but some in any case.
 [[nodiscard]] SearchResult search(const PlanProblem& problem, std::size_t count, std::int64_t most_steps);
 
 // Keeps the best, each set of blocks once, the earlier of equals.
@@ -33,9 +33,13 @@ class BestDivisions {
   std::vector<Division> best_;
 };
 
+// Steps to work out the sizes of one more block.
+[[nodiscard]] double size_steps(const PlanProblem& problem);
+
 // From several starts, engines are moved between blocks, and blocks put together, while that makes it better. For more
 // engines than all sets of blocks can be tried of.
-[[nodiscard]] std::vector<Division> search_locally(const PlanProblem& problem, std::size_t count);
+[[nodiscard]] std::vector<Division> search_locally(const PlanProblem& problem, std::size_t count,
+                                                   std::int64_t most_steps);
 
 // An upper bound of every division's throughput. A best-effort engine in a partition of u units, for which it gets a
 // share x of the time, uses x·u of the device's units; urgent engines use what they need at least. Whoever drops that
