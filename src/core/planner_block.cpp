@@ -19,18 +19,6 @@ Load::Kind kind_of(const PlanProblem::Engine& engine) {
 
 }  // namespace
 
-Score Score::with(const Score& other) const {
-  return {.violation = violation + other.violation,
-          .throughput = throughput + other.throughput,
-          .slack = std::min(slack, other.slack)};
-}
-
-std::partial_ordering operator<=>(const Score& a, const Score& b) {
-  if (a.violation != b.violation) return b.violation <=> a.violation;
-  if (a.throughput != b.throughput) return a.throughput <=> b.throughput;
-  return a.slack <=> b.slack;
-}
-
 bool BlockModel::can_be_gated(EngineSet block) const {
   bool has_urgent = false;
   for (EngineSet left = block; left != 0; left &= left - 1) {

@@ -4,6 +4,7 @@
 #include "core/planner_problem.hpp"
 #include "core/planner_queue.hpp"
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <span>
@@ -19,9 +20,17 @@ struct Score {
 
   // Of two parts on different units. Keeps order: a better part makes a better whole, because sums and minima do. So
   // the best whole can be put together from best parts.
-  [[nodiscard]] Score with(const Score& other) const;
+  [[nodiscard]] Score with(const Score& other) const {
+    return {.violation = violation + other.violation,
+            .throughput = throughput + other.throughput,
+            .slack = std::min(slack, other.slack)};
+  }
   // Greater is better.
-  friend std::partial_ordering operator<=>(const Score& a, const Score& b);
+  friend std::partial_ordering operator<=>(const Score& a, const Score& b) {
+    if (a.violation != b.violation) return b.violation <=> a.violation;
+    if (a.throughput != b.throughput) return a.throughput <=> b.throughput;
+    return a.slack <=> b.slack;
+  }
   friend bool operator==(const Score&, const Score&) = default;
 };
 

@@ -11,8 +11,9 @@ namespace greenlane::detail {
 namespace {
 
 // Sets of blocks that are looked at, in all starts together.
-constexpr double kFewestLooks = 2'000;
-constexpr double kMostLooks = 20'000;
+constexpr std::int64_t kFewestLooks = 2'000;
+constexpr std::int64_t kMostLooks = 20'000;
+constexpr std::int64_t kStepsPerLook = 5'000;  // about as many, for a dozen engines
 constexpr int kRandomStarts = 6;
 
 using Blocks = std::vector<EngineSet>;
@@ -26,11 +27,11 @@ void normalise(Blocks& blocks) {
 class LocalSearch {
  public:
   LocalSearch(const PlanProblem& problem, std::size_t count, std::int64_t most_steps)
-      : problem_(&problem), scores_(problem), stack_(scores_), best_(count) {
-    const double steps_per_look = static_cast<double>(problem.engines()) * size_steps(problem);
-    most_looks_ =
-        static_cast<int>(std::clamp(static_cast<double>(most_steps) / steps_per_look, kFewestLooks, kMostLooks));
-  }
+      : problem_(&problem),
+        most_looks_(std::clamp(most_steps / kStepsPerLook, kFewestLooks, kMostLooks)),
+        scores_(problem),
+        stack_(scores_),
+        best_(count) {}
 
   void climb(Blocks blocks) {
     normalise(blocks);
@@ -122,11 +123,11 @@ class LocalSearch {
   }
 
   const PlanProblem* problem_;
+  std::int64_t most_looks_;
   BlockScores scores_;
   SizeStack stack_;
   BestDivisions best_;
-  int most_looks_ = 0;
-  int looks_ = 0;
+  std::int64_t looks_ = 0;
 };
 
 }  // namespace

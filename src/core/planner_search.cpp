@@ -19,8 +19,11 @@ double set_partitions(std::size_t engines) {
   return row.back();
 }
 
-// For each beginning of a set of blocks, of which there are as many as sets of blocks.
-double steps(const PlanProblem& problem) { return set_partitions(problem.engines()) * size_steps(problem); }
+// As many sizes are compared for each beginning of a set of blocks, of which there are as many as sets of blocks.
+double steps(const PlanProblem& problem) {
+  const double groups = problem.groups() + 1;
+  return set_partitions(problem.engines()) * groups * (groups + 1) / 2 * (problem.has_remainder() ? 3 : 1);
+}
 
 // All sets of blocks: the next block is one that has the lowest engine that is left. Sets that begin with the same
 // blocks have their sizes worked out once.
@@ -67,11 +70,6 @@ class Enumeration {
 };
 
 }  // namespace
-
-double size_steps(const PlanProblem& problem) {
-  const double groups = problem.groups() + 1;
-  return groups * (groups + 1) / 2 * (problem.has_remainder() ? 3 : 1);
-}
 
 void BestDivisions::add(Division division) {
   const auto same = [&](const Division& other) {

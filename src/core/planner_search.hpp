@@ -33,9 +33,6 @@ class BestDivisions {
   std::vector<Division> best_;
 };
 
-// Steps to work out the sizes of one more block.
-[[nodiscard]] double size_steps(const PlanProblem& problem);
-
 // From several starts, engines are moved between blocks, and blocks put together, while that makes it better. For more
 // engines than all sets of blocks can be tried of.
 [[nodiscard]] std::vector<Division> search_locally(const PlanProblem& problem, std::size_t count,

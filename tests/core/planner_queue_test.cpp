@@ -34,6 +34,12 @@ TEST(ResponseInQueue, OwnRequestsThatComeMeanwhileCount) {
   EXPECT_LE(response_in_queue(loads, 0).p99, 25);
 }
 
+TEST(ResponseInQueue, WhileAnEngineCatchesUpOthersTakeTheirTurns) {
+  // Five of the first, with one of the third's before each, and two of the second's.
+  const std::vector loads{load(periodic, 3, 12), load(periodic, 10, 100), load(closed, 5)};
+  EXPECT_DOUBLE_EQ(response_in_queue(loads, 0).p99, 5 * (3 + 5) + 2 * 10);
+}
+
 TEST(ResponseInQueue, IsInfiniteWhereTheServerCannotKeepUp) {
   EXPECT_EQ(response_in_queue(std::vector{load(periodic, 10, 10)}, 0).p99, kInfinite);
   EXPECT_EQ(response_in_queue(std::vector{load(random, 6, 10), load(random, 5, 10)}, 0).p99, kInfinite);

@@ -64,6 +64,22 @@ TEST(Planner, GatesWhereTheyGiveMoreThanLanes) {
   EXPECT_THAT(make_plan(request({policy(), cuttable})).partitions, SizeIs(2));
 }
 
+TEST(Planner, SlicesOfAllBestEffortEnginesAreInFlightAtOnce) {
+  auto cuttable = head();
+  cuttable.slices = slices(kAllUnits, 200, 0.05);
+  auto other = cuttable;
+  other.name = "other";
+  other.slices = slices(kAllUnits, 300, 0.1);
+  const std::vector<PlannedPartition> together{
+      {.name = {}, .units = {}, .is_whole = true, .sharing = Sharing::gated, .engines = {0, 1, 2}}};
+  const auto plan = predict(request({policy(), cuttable, other}), together);
+  EXPECT_NEAR(plan.engines[0].p99.count(), 55 + 200 + 300, 1e-9);
+  // They share the time that is left.
+  EXPECT_NEAR(plan.engines[1].rate_hz, 0.5 * 0.99 * 0.95 * 100, 1e-9);
+  EXPECT_NEAR(plan.engines[2].rate_hz, 0.5 * 0.99 * 0.9 * 100, 1e-9);
+  EXPECT_NEAR(plan.partitions[0].utilisation, 1, 1e-9);
+}
+
 TEST(Planner, OneQueueWhereTheDeadlineAllowsIt) {
   auto patient = vision();
   patient.deadline = milliseconds(40);
