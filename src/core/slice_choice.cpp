@@ -11,7 +11,8 @@ using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
 // Below the shortest the host does not keep up with the device.
-constexpr std::array kLengths{microseconds(25),  microseconds(35),  microseconds(50), microseconds(70),
+constexpr std::array kLengths{microseconds(25),  microseconds(30),  microseconds(35), microseconds(42),
+                              microseconds(50),  microseconds(60),  microseconds(70), microseconds(85),
                               microseconds(100), microseconds(140), microseconds(200)};
 // More are never better: each makes urgent work wait longer, and two hide what the host does.
 constexpr int kMostAhead = 2;

@@ -8,7 +8,6 @@
 #include <greenlane/core/sliced_graph.hpp>
 
 #include <algorithm>
-#include <array>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -40,8 +39,7 @@ nanoseconds least_time_of(const Lane& lane, int repeats, Work work) {
   return best;
 }
 
-// How much longer one takes than the other, in turns: a device that gets warm gets slower, and would be blamed on who
-// comes last. Turns are long, because it takes its time to settle for a clock. The middle of several.
+// How much longer one takes than the other, each so many times in a row.
 template <typename Work, typename OtherWork>
 double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
   const auto total = [&](auto each) {
@@ -49,13 +47,8 @@ double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
     for (int i = 0; i < repeats; ++i) sum += time_of(lane, 1, each);
     return static_cast<double>(std::max(sum, nanoseconds(1)).count());
   };
-  std::array<double, 3> ratios{};
-  for (auto& ratio : ratios) {
-    const auto base = total(other);
-    ratio = total(work) / base;
-  }
-  std::ranges::nth_element(ratios, ratios.begin() + ratios.size() / 2);
-  return ratios[ratios.size() / 2] - 1;
+  const auto base = total(other);
+  return total(work) / base - 1;
 }
 
 }  // namespace
@@ -154,12 +147,17 @@ struct SlicedGraph::Impl {
     std::vector<nanoseconds> times;
     for (const auto& part : parts) times.push_back(least_time_of(lane, 8, launch(*part)));
 
-    constexpr int kFew = 4;
-    constexpr auto kTurn = milliseconds(40);
-    const auto alone = least_time_of(lane, 1, launch(backend));
-    const auto many = static_cast<int>(std::clamp<nanoseconds::rep>(kTurn / alone, kFew, 200));
+    // A device that works all the time takes some tenths of a second to settle for a clock, and that is a higher one
+    // where slices leave it short gaps.
+    constexpr int kFew = 8;
+    constexpr int kMost = 400;
+    constexpr auto kTurn = milliseconds(400);
+    const auto alone = std::max(least_time_of(lane, 1, launch(backend)), nanoseconds(1));
+    const auto many = static_cast<int>(std::clamp<nanoseconds::rep>(kTurn / alone, kFew, kMost));
     const auto choices = detail::slice_choices(finest, times, options);
-    if (choices.size() > 1) warm_up(lane, launch(backend));
+    if (choices.size() > 1) {
+      for (int i = 0; i < 2 * many; ++i) (void)time_of(lane, 1, launch(backend));
+    }
     const std::vector<detail::Slice>* made = nullptr;
     const auto make = [&](const detail::SliceChoice& choice) {
       if (!made || *made != choice.slices) make_parts(backend, choice.slices);
@@ -171,18 +169,10 @@ struct SlicedGraph::Impl {
       make(choice);
       const auto sliced = [&] { run(*gate, lane); };
       const double roughly = overhead_of(lane, kFew, sliced, launch(backend));
-      if (roughly > 3 * options.most_overhead) return roughly;
+      if (roughly > 4 * options.most_overhead) return roughly;
       return overhead_of(lane, many, sliced, launch(backend));
     }));
     for (const auto& part : parts) longest = std::max(longest, least_time_of(lane, 4, launch(*part)));
-  }
-
-  // A device that was idle runs faster than one that is busy all the time, and hides less of what slices cost.
-  template <typename Work>
-  static void warm_up(const Lane& lane, Work work) {
-    constexpr int kMostRuns = 500;
-    const auto end = Clock::now() + milliseconds(200);
-    for (int runs = 0; runs < kMostRuns && Clock::now() < end; ++runs) (void)time_of(lane, 1, work);
   }
 };
 
