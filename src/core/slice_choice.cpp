@@ -1,7 +1,6 @@
 #include "core/slice_choice.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 namespace greenlane::detail {
@@ -11,9 +10,9 @@ using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
 // Below the shortest the host does not keep up with the device.
-constexpr std::array kLengths{microseconds(25),  microseconds(30),  microseconds(35), microseconds(42),
-                              microseconds(50),  microseconds(60),  microseconds(70), microseconds(85),
-                              microseconds(100), microseconds(140), microseconds(200)};
+constexpr nanoseconds kShortest = microseconds(25);
+constexpr nanoseconds kLongest = microseconds(200);
+
 // More are never better: each makes urgent work wait longer, and two hide what the host does.
 constexpr int kMostAhead = 2;
 
@@ -36,12 +35,12 @@ nanoseconds longest_of(std::span<const Slice> finest, std::span<const nanosecond
 
 std::vector<SliceChoice> slice_choices(std::span<const Slice> finest, std::span<const nanoseconds> times,
                                        const SliceOptions& options) {
-  std::vector<nanoseconds> lengths(kLengths.begin(), kLengths.end());
-  if (options.longest) lengths.assign(1, *options.longest);
   std::vector<SliceChoice> choices;
-  for (const auto length : lengths) {
+  for (auto length = options.longest.value_or(kShortest); length <= options.longest.value_or(kLongest);
+       length += length / 25 + nanoseconds(1)) {
     auto slices = merge_slices(finest, times, length);
-    if (!choices.empty() && choices.back().slices == slices) continue;
+    // As many, of which one is longer.
+    if (!choices.empty() && choices.back().slices.size() == slices.size()) continue;
     const auto longest = longest_of(finest, times, slices);
     const int first = std::max(options.look_ahead.value_or(0), 0);
     const int last = options.look_ahead ? first : kMostAhead;

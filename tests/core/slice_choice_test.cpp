@@ -28,7 +28,8 @@ TEST_F(SliceChoiceTest, TheShortestWaitComesFirst) {
   EXPECT_TRUE(std::ranges::is_sorted(all, {}, &SliceChoice::in_flight));
   EXPECT_EQ(all.front().longest, microseconds(20));
   EXPECT_EQ(all.front().look_ahead, 0);
-  EXPECT_EQ(all.back().longest, microseconds(200));
+  EXPECT_GT(all.back().longest, microseconds(100));
+  EXPECT_LE(all.back().longest, microseconds(200));
 }
 
 TEST_F(SliceChoiceTest, TheWaitIsTheSlicesInFlight) {
@@ -47,6 +48,13 @@ TEST_F(SliceChoiceTest, WhatIsAskedForIsKept) {
   EXPECT_EQ(fixed[0].look_ahead, 3);
   for (const auto& choice : choices({.longest = microseconds(60)})) EXPECT_EQ(choice.longest, microseconds(60));
   for (const auto& choice : choices({.look_ahead = 1})) EXPECT_EQ(choice.look_ahead, 1);
+}
+
+TEST_F(SliceChoiceTest, OfAsManySlicesTheShorterAreTaken) {
+  for (const auto& one : choices({.look_ahead = 1})) {
+    for (const auto& other : choices({.look_ahead = 1}))
+      EXPECT_EQ(one.slices.size() == other.slices.size(), one.longest == other.longest);
+  }
 }
 
 TEST_F(SliceChoiceTest, NoTwoAreTheSame) {

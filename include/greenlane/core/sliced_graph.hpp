@@ -20,8 +20,8 @@ struct SliceOptions {
   // makes urgent work wait longer. Absent: chosen.
   std::optional<int> look_ahead{};
   // What is left to choose is chosen so that urgent work waits as short as it can for no more than this, as a share of
-  // the uncut graph's time; or, where nothing is as cheap, as costs least.
-  double most_overhead = 0.03;
+  // the uncut graph's time, which is known to about half a hundredth; or, where nothing is as cheap, as costs least.
+  double most_overhead = 0.025;
   GateWait wait = GateWait::spin;
   // Where it is written down when slices ran, as the launching thread sees it, which then looks more often and returns
   // when the last is done. Null: nowhere.
