@@ -1,7 +1,12 @@
 // The subcommands of `greenlane`.
 #pragma once
 
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/profile.hpp>
+
 #include <CLI/CLI.hpp>
+
+#include <atomic>
 
 namespace greenlane::cli {
 
@@ -14,6 +19,14 @@ enum ExitStatus : int {
 
 // Adds the subcommand; its work is done in a callback, whose exit status goes to `status`.
 void add_devices_command(CLI::App& app, int& status);
+void add_plan_command(CLI::App& app, int& status);
+void add_profile_command(CLI::App& app, int& status);
 void add_run_command(CLI::App& app, int& status);
+
+// What several of them do first: load, with progress, and say on which device.
+[[nodiscard]] runtime::Pipeline load_pipeline(runtime::PipelineConfig config);
+// With progress; at most so many seconds for each engine and size.
+[[nodiscard]] runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds,
+                                               const std::atomic<bool>& stop);
 
 }  // namespace greenlane::cli

@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
   int status = kSuccess;
   add_devices_command(app, status);
   add_run_command(app, status);
+  add_profile_command(app, status);
+  add_plan_command(app, status);
   try {
     app.parse(argc, argv);
     return status;

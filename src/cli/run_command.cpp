@@ -24,7 +24,7 @@ using runtime::to_microseconds;
 
 struct Arguments {
   std::filesystem::path config;
-  std::string mode = "lanes";
+  std::string mode;  // empty: the plan's, or lanes
   std::filesystem::path plan;
   std::string graphs;
   double seconds = 10;
@@ -35,6 +35,7 @@ struct Arguments {
 
 std::vector<Mode> modes_of(std::string_view name) {
   constexpr std::array kAll{Mode::lanes, Mode::gates, Mode::shared, Mode::priority};
+  if (name.empty()) return {Mode::lanes};
   if (name == "compare") return {kAll.begin(), kAll.end()};
   for (const Mode mode : kAll) {
     if (to_string(mode) == name) return {mode};
@@ -127,9 +128,14 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
 }
 
 int run(const Arguments& arguments) {
-  const auto modes = modes_of(arguments.mode);
+  (void)modes_of(arguments.mode);  // before anything is read
   auto config = runtime::load_config(arguments.config);
-  if (!arguments.plan.empty()) apply_plan(config, arguments.plan);
+  std::string mode = arguments.mode;
+  if (!arguments.plan.empty()) {
+    const auto planned = apply_plan(config, arguments.plan);
+    if (mode.empty()) mode = planned;
+  }
+  const auto modes = modes_of(mode);
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
   if (!arguments.json.empty() && arguments.json == arguments.trace) {
     throw ConfigError({.what = "--json and --trace",
@@ -141,12 +147,7 @@ int run(const Arguments& arguments) {
   }
   const auto& stop = stop_signal();
 
-  auto loading = std::make_unique<Progress>("loading models");
-  runtime::Pipeline pipeline(std::move(config));
-  loading.reset();
-  const auto& info = pipeline.device().info();
-  fmt::print("{} · {} · {} {}\n", to_string(info.id), info.name, info.units.count,
-             info.id.kind == DeviceKind::cuda ? "SMs" : "cores");
+  auto pipeline = load_pipeline(std::move(config));
 
   std::vector<ModeResult> results;
   results.reserve(modes.size());
@@ -179,10 +180,10 @@ void add_run_command(CLI::App& app, int& status) {
       app.add_subcommand("run", "Runs a pipeline and prints latency, rate and deadline misses of every engine");
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
-  command
-      ->add_option("--mode", arguments->mode,
-                   "lanes, gates, shared (plain streams or threads), priority, or compare (all, one after another)")
-      ->capture_default_str();
+  command->add_option(
+      "--mode", arguments->mode,
+      "lanes (the default, or what the plan says), gates, shared (plain streams or threads), priority, or "
+      "compare (all, one after another)");
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
   command
       ->add_option(

@@ -113,6 +113,7 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
       table.fail(*table.get("arrivals"), "arrivals", "an engine without rate_hz runs back to back and has no arrivals",
                  "give it a rate_hz, or leave the key out");
   }
+  engine.weight = table.get_positive("weight").value_or(1);
   engine.tune_kernels = table.get_bool("tune_kernels").value_or(true);
   table.refuse_unknown();
   return engine;

@@ -171,7 +171,7 @@ std::string_view to_string(Mode mode) {
 
 Pipeline::Pipeline(PipelineConfig config) : config_(std::move(config)), device_(Device::open(config_.device)) {
   // Before the models are loaded, which takes its time: units that do not fit are an error in every mode.
-  if (device_.info().partition_obstacle.empty()) (void)place(config_, device_, Mode::lanes);
+  if (device_.info().partition_obstacle.empty()) (void)runtime::place(config_, device_, Mode::lanes);
   for (const auto& library : config_.libraries) {
     try {
       load_operator_library(library);
@@ -185,10 +185,15 @@ Pipeline::Pipeline(PipelineConfig config) : config_(std::move(config)), device_(
 Pipeline::~Pipeline() = default;
 Pipeline::Pipeline(Pipeline&&) noexcept = default;
 
+void Pipeline::place(const PipelineConfig& planned) {
+  config_.lanes = planned.lanes;
+  for (std::size_t i = 0; i < config_.engines.size(); ++i) config_.engines[i].lane = planned.engines.at(i).lane;
+}
+
 ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   static const std::atomic<bool> never{false};
   const auto& stop = options.stop ? *options.stop : never;
-  const auto lanes = place(config_, device_, mode);
+  const auto lanes = runtime::place(config_, device_, mode);
   const Departure departure(workloads_, device_.id());
 
   ModeResult result;

@@ -22,16 +22,18 @@ std::optional<UnitRequest> units_of(const json& value) {
 
 }  // namespace
 
-void apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
+std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
   const auto fail = [&](const std::string& why, const std::string& remedy) {
     throw ConfigError(
         {.what = plan.string() + " is no plan for " + config.file.string(), .why = why, .remedy = remedy});
   };
   std::ifstream stream(plan);
   if (!stream) fail("there is no such file", "check the path given to --plan");
+  std::string mode;
   PipelineConfig planned = config;  // so that a plan that does not fit changes nothing
   try {
     const json document = json::parse(stream);
+    mode = document.value("mode", "lanes");
     planned.lanes.clear();
     for (const auto& lane : document.at("lanes")) {
       LaneConfig entry{.name = lane.at("name").get<std::string>(), .units = {}};
@@ -67,6 +69,7 @@ void apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
     fail(error.what(), R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})");
   }
   config = std::move(planned);
+  return mode;
 }
 
 }  // namespace greenlane::runtime

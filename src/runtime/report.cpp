@@ -76,15 +76,18 @@ Json describe(const MemoryUse& memory) {
 
 }  // namespace
 
+std::string versions_json(const DeviceInfo& device) {
+  const Json json{
+      {"greenlane", kVersion}, {"torch", torch_version()}, {"cuda", cuda_version()}, {"driver", device.driver_version}};
+  return json.dump();
+}
+
 std::string device_json(const DeviceInfo& device) { return describe(device).dump(2); }
 
 std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results) {
   Json json;
   json["greenlane"] = kVersion;
-  json["versions"] = {{"greenlane", kVersion},
-                      {"torch", torch_version()},
-                      {"cuda", cuda_version()},
-                      {"driver", pipeline.device().info().driver_version}};
+  json["versions"] = Json::parse(versions_json(pipeline.device().info()));
   json["device"] = describe(pipeline.device().info());
   json["config"] = pipeline.config().file.string();
   json["modes"] = Json::array();

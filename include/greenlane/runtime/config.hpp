@@ -39,6 +39,8 @@ struct EngineConfig {
   std::optional<Nanoseconds> slice;
   // Whether requests come at random, as many a second in the mean, and not one period after another.
   bool poisson = false;
+  // What a best-effort engine's rate is worth to a plan, against others'.
+  double weight = 1;
 };
 
 struct LaneConfig {
@@ -62,7 +64,7 @@ struct PipelineConfig {
 [[nodiscard]] PipelineConfig load_config(const std::filesystem::path& file);
 
 // Takes lanes, units and who runs where from a plan (JSON, see docs/configuration.md) instead of from the
-// configuration. Throws ConfigError where the plan is for other engines.
-void apply_plan(PipelineConfig& config, const std::filesystem::path& plan);
+// configuration. Returns the mode that the plan is for. Throws ConfigError where the plan is for other engines.
+std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan);
 
 }  // namespace greenlane::runtime

@@ -24,6 +24,13 @@ class LatencyHistogram {
     if (latency > max_) max_ = latency;
   }
 
+  void merge(const LatencyHistogram& other) noexcept {
+    for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
+    count_ += other.count_;
+    sum_ += other.sum_;
+    max_ = std::max(max_, other.max_);
+  }
+
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   [[nodiscard]] Duration max() const noexcept { return max_; }
   [[nodiscard]] Duration mean() const noexcept {

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -97,6 +98,11 @@ class Pipeline {
 
   [[nodiscard]] const PipelineConfig& config() const noexcept { return config_; }
   [[nodiscard]] const Device& device() const noexcept { return device_; }
+
+  // Takes lanes and who runs where from this one, whose engines are the same.
+  void place(const PipelineConfig& planned);
+  // In the order of the configuration, on no lane between two runs.
+  [[nodiscard]] std::span<const std::unique_ptr<Workload>> workloads() const noexcept { return workloads_; }
 
   // Places the engines, warms them up, and measures. An engine that throws is stopped and reported, the others go on.
   [[nodiscard]] ModeResult run(Mode mode, const RunOptions& options);

@@ -12,6 +12,9 @@ namespace greenlane::runtime {
 // The device as JSON, as `greenlane devices --json` lists it.
 [[nodiscard]] std::string device_json(const DeviceInfo& device);
 
+// Of greenlane, PyTorch, CUDA and the device's driver, as JSON.
+[[nodiscard]] std::string versions_json(const DeviceInfo& device);
+
 // What `greenlane run --json` writes: versions, device, configuration and every mode; durations in microseconds.
 // docs/configuration.md describes the fields.
 [[nodiscard]] std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results);

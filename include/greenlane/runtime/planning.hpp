@@ -1,0 +1,67 @@
+// Plans for pipelines: from a profile, and verified on the device.
+#pragma once
+
+#include <greenlane/core/planner.hpp>
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/profile.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace greenlane::runtime {
+
+// What a run of a candidate gave.
+struct MeasuredRun {
+  std::vector<EngineResult> engines;
+  bool meets_deadlines = false;  // every p99 within its deadline, and no engine failed
+  double throughput = 0;         // as Plan's
+  double slack = 1;              // as Plan's
+};
+
+// One way to run a pipeline: on the lanes of a plan, or in a mode that needs none.
+struct PlanCandidate {
+  Mode mode = Mode::lanes;
+  std::optional<Plan> plan;  // in mode lanes, and for what is predicted
+  PipelineConfig config;     // with the plan's lanes
+  std::optional<MeasuredRun> measured;
+};
+
+struct PlanResult {
+  PlanRequest request;                    // with the contention that was learned
+  std::vector<PlanCandidate> candidates;  // never empty
+  std::size_t chosen = 0;
+};
+
+// What the planner is asked for a pipeline of which this is known. Throws ConfigError where the profile lacks an
+// engine.
+[[nodiscard]] PlanRequest plan_request(const PipelineConfig& config, const Profile& profile);
+
+// The configuration with the plan's lanes and who runs where.
+[[nodiscard]] PipelineConfig with_plan(PipelineConfig config, const Plan& plan);
+
+// The best by prediction. Throws PlanError where no deadline can be met.
+[[nodiscard]] PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request);
+
+struct VerifyOptions {
+  Nanoseconds each = std::chrono::seconds(2);     // run of a candidate
+  Nanoseconds budget = std::chrono::seconds(60);  // no run is begun after that
+  std::size_t at_once = 3;                        // plans that are tried before factors are corrected
+  const std::atomic<bool>* stop = nullptr;
+  std::function<void(const std::string& what)> progress;
+};
+
+// Runs the plans of the best predictions and the modes shared, priority and gates, corrects the contention factors by
+// what was seen, and goes on with the plans that are best then, until there is none that was not tried. Takes what was
+// best: deadlines met, then throughput (to a hundredth), then slack. Where no plan is predicted to meet the deadlines
+// only the modes are tried; throws PlanError where those do not meet them either.
+[[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
+
+// As a file (JSON), which apply_plan takes: docs/configuration.md describes it.
+[[nodiscard]] std::string plan_json(const PlanResult& result, const DeviceInfo& device);
+
+}  // namespace greenlane::runtime

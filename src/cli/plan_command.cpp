@@ -1,0 +1,181 @@
+#include "cli/commands.hpp"
+#include "cli/progress.hpp"
+#include "cli/stop_signal.hpp"
+#include "cli/table.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/planning.hpp>
+#include <greenlane/runtime/report.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+namespace greenlane::cli {
+namespace {
+
+using runtime::PlanCandidate;
+using runtime::PlanResult;
+using runtime::to_microseconds;
+
+struct Arguments {
+  std::filesystem::path config;
+  std::filesystem::path profile;
+  std::filesystem::path out = "plan.json";
+  double margin = 0.1;
+  double seconds = 2;
+  double budget = 60;
+  bool verify = true;
+};
+
+std::chrono::nanoseconds from_seconds(double seconds) {
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+}
+
+// Whether the profile is of this machine's device; a message where it is not.
+bool is_here(const runtime::Profile& profile) {
+  std::string here = "there is none";
+  try {
+    const auto& info = Device::open(profile.device.id).info();
+    if (info.name == profile.device.name && info.units == profile.device.units) return true;
+    here = fmt::format("this machine has {} with {} units", info.name, info.units.count);
+  } catch (const Error& error) {
+    here = error.what();
+  }
+  fmt::print("the profile is of {} with {} units, and {}: the plan is not verified\n", profile.device.name,
+             profile.device.units.count, here);
+  return false;
+}
+
+std::string lanes_text(const PlanCandidate& candidate) {
+  if (candidate.mode != runtime::Mode::lanes) return std::string(to_string(candidate.mode));
+  std::string text;
+  for (const auto& lane : candidate.config.lanes) {
+    const auto units = lane.units ? (lane.units->is_rest() ? "rest" : std::to_string(lane.units->units().count))
+                                  : "beside " + lane.beside;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", lane.name, units);
+  }
+  return text;
+}
+
+void print_candidates(const PlanResult& result) {
+  if (!result.candidates.front().measured) return;
+  Table table({"tried", "best effort", "slack", "deadlines"}, 1);
+  for (const auto& candidate : result.candidates) {
+    const auto& measured = candidate.measured.value();
+    const bool chosen = &candidate == &result.candidates[result.chosen];
+    table.add({(chosen ? "* " : "  ") + lanes_text(candidate), fmt::format("{:.3f}", measured.throughput),
+               fmt::format("{:.2f}", measured.slack), measured.meets_deadlines ? "met" : "missed"});
+  }
+  fmt::print("\n{}", table.to_string());
+}
+
+std::string time_or_never(double microseconds) {
+  return std::isfinite(microseconds) ? duration_text(microseconds) : "never";
+}
+
+void print_chosen(const PlanResult& result) {
+  const auto& chosen = result.candidates[result.chosen];
+  Table table({"engine", "lane", "p99 predicted", "measured", "deadline", "rate predicted", "measured"}, 2);
+  for (std::size_t i = 0; i < chosen.config.engines.size(); ++i) {
+    const auto& engine = chosen.config.engines[i];
+    std::vector<std::string> row{engine.name, engine.lane, "–", "–", "–", "–", "–"};
+    if (engine.deadline) row[4] = duration_text(to_microseconds(*engine.deadline));
+    if (chosen.plan) {
+      row[2] = time_or_never(chosen.plan->engines[i].p99.count());
+      row[5] = fmt::format("{:.1f} Hz", chosen.plan->engines[i].rate_hz);
+    }
+    if (chosen.measured) {
+      const auto& measured = chosen.measured->engines[i];
+      row[3] = duration_text(to_microseconds(measured.latency.quantile(0.99)));
+      row[6] = fmt::format("{:.1f} Hz", measured.rate_hz);
+    }
+    table.add(std::move(row));
+  }
+  fmt::print("\nmode {}: {}\n{}", to_string(chosen.mode), lanes_text(chosen), table.to_string());
+  if (chosen.plan && !chosen.plan->exact)
+    fmt::print("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
+}
+
+PlanResult make_result(const Arguments& arguments) {
+  auto config = runtime::load_config(arguments.config);
+  runtime::check_writable(arguments.out);
+  std::optional<runtime::Profile> profile;
+  if (!arguments.profile.empty()) profile = runtime::load_profile(arguments.profile);
+  if (profile && (!arguments.verify || !is_here(*profile))) {
+    auto request = plan_request(config, *profile);
+    request.margin = arguments.margin;
+    auto result = plan_without_device(config, request);
+    runtime::write_file(arguments.out, plan_json(result, profile->device));
+    return result;
+  }
+  const auto& stop = stop_signal();
+  auto pipeline = load_pipeline(std::move(config));
+  if (!profile) profile = measure_profile(pipeline, 1, stop);
+  auto request = plan_request(pipeline.config(), *profile);
+  request.margin = arguments.margin;
+  PlanResult result;
+  if (arguments.verify) {
+    const Progress progress("trying plans");
+    runtime::VerifyOptions options;
+    options.each = from_seconds(arguments.seconds);
+    options.budget = from_seconds(arguments.budget);
+    options.stop = &stop;
+    result = verify_plans(pipeline, std::move(request), options);
+  } else {
+    result = plan_without_device(pipeline.config(), request);
+  }
+  const auto& measured = result.candidates[result.chosen].measured;
+  if (!measured || measured->meets_deadlines)
+    runtime::write_file(arguments.out, plan_json(result, pipeline.device().info()));
+  return result;
+}
+
+int plan(const Arguments& arguments) {
+  try {
+    const auto result = make_result(arguments);
+    print_candidates(result);
+    print_chosen(result);
+    const auto& measured = result.candidates[result.chosen].measured;
+    if (measured && !measured->meets_deadlines) {
+      fmt::print(stderr,
+                 "greenlane: nothing that was tried meets all deadlines, so no plan is written: give an engine a later "
+                 "deadline, a lower rate or a smaller model\n");
+      return kFailed;
+    }
+    fmt::print("written to {}\n", arguments.out.string());
+    return kSuccess;
+  } catch (const PlanError& error) {
+    fmt::print(stderr, "greenlane: {}\n", error.what());
+    return kFailed;
+  }
+}
+
+}  // namespace
+
+void add_plan_command(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand("plan", "Finds the lanes that meet every deadline, and tries them");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file; its lanes do not matter")->required();
+  command->add_option(
+      "--profile", arguments->profile,
+      "Take latencies from this profile instead of measuring them; also one of another machine's device");
+  command->add_option("--out", arguments->out, "Write the plan to this file")->capture_default_str();
+  command->add_option("--margin", arguments->margin, "A predicted p99 so much longer must still meet its deadline")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 10.0));
+  command->add_option("--seconds", arguments->seconds, "How long to run each plan that is tried")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 1e6));
+  command->add_option("--budget", arguments->budget, "Seconds after which no other plan is tried")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e6));
+  command->add_flag("!--no-verify", arguments->verify, "Do not run plans: only predict");
+  command->callback([arguments, &status] { status = plan(*arguments); });
+}
+
+}  // namespace greenlane::cli

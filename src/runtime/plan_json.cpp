@@ -1,0 +1,89 @@
+#include <greenlane/runtime/planning.hpp>
+#include <greenlane/runtime/report.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+namespace greenlane::runtime {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// JSON has no infinity: null is what never comes.
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+Json describe_lanes(const PipelineConfig& config) {
+  Json lanes = Json::array();
+  for (const auto& lane : config.lanes) {
+    Json entry{{"name", lane.name}};
+    if (lane.units) entry["units"] = lane.units->is_rest() ? Json("rest") : Json(lane.units->units().count);
+    if (!lane.beside.empty()) entry["beside"] = lane.beside;
+    lanes.push_back(std::move(entry));
+  }
+  return lanes;
+}
+
+Json describe_engine(const PlanCandidate& candidate, std::size_t index) {
+  const auto& engine = candidate.config.engines[index];
+  Json entry{{"name", engine.name}, {"lane", engine.lane}};
+  if (candidate.plan) {
+    const auto& planned = candidate.plan->engines[index];
+    entry["gated"] = planned.gated;
+    entry["predicted"] = {{"p50_us", number(planned.p50.count())},
+                          {"p99_us", number(planned.p99.count())},
+                          {"rate_hz", number(planned.rate_hz)},
+                          {"utilisation", number(planned.utilisation)}};
+  } else {
+    entry["predicted"] = nullptr;
+  }
+  if (candidate.measured) {
+    const auto& measured = candidate.measured->engines[index];
+    const auto quantile = [&](double q) {
+      return measured.latency.count() ? Json(to_microseconds(measured.latency.quantile(q))) : Json();
+    };
+    entry["measured"] = {
+        {"p50_us", quantile(0.5)},     {"p99_us", quantile(0.99)},
+        {"rate_hz", measured.rate_hz}, {"requests", measured.requests},
+        {"misses", measured.misses},   {"error", measured.error.empty() ? Json() : Json(measured.error)}};
+  } else {
+    entry["measured"] = nullptr;
+  }
+  return entry;
+}
+
+template <typename Judged>
+Json describe_objective(const Judged& judged) {
+  return {
+      {"meets_deadlines", judged.meets_deadlines}, {"throughput", judged.throughput}, {"slack", number(judged.slack)}};
+}
+
+Json describe(const PlanCandidate& candidate) {
+  Json json{{"mode", to_string(candidate.mode)}, {"lanes", describe_lanes(candidate.config)}};
+  json["engines"] = Json::array();
+  for (std::size_t i = 0; i < candidate.config.engines.size(); ++i)
+    json["engines"].push_back(describe_engine(candidate, i));
+  json["predicted"] = candidate.plan ? describe_objective(*candidate.plan) : Json();
+  if (candidate.plan) {
+    json["predicted"]["exact"] = candidate.plan->exact;
+    json["predicted"]["gap"] = candidate.plan->gap;
+  }
+  json["measured"] = candidate.measured ? describe_objective(*candidate.measured) : Json();
+  return json;
+}
+
+}  // namespace
+
+std::string plan_json(const PlanResult& result, const DeviceInfo& device) {
+  Json json;
+  json["versions"] = Json::parse(versions_json(device));
+  json["device"] = Json::parse(device_json(device));
+  json.update(describe(result.candidates[result.chosen]));
+  json["margin"] = result.request.margin;
+  json["contention"] = result.request.contention;
+  json["candidates"] = Json::array();
+  for (const auto& candidate : result.candidates) json["candidates"].push_back(describe(candidate));
+  return json.dump(2) + "\n";
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,223 @@
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/planning.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The lanes and who runs on them, to know a plan again.
+std::string key_of(const PipelineConfig& config) {
+  std::string key;
+  for (const auto& lane : config.lanes) {
+    key += lane.name + '=' + lane.beside;
+    if (lane.units) key += lane.units->is_rest() ? "rest" : std::to_string(lane.units->units().count);
+    key += ';';
+  }
+  for (const auto& engine : config.engines) key += engine.name + '@' + engine.lane + ';';
+  return key;
+}
+
+double solo_rate(const EngineDemand& demand) {
+  const auto whole = std::ranges::max_element(demand.curve, {}, [](const auto& point) { return point.units.count; });
+  return 1e6 / whole->mean.count();
+}
+
+MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines) {
+  MeasuredRun run{.engines = std::move(engines), .meets_deadlines = true, .throughput = 0, .slack = 1};
+  for (std::size_t i = 0; i < run.engines.size(); ++i) {
+    const auto& engine = run.engines[i];
+    const auto& demand = request.engines[i];
+    if (!engine.error.empty()) run.meets_deadlines = false;
+    if (!demand.deadline) {
+      run.throughput += demand.weight * engine.rate_hz / solo_rate(demand);
+      continue;
+    }
+    const double p99 = to_microseconds(engine.latency.quantile(0.99));
+    const double slack = (demand.deadline->count() - p99) / demand.deadline->count();
+    run.slack = std::min(run.slack, slack);
+    if (slack < 0 || engine.requests == engine.unserved) run.meets_deadlines = false;
+  }
+  return run;
+}
+
+bool is_better(const MeasuredRun& one, const MeasuredRun& other) {
+  constexpr double kSame = 0.01;
+  if (one.meets_deadlines != other.meets_deadlines) return one.meets_deadlines;
+  if (one.meets_deadlines &&
+      std::abs(one.throughput - other.throughput) > kSame * std::max(one.throughput, other.throughput))
+    return one.throughput > other.throughput;
+  return one.slack > other.slack;
+}
+
+std::vector<MeasuredLatency> latencies_of(const MeasuredRun& run) {
+  std::vector<MeasuredLatency> latencies;
+  for (const auto& engine : run.engines) {
+    if (engine.latency.count() == 0) continue;
+    latencies.push_back(
+        {.engine = engine.name, .p50 = engine.latency.quantile(0.5), .p99 = engine.latency.quantile(0.99)});
+  }
+  return latencies;
+}
+
+class Verification {
+ public:
+  Verification(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options)
+      : pipeline_(pipeline),
+        original_(pipeline.config()),
+        options_(options),
+        end_(std::chrono::steady_clock::now() + options.budget) {
+    result_.request = std::move(request);
+  }
+  ~Verification() { pipeline_.place(original_); }
+  Verification(const Verification&) = delete;
+  Verification& operator=(const Verification&) = delete;
+
+  PlanResult run() {
+    std::optional<PlanError> nothing_fits;
+    try {
+      while (try_plans()) {
+      }
+    } catch (const PlanError& error) {
+      nothing_fits = error;
+    }
+    for (const Mode mode : {Mode::gates, Mode::priority, Mode::shared}) {
+      if (is_over()) break;
+      try_one({.mode = mode, .plan = {}, .config = original_, .measured = {}});
+    }
+    choose();
+    const bool is_met = !result_.candidates.empty() && result_.candidates[result_.chosen].measured &&
+                        result_.candidates[result_.chosen].measured->meets_deadlines;
+    if (!is_met && nothing_fits) throw PlanError(*nothing_fits);
+    return std::move(result_);
+  }
+
+ private:
+  [[nodiscard]] bool is_over() const {
+    return (options_.stop && *options_.stop) || std::chrono::steady_clock::now() >= end_;
+  }
+
+  // Runs the best plans that were not run yet, and learns from them. False when there were none, or no time is left.
+  bool try_plans() {
+    bool is_any_new = false;
+    for (auto& plan : plan_candidates(result_.request, options_.at_once)) {
+      if (is_over() && !result_.candidates.empty()) return false;
+      auto config = with_plan(original_, plan);
+      if (!tried_.insert(key_of(config)).second) continue;
+      is_any_new = true;
+      try_one({.mode = Mode::lanes, .plan = std::move(plan), .config = std::move(config), .measured = {}});
+      learn(result_.candidates.back());
+    }
+    return is_any_new;
+  }
+
+  void try_one(PlanCandidate candidate) {
+    if (options_.progress) options_.progress(describe(candidate));
+    pipeline_.place(candidate.config);
+    RunOptions run;
+    run.duration = options_.each;
+    run.warm_up = milliseconds(300);
+    run.stop = options_.stop;
+    candidate.measured = judged(result_.request, pipeline_.run(candidate.mode, run).engines);
+    result_.candidates.push_back(std::move(candidate));
+  }
+
+  void learn(const PlanCandidate& candidate) {
+    // Where one failed the others had it easier.
+    const auto& engines = candidate.measured->engines;
+    if (std::ranges::any_of(engines, [](const auto& engine) { return !engine.error.empty(); })) return;
+    result_.request.contention =
+        learn_contention(result_.request, candidate.plan.value(), latencies_of(*candidate.measured));
+  }
+
+  void choose() {
+    for (std::size_t i = 1; i < result_.candidates.size(); ++i) {
+      if (is_better(*result_.candidates[i].measured, *result_.candidates[result_.chosen].measured)) result_.chosen = i;
+    }
+  }
+
+  static std::string describe(const PlanCandidate& candidate) {
+    std::string text(to_string(candidate.mode));
+    if (!candidate.plan) return text;
+    for (const auto& partition : candidate.plan->partitions)
+      text += " " + partition.name + "=" + std::to_string(partition.units.count);
+    return text;
+  }
+
+  Pipeline& pipeline_;
+  PipelineConfig original_;
+  const VerifyOptions& options_;
+  std::chrono::steady_clock::time_point end_;
+  PlanResult result_;
+  std::set<std::string> tried_;
+};
+
+}  // namespace
+
+PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
+  const auto& device = profile.device;
+  PlanRequest request;
+  request.device = {.whole = device.groups, .each = device.granularity, .remainder = device.remainder};
+  for (const auto& engine : config.engines) {
+    const auto known = std::ranges::find(profile.engines, engine.name, &EngineProfile::name);
+    if (known == profile.engines.end() || known->curve.empty()) {
+      throw ConfigError({.what = config.file.string() + ": engine." + engine.name,
+                         .why = "the profile does not have this engine",
+                         .remedy = "make a profile of this configuration with `greenlane profile`"});
+    }
+    EngineDemand demand{.name = engine.name,
+                        .curve = {},
+                        .period = engine.period,
+                        .arrivals = engine.poisson ? greenlane::Arrivals::random : greenlane::Arrivals::periodic,
+                        .deadline = engine.deadline,
+                        .weight = engine.weight,
+                        .slices = {}};
+    for (const auto& point : known->curve)
+      demand.curve.push_back({.units = point.units, .p50 = point.p50, .p99 = point.p99, .mean = point.mean});
+    if (engine.gates) {
+      for (const auto& point : known->gated)
+        demand.slices.push_back({.units = point.units, .in_flight = point.in_flight, .overhead = point.overhead});
+    }
+    request.engines.push_back(std::move(demand));
+  }
+  return request;
+}
+
+PipelineConfig with_plan(PipelineConfig config, const Plan& plan) {
+  config.lanes.clear();
+  for (const auto& partition : plan.partitions) {
+    std::string first;
+    for (const auto index : partition.engines) {
+      const auto& planned = plan.engines[index];
+      config.engines[index].lane = planned.lane;
+      if (std::ranges::find(config.lanes, planned.lane, &LaneConfig::name) != config.lanes.end()) continue;
+      LaneConfig lane{.name = planned.lane, .units = {}, .beside = first};
+      if (first.empty()) {
+        lane.units = partition.is_rest || partition.is_whole ? UnitRequest(rest) : UnitRequest(partition.units);
+        first = planned.lane;
+      }
+      config.lanes.push_back(std::move(lane));
+    }
+  }
+  return config;
+}
+
+PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request) {
+  PlanResult result{.request = request, .candidates = {}, .chosen = 0};
+  auto plan = make_plan(request);
+  auto planned = with_plan(config, plan);
+  result.candidates.push_back(
+      {.mode = Mode::lanes, .plan = std::move(plan), .config = std::move(planned), .measured = {}});
+  return result;
+}
+
+PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options) {
+  return Verification(pipeline, std::move(request), options).run();
+}
+
+}  // namespace greenlane::runtime

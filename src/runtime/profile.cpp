@@ -1,0 +1,185 @@
+#include "runtime/engine_loop.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/lane.hpp>
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/profile.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+// Leaves the engine as it was found.
+class Stay {
+ public:
+  Stay(Workload& workload, const Lane& lane, const GateRole& role) : workload_(workload) {
+    workload_.bind(lane);
+    workload_.set_role(role);
+  }
+  ~Stay() {
+    workload_.set_role({});
+    workload_.unbind();
+  }
+  Stay(const Stay&) = delete;
+  Stay& operator=(const Stay&) = delete;
+
+ private:
+  Workload& workload_;
+};
+
+bool agree(const LatencyHistogram& one, const LatencyHistogram& other) {
+  const auto within = [&](double q, double share) {
+    const auto first = static_cast<double>(one.quantile(q).count());
+    return std::abs(first - static_cast<double>(other.quantile(q).count())) <= share * first;
+  };
+  return within(0.5, 0.01) && within(0.99, 0.05);
+}
+
+class Profiler {
+ public:
+  Profiler(Pipeline& pipeline, const ProfileOptions& options) : pipeline_(pipeline), options_(options) {}
+
+  EngineProfile measure(std::size_t index) {
+    const auto& engine = pipeline_.config().engines[index];
+    EngineProfile profile{.name = engine.name, .curve = {}, .gated = {}};
+    const auto sizes = this->sizes();
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      if (options_.progress) {
+        const auto done = static_cast<double>(index) + static_cast<double>(i) / static_cast<double>(sizes.size());
+        options_.progress(done / static_cast<double>(pipeline_.config().engines.size()), engine.name);
+      }
+      const auto latency = at(index, sizes[i], {});
+      profile.curve.push_back({.units = sizes[i],
+                               .p50 = latency.quantile(0.5),
+                               .p99 = latency.quantile(0.99),
+                               .mean = latency.mean(),
+                               .requests = latency.count()});
+    }
+    if (engine.deadline || !engine.gates || pipeline_.device().id().kind != DeviceKind::cuda) return profile;
+    // Cutting is measured as well, for some seconds, so only for two sizes.
+    for (const auto& point : {profile.curve[profile.curve.size() / 2], profile.curve.back()}) {
+      if (!profile.gated.empty() && profile.gated.back().units == point.units) continue;
+      if (const auto gated = gated_at(index, point)) profile.gated.push_back(*gated);
+    }
+    return profile;
+  }
+
+ private:
+  // Whole groups, and the undivided device.
+  [[nodiscard]] std::vector<Units> sizes() const {
+    const auto& device = pipeline_.device().info();
+    std::vector<Units> sizes;
+    if (device.partition_obstacle.empty()) {
+      for (int groups = 1; groups <= device.groups; ++groups) {
+        const Units units{groups * device.granularity.count};
+        if (units.count < device.units.count) sizes.push_back(units);
+      }
+    }
+    sizes.push_back(device.units);
+    return sizes;
+  }
+
+  [[nodiscard]] Lane lane_of(Units units) const {
+    const auto& device = pipeline_.device();
+    if (units == device.info().units) return Lane::create(device, {.name = "profile", .priority = {}});
+    return Lane::create(device.partition("profile", units.count));
+  }
+
+  LatencyHistogram at(std::size_t index, Units units, const GateRole& role) {
+    auto& workload = *pipeline_.workloads()[index];
+    const Stay stay(workload, lane_of(units), role);
+    return latency_of(workload, pipeline_.config().engines[index]);
+  }
+
+  LatencyHistogram latency_of(Workload& workload, const EngineConfig& engine) {
+    const auto typical = warm_up(workload);
+    EngineConfig paced = engine;
+    // Long pauses would take long; an engine that is idle for this long is as slow as it gets.
+    if (paced.period)
+      paced.period = std::max<Nanoseconds>(2 * typical, std::min<Nanoseconds>(*paced.period, milliseconds(2)));
+    paced.poisson = false;
+    const auto look = std::clamp<Nanoseconds>(20 * std::max(typical, paced.period.value_or(typical)), milliseconds(100),
+                                              std::max<Nanoseconds>(options_.most, milliseconds(100)));
+    LatencyHistogram latency;
+    Nanoseconds spent{0};
+    while (true) {
+      const auto before = latency;
+      latency.merge(look_at(workload, paced, look));
+      spent += look;
+      if (spent >= options_.most || (before.count() > 0 && agree(before, latency))) return latency;
+    }
+  }
+
+  // Returns the last latency.
+  Nanoseconds warm_up(Workload& workload) {
+    const auto enough = Clock::now() + milliseconds(100);
+    Nanoseconds last{0};
+    for (int runs = 0; runs < 4 || (Clock::now() < enough && runs < 1000); ++runs) {
+      check_stop();
+      const auto begin = Clock::now();
+      workload.run();
+      last = Clock::now() - begin;
+    }
+    return last;
+  }
+
+  LatencyHistogram look_at(Workload& workload, const EngineConfig& engine, Nanoseconds duration) {
+    static const std::atomic<bool> never{false};
+    check_stop();
+    Timetable timetable;
+    timetable.begin = Clock::now() + milliseconds(1);
+    timetable.measure = timetable.begin;
+    timetable.end = timetable.begin + duration;
+    if (pipeline_.device().id().kind == DeviceKind::cuda) timetable.spin = microseconds(100);
+    EngineResult result;
+    run_engine(workload, engine, timetable, options_.stop ? *options_.stop : never, false, result);
+    if (!result.error.empty())
+      throw ConfigError(
+          {.what = "engine '" + engine.name + "' could not be profiled", .why = result.error, .remedy = ""});
+    check_stop();
+    return result.latency;
+  }
+
+  std::optional<GatedPoint> gated_at(std::size_t index, const ProfilePoint& whole) {
+    auto& workload = *pipeline_.workloads()[index];
+    const auto& engine = pipeline_.config().engines[index];
+    const GateRole role{.urgent = {}, .gated = true, .slice = engine.slice, .log = nullptr};
+    const Stay stay(workload, lane_of(whole.units), role);
+    const auto latency = latency_of(workload, engine);
+    const auto graphs = workload.graphs();
+    if (!graphs || graphs->slices <= 1) return std::nullopt;
+    const auto ratio = static_cast<double>(latency.mean().count()) / static_cast<double>(whole.mean.count());
+    return GatedPoint{.units = whole.units,
+                      .in_flight = (graphs->look_ahead + 1) * graphs->longest_slice,
+                      .overhead = std::max(0.0, ratio - 1),
+                      .slices = graphs->slices};
+  }
+
+  void check_stop() const {
+    if (options_.stop && *options_.stop)
+      throw ConfigError(
+          {.what = "the profile is not complete", .why = "it was stopped", .remedy = "run it to its end"});
+  }
+
+  Pipeline& pipeline_;
+  const ProfileOptions& options_;
+};
+
+}  // namespace
+
+Profile make_profile(Pipeline& pipeline, const ProfileOptions& options) {
+  Profile profile{.device = pipeline.device().info(), .engines = {}};
+  Profiler profiler(pipeline, options);
+  for (std::size_t i = 0; i < pipeline.config().engines.size(); ++i) profile.engines.push_back(profiler.measure(i));
+  if (options.progress) options.progress(1, "");
+  return profile;
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,96 @@
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/profile.hpp>
+#include <greenlane/runtime/report.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <fstream>
+
+namespace greenlane::runtime {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Nanoseconds from_microseconds(double microseconds) {
+  return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(microseconds * 1e3)));
+}
+
+Json describe(const EngineProfile& engine) {
+  Json curve = Json::array();
+  for (const auto& point : engine.curve) {
+    curve.push_back({{"units", point.units.count},
+                     {"p50_us", to_microseconds(point.p50)},
+                     {"p99_us", to_microseconds(point.p99)},
+                     {"mean_us", to_microseconds(point.mean)},
+                     {"requests", point.requests}});
+  }
+  Json gated = Json::array();
+  for (const auto& point : engine.gated) {
+    gated.push_back({{"units", point.units.count},
+                     {"in_flight_us", to_microseconds(point.in_flight)},
+                     {"overhead", point.overhead},
+                     {"slices", point.slices}});
+  }
+  return {{"name", engine.name}, {"curve", std::move(curve)}, {"gated", std::move(gated)}};
+}
+
+DeviceInfo device_of(const Json& json) {
+  DeviceInfo device;
+  device.id = DeviceId::parse(json.at("id").get<std::string>());
+  device.name = json.at("name").get<std::string>();
+  device.units = {json.at("units").get<int>()};
+  device.granularity = {json.at("granularity").get<int>()};
+  device.groups = json.at("groups").get<int>();
+  device.remainder = {json.at("remainder").get<int>()};
+  if (!json.at("partitions").get<bool>()) device.partition_obstacle = json.value("partition_obstacle", "it had none");
+  return device;
+}
+
+EngineProfile engine_of(const Json& json) {
+  EngineProfile engine{.name = json.at("name").get<std::string>(), .curve = {}, .gated = {}};
+  for (const auto& point : json.at("curve")) {
+    engine.curve.push_back({.units = {point.at("units").get<int>()},
+                            .p50 = from_microseconds(point.at("p50_us").get<double>()),
+                            .p99 = from_microseconds(point.at("p99_us").get<double>()),
+                            .mean = from_microseconds(point.at("mean_us").get<double>()),
+                            .requests = point.at("requests").get<std::uint64_t>()});
+  }
+  for (const auto& point : json.at("gated")) {
+    engine.gated.push_back({.units = {point.at("units").get<int>()},
+                            .in_flight = from_microseconds(point.at("in_flight_us").get<double>()),
+                            .overhead = point.at("overhead").get<double>(),
+                            .slices = point.at("slices").get<int>()});
+  }
+  return engine;
+}
+
+}  // namespace
+
+std::string profile_json(const Profile& profile) {
+  Json json;
+  json["versions"] = Json::parse(versions_json(profile.device));
+  json["device"] = Json::parse(device_json(profile.device));
+  json["engines"] = Json::array();
+  for (const auto& engine : profile.engines) json["engines"].push_back(describe(engine));
+  return json.dump(2) + "\n";
+}
+
+Profile load_profile(const std::filesystem::path& file) {
+  const auto fail = [&](const std::string& why, const std::string& remedy) {
+    throw ConfigError({.what = file.string() + " is no profile", .why = why, .remedy = remedy});
+  };
+  std::ifstream stream(file);
+  if (!stream) fail("there is no such file", "check the path given to --profile");
+  Profile profile;
+  try {
+    const Json json = Json::parse(stream);
+    profile.device = device_of(json.at("device"));
+    for (const auto& engine : json.at("engines")) profile.engines.push_back(engine_of(engine));
+  } catch (const Json::exception& error) {
+    fail(error.what(), "make it with `greenlane profile`");
+  }
+  return profile;
+}
+
+}  // namespace greenlane::runtime
