@@ -65,6 +65,14 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
     std::erase_if(planned.lanes, [&](const LaneConfig& lane) {
       return std::ranges::find(planned.engines, lane.name, &EngineConfig::lane) == planned.engines.end();
     });
+    for (const auto& lane : planned.lanes) {
+      if (lane.beside.empty()) continue;
+      const auto other = std::ranges::find(planned.lanes, lane.beside, &LaneConfig::name);
+      if (other == planned.lanes.end() || !other->beside.empty() || lane.units) {
+        fail("lane '" + lane.name + "' is beside '" + lane.beside + "', which has no units of its own or no engine",
+             "make the plan again");
+      }
+    }
   } catch (const json::exception& error) {
     fail(error.what(), R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})");
   }

@@ -20,10 +20,11 @@ class PlanFileTest : public ::testing::Test {
       config_.lanes.push_back({.name = name, .units = UnitRequest(1)});
     }
   }
-  void apply(const std::string& text) { apply_plan(config_, folder_.write("plan.json", text)); }
+  std::string apply(const std::string& text) { return apply_plan(config_, folder_.write("plan.json", text)); }
   template <class... Parts>
   void expect_refused(const std::string& text, Parts... parts) {
-    EXPECT_THAT([&] { apply(text); }, refuses<ConfigError>((folder_ / "plan.json").string(), "pipeline.toml", parts...))
+    EXPECT_THAT([&] { (void)apply(text); },
+                refuses<ConfigError>((folder_ / "plan.json").string(), "pipeline.toml", parts...))
         << text;
   }
 
@@ -40,6 +41,17 @@ TEST_F(PlanFileTest, LanesUnitsAndPlacesAreThoseOfThePlan) {
   EXPECT_EQ(config_.lanes[0].name, "left");
   EXPECT_EQ(config_.lanes[0].units->units().count, 16);
   EXPECT_TRUE(config_.lanes[1].units->is_rest());
+}
+
+TEST_F(PlanFileTest, LanesMayBeBesideOthersAndTheModeIsThePlans) {
+  const std::string engines = R"("engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": "b"}]})";
+  EXPECT_EQ(
+      apply(R"({"mode": "gates", "lanes": [{"name": "a", "units": 8}, {"name": "b", "beside": "a"}], )" + engines),
+      "gates");
+  EXPECT_EQ(config_.lanes[1].beside, "a");
+  EXPECT_EQ(apply(R"({"lanes": [{"name": "a", "units": 8}, {"name": "b"}], )" + engines), "lanes");
+  expect_refused(R"({"lanes": [{"name": "a"}, {"name": "b", "beside": "c"}], )" + engines, "beside 'c'");
+  expect_refused(R"({"lanes": [{"name": "a", "beside": "b"}, {"name": "b", "beside": "a"}], )" + engines, "beside 'b'");
 }
 
 TEST_F(PlanFileTest, ALaneWithoutUnitsLeavesThemOpen) {

@@ -1,0 +1,109 @@
+"""`greenlane profile` and `greenlane plan`, and runs of what they wrote."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.program import config, engine, engines, greenlane, refusal
+
+
+@pytest.fixture(scope="module")
+def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return config(
+        tmp_path_factory.mktemp("plan"),
+        engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=1000),
+        engine("head", models / "pair.pt2"),
+    )
+
+
+@pytest.fixture(scope="module")
+def profile(pipeline: Path) -> Path:
+    file = pipeline.with_name("profile.json")
+    done = greenlane("profile", pipeline, "--out", file, "--seconds", "0.1")
+    assert done.returncode == 0, done
+    assert done.stderr == ""
+    return file
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A result."""
+    document: dict[str, Any] = json.loads(file.read_text())
+    return document
+
+
+def test_a_profile_has_every_engine_on_every_size(profile: Path) -> None:
+    known = read(profile)
+    assert {"greenlane", "torch", "cuda", "driver"} <= known["versions"].keys()
+    assert [each["name"] for each in known["engines"]] == ["policy", "head"]
+    for each in known["engines"]:
+        assert [point["units"] for point in each["curve"]] == list(range(1, known["device"]["units"] + 1))
+
+
+def test_a_plan_is_tried_written_and_run(pipeline: Path, profile: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / "plan.json", tmp_path / "out.json"
+    done = greenlane("plan", pipeline, "--profile", profile, "--out", file, "--seconds", "0.2", "--budget", "20")
+    assert done.returncode == 0, done
+    plan = read(file)
+    assert plan["measured"]["meets_deadlines"] is True
+    assert {each["mode"] for each in plan["candidates"]} == {"lanes", "gates", "shared", "priority"}
+    for each in plan["candidates"]:
+        assert [entry["name"] for entry in each["engines"]] == ["policy", "head"]
+        assert each["measured"]["throughput"] > 0
+    done = greenlane("run", pipeline, "--plan", file, "--seconds", "0.2", "--json", out)
+    assert done.returncode == 0, done
+    assert read(out)["modes"][0]["mode"] == plan["mode"]
+    assert {name: entry["lane"] for name, entry in engines(out).items()} == {
+        entry["name"]: entry["lane"] for entry in plan["engines"]
+    }
+
+
+def test_the_mode_of_the_command_line_comes_before_the_plans(pipeline: Path, profile: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / "plan.json", tmp_path / "out.json"
+    assert greenlane("plan", pipeline, "--profile", profile, "--out", file, "--no-verify").returncode == 0
+    file.write_text(json.dumps(read(file) | {"mode": "priority"}))
+    for arguments, mode in (([], "priority"), (["--mode", "shared"], "shared")):
+        done = greenlane("run", pipeline, "--plan", file, *arguments, "--seconds", "0.1", "--json", out)
+        assert done.returncode == 0, done
+        assert read(out)["modes"][0]["mode"] == mode
+
+
+def test_the_profile_of_another_device_gives_a_plan_that_is_not_tried(
+    pipeline: Path, profile: Path, tmp_path: Path
+) -> None:
+    known = read(profile)
+    known["device"] |= {"id": "cuda:7", "name": "a large GPU", "units": 132, "granularity": 8, "groups": 15}
+    known["device"] |= {"remainder": 12}
+    for each in known["engines"]:
+        each["curve"] = [{**each["curve"][0], "units": units} for units in (*range(8, 121, 8), 132)]
+    other, file = tmp_path / "other.json", tmp_path / "plan.json"
+    other.write_text(json.dumps(known))
+    done = greenlane("plan", pipeline, "--profile", other, "--out", file)
+    assert done.returncode == 0, done
+    assert "a large GPU" in done.stdout
+    assert "not verified" in done.stdout
+    plan = read(file)
+    assert plan["device"]["name"] == "a large GPU"
+    assert plan["measured"] is None
+    assert all(entry["predicted"]["p99_us"] > 0 for entry in plan["engines"])
+
+
+def test_deadlines_that_nobody_can_meet_are_status_1_and_no_file(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    impossible = config(tmp_path, engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=0.0001))
+    for arguments in ([], ["--no-verify"]):
+        done = greenlane("plan", impossible, "--out", file, "--seconds", "0.1", *arguments)
+        assert done.returncode == 1, done
+        assert "policy" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not file.exists()
+
+
+def test_bad_files_are_refused(pipeline: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{}")
+    assert "no profile" in refusal("plan", pipeline, "--profile", broken)
+    assert "cannot be written" in refusal("plan", pipeline, "--out", tmp_path / "none" / "plan.json")
+    assert "cannot be written" in refusal("profile", pipeline, "--out", tmp_path / "none" / "profile.json")
+    assert "no such file" in refusal("profile", tmp_path / "none.toml")

@@ -1,0 +1,165 @@
+#include "support/matchers.hpp"
+#include "support/test_pipeline.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/planning.hpp>
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// An urgent and a best-effort engine on a device of four groups of eight.
+class PlanRequestTest : public ::testing::Test {
+ protected:
+  PlanRequestTest() {
+    for (const std::string name : {"policy", "head"}) {
+      EngineConfig engine;
+      engine.name = engine.lane = name;
+      config_.engines.push_back(engine);
+      config_.lanes.push_back({.name = name, .units = {}});
+      EngineProfile known{.name = name, .curve = {}, .gated = {}};
+      for (const int units : {8, 16, 24, 32}) {
+        known.curve.push_back({.units = {units},
+                               .p50 = microseconds(8000 / units),
+                               .p99 = microseconds(9000 / units),
+                               .mean = microseconds(8100 / units),
+                               .requests = 100});
+      }
+      profile_.engines.push_back(std::move(known));
+    }
+    config_.engines[0].period = config_.engines[0].deadline = milliseconds(2);
+    config_.engines[0].poisson = true;
+    config_.engines[1].weight = 3;
+    profile_.engines[1].gated.push_back({.units = {32}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9});
+    profile_.device.id = {DeviceKind::cuda, 0};
+    profile_.device.units = {32};
+    profile_.device.granularity = {8};
+    profile_.device.groups = 4;
+  }
+  PipelineConfig config_;
+  Profile profile_;
+};
+
+TEST_F(PlanRequestTest, HasWhatTheConfigurationAndTheProfileSay) {
+  const auto request = plan_request(config_, profile_);
+  EXPECT_EQ(request.device.whole, 4);
+  EXPECT_EQ(request.device.each, Units{8});
+  ASSERT_EQ(request.engines.size(), 2U);
+  const auto& policy = request.engines[0];
+  EXPECT_EQ(policy.period, milliseconds(2));
+  EXPECT_EQ(policy.deadline, milliseconds(2));
+  EXPECT_EQ(policy.arrivals, greenlane::Arrivals::random);
+  EXPECT_EQ(policy.curve.size(), 4U);
+  EXPECT_EQ(policy.curve[1].p99, microseconds(9000 / 16));
+  EXPECT_TRUE(policy.slices.empty());
+  EXPECT_EQ(request.engines[1].weight, 3);
+  EXPECT_EQ(request.engines[1].slices.at(0).in_flight, microseconds(60));
+  config_.engines[1].gates = false;
+  EXPECT_TRUE(plan_request(config_, profile_).engines[1].slices.empty());
+}
+
+TEST_F(PlanRequestTest, AProfileOfOtherEnginesIsRefused) {
+  profile_.engines.pop_back();
+  EXPECT_THAT([&] { (void)plan_request(config_, profile_); },
+              refuses<ConfigError>("engine.head", "does not have this engine", "greenlane profile"));
+}
+
+TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
+  const auto request = plan_request(config_, profile_);
+  PlannedPartition whole;
+  whole.is_whole = true;
+  whole.sharing = Sharing::gated;
+  whole.engines = {0, 1};
+  const auto together = with_plan(config_, predict(request, std::vector{whole}));
+  ASSERT_EQ(together.lanes.size(), 2U);
+  EXPECT_TRUE(together.lanes[0].units->is_rest());
+  EXPECT_EQ(together.lanes[1].beside, together.lanes[0].name);
+  EXPECT_FALSE(together.lanes[1].units);
+  EXPECT_NE(together.engines[0].lane, together.engines[1].lane);
+
+  whole.sharing = Sharing::queue;
+  const auto queued = with_plan(config_, predict(request, std::vector{whole}));
+  ASSERT_EQ(queued.lanes.size(), 1U);
+  EXPECT_EQ(queued.engines[0].lane, queued.engines[1].lane);
+
+  PlannedPartition small;
+  small.units = {8};
+  small.engines = {0};
+  PlannedPartition others;
+  others.is_rest = true;
+  others.engines = {1};
+  const auto apart = with_plan(config_, predict(request, std::vector{small, others}));
+  ASSERT_EQ(apart.lanes.size(), 2U);
+  EXPECT_EQ(apart.lanes[0].units->units(), Units{8});
+  EXPECT_TRUE(apart.lanes[1].units->is_rest());
+}
+
+TEST_F(PlanRequestTest, APlansFileIsAppliedAsThePlanWas) {
+  const auto result = plan_without_device(config_, plan_request(config_, profile_));
+  const Folder folder;
+  auto config = config_;
+  EXPECT_EQ(apply_plan(config, folder.write("plan.json", plan_json(result, profile_.device))), "lanes");
+  const auto& planned = result.candidates.at(result.chosen).config;
+  ASSERT_EQ(config.lanes.size(), planned.lanes.size());
+  for (std::size_t i = 0; i < config.lanes.size(); ++i) {
+    EXPECT_EQ(config.lanes[i].name, planned.lanes[i].name);
+    EXPECT_EQ(config.lanes[i].beside, planned.lanes[i].beside);
+    EXPECT_EQ(config.lanes[i].units.has_value(), planned.lanes[i].units.has_value());
+  }
+  for (std::size_t i = 0; i < config.engines.size(); ++i) EXPECT_EQ(config.engines[i].lane, planned.engines[i].lane);
+}
+
+TEST_F(PlanRequestTest, WhatCannotBeMetIsSaid) {
+  config_.engines[0].deadline = microseconds(10);
+  EXPECT_THAT([&] { (void)plan_without_device(config_, plan_request(config_, profile_)); },
+              refuses<PlanError>("policy"));
+}
+
+class VerifyTest : public ::testing::Test {
+ protected:
+  [[nodiscard]] PlanResult verify(Pipeline& pipeline) {
+    const auto known = make_profile(pipeline, {.most = milliseconds(20), .stop = nullptr, .progress = {}});
+    return verify_plans(pipeline, plan_request(pipeline.config(), known),
+                        {.each = milliseconds(200),
+                         .budget = seconds(20),
+                         .at_once = 2,
+                         .stop = nullptr,
+                         .progress = [&](const std::string& what) { tried_.push_back(what); }});
+  }
+  std::vector<std::string> tried_;
+  Folder folder_;
+};
+
+TEST_F(VerifyTest, PlansAndModesAreTriedAndTheBestIsTaken) {
+  auto pipeline = cpu_pipeline(
+      folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 2000\n") + engine_table("b", "pair"));
+  const auto lanes = pipeline.config().lanes;
+  const auto result = verify(pipeline);
+  EXPECT_EQ(tried_.size(), result.candidates.size());
+  EXPECT_GE(result.candidates.size(), 4U) << "a plan and three modes";
+  for (const auto& candidate : result.candidates) {
+    ASSERT_TRUE(candidate.measured);
+    EXPECT_EQ(candidate.plan.has_value(), candidate.mode == Mode::lanes);
+    EXPECT_EQ(candidate.measured->engines.size(), 2U);
+  }
+  const auto& chosen = *result.candidates.at(result.chosen).measured;
+  EXPECT_TRUE(chosen.meets_deadlines);
+  for (const auto& candidate : result.candidates) EXPECT_LE(candidate.measured->throughput, chosen.throughput * 1.0101);
+  ASSERT_EQ(pipeline.config().lanes.size(), lanes.size()) << "the pipeline is as it was";
+  for (std::size_t i = 0; i < lanes.size(); ++i) EXPECT_EQ(pipeline.config().lanes[i].name, lanes[i].name);
+}
+
+TEST_F(VerifyTest, WhereNoPlanNorModeMeetsTheDeadlinesThatIsSaid) {
+  auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 0.0001\n"));
+  EXPECT_THAT([&] { (void)verify(pipeline); }, refuses<PlanError>("'a'"));
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

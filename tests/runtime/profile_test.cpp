@@ -1,0 +1,105 @@
+#include "support/matchers.hpp"
+#include "support/test_pipeline.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/profile.hpp>
+
+#include <gmock/gmock.h>
+
+#include <set>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+class ProfileTest : public ::testing::Test {
+ protected:
+  [[nodiscard]] Profile profile(const std::string& tables) {
+    auto pipeline = cpu_pipeline(folder_, tables);
+    return make_profile(pipeline, {.most = milliseconds(20), .stop = &stop_, .progress = {}});
+  }
+  std::atomic<bool> stop_{false};
+  Folder folder_;
+};
+
+TEST_F(ProfileTest, EveryEngineIsMeasuredOnEverySizeUpToTheWholeDevice) {
+  const auto known = profile(engine_table("a", "affine", "rate_hz = 100\n") + engine_table("b", "pair"));
+  EXPECT_EQ(known.device.id.kind, DeviceKind::cpu);
+  ASSERT_EQ(known.engines.size(), 2U);
+  for (const auto& engine : known.engines) {
+    EXPECT_EQ(engine.curve.size(), static_cast<std::size_t>(known.device.units.count));
+    EXPECT_EQ(engine.curve.back().units, known.device.units);
+    EXPECT_TRUE(engine.gated.empty()) << "there are no graphs to be cut on a CPU";
+    std::set<Units> sizes;
+    for (const auto& point : engine.curve) {
+      sizes.insert(point.units);
+      EXPECT_GT(point.requests, 0U);
+      EXPECT_GT(point.p50.count(), 0);
+      EXPECT_LE(point.p50, point.p99);
+    }
+    EXPECT_EQ(sizes.size(), engine.curve.size());
+  }
+}
+
+TEST_F(ProfileTest, TheDeviceIsLeftAsItWasFound) {
+  (void)profile(engine_table("a", "affine"));
+  const auto cpu = Device::open("cpu");
+  EXPECT_EQ(cpu.partition("all", rest).units(), cpu.info().units);
+}
+
+TEST_F(ProfileTest, ProgressNeverFallsAndEndsWithTheProfile) {
+  auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine") + engine_table("b", "pair"));
+  std::vector<double> shares;
+  (void)make_profile(pipeline, {.most = milliseconds(20),
+                                .stop = nullptr,
+                                .progress = [&](double share, const std::string&) { shares.push_back(share); }});
+  EXPECT_TRUE(std::ranges::is_sorted(shares));
+  EXPECT_EQ(shares.front(), 0);
+  EXPECT_EQ(shares.back(), 1);
+}
+
+TEST_F(ProfileTest, AStopGivesItUp) {
+  stop_ = true;
+  EXPECT_THAT([&] { (void)profile(engine_table("a", "affine")); }, refuses<ConfigError>("not complete", "stopped"));
+}
+
+TEST_F(ProfileTest, AFileOfItSaysTheSame) {
+  Profile made;
+  made.device = Device::open("cpu").info();
+  made.engines.push_back(
+      {.name = "head",
+       .curve =
+           {{.units = {1}, .p50 = microseconds(10), .p99 = microseconds(20), .mean = microseconds(12), .requests = 7}},
+       .gated = {{.units = {1}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9}}});
+  const auto read = load_profile(folder_.write("profile.json", profile_json(made)));
+  EXPECT_EQ(read.device.name, made.device.name);
+  EXPECT_EQ(read.device.units, made.device.units);
+  EXPECT_EQ(read.device.groups, made.device.groups);
+  EXPECT_EQ(read.device.granularity, made.device.granularity);
+  EXPECT_EQ(read.device.remainder, made.device.remainder);
+  ASSERT_EQ(read.engines.size(), 1U);
+  EXPECT_EQ(read.engines[0].name, "head");
+  const auto& point = read.engines[0].curve.at(0);
+  EXPECT_EQ(point.units, Units{1});
+  EXPECT_EQ(point.p50, microseconds(10));
+  EXPECT_EQ(point.p99, microseconds(20));
+  EXPECT_EQ(point.mean, microseconds(12));
+  EXPECT_EQ(point.requests, 7U);
+  const auto& gated = read.engines[0].gated.at(0);
+  EXPECT_EQ(gated.in_flight, microseconds(60));
+  EXPECT_EQ(gated.overhead, 0.02);
+  EXPECT_EQ(gated.slices, 9);
+}
+
+TEST_F(ProfileTest, WhatIsNoProfileIsRefusedByName) {
+  for (const std::string text : {"", "[]", R"({"device": 3})", R"({"engines": []})"}) {
+    EXPECT_THAT([&] { (void)load_profile(folder_.write("profile.json", text)); },
+                refuses<ConfigError>("profile.json is no profile", "greenlane profile"));
+  }
+  EXPECT_THAT([&] { (void)load_profile(folder_ / "none.json"); }, refuses<ConfigError>("there is no such file"));
+}
+
+}  // namespace
+}  // namespace greenlane::runtime

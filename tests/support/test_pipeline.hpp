@@ -1,0 +1,23 @@
+// Pipelines of the suite's own packages, on this machine's CPU.
+#pragma once
+
+#include "support/runtime_folder.hpp"
+
+#include <greenlane/runtime/pipeline.hpp>
+
+#include <string>
+
+namespace greenlane::runtime {
+
+// An engine of one of the suite's models.
+inline std::string engine_table(const std::string& name, const std::string& model, const std::string& keys = "") {
+  const std::string folder = std::string(GREENLANE_TEST_MODELS) + "/";
+  return "[engine." + name + "]\nmodel = '" + folder + model + ".pt2'\ninputs = '" + folder + model + ".inputs.pt'\n" +
+         keys;
+}
+
+inline Pipeline cpu_pipeline(const Folder& folder, const std::string& tables) {
+  return Pipeline(load_config(folder.write("pipeline.toml", "device = 'cpu'\n" + tables)));
+}
+
+}  // namespace greenlane::runtime
