@@ -121,10 +121,15 @@ PlanResult make_result(const Arguments& arguments) {
   PlanResult result;
   if (arguments.verify) {
     const Progress progress("trying plans");
+    const auto begin = std::chrono::steady_clock::now();
     runtime::VerifyOptions options;
     options.each = from_seconds(arguments.seconds);
     options.budget = from_seconds(arguments.budget);
     options.stop = &stop;
+    options.progress = [&](const std::string& /*what*/) {
+      progress.update(std::min(
+          1.0, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / arguments.budget));
+    };
     result = verify_plans(pipeline, std::move(request), options);
   } else {
     result = plan_without_device(pipeline.config(), request);

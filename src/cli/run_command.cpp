@@ -5,6 +5,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/report.hpp>
 
 #include <fmt/format.h>
@@ -127,6 +128,29 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
   }
 }
 
+bool leaves_all_open(const runtime::PipelineConfig& config) {
+  return config.engines.size() > 1 && config.lanes.size() == config.engines.size() &&
+         std::ranges::all_of(config.lanes, [](const auto& lane) { return !lane.units && lane.beside.empty(); });
+}
+
+// Lanes from a quick profile and no more than a prediction. Where that does not work out they stay as they are, and the
+// run shows why.
+void plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
+  constexpr double kSeconds = 0.2;
+  const std::string file = pipeline.config().file.filename().string();
+  try {
+    const auto profile = measure_profile(pipeline, kSeconds, stop);
+    const auto result = plan_without_device(pipeline.config(), plan_request(pipeline.config(), profile));
+    pipeline.place(result.candidates[result.chosen].config);
+    fmt::print(
+        "{} says nothing of units: they are planned from a quick profile (`greenlane plan` tries plans, and "
+        "writes one)\n",
+        file);
+  } catch (const Error& error) {
+    if (!stop) fmt::print("{} says nothing of units, and they are divided evenly: {}\n", file, error.what());
+  }
+}
+
 int run(const Arguments& arguments) {
   (void)modes_of(arguments.mode);  // before anything is read
   auto config = runtime::load_config(arguments.config);
@@ -148,6 +172,10 @@ int run(const Arguments& arguments) {
   const auto& stop = stop_signal();
 
   auto pipeline = load_pipeline(std::move(config));
+  const bool has_lanes = std::ranges::find(modes, Mode::lanes) != modes.end();
+  if (has_lanes && arguments.plan.empty() && leaves_all_open(pipeline.config()) &&
+      pipeline.device().info().partition_obstacle.empty())
+    plan_lanes(pipeline, stop);
 
   std::vector<ModeResult> results;
   results.reserve(modes.size());

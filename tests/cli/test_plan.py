@@ -100,6 +100,23 @@ def test_deadlines_that_nobody_can_meet_are_status_1_and_no_file(models: Path, t
         assert not file.exists()
 
 
+def test_a_run_without_units_plans_them_and_says_so(pipeline: Path, models: Path, tmp_path: Path) -> None:
+    done = greenlane("run", pipeline, "--seconds", "0.1")
+    assert done.returncode == 0, done
+    assert "pipeline.toml says nothing of units: they are planned" in done.stdout
+    hasty = config(
+        tmp_path,
+        engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=0.0001),
+        engine("head", models / "pair.pt2"),
+    )
+    done = greenlane("run", hasty, "--seconds", "0.1")
+    assert done.returncode == 0, done
+    assert "they are divided evenly" in done.stdout
+    assert "policy" in done.stdout
+    written = config(tmp_path, engine("policy", models / "affine.pt2"), "[lane.policy]\nunits = 1\n")
+    assert "says nothing" not in greenlane("run", written, "--seconds", "0.1").stdout
+
+
 def test_bad_files_are_refused(pipeline: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{}")

@@ -102,7 +102,8 @@ def test_the_table_names_every_engine_and_no_progress_is_in_a_pipe(compared: Com
 def test_the_trace_has_a_track_for_every_lane_of_every_mode(compared: Compared) -> None:
     events = compared.trace["traceEvents"]
     tracks = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
-    assert sorted(tracks.values()) == sorted(["lane policy", "lane perception", "lane head"] * len(MODES))
+    lanes = ["lane policy", "lane perception", "lane head"] * len(MODES)
+    assert sorted(tracks.values()) == sorted([*lanes, "gate"]), "and one for the gate, in mode gates"
     processes = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
     assert list(processes.values()) == [f"mode {mode}" for mode in MODES]
 
@@ -114,7 +115,12 @@ def test_the_slices_of_a_track_never_overlap_and_are_those_of_its_engines(compar
     for event in events:
         if event["ph"] == "X":
             slices[event["pid"], event["tid"]].append((event["ts"], event["dur"], event["name"]))
-    engines_of = {"lane policy": {"policy"}, "lane perception": {"vision", "filter"}, "lane head": {"head"}}
+    engines_of = {
+        "lane policy": {"policy"},
+        "lane perception": {"vision", "filter"},
+        "lane head": {"head"},
+        "gate": {"closed"},
+    }
     for track, entries in slices.items():
         entries.sort()
         assert {name for _, _, name in entries} == engines_of[tracks[track]]
