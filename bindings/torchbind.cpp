@@ -2,6 +2,7 @@
 // Registration only: what the entries do stands in the libraries below.
 #include "graph_entries.hpp"
 #include "objects.hpp"
+#include "planning_entries.hpp"
 
 #include <greenlane/torch/bindable.hpp>
 #include <greenlane/torch/tensorrt.hpp>
@@ -310,6 +311,9 @@ TORCH_LIBRARY(greenlane, m) {
   m.def("branch_lane(str device) -> __torch__.torch.classes.greenlane.Lane", [](const std::string& device) {
     return c10::make_intrusive<LaneObject>(greenlane::branch_lane(Device::open(device)));
   });
+  m.def("profile_pipeline(str config, float seconds) -> str", profile_pipeline);
+  m.def("plan_pipeline(str config, str profile, float margin, bool verify, float seconds, float budget) -> str",
+        plan_pipeline);
   m.def("gate_report(str device) -> (int, int, float, float, int)", gate_report);
   m.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding",
         [](const std::string& device, const std::string& owner) {

@@ -2,8 +2,8 @@
 # only, inside the Python package.
 if(GREENLANE_WHEEL)
   # site-packages/greenlane/lib beside site-packages/torch/lib
-  set_target_properties(greenlane_core greenlane_torch greenlane_bindings PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../../torch/lib;$ORIGIN/../../nvidia/cu13/lib")
-  install(TARGETS greenlane_core greenlane_torch greenlane_bindings LIBRARY DESTINATION greenlane/lib)
+  set_target_properties(greenlane_core greenlane_torch greenlane_runtime greenlane_bindings PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../../torch/lib;$ORIGIN/../../nvidia/cu13/lib")
+  install(TARGETS greenlane_core greenlane_torch greenlane_runtime greenlane_bindings LIBRARY DESTINATION greenlane/lib)
   return()
 endif()
 

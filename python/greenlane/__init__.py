@@ -24,6 +24,7 @@ from greenlane._gates import GateReport, gate_report
 from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs
 from greenlane._lanes import REST, Lane, lane, partition
 from greenlane._pipeline_graph import PipelineGraph, capture, concurrently
+from greenlane._planning import EngineProfile, LatencyPoint, Plan, PlannedEngine, Profile, plan, profile
 from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
 
 __version__ = "0.1.0"
@@ -33,13 +34,18 @@ __all__ = [
     "Binding",
     "DeviceInfo",
     "Engine",
+    "EngineProfile",
     "GateReport",
     "GraphInfo",
     "GraphReport",
     "Graphs",
     "Lane",
+    "LatencyPoint",
     "Outputs",
     "PipelineGraph",
+    "Plan",
+    "PlannedEngine",
+    "Profile",
     "StreamLike",
     "capture",
     "clear_external_stream",
@@ -53,6 +59,8 @@ __all__ = [
     "lane",
     "load",
     "partition",
+    "plan",
+    "profile",
     "set_engine_stream_passthrough",
     "set_external_stream",
 ]

@@ -36,19 +36,11 @@ std::chrono::nanoseconds from_seconds(double seconds) {
   return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
 }
 
-// Whether the profile is of this machine's device; a message where it is not.
+// Whether plans can be tried; says so where they cannot.
 bool is_here(const runtime::Profile& profile) {
-  std::string here = "there is none";
-  try {
-    const auto& info = Device::open(profile.device.id).info();
-    if (info.name == profile.device.name && info.units == profile.device.units) return true;
-    here = fmt::format("this machine has {} with {} units", info.name, info.units.count);
-  } catch (const Error& error) {
-    here = error.what();
-  }
-  fmt::print("the profile is of {} with {} units, and {}: the plan is not verified\n", profile.device.name,
-             profile.device.units.count, here);
-  return false;
+  const auto why = why_elsewhere(profile);
+  if (!why.empty()) fmt::print("{}: the plan is not verified\n", why);
+  return why.empty();
 }
 
 std::string lanes_text(const PlanCandidate& candidate) {

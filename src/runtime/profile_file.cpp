@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <iterator>
 
 namespace greenlane::runtime {
 namespace {
@@ -76,21 +77,43 @@ std::string profile_json(const Profile& profile) {
   return json.dump(2) + "\n";
 }
 
-Profile load_profile(const std::filesystem::path& file) {
-  const auto fail = [&](const std::string& why, const std::string& remedy) {
-    throw ConfigError({.what = file.string() + " is no profile", .why = why, .remedy = remedy});
-  };
-  std::ifstream stream(file);
-  if (!stream) fail("there is no such file", "check the path given to --profile");
+Profile read_profile(const std::string& json, const std::string& where) {
   Profile profile;
   try {
-    const Json json = Json::parse(stream);
-    profile.device = device_of(json.at("device"));
-    for (const auto& engine : json.at("engines")) profile.engines.push_back(engine_of(engine));
+    const Json document = Json::parse(json);
+    profile.device = device_of(document.at("device"));
+    for (const auto& engine : document.at("engines")) profile.engines.push_back(engine_of(engine));
   } catch (const Json::exception& error) {
-    fail(error.what(), "make it with `greenlane profile`");
+    throw ConfigError(
+        {.what = where + " is no profile", .why = error.what(), .remedy = "make it with `greenlane profile`"});
   }
   return profile;
+}
+
+Profile load_profile(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  if (!stream) {
+    throw ConfigError({.what = file.string() + " is no profile",
+                       .why = "there is no such file",
+                       .remedy = "check the path given to --profile"});
+  }
+  return read_profile(std::string(std::istreambuf_iterator<char>(stream), {}), file.string());
+}
+
+std::string why_elsewhere(const Profile& profile) {
+  const auto described = [](const std::string& name, Units units) {
+    return name + " with " + std::to_string(units.count) + " units";
+  };
+  std::string here;
+  try {
+    const auto device = Device::open(profile.device.id);
+    const auto& info = device.info();
+    if (info.name == profile.device.name && info.units == profile.device.units) return {};
+    here = "this machine has " + described(info.name, info.units);
+  } catch (const Error& error) {
+    here = error.what();
+  }
+  return "the profile is of " + described(profile.device.name, profile.device.units) + ", and " + here;
 }
 
 }  // namespace greenlane::runtime

@@ -57,8 +57,12 @@ struct ProfileOptions {
 // pauses than two milliseconds. Throws ConfigError where an engine throws, or after a stop.
 [[nodiscard]] Profile make_profile(Pipeline& pipeline, const ProfileOptions& options);
 
-// As a file (JSON): docs/configuration.md describes it. Reading throws ConfigError.
+// As JSON: docs/configuration.md describes it. Reading throws ConfigError, which says where it came from.
 [[nodiscard]] std::string profile_json(const Profile& profile);
+[[nodiscard]] Profile read_profile(const std::string& json, const std::string& where);
 [[nodiscard]] Profile load_profile(const std::filesystem::path& file);
+
+// Why runs on this machine say nothing of the profile's device: there is none such here. Empty where it is here.
+[[nodiscard]] std::string why_elsewhere(const Profile& profile);
 
 }  // namespace greenlane::runtime

@@ -1,0 +1,49 @@
+// Profiles and plans of whole pipelines: JSON in, JSON out. Bodies of the functions that torchbind.cpp registers.
+#pragma once
+
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/planning.hpp>
+#include <greenlane/runtime/profile.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace greenlane::bindings {
+
+inline std::chrono::nanoseconds from_seconds(double seconds) {
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+}
+
+inline std::string profile_pipeline(const std::string& config, double seconds) {
+  runtime::Pipeline pipeline(runtime::load_config(config));
+  return profile_json(make_profile(pipeline, {.most = from_seconds(seconds), .stop = nullptr, .progress = {}}));
+}
+
+// An empty profile: measured first.
+inline std::string plan_pipeline(const std::string& file, const std::string& profile, double margin, bool verify,
+                                 double seconds, double budget) {
+  auto config = runtime::load_config(file);
+  runtime::Profile known;
+  if (!profile.empty()) {
+    known = runtime::read_profile(profile, "what was given");
+    if (!verify || !why_elsewhere(known).empty()) {
+      auto request = plan_request(config, known);
+      request.margin = margin;
+      return plan_json(plan_without_device(config, request), known.device);
+    }
+  }
+  runtime::Pipeline pipeline(std::move(config));
+  if (profile.empty()) known = make_profile(pipeline, {});
+  auto request = plan_request(pipeline.config(), known);
+  request.margin = margin;
+  runtime::VerifyOptions options;
+  options.each = from_seconds(seconds);
+  options.budget = from_seconds(budget);
+  const auto result =
+      verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
+  return plan_json(result, known.device);
+}
+
+}  // namespace greenlane::bindings

@@ -1,0 +1,136 @@
+"""Profiles and plans of pipelines that a configuration file describes."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from greenlane._native import ops
+
+
+@dataclass(frozen=True)
+class LatencyPoint:
+    """Latency of an engine's requests, alone on so many units."""
+
+    units: int
+    p50_us: float
+    p99_us: float
+    mean_us: float
+    requests: int
+
+
+@dataclass(frozen=True)
+class EngineProfile:
+    """An engine on every size of partition; the last one is the undivided device."""
+
+    name: str
+    curve: tuple[LatencyPoint, ...]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How long every engine of a pipeline takes, alone, on every size of partition."""
+
+    device: str
+    """Its name."""
+    engines: dict[str, EngineProfile]
+    json: str
+    """All of it, as ``greenlane profile`` writes it."""
+
+    @classmethod
+    def read(cls, file: str | os.PathLike[str]) -> Self:
+        """One that was saved, also by ``greenlane profile``."""
+        return cls._of(Path(file).read_text())
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """For ``greenlane plan --profile``, and to be read again."""
+        Path(file).write_text(self.json)
+
+    @classmethod
+    def _of(cls, text: str) -> Self:
+        document = json.loads(text)
+        engines = {
+            each["name"]: EngineProfile(each["name"], tuple(LatencyPoint(**point) for point in each["curve"]))
+            for each in document["engines"]
+        }
+        return cls(document["device"]["name"], engines, text)
+
+
+@dataclass(frozen=True)
+class PlannedEngine:
+    """Where an engine is to run, and what is to be expected of it."""
+
+    name: str
+    lane: str
+    predicted_p99_us: float | None
+    """None: nothing was predicted for this way to run, or requests come faster than they can be served."""
+    measured_p99_us: float | None
+    """None: the plan was not tried."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The lanes that meet every deadline."""
+
+    mode: str
+    """``"lanes"``, or the mode that did better: ``"gates"``, ``"priority"`` or ``"shared"``."""
+    lanes: dict[str, int | str]
+    """Units of each lane, ``"rest"``, or ``"beside NAME"``: on that lane's units."""
+    engines: dict[str, PlannedEngine]
+    json: str
+    """All of it, as ``greenlane plan`` writes it."""
+
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """For ``greenlane run --plan``."""
+        Path(file).write_text(self.json)
+
+    @classmethod
+    def _of(cls, text: str) -> Self:
+        document = json.loads(text)
+        lanes = {each["name"]: _units(each) for each in document["lanes"]}
+        engines = {each["name"]: _planned(each) for each in document["engines"]}
+        return cls(document["mode"], lanes, engines, text)
+
+
+def _units(lane: dict[str, Any]) -> int | str:
+    units: int | str = lane.get("units", f"beside {lane['beside']}" if "beside" in lane else "rest")
+    return units
+
+
+def _planned(engine: dict[str, Any]) -> PlannedEngine:
+    predicted, measured = engine["predicted"] or {}, engine["measured"] or {}
+    return PlannedEngine(engine["name"], engine["lane"], predicted.get("p99_us"), measured.get("p99_us"))
+
+
+def profile(config: str | os.PathLike[str], seconds: float = 1.0) -> Profile:
+    """Measures every engine of a pipeline alone on every size of partition.
+
+    :param config: the pipeline's TOML file.
+    :param seconds: how long to measure an engine on a size at most.
+    :raises RuntimeError: for files that are missing or wrong, and engines that throw.
+    """
+    return Profile._of(ops.profile_pipeline(os.fspath(config), seconds))
+
+
+def plan(
+    config: str | os.PathLike[str],
+    profile: Profile | None = None,
+    *,
+    margin: float = 0.1,
+    verify: bool = True,
+    seconds: float = 2.0,
+    budget: float = 60.0,
+) -> Plan:
+    """Finds the lanes that meet every deadline, and tries the best on the device.
+
+    :param config: the pipeline's TOML file; its lanes do not matter.
+    :param profile: latencies, also of another machine's device, where plans cannot be tried; None: measured first.
+    :param margin: a predicted p99 so much longer must still meet its deadline.
+    :param verify: whether plans are tried, beside the modes without lanes.
+    :param seconds: how long to run each.
+    :param budget: seconds after which no other is begun.
+    :raises RuntimeError: where deadlines cannot be met: it says whose, by how much, and what would help.
+    """
+    given = profile.json if profile is not None else ""
+    return Plan._of(ops.plan_pipeline(os.fspath(config), given, margin, verify, seconds, budget))

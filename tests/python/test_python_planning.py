@@ -1,0 +1,48 @@
+"""Profiles and plans from Python."""
+
+from pathlib import Path
+
+import greenlane as gl
+import pytest
+from cli.program import config, engine
+
+
+@pytest.fixture(scope="module")
+def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return config(
+        tmp_path_factory.mktemp("plan"),
+        engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=1000),
+        engine("head", models / "pair.pt2"),
+    )
+
+
+def test_a_profile_is_planned_from_and_kept(pipeline: Path, tmp_path: Path) -> None:
+    profile = gl.profile(pipeline, seconds=0.1)
+    assert list(profile.engines) == ["policy", "head"]
+    units = [point.units for point in profile.engines["head"].curve]
+    assert units == list(range(1, gl.devices()[-1].units + 1))
+    profile.save(tmp_path / "profile.json")
+    assert gl.Profile.read(tmp_path / "profile.json") == profile
+
+    plan = gl.plan(pipeline, profile, verify=False)
+    assert plan.mode == "lanes"
+    assert set(plan.engines) == {"policy", "head"}
+    assert {each.lane for each in plan.engines.values()} == set(plan.lanes)
+    for each in plan.engines.values():
+        assert each.predicted_p99_us is not None
+        assert each.measured_p99_us is None
+
+
+def test_plans_are_tried(pipeline: Path) -> None:
+    plan = gl.plan(pipeline, gl.profile(pipeline, seconds=0.1), seconds=0.1, budget=20)
+    for each in plan.engines.values():
+        assert each.measured_p99_us is not None
+        assert each.measured_p99_us > 0
+
+
+def test_what_cannot_be_met_or_read_is_said(models: Path, tmp_path: Path) -> None:
+    hasty = config(tmp_path, engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=0.0001))
+    with pytest.raises(RuntimeError, match="policy"):
+        gl.plan(hasty, gl.profile(hasty, seconds=0.1), verify=False)
+    with pytest.raises(RuntimeError, match="there is no such file"):
+        gl.profile(tmp_path / "none.toml")
