@@ -80,7 +80,7 @@ std::string plan_json(const PlanResult& result, const DeviceInfo& device) {
   json["device"] = Json::parse(device_json(device));
   json.update(describe(result.candidates[result.chosen]));
   json["margin"] = result.request.margin;
-  json["contention"] = result.request.contention;
+  json["contention"] = result.request.contention.empty() ? Json() : Json(result.request.contention);
   json["candidates"] = Json::array();
   for (const auto& candidate : result.candidates) json["candidates"].push_back(describe(candidate));
   return json.dump(2) + "\n";

@@ -46,15 +46,6 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
   return run;
 }
 
-bool is_better(const MeasuredRun& one, const MeasuredRun& other) {
-  constexpr double kSame = 0.01;
-  if (one.meets_deadlines != other.meets_deadlines) return one.meets_deadlines;
-  if (one.meets_deadlines &&
-      std::abs(one.throughput - other.throughput) > kSame * std::max(one.throughput, other.throughput))
-    return one.throughput > other.throughput;
-  return one.slack > other.slack;
-}
-
 std::vector<MeasuredLatency> latencies_of(const MeasuredRun& run) {
   std::vector<MeasuredLatency> latencies;
   for (const auto& engine : run.engines) {
@@ -65,6 +56,20 @@ std::vector<MeasuredLatency> latencies_of(const MeasuredRun& run) {
   return latencies;
 }
 
+class Placed {
+ public:
+  Placed(Pipeline& pipeline, const PipelineConfig& config) : pipeline_(pipeline), former_(pipeline.config()) {
+    pipeline_.place(config);
+  }
+  ~Placed() { pipeline_.place(former_); }
+  Placed(const Placed&) = delete;
+  Placed& operator=(const Placed&) = delete;
+
+ private:
+  Pipeline& pipeline_;
+  PipelineConfig former_;
+};
+
 class Verification {
  public:
   Verification(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options)
@@ -74,9 +79,6 @@ class Verification {
         end_(std::chrono::steady_clock::now() + options.budget) {
     result_.request = std::move(request);
   }
-  ~Verification() { pipeline_.place(original_); }
-  Verification(const Verification&) = delete;
-  Verification& operator=(const Verification&) = delete;
 
   PlanResult run() {
     std::optional<PlanError> nothing_fits;
@@ -118,12 +120,11 @@ class Verification {
 
   void try_one(PlanCandidate candidate) {
     if (options_.progress) options_.progress(describe(candidate));
-    pipeline_.place(candidate.config);
     RunOptions run;
     run.duration = options_.each;
     run.warm_up = milliseconds(300);
     run.stop = options_.stop;
-    candidate.measured = judged(result_.request, pipeline_.run(candidate.mode, run).engines);
+    candidate.measured = try_candidate(pipeline_, result_.request, candidate, run);
     result_.candidates.push_back(std::move(candidate));
   }
 
@@ -214,6 +215,21 @@ PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& 
   result.candidates.push_back(
       {.mode = Mode::lanes, .plan = std::move(plan), .config = std::move(planned), .measured = {}});
   return result;
+}
+
+MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
+                          const RunOptions& options) {
+  const Placed placed(pipeline, candidate.config);
+  return judged(request, pipeline.run(candidate.mode, options).engines);
+}
+
+bool is_better(const MeasuredRun& one, const MeasuredRun& other) {
+  constexpr double kSame = 0.01;
+  if (one.meets_deadlines != other.meets_deadlines) return one.meets_deadlines;
+  if (one.meets_deadlines &&
+      std::abs(one.throughput - other.throughput) > kSame * std::max(one.throughput, other.throughput))
+    return one.throughput > other.throughput;
+  return one.slack > other.slack;
 }
 
 PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options) {

@@ -47,6 +47,12 @@ struct PlanResult {
 // The best by prediction. Throws PlanError where no deadline can be met.
 [[nodiscard]] PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request);
 
+// Runs it, with the pipeline's lanes as they were afterwards.
+[[nodiscard]] MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
+                                        const RunOptions& options);
+// Deadlines met, then throughput (to a hundredth), then slack.
+[[nodiscard]] bool is_better(const MeasuredRun& one, const MeasuredRun& other);
+
 struct VerifyOptions {
   Nanoseconds each = std::chrono::seconds(2);     // run of a candidate
   Nanoseconds budget = std::chrono::seconds(60);  // no run is begun after that
@@ -57,7 +63,7 @@ struct VerifyOptions {
 
 // Runs the plans of the best predictions and the modes shared, priority and gates, corrects the contention factors by
 // what was seen, and goes on with the plans that are best then, until there is none that was not tried. Takes what was
-// best: deadlines met, then throughput (to a hundredth), then slack. Where no plan is predicted to meet the deadlines
+// best. Where no plan is predicted to meet the deadlines
 // only the modes are tried; throws PlanError where those do not meet them either.
 [[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
