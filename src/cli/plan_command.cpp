@@ -47,8 +47,8 @@ std::string lanes_text(const PlanCandidate& candidate) {
   if (candidate.mode != runtime::Mode::lanes) return std::string(to_string(candidate.mode));
   std::string text;
   for (const auto& lane : candidate.config.lanes) {
-    const auto units = lane.units ? (lane.units->is_rest() ? "rest" : std::to_string(lane.units->units().count))
-                                  : "beside " + lane.beside;
+    std::string units = "beside " + lane.beside;
+    if (lane.units) units = lane.units->is_rest() ? "rest" : std::to_string(lane.units->units().count);
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", lane.name, units);
   }
   return text;

@@ -154,12 +154,12 @@ void plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
 int run(const Arguments& arguments) {
   (void)modes_of(arguments.mode);  // before anything is read
   auto config = runtime::load_config(arguments.config);
-  std::string mode = arguments.mode;
+  std::string chosen = arguments.mode;
   if (!arguments.plan.empty()) {
     const auto planned = apply_plan(config, arguments.plan);
-    if (mode.empty()) mode = planned;
+    if (chosen.empty()) chosen = planned;
   }
-  const auto modes = modes_of(mode);
+  const auto modes = modes_of(chosen);
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
   if (!arguments.json.empty() && arguments.json == arguments.trace) {
     throw ConfigError({.what = "--json and --trace",

@@ -17,7 +17,7 @@ class Spin {
       return;
     }
     for (int i = 0; i < kInstructions; ++i) {
-#if defined(__x86_64__)
+#ifdef __x86_64__
       __builtin_ia32_pause();
 #elif defined(__aarch64__)
       asm volatile("yield");

@@ -93,9 +93,7 @@ class Verification {
       try_one({.mode = mode, .plan = {}, .config = original_, .measured = {}});
     }
     choose();
-    const bool is_met = !result_.candidates.empty() && result_.candidates[result_.chosen].measured &&
-                        result_.candidates[result_.chosen].measured->meets_deadlines;
-    if (!is_met && nothing_fits) throw PlanError(*nothing_fits);
+    if (nothing_fits && (result_.candidates.empty() || !chosen().meets_deadlines)) throw PlanError(*nothing_fits);
     return std::move(result_);
   }
 
@@ -130,17 +128,18 @@ class Verification {
 
   void learn(const PlanCandidate& candidate) {
     // Where one failed the others had it easier.
-    const auto& engines = candidate.measured->engines;
+    const auto& engines = candidate.measured.value().engines;
     if (std::ranges::any_of(engines, [](const auto& engine) { return !engine.error.empty(); })) return;
     result_.request.contention =
-        learn_contention(result_.request, candidate.plan.value(), latencies_of(*candidate.measured));
+        learn_contention(result_.request, candidate.plan.value(), latencies_of(candidate.measured.value()));
   }
 
   void choose() {
     for (std::size_t i = 1; i < result_.candidates.size(); ++i) {
-      if (is_better(*result_.candidates[i].measured, *result_.candidates[result_.chosen].measured)) result_.chosen = i;
+      if (is_better(result_.candidates[i].measured.value(), chosen())) result_.chosen = i;
     }
   }
+  [[nodiscard]] const MeasuredRun& chosen() const { return result_.candidates[result_.chosen].measured.value(); }
 
   static std::string describe(const PlanCandidate& candidate) {
     std::string text(to_string(candidate.mode));
