@@ -5,6 +5,8 @@
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile.hpp>
 
+#include <c10/util/Exception.h>
+
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -13,22 +15,23 @@
 namespace greenlane::bindings {
 
 inline std::chrono::nanoseconds from_seconds(double seconds) {
+  TORCH_CHECK_VALUE(seconds >= 0 && seconds <= 1e6, "a time must be between 0 and 1e6 seconds");
   return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
 }
 
 inline std::string profile_pipeline(const std::string& config, double seconds) {
-  runtime::Pipeline pipeline(runtime::load_config(config));
+  runtime::Pipeline pipeline(without_lanes(runtime::load_config(config)));
   return profile_json(make_profile(pipeline, {.most = from_seconds(seconds), .stop = nullptr, .progress = {}}));
 }
 
 // An empty profile: measured first.
 inline std::string plan_pipeline(const std::string& file, const std::string& profile, double margin, bool verify,
                                  double seconds, double budget) {
-  auto config = runtime::load_config(file);
+  auto config = without_lanes(runtime::load_config(file));
   runtime::Profile known;
   if (!profile.empty()) {
     known = runtime::read_profile(profile, "what was given");
-    if (!verify || !why_elsewhere(known).empty()) {
+    if (!verify || !why_elsewhere(known, config).empty()) {
       auto request = plan_request(config, known);
       request.margin = margin;
       return plan_json(plan_without_device(config, request), known.device);
@@ -43,6 +46,7 @@ inline std::string plan_pipeline(const std::string& file, const std::string& pro
   options.budget = from_seconds(budget);
   const auto result =
       verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
+  require_deadlines(result);
   return plan_json(result, known.device);
 }
 

@@ -99,7 +99,7 @@ void run(int argc, char** argv) {
     candidate.measured = try_candidate(pipeline, result.request, candidate, options);
     result.candidates.push_back(std::move(candidate));
     const auto& measured = *result.candidates.back().measured;
-    if (is_better(measured, *result.candidates[result.chosen].measured)) result.chosen = result.candidates.size() - 1;
+    result.chosen = best_of(result.candidates);
     std::printf("%zu %s: %.3f, slack %.2f\n", result.candidates.size(),
                 std::string(to_string(result.candidates.back().mode)).c_str(), measured.throughput, measured.slack);
     std::fflush(stdout);

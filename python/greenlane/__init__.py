@@ -24,7 +24,7 @@ from greenlane._gates import GateReport, gate_report
 from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs
 from greenlane._lanes import REST, Lane, lane, partition
 from greenlane._pipeline_graph import PipelineGraph, capture, concurrently
-from greenlane._planning import EngineProfile, LatencyPoint, Plan, PlannedEngine, Profile, plan, profile
+from greenlane._planning import EngineProfile, GatedPoint, LatencyPoint, Plan, PlannedEngine, Profile, plan, profile
 from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
 
 __version__ = "0.1.0"
@@ -36,6 +36,7 @@ __all__ = [
     "Engine",
     "EngineProfile",
     "GateReport",
+    "GatedPoint",
     "GraphInfo",
     "GraphReport",
     "Graphs",

@@ -21,11 +21,25 @@ class LatencyPoint:
 
 
 @dataclass(frozen=True)
+class GatedPoint:
+    """A best-effort engine behind a gate, on so many units."""
+
+    units: int
+    in_flight_us: float
+    """What an urgent request may wait for."""
+    overhead: float
+    """Of the engine's rate, as a share."""
+    slices: int
+
+
+@dataclass(frozen=True)
 class EngineProfile:
     """An engine on every size of partition; the last one is the undivided device."""
 
     name: str
     curve: tuple[LatencyPoint, ...]
+    gated: tuple[GatedPoint, ...]
+    """Empty: it has a deadline, cannot be cut, or runs on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,11 @@ class Profile:
     def _of(cls, text: str) -> Self:
         document = json.loads(text)
         engines = {
-            each["name"]: EngineProfile(each["name"], tuple(LatencyPoint(**point) for point in each["curve"]))
+            each["name"]: EngineProfile(
+                each["name"],
+                tuple(LatencyPoint(**point) for point in each["curve"]),
+                tuple(GatedPoint(**point) for point in each["gated"]),
+            )
             for each in document["engines"]
         }
         return cls(document["device"]["name"], engines, text)
@@ -75,8 +93,8 @@ class Plan:
 
     mode: str
     """``"lanes"``, or the mode that did better: ``"gates"``, ``"priority"`` or ``"shared"``."""
-    lanes: dict[str, int | str]
-    """Units of each lane, ``"rest"``, or ``"beside NAME"``: on that lane's units."""
+    lanes: dict[str, int | str | None]
+    """Units of each lane, ``"rest"``, ``"beside NAME"`` for that lane's units, or None in modes without partitions."""
     engines: dict[str, PlannedEngine]
     json: str
     """All of it, as ``greenlane plan`` writes it."""
@@ -93,9 +111,9 @@ class Plan:
         return cls(document["mode"], lanes, engines, text)
 
 
-def _units(lane: dict[str, Any]) -> int | str:
-    units: int | str = lane.get("units", f"beside {lane['beside']}" if "beside" in lane else "rest")
-    return units
+def _units(lane: dict[str, Any]) -> int | str | None:
+    units: int | str | None = lane.get("units")
+    return f"beside {lane['beside']}" if "beside" in lane else units
 
 
 def _planned(engine: dict[str, Any]) -> PlannedEngine:

@@ -24,6 +24,9 @@ int main(int argc, char** argv) {
   } catch (const greenlane::DriverError& error) {
     fmt::print(stderr, "greenlane: {}\n", error.what());
     return kFailed;
+  } catch (const greenlane::EngineError& error) {
+    fmt::print(stderr, "greenlane: {}\n", error.what());
+    return kFailed;
   } catch (const greenlane::Error& error) {
     fmt::print(stderr, "greenlane: {}\n", error.what());
     return kBadInput;

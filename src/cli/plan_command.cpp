@@ -37,8 +37,8 @@ std::chrono::nanoseconds from_seconds(double seconds) {
 }
 
 // Whether plans can be tried; says so where they cannot.
-bool is_here(const runtime::Profile& profile) {
-  const auto why = why_elsewhere(profile);
+bool is_here(const runtime::Profile& profile, const runtime::PipelineConfig& config) {
+  const auto why = why_elsewhere(profile, config);
   if (!why.empty()) fmt::print("{}: the plan is not verified\n", why);
   return why.empty();
 }
@@ -94,11 +94,11 @@ void print_chosen(const PlanResult& result) {
 }
 
 PlanResult make_result(const Arguments& arguments) {
-  auto config = runtime::load_config(arguments.config);
+  auto config = without_lanes(runtime::load_config(arguments.config));
   runtime::check_writable(arguments.out);
   std::optional<runtime::Profile> profile;
   if (!arguments.profile.empty()) profile = runtime::load_profile(arguments.profile);
-  if (profile && (!arguments.verify || !is_here(*profile))) {
+  if (profile && (!arguments.verify || !is_here(*profile, config))) {
     auto request = plan_request(config, *profile);
     request.margin = arguments.margin;
     auto result = plan_without_device(config, request);
@@ -137,13 +137,7 @@ int plan(const Arguments& arguments) {
     const auto result = make_result(arguments);
     print_candidates(result);
     print_chosen(result);
-    const auto& measured = result.candidates[result.chosen].measured;
-    if (measured && !measured->meets_deadlines) {
-      fmt::print(stderr,
-                 "greenlane: nothing that was tried meets all deadlines, so no plan is written: give an engine a later "
-                 "deadline, a lower rate or a smaller model\n");
-      return kFailed;
-    }
+    require_deadlines(result);
     fmt::print("written to {}\n", arguments.out.string());
     return kSuccess;
   } catch (const PlanError& error) {

@@ -4,6 +4,7 @@
 #include "cli/table.hpp"
 
 #include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile.hpp>
 #include <greenlane/runtime/report.hpp>
 
@@ -48,7 +49,7 @@ void print(const runtime::Profile& profile) {
 }
 
 int profile(const Arguments& arguments) {
-  auto config = runtime::load_config(arguments.config);
+  auto config = without_lanes(runtime::load_config(arguments.config));
   runtime::check_writable(arguments.out);
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));

@@ -135,19 +135,20 @@ bool leaves_all_open(const runtime::PipelineConfig& config) {
 
 // Lanes from a quick profile and no more than a prediction. Where that does not work out they stay as they are, and the
 // run shows why.
-void plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
+runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
   constexpr double kSeconds = 0.2;
   const std::string file = pipeline.config().file.filename().string();
   try {
     const auto profile = measure_profile(pipeline, kSeconds, stop);
     const auto result = plan_without_device(pipeline.config(), plan_request(pipeline.config(), profile));
-    pipeline.place(result.candidates[result.chosen].config);
     fmt::print(
         "{} says nothing of units: they are planned from a quick profile (`greenlane plan` tries plans, and "
         "writes one)\n",
         file);
+    return result.candidates[result.chosen].config;
   } catch (const Error& error) {
     if (!stop) fmt::print("{} says nothing of units, and they are divided evenly: {}\n", file, error.what());
+    return pipeline.config();
   }
 }
 
@@ -172,15 +173,18 @@ int run(const Arguments& arguments) {
   const auto& stop = stop_signal();
 
   auto pipeline = load_pipeline(std::move(config));
+  const auto as_written = pipeline.config();
+  auto planned = as_written;
   const bool has_lanes = std::ranges::find(modes, Mode::lanes) != modes.end();
   if (has_lanes && arguments.plan.empty() && leaves_all_open(pipeline.config()) &&
       pipeline.device().info().partition_obstacle.empty())
-    plan_lanes(pipeline, stop);
+    planned = plan_lanes(pipeline, stop);
 
   std::vector<ModeResult> results;
   results.reserve(modes.size());
   for (const Mode mode : modes) {
     if (stop) break;
+    pipeline.place(mode == Mode::lanes ? planned : as_written);
     {
       const Progress progress(fmt::format("running mode {}", to_string(mode)));
       runtime::RunOptions options;

@@ -8,6 +8,7 @@
 #include <greenlane/core/sliced_graph.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -152,6 +153,7 @@ struct SlicedGraph::Impl {
     constexpr int kFew = 8;
     constexpr int kMost = 400;
     constexpr auto kTurn = milliseconds(400);
+    constexpr auto kMostTime = std::chrono::seconds(10);
     const auto alone = std::max(least_time_of(lane, 1, launch(backend)), nanoseconds(1));
     const auto many = static_cast<int>(std::clamp<nanoseconds::rep>(kTurn / alone, kFew, kMost));
     const auto choices = detail::slice_choices(finest, times, options);
@@ -165,7 +167,10 @@ struct SlicedGraph::Impl {
       look_ahead(lane, choice.look_ahead);
     };
     const auto gate = Gate::of(lane.device());
+    // Where a noisy neighbour lets none pass: the cheapest so far.
+    const auto end = Clock::now() + kMostTime;
     make(detail::choose_slices(choices, options.most_overhead, [&](const detail::SliceChoice& choice) {
+      if (Clock::now() >= end) return std::numeric_limits<double>::max();
       make(choice);
       const auto sliced = [&] { run(*gate, lane); };
       const double roughly = overhead_of(lane, kFew, sliced, launch(backend));
@@ -185,7 +190,11 @@ SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& opti
   } catch (const Error& error) {
     impl_->obstacle = error.what();
   }
-  if (!impl_->obstacle.empty()) impl_->parts.clear();
+  if (!impl_->obstacle.empty()) {
+    impl_->parts.clear();
+    impl_->longest = nanoseconds(0);
+    impl_->look_ahead(lane, options.look_ahead.value_or(1));
+  }
   impl_->options.log = std::move(log);
 }
 

@@ -2,12 +2,13 @@
 
 #include <greenlane/core/urgent.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace greenlane {
 
 UrgentEngine::UrgentEngine(const Device& device, std::chrono::nanoseconds limit)
-    : gate_(Gate::of(device)), limit_(limit), event_(device.state_->make_event()) {}
+    : gate_(Gate::of(device)), limit_(limit), device_(device) {}
 
 UrgentEngine::~UrgentEngine() = default;
 
@@ -24,9 +25,18 @@ void UrgentEngine::expect(std::uint64_t place) {
   expected_.emplace(std::move(pass));
 }
 
+std::shared_ptr<detail::EventBackend> UrgentEngine::take_event() {
+  const std::scoped_lock lock(mutex_);
+  const auto is_free = [](const auto& event) { return event.use_count() == 1; };
+  const auto event = std::ranges::find_if(events_, is_free);
+  if (event != events_.end()) return *event;
+  return events_.emplace_back(device_.state_->make_event());
+}
+
 void UrgentEngine::Call::enqueued(StreamView stream) {
-  engine_.event_->record(stream);
-  pass_.value().enqueued([event = engine_.event_] {
+  auto taken = engine_.take_event();
+  taken->record(stream);
+  pass_.value().enqueued([event = std::move(taken)] {
     try {
       return event->is_done();
     } catch (const std::exception&) {

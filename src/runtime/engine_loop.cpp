@@ -89,12 +89,15 @@ class Arrivals {
 void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timetable& timetable,
                      const std::atomic<bool>& stop, Recorder& recorder) {
   const auto deadline = engine.deadline.value_or(engine.period.value());
-  const bool early = timetable.early > Nanoseconds(0) && engine.deadline && !engine.poisson;
+  // Best effort gets most of the time between two calls.
+  constexpr int kMostEarly = 8;
+  const auto early =
+      engine.deadline && !engine.poisson ? std::min(timetable.early, *engine.period / kMostEarly) : Nanoseconds(0);
   Arrivals arrivals(engine, timetable.begin);
   for (; arrivals.next() < timetable.end; arrivals.advance()) {
     const auto arrival = arrivals.next();
-    if (early) {
-      if (!wait_until(arrival - timetable.early, timetable.spin, stop)) break;
+    if (early > Nanoseconds(0)) {
+      if (!wait_until(arrival - early, timetable.spin, stop)) break;
       workload.expect();
     }
     if (!wait_until(arrival, timetable.spin, stop)) break;

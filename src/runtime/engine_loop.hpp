@@ -18,7 +18,7 @@ struct Timetable {
   // How long before an arrival the thread stops sleeping and spins: waking up late would count as latency. Zero where
   // cores are what is shared.
   Nanoseconds spin{0};
-  // How long before a known arrival the engine is told that it comes; zero: not. Within `spin`.
+  // How long before a known arrival the engine is told that it comes; zero: not.
   Nanoseconds early{0};
 };
 

@@ -66,15 +66,16 @@ void check_again(Workload& workload, EngineResult& result) {
 // Leaves the device, also after an error, as the next mode should find it: no engine on a lane, no memory held.
 class Departure {
  public:
-  Departure(const std::vector<std::unique_ptr<Workload>>& workloads, DeviceId device)
+  Departure(const std::vector<std::unique_ptr<Workload>>& workloads, const Device& device)
       : workloads_(workloads), device_(device) {}
   ~Departure() {
     try {
+      Gate::of(device_)->set_log(nullptr);
       for (const auto& workload : workloads_) {
         workload->set_role({});
         workload->unbind();
       }
-      release_unused_memory(device_);
+      release_unused_memory(device_.id());
     } catch (const std::exception& error) {
       warn(std::string("the engines could not leave their lanes: ") + error.what());
     }
@@ -84,7 +85,7 @@ class Departure {
 
  private:
   const std::vector<std::unique_ptr<Workload>>& workloads_;
-  DeviceId device_;
+  Device device_;
 };
 
 // Engines with a deadline are urgent. The others let those pass that share their units: all in mode gates, and on lanes
@@ -122,10 +123,9 @@ Nanoseconds longest_wait(const std::vector<std::unique_ptr<Workload>>& workloads
   Nanoseconds longest{0};
   for (const auto& workload : workloads) {
     const auto graphs = workload->graphs();
-    if (graphs && graphs->slices > 1)
-      longest = std::max<Nanoseconds>(longest, (graphs->look_ahead + 1) * graphs->longest_slice + kHost);
+    if (graphs && graphs->slices > 1) longest += (graphs->look_ahead + 1) * graphs->longest_slice;
   }
-  return longest;
+  return longest.count() > 0 ? longest + kHost : longest;
 }
 
 std::vector<Span> since(Clock::time_point begin, const std::vector<TimeSpan>& spans) {
@@ -194,7 +194,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   static const std::atomic<bool> never{false};
   const auto& stop = options.stop ? *options.stop : never;
   const auto lanes = runtime::place(config_, device_, mode);
-  const Departure departure(workloads_, device_.id());
+  const Departure departure(workloads_, device_);
 
   ModeResult result;
   result.mode = mode;
@@ -218,7 +218,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   timetable.end = timetable.measure + options.duration;
   if (device_.id().kind == DeviceKind::cuda) {
     timetable.early = longest_wait(workloads_);
-    timetable.spin = std::max<Nanoseconds>(microseconds(100), timetable.early);
+    timetable.spin = microseconds(100);
   }
 
   {

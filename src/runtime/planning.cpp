@@ -2,7 +2,7 @@
 #include <greenlane/runtime/planning.hpp>
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -33,7 +33,10 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
   for (std::size_t i = 0; i < run.engines.size(); ++i) {
     const auto& engine = run.engines[i];
     const auto& demand = request.engines[i];
-    if (!engine.error.empty()) run.meets_deadlines = false;
+    if (!engine.error.empty() || engine.requests == engine.unserved) {
+      run.meets_deadlines = false;
+      run.slack = -std::numeric_limits<double>::infinity();
+    }
     if (!demand.deadline) {
       run.throughput += demand.weight * engine.rate_hz / solo_rate(demand);
       continue;
@@ -41,7 +44,7 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
     const double p99 = to_microseconds(engine.latency.quantile(0.99));
     const double slack = (demand.deadline->count() - p99) / demand.deadline->count();
     run.slack = std::min(run.slack, slack);
-    if (slack < 0 || engine.requests == engine.unserved) run.meets_deadlines = false;
+    if (slack < 0) run.meets_deadlines = false;
   }
   return run;
 }
@@ -82,18 +85,31 @@ class Verification {
 
   PlanResult run() {
     std::optional<PlanError> nothing_fits;
-    try {
-      while (try_plans()) {
+    const auto try_all = [&](auto rounds) {
+      try {
+        rounds();
+      } catch (const PlanError& error) {
+        nothing_fits = error;
       }
-    } catch (const PlanError& error) {
-      nothing_fits = error;
-    }
+    };
+    const bool has_partitions = pipeline_.device().info().partition_obstacle.empty();
+    if (has_partitions) try_all([&] { (void)try_plans(); });
     for (const Mode mode : {Mode::gates, Mode::priority, Mode::shared}) {
-      if (is_over()) break;
-      try_one({.mode = mode, .plan = {}, .config = original_, .measured = {}});
+      if (!is_over()) (void)try_one({.mode = mode, .plan = {}, .config = original_, .measured = {}});
     }
-    choose();
-    if (nothing_fits && (result_.candidates.empty() || !chosen().meets_deadlines)) throw PlanError(*nothing_fits);
+    if (has_partitions && !nothing_fits) {
+      try_all([&] {
+        while (try_plans()) {
+        }
+      });
+    }
+    if (result_.candidates.empty()) {
+      if (nothing_fits) throw PlanError(*nothing_fits);
+      throw EngineError({.what = "no plan was tried", .why = "it was stopped", .remedy = "run it to its end"});
+    }
+    result_.chosen = best_of(result_.candidates);
+    if (nothing_fits && !result_.candidates[result_.chosen].measured.value().meets_deadlines)
+      throw PlanError(*nothing_fits);
     return std::move(result_);
   }
 
@@ -109,21 +125,25 @@ class Verification {
       if (is_over() && !result_.candidates.empty()) return false;
       auto config = with_plan(original_, plan);
       if (!tried_.insert(key_of(config)).second) continue;
+      if (!try_one({.mode = Mode::lanes, .plan = std::move(plan), .config = std::move(config), .measured = {}}))
+        return false;
       is_any_new = true;
-      try_one({.mode = Mode::lanes, .plan = std::move(plan), .config = std::move(config), .measured = {}});
       learn(result_.candidates.back());
     }
     return is_any_new;
   }
 
-  void try_one(PlanCandidate candidate) {
+  // False where it was stopped on the way: that says nothing.
+  bool try_one(PlanCandidate candidate) {
     if (options_.progress) options_.progress(describe(candidate));
     RunOptions run;
     run.duration = options_.each;
     run.warm_up = milliseconds(300);
     run.stop = options_.stop;
     candidate.measured = try_candidate(pipeline_, result_.request, candidate, run);
+    if (options_.stop && *options_.stop) return false;
     result_.candidates.push_back(std::move(candidate));
+    return true;
   }
 
   void learn(const PlanCandidate& candidate) {
@@ -133,13 +153,6 @@ class Verification {
     result_.request.contention =
         learn_contention(result_.request, candidate.plan.value(), latencies_of(candidate.measured.value()));
   }
-
-  void choose() {
-    for (std::size_t i = 1; i < result_.candidates.size(); ++i) {
-      if (is_better(result_.candidates[i].measured.value(), chosen())) result_.chosen = i;
-    }
-  }
-  [[nodiscard]] const MeasuredRun& chosen() const { return result_.candidates[result_.chosen].measured.value(); }
 
   static std::string describe(const PlanCandidate& candidate) {
     std::string text(to_string(candidate.mode));
@@ -188,6 +201,15 @@ PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
   return request;
 }
 
+PipelineConfig without_lanes(PipelineConfig config) {
+  config.lanes.clear();
+  for (auto& engine : config.engines) {
+    engine.lane = engine.name;
+    config.lanes.push_back({.name = engine.name, .units = {}, .beside = {}});
+  }
+  return config;
+}
+
 PipelineConfig with_plan(PipelineConfig config, const Plan& plan) {
   config.lanes.clear();
   for (const auto& partition : plan.partitions) {
@@ -208,6 +230,11 @@ PipelineConfig with_plan(PipelineConfig config, const Plan& plan) {
 }
 
 PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request) {
+  if (request.device.whole == 0) {
+    throw ConfigError({.what = config.file.string() + " cannot be planned",
+                       .why = "the device cannot be divided",
+                       .remedy = "run it in the modes gates, priority and shared, or let `greenlane plan` try those"});
+  }
   PlanResult result{.request = request, .candidates = {}, .chosen = 0};
   auto plan = make_plan(request);
   auto planned = with_plan(config, plan);
@@ -222,13 +249,44 @@ MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const 
   return judged(request, pipeline.run(candidate.mode, options).engines);
 }
 
-bool is_better(const MeasuredRun& one, const MeasuredRun& other) {
+std::size_t best_of(std::span<const PlanCandidate> candidates) {
   constexpr double kSame = 0.01;
-  if (one.meets_deadlines != other.meets_deadlines) return one.meets_deadlines;
-  if (one.meets_deadlines &&
-      std::abs(one.throughput - other.throughput) > kSame * std::max(one.throughput, other.throughput))
-    return one.throughput > other.throughput;
-  return one.slack > other.slack;
+  const auto run = [](const PlanCandidate& candidate) -> const MeasuredRun& { return candidate.measured.value(); };
+  double highest = -1;
+  for (const auto& candidate : candidates) {
+    if (run(candidate).meets_deadlines) highest = std::max(highest, run(candidate).throughput);
+  }
+  const auto is_eligible = [&](const PlanCandidate& candidate) {
+    return highest < 0 || (run(candidate).meets_deadlines && run(candidate).throughput >= (1 - kSame) * highest);
+  };
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < candidates.size(); ++i) {
+    if (!is_eligible(candidates[i])) continue;
+    if (!is_eligible(candidates[best]) || run(candidates[i]).slack > run(candidates[best]).slack) best = i;
+  }
+  return best;
+}
+
+void require_deadlines(const PlanResult& result) {
+  const auto& chosen = result.candidates.at(result.chosen).measured;
+  if (!chosen || chosen->meets_deadlines) return;
+  std::vector<Shortfall> shortfalls;
+  std::string missed;
+  for (std::size_t i = 0; i < chosen->engines.size(); ++i) {
+    const auto& engine = chosen->engines[i];
+    const auto& deadline = result.request.engines[i].deadline;
+    if (!engine.error.empty()) missed += (missed.empty() ? "" : "; ") + engine.name + ": " + engine.error;
+    if (!deadline) continue;
+    const Microseconds p99 = engine.latency.quantile(0.99);
+    if (p99 <= *deadline && engine.requests > engine.unserved) continue;
+    shortfalls.push_back({.engine = engine.name, .deadline = *deadline, .allowed = *deadline, .p99 = p99});
+    missed += (missed.empty() ? "" : "; ") + engine.name + " had a p99 of " + std::to_string(p99.count() / 1e3) +
+              " ms for a deadline of " + std::to_string(deadline->count() / 1e3) + " ms";
+  }
+  throw PlanError({.what = "nothing that was tried meets all deadlines",
+                   .why = missed,
+                   .remedy = "give an engine a later deadline, a lower rate or a smaller model"},
+                  std::move(shortfalls), {});
 }
 
 PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options) {

@@ -2,6 +2,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/core/log.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/profile.hpp>
 
@@ -21,16 +22,27 @@ class Stay {
  public:
   Stay(Workload& workload, const Lane& lane, const GateRole& role) : workload_(workload) {
     workload_.bind(lane);
-    workload_.set_role(role);
+    try {
+      workload_.set_role(role);
+    } catch (...) {
+      leave();
+      throw;
+    }
   }
-  ~Stay() {
-    workload_.set_role({});
-    workload_.unbind();
-  }
+  ~Stay() { leave(); }
   Stay(const Stay&) = delete;
   Stay& operator=(const Stay&) = delete;
 
  private:
+  void leave() noexcept {
+    try {
+      workload_.set_role({});
+      workload_.unbind();
+    } catch (const std::exception& error) {
+      warn(std::string("an engine could not leave its lane: ") + error.what());
+    }
+  }
+
   Workload& workload_;
 };
 
@@ -141,7 +153,7 @@ class Profiler {
     EngineResult result;
     run_engine(workload, engine, timetable, options_.stop ? *options_.stop : never, false, result);
     if (!result.error.empty())
-      throw ConfigError(
+      throw EngineError(
           {.what = "engine '" + engine.name + "' could not be profiled", .why = result.error, .remedy = ""});
     check_stop();
     return result.latency;
@@ -155,16 +167,19 @@ class Profiler {
     const auto latency = latency_of(workload, engine);
     const auto graphs = workload.graphs();
     if (!graphs || graphs->slices <= 1) return std::nullopt;
-    const auto ratio = static_cast<double>(latency.mean().count()) / static_cast<double>(whole.mean.count());
+    const auto share = static_cast<double>(whole.mean.count()) / static_cast<double>(latency.mean().count());
+    // What may not be run out of order was not measured by slice: one may well be twice as long as the others.
+    const auto longest =
+        graphs->longest_slice.count() > 0 ? graphs->longest_slice : 2 * latency.mean() / graphs->slices;
     return GatedPoint{.units = whole.units,
-                      .in_flight = (graphs->look_ahead + 1) * graphs->longest_slice,
-                      .overhead = std::max(0.0, ratio - 1),
+                      .in_flight = (graphs->look_ahead + 1) * longest,
+                      .overhead = std::clamp(1 - share, 0.0, 0.99),
                       .slices = graphs->slices};
   }
 
   void check_stop() const {
     if (options_.stop && *options_.stop)
-      throw ConfigError(
+      throw EngineError(
           {.what = "the profile is not complete", .why = "it was stopped", .remedy = "run it to its end"});
   }
 

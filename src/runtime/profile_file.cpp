@@ -83,7 +83,7 @@ Profile read_profile(const std::string& json, const std::string& where) {
     const Json document = Json::parse(json);
     profile.device = device_of(document.at("device"));
     for (const auto& engine : document.at("engines")) profile.engines.push_back(engine_of(engine));
-  } catch (const Json::exception& error) {
+  } catch (const std::exception& error) {  // JSON's and DeviceId's
     throw ConfigError(
         {.what = where + " is no profile", .why = error.what(), .remedy = "make it with `greenlane profile`"});
   }
@@ -100,20 +100,23 @@ Profile load_profile(const std::filesystem::path& file) {
   return read_profile(std::string(std::istreambuf_iterator<char>(stream), {}), file.string());
 }
 
-std::string why_elsewhere(const Profile& profile) {
-  const auto described = [](const std::string& name, Units units) {
-    return name + " with " + std::to_string(units.count) + " units";
+std::string why_elsewhere(const Profile& profile, const PipelineConfig& config) {
+  const auto described = [](const DeviceInfo& device) {
+    return device.name + " with " + std::to_string(device.units.count) + " units";
   };
   std::string here;
   try {
-    const auto device = Device::open(profile.device.id);
+    const auto device = Device::open(config.device);
     const auto& info = device.info();
-    if (info.name == profile.device.name && info.units == profile.device.units) return {};
-    here = "this machine has " + described(info.name, info.units);
+    const auto same = [&](auto member) { return info.*member == profile.device.*member; };
+    if (info.id.kind == profile.device.id.kind && same(&DeviceInfo::name) && same(&DeviceInfo::units) &&
+        same(&DeviceInfo::granularity) && same(&DeviceInfo::groups))
+      return {};
+    here = "the pipeline runs on " + described(info) + " here";
   } catch (const Error& error) {
     here = error.what();
   }
-  return "the profile is of " + described(profile.device.name, profile.device.units) + ", and " + here;
+  return "the profile is of " + described(profile.device) + ", and " + here;
 }
 
 }  // namespace greenlane::runtime

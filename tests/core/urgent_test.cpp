@@ -43,6 +43,19 @@ TEST_F(UrgentTest, ACallThatThrowsOpensIt) {
   EXPECT_TRUE(is_open());
 }
 
+TEST_F(UrgentTest, CallsUnderWayAreEachAskedAbout) {
+  for (int i = 0; i < 3; ++i) engine_.enter(lane_.place()).enqueued(lane_.stream());
+  EXPECT_FALSE(is_open());
+  fake_.set_events_done(true);
+  EXPECT_TRUE(is_open());
+  const auto before = fake_.live().events;
+  for (int i = 0; i < 10; ++i) {
+    engine_.enter(lane_.place()).enqueued(lane_.stream());
+    EXPECT_TRUE(is_open());
+  }
+  EXPECT_EQ(fake_.live().events, before) << "events are used again";
+}
+
 TEST_F(UrgentTest, ADriverThatFailsOpensIt) {
   {
     auto call = engine_.enter(lane_.place());

@@ -122,6 +122,49 @@ TEST_F(PlanRequestTest, WhatCannotBeMetIsSaid) {
               refuses<PlanError>("policy"));
 }
 
+TEST_F(PlanRequestTest, WithoutLanesEachEngineHasOne) {
+  config_.lanes = {{.name = "both", .units = UnitRequest(100)}};
+  for (auto& engine : config_.engines) engine.lane = "both";
+  const auto config = without_lanes(config_);
+  ASSERT_EQ(config.lanes.size(), 2U);
+  EXPECT_EQ(config.engines[1].lane, config.lanes[1].name);
+  EXPECT_FALSE(config.lanes[0].units);
+}
+
+TEST_F(PlanRequestTest, ADeviceThatCannotBeDividedIsNotPlanned) {
+  profile_.device.groups = 0;
+  profile_.device.remainder = {32};
+  EXPECT_THAT([&] { (void)plan_without_device(config_, plan_request(config_, profile_)); },
+              refuses<ConfigError>("cannot be divided"));
+}
+
+PlanCandidate measured(bool meets, double throughput, double slack) {
+  PlanCandidate candidate;
+  candidate.measured = {.engines = {}, .meets_deadlines = meets, .throughput = throughput, .slack = slack};
+  return candidate;
+}
+
+TEST(BestOf, DeadlinesComeFirstThenThroughputToAHundredthThenSlack) {
+  EXPECT_EQ(best_of(std::vector{measured(false, 2, -0.1), measured(true, 1, 0.1)}), 1U);
+  EXPECT_EQ(best_of(std::vector{measured(true, 1, 0.5), measured(true, 1.1, 0.1)}), 1U);
+  EXPECT_EQ(best_of(std::vector{measured(true, 1, 0.1), measured(true, 0.995, 0.5), measured(true, 0.985, 0.9)}), 1U);
+  EXPECT_EQ(best_of(std::vector{measured(false, 1, -0.5), measured(false, 0.5, -0.1)}), 1U);
+}
+
+TEST_F(PlanRequestTest, WhatWasTriedAndMissedIsNoPlan) {
+  PlanResult result{.request = plan_request(config_, profile_), .candidates = {measured(false, 1, -1)}, .chosen = 0};
+  EngineResult policy;
+  policy.name = "policy";
+  policy.requests = 1;
+  policy.latency.record(milliseconds(4));
+  EngineResult head;
+  head.name = "head";
+  result.candidates[0].measured.value().engines = {policy, head};
+  EXPECT_THAT([&] { require_deadlines(result); }, refuses<PlanError>("nothing that was tried", "policy had a p99 of"));
+  result.candidates[0].measured.value().meets_deadlines = true;
+  EXPECT_NO_THROW(require_deadlines(result));
+}
+
 class VerifyTest : public ::testing::Test {
  protected:
   [[nodiscard]] PlanResult verify(Pipeline& pipeline) {

@@ -62,7 +62,28 @@ TEST_F(ProfileTest, ProgressNeverFallsAndEndsWithTheProfile) {
 
 TEST_F(ProfileTest, AStopGivesItUp) {
   stop_ = true;
-  EXPECT_THAT([&] { (void)profile(engine_table("a", "affine")); }, refuses<ConfigError>("not complete", "stopped"));
+  EXPECT_THAT([&] { (void)profile(engine_table("a", "affine")); }, refuses<EngineError>("not complete", "stopped"));
+}
+
+TEST_F(ProfileTest, AnEngineThatThrowsIsNamed) {
+  const std::string folder = std::string(GREENLANE_TEST_MODELS) + "/";
+  const std::string bad =
+      "[engine.bad]\nmodel = '" + folder + "throws.pt2'\ninputs = '" + folder + "out_of_table.inputs.pt'\n";
+  EXPECT_THROW((void)profile(bad), Error);
+  const auto cpu = Device::open("cpu");
+  EXPECT_EQ(cpu.partition("all", rest).units(), cpu.info().units) << "it has left its lane";
+}
+
+TEST_F(ProfileTest, IsOfThePipelinesDeviceOrSaysWhyNot) {
+  Profile here{.device = Device::open("cpu").info(), .engines = {}};
+  PipelineConfig config;
+  config.device = "cpu";
+  EXPECT_EQ(why_elsewhere(here, config), "");
+  here.device.units = {here.device.units.count + 1};
+  EXPECT_THAT(why_elsewhere(here, config), ::testing::HasSubstr("the pipeline runs on"));
+  here.device = Device::open("cpu").info();
+  config.device = "cuda:63";
+  EXPECT_NE(why_elsewhere(here, config), "");
 }
 
 TEST_F(ProfileTest, AFileOfItSaysTheSame) {

@@ -33,8 +33,8 @@ struct SliceOptions {
 // safety: none.
 class SlicedGraph {
  public:
-  // Cuts and measures on the lane, for a second or two, longer for graphs of 10 ms and more: the graph and its parts
-  // are run a thousand times or more, the parts out of order, on what is in its memory. Without `measure` that is not
+  // Cuts and measures on the lane, for a few seconds, some ten at most: the graph and its parts are run some thousand
+  // times, the parts out of order, on what is in its memory, urgent engines before it. Without `measure` that is not
   // done, and slices have an equal number of parts.
   SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure = true);
   ~SlicedGraph();

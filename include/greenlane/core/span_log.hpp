@@ -16,7 +16,7 @@ struct TimeSpan {
 // The first so many spans. Thread safety: all members.
 class SpanLog {
  public:
-  explicit SpanLog(std::size_t capacity) : capacity_(capacity) {}
+  explicit SpanLog(std::size_t capacity) : capacity_(capacity) { spans_.reserve(capacity); }
 
   void add(TimeSpan span) {
     const std::scoped_lock lock(mutex_);

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <vector>
 
 namespace greenlane {
 
@@ -44,10 +45,13 @@ class UrgentEngine {
  private:
   std::shared_ptr<Gate> gate_;
   std::chrono::nanoseconds limit_;
-  // Recorded behind every call: one that is asked about after the next call was recorded is done no earlier than that,
-  // which holds best effort no longer than the next call does.
-  std::shared_ptr<detail::EventBackend> event_;
-  std::mutex mutex_;
+  // One that no call has, or a new one.
+  std::shared_ptr<detail::EventBackend> take_event();
+
+  Device device_;
+  std::mutex mutex_;  // of what follows
+  // Recorded behind calls; the gate holds those of calls that are not done.
+  std::vector<std::shared_ptr<detail::EventBackend>> events_;
   std::optional<Gate::Pass> expected_;
 };
 

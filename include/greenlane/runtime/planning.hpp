@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,14 +45,21 @@ struct PlanResult {
 // The configuration with the plan's lanes and who runs where.
 [[nodiscard]] PipelineConfig with_plan(PipelineConfig config, const Plan& plan);
 
-// The best by prediction. Throws PlanError where no deadline can be met.
+// With a lane of its own for each engine, and nothing said of units.
+[[nodiscard]] PipelineConfig without_lanes(PipelineConfig config);
+
+// The best by prediction. Throws PlanError where no plan meets all deadlines, and ConfigError where the device cannot
+// be divided.
 [[nodiscard]] PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request);
 
 // Runs it, with the pipeline's lanes as they were afterwards.
 [[nodiscard]] MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
                                         const RunOptions& options);
-// Deadlines met, then throughput (to a hundredth), then slack.
-[[nodiscard]] bool is_better(const MeasuredRun& one, const MeasuredRun& other);
+// Of candidates that were all run, the index of the one that meets all deadlines with the largest slack among those
+// within a hundredth of the highest throughput; where none meets them, of the one with the largest slack.
+[[nodiscard]] std::size_t best_of(std::span<const PlanCandidate> candidates);
+// Throws PlanError, by what was measured, where the chosen one misses a deadline.
+void require_deadlines(const PlanResult& result);
 
 struct VerifyOptions {
   Nanoseconds each = std::chrono::seconds(2);     // run of a candidate
@@ -61,10 +69,10 @@ struct VerifyOptions {
   std::function<void(const std::string& what)> progress;
 };
 
-// Runs the plans of the best predictions and the modes shared, priority and gates, corrects the contention factors by
-// what was seen, and goes on with the plans that are best then, until there is none that was not tried. Takes what was
-// best. Where no plan is predicted to meet the deadlines
-// only the modes are tried; throws PlanError where those do not meet them either.
+// Runs the plans of the best predictions and, with the pipeline's own lanes, the modes gates, priority and shared;
+// corrects the contention factors by what was seen, and goes on with the plans that are best then, until there is none
+// that was not tried or the budget is used up. Chooses as best_of does: see require_deadlines. Throws PlanError where
+// no plan is predicted to meet the deadlines and no mode was seen to, and EngineError after a stop with nothing tried.
 [[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
 // As a file (JSON), which apply_plan takes: docs/configuration.md describes it.

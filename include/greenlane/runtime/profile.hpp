@@ -29,7 +29,7 @@ struct ProfilePoint {
 struct GatedPoint {
   Units units;
   Nanoseconds in_flight{0};  // what an urgent request may wait for
-  double overhead = 0;       // of the mean latency
+  double overhead = 0;       // of its rate
   int slices = 1;
 };
 
@@ -54,7 +54,7 @@ struct ProfileOptions {
 };
 
 // Measures all engines, one after another, each size in turn; with the arrivals of the configuration, but no longer
-// pauses than two milliseconds. Throws ConfigError where an engine throws, or after a stop.
+// pauses than two milliseconds. Throws EngineError where an engine throws, or after a stop.
 [[nodiscard]] Profile make_profile(Pipeline& pipeline, const ProfileOptions& options);
 
 // As JSON: docs/configuration.md describes it. Reading throws ConfigError, which says where it came from.
@@ -62,7 +62,8 @@ struct ProfileOptions {
 [[nodiscard]] Profile read_profile(const std::string& json, const std::string& where);
 [[nodiscard]] Profile load_profile(const std::filesystem::path& file);
 
-// Why runs on this machine say nothing of the profile's device: there is none such here. Empty where it is here.
-[[nodiscard]] std::string why_elsewhere(const Profile& profile);
+// Why runs of this configuration here say nothing of the profile's device: theirs is another one. Empty where it is
+// not.
+[[nodiscard]] std::string why_elsewhere(const Profile& profile, const PipelineConfig& config);
 
 }  // namespace greenlane::runtime
