@@ -91,8 +91,8 @@ void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timet
   const auto deadline = engine.deadline.value_or(engine.period.value());
   // Best effort gets most of the time between two calls.
   constexpr int kMostEarly = 8;
-  const auto early =
-      engine.deadline && !engine.poisson ? std::min(timetable.early, *engine.period / kMostEarly) : Nanoseconds(0);
+  const auto early = engine.deadline && !engine.poisson ? std::min(timetable.early, engine.period.value() / kMostEarly)
+                                                        : Nanoseconds(0);
   Arrivals arrivals(engine, timetable.begin);
   for (; arrivals.next() < timetable.end; arrivals.advance()) {
     const auto arrival = arrivals.next();

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <fstream>
 #include <thread>
+#include <utility>
 
 namespace greenlane::runtime {
 namespace {
@@ -66,8 +67,8 @@ void check_again(Workload& workload, EngineResult& result) {
 // Leaves the device, also after an error, as the next mode should find it: no engine on a lane, no memory held.
 class Departure {
  public:
-  Departure(const std::vector<std::unique_ptr<Workload>>& workloads, const Device& device)
-      : workloads_(workloads), device_(device) {}
+  Departure(const std::vector<std::unique_ptr<Workload>>& workloads, Device device)
+      : workloads_(workloads), device_(std::move(device)) {}
   ~Departure() {
     try {
       Gate::of(device_)->set_log(nullptr);
