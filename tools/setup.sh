@@ -7,10 +7,13 @@ venv=${1:-.venv}
 torch=${2:-2.14.0}
 exec 9< tools/setup.sh && flock 9  # two calls at once would fill one environment twice
 
+mapfile -t packages < tools/debian-packages.txt
+# For the test that opens report pages. Ubuntu's browsers are snaps: there it takes one that is installed, or is skipped.
+grep -q '^ID=ubuntu$' /etc/os-release || packages+=(chromium-headless-shell)
 missing=()
-while read -r package; do
+for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
-done < tools/debian-packages.txt
+done
 if ((${#missing[@]})); then
   echo "setup: installing ${missing[*]}"
   as_root=()
@@ -38,7 +41,7 @@ for extra in sys.argv[1:]:
     print("\n".join(re.findall(r'"([^"]+)"', re.search(rf"^{extra} = \[(.*)\]$", text, re.M)[1])))
 EOF
   }
-  mapfile -t packages < <(packages_of dev examples)
+  mapfile -t packages < <(packages_of dev examples report)
   pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
   "${pip[@]}" "torch==$torch" numpy 'nvidia-cuda-crt==13.0.*' "${packages[@]}"
   mapfile -t packages < <(packages_of compat)

@@ -1,0 +1,106 @@
+"""Reading JSON objects with checks, and the one error of reports."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+class ReportError(Exception):
+    """Why there is no page: what failed, why, and what to do about it."""
+
+    def __init__(self, what: str, why: str, remedy: str) -> None:
+        super().__init__(f"{what}: {why}; {remedy}")
+
+
+class MalformedError(Exception):
+    """What is wrong in a file, without its name."""
+
+
+class Fields:
+    """An object of a file; each access says where something else was found than the form has there."""
+
+    def __init__(self, value: object, where: str = "the file") -> None:
+        if not isinstance(value, Mapping):
+            raise MalformedError(f"{where} is no object")
+        self._value: Mapping[str, Any] = value
+        self._where = where
+
+    def has(self, *keys: str) -> bool:
+        """Whether all of these are there and not null."""
+        return all(self._value.get(key) is not None for key in keys)
+
+    def says(self, key: str, text: str) -> bool:
+        """Whether it is this text, where it could be something else."""
+        return bool(self._value.get(key) == text)
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A string; the default where it is absent or null."""
+        value = self._get(key, default)
+        if not isinstance(value, str):
+            raise self._wrong(key, "a text")
+        return value
+
+    def number(self, key: str, default: float | None = None) -> float:
+        """A finite number."""
+        value = self._get(key, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise self._wrong(key, "a number")
+        return float(value)
+
+    def count(self, key: str, default: int | None = None) -> int:
+        """A whole number, 0 or more."""
+        value = self.number(key, default)
+        if value < 0 or value != int(value):
+            raise self._wrong(key, "a count")
+        return int(value)
+
+    def flag(self, key: str, default: bool | None = None) -> bool:
+        """True or false."""
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            raise self._wrong(key, "true or false")
+        return value
+
+    def number_or_none(self, key: str) -> float | None:
+        """None where it is absent or null: nothing was measured, or there is no such thing."""
+        return self.number(key) if self.has(key) else None
+
+    def child(self, key: str) -> "Fields":
+        """An object in this one."""
+        return Fields(self._get(key, None), self._place(key))
+
+    def child_or_none(self, key: str) -> "Fields | None":
+        """None where it is absent or null."""
+        return self.child(key) if self.has(key) else None
+
+    def children(self, key: str) -> "list[Fields]":
+        """The objects of a list."""
+        return [Fields(each, f"{self._place(key)}[{i}]") for i, each in enumerate(self._list(key))]
+
+    def counts(self, key: str) -> list[int]:
+        """A list of whole numbers; empty where it is absent."""
+        values = self._list(key) if self.has(key) else []
+        if any(isinstance(value, bool) or not isinstance(value, int) or value < 0 for value in values):
+            raise self._wrong(key, "a list of counts")
+        return values
+
+    def items(self) -> list[tuple[str, object]]:
+        """Everything that is not an object or a list, as it stands there."""
+        return [(key, value) for key, value in self._value.items() if not isinstance(value, (Mapping, list))]
+
+    def _list(self, key: str) -> list[Any]:
+        value = self._get(key, None)
+        if not isinstance(value, list):
+            raise self._wrong(key, "a list")
+        return value
+
+    def _get(self, key: str, default: object) -> object:
+        value = self._value.get(key)
+        return default if value is None else value
+
+    def _place(self, key: str) -> str:
+        return key if self._where == "the file" else f"{self._where}.{key}"
+
+    def _wrong(self, key: str, wanted: str) -> MalformedError:
+        missing = self._value.get(key) is None
+        return MalformedError(f"{self._place(key)} is {'missing' if missing else 'not ' + wanted}")

@@ -1,0 +1,207 @@
+"""What was read: results of runs, profiles and plans. docs/configuration.md describes their JSON."""
+
+from dataclasses import dataclass
+
+from greenlane.report._fields import Fields
+
+QUANTILES = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
+"""As results name them."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a file says of the device that it is about."""
+
+    id: str
+    name: str
+    units: int
+    unit: str
+    """``SM`` or ``core``."""
+    granularity: int
+    details: dict[str, str]
+    """What else there is to say, with names for readers."""
+
+    @classmethod
+    def of(cls, fields: Fields) -> "Device":
+        """From a file."""
+        details = {}
+        if fields.has("memory_bytes"):
+            details["memory"] = f"{fields.number('memory_bytes') / 2**30:.0f} GiB"
+        if fields.has("compute_capability"):
+            details["compute capability"] = fields.text("compute_capability")
+        if fields.has("partition_obstacle"):
+            details["cannot be divided"] = fields.text("partition_obstacle")
+        kind = fields.text("id")
+        unit = fields.text("unit", "core" if kind == "cpu" else "SM")
+        granularity = max(1, fields.count("granularity", 1))
+        return cls(kind, fields.text("name"), fields.count("units"), unit, granularity, details)
+
+    def count(self, units: int) -> str:
+        """So many of its units, in words."""
+        return f"{units} {self.unit}{'' if units == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where something was read, and of which device and versions it is."""
+
+    file: str
+    """As it is called on the page."""
+    device: Device | None
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, fields: Fields, file: str) -> "Source":
+        """From a file."""
+        device, versions = fields.child_or_none("device"), fields.child_or_none("versions")
+        known = versions.items() if versions else []
+        return cls(file, Device.of(device) if device else None, {key: str(value) for key, value in known})
+
+
+@dataclass(frozen=True)
+class EngineResult:
+    """An engine in a mode; times are microseconds."""
+
+    name: str
+    lane: str
+    units: int
+    cpus: list[int]
+    requests: int
+    unserved: int
+    rate_hz: float
+    quantiles: dict[str, float | None]
+    mean_us: float | None
+    deadline_us: float | None
+    misses: int
+    checked: bool | None
+    error: str | None
+
+    @classmethod
+    def of(cls, fields: Fields) -> "EngineResult":
+        """From a file."""
+        return cls(
+            name=fields.text("name"),
+            lane=fields.text("lane"),
+            units=fields.count("units"),
+            cpus=fields.counts("cpus"),
+            requests=fields.count("requests"),
+            unserved=fields.count("unserved", 0),
+            rate_hz=fields.number("rate_hz"),
+            quantiles={key: fields.number_or_none(key) for key in QUANTILES},
+            mean_us=fields.number_or_none("mean_us"),
+            deadline_us=fields.number_or_none("deadline_us"),
+            misses=fields.count("misses", 0),
+            checked=fields.flag("checked") if fields.has("checked") else None,
+            error=fields.text("error") if fields.has("error") else None,
+        )
+
+
+@dataclass(frozen=True)
+class GateUse:
+    """What the gates of a mode did."""
+
+    passes: int
+    held: int
+    held_us: float
+    longest_held_us: float
+    limits_hit: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> "GateUse":
+        """From a file."""
+        return cls(
+            fields.count("passes"),
+            fields.count("held"),
+            fields.number("held_us"),
+            fields.number("longest_held_us"),
+            fields.count("limits_hit"),
+        )
+
+
+@dataclass(frozen=True)
+class Mode:
+    """All engines, run side by side in one mode."""
+
+    name: str
+    seconds: float
+    stopped_early: bool
+    engines: list[EngineResult]
+    gate: GateUse | None
+
+    @classmethod
+    def of(cls, fields: Fields) -> "Mode":
+        """From a file."""
+        gate = fields.child_or_none("gate")
+        return cls(
+            fields.text("mode"),
+            fields.number("seconds", 0),
+            fields.flag("stopped_early", False),
+            [EngineResult.of(each) for each in fields.children("engines")],
+            GateUse.of(gate) if gate else None,
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ``greenlane run --json`` wrote."""
+
+    source: Source
+    device: Device
+    config: str
+    modes: list[Mode]
+
+    @classmethod
+    def of(cls, fields: Fields, file: str) -> "Run":
+        """From a file."""
+        modes = [Mode.of(each) for each in fields.children("modes")]
+        config = fields.text("config", "pipeline.toml")
+        return cls(Source.of(fields, file), Device.of(fields.child("device")), config, modes)
+
+    def engine_names(self) -> list[str]:
+        """Of all modes, in their order, each once."""
+        return list(dict.fromkeys(engine.name for mode in self.modes for engine in mode.engines))
+
+
+@dataclass(frozen=True)
+class LatencyPoint:
+    """Latency of an engine alone on so many units, in microseconds."""
+
+    units: int
+    p50_us: float
+    p99_us: float
+    requests: int
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An engine on every size of partition, and the slices that an urgent request may wait for on some of them."""
+
+    name: str
+    points: list[LatencyPoint]
+    in_flight_us: list[tuple[int, float]]
+
+    @classmethod
+    def of(cls, fields: Fields) -> "Curve":
+        """From a file."""
+        points = [
+            LatencyPoint(each.count("units"), each.number("p50_us"), each.number("p99_us"), each.count("requests", 0))
+            for each in fields.children("curve")
+        ]
+        gated = fields.children("gated") if fields.has("gated") else []
+        in_flight = [(each.count("units"), each.number("in_flight_us")) for each in gated]
+        return cls(fields.text("name"), sorted(points, key=lambda point: point.units), in_flight)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What ``greenlane profile`` wrote."""
+
+    source: Source
+    device: Device
+    curves: list[Curve]
+
+    @classmethod
+    def of(cls, fields: Fields, file: str) -> "Profile":
+        """From a file."""
+        curves = [Curve.of(each) for each in fields.children("engines")]
+        return cls(Source.of(fields, file), Device.of(fields.child("device")), curves)

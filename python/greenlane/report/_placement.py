@@ -1,0 +1,65 @@
+"""Which lane has which units of a device, as far as files say it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from greenlane.report._forms import Device, Mode
+from greenlane.report._plans import Candidate
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Lanes on the units of a device."""
+
+    lanes: dict[str, list[str]]
+    """The engines of every lane."""
+    units: dict[str, tuple[int, ...]]
+    """The numbers of every lane's units; lanes may share some."""
+    shown: tuple[int, ...]
+    """All units of the device."""
+    numbered: bool
+    """Whether the numbers are the device's own (cores), or only count lanes one after another (SMs)."""
+
+
+def of_mode(device: Device, mode: Mode) -> Placement | None:
+    """From results; None where the whole device was everybody's, or lanes share units and nothing says which."""
+    lanes = _engines_by_lane([(engine.lane, engine.name) for engine in mode.engines])
+    if mode.engines and all(engine.cpus for engine in mode.engines):
+        cpus = {engine.lane: tuple(engine.cpus) for engine in mode.engines}
+        used = sorted({cpu for each in cpus.values() for cpu in each})
+        others = (cpu for cpu in range(max(used) + 1 + device.units) if cpu not in used)
+        shown = sorted([*used, *(next(others) for _ in range(device.units - len(used)))])
+        return Placement(lanes, cpus, tuple(shown), True)
+    counts = {engine.lane: engine.units for engine in mode.engines}
+    if mode.name != "lanes" or sum(counts.values()) > device.units:
+        return None
+    return Placement(lanes, _one_after_another(counts), tuple(range(device.units)), False)
+
+
+def of_plan(device: Device, plan: Candidate) -> Placement | None:
+    """From a plan; None where it leaves the device undivided."""
+    if plan.mode != "lanes":
+        return None
+    lanes = _engines_by_lane([(engine.lane, engine.name) for engine in plan.engines])
+    owners = {lane.name: plan.units_of(lane.name, device.units) for lane in plan.lanes if lane.beside is None}
+    if sum(owners.values()) > device.units:
+        return None
+    units = _one_after_another(owners)
+    for _ in plan.lanes:  # a lane may be beside one that is beside another
+        units |= {lane.name: units[lane.beside] for lane in plan.lanes if lane.beside in units}
+    return Placement(lanes, units, tuple(range(device.units)), False)
+
+
+def _engines_by_lane(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    lanes: dict[str, list[str]] = {}
+    for lane, engine in pairs:
+        lanes.setdefault(lane, []).append(engine)
+    return lanes
+
+
+def _one_after_another(counts: dict[str, int]) -> dict[str, tuple[int, ...]]:
+    units, first = {}, 0
+    for lane, count in counts.items():
+        units[lane] = tuple(range(first, first + count))
+        first += count
+    return units
