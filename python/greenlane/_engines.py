@@ -62,7 +62,8 @@ class Engine(torch.nn.Module):
         """Whether its graphs are launched in slices that let urgent engines pass.
 
         :param gates: ``"auto"`` for the shortest slices that cost little, a longest slice such as ``"50us"``, or
-            ``"off"``. Its calls then return when the last slice is launched. Copies have no gates.
+            ``"off"``. Its calls then return when the last slice is launched. While it is urgent itself it
+            is launched whole. Copies have no gates.
         :raises RuntimeError: it was loaded without graphs.
         """
         longest = longest_slice(gates)

@@ -55,7 +55,7 @@ struct AotiEngine::Impl {
     std::optional<UrgentEngine::Call> pass;
     if (urgent_engine && !call.is_captured())
       pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->place() : 0));
-    auto outputs = graphs ? graphs->run(call, inputs, {}, model) : model(inputs);
+    auto outputs = graphs ? graphs->run(call, inputs, {.urgent = pass.has_value()}, model) : model(inputs);
     if (pass) pass->enqueued(StreamView(call.stream().stream()));
     return outputs;
   }

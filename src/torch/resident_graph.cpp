@@ -90,14 +90,15 @@ struct ResidentGraphs::Impl {
   std::optional<SliceOptions> slices;
   std::shared_ptr<Gate> gate;
 
-  void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, bool repeatable) {
-    if (!slices) graph.sliced.reset();
+  void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, Kind kind) {
+    if (!slices || kind.urgent) graph.sliced.reset();
     // The memory of its inputs belongs to the stream of the lane that it was captured for; another one may have its
     // units.
     if (lane.stream() != graph.stream())
       detail::record_on(graph.call.inputs(), c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
     // Before the inputs are there: what is measured runs on them.
-    if (slices && !graph.sliced) graph.sliced.emplace(graph.call.graph(), lane, *slices, repeatable);
+    if (slices && !kind.urgent && !graph.sliced)
+      graph.sliced.emplace(graph.call.graph(), lane, *slices, kind.repeatable && options.tune_kernels);
     detail::copy_into(graph.call.inputs(), inputs);
     if (graph.sliced) {
       graph.sliced->run(*gate, lane);
@@ -167,7 +168,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
   }
   if (entry->state == State::refused) return model(inputs);
   auto& graph = static_cast<TimedCall&>(*entry->graph);
-  impl_->replay(graph, lane, inputs, kind.repeatable && impl_->options.tune_kernels);
+  impl_->replay(graph, lane, inputs, kind);
   ++entry->replays;
   const auto& outputs = graph.call.outputs();
   return impl_->options.outputs == GraphOutputs::views ? outputs : detail::copies_of(outputs);

@@ -102,3 +102,17 @@ def test_an_urgent_engine_that_does_not_end_in_time_is_let_go_of(models: Path) -
 def test_an_engine_without_graphs_has_no_gates(models: Path) -> None:
     with pytest.raises(RuntimeError, match="loaded without CUDA graphs"):
         gl.load(models / "affine.pt2", gates="auto")
+
+
+def test_an_urgent_engine_with_gates_does_not_wait_for_itself(models: Path) -> None:
+    engine = gl.load(models / "chain.pt2", lane=gl.lane("cuda:0"), graphs="resident", urgent=1000.0, gates="50us")
+    for _ in range(3):
+        engine(constant(1.0))
+    torch.cuda.synchronize()
+    before = gl.gate_report()
+    start = time.monotonic()
+    engine(constant(1.0))
+    torch.cuda.synchronize()
+    assert time.monotonic() - start < 1, "it would be held for five deadlines"
+    assert gl.gate_report().held == before.held
+    assert slices_of(engine) == 1

@@ -87,8 +87,8 @@ class AotiEngine {
   void set_urgent(std::optional<std::chrono::nanoseconds> deadline);
   // An urgent call is about to come: closes the gate ahead of it.
   void expect_call();
-  // Its resident graphs are launched in slices that let urgent engines pass; absent: whole. Throws EngineError where it
-  // was loaded without graphs. Nothing changes on a CPU.
+  // Its resident graphs are launched in slices that let urgent engines pass; absent, and while it is urgent: whole.
+  // Throws EngineError where it was loaded without graphs. Nothing changes on a CPU.
   void set_gates(const std::optional<SliceOptions>& slices);
 
   // Its CUDA graphs; nothing where it was loaded without.

@@ -84,6 +84,7 @@ class ResidentGraphs final : public CapturedWork {
   struct Kind {
     std::int64_t variant = 0;  // tells calls apart that differ in more than their tensors
     bool repeatable = true;    // else the model runs as often as it is called, and kernels are not tuned
+    bool urgent = false;       // launched whole, whatever set_gates() says: it would wait for itself
   };
   // One call of the engine, within `call`. Throws what the model throws.
   [[nodiscard]] std::vector<at::Tensor> run(const BoundCall& call, const std::vector<at::Tensor>& inputs, Kind kind,
