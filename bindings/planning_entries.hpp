@@ -8,20 +8,19 @@
 #include <c10/util/Exception.h>
 
 #include <chrono>
-#include <cstdint>
 #include <string>
 #include <utility>
 
 namespace greenlane::bindings {
 
-inline std::chrono::nanoseconds from_seconds(double seconds) {
+inline std::chrono::nanoseconds checked_seconds(double seconds) {
   TORCH_CHECK_VALUE(seconds >= 0 && seconds <= 1e6, "a time must be between 0 and 1e6 seconds");
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+  return runtime::from_seconds(seconds);
 }
 
 inline std::string profile_pipeline(const std::string& config, double seconds) {
   runtime::Pipeline pipeline(without_lanes(runtime::load_config(config)));
-  return profile_json(make_profile(pipeline, {.most = from_seconds(seconds), .stop = nullptr, .progress = {}}));
+  return profile_json(make_profile(pipeline, {.most = checked_seconds(seconds), .stop = nullptr, .progress = {}}));
 }
 
 // An empty profile: measured first.
@@ -42,8 +41,8 @@ inline std::string plan_pipeline(const std::string& file, const std::string& pro
   auto request = plan_request(pipeline.config(), known);
   request.margin = margin;
   runtime::VerifyOptions options;
-  options.each = from_seconds(seconds);
-  options.budget = from_seconds(budget);
+  options.each = checked_seconds(seconds);
+  options.budget = checked_seconds(budget);
   const auto result =
       verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
   require_deadlines(result);

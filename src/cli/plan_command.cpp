@@ -18,6 +18,7 @@
 namespace greenlane::cli {
 namespace {
 
+using runtime::from_seconds;
 using runtime::PlanCandidate;
 using runtime::PlanResult;
 using runtime::to_microseconds;
@@ -31,10 +32,6 @@ struct Arguments {
   double budget = 60;
   bool verify = true;
 };
-
-std::chrono::nanoseconds from_seconds(double seconds) {
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
-}
 
 // Whether plans can be tried; says so where they cannot.
 bool is_here(const runtime::Profile& profile, const runtime::PipelineConfig& config) {

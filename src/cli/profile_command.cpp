@@ -75,7 +75,7 @@ runtime::Pipeline load_pipeline(runtime::PipelineConfig config) {
 runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds, const std::atomic<bool>& stop) {
   const Progress progress("profiling");
   runtime::ProfileOptions options;
-  options.most = std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+  options.most = runtime::from_seconds(seconds);
   options.stop = &stop;
   options.progress = [&](double share, const std::string& /*engine*/) { progress.update(share); };
   return make_profile(pipeline, options);

@@ -188,7 +188,7 @@ int run(const Arguments& arguments) {
     {
       const Progress progress(fmt::format("running mode {}", to_string(mode)));
       runtime::RunOptions options;
-      options.duration = std::chrono::nanoseconds(static_cast<std::int64_t>(arguments.seconds * 1e9));
+      options.duration = runtime::from_seconds(arguments.seconds);
       options.check = arguments.check;
       options.trace = !arguments.trace.empty();
       options.stop = &stop;

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <string_view>
 #include <system_error>
 
@@ -39,10 +38,6 @@ fs::path existing(TomlTable& table, std::string_view key, const fs::path& folder
   if (!fs::is_regular_file(path))
     table.fail(*table.get(key), key, "the file '" + path.string() + "' does not exist", remedy);
   return path;
-}
-
-Nanoseconds from_seconds(double seconds) {
-  return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(seconds * 1e9)));
 }
 
 // policy.inputs.pt -> policy.outputs.pt, where that file exists.

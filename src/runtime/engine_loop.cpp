@@ -12,9 +12,6 @@
 namespace greenlane::runtime {
 namespace {
 
-// The trace of a long run of a fast engine would not fit in memory; viewers do not like more than this either.
-constexpr std::size_t kMostSpans = 200'000;
-
 // Returns false when the run is stopped first. Sleeps in short steps, so that a stop is noticed.
 bool wait_until(Clock::time_point time, Nanoseconds spin, const std::atomic<bool>& stop) {
   constexpr auto step = std::chrono::milliseconds(50);

@@ -5,10 +5,15 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 
 namespace greenlane::runtime {
 
 using Clock = std::chrono::steady_clock;
+
+// Of one kind, of an engine. The trace of a long run of a fast engine would not fit in memory; viewers do not like more
+// than this either.
+inline constexpr std::size_t kMostSpans = 200'000;
 
 // When things happen in a run; the same for all engines.
 struct Timetable {

@@ -19,9 +19,6 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-// As many as the trace has requests of an engine: see engine_loop.cpp.
-constexpr std::size_t kMostSpans = 200'000;
-
 MemoryUse memory_use(DeviceId device) {
   std::ifstream statm("/proc/self/statm");
   std::uint64_t total = 0;

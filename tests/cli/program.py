@@ -32,6 +32,15 @@ def config(folder: Path, *tables: str) -> Path:
     return file
 
 
+def small_pipeline(folder: Path, models: Path) -> Path:
+    """An urgent and a best-effort engine, whose deadlines are easily met."""
+    return config(
+        folder,
+        engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=1000),
+        engine("head", models / "pair.pt2"),
+    )
+
+
 def engines(results: Path, mode: int = 0) -> Mapping[str, Any]:
     """What a results file says about every engine in a mode, by name."""
     return {entry["name"]: entry for entry in json.loads(results.read_text())["modes"][mode]["engines"]}

@@ -6,16 +6,12 @@ from typing import Any
 
 import pytest
 
-from cli.program import config, engine, engines, greenlane, refusal
+from cli.program import config, engine, engines, greenlane, refusal, small_pipeline
 
 
 @pytest.fixture(scope="module")
 def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return config(
-        tmp_path_factory.mktemp("plan"),
-        engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=1000),
-        engine("head", models / "pair.pt2"),
-    )
+    return small_pipeline(tmp_path_factory.mktemp("plan"), models)
 
 
 @pytest.fixture(scope="module")

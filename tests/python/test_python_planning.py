@@ -4,16 +4,12 @@ from pathlib import Path
 
 import greenlane as gl
 import pytest
-from cli.program import config, engine
+from cli.program import config, engine, small_pipeline
 
 
 @pytest.fixture(scope="module")
 def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return config(
-        tmp_path_factory.mktemp("plan"),
-        engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=1000),
-        engine("head", models / "pair.pt2"),
-    )
+    return small_pipeline(tmp_path_factory.mktemp("plan"), models)
 
 
 def test_a_profile_is_planned_from_and_kept(pipeline: Path, tmp_path: Path) -> None:
