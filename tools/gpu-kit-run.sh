@@ -37,9 +37,7 @@ for part in $parts; do
     export-gates) in_python 300 "$kit/bench/gates/export.py" "$gated" && cp "$robot"/build/policy.* "$gated/" ;;
     gates) limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/measure.py" "$kit/bin/greenlane" "$gated" "$results/gates.json" ;;
     planning)
-      for config in h200 h200-neighbour; do
-        limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/planning/measure.py" "$kit/bin/greenlane" "$kit/bin/splits" "$robot/$config.toml" "$results/planning-$config.json"
-      done ;;
+      limited 900 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/planning/measure.py" "$kit/bin/greenlane" "$kit/bin/splits" "$results" "$robot"/h200{,-neighbour,-memory}.toml ;;
     gates_stress) limited 450 env LD_LIBRARY_PATH="$libraries" "$kit/bin/gates_stress" "$results/gates-stress.json" "${PASSES:-1000000}" "${SECONDS_TO_RUN:-10}" ;;
     own_stream)
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;

@@ -185,7 +185,10 @@ Pipeline::Pipeline(Pipeline&&) noexcept = default;
 
 void Pipeline::place(const PipelineConfig& planned) {
   config_.lanes = planned.lanes;
-  for (std::size_t i = 0; i < config_.engines.size(); ++i) config_.engines[i].lane = planned.engines.at(i).lane;
+  for (std::size_t i = 0; i < config_.engines.size(); ++i) {
+    config_.engines[i].lane = planned.engines.at(i).lane;
+    config_.engines[i].slice = planned.engines.at(i).slice;
+  }
 }
 
 ModeResult Pipeline::run(Mode mode, const RunOptions& options) {

@@ -99,7 +99,7 @@ class Pipeline {
   [[nodiscard]] const PipelineConfig& config() const noexcept { return config_; }
   [[nodiscard]] const Device& device() const noexcept { return device_; }
 
-  // Takes lanes and who runs where from this one, whose engines are the same.
+  // Takes lanes, who runs where and how long slices are from this one, whose engines are the same.
   void place(const PipelineConfig& planned);
   // In the order of the configuration, on no lane between two runs.
   [[nodiscard]] std::span<const std::unique_ptr<Workload>> workloads() const noexcept { return workloads_; }
