@@ -3,6 +3,7 @@
 
 #include <greenlane/core/stream.hpp>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -15,5 +16,8 @@ void register_closed(StreamView stream) noexcept;
 void unregister(StreamView stream) noexcept;
 // The name of the closed lane that this stream belongs to.
 [[nodiscard]] std::optional<std::string> closed_lane_of(StreamView stream);
+
+// Those of lanes, closed ones too, none of which is destroyed meanwhile. `visit` must call none of the others.
+void visit_streams(const std::function<void(StreamView stream, const std::string& lane)>& visit);
 
 }  // namespace greenlane::detail
