@@ -1,5 +1,6 @@
 // Everything that greenlane registers with PyTorch: torch.classes.greenlane.* and torch.ops.greenlane.*.
 // Registration only: what the entries do stands in the libraries below.
+#include "audit_entries.hpp"
 #include "graph_entries.hpp"
 #include "objects.hpp"
 #include "planning_entries.hpp"
@@ -263,6 +264,8 @@ TORCH_LIBRARY(greenlane, m) {
       .def("enter", [](const BindingPtr& self, const std::vector<at::Tensor>& inputs) {
         return c10::make_intrusive<CallObject>(self, inputs);
       });
+
+  m.class_<AuditObject>("Audit").def(torch::init<>()).def("stop", stop_audit).def("drop", drop_audit);
 
   m.class_<FormerObject>("Former").def("restore", restore);
 

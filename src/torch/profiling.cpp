@@ -20,6 +20,7 @@ bool profiler_is_running() { return torch::profiler::impl::profilerEnabled(); }
 std::vector<StreamView> pool_streams(DeviceId device) {
   std::vector<StreamView> streams;
   const auto index = static_cast<c10::DeviceIndex>(device.index);
+  if (index >= c10::cuda::device_count()) return streams;
   for (int priority = 0; priority < kPriorities; ++priority) {
     // They are given out in turn, and whose turn it is afterwards is as before.
     for (int i = 0; i < kStreamsPerPool; ++i) {

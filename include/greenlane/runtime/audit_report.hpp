@@ -34,7 +34,7 @@ struct AuditedKernel {
 
 struct AuditedEngine {
   std::string name;
-  std::optional<std::string> lane;  // absent: not bound
+  std::optional<std::string> lane{};  // absent: not bound
   int units = 0;                    // of the lane; 0: unknown
   std::uint64_t calls = 0;
   std::uint64_t kernels = 0;
@@ -42,7 +42,7 @@ struct AuditedEngine {
   std::chrono::nanoseconds time{0};  // of kernels
   // Whether its kernels could be told from strays: not where the driver says nothing of its lane's context.
   bool is_judged = true;
-  std::vector<AuditedKernel> strays;
+  std::vector<AuditedKernel> strays{};
 };
 
 // A kernel, for the trace. Times are those of steady_clock.

@@ -25,9 +25,11 @@ StrayCause cause_of_stream(const Activity& activity, const Scene& scene) {
   return StrayCause::side_stream;
 }
 
+// CUPTI says nothing of contexts that were made before it began: one that is neither a lane's nor the device's own is
+// most likely a green one of somebody else's.
 bool is_undivided(const Activity& activity, const Scene& scene) {
   const auto* context = scene.context(activity.context);
-  return !context || !context->is_green;
+  return context && !context->is_green;
 }
 
 std::string in_words(int units) {
@@ -103,7 +105,7 @@ std::optional<StrayCause> stray_cause(const Activity& activity, const Scene& sce
 
 std::string place_of(const Activity& activity, const Scene& scene) {
   const auto* context = scene.context(activity.context);
-  if (!context) return "an unknown context of cuda:" + std::to_string(activity.device);
+  if (!context) return "a context of cuda:" + std::to_string(activity.device) + " that is none of greenlane's";
   if (!context->is_green) return "all of cuda:" + std::to_string(activity.device) + in_words(context->units);
   if (context->partition.empty()) return "a partition that is none of greenlane's" + in_words(context->units);
   return "partition " + context->partition + in_words(context->units);

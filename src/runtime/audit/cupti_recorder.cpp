@@ -7,8 +7,12 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <new>
 #include <string>
+#include <unordered_map>
+#include <utility>
 
 namespace greenlane::runtime {
 namespace {
@@ -40,10 +44,26 @@ std::uint64_t CUPTIAPI time_now() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<nanoseconds>(now).count());
 }
 
+// Buffers that CUPTI has of ours. It may give us one of somebody who recorded before us, and them one of ours: whoever
+// made one frees it. Never destroyed: CUPTI calls back when the process ends.
+struct Buffers {
+  std::mutex mutex;
+  std::unordered_map<const std::uint8_t*, std::unique_ptr<std::uint8_t[]>> lent;
+
+  static Buffers& instance() {
+    static auto* const all = new Buffers;
+    return *all;
+  }
+};
+
 void CUPTIAPI request_buffer(std::uint8_t** buffer, std::size_t* size, std::size_t* most_records) {
-  *buffer = static_cast<std::uint8_t*>(std::aligned_alloc(alignof(std::max_align_t), kBufferBytes));
-  *size = *buffer ? kBufferBytes : 0;  // without one CUPTI drops records, and counts them
+  auto& all = Buffers::instance();
+  std::unique_ptr<std::uint8_t[]> memory(new (std::nothrow) std::uint8_t[kBufferBytes]);
   *most_records = 0;
+  *buffer = memory.get();
+  *size = *buffer ? kBufferBytes : 0;  // without one CUPTI drops records, and counts them
+  const std::scoped_lock lock(all.mutex);
+  if (memory) all.lent[memory.get()] = std::move(memory);
 }
 
 template <class Record>
@@ -106,7 +126,9 @@ void CUPTIAPI take_buffer(CUcontext /*context*/, std::uint32_t /*stream*/, std::
     if (table->cuptiActivityGetNumDroppedRecords(nullptr, 0, &dropped) == CUPTI_SUCCESS) log->add_dropped(dropped);
     log->settle();
   }
-  std::free(buffer);  // NOLINT: it came from aligned_alloc, and CUPTI has no other owner for it
+  auto& all = Buffers::instance();
+  const std::scoped_lock lock(all.mutex);
+  all.lent.erase(buffer);
 }
 
 std::string describe(const cupti::Table& table, CUptiResult result) {
@@ -146,6 +168,8 @@ class CuptiRecorder final : public Recorder {
       stop();
       refuse(table, call, result);
     };
+    // Buffers that were somebody else's go back to them. Where nobody recorded before there is nothing to do.
+    table.cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
     log_in_force.store(&log, std::memory_order_release);
     is_recording.store(true, std::memory_order_relaxed);
     check("cuptiActivityRegisterTimestampCallback", table.cuptiActivityRegisterTimestampCallback(time_now));

@@ -78,8 +78,8 @@ Loaded load() {
 }
 
 const Loaded& loaded() {
-  static const Loaded result = load();
-  return result;
+  static const auto* const result = new Loaded(load());  // never destroyed: CUPTI calls back when the process ends
+  return *result;
 }
 
 struct Override {
