@@ -90,6 +90,7 @@ int audit(const Arguments& arguments) {
   if (!arguments.json.empty()) runtime::write_file(arguments.json, audit_results_json(pipeline, report));
   if (!arguments.trace.empty()) {
     result.kernels = std::move(report.trace);
+    result.is_audited = true;
     runtime::write_file(arguments.trace, runtime::trace_json({&result, 1}));
   }
   const bool failed =

@@ -154,7 +154,8 @@ std::string trace_json(std::span<const ModeResult> results) {
   for (std::size_t mode = 0; mode < results.size(); ++mode) {
     const auto& result = results[mode];
     const int process = static_cast<int>(mode) + 1;
-    events.push_back(metadata("process_name", process, 0, "mode " + std::string(to_string(result.mode))));
+    const std::string kind = result.is_audited ? "audit of mode " : "mode ";
+    events.push_back(metadata("process_name", process, 0, kind + std::string(to_string(result.mode))));
     Tracks tracks(events, process);
     add_lanes(tracks, result);
     add_gate(tracks, result);

@@ -163,6 +163,7 @@ ModeResult audited(std::vector<TracedKernel> kernels) {
   auto result = mode_of(Mode::lanes, {engine_of("policy", "one", {span_of(0, 1, 30)}), engine_of("b", "two", {})});
   result.begin = std::chrono::steady_clock::time_point(microseconds(1'000'000));
   result.kernels = std::move(kernels);
+  result.is_audited = true;
   return result;
 }
 
@@ -192,6 +193,11 @@ TEST(Trace, KernelsStandBelowTheirLanesAndOthersAtTheEnd) {
     }
   }
   EXPECT_EQ(kernels, 3);
+}
+
+TEST(Trace, AnAuditSaysThatItIsOne) {
+  const auto names = events({audited({})}, "M");
+  EXPECT_EQ(names.at(0).at("args").at("name"), "audit of mode lanes");
 }
 
 TEST(Trace, KernelsAtTheSameTimeAreOnTracksOfTheirOwn) {
