@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
 # usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
-# and export-gates gates gates_stress planning; and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
+# and export-gates gates gates_stress planning audit; and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
@@ -41,6 +41,7 @@ for part in $parts; do
         limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/planning/measure.py" "$kit/bin/greenlane" "$kit/bin/splits" "$robot/$config.toml" "$results/planning-$config.json"
       done ;;
     gates_stress) limited 450 env LD_LIBRARY_PATH="$libraries" "$kit/bin/gates_stress" "$results/gates-stress.json" "${PASSES:-1000000}" "${SECONDS_TO_RUN:-10}" ;;
+    audit) in_python 200 "$kit/bench/audit/overhead.py" "$models" "$results/audit.json" ;;
     own_stream)
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
     tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit"/tests/gpu/test_tensorrt_*.py --junitxml="$results/tensorrt-tests.xml" ;;

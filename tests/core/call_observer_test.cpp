@@ -58,8 +58,7 @@ TEST_F(CallObserverTest, CallsInsideOfCallsEndInTurn) {
     const auto outer = binding_.enter(caller_);
     const auto call = inner.enter(caller_);
   }
-  EXPECT_THAT(notes_.notes,
-              ElementsAre(binding_.owner() + " on no lane", "inner on no lane", "left", "left"));
+  EXPECT_THAT(notes_.notes, ElementsAre(binding_.owner() + " on no lane", "inner on no lane", "left", "left"));
 }
 
 TEST_F(CallObserverTest, ACallThatThrowsHasEnded) {

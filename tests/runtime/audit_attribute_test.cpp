@@ -9,9 +9,9 @@ namespace greenlane::runtime {
 namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): the scenes
+using std::chrono::microseconds;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using std::chrono::microseconds;
 
 AuditReport audit(const std::vector<Activity>& activities, const Scene& scene = two_lanes()) {
   return attribute(activities, scene);
@@ -96,8 +96,7 @@ TEST(Attribute, AGraphThatWasCapturedInThePartitionIsNoStrayWhereverItWasLaunche
 TEST(Attribute, TwoEnginesMayShareALane) {
   auto scene = two_lanes();
   scene.sites.push_back(site_of("second", "policy", 16, kPolicy));
-  const auto report =
-      audit({kernel(kPolicySite, kPolicy, kPolicyStream), kernel(4, kPolicy, kPolicyStream)}, scene);
+  const auto report = audit({kernel(kPolicySite, kPolicy, kPolicyStream), kernel(4, kPolicy, kPolicyStream)}, scene);
   EXPECT_TRUE(report.is_clean());
   EXPECT_EQ(report.engines.at(3).kernels, 5U);
 }
@@ -117,9 +116,9 @@ TEST(Attribute, CallSitesOfOneEngineOnOneLaneAreOneRowAndThoseOfAnotherLaneAreNo
 }
 
 TEST(Attribute, WithoutPartitionsNobodyIsDisturbed) {
-  const auto report = audit({kernel(1, kPrimary, kUnknownStream), kernel(2, kPrimary, kDefaultStream),
-                             kernel(0, kPrimary, kDefaultStream)},
-                            undivided());
+  const auto report = audit(
+      {kernel(1, kPrimary, kUnknownStream), kernel(2, kPrimary, kDefaultStream), kernel(0, kPrimary, kDefaultStream)},
+      undivided());
   EXPECT_TRUE(report.is_clean());
   EXPECT_THAT(report.others, SizeIs(1));
 }
@@ -185,9 +184,9 @@ TEST(Attribute, WhereTheDriverDoesNotTellTheLanesContextNothingIsClaimed) {
 TEST(Attribute, StraysOfOneKindAreOneRowAndTheLongestComesFirst) {
   auto slow = kernel(kPolicySite, kPrimary, kUnknownStream, "slow");
   slow.time = microseconds(500);
-  const auto report = audit({kernel(kPolicySite, kPrimary, kUnknownStream, "fast"), slow,
-                             kernel(kPolicySite, kPrimary, 41, "fast"),
-                             kernel(kPolicySite, kPrimary, kPoolStream, "fast")});
+  const auto report =
+      audit({kernel(kPolicySite, kPrimary, kUnknownStream, "fast"), slow, kernel(kPolicySite, kPrimary, 41, "fast"),
+             kernel(kPolicySite, kPrimary, kPoolStream, "fast")});
   const auto& strays = report.engines[0].strays;
   ASSERT_THAT(strays, SizeIs(3));
   EXPECT_EQ(strays[0].kernel, "slow");

@@ -8,9 +8,9 @@
 namespace greenlane::runtime {
 namespace {
 
+using std::chrono::nanoseconds;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using std::chrono::nanoseconds;
 
 RecordedActivity kernel(std::uint32_t correlation, std::string_view name = "matmul", int begin = 0, int end = 10) {
   return {.kernel = name,

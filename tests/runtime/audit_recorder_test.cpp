@@ -50,8 +50,7 @@ TEST_F(RecorderTest, WorkIsOfTheCallSiteThatWasPushedWhenItWasLaunched) {
   const auto last = cupti_.launch();
   recorder().pop();
   const auto nobodys = cupti_.launch();
-  for (const auto correlation : {first, inner, last, nobodys})
-    cupti_.kernel(correlation, context_, stream_, "matmul");
+  for (const auto correlation : {first, inner, last, nobodys}) cupti_.kernel(correlation, context_, stream_, "matmul");
   recorder().stop();
   const auto contents = log_.take();
   ASSERT_THAT(contents.activities, SizeIs(3));
@@ -101,8 +100,8 @@ TEST_F(RecorderTest, TimesAreSteadyClocksDuringAnAuditAndCuptisOwnAfterwards) {
   EXPECT_GE(now, before);
   EXPECT_LE(now, std::chrono::steady_clock::now().time_since_epoch());
   recorder().stop();
-  const std::chrono::nanoseconds off(cupti_.now() - static_cast<std::uint64_t>(
-                                                        std::chrono::system_clock::now().time_since_epoch().count()));
+  const std::chrono::nanoseconds off(
+      cupti_.now() - static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
   EXPECT_LT(std::chrono::abs(off), std::chrono::seconds(1));
 }
 

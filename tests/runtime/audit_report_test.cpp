@@ -11,10 +11,10 @@ namespace greenlane::runtime {
 namespace {
 
 using nlohmann::json;
+using std::chrono::microseconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using std::chrono::microseconds;
 
 AuditReport with_strays() {
   AuditReport report;
@@ -33,11 +33,8 @@ AuditReport with_strays() {
                            .cause = StrayCause::pool_stream});
   report.engines.push_back(policy);
   report.engines.push_back({.name = "loose", .lane = {}, .calls = 1, .kernels = 1, .time = microseconds(1)});
-  report.others.push_back({.kernel = "relu",
-                           .count = 2,
-                           .time = microseconds(5),
-                           .where = "partition 'fast' (16 SMs)",
-                           .cause = {}});
+  report.others.push_back(
+      {.kernel = "relu", .count = 2, .time = microseconds(5), .where = "partition 'fast' (16 SMs)", .cause = {}});
   return report;
 }
 
@@ -90,9 +87,9 @@ TEST(AuditReport, WhatIsNotKnownIsSaid) {
 
 TEST(AuditReport, EveryCauseHasWordsOfItsOwn) {
   std::set<std::string_view> words;
-  for (const auto cause : {StrayCause::captured_elsewhere, StrayCause::pool_stream, StrayCause::default_stream,
-                           StrayCause::other_lane, StrayCause::side_stream, StrayCause::not_bound,
-                           StrayCause::no_engine})
+  for (const auto cause :
+       {StrayCause::captured_elsewhere, StrayCause::pool_stream, StrayCause::default_stream, StrayCause::other_lane,
+        StrayCause::side_stream, StrayCause::not_bound, StrayCause::no_engine})
     words.insert(to_string(cause));
   EXPECT_EQ(words.size(), 7U);
 }

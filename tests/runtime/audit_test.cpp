@@ -183,7 +183,9 @@ TEST_F(AuditTest, ThereIsOneAtATimeAndThenAnother) {
 
 TEST_F(AuditTest, OneThatIsDroppedEndsAndTellsNobody) {
   policy_.set(lanes_["policy"]);
-  { const Audit audit; }
+  {
+    const Audit audit;
+  }
   EXPECT_THAT(cupti_.enabled, IsEmpty());
   call(policy_, lanes_["policy"].stream());
   EXPECT_THAT(cupti_.stack, IsEmpty()) << "nobody is told of calls any more";

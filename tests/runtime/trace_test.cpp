@@ -201,8 +201,8 @@ TEST(Trace, AnAuditSaysThatItIsOne) {
 }
 
 TEST(Trace, KernelsAtTheSameTimeAreOnTracksOfTheirOwn) {
-  const auto result = audited({kernel_of("p", "one", 0, 10), kernel_of("p", "one", 5, 20), kernel_of("p", "one", 10, 12),
-                               kernel_of("p", "one", 11, 13)});
+  const auto result = audited({kernel_of("p", "one", 0, 10), kernel_of("p", "one", 5, 20),
+                               kernel_of("p", "one", 10, 12), kernel_of("p", "one", 11, 13)});
   std::map<int, std::vector<std::pair<double, double>>> tracks;
   for (const auto& slice : events({result}, "X")) {
     if (slice.at("cat") == "kernel") tracks[slice.at("tid")].emplace_back(slice.at("ts"), slice.at("dur"));

@@ -30,7 +30,8 @@ inline CallSite site_of(const std::string& engine, const std::string& lane, int 
 // Two partitions with an engine each, and an engine without.
 inline Scene two_lanes() {
   Scene scene;
-  scene.sites = {site_of("policy", "policy", 16, kPolicy), site_of("vision", "vision", 48, kVision),
+  scene.sites = {site_of("policy", "policy", 16, kPolicy),
+                 site_of("vision", "vision", 48, kVision),
                  {.engine = "loose", .lane = {}, .calls = 3}};
   scene.contexts[kPrimary] = {.is_green = false, .units = 132};
   scene.contexts[kPolicy] = {.is_green = true, .units = 16, .partition = "'policy'"};

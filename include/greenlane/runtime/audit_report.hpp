@@ -35,7 +35,7 @@ struct AuditedKernel {
 struct AuditedEngine {
   std::string name;
   std::optional<std::string> lane{};  // absent: not bound
-  int units = 0;                    // of the lane; 0: unknown
+  int units = 0;                      // of the lane; 0: unknown
   std::uint64_t calls = 0;
   std::uint64_t kernels = 0;
   std::uint64_t copies = 0;          // memsets, too

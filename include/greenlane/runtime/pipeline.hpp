@@ -76,7 +76,7 @@ struct ModeResult {
   std::optional<GateReport> gate;     // where an engine lets others pass
   std::vector<Span> passes;           // for the trace: when urgent requests kept the gate closed
   std::vector<TracedKernel> kernels;  // for the trace: of an audit
-  bool is_audited = false;  // then times are not what they would be, and the trace says so
+  bool is_audited = false;            // then times are not what they would be, and the trace says so
 };
 
 struct RunOptions {
