@@ -1,8 +1,11 @@
 #include <greenlane/torch/profiling.hpp>
 
+#include <ATen/ATen.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 #include <torch/csrc/profiler/api.h>
 
 #include <algorithm>
@@ -38,6 +41,18 @@ void synchronize_devices() {
     const c10::cuda::CUDAGuard guard(index);
     c10::cuda::device_synchronize();
   }
+}
+
+bool touch_gpu() {
+  const auto count = c10::cuda::device_count();
+  for (c10::DeviceIndex index = 0; index < count; ++index) {
+    if (!c10::cuda::hasPrimaryContext(index)) continue;
+    const c10::cuda::CUDAGuard guard(index);
+    const auto byte = at::empty({1}, at::TensorOptions(at::Device(at::kCUDA, index)).dtype(at::kByte));
+    C10_CUDA_CHECK(cudaMemsetAsync(byte.data_ptr(), 0, 1, c10::cuda::getCurrentCUDAStream(index).stream()));
+    return true;
+  }
+  return false;
 }
 
 }  // namespace greenlane

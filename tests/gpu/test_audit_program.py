@@ -1,5 +1,6 @@
 """`greenlane audit` on a GPU: its exit status, its results and its trace."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -82,7 +83,7 @@ def check_trace(document: dict[str, Any]) -> None:
     for track, spans in tracks.items():
         if names[track].startswith("GPU"):
             spans.sort()
-            assert all(a[0] + a[1] <= b[0] + 0.002 for a, b in zip(spans, spans[1:], strict=False)), names[track]
+            assert all(a[0] + a[1] <= b[0] + 0.002 for a, b in itertools.pairwise(spans)), names[track]
     kernels = [event for event in events if event.get("cat") == "kernel"]
     assert kernels
     assert not any(kernel["args"]["stray"] for kernel in kernels)

@@ -15,5 +15,7 @@ namespace greenlane {
 [[nodiscard]] std::vector<StreamView> pool_streams(DeviceId device);
 // Waits for all work on all GPUs that are in use. Throws what PyTorch throws where a kernel failed.
 void synchronize_devices();
+// Sets a byte on a GPU that is in use, on the current stream: something that must be recorded. False where none is.
+[[nodiscard]] bool touch_gpu();
 
 }  // namespace greenlane

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <utility>
@@ -20,6 +21,9 @@ namespace greenlane::runtime {
 namespace {
 
 std::atomic<bool> under_way{false};
+
+// The call site of what is done to see that it is recorded.
+constexpr std::uint32_t kWitness = 0xFFFF'FFFF;
 
 // The right to audit, which one has at a time.
 class Turn {
@@ -49,6 +53,15 @@ void require_no_profiler(const char* what) {
   throw AuditError({.what = what,
                     .why = "PyTorch's profiler is running, and CUPTI gives its records to one",
                     .remedy = "end the profiler first, and profile in another run"});
+}
+
+// A profiler that came and went has the records, and has switched them off.
+void require_witness(const ActivityLog::Contents& contents) {
+  if (std::ranges::any_of(contents.activities, [](const auto& activity) { return activity.site == kWitness; })) return;
+  throw AuditError({.what = "the audit has no result",
+                    .why = "what the GPU did at its end was not recorded: another user of CUPTI, such as PyTorch's "
+                           "profiler, was at work meanwhile",
+                    .remedy = "audit without it"});
 }
 
 // Whether there is a stray for which PyTorch's pool may be the reason.
@@ -86,11 +99,20 @@ struct Audit::Impl {
     CallSites::instance().end();
   }
 
-  AuditReport judge() {
+  // Whether something was done whose record must be there at the end.
+  bool leave_witness() {
+    recorder->push(kWitness);
+    const bool done = touch_gpu();
+    recorder->pop();
+    return done;
+  }
+
+  AuditReport judge(bool has_witness) {
     auto calls = CallSites::instance().take();
     scene.sites = std::move(calls.sites);
     survey_lanes(*recorder, scene);
     auto contents = log.take();
+    if (has_witness) require_witness(contents);
     auto devices = calls.devices;
     for (const auto& activity : contents.activities) devices.insert(static_cast<int>(activity.device));
     for (const int device : devices) survey_device(*recorder, device, scene);
@@ -128,11 +150,12 @@ AuditReport Audit::stop() {
     Impl& of;
     ~End() { of.end(); }
   } const at_the_end{*impl};
+  require_no_profiler("the audit has no result");
+  synchronize_devices();
+  const bool has_witness = impl->leave_witness();
   synchronize_devices();
   impl->end();
-  // Started meanwhile, it has the records.
-  require_no_profiler("the audit has no result");
-  return impl->judge();
+  return impl->judge(has_witness);
 }
 
 }  // namespace greenlane::runtime

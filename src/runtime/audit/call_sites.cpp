@@ -24,7 +24,9 @@ void CallSites::begin(Recorder& recorder) {
   set_call_observer(this);
 }
 
-void CallSites::end() { set_call_observer(nullptr); }
+void CallSites::end() {  // NOLINT(readability-convert-member-functions-to-static): begin()'s other half
+  set_call_observer(nullptr);
+}
 
 CallSites::Contents CallSites::take() {
   const std::scoped_lock lock(mutex_);

@@ -33,7 +33,20 @@ constexpr std::array kKinds{CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION,
                             CUPTI_ACTIVITY_KIND_MEMSET,
                             CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL};
 
-std::atomic<ActivityLog*> log_in_force{nullptr};
+// Held while a buffer is read, so that the log is not gone meanwhile.
+struct LogInForce {
+  std::mutex mutex;
+  ActivityLog* log = nullptr;
+
+  static LogInForce& instance() {
+    static auto* const one = new LogInForce;  // never destroyed: CUPTI calls back when the process ends
+    return *one;
+  }
+  void set(ActivityLog* to) {
+    const std::scoped_lock lock(mutex);
+    log = to;
+  }
+};
 std::atomic<bool> is_recording{false};
 
 // CUPTI has no way back to its own clock, which is this one: after an audit others get what they had.
@@ -118,8 +131,9 @@ void read(const CUpti_Activity& record, ActivityLog& log) {
 void CUPTIAPI take_buffer(CUcontext /*context*/, std::uint32_t /*stream*/, std::uint8_t* buffer, std::size_t /*size*/,
                           std::size_t valid) {
   const auto* const table = cupti::find();
-  auto* const log = log_in_force.load(std::memory_order_acquire);
-  if (table && log && valid > 0) {
+  auto& in_force = LogInForce::instance();
+  const std::scoped_lock reading(in_force.mutex);
+  if (auto* const log = in_force.log; table && log && valid > 0) {
     CUpti_Activity* record = nullptr;
     while (table->cuptiActivityGetNextRecord(buffer, valid, &record) == CUPTI_SUCCESS) read(*record, *log);
     std::size_t dropped = 0;
@@ -170,7 +184,7 @@ class CuptiRecorder final : public Recorder {
     };
     // Buffers that were somebody else's go back to them. Where nobody recorded before there is nothing to do.
     table.cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
-    log_in_force.store(&log, std::memory_order_release);
+    LogInForce::instance().set(&log);
     is_recording.store(true, std::memory_order_relaxed);
     check("cuptiActivityRegisterTimestampCallback", table.cuptiActivityRegisterTimestampCallback(time_now));
     check("cuptiActivityRegisterCallbacks", table.cuptiActivityRegisterCallbacks(request_buffer, take_buffer));
@@ -189,7 +203,7 @@ class CuptiRecorder final : public Recorder {
       warn(error.what());
     }
     is_recording.store(false, std::memory_order_relaxed);
-    log_in_force.store(nullptr, std::memory_order_release);
+    LogInForce::instance().set(nullptr);
   }
 
   void push(std::uint32_t site) noexcept override {

@@ -25,7 +25,7 @@
 namespace greenlane::cupti {
 
 struct Table {
-#define GREENLANE_CUPTI_MEMBER(name) decltype(&::name) name = nullptr;
+#define GREENLANE_CUPTI_MEMBER(name) decltype(&::name) name = nullptr;  // NOLINT(bugprone-macro-parentheses)
   GREENLANE_CUPTI_FUNCTIONS(GREENLANE_CUPTI_MEMBER)
 #undef GREENLANE_CUPTI_MEMBER
 };

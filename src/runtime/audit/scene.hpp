@@ -1,6 +1,7 @@
 // What an audit knows beside activities: who called, and what CUPTI's numbers stand for.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -52,10 +53,8 @@ struct Scene {
   }
   // Whether somebody divided the device: then undivided work takes SMs that are others'.
   [[nodiscard]] bool has_partitions(std::uint32_t device) const {
-    for (const auto& [number, info] : contexts) {
-      if (info.is_green && info.device == device) return true;
-    }
-    return false;
+    return std::ranges::any_of(contexts,
+                               [&](const auto& each) { return each.second.is_green && each.second.device == device; });
   }
 };
 
