@@ -30,7 +30,7 @@ for part in $parts; do
     export)
       in_python 400 "$robot/export.py" --neighbour
       in_python 200 "$kit/tests/gpu/export_models.py" "$models" ;;
-    tests) in_python 300 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
+    tests) in_python 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
     smid) in_python 120 "$kit/tests/gpu/smid_report.py" "$models" "$results/smid.json" ;;
     graphs) in_python 300 "$kit/tests/gpu/graphs_report.py" "$models" "$results/graphs.json" ;;
     pipeline) limited 400 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/graphs/pipeline.py" "$kit/bin/greenlane" "$results/pipeline.json" ;;

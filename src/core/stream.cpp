@@ -53,10 +53,12 @@ std::optional<std::string> closed_lane_of(StreamView stream) {
   return entry->second.lane;
 }
 
-void visit_streams(const std::function<void(StreamView, const std::string&)>& visit) {
+void visit_streams(const std::function<void(const RegisteredStream&)>& visit) {
   auto& all = registry();
   const std::scoped_lock lock(all.mutex);
-  for (const auto& [value, entry] : all.streams) visit(StreamView::from_value(value), entry.lane);
+  for (const auto& [value, entry] : all.streams) {
+    visit({.stream = StreamView::from_value(value), .lane = entry.lane, .is_closed = entry.closed});
+  }
 }
 
 }  // namespace detail

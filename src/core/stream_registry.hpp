@@ -17,7 +17,12 @@ void unregister(StreamView stream) noexcept;
 // The name of the closed lane that this stream belongs to.
 [[nodiscard]] std::optional<std::string> closed_lane_of(StreamView stream);
 
-// Those of lanes, closed ones too, none of which is destroyed meanwhile. `visit` must call none of the others.
-void visit_streams(const std::function<void(StreamView stream, const std::string& lane)>& visit);
+struct RegisteredStream {
+  StreamView stream;
+  std::string lane;
+  bool is_closed = false;
+};
+// All of them, none of which is destroyed meanwhile. `visit` must call none of the others.
+void visit_streams(const std::function<void(const RegisteredStream& stream)>& visit);
 
 }  // namespace greenlane::detail

@@ -129,7 +129,7 @@ TEST_F(ContextsTest, WhatCannotBeToldIsNot) {
 TEST_F(ContextsTest, StreamsOfLanesAreListedWhileTheyAreThere) {
   const auto list = [] {
     std::map<std::int64_t, std::string> names;
-    detail::visit_streams([&](StreamView stream, const std::string& lane) { names[stream.value()] = lane; });
+    detail::visit_streams([&](const auto& each) { names[each.stream.value()] = each.lane; });
     return names;
   };
   {

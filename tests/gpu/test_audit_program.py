@@ -91,7 +91,7 @@ def check_trace(document: dict[str, Any]) -> None:
     requests = [e for e in events if e.get("cat") == "request" and e["name"] == "policy"]
     own = [kernel for kernel in kernels if kernel["args"]["engine"] == "policy"]
     inside = sum(
-        any(r["ts"] - 50 <= k["ts"] and k["ts"] + k["dur"] <= r["ts"] + r["dur"] + 50 for r in requests) for k in own
+        any(r["ts"] - 200 <= k["ts"] and k["ts"] + k["dur"] <= r["ts"] + r["dur"] + 200 for r in requests) for k in own
     )
     assert inside > 0.9 * len(own), (inside, len(own))
 

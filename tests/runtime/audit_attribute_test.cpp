@@ -123,6 +123,12 @@ TEST(Attribute, WithoutPartitionsNobodyIsDisturbed) {
   EXPECT_THAT(report.others, SizeIs(1));
 }
 
+TEST(Attribute, PartitionsThatNobodyUsesAnyMoreDisturbNobody) {
+  auto scene = two_lanes();
+  for (const auto context : {kPolicy, kVision, kForeign}) scene.contexts[context].is_used = false;
+  EXPECT_TRUE(audit({kernel(kUnboundSite, kPrimary, kDefaultStream)}, scene).is_clean());
+}
+
 TEST(Attribute, ALaneOnTheWholeDeviceIsWhereItWasPut) {
   auto scene = two_lanes();
   scene.sites.push_back(site_of("wide", "whole", 132, kPrimary));

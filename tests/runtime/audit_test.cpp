@@ -128,6 +128,24 @@ TEST_F(AuditTest, ALaneThatCameAndWentIsKnownAndGivesItsUnitsBack) {
   EXPECT_TRUE(report.is_clean()) << audit_text(report);
 }
 
+TEST_F(AuditTest, StreamsThatOutliveTheirLanesAreNoPartitions) {
+  {
+    const auto left = device_.partition({{"guest", 8}});
+    left["guest"].keep_stream();
+  }
+  for (const auto& lane : lanes_) lane.keep_stream();
+  lanes_ = LaneSet({});
+  {
+    Audit audit;
+    call(policy_, caller_);
+    EXPECT_TRUE(audit.stop().is_clean());
+  }
+  const auto again = device_.partition({{"policy", 16}});
+  Audit audit;
+  call(policy_, caller_);
+  EXPECT_FALSE(audit.stop().is_clean());
+}
+
 TEST_F(AuditTest, AnAdoptedStreamsContextIsItsLanes) {
   const auto green = fake_.make_green_stream(24);
   policy_.set(green);

@@ -34,9 +34,9 @@ inline Scene two_lanes() {
                  site_of("vision", "vision", 48, kVision),
                  {.engine = "loose", .lane = {}, .calls = 3}};
   scene.contexts[kPrimary] = {.is_green = false, .units = 132};
-  scene.contexts[kPolicy] = {.is_green = true, .units = 16, .partition = "'policy'"};
-  scene.contexts[kVision] = {.is_green = true, .units = 48, .partition = "'vision'"};
-  scene.contexts[kForeign] = {.is_green = true, .units = 24};
+  scene.contexts[kPolicy] = {.is_green = true, .is_used = true, .units = 16, .partition = "'policy'"};
+  scene.contexts[kVision] = {.is_green = true, .is_used = true, .units = 48, .partition = "'vision'"};
+  scene.contexts[kForeign] = {.is_green = true, .is_used = true, .units = 24};
   scene.streams[kDefaultStream] = {.kind = StreamKind::default_stream};
   scene.streams[kPolicyStream] = {.kind = StreamKind::lane, .lane = "policy"};
   scene.streams[kVisionStream] = {.kind = StreamKind::lane, .lane = "vision"};

@@ -100,7 +100,7 @@ struct Audit::Impl {
   }
 
   // Whether something was done whose record must be there at the end.
-  bool leave_witness() {
+  bool leave_witness() const {
     recorder->push(kWitness);
     const bool done = touch_gpu();
     recorder->pop();
@@ -117,6 +117,7 @@ struct Audit::Impl {
     for (const auto& activity : contents.activities) devices.insert(static_cast<int>(activity.device));
     for (const int device : devices) survey_device(*recorder, device, scene);
     add_contexts(contents.contexts, scene);
+    note_use(contents.activities, scene);
     auto report = attribute(contents.activities, scene);
     if (has_side_streams(report)) {
       for (const int device : devices) survey_pool(*recorder, pool_streams(DeviceId{DeviceKind::cuda, device}), scene);

@@ -26,6 +26,7 @@ struct CallSite {
 
 struct ContextInfo {
   bool is_green = false;
+  bool is_used = false;     // a lane is on it, or work ran there: streams of closed lanes keep theirs
   int units = 0;            // 0: unknown
   std::string partition{};  // the lanes on it; empty: it is none of greenlane's
   std::uint32_t device = 0;
@@ -51,10 +52,11 @@ struct Scene {
     const auto found = contexts.find(number);
     return found == contexts.end() ? nullptr : &found->second;
   }
-  // Whether somebody divided the device: then undivided work takes SMs that are others'.
+  // Whether the device is divided now: then undivided work takes SMs that are others'.
   [[nodiscard]] bool has_partitions(std::uint32_t device) const {
-    return std::ranges::any_of(contexts,
-                               [&](const auto& each) { return each.second.is_green && each.second.device == device; });
+    return std::ranges::any_of(contexts, [&](const auto& each) {
+      return each.second.is_green && each.second.is_used && each.second.device == device;
+    });
   }
 };
 

@@ -18,7 +18,8 @@ constexpr std::string_view kForGraphs = " (graphs)";
 }  // namespace
 
 void survey_lanes(Recorder& recorder, Scene& scene) {
-  detail::visit_streams([&](StreamView stream, const std::string& lane) {
+  detail::visit_streams([&](const detail::RegisteredStream& registered) {
+    const auto& [stream, lane, is_closed] = registered;
     const auto context = detail::context_of(stream);
     if (!context) return;
     if (const auto number = recorder.number_of(context->context, stream))
@@ -27,6 +28,7 @@ void survey_lanes(Recorder& recorder, Scene& scene) {
     if (!number) return;
     auto& info = scene.contexts[*number];
     info.is_green = context->is_green;
+    info.is_used = info.is_used || !is_closed;
     if (context->is_green) info.units = context->units.count;
     info.device = static_cast<std::uint32_t>(context->device);
     if (!context->is_green || lane.ends_with(kForGraphs)) return;
@@ -61,6 +63,16 @@ void add_contexts(std::span<const RecordedContext> contexts, Scene& scene) {
     info.device = recorded.device;
     info.is_green = info.is_green || recorded.is_green;
     if (info.units == 0) info.units = recorded.units;
+  }
+}
+
+void note_use(std::span<const Activity> activities, Scene& scene) {
+  const auto note = [&](std::uint32_t context) {
+    if (const auto found = scene.contexts.find(context); found != scene.contexts.end()) found->second.is_used = true;
+  };
+  for (const auto& activity : activities) note(activity.context);
+  for (const auto& site : scene.sites) {
+    if (site.lane && site.lane->context) note(*site.lane->context);
   }
 }
 

@@ -11,7 +11,7 @@
 
 namespace greenlane::runtime {
 
-// Of greenlane's lanes: those that are open now. Asked at both ends of an audit, because lanes come and go.
+// Of greenlane's lanes. Asked at both ends of an audit, because lanes come and go.
 void survey_lanes(Recorder& recorder, Scene& scene);
 // Of a device's undivided context, and its default stream.
 void survey_device(Recorder& recorder, int device, Scene& scene);
@@ -19,5 +19,7 @@ void survey_device(Recorder& recorder, int device, Scene& scene);
 void survey_pool(Recorder& recorder, std::span<const StreamView> streams, Scene& scene);
 // What the records say of contexts that nobody else knows.
 void add_contexts(std::span<const RecordedContext> contexts, Scene& scene);
+// Where engines were bound and where work ran.
+void note_use(std::span<const Activity> activities, Scene& scene);
 
 }  // namespace greenlane::runtime
