@@ -213,6 +213,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
     warm_up(*workloads_[i], options.check, stop, result.engines.back());
   }
 
+  if (options.before) options.before();
   Timetable timetable;
   timetable.begin = Clock::now() + milliseconds(5);
   timetable.measure = timetable.begin + options.warm_up;
@@ -239,6 +240,8 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
       }
     });
   }
+  if (options.after) options.after();
+  result.begin = timetable.measure;
   if (has_gates) result.gate = gate->report();
   gate->set_log(nullptr);
   if (passes) result.passes = since(timetable.measure, passes->spans());
