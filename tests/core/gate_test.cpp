@@ -222,16 +222,16 @@ TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {
     }
     for (int i = 0; i < kBestEffort; ++i) {
       threads.emplace_back([&, i] {
-        while (urgent_left > 0) {
+        do {
           (void)gate->wait(static_cast<std::uint64_t>(i % 3), i % 2 ? GateWait::spin : GateWait::block);
           ++slices;
           std::this_thread::yield();
-        }
+        } while (urgent_left > 0);
       });
     }
   }
   EXPECT_EQ(gate->report().passes, static_cast<std::uint64_t>(kUrgent * kPasses));
-  EXPECT_GT(slices, 0U);
+  EXPECT_GE(slices, static_cast<std::uint64_t>(kBestEffort));
   for (const std::uint64_t place : {0U, 1U, 2U}) EXPECT_TRUE(gate->is_open(place));
 }
 
