@@ -84,6 +84,8 @@ std::string versions_json(const DeviceInfo& device) {
 
 std::string device_json(const DeviceInfo& device) { return describe(device).dump(2); }
 
+std::string engine_json(const EngineResult& engine) { return describe(engine).dump(); }
+
 std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results) {
   Json json;
   json["greenlane"] = kVersion;
