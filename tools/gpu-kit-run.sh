@@ -57,7 +57,8 @@ for part in $parts; do
       $runner 500 "$kit/tests/gpu/mutants_report.py" "$kit" "$results/mutants.json" ;;
     overhead)
       limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/bound_call" "$models/affine.pt2" "$models/affine.inputs.pt" > "$results/overhead.json"
-      cat "$results/overhead.json" ;;
+      in_python 200 "$kit/bench/overhead/bound_call.py" "$models/affine.pt2" "$models/affine.inputs.pt" > "$results/overhead-python.json"
+      cat "$results/overhead.json" "$results/overhead-python.json" ;;
     compare) limited 280 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200.toml" --mode compare --check --seconds "${SECONDS_TO_RUN:-20}" --json "$results/compare.json" ;;
     neighbour) limited 280 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200-neighbour.toml" --mode compare --check --seconds "${SECONDS_TO_RUN:-20}" --json "$results/neighbour.json" ;;
     memory) limited 120 env LD_LIBRARY_PATH="$libraries" "$kit/bin/greenlane" run "$robot/h200.toml" --seconds 60 --json "$results/memory.json" ;;
