@@ -45,7 +45,7 @@ for part in $parts; do
       for mix in ${MIXES:-h200 h200-neighbour h200-memory}; do configs+=("$robot/$mix.toml"); done
       limited 590 env LD_LIBRARY_PATH="$libraries" LD_PRELOAD=libstdc++.so.6 python3 "$kit/bench/peers/race.py" --greenlane "$kit/bin/greenlane" \
         --driver "$kit/bench/peers/libpeers_driver.so" --seconds "${SECONDS_TO_RUN:-3}" --out "$results/peers.json" \
-        ${HOLOSCAN:+--holoscan "$HOLOSCAN"} ${XSCHED:+--xsched "$XSCHED"} "${configs[@]}" | tee "$results/peers.txt" ;;
+        ${HOLOSCAN:+--holoscan "$HOLOSCAN"} ${XSCHED:+--xsched "$XSCHED"} --configs "${configs[@]}" | tee "$results/peers.txt" ;;
     gates_stress) limited 450 env LD_LIBRARY_PATH="$libraries" "$kit/bin/gates_stress" "$results/gates-stress.json" "${PASSES:-1000000}" "${SECONDS_TO_RUN:-10}" ;;
     own_stream)
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;

@@ -1,6 +1,6 @@
 """The ways to share a device, raced: the same compiled engines, rates and deadlines, in one run on one machine.
 
-    race.py --greenlane PROGRAM --driver LIBRARY --out results.json CONFIG...
+    race.py --greenlane PROGRAM --driver LIBRARY --configs PIPELINE.toml... --out results.json
 
 docs/benchmarks.md says how each contestant is set up and why, and how to read the results.
 """
@@ -78,9 +78,7 @@ class Race:
 def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Races the ways to share a device.")
-    parser.add_argument(
-        "configs", type=Path, nargs="+", metavar="CONFIG", help="pipelines, as greenlane run takes them"
-    )
+    parser.add_argument("--configs", type=Path, nargs="+", required=True, help="pipelines, as greenlane run has them")
     parser.add_argument("--greenlane", type=Path, required=True, help="the program")
     parser.add_argument("--driver", type=Path, required=True, help="libpeers_driver.so")
     parser.add_argument("--out", type=Path, required=True, help="results, as JSON")
