@@ -1,4 +1,4 @@
-// The loop that drives every contestant of the race that runs in Python's process: torch.classes.greenlane_peers.Driver.
+// The loop that drives every contestant of the race in Python's process: torch.classes.greenlane_peers.Driver.
 //
 // A peer makes streams, as its documentation advises, and hands their handles over; what runs on them is the same for
 // all of them: raw AOTInductor packages or, with graphs, PyTorch's own CUDA graphs of them, captured on those streams,
@@ -29,7 +29,7 @@ using torch::inductor::AOTIModelPackageLoader;
 
 DeviceId device_of(const PipelineConfig& config) {
   if (config.device != "auto") return DeviceId::parse(config.device);
-  return {at::globalContext().hasCUDA() ? DeviceKind::cuda : DeviceKind::cpu, 0};
+  return {at::Context::hasCUDA() ? DeviceKind::cuda : DeviceKind::cpu, 0};
 }
 
 // An engine on the stream that a peer made for it; on a CPU, on the thread that calls.
@@ -39,7 +39,7 @@ class RawWorkload final : public Workload {
       : inputs_(to_device(load_tensors(engine.inputs), device)),
         expected_(engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs)),
         // Single-threaded, or it could not be captured: between its calls AOTInductor would wait.
-        loader_(engine.model, "model", true, 1, device.kind == DeviceKind::cuda ? device.index : -1),
+        loader_(engine.model, "model", true, 1, stream ? stream->device_index() : c10::DeviceIndex{-1}),
         stream_(stream),
         done_(device.kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {}
 
@@ -48,12 +48,13 @@ class RawWorkload final : public Workload {
 
   // To be called once the engine is warm, while nothing else runs.
   void capture() {
-    const c10::cuda::CUDAStreamGuard guard(stream_.value());
-    stream_->synchronize();
-    graph_.emplace();
-    graph_->capture_begin();
-    outputs_ = loader_.run(inputs_, stream_->stream());
-    graph_->capture_end();
+    const CUDAStream stream = stream_.value();
+    const c10::cuda::CUDAStreamGuard guard(stream);
+    stream.synchronize();
+    auto& graph = graph_.emplace();
+    graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);  // a peer may have threads of its own
+    outputs_ = loader_.run(inputs_, stream.stream());
+    graph.capture_end();
   }
   void drop_graph() {
     outputs_.clear();
@@ -100,8 +101,6 @@ void check(RawWorkload& workload, EngineResult& result) {
   result.checked = result.error.empty();
 }
 
-}  // namespace
-
 // Thread safety: none.
 class Driver : public torch::CustomClassHolder {
  public:
@@ -113,7 +112,8 @@ class Driver : public torch::CustomClassHolder {
       if (!streams.contains(engine.name)) continue;
       std::optional<CUDAStream> stream;
       if (device_.kind == DeviceKind::cuda) {
-        auto* const handle = reinterpret_cast<cudaStream_t>(streams.at(engine.name));  // NOLINT(performance-no-int-to-ptr)
+        // NOLINTNEXTLINE(performance-no-int-to-ptr)
+        auto* const handle = reinterpret_cast<cudaStream_t>(streams.at(engine.name));
         TORCH_CHECK_VALUE(handle, "engine ", engine.name, ": the handle of its stream is null");
         stream = c10::cuda::getStreamFromExternal(handle, static_cast<c10::DeviceIndex>(device_.index));
       }
@@ -124,7 +124,7 @@ class Driver : public torch::CustomClassHolder {
   // Has calls replayed from graphs from now on, or not. Returns, by engine, why that was impossible.
   c10::Dict<std::string, std::string> prepare(bool graphs) {
     TORCH_CHECK_VALUE(!graphs || device_.kind == DeviceKind::cuda, "there are no CUDA graphs on a CPU");
-    c10::Dict<std::string, std::string> failed;
+    const c10::Dict<std::string, std::string> failed;  // a handle: what it holds may change
     for (const auto& [name, workload] : workloads_) {
       try {
         workload->drop_graph();
@@ -186,6 +186,8 @@ class Driver : public torch::CustomClassHolder {
   DeviceId device_;
   std::map<std::string, std::unique_ptr<RawWorkload>> workloads_;
 };
+
+}  // namespace
 
 TORCH_LIBRARY(greenlane_peers, library) {
   library.class_<Driver>("Driver")

@@ -42,12 +42,13 @@ def in_processes(
     setting: Setting, mix: Mix, row: Row, way: str, variants: list[str], environments: dict[str, dict[str, str]]
 ) -> list[Row]:
     """One process an engine, each with an environment of its own."""
+    where = ["--where"] if setting.on_gpu and row.kind == "partitioned" else []
     start = setting.new_file("start")
     start.mkdir()
     outs = {engine.name: setting.new_file("json") for engine in mix.engines}
     running = {
         name: children.Child(
-            setting.member(way, mix.config, variants, out, "--engines", name, "--start", start),
+            setting.member(way, mix.config, variants, out, "--engines", name, "--start", start, *where),
             out.with_suffix(".log"),
             environments.get(name),
         )

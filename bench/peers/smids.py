@@ -3,7 +3,7 @@
 What a peer says of its partitions and what it made need not be the same.
 """
 
-import time
+import ctypes
 from typing import Any
 
 import torch
@@ -41,10 +41,9 @@ NANOSECONDS = 20_000  # that a block stays
 
 def sms_of(handles: dict[str, int]) -> dict[str, set[int]]:
     """The SMs of each stream, one stream at a time."""
-    import ctypes
-
     from cuda.bindings import driver
 
+    torch.zeros(1, device="cuda")  # the calling thread may have no context yet
     module = call(driver.cuModuleLoadData, PTX)
     function = call(driver.cuModuleGetFunction, module, b"where")
     seen: dict[str, set[int]] = {}
@@ -54,7 +53,6 @@ def sms_of(handles: dict[str, int]) -> dict[str, set[int]]:
         arguments = ((out.data_ptr(), NANOSECONDS), (ctypes.c_uint64, ctypes.c_uint64))
         call(driver.cuLaunchKernel, function, BLOCKS, 1, 1, 32, 1, 1, 0, handle, arguments, 0)
         call(driver.cuStreamSynchronize, handle)
-        time.sleep(0)
         seen[name] = set(out.tolist())
     return seen
 

@@ -5,6 +5,8 @@ One split into the smallest groups; a partition is a union of groups, since spli
 
 from typing import Any
 
+GROUP = 8  # SMs; what this generation of GPUs is divided into
+
 
 def call(function: Any, *arguments: Any) -> Any:
     """What a function of the driver returns, or its error."""
@@ -21,8 +23,8 @@ def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int]]:
     kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
     device = call(driver.cuDeviceGet, 0)
     whole = call(driver.cuDeviceGetDevResource, device, kind)
-    _, count, _ = call(driver.cuDevSmResourceSplitByCount, 0, whole, 0, 8)
-    groups, count, rest = call(driver.cuDevSmResourceSplitByCount, count, whole, 0, 8)
+    most = whole.sm.smCount // GROUP
+    groups, count, rest = call(driver.cuDevSmResourceSplitByCount, most, whole, 0, GROUP)
     groups = list(groups[:count])
     *fixed, last = sizes
     resources: dict[str, list[Any]] = {}

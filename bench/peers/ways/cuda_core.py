@@ -10,8 +10,7 @@ import torch
 from mixes import Mix
 
 from ways import AbsentError, Use, by_hand
-
-GROUP = 8  # SMs; what this generation of GPUs is divided into
+from ways.by_hand import GROUP
 
 
 def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int], list[str]]:
@@ -29,7 +28,7 @@ def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int], list[s
         tried.append("one split of several sizes")
     except Exception as error:
         tried.append(f"one split of several sizes: {error}")
-        most = (device.resources.sm.sm_count - 1) // GROUP
+        most = device.resources.sm.sm_count // GROUP
         groups, rest = device.resources.sm.split(SMResourceOptions(count=[GROUP] * most))
         tried.append(f"one split into {len(groups)} groups of {groups[0].sm_count} and {rest.sm_count}")
         for name in fixed:
