@@ -1,6 +1,7 @@
 """Who takes part, in the order of the table."""
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,12 @@ def with_mps(setting: Setting, mix: Mix) -> list[Row]:
     if control is None:
         row.status, row.what_happened = "absent", f"{mps.NAME} is not on the path, nor in {', '.join(mps.PLACES)}"
         return [row]
-    with mps.daemon(control, setting.new_file("mps")) as daemon:
+    try:
+        daemon = mps.Daemon(control, setting.new_file("mps"))
+    except (subprocess.SubprocessError, OSError) as error:
+        row.status, row.what_happened = "absent", f"the daemon does not start: {error}"
+        return [row]
+    with daemon:
         environments = mps.environments(mix, setting.units, daemon.environment)
         row.notes["asked"] = {
             name: {key: value for key, value in each.items() if "DIRECTORY" not in key}

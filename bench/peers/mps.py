@@ -7,8 +7,7 @@ reserves none, so that two processes may be given the same.
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from mixes import Mix
@@ -30,7 +29,7 @@ class Daemon:
     """A running daemon with folders of its own, and what its clients need to find it."""
 
     def __init__(self, control: Path, folder: Path) -> None:
-        """Starts it."""
+        """Starts it. Raises CalledProcessError, TimeoutExpired or OSError."""
         self.control = control
         pipes, logs = folder / "pipes", folder / "logs"
         pipes.mkdir(parents=True)
@@ -59,16 +58,14 @@ class Daemon:
         """The end of what it and its server wrote."""
         return "".join(file.read_text(errors="replace")[-1000:] for file in sorted(self.logs.glob("*.log")))
 
+    def __enter__(self) -> "Daemon":
+        """It runs already."""
+        return self
 
-@contextmanager
-def daemon(control: Path, folder: Path) -> Iterator[Daemon]:
-    """One that ends with the contestant, or nobody could use the device without it."""
-    running = Daemon(control, folder)
-    try:
-        yield running
-    finally:
+    def __exit__(self, *error: object) -> None:
+        """Ends it with the contestant: a limit of MPS is not the others'."""
         with suppress(subprocess.TimeoutExpired):  # then it ends when the machine does
-            running.ask("quit -t 3")
+            self.ask("quit -t 3")
 
 
 def environments(mix: Mix, whole: int, of_daemon: dict[str, str]) -> dict[str, dict[str, str]]:

@@ -114,13 +114,23 @@ def test_the_mps_daemon_ends_with_the_contestant(tmp_path: Path) -> None:
     control.chmod(0o755)
 
     def contestant() -> None:
-        with mps.daemon(control, tmp_path / "mps") as daemon:
+        with mps.Daemon(control, tmp_path / "mps") as daemon:
             daemon.ask("get_server_list")
             raise RuntimeError("of the contestant")
 
     with pytest.raises(RuntimeError, match="of the contestant"):
         contestant()
     assert (tmp_path / "said").read_text().split("\n")[:3] == ["start", "get_server_list", "quit -t 3"]
+
+
+def test_mps_that_does_not_start_is_absent(
+    tmp_path: Path, setting: FakeSetting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mps, "find", lambda: Path("/bin/false"))
+    [row] = contestants.ALL["mps"](setting, mix(tmp_path))
+    assert row.status == "absent"
+    assert row.what_happened is not None
+    assert "the daemon does not start" in row.what_happened
 
 
 def test_who_is_not_there_is_absent(tmp_path: Path, setting: FakeSetting, monkeypatch: pytest.MonkeyPatch) -> None:
