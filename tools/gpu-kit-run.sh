@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
 # usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
-# and export-gates gates gates_stress planning peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
+# and export-gates gates gates_stress planning audit peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
@@ -30,16 +30,14 @@ for part in $parts; do
     export)
       in_python 400 "$robot/export.py" --neighbour
       in_python 200 "$kit/tests/gpu/export_models.py" "$models" ;;
-    tests) in_python 300 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
+    tests) in_python 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit/tests/gpu" --junitxml="$results/gpu-tests.xml" ;;
     smid) in_python 120 "$kit/tests/gpu/smid_report.py" "$models" "$results/smid.json" ;;
     graphs) in_python 300 "$kit/tests/gpu/graphs_report.py" "$models" "$results/graphs.json" ;;
     pipeline) limited 400 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/graphs/pipeline.py" "$kit/bin/greenlane" "$results/pipeline.json" ;;
     export-gates) in_python 300 "$kit/bench/gates/export.py" "$gated" && cp "$robot"/build/policy.* "$gated/" ;;
     gates) limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/measure.py" "$kit/bin/greenlane" "$gated" "$results/gates.json" ;;
     planning)
-      for config in h200 h200-neighbour; do
-        limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/planning/measure.py" "$kit/bin/greenlane" "$kit/bin/splits" "$robot/$config.toml" "$results/planning-$config.json"
-      done ;;
+      limited 900 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/planning/measure.py" "$kit/bin/greenlane" "$kit/bin/splits" "$results" "$robot"/h200{,-neighbour,-memory}.toml ;;
     peers)
       configs=()
       for mix in ${MIXES:-h200 h200-neighbour h200-memory}; do configs+=("$robot/$mix.toml"); done
@@ -47,6 +45,7 @@ for part in $parts; do
         --driver "$kit/bench/peers/libpeers_driver.so" --seconds "${SECONDS_TO_RUN:-3}" --out "$results/peers.json" \
         ${HOLOSCAN:+--holoscan "$HOLOSCAN"} ${XSCHED:+--xsched "$XSCHED"} --configs "${configs[@]}" | tee "$results/peers.txt" ;;
     gates_stress) limited 450 env LD_LIBRARY_PATH="$libraries" "$kit/bin/gates_stress" "$results/gates-stress.json" "${PASSES:-1000000}" "${SECONDS_TO_RUN:-10}" ;;
+    audit) in_python 200 "$kit/bench/audit/overhead.py" "$models" "$results/audit.json" ;;
     own_stream)
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
     tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit"/tests/gpu/test_tensorrt_*.py --junitxml="$results/tensorrt-tests.xml" ;;

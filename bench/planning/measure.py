@@ -1,16 +1,22 @@
-"""Measures plans against every split of a coarse grid: measure.py PROGRAM SPLITS CONFIG OUT.json [STEP].
+"""Measures plans against every split of a coarse grid: measure.py PROGRAM SPLITS OUT_FOLDER CONFIG...
 
-PROGRAM is greenlane, SPLITS the program of splits.cpp. One configuration on one machine: a profile, a plan from it, the
-grid, and the plan once more beside it. In the summary: the plan's throughput against the best of the grid that meets
-all deadlines, and for each engine the predicted against the measured p99.
+PROGRAM is greenlane, SPLITS the program of splits.cpp. One profile of the engines of all configurations; for each of
+these a plan from it and the grid. In the summary: the plan's throughput against the best of the grid that meets all
+deadlines, and for each engine the measured against the predicted p99. GRID_STEP (default 3) is the grid's step in
+groups, GRID_SECONDS (default 1) what each split is run for, PLAN_BUDGET (default 60) what a plan takes at most. A
+profile that is in the folder already is taken as it is.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 Json = dict[str, Any]
 
@@ -36,29 +42,65 @@ def shortly(candidate: Json) -> Json:
     return {"mode": candidate["mode"], "lanes": lanes, **candidate["measured"]}
 
 
-def main() -> None:
-    """Runs the program."""
-    program, splits, config, out = sys.argv[1:5]
-    step = sys.argv[5] if len(sys.argv) > 5 else "3"
-    with tempfile.TemporaryDirectory() as scratch:
-        profile, plan, grid = (Path(scratch) / f"{name}.json" for name in ("profile", "plan", "grid"))
-        subprocess.run([program, "profile", config, "--out", profile], check=True)
-        planned = subprocess.run([program, "plan", config, "--profile", profile, "--out", plan], check=False)
-        subprocess.run([splits, config, profile, grid, step], check=True)
-        tried: Json = json.loads(grid.read_text())
-        chosen: Json | None = json.loads(plan.read_text()) if planned.returncode == 0 else None
-        known: Json = json.loads(profile.read_text())
+def union(configs: list[Path]) -> str:
+    """A configuration with the engines of all, in any lanes."""
+    engines: Json = {}
+    for config in configs:
+        for name, engine in tomllib.loads(config.read_text())["engine"].items():
+            paths = {key: str((config.parent / engine[key]).resolve()) for key in ("model", "inputs")}
+            engines.setdefault(name, engine | paths)
+    lines = ['device = "cuda:0"']
+    for name, engine in engines.items():
+        lines += [f"[engine.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in engine.items())]
+    return "\n".join(lines) + "\n"
+
+
+def timed(*command: str | Path, check: bool = True) -> tuple[int, float]:
+    """Runs it; exit status and seconds."""
+    begin = time.monotonic()
+    status = subprocess.run(command, check=check).returncode
+    return status, time.monotonic() - begin
+
+
+def measure(program: str, splits: str, profile: Path, config: Path, scratch: Path) -> Json:
+    """A plan for this configuration, the grid, and how they compare."""
+    plan, grid = scratch / "plan.json", scratch / "grid.json"
+    budget = os.environ.get("PLAN_BUDGET", "60")
+    command = [program, "plan", config, "--profile", profile, "--out", plan, "--budget", budget]
+    status, plan_seconds = timed(*command, check=False)
+    step, seconds = os.environ.get("GRID_STEP", "3"), os.environ.get("GRID_SECONDS", "1")
+    _, grid_seconds = timed(splits, config, profile, grid, step, seconds)
+    tried: Json = json.loads(grid.read_text())
+    chosen: Json | None = json.loads(plan.read_text()) if status == 0 else None
     best = best_of(tried["candidates"])
-    summary: Json = {"config": Path(config).name, "best_of_grid": shortly(best) if best else None, "plan": None}
+    summary: Json = {"config": config.name, "plan_seconds": plan_seconds, "grid_seconds": grid_seconds}
+    summary |= {"splits": len(tried["candidates"]), "best_of_grid": shortly(best) if best else None, "plan": None}
     if chosen:
         summary["plan"] = shortly(chosen)
         summary["p99_errors"] = errors_of(chosen)
         if best and best["measured"]["throughput"] > 0:
             summary["throughput_against_best"] = chosen["measured"]["throughput"] / best["measured"]["throughput"]
     versions = {key: tried[key] for key in ("versions", "device")}
-    result = versions | {"summary": summary, "profile": known, "plan": chosen, "grid": tried["candidates"]}
-    Path(out).write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(summary))
+    return versions | {"summary": summary, "plan": chosen, "grid": tried["candidates"]}
+
+
+def main() -> None:
+    """Runs the program."""
+    program, splits, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    configs = [Path(config).resolve() for config in sys.argv[4:]]
+    out.mkdir(parents=True, exist_ok=True)
+    profile = out / "profile.json"
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        if not profile.exists():
+            every = scratch / "every.toml"
+            every.write_text(union(configs))
+            _, seconds = timed(program, "profile", every, "--out", profile)
+            print(f"profile: {seconds:.0f} s", flush=True)
+        for config in configs:
+            result = measure(program, splits, profile, config, scratch)
+            (out / f"planning-{config.stem}.json").write_text(json.dumps(result, indent=1) + "\n")
+            print(json.dumps(result["summary"]), flush=True)
 
 
 if __name__ == "__main__":

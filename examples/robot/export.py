@@ -34,7 +34,7 @@ from torch._inductor import aoti_compile_and_package, aoti_load_package
 
 HERE = Path(__file__).resolve().parent
 ROBOT = ("vision", "policy", "head")
-NEIGHBOUR = "hog"
+NEIGHBOURS = ("hog", "sweep")
 MAX_PARAMETERS = 7_000_000  # in half precision that keeps a package below 16 MiB
 SEED = 2024
 
@@ -90,6 +90,8 @@ def build(name: str, preset: models.Preset) -> tuple[nn.Module, list[Tensor]]:
             return models.ActionHead(preset.head), inputs.head_inputs(preset.head)
         case "hog":
             return models.Hog(preset.hog), inputs.hog_inputs(preset.hog)
+        case "sweep":
+            return models.Sweep(preset.sweep), inputs.sweep_inputs(preset.sweep)
     raise ValueError(name)
 
 
@@ -225,8 +227,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compile the robot's models into .pt2 packages.")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--out", type=Path, default=HERE / "build", metavar="DIR")
-    parser.add_argument("--only", nargs="+", choices=(*ROBOT, NEIGHBOUR), metavar="NAME", help="%(choices)s")
-    parser.add_argument("--neighbour", action="store_true", help=f"also export {NEIGHBOUR}, for neighbour.toml")
+    parser.add_argument("--only", nargs="+", choices=(*ROBOT, *NEIGHBOURS), metavar="NAME", help="%(choices)s")
+    parser.add_argument(
+        "--neighbour", action="store_true", help="also export the bad neighbours, for neighbour.toml and h200-*.toml"
+    )
     parser.add_argument("--force", action="store_true", help="export even what is up to date")
     return parser.parse_args()
 
@@ -235,8 +239,8 @@ def main() -> int:
     """Run the program; return its exit status."""
     arguments = parse_arguments()
     names = list(dict.fromkeys(arguments.only or ROBOT))
-    if arguments.neighbour and NEIGHBOUR not in names:
-        names.append(NEIGHBOUR)
+    if arguments.neighbour:
+        names += [name for name in NEIGHBOURS if name not in names]
     # It warns of a CUDA toolkit without a GPU: on a CPU there is nothing to do about it.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     # Some versions of torch.export warn of their own use of their own API.

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from models import HeadConfig, HogConfig, PolicyConfig, VisionConfig
+from models import HeadConfig, HogConfig, PolicyConfig, SweepConfig, VisionConfig
 from torch import Tensor, nn
 
 # These lie inside the wheel of scikit-image; many of its other pictures are downloaded.
@@ -35,6 +35,11 @@ def head_inputs(cfg: HeadConfig) -> list[Tensor]:
 def hog_inputs(cfg: HogConfig) -> list[Tensor]:
     """Angles that the neighbour's matrix is made from: (size,)."""
     return [(2 * torch.rand(cfg.size, generator=_generator(3)) - 1) * math.pi]
+
+
+def sweep_inputs(cfg: SweepConfig) -> list[Tensor]:
+    """Angles that the other neighbour's matrix is made from: (size,)."""
+    return [(2 * torch.rand(cfg.size, generator=_generator(4)) - 1) * math.pi]
 
 
 def _generator(seed: int) -> torch.Generator:

@@ -58,6 +58,14 @@ class HogConfig:
 
 
 @dataclass(frozen=True)
+class SweepConfig:
+    """Sizes of the other neighbour: `passes` over a matrix of size x size."""
+
+    size: int
+    passes: int
+
+
+@dataclass(frozen=True)
 class Preset:
     """All the sizes for one kind of device; `dtype` names an attribute of torch."""
 
@@ -66,6 +74,7 @@ class Preset:
     policy: PolicyConfig
     head: HeadConfig
     hog: HogConfig
+    sweep: SweepConfig
 
 
 POLICY = PolicyConfig(batch=1, observation=64, action=16, hidden=512, layers=4)
@@ -77,6 +86,7 @@ PRESETS = {
         policy=POLICY,
         head=HeadConfig(batch=192, tokens=256, action=16, context=256, dim=320, depth=4, heads=5, steps=4),
         hog=HogConfig(size=8192, products=6),
+        sweep=SweepConfig(size=16384, passes=8),
     ),
     # One core must be enough for the deadlines in robot.toml.
     "cpu": Preset(
@@ -85,6 +95,7 @@ PRESETS = {
         policy=POLICY,
         head=HeadConfig(batch=1, tokens=64, action=16, context=192, dim=192, depth=4, heads=3, steps=4),
         hog=HogConfig(size=512, products=6),
+        sweep=SweepConfig(size=1024, passes=8),
     ),
 }
 
@@ -216,6 +227,23 @@ class Hog(nn.Module):
         for _ in range(self.products):
             x = (x @ a) * scale
         return x.float().square().mean(dim=1).to(v.dtype)
+
+
+class Sweep(nn.Module):
+    """A neighbour without parameters that keeps the memory busy: its matrix is larger than any cache."""
+
+    def __init__(self, cfg: SweepConfig) -> None:
+        """Keep the number of passes."""
+        super().__init__()
+        self.passes = cfg.passes
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Map a vector (size,) to another, through passes over a size x size matrix."""
+        x = v.unsqueeze(1) + v.flip(0).unsqueeze(0)
+        # Means by columns and by rows in turn: no compiler can do two passes in one.
+        for i in range(self.passes):
+            x = torch.cos(x + x.mean(dim=i % 2, keepdim=True))
+        return x.mean(dim=1)
 
 
 def init_weights(model: nn.Module, gain: float = 1.0) -> None:

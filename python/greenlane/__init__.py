@@ -10,6 +10,7 @@ An engine is a compiled model (an AOTInductor ``.pt2`` package) or any module, a
 device that no other lane has: SMs of a GPU, cores of a CPU. Importing the package needs neither a GPU nor a driver.
 """
 
+from greenlane._audit import Audit, AuditedEngine, AuditedKernel, StrayError, audit
 from greenlane._bindings import (
     Binding,
     clear_external_stream,
@@ -31,6 +32,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "REST",
+    "Audit",
+    "AuditedEngine",
+    "AuditedKernel",
     "Binding",
     "DeviceInfo",
     "Engine",
@@ -47,7 +51,9 @@ __all__ = [
     "Plan",
     "PlannedEngine",
     "Profile",
+    "StrayError",
     "StreamLike",
+    "audit",
     "capture",
     "clear_external_stream",
     "concurrently",

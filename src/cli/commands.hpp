@@ -13,11 +13,12 @@ namespace greenlane::cli {
 // Exit statuses: what scripts can rely on.
 enum ExitStatus : int {
   kSuccess = 0,
-  kFailed = 1,    // an engine failed, or its outputs were wrong
+  kFailed = 1,    // an engine failed, its outputs were wrong, or its work left its lane
   kBadInput = 2,  // command line, configuration, files, a device that is not there
 };
 
 // Adds the subcommand; its work is done in a callback, whose exit status goes to `status`.
+void add_audit_command(CLI::App& app, int& status);
 void add_devices_command(CLI::App& app, int& status);
 void add_plan_command(CLI::App& app, int& status);
 void add_profile_command(CLI::App& app, int& status);

@@ -1,5 +1,5 @@
 #include "cli/commands.hpp"
-#include "cli/table.hpp"
+#include "runtime/text_table.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/runtime/report.hpp>
@@ -10,6 +10,8 @@
 
 namespace greenlane::cli {
 namespace {
+
+using runtime::Table;
 
 void print_table(const std::vector<DeviceInfo>& devices) {
   Table table({"device", "name", "units", "groups", "memory"}, 2);

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   add_run_command(app, status);
   add_profile_command(app, status);
   add_plan_command(app, status);
+  add_audit_command(app, status);
   try {
     app.parse(argc, argv);
     return status;

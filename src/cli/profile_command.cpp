@@ -1,7 +1,7 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
-#include "cli/table.hpp"
+#include "runtime/text_table.hpp"
 
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/planning.hpp>
@@ -16,6 +16,8 @@
 namespace greenlane::cli {
 namespace {
 
+using runtime::duration_text;
+using runtime::Table;
 using runtime::to_microseconds;
 
 struct Arguments {

@@ -1,7 +1,7 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
-#include "cli/table.hpp"
+#include "runtime/text_table.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/pipeline.hpp>
@@ -18,9 +18,11 @@
 namespace greenlane::cli {
 namespace {
 
+using runtime::duration_text;
 using runtime::EngineResult;
 using runtime::Mode;
 using runtime::ModeResult;
+using runtime::Table;
 using runtime::to_microseconds;
 
 struct Arguments {

@@ -145,6 +145,7 @@ StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
   } else if (engine_stream_passthrough()) {
     source_ = StreamSource::passthrough;
   }
+  observed_.begin(binding, binding.lane_);
   if (captured_) return;
   // A graph cannot wait for what is outside of it: the next call that is none of a graph's will.
   if (binding.tail_pending_ && !is_capturing(stream_)) {
@@ -193,6 +194,7 @@ void StreamBinding::Call::fork() {
 }
 
 void StreamBinding::Call::finish() {
+  observed_.end();
   if (!std::exchange(open_, false)) return;
   if (crosses()) {
     auto& events = binding_.events();

@@ -20,24 +20,24 @@ std::shared_ptr<Gate> Gate::of(const Device& device) {
 }
 
 Gate::Pass Gate::close(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit) {
-  return add(gate, place, limit, false);
+  return add(gate, place, limit, false, Clock::now());
 }
 
-Gate::Pass Gate::expect(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit) {
-  return add(gate, place, limit, true);
+Gate::Pass Gate::expect(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
+                        Clock::time_point from) {
+  return add(gate, place, limit, true, from);
 }
 
 Gate::Pass Gate::add(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
-                     bool is_expected) {
+                     bool is_expected, Clock::time_point begin) {
   // Where no best-effort engine asks, nobody else would ever forget a call.
   constexpr std::size_t kMany = 16;
   std::unique_lock lock(gate->mutex_);
   const auto number = gate->next_++;
-  const auto now = Clock::now();
   gate->calls_.push_back({.number = number,
                           .place = place,
-                          .begin = now,
-                          .limit = now + limit,
+                          .begin = begin,
+                          .limit = begin + limit,
                           .is_expected = is_expected,
                           .is_done = nullptr});
   if (!is_expected) ++gate->report_.passes;
@@ -77,7 +77,7 @@ void Gate::open(std::uint64_t number) {
 }
 
 void Gate::left(const Call& call, Clock::time_point now) {
-  if (log_) log_->add({.begin = call.begin, .end = now});
+  if (log_ && call.begin < now) log_->add({.begin = call.begin, .end = now});
   calls_under_way_.fetch_sub(1, std::memory_order_seq_cst);
   changes_.fetch_add(1, std::memory_order_seq_cst);
 }
@@ -109,7 +109,9 @@ void Gate::settle() {
 
 bool Gate::holds(std::uint64_t place) const {
   const std::scoped_lock lock(mutex_);
-  return std::ranges::any_of(calls_, [&](const Call& call) { return share_units(call.place, place); });
+  const auto now = Clock::now();
+  return std::ranges::any_of(calls_,
+                             [&](const Call& call) { return call.begin <= now && share_units(call.place, place); });
 }
 
 bool Gate::is_open(std::uint64_t place) {

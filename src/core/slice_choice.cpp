@@ -1,7 +1,10 @@
 #include "core/slice_choice.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <limits>
+#include <map>
 
 namespace greenlane::detail {
 namespace {
@@ -31,6 +34,34 @@ nanoseconds longest_of(std::span<const Slice> finest, std::span<const nanosecond
   return longest;
 }
 
+double count(const SliceChoice& choice) { return static_cast<double>(choice.slices.size()); }
+
+// Those with the most slices, two thirds, and one third of the way from the fewest to those.
+std::vector<const SliceChoice*> samples(std::span<const SliceChoice> choices, int look_ahead) {
+  constexpr std::size_t kSamples = 3;
+  std::vector<const SliceChoice*> all;
+  for (const auto& choice : choices) {
+    if (choice.look_ahead == look_ahead) all.push_back(&choice);
+  }
+  std::ranges::stable_sort(all, std::greater<>(), [](const auto* choice) { return choice->slices.size(); });
+  if (all.size() <= kSamples) return all;
+  return {all[0], all[all.size() / kSamples], all[2 * all.size() / kSamples]};
+}
+
+// The line through zero that fits best.
+double cost_of_slice(std::span<const SliceChoice* const> measured,
+                     const std::function<double(const SliceChoice&)>& overhead) {
+  double products = 0;
+  double squares = 0;
+  for (const auto* choice : measured) {
+    const double cost = overhead(*choice);
+    if (!std::isfinite(cost)) continue;
+    products += cost * count(*choice);
+    squares += count(*choice) * count(*choice);
+  }
+  return squares > 0 ? products / squares : std::numeric_limits<double>::infinity();
+}
+
 }  // namespace
 
 std::vector<SliceChoice> slice_choices(std::span<const Slice> finest, std::span<const nanoseconds> times,
@@ -42,8 +73,8 @@ std::vector<SliceChoice> slice_choices(std::span<const Slice> finest, std::span<
     // As many, of which one is longer.
     if (!choices.empty() && choices.back().slices.size() == slices.size()) continue;
     const auto longest = longest_of(finest, times, slices);
-    const int first = std::max(options.look_ahead.value_or(0), 0);
-    const int last = options.look_ahead ? first : kMostAhead;
+    const int first = std::max(options.look_ahead.value_or(options.longest ? 1 : 0), 0);
+    const int last = options.look_ahead || options.longest ? first : kMostAhead;
     for (int ahead = first; ahead <= last; ++ahead)
       choices.push_back({.slices = slices, .longest = longest, .look_ahead = ahead});
   }
@@ -53,18 +84,13 @@ std::vector<SliceChoice> slice_choices(std::span<const Slice> finest, std::span<
 
 const SliceChoice& choose_slices(std::span<const SliceChoice> choices, double most_overhead,
                                  const std::function<double(const SliceChoice&)>& overhead) {
-  const SliceChoice* cheapest = &choices.front();
-  if (choices.size() == 1) return *cheapest;
-  double least = std::numeric_limits<double>::max();
-  for (const auto& choice : choices) {
-    const double cost = overhead(choice);
-    if (cost <= most_overhead) return choice;
-    if (cost < least) {
-      least = cost;
-      cheapest = &choice;
-    }
-  }
-  return *cheapest;
+  if (choices.size() == 1) return choices.front();
+  std::map<int, double> slice_costs;  // by look-ahead
+  for (const auto& choice : choices) slice_costs[choice.look_ahead] = 0;
+  for (auto& [ahead, cost] : slice_costs) cost = cost_of_slice(samples(choices, ahead), overhead);
+  const auto cost = [&](const SliceChoice& choice) { return slice_costs.at(choice.look_ahead) * count(choice); };
+  const auto cheap = std::ranges::find_if(choices, [&](const auto& choice) { return cost(choice) <= most_overhead; });
+  return cheap != choices.end() ? *cheap : *std::ranges::min_element(choices, {}, cost);
 }
 
 }  // namespace greenlane::detail

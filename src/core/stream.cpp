@@ -53,6 +53,14 @@ std::optional<std::string> closed_lane_of(StreamView stream) {
   return entry->second.lane;
 }
 
+void visit_streams(const std::function<void(const RegisteredStream&)>& visit) {
+  auto& all = registry();
+  const std::scoped_lock lock(all.mutex);
+  for (const auto& [value, entry] : all.streams) {
+    visit({.stream = StreamView::from_value(value), .lane = entry.lane, .is_closed = entry.closed});
+  }
+}
+
 }  // namespace detail
 
 std::string to_string(StreamView stream) {

@@ -3,6 +3,7 @@
 
 #include <greenlane/core/stream.hpp>
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -15,5 +16,13 @@ void register_closed(StreamView stream) noexcept;
 void unregister(StreamView stream) noexcept;
 // The name of the closed lane that this stream belongs to.
 [[nodiscard]] std::optional<std::string> closed_lane_of(StreamView stream);
+
+struct RegisteredStream {
+  StreamView stream;
+  std::string lane;
+  bool is_closed = false;
+};
+// All of them, none of which is destroyed meanwhile. `visit` must call none of the others.
+void visit_streams(const std::function<void(const RegisteredStream& stream)>& visit);
 
 }  // namespace greenlane::detail

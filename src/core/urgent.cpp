@@ -15,14 +15,17 @@ UrgentEngine::~UrgentEngine() = default;
 UrgentEngine::Call UrgentEngine::enter(std::uint64_t place) {
   auto pass = Gate::close(gate_, place, limit_);
   const std::scoped_lock lock(mutex_);
-  expected_.reset();
+  const auto now = Gate::Clock::now();
+  std::erase_if(expected_, [&](const Expected& call) { return call.from + limit_ <= now; });
+  const auto due = std::ranges::min_element(expected_, {}, &Expected::from);
+  if (due != expected_.end() && due->from <= now) expected_.erase(due);
   return {*this, std::move(pass)};
 }
 
-void UrgentEngine::expect(std::uint64_t place) {
-  auto pass = Gate::expect(gate_, place, limit_);
+void UrgentEngine::expect(std::uint64_t place, Gate::Clock::time_point from) {
+  auto pass = Gate::expect(gate_, place, limit_, from);
   const std::scoped_lock lock(mutex_);
-  expected_.emplace(std::move(pass));
+  expected_.push_back({.from = from, .pass = std::move(pass)});
 }
 
 std::shared_ptr<detail::EventBackend> UrgentEngine::take_event() {

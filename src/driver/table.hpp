@@ -64,6 +64,7 @@
   X(cuGreenCtxGetDevResource, 12040)    \
   X(cuGreenCtxGetId, 12090)             \
   X(cuStreamGetGreenCtx, 12040)         \
+  X(cuCtxFromGreenCtx, 12040)           \
   X(cuGraphGetEdges, 12030)             \
   X(cuStreamGetDevice, 12080)
 

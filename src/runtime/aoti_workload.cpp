@@ -39,7 +39,7 @@ class AotiWorkload final : public Workload {
     gate_ = Gate::of(engine_->device());
   }
 
-  void expect() override { engine_->expect_call(); }
+  void expect(std::chrono::steady_clock::time_point from) override { engine_->expect_call(from); }
 
   void run() override {
     try {

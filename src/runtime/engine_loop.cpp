@@ -91,15 +91,17 @@ void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timet
   const auto early = engine.deadline && !engine.poisson ? std::min(timetable.early, engine.period.value() / kMostEarly)
                                                         : Nanoseconds(0);
   Arrivals arrivals(engine, timetable.begin);
-  for (; arrivals.next() < timetable.end; arrivals.advance()) {
+  const auto announce = [&] {
+    if (engine.deadline && arrivals.next() < timetable.end) workload.expect(arrivals.next() - early);
+  };
+  announce();
+  while (arrivals.next() < timetable.end) {
     const auto arrival = arrivals.next();
-    if (early > Nanoseconds(0)) {
-      if (!wait_until(arrival - early, timetable.spin, stop)) break;
-      workload.expect();
-    }
     if (!wait_until(arrival, timetable.spin, stop)) break;
     const auto start = Clock::now();
     if (start >= timetable.end && start - arrival >= deadline) break;
+    arrivals.advance();
+    announce();
     workload.run();
     recorder.served(arrival, start, Clock::now());
   }

@@ -23,7 +23,8 @@ struct Timetable {
   // How long before an arrival the thread stops sleeping and spins: waking up late would count as latency. Zero where
   // cores are what is shared.
   Nanoseconds spin{0};
-  // How long before a known arrival the engine is told that it comes; zero: not.
+  // How long before a known arrival an engine with a deadline closes the gate; at one that is not known it does so when
+  // that comes, be another request served or not.
   Nanoseconds early{0};
 };
 

@@ -185,7 +185,10 @@ Pipeline::Pipeline(Pipeline&&) noexcept = default;
 
 void Pipeline::place(const PipelineConfig& planned) {
   config_.lanes = planned.lanes;
-  for (std::size_t i = 0; i < config_.engines.size(); ++i) config_.engines[i].lane = planned.engines.at(i).lane;
+  for (std::size_t i = 0; i < config_.engines.size(); ++i) {
+    config_.engines[i].lane = planned.engines.at(i).lane;
+    config_.engines[i].slice = planned.engines.at(i).slice;
+  }
 }
 
 ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
@@ -210,6 +213,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
     warm_up(*workloads_[i], options.check, stop, result.engines.back());
   }
 
+  if (options.before) options.before();
   Timetable timetable;
   timetable.begin = Clock::now() + milliseconds(5);
   timetable.measure = timetable.begin + options.warm_up;
@@ -236,6 +240,8 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
       }
     });
   }
+  if (options.after) options.after();
+  result.begin = timetable.measure;
   if (has_gates) result.gate = gate->report();
   gate->set_log(nullptr);
   if (passes) result.passes = since(timetable.measure, passes->spans());

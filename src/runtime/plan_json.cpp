@@ -27,6 +27,7 @@ Json describe_lanes(const PipelineConfig& config) {
 Json describe_engine(const PlanCandidate& candidate, std::size_t index) {
   const auto& engine = candidate.config.engines[index];
   Json entry{{"name", engine.name}, {"lane", engine.lane}};
+  if (engine.slice && engine.gates && !engine.deadline) entry["slice_us"] = to_microseconds(*engine.slice);
   if (candidate.plan) {
     const auto& planned = candidate.plan->engines[index];
     entry["gated"] = planned.gated;

@@ -23,6 +23,11 @@ std::string key_of(const PipelineConfig& config) {
   return key;
 }
 
+// One of that length runs while another waits behind it. What the user asked for stays.
+void set_slice(EngineConfig& engine, Microseconds in_flight) {
+  if (!engine.slice) engine.slice = std::chrono::ceil<Nanoseconds>(in_flight / 2);
+}
+
 double solo_rate(const EngineDemand& demand) {
   const auto whole = std::ranges::max_element(demand.curve, {}, [](const auto& point) { return point.units.count; });
   return 1e6 / whole->mean.count();
@@ -94,8 +99,9 @@ class Verification {
     };
     const bool has_partitions = pipeline_.device().info().partition_obstacle.empty();
     if (has_partitions) try_all([&] { (void)try_plans(); });
+    const auto sliced = with_slices(original_, result_.request);
     for (const Mode mode : {Mode::gates, Mode::priority, Mode::shared}) {
-      if (!is_over()) (void)try_one({.mode = mode, .plan = {}, .config = original_, .measured = {}});
+      if (!is_over()) (void)try_one({.mode = mode, .plan = {}, .config = sliced, .measured = {}});
     }
     if (has_partitions && !nothing_fits) {
       try_all([&] {
@@ -210,6 +216,15 @@ PipelineConfig without_lanes(PipelineConfig config) {
   return config;
 }
 
+PipelineConfig with_slices(PipelineConfig config, const PlanRequest& request) {
+  for (std::size_t i = 0; i < config.engines.size(); ++i) {
+    const auto& slices = request.engines[i].slices;
+    if (!slices.empty())
+      set_slice(config.engines[i], std::ranges::max_element(slices, {}, &SlicePoint::units)->in_flight);
+  }
+  return config;
+}
+
 PipelineConfig with_plan(PipelineConfig config, const Plan& plan) {
   config.lanes.clear();
   for (const auto& partition : plan.partitions) {
@@ -217,6 +232,7 @@ PipelineConfig with_plan(PipelineConfig config, const Plan& plan) {
     for (const auto index : partition.engines) {
       const auto& planned = plan.engines[index];
       config.engines[index].lane = planned.lane;
+      if (planned.gated) set_slice(config.engines[index], planned.in_flight);
       if (std::ranges::find(config.lanes, planned.lane, &LaneConfig::name) != config.lanes.end()) continue;
       LaneConfig lane{.name = planned.lane, .units = {}, .beside = first};
       if (first.empty()) {

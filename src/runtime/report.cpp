@@ -74,6 +74,15 @@ Json describe(const MemoryUse& memory) {
   return {{"host_bytes", memory.host_bytes}, {"allocator_bytes", memory.allocator_bytes}};
 }
 
+// What all results begin with.
+Json head_of(const Pipeline& pipeline) {
+  const auto& device = pipeline.device().info();
+  return {{"greenlane", kVersion},
+          {"versions", Json::parse(versions_json(device))},
+          {"device", describe(device)},
+          {"config", pipeline.config().file.string()}};
+}
+
 }  // namespace
 
 std::string versions_json(const DeviceInfo& device) {
@@ -86,12 +95,14 @@ std::string device_json(const DeviceInfo& device) { return describe(device).dump
 
 std::string engine_json(const EngineResult& engine) { return describe(engine).dump(); }
 
+std::string audit_results_json(const Pipeline& pipeline, const AuditReport& report) {
+  Json json = head_of(pipeline);
+  json["audit"] = Json::parse(audit_json(report));
+  return json.dump(2) + "\n";
+}
+
 std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results) {
-  Json json;
-  json["greenlane"] = kVersion;
-  json["versions"] = Json::parse(versions_json(pipeline.device().info()));
-  json["device"] = describe(pipeline.device().info());
-  json["config"] = pipeline.config().file.string();
+  Json json = head_of(pipeline);
   json["modes"] = Json::array();
   for (const auto& result : results) {
     Json mode;

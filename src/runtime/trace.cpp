@@ -51,6 +51,33 @@ std::vector<Span> merged(std::vector<Span> spans) {
   return apart;
 }
 
+// What the GPU did in one place, which may be several things at once: on as many tracks as it takes.
+struct KernelTracks {
+  std::string place;
+  std::string lane;
+  std::vector<std::vector<const TracedKernel*>> rows;
+
+  void add(const TracedKernel& kernel) {
+    for (auto& row : rows) {
+      if (row.back()->end > kernel.begin) continue;
+      row.push_back(&kernel);
+      return;
+    }
+    rows.push_back({&kernel});
+  }
+};
+
+std::vector<KernelTracks> kernels_by_place(const ModeResult& result) {
+  std::vector<KernelTracks> places;
+  for (const auto& kernel : result.kernels) {
+    auto found = std::ranges::find(places, kernel.place, &KernelTracks::place);
+    if (found == places.end())
+      found = places.insert(places.end(), {.place = kernel.place, .lane = kernel.lane, .rows = {}});
+    found->add(kernel);
+  }
+  return places;
+}
+
 // Tracks of one process, one after another.
 class Tracks {
  public:
@@ -74,7 +101,19 @@ class Tracks {
   int track_ = 0;
 };
 
+void add_kernels(Tracks& tracks, const KernelTracks& place, const ModeResult& result) {
+  const Nanoseconds begin = result.begin.time_since_epoch();
+  for (std::size_t i = 0; i < place.rows.size(); ++i) {
+    tracks.begin("GPU, " + place.place + (i == 0 ? "" : " (" + std::to_string(i + 1) + ")"));
+    for (const auto* kernel : place.rows[i]) {
+      tracks.add(kernel->kernel, "kernel", kernel->begin - begin, kernel->end - begin,
+                 {{"engine", kernel->engine}, {"stray", kernel->is_stray}});
+    }
+  }
+}
+
 void add_lanes(Tracks& tracks, const ModeResult& result) {
+  auto places = kernels_by_place(result);
   std::vector<std::string> lanes;
   for (const auto& engine : result.engines) {
     if (std::ranges::find(lanes, engine.lane) == lanes.end()) lanes.push_back(engine.lane);
@@ -88,7 +127,12 @@ void add_lanes(Tracks& tracks, const ModeResult& result) {
                   {"scheduled_us", to_microseconds(span.scheduled)},
                   {"missed", latency > engine->deadline.value_or(Nanoseconds::max())}});
     }
+    for (const auto& place : places) {
+      if (place.lane == lane) add_kernels(tracks, place, result);
+    }
+    std::erase_if(places, [&](const auto& place) { return place.lane == lane; });
   }
+  for (const auto& place : places) add_kernels(tracks, place, result);
 }
 
 void add_gate(Tracks& tracks, const ModeResult& result) {
@@ -110,7 +154,8 @@ std::string trace_json(std::span<const ModeResult> results) {
   for (std::size_t mode = 0; mode < results.size(); ++mode) {
     const auto& result = results[mode];
     const int process = static_cast<int>(mode) + 1;
-    events.push_back(metadata("process_name", process, 0, "mode " + std::string(to_string(result.mode))));
+    const std::string kind = result.is_audited ? "audit of mode " : "mode ";
+    events.push_back(metadata("process_name", process, 0, kind + std::string(to_string(result.mode))));
     Tracks tracks(events, process);
     add_lanes(tracks, result);
     add_gate(tracks, result);

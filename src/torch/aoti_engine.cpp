@@ -127,11 +127,11 @@ void AotiEngine::set_urgent(std::optional<std::chrono::nanoseconds> deadline) {
   impl_->urgent.swap(urgent);
 }
 
-void AotiEngine::expect_call() {
+void AotiEngine::expect_call(Gate::Clock::time_point from) {
   const auto urgent = impl_->is_urgent();
   if (!urgent) return;
   const auto bound = lane();
-  urgent->expect(bound ? bound->place() : 0);
+  urgent->expect(bound ? bound->place() : 0, from);
 }
 
 void AotiEngine::set_gates(const std::optional<SliceOptions>& slices) {

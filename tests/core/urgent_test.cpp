@@ -10,6 +10,7 @@ namespace greenlane {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::milliseconds;
 
 class UrgentTest : public fake::FakeDriverTest {
  protected:
@@ -77,6 +78,28 @@ TEST_F(UrgentTest, AnExpectedCallHoldsItBeforeItComes) {
   fake_.set_events_done(true);
   EXPECT_FALSE(is_open());
   engine_.enter(lane_.place()).enqueued(lane_.stream());
+  EXPECT_TRUE(is_open());
+}
+
+TEST_F(UrgentTest, ACallThatIsExpectedLaterHoldsItFromThen) {
+  engine_.expect(lane_.place(), Gate::Clock::now() + hours(1));
+  EXPECT_TRUE(is_open());
+  fake_.set_events_done(true);
+  engine_.enter(lane_.place()).enqueued(lane_.stream());
+  EXPECT_TRUE(is_open()) << "another call does not make it due";
+  engine_.expect(lane_.place(), Gate::Clock::now() + milliseconds(2));
+  (void)is_open();
+  std::this_thread::sleep_for(milliseconds(3));
+  EXPECT_FALSE(is_open());
+}
+
+TEST_F(UrgentTest, EachCallTakesOverOneExpectation) {
+  fake_.set_events_done(true);
+  for (int i = 0; i < 3; ++i) engine_.expect(lane_.place());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(is_open()) << "between the calls of a backlog";
+    engine_.enter(lane_.place()).enqueued(lane_.stream());
+  }
   EXPECT_TRUE(is_open());
 }
 

@@ -103,7 +103,11 @@ def test_in_the_runtime_pytorch_is_known_to_two_files() -> None:
     )
 
     def forbidden(file: Path, header: str) -> bool:
-        if name_of(file) == "src/runtime/report.cpp" and header == "greenlane/torch/versions.hpp":
+        without_pytorch = {
+            "src/runtime/report.cpp": "greenlane/torch/versions.hpp",
+            "src/runtime/audit/audit.cpp": "greenlane/torch/profiling.hpp",
+        }
+        if without_pytorch.get(name_of(file)) == header:
             return False
         return header.startswith("greenlane/torch/") or bool(PYTORCH.match(header))
 
@@ -129,10 +133,18 @@ def test_nobody_includes_the_program_or_the_bindings() -> None:
 
 
 def test_only_the_driver_table_looks_up_libcuda() -> None:
-    outside = [file for file in everywhere() if not name_of(file).startswith("src/driver/")]
+    # CUPTI's table has another library's functions.
+    outside = without(everywhere(), "src/runtime/audit/cupti_table.cpp")
+    outside = [file for file in outside if not name_of(file).startswith("src/driver/")]
     assert files_with(sources("src/driver"), r"\bdlopen\b")
     assert files_with(sources("src/driver"), r"\bdlsym\b")
     assert files_with(outside, r"\bdlsym\b|cuGetProcAddress|\bdlopen\s*\([^;]*libcuda") == set()
+
+
+def test_only_the_recorder_knows_cupti() -> None:
+    users = {name_of(file) for file in everywhere() if any("cupti" in header for header in includes(file))}
+    folder = "src/runtime/audit/"
+    assert users == {folder + "cupti_recorder.cpp", folder + "cupti_table.cpp", folder + "cupti_table.hpp"}
 
 
 def test_the_driver_table_is_used_by_the_cuda_backend_only() -> None:

@@ -80,6 +80,24 @@ def plan() -> dict[str, Any]:
     return known | tried[0] | {"candidates": tried}
 
 
+def audited_engine(name: str, lane: str | None, units: int, *strays: dict[str, Any]) -> dict[str, Any]:
+    """An engine of an audit."""
+    counts = {"calls": 10, "kernels": 400, "copies": 20, "gpu_us": 1500.0, "judged": True}
+    return {"name": name, "lane": lane, "units": units, **counts, "strays": list(strays)}
+
+
+def stray(kernel: str, where: str, cause: str | None, count: int = 7) -> dict[str, Any]:
+    """Runs of a kernel outside of a partition, or of no engine."""
+    return {"kernel": kernel, "count": count, "gpu_us": 30.0, "where": where, "cause": cause}
+
+
+def audit(*engines: dict[str, Any], others: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """What an audit found."""
+    clean = not any(each["strays"] for each in engines) and not any(each["cause"] for each in others or [])
+    found = {"engines": list(engines), "others": others or [], "clean": clean, "dropped": 0}
+    return {"greenlane": "0.1.0", "versions": VERSIONS, "device": {**GPU}, "config": "robot.toml", "audit": found}
+
+
 def trace(requests: int = 300) -> dict[str, Any]:
     """Mode gates: policy at 200 Hz, whose request 100 is late, beside head, which runs in slices."""
     names = ["lane policy", "lane head", "gate", "slices of head"]

@@ -30,7 +30,7 @@ def test_engines_that_share_a_lane_are_refused(tmp_path: Path) -> None:
         mix(tmp_path, MIX.replace("rate_hz = 50\n", 'rate_hz = 50\nlane = "policy"\n'))
 
 
-@pytest.mark.parametrize("name", ["h200", "h200-neighbour"])
+@pytest.mark.parametrize("name", ["h200", "h200-neighbour", "h200-memory"])
 def test_the_mixes_of_the_examples_are_read(name: str) -> None:
     robot = Path(__file__).resolve().parents[2] / "examples" / "robot"
     known = load_mix(robot / f"{name}.toml")

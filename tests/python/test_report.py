@@ -200,7 +200,7 @@ REFUSED = {
     "no JSON": ("{", "it is no JSON"),
     "no text": ("\udcff", "it is no JSON"),
     "no object": ("[1]", "the file is no object"),
-    "nothing known": ("{}", "it is no result, trace, profile or plan"),
+    "nothing known": ("{}", "it is no result, trace, profile, plan or audit"),
     "another trace": (json.dumps({"traceEvents": [{"ph": "X", "name": "a"}]}), "it has no modes of `greenlane run`"),
     "a key is missing": (
         changed(run(engine("a", 1.0)), lambda d: d["modes"][0]["engines"][0].pop("lane")),

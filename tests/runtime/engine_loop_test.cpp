@@ -233,19 +233,38 @@ TEST_F(EngineLoopTest, RandomArrivalsHaveTheRateInTheMeanAndAreTheSameEveryTime)
   EXPECT_GT(intervals.size(), count / 2);
 }
 
-TEST_F(EngineLoopTest, KnownArrivalsAreAnnouncedAndOthersNot) {
-  timetable_.early = std::chrono::microseconds(50);
+TEST_F(EngineLoopTest, UrgentArrivalsAreAnnouncedKnownOnesAheadOfTime) {
+  const auto early = std::chrono::microseconds(50);
+  timetable_.early = early;
   for (const bool poisson : {false, true}) {
     auto engine = every(milliseconds(10), seconds(10));
     engine.poisson = poisson;
-    FakeWorkload workload;
-    (void)run(workload, engine, {}, milliseconds(200));
-    EXPECT_EQ(workload.expected(), poisson ? 0 : workload.runs());
-    EngineConfig best_effort;
-    FakeWorkload other([](int) { work_for(milliseconds(1)); });
-    (void)run(other, best_effort, {}, milliseconds(20));
-    EXPECT_EQ(other.expected(), 0);
+    FakeWorkload workload([](int) { work_for(milliseconds(3)); });
+    const auto result = run(workload, engine, {}, milliseconds(200), /*trace=*/true);
+    const auto& from = workload.expected();
+    ASSERT_EQ(from.size(), static_cast<std::size_t>(workload.runs()));
+    ASSERT_EQ(from.size(), result.spans.size());
+    for (std::size_t i = 0; i < from.size(); ++i)
+      EXPECT_EQ(from[i], timetable_.measure + result.spans[i].scheduled - (poisson ? Nanoseconds(0) : early));
   }
+  EngineConfig best_effort;
+  FakeWorkload other([](int) { work_for(milliseconds(1)); });
+  (void)run(other, best_effort, {}, milliseconds(20));
+  EXPECT_TRUE(other.expected().empty());
+}
+
+TEST_F(EngineLoopTest, ARequestIsAnnouncedWhileTheOneBeforeIsServed) {
+  auto engine = every(milliseconds(5), seconds(10));
+  FakeWorkload* running = nullptr;
+  std::vector<std::size_t> announced;
+  FakeWorkload workload([&](int) {
+    announced.push_back(running->expected().size());
+    work_for(milliseconds(7));
+  });
+  running = &workload;
+  (void)run(workload, engine, {}, milliseconds(50));
+  ASSERT_GT(announced.size(), 2U);
+  for (std::size_t i = 0; i + 2 < announced.size(); ++i) EXPECT_EQ(announced[i], i + 2);
 }
 
 }  // namespace

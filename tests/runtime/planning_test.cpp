@@ -83,6 +83,11 @@ TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
   EXPECT_EQ(together.lanes[1].beside, together.lanes[0].name);
   EXPECT_FALSE(together.lanes[1].units);
   EXPECT_NE(together.engines[0].lane, together.engines[1].lane);
+  EXPECT_EQ(together.engines[1].slice, microseconds(30)) << "one of two in flight";
+  EXPECT_FALSE(together.engines[0].slice);
+  config_.engines[1].slice = microseconds(50);
+  EXPECT_EQ(with_plan(config_, predict(request, std::vector{whole})).engines[1].slice, microseconds(50));
+  config_.engines[1].slice.reset();
 
   whole.sharing = Sharing::queue;
   const auto queued = with_plan(config_, predict(request, std::vector{whole}));
@@ -101,6 +106,13 @@ TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
   EXPECT_TRUE(apart.lanes[1].units->is_rest());
 }
 
+TEST_F(PlanRequestTest, SlicesAreThoseOfTheWholeDeviceWhereThereAreNoPartitions) {
+  profile_.engines[1].gated.push_back({.units = {8}, .in_flight = microseconds(500), .overhead = 0.02, .slices = 9});
+  const auto config = with_slices(config_, plan_request(config_, profile_));
+  EXPECT_EQ(config.engines[1].slice, microseconds(30));
+  EXPECT_FALSE(config.engines[0].slice);
+}
+
 TEST_F(PlanRequestTest, APlansFileIsAppliedAsThePlanWas) {
   const auto result = plan_without_device(config_, plan_request(config_, profile_));
   const Folder folder;
@@ -113,7 +125,10 @@ TEST_F(PlanRequestTest, APlansFileIsAppliedAsThePlanWas) {
     EXPECT_EQ(config.lanes[i].beside, planned.lanes[i].beside);
     EXPECT_EQ(config.lanes[i].units.has_value(), planned.lanes[i].units.has_value());
   }
-  for (std::size_t i = 0; i < config.engines.size(); ++i) EXPECT_EQ(config.engines[i].lane, planned.engines[i].lane);
+  for (std::size_t i = 0; i < config.engines.size(); ++i) {
+    EXPECT_EQ(config.engines[i].lane, planned.engines[i].lane);
+    EXPECT_EQ(config.engines[i].slice, planned.engines[i].slice);
+  }
 }
 
 TEST_F(PlanRequestTest, WhatCannotBeMetIsSaid) {
@@ -197,6 +212,14 @@ TEST_F(VerifyTest, PlansAndModesAreTriedAndTheBestIsTaken) {
   for (const auto& candidate : result.candidates) EXPECT_LE(candidate.measured->throughput, chosen.throughput * 1.0101);
   ASSERT_EQ(pipeline.config().lanes.size(), lanes.size()) << "the pipeline is as it was";
   for (std::size_t i = 0; i < lanes.size(); ++i) EXPECT_EQ(pipeline.config().lanes[i].name, lanes[i].name);
+}
+
+TEST_F(VerifyTest, WhatIsRunHasTheSlicesOfThePlan) {
+  auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine"));
+  auto config = pipeline.config();
+  config.engines[0].slice = microseconds(30);
+  pipeline.place(config);
+  EXPECT_EQ(pipeline.config().engines[0].slice, microseconds(30));
 }
 
 TEST_F(VerifyTest, WhereNoPlanNorModeMeetsTheDeadlinesThatIsSaid) {

@@ -148,5 +148,70 @@ TEST(Trace, SlicesAndPassesHaveTracksOfTheirOwn) {
   EXPECT_EQ(tracks.at("gate"), (Spans{{10, 40}, {70, 10}})) << "closed twice at once is closed once";
 }
 
+TracedKernel kernel_of(const std::string& place, const std::string& lane, int begin, int end) {
+  return {.kernel = "matmul",
+          .engine = "policy",
+          .place = place,
+          .lane = lane,
+          .is_stray = lane.empty(),
+          .begin = microseconds(1'000'000 + begin),
+          .end = microseconds(1'000'000 + end)};
+}
+
+// An audit's, whose measurement began a second after the clock did.
+ModeResult audited(std::vector<TracedKernel> kernels) {
+  auto result = mode_of(Mode::lanes, {engine_of("policy", "one", {span_of(0, 1, 30)}), engine_of("b", "two", {})});
+  result.begin = std::chrono::steady_clock::time_point(microseconds(1'000'000));
+  result.kernels = std::move(kernels);
+  result.is_audited = true;
+  return result;
+}
+
+TEST(Trace, KernelsStandBelowTheirLanesAndOthersAtTheEnd) {
+  const auto result = audited({kernel_of("all of cuda:0", "", 2, 4), kernel_of("partition 'two'", "two", 3, 5),
+                               kernel_of("partition 'one'", "one", 5, 9)});
+  std::vector<std::string> tracks;
+  std::map<int, std::string> names;
+  for (const auto& event : events({result}, "M")) {
+    if (event.at("name") != "thread_name") continue;
+    names[event.at("tid")] = event.at("args").at("name");
+  }
+  for (const auto& [track, name] : names) tracks.push_back(name);
+  EXPECT_THAT(tracks, ::testing::ElementsAre("lane one", "GPU, partition 'one'", "lane two", "GPU, partition 'two'",
+                                             "GPU, all of cuda:0"));
+  int kernels = 0;
+  for (const auto& slice : events({result}, "X")) {
+    if (slice.at("cat") != "kernel") continue;
+    ++kernels;
+    EXPECT_EQ(slice.at("name"), "matmul");
+    EXPECT_EQ(slice.at("args").at("engine"), "policy");
+    const auto& track = names.at(slice.at("tid"));
+    EXPECT_EQ(slice.at("args").at("stray"), track == "GPU, all of cuda:0");
+    if (track == "GPU, partition 'one'") {
+      EXPECT_EQ(slice.at("ts"), 5) << "since the measurement began";
+      EXPECT_EQ(slice.at("dur"), 4);
+    }
+  }
+  EXPECT_EQ(kernels, 3);
+}
+
+TEST(Trace, AnAuditSaysThatItIsOne) {
+  const auto names = events({audited({})}, "M");
+  EXPECT_EQ(names.at(0).at("args").at("name"), "audit of mode lanes");
+}
+
+TEST(Trace, KernelsAtTheSameTimeAreOnTracksOfTheirOwn) {
+  const auto result = audited({kernel_of("p", "one", 0, 10), kernel_of("p", "one", 5, 20),
+                               kernel_of("p", "one", 10, 12), kernel_of("p", "one", 11, 13)});
+  std::map<int, std::vector<std::pair<double, double>>> tracks;
+  for (const auto& slice : events({result}, "X")) {
+    if (slice.at("cat") == "kernel") tracks[slice.at("tid")].emplace_back(slice.at("ts"), slice.at("dur"));
+  }
+  using Spans = std::vector<std::pair<double, double>>;
+  std::vector<Spans> rows;
+  for (const auto& [track, spans] : tracks) rows.push_back(spans);
+  EXPECT_EQ(rows, (std::vector<Spans>{{{0, 10}, {10, 2}}, {{5, 15}}, {{11, 2}}}));
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

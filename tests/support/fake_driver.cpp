@@ -33,6 +33,7 @@ driver::Table make_table(const Config& config) {
     table.cuGreenCtxStreamCreate = nullptr;
     table.cuGreenCtxGetDevResource = nullptr;
     table.cuStreamGetGreenCtx = nullptr;
+    table.cuCtxFromGreenCtx = nullptr;
   }
   if (!config.graph_get_edges) table.cuGraphGetEdges = nullptr;
   if (!config.green_ctx_get_id || !config.green_contexts) table.cuGreenCtxGetId = nullptr;

@@ -125,6 +125,14 @@ CUresult fake_cuStreamGetGreenCtx(CUstream stream, CUgreenCtx* green) {
   });
 }
 
+// The context of a green context is its handle.
+CUresult fake_cuCtxFromGreenCtx(CUcontext* context, CUgreenCtx green) {
+  return call("cuCtxFromGreenCtx", [&](State& s) {
+    if (!s.greens.contains(green)) return s.violate("an unknown green context asked", CUDA_ERROR_INVALID_CONTEXT);
+    return *context = reinterpret_cast<CUcontext>(green), CUDA_SUCCESS;
+  });
+}
+
 CUresult fake_cuGreenCtxGetId(CUgreenCtx green, unsigned long long* id) {
   return call("cuGreenCtxGetId", [&](State& s) {
     if (!s.greens.contains(green)) return s.violate("an unknown green context asked", CUDA_ERROR_INVALID_CONTEXT);

@@ -3,8 +3,10 @@
 
 #include <greenlane/runtime/workload.hpp>
 
+#include <chrono>
 #include <functional>
 #include <utility>
+#include <vector>
 
 namespace greenlane::runtime {
 
@@ -22,15 +24,16 @@ class FakeWorkload final : public Workload {
   [[nodiscard]] bool has_expected_outputs() const override { return false; }
   [[nodiscard]] std::string check() override { return {}; }
 
-  void expect() override { ++expected_; }
+  void expect(std::chrono::steady_clock::time_point from) override { expected_.push_back(from); }
 
   [[nodiscard]] int runs() const { return runs_; }
-  [[nodiscard]] int expected() const { return expected_; }
+  // From when on, for each request.
+  [[nodiscard]] const std::vector<std::chrono::steady_clock::time_point>& expected() const { return expected_; }
 
  private:
   std::function<void(int)> work_;
   int runs_ = 0;
-  int expected_ = 0;
+  std::vector<std::chrono::steady_clock::time_point> expected_;
 };
 
 }  // namespace greenlane::runtime

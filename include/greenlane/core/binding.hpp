@@ -1,6 +1,7 @@
 // Bindings: which stream an engine runs on, and how its work joins the caller's.
 #pragma once
 
+#include <greenlane/core/call_observer.hpp>
 #include <greenlane/core/captured_work.hpp>
 #include <greenlane/core/lane.hpp>
 
@@ -110,6 +111,7 @@ class StreamBinding {
     StreamSource source_ = StreamSource::own;
     bool captured_ = false;
     bool open_ = false;
+    detail::ObservedCall observed_;
   };
   // For engines on a GPU; those on the CPU ask for lane(). Throws DriverError.
   [[nodiscard]] Call enter(StreamView caller) { return {*this, caller}; }

@@ -49,6 +49,12 @@ class ConfigError : public Error {
   using Error::Error;
 };
 
+// An audit that cannot be made.
+class AuditError : public Error {
+ public:
+  using Error::Error;
+};
+
 // A call of the CUDA driver that failed.
 class DriverError : public Error {
  public:

@@ -73,9 +73,10 @@ class Gate {
   // After `limit` best effort goes on whatever became of the call, and the report counts it.
   [[nodiscard]] static Pass close(const std::shared_ptr<Gate>& gate, std::uint64_t place,
                                   std::chrono::nanoseconds limit);
-  // Closes it ahead of a call that is about to come: no pass by itself, nor a limit that was hit.
+  // Closes it, from a time on, for a call that is to come: no pass by itself, nor a limit that was hit, which counts
+  // from then on.
   [[nodiscard]] static Pass expect(const std::shared_ptr<Gate>& gate, std::uint64_t place,
-                                   std::chrono::nanoseconds limit);
+                                   std::chrono::nanoseconds limit, Clock::time_point from = Clock::now());
 
   // Whether best-effort work at this place may go on.
   [[nodiscard]] bool is_open(std::uint64_t place);
@@ -93,7 +94,7 @@ class Gate {
   struct Call {
     std::uint64_t number;
     std::uint64_t place;
-    Clock::time_point begin;
+    Clock::time_point begin;  // an expected one's may be yet to come: until then it holds nobody
     Clock::time_point limit;
     bool is_expected;
     IsDone is_done;  // null: still being enqueued
@@ -103,10 +104,10 @@ class Gate {
     IsDone is_done;
   };
   static Pass add(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
-                  bool is_expected);
+                  bool is_expected, Clock::time_point begin);
   // Forgets calls that are done, or past their limit. Under `asking_`, without `mutex_`.
   void settle();
-  // Whether a call holds this place. As it was at `changes`, under no lock.
+  // Whether a call holds this place.
   [[nodiscard]] bool holds(std::uint64_t place) const;
   void open(std::uint64_t number);
   // Under `mutex_`: a call has gone.

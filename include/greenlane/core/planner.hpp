@@ -103,6 +103,7 @@ struct PlannedEngine {
   std::string lane;           // engines in one queue have the same
   int priority = 0;           // as CUDA has it: the more negative, the more urgent
   bool gated = false;         // it lets urgent engines pass between two slices
+  Microseconds in_flight{};   // of its slices; 0 where it is not gated
   // Infinite where requests arrive faster than they can be served.
   Microseconds p50{};
   Microseconds p99{};

@@ -17,7 +17,7 @@ struct SliceOptions {
   // No slice longer than this, unless a single kernel is. Absent: chosen.
   std::optional<std::chrono::nanoseconds> longest{};
   // Slices that wait on the device behind the one that runs. None leaves the device idle between two; more than one
-  // makes urgent work wait longer. Absent: chosen.
+  // makes urgent work wait longer. Absent: one, or chosen where `longest` is.
   std::optional<int> look_ahead{};
   // What is left to choose is chosen so that urgent work waits as short as it can for no more than this, as a share of
   // the uncut graph's time, which is known to about half a hundredth; or, where nothing is as cheap, as costs least.

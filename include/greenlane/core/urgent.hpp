@@ -5,6 +5,7 @@
 #include <greenlane/core/lane.hpp>
 
 #include <chrono>
+#include <list>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -38,9 +39,10 @@ class UrgentEngine {
   // A call at this place: see Lane::place.
   [[nodiscard]] Call enter(std::uint64_t place);
 
-  // Closes the gate for a call that is about to come, so that slices in flight are over when it does. The next enter()
-  // takes it over.
-  void expect(std::uint64_t place);
+  // Closes the gate, from a time on, for a call that is to come: so long before it that slices in flight are over, or
+  // when its request arrives while another is served, so that it waits for no more slices. Each is taken over by one
+  // enter() from then on, the oldest first; one that nobody takes over lasts for the limit.
+  void expect(std::uint64_t place, Gate::Clock::time_point from = Gate::Clock::now());
 
  private:
   std::shared_ptr<Gate> gate_;
@@ -52,7 +54,11 @@ class UrgentEngine {
   std::mutex mutex_;  // of what follows
   // Recorded behind calls; the gate holds those of calls that are not done.
   std::vector<std::shared_ptr<detail::EventBackend>> events_;
-  std::optional<Gate::Pass> expected_;
+  struct Expected {
+    Gate::Clock::time_point from;
+    Gate::Pass pass;
+  };
+  std::list<Expected> expected_;
 };
 
 }  // namespace greenlane

@@ -3,11 +3,13 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/gate.hpp>
+#include <greenlane/runtime/audit_report.hpp>
 #include <greenlane/runtime/config.hpp>
 #include <greenlane/runtime/latency_histogram.hpp>
 #include <greenlane/runtime/workload.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -66,12 +68,15 @@ struct MemoryUse {
 struct ModeResult {
   Mode mode = Mode::lanes;
   std::vector<EngineResult> engines;
+  std::chrono::steady_clock::time_point begin{};  // of the measurement
   Nanoseconds measured{0};
   MemoryUse memory_before;
   MemoryUse memory_after;
   bool stopped_early = false;
-  std::optional<GateReport> gate;  // where an engine lets others pass
-  std::vector<Span> passes;        // for the trace: when urgent requests kept the gate closed
+  std::optional<GateReport> gate;     // where an engine lets others pass
+  std::vector<Span> passes;           // for the trace: when urgent requests kept the gate closed
+  std::vector<TracedKernel> kernels;  // for the trace: of an audit
+  bool is_audited = false;            // then times are not what they would be, and the trace says so
 };
 
 struct RunOptions {
@@ -84,6 +89,10 @@ struct RunOptions {
   const std::atomic<bool>* stop = nullptr;
   // Called about ten times a second with the share of the measurement that is over.
   std::function<void(double)> progress;
+  // Called when all engines are warm, before the first request, and after the last, when nothing runs. What they throw
+  // comes out of run().
+  std::function<void()> before{};
+  std::function<void()> after{};
 };
 
 // The engines of one configuration, loaded once and run in any number of modes.
@@ -99,7 +108,7 @@ class Pipeline {
   [[nodiscard]] const PipelineConfig& config() const noexcept { return config_; }
   [[nodiscard]] const Device& device() const noexcept { return device_; }
 
-  // Takes lanes and who runs where from this one, whose engines are the same.
+  // Takes lanes, who runs where and how long slices are from this one, whose engines are the same.
   void place(const PipelineConfig& planned);
   // In the order of the configuration, on no lane between two runs.
   [[nodiscard]] std::span<const std::unique_ptr<Workload>> workloads() const noexcept { return workloads_; }

@@ -42,7 +42,11 @@ struct PlanResult {
 // engine.
 [[nodiscard]] PlanRequest plan_request(const PipelineConfig& config, const Profile& profile);
 
-// The configuration with the plan's lanes and who runs where.
+// The configuration with slices as long as they were for the whole device when it was profiled: nothing is left to
+// choose, which would take seconds at each run.
+[[nodiscard]] PipelineConfig with_slices(PipelineConfig config, const PlanRequest& request);
+
+// The configuration with the plan's lanes, who runs where, and slices as they were profiled.
 [[nodiscard]] PipelineConfig with_plan(PipelineConfig config, const Plan& plan);
 
 // With a lane of its own for each engine, and nothing said of units.

@@ -5,6 +5,7 @@
 #include <greenlane/core/span_log.hpp>
 #include <greenlane/runtime/config.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -40,8 +41,8 @@ class Workload {
   // Leaves the lane, so that its units return to the device, and drops the outputs.
   virtual void unbind() = 0;
   virtual void set_role(const GateRole& /*role*/) {}
-  // A request is about to come: an urgent engine closes the gate ahead of it.
-  virtual void expect() {}
+  // A request is to come: an urgent engine closes the gate for it from this time on.
+  virtual void expect(std::chrono::steady_clock::time_point /*from*/) {}
   // Runs once on the lane and returns when the result is there.
   virtual void run() = 0;
   // Absent where none were asked for, and on a CPU. Of the lane that it is bound to.

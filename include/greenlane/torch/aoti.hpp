@@ -85,8 +85,8 @@ class AotiEngine {
   // its units; at most for five times this deadline. Absent: not. Nothing changes on a CPU, where engines yield to each
   // other between their calls alone.
   void set_urgent(std::optional<std::chrono::nanoseconds> deadline);
-  // An urgent call is about to come: closes the gate ahead of it.
-  void expect_call();
+  // An urgent call is to come: closes the gate for it from this time on. See UrgentEngine::expect.
+  void expect_call(Gate::Clock::time_point from = Gate::Clock::now());
   // Its resident graphs are launched in slices that let urgent engines pass; absent, and while it is urgent: whole.
   // Throws EngineError where it was loaded without graphs. Nothing changes on a CPU.
   void set_gates(const std::optional<SliceOptions>& slices);

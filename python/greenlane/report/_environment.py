@@ -45,6 +45,7 @@ def repetition(documents: Documents, page: Path) -> str:
     if not documents.runs:
         commands += [["greenlane", "run", config, "--trace", trace.source.file] for trace in documents.traces]
     commands += [["greenlane", "profile", config, "--out", each.source.file] for each in documents.profiles]
+    commands += [["greenlane", "audit", each.config, "--json", each.source.file] for each in documents.audits]
     measured = [each.source.file for each in documents.profiles]
     for plan in documents.plans:
         given = ["--profile", measured[0]] if len(measured) == 1 else []

@@ -1,7 +1,7 @@
 """The map of a device's units, coloured by lane: an SVG, for it is no plot."""
 
 from greenlane.report._forms import Device
-from greenlane.report._placement import Placement, of_mode, of_plan
+from greenlane.report._placement import Placement, of_audit, of_mode, of_plan
 from greenlane.report._read import Documents
 from greenlane.report._text import escape, heading, note, share
 
@@ -9,10 +9,11 @@ _SIDE, _GAP, _COLUMNS = 30, 3, 24
 # Light enough for black letters; all letters differ where colours come again.
 _FILLS = ("#8ecae6", "#ffb77a", "#95d5b2", "#e8b4d8", "#ffe08a", "#c5cae9", "#d7ccc8", "#b2dfdb")
 _FREE = "#e5e7eb"
+_STRAY = "#b00020"
 
 
 def unit_map(documents: Documents) -> str:
-    """A map for every plan and every mode of results that divides the device."""
+    """A map for every plan, audit and mode of results that divides the device."""
     parts = []
     for plan in documents.plans:
         device = plan.source.device
@@ -33,6 +34,10 @@ def unit_map(documents: Documents) -> str:
         if whole:
             everything = run.device.count(run.device.units)
             parts.append(note(f"{run.source.file}: all {everything} for every lane in mode {', '.join(whole)}."))
+    for audit in documents.audits:
+        placement = of_audit(audit)
+        if placement:
+            parts += _part(f"{audit.source.file}: audited", audit.device, placement)
     return "\n".join(parts)
 
 
@@ -64,7 +69,11 @@ def _svg(device: Device, placement: Placement) -> str:
             owners.setdefault(unit, []).append(index)
     cells = [
         _cell(
-            position % columns * step, position // columns * step, owners.get(unit, []), _title(device, placement, unit)
+            position % columns * step,
+            position // columns * step,
+            owners.get(unit, []),
+            _title(device, placement, unit),
+            stray=any(unit in placement.units[lane] for lane in placement.left),
         )
         for position, unit in enumerate(placement.shown)
     ]
@@ -79,17 +88,24 @@ def _svg(device: Device, placement: Placement) -> str:
 def _title(device: Device, placement: Placement, unit: int) -> str:
     lanes = [lane for lane, units in placement.units.items() if unit in units]
     name = f"{device.unit} {unit}: " if placement.numbered else ""
-    return name + (", ".join(lanes) or "no lane")
+    left = " (its kernels ran elsewhere, too)" if placement.left.intersection(lanes) else ""
+    return name + (", ".join(lanes) or "no lane") + left
 
 
-def _cell(x: int, y: int, lanes: list[int], title: str) -> str:
-    """A square with a stripe for each lane that has the unit."""
+def _cell(x: int, y: int, lanes: list[int], title: str, *, stray: bool) -> str:
+    """A square with a stripe for each lane that has the unit, and a frame where its kernels ran elsewhere, too."""
     fills = [_FILLS[lane % len(_FILLS)] for lane in lanes] or [_FREE]
     width = _SIDE / len(fills)
     stripes = "".join(
         f'<rect x="{x + i * width:.2f}" y="{y}" width="{width:.2f}" height="{_SIDE}" fill="{fill}"/>'
         for i, fill in enumerate(fills)
     )
+    if stray:
+        side = _SIDE - 3
+        stripes += (
+            f'<rect x="{x + 1.5}" y="{y + 1.5}" width="{side}" height="{side}" fill="none" stroke="{_STRAY}" '
+            'stroke-width="3"/>'
+        )
     text = "".join(letter(lane) for lane in lanes)
     size = 13 if len(text) < 3 else 9
     middle = f'x="{x + _SIDE / 2}" y="{y + _SIDE / 2 + size / 3:.1f}" text-anchor="middle"'
@@ -102,6 +118,7 @@ def _key(device: Device, placement: Placement) -> str:
         engines = placement.lanes.get(lane, [])
         others = f" ({', '.join(engines)})" if engines != [lane] else ""
         text = f"{lane}{others}: {device.count(len(units))}, {share(len(units) / len(placement.shown))}"
+        text += " – framed: its kernels ran elsewhere, too" if lane in placement.left else ""
         lines.append(_entry(_FILLS[index % len(_FILLS)], letter(index), text))
     free = len(placement.shown) - len({unit for units in placement.units.values() for unit in units})
     if free:

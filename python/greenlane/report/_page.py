@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from greenlane.report._audits import audits
 from greenlane.report._candidates import plans
 from greenlane.report._curves import curves
 from greenlane.report._distributions import distributions
@@ -56,6 +57,7 @@ def render(documents: Documents, page: Path) -> str:
         ("timeline", "Timeline around the worst request", timeline(documents)),
         ("curves", "Latency against units", curves(documents)),
         ("plans", "Plans", plans(documents)),
+        ("audit", "Audit", audits(documents.audits)),
         ("map", "Units and lanes", unit_map(documents)),
         ("environment", "Environment", environment(documents)),
         ("repeat", "How to repeat it", repetition(documents, page)),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from greenlane.report._audits import Audit
 from greenlane.report._forms import Device, Mode
 from greenlane.report._plans import Candidate
 
@@ -19,6 +20,8 @@ class Placement:
     """All units of the device."""
     numbered: bool
     """Whether the numbers are the device's own (cores), or only count lanes one after another (SMs)."""
+    left: frozenset[str] = frozenset()
+    """Lanes that an engine's kernels left, as an audit saw."""
 
 
 def of_mode(device: Device, mode: Mode) -> Placement | None:
@@ -48,6 +51,17 @@ def of_plan(device: Device, plan: Candidate) -> Placement | None:
     for _ in plan.lanes:  # a lane may be beside one that is beside another
         units |= {lane.name: units[lane.beside] for lane in plan.lanes if lane.beside in units}
     return Placement(lanes, units, tuple(range(device.units)), False)
+
+
+def of_audit(audit: Audit) -> Placement | None:
+    """From an audit; None where nothing was divided, or lanes share units and nothing says which."""
+    on_lanes = [(engine.lane, engine) for engine in audit.engines if engine.lane is not None]
+    lanes = _engines_by_lane([(lane, engine.name) for lane, engine in on_lanes])
+    counts = {lane: engine.units for lane, engine in on_lanes}
+    if not counts or sum(counts.values()) > audit.device.units:
+        return None
+    shown = tuple(range(audit.device.units))
+    return Placement(lanes, _one_after_another(counts), shown, False, frozenset(audit.lanes_with_strays()))
 
 
 def _engines_by_lane(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

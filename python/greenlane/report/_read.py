@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from greenlane.report._audits import Audit
 from greenlane.report._fields import Fields, MalformedError, ReportError
 from greenlane.report._forms import Profile, Run, Source
 from greenlane.report._plans import Plan
@@ -20,6 +21,7 @@ class Documents:
     traces: list[Trace] = field(default_factory=list)
     profiles: list[Profile] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
+    audits: list[Audit] = field(default_factory=list)
 
     def sources(self) -> list[tuple[str, Source]]:
         """Every file, and what it is."""
@@ -28,6 +30,7 @@ class Documents:
             *(("trace", trace.source) for trace in self.traces),
             *(("profile", profile.source) for profile in self.profiles),
             *(("plan", plan.source) for plan in self.plans),
+            *(("audit", audit.source) for audit in self.audits),
         ]
 
     def deadlines_us(self) -> dict[str, float]:
@@ -60,6 +63,8 @@ def _add(documents: Documents, file: Path, name: str) -> None:
         fields = Fields(value)
         if fields.has("traceEvents"):
             documents.traces.append(Trace.of(fields, name))
+        elif fields.has("audit"):
+            documents.audits.append(Audit.of(fields, name))
         elif fields.has("modes"):
             documents.runs.append(Run.of(fields, name))
         elif fields.has("lanes", "engines"):
@@ -67,12 +72,12 @@ def _add(documents: Documents, file: Path, name: str) -> None:
         elif fields.has("device", "engines"):
             documents.profiles.append(Profile.of(fields, name))
         else:
-            raise MalformedError("it is no result, trace, profile or plan")
+            raise MalformedError("it is no result, trace, profile, plan or audit")
     except MalformedError as error:
         raise ReportError(
             f"'{file}' cannot be shown",
             str(error),
-            "give what `greenlane run --json` or `--trace`, `greenlane profile` or `greenlane plan` wrote",
+            "give what `greenlane run --json` or `--trace`, `greenlane profile`, `plan` or `audit --json` wrote",
         ) from error
 
 

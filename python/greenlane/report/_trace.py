@@ -59,6 +59,10 @@ class Trace:
         """From a file."""
         events = fields.children("traceEvents")
         modes, tracks = _names(events)
+        if not modes and any(event.text("cat", "") == "kernel" for event in events):
+            raise MalformedError(
+                "it is the trace of an audit, whose times CUPTI makes longer: open it in ui.perfetto.dev"
+            )
         if not modes:
             raise MalformedError("it has no modes of `greenlane run`")
         for event in events:

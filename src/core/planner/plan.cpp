@@ -1,5 +1,7 @@
 #include "core/planner/plan.hpp"
 
+#include "core/planner/curve.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <set>
@@ -75,11 +77,14 @@ Plan plan_of(const PlanRequest& request, const PlanProblem& problem, const Divis
     for (const auto& prediction : model.engines()) {
       const auto& engine = request.engines[prediction.engine];
       partition.utilisation += prediction.utilisation;
+      const bool is_gated = block.sharing == Sharing::gated && !engine.deadline;
+      const double in_flight = is_gated ? Curve(engine).at(partition.units).in_flight : 0;
       plan.engines[prediction.engine] = {.name = engine.name,
                                          .partition = plan.partitions.size(),
                                          .lane = block.sharing == Sharing::queue ? partition.name : engine.name,
                                          .priority = priority(request, partition, prediction.engine),
-                                         .gated = block.sharing == Sharing::gated && !engine.deadline,
+                                         .gated = is_gated,
+                                         .in_flight = Microseconds(in_flight),
                                          .p50 = Microseconds(prediction.p50),
                                          .p99 = Microseconds(prediction.p99),
                                          .rate_hz = prediction.rate * 1e6,

@@ -1,10 +1,10 @@
-#include "cli/table.hpp"
+#include "runtime/text_table.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 
-namespace greenlane::cli {
+namespace greenlane::runtime {
 namespace {
 
 // Characters, not bytes: "µ" is two of those.
@@ -47,4 +47,4 @@ std::string duration_text(double microseconds) {
   return fmt::format("{:.2f} s", microseconds / 1e6);
 }
 
-}  // namespace greenlane::cli
+}  // namespace greenlane::runtime

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace greenlane::cli {
+namespace greenlane::runtime {
 
 // Columns as wide as they need to be; the first `left` columns start at the left, the others, numbers, end at the
 // right.
@@ -22,4 +22,4 @@ class Table {
 // "85.3 µs", "12.41 ms", "1.20 s": three or four digits that matter.
 [[nodiscard]] std::string duration_text(double microseconds);
 
-}  // namespace greenlane::cli
+}  // namespace greenlane::runtime

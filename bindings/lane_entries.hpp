@@ -1,0 +1,67 @@
+// What the entries for devices and lanes do.
+#pragma once
+
+#include "objects.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace greenlane::bindings {
+
+// A request of -1 units stands for `rest`.
+inline std::vector<LanePtr> partition(const std::string& device, const std::vector<std::string>& names,
+                                      const std::vector<int64_t>& units) {
+  TORCH_CHECK_VALUE(names.size() == units.size(), "partition: ", names.size(), " names and ", units.size(), " sizes");
+  std::vector<PartitionRequest> requests;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto request = units[i] == -1 ? UnitRequest(rest) : UnitRequest(static_cast<int>(units[i]));
+    requests.push_back({.name = names[i], .units = request});
+  }
+  std::vector<LanePtr> lanes;
+  for (const auto& lane : Device::open(device).partition(requests))
+    lanes.push_back(c10::make_intrusive<LaneObject>(lane));
+  return lanes;
+}
+
+inline LanePtr whole_device_lane(const std::string& device, const std::string& name, std::optional<int64_t> priority) {
+  LaneOptions options{.name = name, .priority = {}};
+  if (priority) options.priority = static_cast<int>(*priority);
+  return c10::make_intrusive<LaneObject>(Lane::create(Device::open(device), options));
+}
+
+// Whether Python can still be called: streams may be let go of by destructors that run after it has ended.
+inline std::atomic<bool> python_ended{false};
+
+// A lane over a stream that somebody else made. Where its owner lives in Python, `release(key)` is called, by any
+// thread, when nobody needs the stream any more; a release of 0 stands for a raw handle, which nobody keeps alive.
+inline LanePtr adopt_stream(const std::string& device, int64_t handle, int64_t key, int64_t release) {
+  std::shared_ptr<const void> owner;
+  if (release != 0) {
+    auto* const let_go = reinterpret_cast<void (*)(int64_t)>(release);  // NOLINT(performance-no-int-to-ptr)
+    owner = std::shared_ptr<int64_t>(new int64_t(key), [let_go](const int64_t* owned) {
+      if (!python_ended) let_go(*owned);
+      delete owned;
+    });
+  }
+  return c10::make_intrusive<LaneObject>(
+      Lane::adopt(Device::open(device), StreamView::from_value(handle), {}, std::move(owner)));
+}
+
+inline std::vector<c10::intrusive_ptr<DeviceInfoObject>> devices() {
+  std::vector<c10::intrusive_ptr<DeviceInfoObject>> all;
+  for (auto& info : Device::enumerate()) all.push_back(c10::make_intrusive<DeviceInfoObject>(std::move(info)));
+  return all;
+}
+
+inline std::vector<int64_t> cpus_of(const LanePtr& self) {
+  const auto partition = self->lane.partition();
+  if (!partition) return {};
+  return {partition->cpus().begin(), partition->cpus().end()};
+}
+
+}  // namespace greenlane::bindings

@@ -1,0 +1,117 @@
+#include "cli/commands.hpp"
+#include "cli/progress.hpp"
+#include "cli/stop_signal.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/audit.hpp>
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/report.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace greenlane::cli {
+namespace {
+
+using runtime::Mode;
+
+// Viewers do not like more.
+constexpr std::size_t kMostKernels = 200'000;
+
+struct Arguments {
+  std::filesystem::path config;
+  std::filesystem::path plan;
+  double seconds = 2;
+  std::filesystem::path json;
+  std::filesystem::path trace;
+};
+
+// Before models are loaded, which takes its time.
+void require_gpu(const runtime::PipelineConfig& config) {
+  const auto device = Device::open(config.device).id();
+  if (device.kind == DeviceKind::cuda) return;
+  throw DeviceError({.what = config.file.string() + " cannot be audited on " + to_string(device),
+                     .why = "an audit needs CUDA: it reads which kernels a GPU ran, and where",
+                     .remedy = "audit it on a machine with an NVIDIA GPU"});
+}
+
+Mode mode_of(const std::string& planned) {
+  for (const auto mode : {Mode::lanes, Mode::gates, Mode::shared, Mode::priority}) {
+    if (planned == to_string(mode)) return mode;
+  }
+  return Mode::lanes;
+}
+
+void print(const runtime::AuditReport& report, const runtime::ModeResult& result) {
+  fmt::print("\nmode {}\n{}", to_string(result.mode), audit_text(report));
+  for (const auto& engine : result.engines) {
+    if (!engine.error.empty()) fmt::print(stderr, "greenlane: engine '{}': {}\n", engine.name, engine.error);
+  }
+}
+
+int audit(const Arguments& arguments) {
+  auto config = runtime::load_config(arguments.config);
+  const Mode mode = arguments.plan.empty() ? Mode::lanes : mode_of(apply_plan(config, arguments.plan));
+  require_gpu(config);
+  if (!arguments.json.empty() && arguments.json == arguments.trace) {
+    throw ConfigError({.what = "--json and --trace",
+                       .why = "both name '" + arguments.json.string() + "'",
+                       .remedy = "name two files"});
+  }
+  for (const auto& file : {arguments.json, arguments.trace}) {
+    if (!file.empty()) runtime::check_writable(file);
+  }
+  const auto& stop = stop_signal();
+  auto pipeline = load_pipeline(std::move(config));
+
+  runtime::AuditReport report;
+  runtime::ModeResult result;
+  {
+    const Progress progress("auditing");
+    std::optional<runtime::Audit> audit;
+    runtime::RunOptions options;
+    options.duration = runtime::from_seconds(arguments.seconds);
+    // Nothing is timed: what the engines need to be warm they got when they were placed, graphs included.
+    options.warm_up = runtime::Nanoseconds(0);
+    options.trace = !arguments.trace.empty();
+    options.stop = &stop;
+    options.progress = [&](double share) { progress.update(share); };
+    options.before = [&] { audit.emplace(runtime::AuditOptions{.trace = options.trace ? kMostKernels : 0}); };
+    options.after = [&] { report = audit.value().stop(); };
+    result = pipeline.run(mode, options);
+  }
+  print(report, result);
+  if (!arguments.json.empty()) runtime::write_file(arguments.json, audit_results_json(pipeline, report));
+  if (!arguments.trace.empty()) {
+    result.kernels = std::move(report.trace);
+    result.is_audited = true;
+    runtime::write_file(arguments.trace, runtime::trace_json({&result, 1}));
+  }
+  const bool failed =
+      std::ranges::any_of(result.engines, [](const runtime::EngineResult& engine) { return !engine.error.empty(); });
+  return failed || !report.is_clean() ? kFailed : kSuccess;
+}
+
+}  // namespace
+
+void add_audit_command(CLI::App& app, int& status) {
+  auto* command = app.add_subcommand(
+      "audit", "Says of every kernel of a pipeline whose it is, and which ran outside of their lanes (times nothing)");
+  const auto arguments = std::make_shared<Arguments>();
+  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
+  command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
+  command->add_option("--seconds", arguments->seconds, "How long to watch")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 1e6));
+  command->add_option("--json", arguments->json, "Write what was found to this file");
+  command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file");
+  command->callback([arguments, &status] { status = audit(*arguments); });
+}
+
+}  // namespace greenlane::cli

@@ -1,0 +1,47 @@
+// The one table of CUPTI's functions.
+//
+// CUPTI comes with PyTorch or with a toolkit and is opened at the first audit: nothing links to it. Tests put a table
+// of their own in its place. Thread safety: all functions.
+#pragma once
+
+#include <cupti.h>
+
+#include <string>
+
+#define GREENLANE_CUPTI_FUNCTIONS(X)        \
+  X(cuptiActivityDisable)                   \
+  X(cuptiActivityEnable)                    \
+  X(cuptiActivityFlushAll)                  \
+  X(cuptiActivityGetNextRecord)             \
+  X(cuptiActivityGetNumDroppedRecords)      \
+  X(cuptiActivityPopExternalCorrelationId)  \
+  X(cuptiActivityPushExternalCorrelationId) \
+  X(cuptiActivityRegisterCallbacks)         \
+  X(cuptiActivityRegisterTimestampCallback) \
+  X(cuptiGetContextId)                      \
+  X(cuptiGetResultString)                   \
+  X(cuptiGetStreamIdEx)
+
+namespace greenlane::cupti {
+
+struct Table {
+#define GREENLANE_CUPTI_MEMBER(name) decltype(&::name) name = nullptr;  // NOLINT(bugprone-macro-parentheses)
+  GREENLANE_CUPTI_FUNCTIONS(GREENLANE_CUPTI_MEMBER)
+#undef GREENLANE_CUPTI_MEMBER
+};
+
+// The table in force; null where there is no CUPTI of the kind that greenlane was built for, and unavailable_reason()
+// then says why.
+[[nodiscard]] const Table* find() noexcept;
+[[nodiscard]] std::string unavailable_reason();
+
+// Puts another table in force for as long as it lives (null: as if there were no CUPTI). For tests; not nested.
+class ScopedTable {
+ public:
+  explicit ScopedTable(const Table* table) noexcept;
+  ~ScopedTable();
+  ScopedTable(const ScopedTable&) = delete;
+  ScopedTable& operator=(const ScopedTable&) = delete;
+};
+
+}  // namespace greenlane::cupti
