@@ -12,6 +12,7 @@ echo "lint: ruff and mypy"
 "$bin/ruff" check --quiet .
 "$bin/ruff" format --quiet --check .
 "$bin/mypy" python tools examples/robot
+"$bin/mypy" bench/peers
 "$bin/mypy" tests
 
 # Whoever analysed this exact content of a file and its settings before need not do so again: PyTorch's headers cost

@@ -93,6 +93,8 @@ std::string versions_json(const DeviceInfo& device) {
 
 std::string device_json(const DeviceInfo& device) { return describe(device).dump(2); }
 
+std::string engine_json(const EngineResult& engine) { return describe(engine).dump(); }
+
 std::string audit_results_json(const Pipeline& pipeline, const AuditReport& report) {
   Json json = head_of(pipeline);
   json["audit"] = Json::parse(audit_json(report));

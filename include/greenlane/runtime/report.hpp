@@ -16,6 +16,9 @@ namespace greenlane::runtime {
 // Of greenlane, PyTorch, CUDA and the device's driver, as JSON.
 [[nodiscard]] std::string versions_json(const DeviceInfo& device);
 
+// What was measured of one engine, as the next function has it.
+[[nodiscard]] std::string engine_json(const EngineResult& engine);
+
 // What `greenlane run --json` writes: versions, device, configuration and every mode; durations in microseconds.
 // docs/configuration.md describes the fields.
 [[nodiscard]] std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results);

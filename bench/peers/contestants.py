@@ -1,0 +1,141 @@
+"""Who takes part, in the order of the table."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import mps
+import own
+from launches import in_one_process, in_processes
+from mixes import Mix
+from rows import Row
+from setting import Setting
+
+ENOUGH_ALONE = 1.5  # seconds for an engine by itself, at most
+
+Run = Callable[[Setting, Mix], list[Row]]
+
+
+def alone(setting: Setting, mix: Mix, known: Row | None = None) -> Row:
+    """Every engine by itself on the whole device: what the others' figures are relative to. Those that are known from
+    another mix are not measured again."""
+    row = known or Row("alone", "alone", setting.variants()[0])
+    missing = [engine.name for engine in mix.engines if row.engine(engine.name) is None]
+    if not missing:
+        return row
+    options = ["--alone", "--engines", *missing, "--seconds", str(min(setting.seconds, ENOUGH_ALONE))]
+    fresh = Row("alone", "alone")
+    [measured] = in_one_process(setting, mix, fresh, whole_device(setting), [row.variant], options=options)
+    measured.engines = row.engines + measured.engines
+    return measured
+
+
+def whole_device(setting: Setting) -> str:
+    """How an engine gets a stream that is not special."""
+    return "plain" if setting.on_gpu else "threads"
+
+
+def plain(setting: Setting, mix: Mix) -> list[Row]:
+    """Plain streams."""
+    return in_one_process(setting, mix, Row("plain streams", "shared"), whole_device(setting), setting.variants())
+
+
+def priority(setting: Setting, mix: Mix) -> list[Row]:
+    """Stream priorities."""
+    return in_one_process(setting, mix, Row("stream priorities", "shared"), "priority", setting.variants())
+
+
+def processes(setting: Setting, mix: Mix) -> list[Row]:
+    """A process an engine; the driver gives them the whole device in turns."""
+    row = Row("separate processes", "shared")
+    return in_processes(setting, mix, row, whole_device(setting), setting.variants()[:1], {})
+
+
+def with_mps(setting: Setting, mix: Mix) -> list[Row]:
+    """A process an engine, under MPS with active-thread percentages."""
+    row = Row("MPS percentages", "partitioned")
+    control = mps.find()
+    if control is None:
+        row.status, row.what_happened = "absent", f"{mps.NAME} is not on the path, nor in {', '.join(mps.PLACES)}"
+        return [row]
+    try:
+        daemon = mps.Daemon(control, setting.new_file("mps"))
+    except (subprocess.SubprocessError, OSError) as error:
+        row.status, row.what_happened = "absent", f"the daemon does not start: {error}"
+        return [row]
+    with daemon:
+        environments = mps.environments(mix, setting.units, daemon.environment)
+        row.notes["asked"] = {
+            name: {key: value for key, value in each.items() if "DIRECTORY" not in key}
+            for name, each in environments.items()
+        }
+        rows = in_processes(setting, mix, row, "plain", setting.variants()[:1], environments)
+        for each in rows:
+            each.notes["servers"] = daemon.ask("get_server_list")
+            if each.status == "failed":
+                each.what_happened = f"{each.what_happened}; MPS: {daemon.log()}"
+    return rows
+
+
+def torch_green(setting: Setting, mix: Mix) -> list[Row]:
+    """PyTorch's green contexts."""
+    return in_one_process(setting, mix, Row("torch green contexts", "partitioned"), "torch_green", setting.variants())
+
+
+def cuda_core(setting: Setting, mix: Mix) -> list[Row]:
+    """cuda.core by hand."""
+    return in_one_process(setting, mix, Row("cuda.core", "partitioned"), "cuda_core", setting.variants())
+
+
+def holoscan(setting: Setting, mix: Mix) -> list[Row]:
+    """Holoscan's pool of green contexts: as documented; where that fails, with SMs that are scheduled together, too."""
+    path = os.environ.get("PYTHONPATH", "")
+    environment = {"PYTHONPATH": f"{setting.holoscan}{os.pathsep}{path}"} if setting.holoscan else None
+    variants = setting.variants()[:1]
+    rows = in_one_process(setting, mix, Row("Holoscan pool", "partitioned"), "holoscan_pool", variants, environment)
+    if rows[0].status == "failed":
+        row = Row("Holoscan pool, flags 0", "partitioned")
+        rows += in_one_process(setting, mix, row, "holoscan_aligned", variants, environment)
+    return rows
+
+
+def xsched(setting: Setting, mix: Mix) -> list[Row]:
+    """XSched's queues over plain streams."""
+    row = Row("XSched", "scheduled")
+    if setting.xsched is None:
+        row.status, row.what_happened = "absent", "not installed: it is in no package index; see --xsched"
+        return [row]
+    libraries = setting.xsched / "lib"
+    environment = {"LD_LIBRARY_PATH": f"{libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
+    return in_one_process(setting, mix, row, "xsched", setting.variants()[::-1], environment)
+
+
+def greenlane(variant: str, *options: str | Path) -> Run:
+    """A contestant of greenlane's own."""
+    return lambda setting, mix: [own.run(setting, mix, Row("greenlane", "greenlane", variant), *options)]
+
+
+def planned(setting: Setting, mix: Mix) -> list[Row]:
+    """greenlane's planner."""
+    return [own.run_planned(setting, mix, Row("greenlane", "greenlane", "plan"))]
+
+
+# By the names that --only takes.
+ALL: dict[str, Run] = {
+    "plain": plain,
+    "priority": priority,
+    "processes": processes,
+    "mps": with_mps,
+    "torch": torch_green,
+    "cuda-core": cuda_core,
+    "holoscan": holoscan,
+    "xsched": xsched,
+    "lanes-eager": greenlane("lanes, eager", "--graphs", "off"),
+    "lanes-untuned": greenlane("lanes, graphs", "--graphs", "untuned"),
+    "lanes": greenlane("lanes"),
+    "gates": greenlane("gates", "--mode", "gates"),
+    "plan": planned,
+}
+# On a machine without a GPU.
+ON_CPU = ("plain", "processes", "xsched", "lanes", "gates", "plan")

@@ -1,0 +1,64 @@
+"""The pipelines of the race, as their TOML files have them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomllib
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What the race knows of an engine."""
+
+    name: str
+    lane: str
+    model: Path
+    deadline_us: float | None  # none: best effort
+    weight: float
+
+
+@dataclass(frozen=True)
+class Mix:
+    """One pipeline: its engines, and the units of their lanes."""
+
+    name: str
+    config: Path
+    engines: list[Engine]
+    units: dict[str, int | str]  # of a lane; "rest": what the others leave
+
+    @property
+    def urgent(self) -> list[Engine]:
+        """Those with a deadline, the shortest first."""
+        with_deadline = [(engine.deadline_us, engine) for engine in self.engines if engine.deadline_us is not None]
+        return [engine for _, engine in sorted(with_deadline, key=lambda pair: pair[0])]
+
+    @property
+    def best_effort(self) -> list[Engine]:
+        """The others, in the order of the file."""
+        return [engine for engine in self.engines if engine.deadline_us is None]
+
+    def sizes(self, whole: int) -> dict[str, int]:
+        """Of each engine, the units that greenlane gives its lane on a device of so many."""
+        fixed = {lane: units for lane, units in self.units.items() if isinstance(units, int)}
+        return {each.name: fixed.get(each.lane, whole - sum(fixed.values())) for each in self.engines}
+
+    def priorities(self) -> dict[str, int]:
+        """By deadline, as `greenlane run --mode priority` has them: the lower, the more urgent; best effort 0."""
+        urgent = [engine.name for engine in self.urgent]
+        return {each.name: urgent.index(each.name) - len(urgent) if each.deadline_us else 0 for each in self.engines}
+
+
+def load_mix(config: Path) -> Mix:
+    """Reads the file. That it is in order is for greenlane to say, which reads it as well."""
+    table = tomllib.loads(config.read_text())
+    engines = []
+    for name, keys in table["engine"].items():
+        deadline_us = keys["deadline_ms"] * 1e3 if "deadline_ms" in keys else None
+        if deadline_us is None and "rate_hz" in keys:
+            deadline_us = 1e6 / keys["rate_hz"]
+        model = (config.parent / keys["model"]).resolve()
+        engines.append(Engine(name, keys.get("lane", name), model, deadline_us, keys.get("weight", 1)))
+    if len({engine.lane for engine in engines}) < len(engines):
+        raise ValueError(f"{config}: engines share a lane: peers cannot be given the same; give each its own")
+    lanes = {name: keys.get("units", "rest") for name, keys in table.get("lane", {}).items()}
+    return Mix(config.stem, config.resolve(), engines, lanes)

@@ -1,0 +1,45 @@
+"""What all contestants are given."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass
+class Setting:
+    """Of one race."""
+
+    greenlane: Path  # the program
+    driver: Path  # libpeers_driver.so
+    scratch: Path
+    seconds: float
+    units: int  # of the device
+    on_gpu: bool = True
+    eager: bool = True  # also without graphs, where a contestant can do that in the same process
+    xsched: Path | None = None
+    holoscan: Path | None = None  # a folder that Python finds it in
+    plan_budget: float = 15.0
+    counter: list[int] = field(default_factory=lambda: [0])
+
+    def new_file(self, ending: str) -> Path:
+        """A name that nobody else has."""
+        self.counter[0] += 1
+        return self.scratch / f"{self.counter[0]}.{ending}"
+
+    def variants(self) -> list[str]:
+        """What can be measured here."""
+        if not self.on_gpu:
+            return ["eager"]
+        return ["graphs", "eager"] if self.eager else ["graphs"]
+
+    def limit(self, variants: list[str]) -> float:
+        """How long a program may take: loading, warming up, and what it measures; and as much again."""
+        return 40 + 2 * len(variants) * (self.seconds + 1)
+
+    def member(self, way: str, config: Path, variants: list[str], out: Path, *options: str | Path) -> list[str | Path]:
+        """The command of one process that measures."""
+        command: list[str | Path] = [sys.executable, HERE / "member.py", way, "--config", config]
+        command += ["--driver", self.driver, "--out", out, "--seconds", str(self.seconds)]
+        return [*command, "--variants", *variants, *options]

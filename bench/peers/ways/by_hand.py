@@ -1,0 +1,43 @@
+"""Green contexts by hand, with the driver's functions through cuda.bindings.
+
+One split into the smallest groups; a partition is a union of groups, since splits made one after another may overlap.
+"""
+
+from typing import Any
+
+GROUP = 8  # SMs; what this generation of GPUs is divided into
+
+
+def call(function: Any, *arguments: Any) -> Any:
+    """What a function of the driver returns, or its error."""
+    result, *values = function(*arguments)
+    if int(result) != 0:
+        raise RuntimeError(f"{function.__name__}: {result.name}")
+    return values[0] if len(values) == 1 else values
+
+
+def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int]]:
+    """Green contexts, which must live, and handles of their streams. The last engine gets what is left."""
+    from cuda.bindings import driver
+
+    kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
+    device = call(driver.cuDeviceGet, 0)
+    whole = call(driver.cuDeviceGetDevResource, device, kind)
+    most = whole.sm.smCount // GROUP
+    groups, count, rest = call(driver.cuDevSmResourceSplitByCount, most, whole, 0, GROUP)
+    groups = list(groups[:count])
+    *fixed, last = sizes
+    resources: dict[str, list[Any]] = {}
+    for name in fixed:
+        share = -(-sizes[name] // groups[0].sm.smCount)
+        resources[name], groups = groups[:share], groups[share:]
+    resources[last] = [*groups, rest] if rest.sm.smCount else groups
+    contexts: list[Any] = []
+    handles: dict[str, int] = {}
+    for name, parts in resources.items():
+        description = call(driver.cuDevResourceGenerateDesc, parts, len(parts))
+        flags = driver.CUgreenCtxCreate_flags.CU_GREEN_CTX_DEFAULT_STREAM
+        contexts.append(call(driver.cuGreenCtxCreate, description, device, flags))
+        non_blocking = driver.CUstream_flags.CU_STREAM_NON_BLOCKING
+        handles[name] = int(call(driver.cuGreenCtxStreamCreate, contexts[-1], non_blocking, 0))
+    return contexts, handles

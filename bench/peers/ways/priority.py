@@ -1,0 +1,13 @@
+"""Stream priorities, by deadline."""
+
+import torch
+from mixes import Mix
+
+from ways import Use
+
+
+def lend(mix: Mix, use: Use) -> None:
+    """A stream an engine; its priority is the driver's to keep."""
+    streams = {name: torch.cuda.Stream(priority=priority) for name, priority in mix.priorities().items()}
+    notes = {"priorities": {name: stream.priority for name, stream in streams.items()}}
+    use({name: stream.cuda_stream for name, stream in streams.items()}, notes)
