@@ -7,6 +7,7 @@
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/stream.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -51,6 +52,8 @@ class EventBackend {
   virtual void make_wait(StreamView stream) = 0;
   // Whether what it was recorded behind is done.
   [[nodiscard]] virtual bool is_done() = 0;
+  // The device's time between both, which are timed and done.
+  [[nodiscard]] virtual std::chrono::nanoseconds since(const EventBackend& earlier) = 0;
 };
 
 // A CUDA graph: under capture at first. Destroying it ends what has not ended.
@@ -96,6 +99,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   [[nodiscard]] virtual std::unique_ptr<LaneBackend> adopt(StreamView stream) = 0;
   [[nodiscard]] virtual ForeignUnits units_of(StreamView stream) = 0;
   [[nodiscard]] virtual std::unique_ptr<EventBackend> make_event() = 0;
+  // One that takes the time when it is recorded.
+  [[nodiscard]] virtual std::unique_ptr<EventBackend> make_timed_event() = 0;
   // Whether a graph is being captured on the stream, or what was captured on it went wrong. Throws DriverError.
   [[nodiscard]] virtual bool is_capturing(StreamView stream) = 0;
   // Begins a capture that concerns the calling thread alone.

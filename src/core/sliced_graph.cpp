@@ -32,12 +32,24 @@ nanoseconds time_of(const Lane& lane, int repeats, Work work) {
   return (Clock::now() - begin) / repeats;
 }
 
-template <typename Work>
-nanoseconds least_time_of(const Lane& lane, int repeats, Work work) {
+// Of each part, the shortest of some rounds. In their order, because what a kernel finds in memory may decide how long
+// it takes: one that takes its tiles from a counter has nothing to do until the part that resets it has run.
+std::vector<nanoseconds> times_of(const Lane& lane, detail::DeviceState& device, const Parts& parts) {
   constexpr int kRounds = 5;
-  auto best = nanoseconds::max();
-  for (int round = 0; round < kRounds; ++round) best = std::min(best, time_of(lane, repeats, work));
-  return best;
+  std::vector<std::unique_ptr<detail::EventBackend>> marks;
+  for (std::size_t i = 0; i <= parts.size(); ++i) marks.push_back(device.make_timed_event());
+  std::vector<nanoseconds> least(parts.size(), nanoseconds::max());
+  for (int round = 0; round < kRounds; ++round) {
+    (void)time_of(lane, 1, [&] {
+      marks[0]->record(lane.stream());
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        parts[i]->launch(lane.stream());
+        marks[i + 1]->record(lane.stream());
+      }
+    });
+    for (std::size_t i = 0; i < parts.size(); ++i) least[i] = std::min(least[i], marks[i + 1]->since(*marks[i]));
+  }
+  return least;
 }
 
 // How much longer one takes than the other, each so many times. The device always has the next one at hand: what the
@@ -147,8 +159,7 @@ struct SlicedGraph::Impl {
     const auto stream = lane.stream();
     const auto launch = [&](detail::GraphBackend& part) { return [&] { part.launch(stream); }; };
     make_parts(backend, finest);
-    std::vector<nanoseconds> times;
-    for (const auto& part : parts) times.push_back(least_time_of(lane, 8, launch(*part)));
+    const auto times = times_of(lane, *lane.state_->device, parts);
 
     // A device that works all the time takes some tenths of a second to settle for a clock, and that is a higher one
     // where slices leave it short gaps.
@@ -156,7 +167,7 @@ struct SlicedGraph::Impl {
     constexpr int kMost = 400;
     constexpr auto kTurn = milliseconds(400);
     constexpr auto kMostTime = std::chrono::seconds(10);
-    const auto alone = std::max(least_time_of(lane, 1, launch(backend)), nanoseconds(1));
+    const auto alone = std::max(time_of(lane, kFew, launch(backend)), nanoseconds(1));
     const auto many = static_cast<int>(std::clamp<nanoseconds::rep>(kTurn / alone, kFew, kMost));
     const auto choices = detail::slice_choices(finest, times, options);
     if (choices.size() > 1) {
@@ -179,7 +190,7 @@ struct SlicedGraph::Impl {
       if (roughly > 4 * options.most_overhead) return roughly;
       return overhead_of(lane, many, sliced, launch(backend));
     }));
-    for (const auto& part : parts) longest = std::max(longest, least_time_of(lane, 4, launch(*part)));
+    longest = std::ranges::max(times_of(lane, *lane.state_->device, parts));
   }
 };
 

@@ -42,6 +42,7 @@
   X(cuEventCreate, 2000)                \
   X(cuEventRecord, 2000)                \
   X(cuEventQuery, 2000)                 \
+  X(cuEventElapsedTime, 2000)           \
   X(cuEventDestroy, 4000)               \
   X(cuGraphInstantiateWithFlags, 11040) \
   X(cuGraphLaunch, 10000)               \

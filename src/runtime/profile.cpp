@@ -168,7 +168,7 @@ class Profiler {
     const auto graphs = workload.graphs();
     if (!graphs || graphs->slices <= 1) return std::nullopt;
     const auto share = static_cast<double>(whole.mean.count()) / static_cast<double>(latency.mean().count());
-    // What may not be run out of order was not measured by slice: one may well be twice as long as the others.
+    // What may not be run again was not measured by slice: one may well be twice as long as the others.
     const auto longest =
         graphs->longest_slice.count() > 0 ? graphs->longest_slice : 2 * latency.mean() / graphs->slices;
     return GatedPoint{.units = whole.units,

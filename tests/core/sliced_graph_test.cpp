@@ -51,6 +51,16 @@ TEST_F(SlicedGraphTest, EveryNodeIsLaunchedOnceInTheLane) {
   }
 }
 
+TEST_F(SlicedGraphTest, SlicesAreMeasuredInTheirOrder) {
+  auto whole = capture(6);
+  const auto before = fake_.launches().size();
+  SlicedGraph graph(std::move(whole), lane_, {.longest = microseconds(25)});
+  EXPECT_EQ(graph.longest_slice(), microseconds(20)) << "two nodes of ten";
+  EXPECT_EQ(run(graph), std::vector<std::size_t>(3, 2));
+  const auto finest = fake_.launches()[before];
+  EXPECT_EQ(finest.nodes.size(), 1U);
+}
+
 TEST_F(SlicedGraphTest, SlicesAreAsLongAsTheyMayBe) {
   SlicedGraph graph(capture(20), lane_, {.longest = hours(1)});
   EXPECT_EQ(run(graph), std::vector<std::size_t>{20});

@@ -3,6 +3,7 @@
 
 #include "support/fake_driver.hpp"
 
+#include <chrono>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -24,6 +25,8 @@ struct Stream {
 
 struct Event {
   int device = 0;
+  bool is_timed = false;
+  std::chrono::microseconds time{0};
   bool recorded = false;
   Clock clock;
   std::uint64_t capture_id = 0;  // of a capture that it is a part of
@@ -68,6 +71,7 @@ struct State {
   std::map<CUgraph, Graph> graphs;
   std::map<CUgraphExec, std::vector<std::set<int>>> executables;
   std::vector<Launch> launches;
+  std::chrono::microseconds time_launched{0};  // that all of them take: ten for each node
   std::map<CUgreenCtx, GreenContext> greens;
   std::map<CUdevResourceDesc, GreenContext> descriptions;
   std::map<int, int> retains;

@@ -70,6 +70,7 @@ CUresult fake_cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     Stream* on = s.find(stream, std::max(s.current_device(), 0));
     if (found == s.executables.end() || !on) return s.violate("an unknown graph launched", CUDA_ERROR_INVALID_HANDLE);
     s.launches.push_back({.nodes = found->second, .stream = stream});
+    s.time_launched += std::chrono::microseconds(10) * found->second.size();
     return CUDA_SUCCESS;
   });
 }

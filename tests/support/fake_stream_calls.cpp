@@ -91,9 +91,11 @@ CUresult fake_cuStreamGetCtx(CUstream stream, CUcontext* context) {
 CUresult fake_cuEventCreate(CUevent* event, unsigned int flags) {
   return call("cuEventCreate", [&](State& s) {
     if (s.current_device() < 0) return s.violate("an event made without a context", CUDA_ERROR_INVALID_CONTEXT);
-    if (flags != CU_EVENT_DISABLE_TIMING) s.violate("an event that takes the time", CUDA_SUCCESS);
+    if (flags != CU_EVENT_DISABLE_TIMING && flags != CU_EVENT_DEFAULT)
+      s.violate("an event with other flags", CUDA_SUCCESS);
     *event = s.new_handle<CUevent>();
-    s.events[*event] = {.device = s.current_device(), .recorded = false, .clock = {}};
+    s.events[*event] = {
+        .device = s.current_device(), .is_timed = flags == CU_EVENT_DEFAULT, .recorded = false, .clock = {}};
     return CUDA_SUCCESS;
   });
 }
@@ -108,6 +110,7 @@ CUresult fake_cuEventRecord(CUevent event, CUstream stream) {
       return s.violate("an event recorded on a stream of another device", CUDA_ERROR_INVALID_HANDLE);
     }
     entry->second.recorded = true;
+    entry->second.time = s.time_launched;
     entry->second.clock = found->clock;
     entry->second.capture_id = found->capture_id;
     entry->second.stream = stream;
@@ -147,6 +150,21 @@ CUresult fake_cuEventQuery(CUevent event) {
     const auto entry = s.events.find(event);
     if (entry == s.events.end()) return s.violate("an unknown event asked", CUDA_ERROR_INVALID_HANDLE);
     return s.events_are_done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+  });
+}
+
+CUresult fake_cuEventElapsedTime(float* milliseconds, CUevent begin, CUevent end) {
+  return call("cuEventElapsedTime", [&](State& s) {
+    const auto first = s.events.find(begin);
+    const auto second = s.events.find(end);
+    if (first == s.events.end() || second == s.events.end())
+      return s.violate("the time of an unknown event", CUDA_ERROR_INVALID_HANDLE);
+    for (const auto& event : {first->second, second->second}) {
+      if (!event.is_timed || !event.recorded)
+        return s.violate("the time of an event that took none", CUDA_ERROR_INVALID_HANDLE);
+    }
+    *milliseconds = static_cast<float>((second->second.time - first->second.time).count()) / 1000;
+    return CUDA_SUCCESS;
   });
 }
 

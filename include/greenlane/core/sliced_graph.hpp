@@ -33,9 +33,9 @@ struct SliceOptions {
 // safety: none.
 class SlicedGraph {
  public:
-  // Cuts and measures on the lane, for a few seconds, some ten at most: the graph and its parts are run some thousand
-  // times, the parts out of order, on what is in its memory, urgent engines before it. Without `measure` that is not
-  // done, and slices have an equal number of parts.
+  // Cuts and measures on the lane, for a few seconds, some ten at most: the graph, whole and in parts, is run some
+  // thousand times on what is in its memory, urgent engines before it; some ten times where nothing is left to choose.
+  // Without `measure` that is not done, and slices have an equal number of parts.
   SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure = true);
   ~SlicedGraph();
   SlicedGraph(SlicedGraph&&) noexcept;

@@ -85,4 +85,6 @@ std::unique_ptr<EventBackend> CpuDevice::make_event() {
       {.what = "cpu has no events", .why = "work on a CPU lane is done when its call returns", .remedy = ""});
 }
 
+std::unique_ptr<EventBackend> CpuDevice::make_timed_event() { return make_event(); }
+
 }  // namespace greenlane::detail

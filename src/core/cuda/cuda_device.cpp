@@ -158,6 +158,12 @@ std::unique_ptr<GraphBackend> CudaDevice::begin_capture(StreamView stream) {
   return std::make_unique<CudaGraph>(primary(), stream);
 }
 
-std::unique_ptr<EventBackend> CudaDevice::make_event() { return std::make_unique<CudaEvent>(primary()); }
+std::unique_ptr<EventBackend> CudaDevice::make_event() {
+  return std::make_unique<CudaEvent>(primary(), CU_EVENT_DISABLE_TIMING);
+}
+
+std::unique_ptr<EventBackend> CudaDevice::make_timed_event() {
+  return std::make_unique<CudaEvent>(primary(), CU_EVENT_DEFAULT);
+}
 
 }  // namespace greenlane::detail

@@ -25,6 +25,7 @@ class CudaDevice final : public DeviceState {
   [[nodiscard]] std::unique_ptr<LaneBackend> adopt(StreamView stream) override;
   [[nodiscard]] ForeignUnits units_of(StreamView stream) override;
   [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
+  [[nodiscard]] std::unique_ptr<EventBackend> make_timed_event() override;
   [[nodiscard]] bool is_capturing(StreamView stream) override;
   [[nodiscard]] std::unique_ptr<GraphBackend> begin_capture(StreamView stream) override;
 

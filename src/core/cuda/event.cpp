@@ -2,6 +2,7 @@
 
 #include "core/cuda/driver_check.hpp"
 
+#include <cmath>
 #include <optional>
 
 namespace greenlane::detail {
@@ -24,9 +25,9 @@ class DefaultStreamScope {
 
 }  // namespace
 
-CudaEvent::CudaEvent(std::shared_ptr<PrimaryContext> primary) : primary_(std::move(primary)) {
+CudaEvent::CudaEvent(std::shared_ptr<PrimaryContext> primary, unsigned int flags) : primary_(std::move(primary)) {
   const ContextScope scope(*primary_);
-  check(primary_->driver(), primary_->driver().cuEventCreate(&handle_, CU_EVENT_DISABLE_TIMING), "cuEventCreate",
+  check(primary_->driver(), primary_->driver().cuEventCreate(&handle_, flags), "cuEventCreate",
         "an event could not be made");
 }
 
@@ -52,6 +53,14 @@ bool CudaEvent::is_done() {
   if (result == CUDA_ERROR_NOT_READY) return false;
   check(primary_->driver(), result, "cuEventQuery", "an event could not be asked whether it is done");
   return true;
+}
+
+std::chrono::nanoseconds CudaEvent::since(const EventBackend& earlier) {
+  float milliseconds = 0;
+  auto* const begin = static_cast<const CudaEvent&>(earlier).handle_;
+  check(primary_->driver(), primary_->driver().cuEventElapsedTime(&milliseconds, begin, handle_), "cuEventElapsedTime",
+        "the time between two events could not be taken");
+  return std::chrono::nanoseconds(std::llround(1e6 * static_cast<double>(milliseconds)));
 }
 
 }  // namespace greenlane::detail

@@ -1,9 +1,10 @@
-// CUDA events, made once and used for ordering only.
+// CUDA events, made once and recorded many times.
 #pragma once
 
 #include "core/cuda/primary_context.hpp"
 #include "core/device_state.hpp"
 
+#include <chrono>
 #include <memory>
 
 namespace greenlane::detail {
@@ -11,11 +12,12 @@ namespace greenlane::detail {
 class CudaEvent final : public EventBackend {
  public:
   // Throws DriverError.
-  explicit CudaEvent(std::shared_ptr<PrimaryContext> primary);
+  CudaEvent(std::shared_ptr<PrimaryContext> primary, unsigned int flags);
   ~CudaEvent() override;
   void record(StreamView stream) override;
   void make_wait(StreamView stream) override;
   [[nodiscard]] bool is_done() override;
+  [[nodiscard]] std::chrono::nanoseconds since(const EventBackend& earlier) override;
 
  private:
   std::shared_ptr<PrimaryContext> primary_;
