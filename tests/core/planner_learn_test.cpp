@@ -179,7 +179,7 @@ TEST(Learning, PredictsWhatWasMeasuredAfterAFewRounds) {
 }
 
 TEST(Corrections, AreOfOneSetAndOneWayToShareAndNothingElse) {
-  auto plain = request({policy(), vision(), cuttable_head()});
+  const auto plain = request({policy(), vision(), cuttable_head()});
   auto corrected = plain;
   corrected.corrections = {{.engines = {0, 2}, .sharing = Sharing::gated, .factors = {{1.5, 2, 3}, {1, 1, 0.5}}}};
   const auto before = predict(plain, two_together(Sharing::gated));
