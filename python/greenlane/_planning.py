@@ -82,7 +82,7 @@ class PlannedEngine:
     name: str
     lane: str
     predicted_p99_us: float | None
-    """None: nothing was predicted for this way to run, or requests come faster than they can be served."""
+    """By the model, or by an earlier run. None: nothing was, or requests come faster than they can be served."""
     measured_p99_us: float | None
     """None: the plan was not tried."""
 

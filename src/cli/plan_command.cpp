@@ -76,9 +76,9 @@ void print_chosen(const PlanResult& result) {
     const auto& engine = chosen.config.engines[i];
     std::vector<std::string> row{engine.name, engine.lane, "–", "–", "–", "–", "–"};
     if (engine.deadline) row[4] = duration_text(to_microseconds(*engine.deadline));
-    if (chosen.plan) {
-      row[2] = time_or_never(chosen.plan->engines[i].p99.count());
-      row[5] = fmt::format("{:.1f} Hz", chosen.plan->engines[i].rate_hz);
+    if (chosen.predicted) {
+      row[2] = time_or_never(chosen.predicted->engines[i].p99.count());
+      row[5] = fmt::format("{:.1f} Hz", chosen.predicted->engines[i].rate_hz);
     }
     if (chosen.measured) {
       const auto& measured = chosen.measured->engines[i];

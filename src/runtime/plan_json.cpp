@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cmath>
+#include <string_view>
 
 namespace greenlane::runtime {
 namespace {
@@ -12,6 +13,18 @@ using Json = nlohmann::ordered_json;
 
 // JSON has no infinity: null is what never comes.
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+std::string_view to_string(Sharing sharing) {
+  switch (sharing) {
+    case Sharing::alone:
+      return "alone";
+    case Sharing::queue:
+      return "queue";
+    case Sharing::gated:
+      return "gated";
+  }
+  return {};
+}
 
 Json describe_lanes(const PipelineConfig& config) {
   Json lanes = Json::array();
@@ -28,15 +41,14 @@ Json describe_engine(const PlanCandidate& candidate, std::size_t index) {
   const auto& engine = candidate.config.engines[index];
   Json entry{{"name", engine.name}, {"lane", engine.lane}};
   if (engine.slice && engine.gates && !engine.deadline) entry["slice_us"] = to_microseconds(*engine.slice);
-  if (candidate.plan) {
-    const auto& planned = candidate.plan->engines[index];
-    entry["gated"] = planned.gated;
-    entry["predicted"] = {{"p50_us", number(planned.p50.count())},
-                          {"p99_us", number(planned.p99.count())},
-                          {"rate_hz", number(planned.rate_hz)},
-                          {"utilisation", number(planned.utilisation)}};
-  } else {
-    entry["predicted"] = nullptr;
+  if (candidate.plan) entry["gated"] = candidate.plan->engines[index].gated;
+  entry["predicted"] = nullptr;
+  if (candidate.predicted) {
+    const auto& predicted = candidate.predicted->engines[index];
+    entry["predicted"] = {{"p50_us", number(predicted.p50.count())},
+                          {"p99_us", number(predicted.p99.count())},
+                          {"rate_hz", number(predicted.rate_hz)},
+                          {"utilisation", predicted.utilisation ? number(*predicted.utilisation) : Json()}};
   }
   if (candidate.measured) {
     const auto& measured = candidate.measured->engines[index];
@@ -59,13 +71,30 @@ Json describe_objective(const Judged& judged) {
       {"meets_deadlines", judged.meets_deadlines}, {"throughput", judged.throughput}, {"slack", number(judged.slack)}};
 }
 
+Json describe_corrections(const PlanRequest& request) {
+  if (request.corrections.empty()) return {};
+  Json corrections = Json::array();
+  for (const auto& correction : request.corrections) {
+    Json engines = Json::array();
+    for (std::size_t i = 0; i < correction.engines.size(); ++i) {
+      const auto& factors = correction.factors[i];
+      engines.push_back({{"name", request.engines[correction.engines[i]].name},
+                         {"p50", factors.p50},
+                         {"p99", factors.p99},
+                         {"rate", factors.rate}});
+    }
+    corrections.push_back({{"sharing", to_string(correction.sharing)}, {"engines", std::move(engines)}});
+  }
+  return corrections;
+}
+
 Json describe(const PlanCandidate& candidate) {
   Json json{{"mode", to_string(candidate.mode)}, {"lanes", describe_lanes(candidate.config)}};
   json["engines"] = Json::array();
   for (std::size_t i = 0; i < candidate.config.engines.size(); ++i)
     json["engines"].push_back(describe_engine(candidate, i));
-  json["predicted"] = candidate.plan ? describe_objective(*candidate.plan) : Json();
-  if (candidate.plan) {
+  json["predicted"] = candidate.predicted ? describe_objective(*candidate.predicted) : Json();
+  if (candidate.predicted && candidate.plan) {
     json["predicted"]["exact"] = candidate.plan->exact;
     json["predicted"]["gap"] = candidate.plan->gap;
   }
@@ -82,6 +111,7 @@ std::string plan_json(const PlanResult& result, const DeviceInfo& device) {
   json.update(describe(result.candidates[result.chosen]));
   json["margin"] = result.request.margin;
   json["contention"] = result.request.contention.empty() ? Json() : Json(result.request.contention);
+  json["corrections"] = describe_corrections(result.request);
   json["candidates"] = Json::array();
   for (const auto& candidate : result.candidates) json["candidates"].push_back(describe(candidate));
   return json.dump(2) + "\n";

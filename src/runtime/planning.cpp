@@ -11,18 +11,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// The lanes and who runs on them, to know a plan again.
-std::string key_of(const PipelineConfig& config) {
-  std::string key;
-  for (const auto& lane : config.lanes) {
-    key += lane.name + '=' + lane.beside;
-    if (lane.units) key += lane.units->is_rest() ? "rest" : std::to_string(lane.units->units().count);
-    key += ';';
-  }
-  for (const auto& engine : config.engines) key += engine.name + '@' + engine.lane + ';';
-  return key;
-}
-
 // One of that length runs while another waits behind it. What the user asked for stays.
 void set_slice(EngineConfig& engine, Microseconds in_flight) {
   if (!engine.slice) engine.slice = std::chrono::ceil<Nanoseconds>(in_flight / 2);
@@ -54,16 +42,6 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
   return run;
 }
 
-std::vector<MeasuredLatency> latencies_of(const MeasuredRun& run) {
-  std::vector<MeasuredLatency> latencies;
-  for (const auto& engine : run.engines) {
-    if (engine.latency.count() == 0) continue;
-    latencies.push_back(
-        {.engine = engine.name, .p50 = engine.latency.quantile(0.5), .p99 = engine.latency.quantile(0.99)});
-  }
-  return latencies;
-}
-
 class Placed {
  public:
   Placed(Pipeline& pipeline, const PipelineConfig& config) : pipeline_(pipeline), former_(pipeline.config()) {
@@ -76,104 +54,6 @@ class Placed {
  private:
   Pipeline& pipeline_;
   PipelineConfig former_;
-};
-
-class Verification {
- public:
-  Verification(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options)
-      : pipeline_(pipeline),
-        original_(pipeline.config()),
-        options_(options),
-        end_(std::chrono::steady_clock::now() + options.budget) {
-    result_.request = std::move(request);
-  }
-
-  PlanResult run() {
-    std::optional<PlanError> nothing_fits;
-    const auto try_all = [&](auto rounds) {
-      try {
-        rounds();
-      } catch (const PlanError& error) {
-        nothing_fits = error;
-      }
-    };
-    const bool has_partitions = pipeline_.device().info().partition_obstacle.empty();
-    if (has_partitions) try_all([&] { (void)try_plans(); });
-    const auto sliced = with_slices(original_, result_.request);
-    for (const Mode mode : {Mode::gates, Mode::priority, Mode::shared}) {
-      if (!is_over()) (void)try_one({.mode = mode, .plan = {}, .config = sliced, .measured = {}});
-    }
-    if (has_partitions && !nothing_fits) {
-      try_all([&] {
-        while (try_plans()) {
-        }
-      });
-    }
-    if (result_.candidates.empty()) {
-      if (nothing_fits) throw PlanError(*nothing_fits);
-      throw EngineError({.what = "no plan was tried", .why = "it was stopped", .remedy = "run it to its end"});
-    }
-    result_.chosen = best_of(result_.candidates);
-    if (nothing_fits && !result_.candidates[result_.chosen].measured.value().meets_deadlines)
-      throw PlanError(*nothing_fits);
-    return std::move(result_);
-  }
-
- private:
-  [[nodiscard]] bool is_over() const {
-    return (options_.stop && *options_.stop) || std::chrono::steady_clock::now() >= end_;
-  }
-
-  // Runs the best plans that were not run yet, and learns from them. False when there were none, or no time is left.
-  bool try_plans() {
-    bool is_any_new = false;
-    for (auto& plan : plan_candidates(result_.request, options_.at_once)) {
-      if (is_over() && !result_.candidates.empty()) return false;
-      auto config = with_plan(original_, plan);
-      if (!tried_.insert(key_of(config)).second) continue;
-      if (!try_one({.mode = Mode::lanes, .plan = std::move(plan), .config = std::move(config), .measured = {}}))
-        return false;
-      is_any_new = true;
-      learn(result_.candidates.back());
-    }
-    return is_any_new;
-  }
-
-  // False where it was stopped on the way: that says nothing.
-  bool try_one(PlanCandidate candidate) {
-    if (options_.progress) options_.progress(describe(candidate));
-    RunOptions run;
-    run.duration = options_.each;
-    run.warm_up = milliseconds(300);
-    run.stop = options_.stop;
-    candidate.measured = try_candidate(pipeline_, result_.request, candidate, run);
-    if (options_.stop && *options_.stop) return false;
-    result_.candidates.push_back(std::move(candidate));
-    return true;
-  }
-
-  void learn(const PlanCandidate& candidate) {
-    // Where one failed the others had it easier.
-    const auto& engines = candidate.measured.value().engines;
-    if (std::ranges::any_of(engines, [](const auto& engine) { return !engine.error.empty(); })) return;
-    result_.request.contention =
-        learn_contention(result_.request, candidate.plan.value(), latencies_of(candidate.measured.value()));
-  }
-
-  static std::string describe(const PlanCandidate& candidate) {
-    std::string text(to_string(candidate.mode));
-    if (!candidate.plan) return text;
-    for (const auto& partition : candidate.plan->partitions)
-      text += " " + partition.name + "=" + std::to_string(partition.units.count);
-    return text;
-  }
-
-  Pipeline& pipeline_;
-  PipelineConfig original_;
-  const VerifyOptions& options_;
-  std::chrono::steady_clock::time_point end_;
-  PlanResult result_;
-  std::set<std::string> tried_;
 };
 
 }  // namespace
@@ -253,9 +133,7 @@ PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& 
   }
   PlanResult result{.request = request, .candidates = {}, .chosen = 0};
   auto plan = make_plan(request);
-  auto planned = with_plan(config, plan);
-  result.candidates.push_back(
-      {.mode = Mode::lanes, .plan = std::move(plan), .config = std::move(planned), .measured = {}});
+  result.candidates.push_back({.plan = plan, .config = with_plan(config, plan), .predicted = predicted_by(plan)});
   return result;
 }
 
@@ -263,6 +141,30 @@ MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const 
                           const RunOptions& options) {
   const Placed placed(pipeline, candidate.config);
   return judged(request, pipeline.run(candidate.mode, options).engines);
+}
+
+PredictedRun predicted_by(const Plan& plan) {
+  PredictedRun run{
+      .engines = {}, .meets_deadlines = plan.meets_deadlines, .throughput = plan.throughput, .slack = plan.slack};
+  for (const auto& engine : plan.engines) {
+    run.engines.push_back(
+        {.p50 = engine.p50, .p99 = engine.p99, .rate_hz = engine.rate_hz, .utilisation = engine.utilisation});
+  }
+  return run;
+}
+
+PredictedRun predicted_by(const MeasuredRun& earlier) {
+  PredictedRun run{.engines = {},
+                   .meets_deadlines = earlier.meets_deadlines,
+                   .throughput = earlier.throughput,
+                   .slack = earlier.slack};
+  for (const auto& engine : earlier.engines) {
+    run.engines.push_back({.p50 = engine.latency.quantile(0.5),
+                           .p99 = engine.latency.quantile(0.99),
+                           .rate_hz = engine.rate_hz,
+                           .utilisation = {}});
+  }
+  return run;
 }
 
 std::size_t best_of(std::span<const PlanCandidate> candidates) {
@@ -303,10 +205,6 @@ void require_deadlines(const PlanResult& result) {
                    .why = missed,
                    .remedy = "give an engine a later deadline, a lower rate or a smaller model"},
                   std::move(shortfalls), {});
-}
-
-PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options) {
-  return Verification(pipeline, std::move(request), options).run();
 }
 
 }  // namespace greenlane::runtime

@@ -105,6 +105,24 @@ TEST(PlannerErrors, RefuseRequestsThatMakeNoSense) {
   auto factors = request({head()});
   factors.contention = {{1, 1}};
   EXPECT_THAT(refusal(factors), HasSubstr("contention"));
+  const auto corrected = [&](std::vector<SharingCorrection> corrections) {
+    auto wanted = request({policy(), head()});
+    wanted.corrections = std::move(corrections);
+    return refusal(wanted);
+  };
+  const SharingCorrection fine{.engines = {0, 1}, .sharing = Sharing::queue, .factors = {{}, {}}};
+  EXPECT_EQ(corrected({fine}), "none");
+  EXPECT_THAT(corrected({fine, fine}), HasSubstr("two corrections"));
+  for (const auto& engines : std::vector<std::vector<std::size_t>>{{1, 0}, {0, 0}, {0, 2}, {}})
+    EXPECT_THAT(corrected({{.engines = engines, .sharing = Sharing::queue, .factors = {{}, {}}}}),
+                HasSubstr("cannot share like that"));
+  EXPECT_THAT(corrected({{.engines = {0}, .sharing = Sharing::gated, .factors = {{}}}}), HasSubstr("cannot share"));
+  EXPECT_THAT(corrected({{.engines = {0, 1}, .sharing = Sharing::alone, .factors = {{}, {}}}}),
+              HasSubstr("cannot share"));
+  EXPECT_THAT(corrected({{.engines = {0, 1}, .sharing = Sharing::queue, .factors = {{}}}}),
+              HasSubstr("three for each"));
+  EXPECT_THAT(corrected({{.engines = {0, 1}, .sharing = Sharing::queue, .factors = {{}, {.p99 = 0}}}}),
+              HasSubstr("not positive"));
 }
 
 }  // namespace

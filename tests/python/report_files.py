@@ -76,7 +76,7 @@ def plan() -> dict[str, Any]:
         candidate("shared", bare, dict(zip(names, names, strict=True)), -2.5),
         candidate("gates", bare, dict(zip(names, names, strict=True)), None),
     ]
-    known = {"versions": VERSIONS, "device": {**GPU}, "margin": 0.1, "contention": None}
+    known = {"versions": VERSIONS, "device": {**GPU}, "margin": 0.1, "contention": None, "corrections": None}
     return known | tried[0] | {"candidates": tried}
 
 

@@ -3,6 +3,7 @@
 
 #include <greenlane/core/planner.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <initializer_list>
 #include <string>
@@ -57,6 +58,23 @@ inline PlanRequest request(std::vector<EngineDemand> engines) {
   return {.device = kDevice, .engines = std::move(engines)};
 }
 
+// Of one set of engines, not one that has a correction already.
+template <typename Draw>
+void add_random_correction(const Draw& draw, PlanRequest& request) {
+  SharingCorrection correction;
+  for (std::size_t engine = 0; engine < request.engines.size(); ++engine) {
+    if (draw(0, 1) == 0) continue;
+    correction.engines.push_back(engine);
+    correction.factors.push_back({.p50 = draw(3, 20) / 10.0, .p99 = draw(3, 20) / 10.0, .rate = draw(5, 15) / 10.0});
+  }
+  if (correction.engines.empty()) return;
+  if (correction.engines.size() > 1) correction.sharing = draw(0, 1) == 0 ? Sharing::queue : Sharing::gated;
+  const auto is_same = [&](const SharingCorrection& other) {
+    return other.engines == correction.engines && other.sharing == correction.sharing;
+  };
+  if (std::ranges::none_of(request.corrections, is_same)) request.corrections.push_back(std::move(correction));
+}
+
 // `draw(low, high)` gives a whole number in between, both included. Curves have jumps, some are slower in a larger
 // partition; about half of the requests cannot be met.
 template <typename Draw>
@@ -93,6 +111,7 @@ PlanRequest random_request(const Draw& draw, int most_engines, int most_groups) 
       for (auto& factor : row) factor = draw(9, 14) / 10.0;
     }
   }
+  for (int left = draw(0, 1) * draw(1, 8); left > 0; --left) add_random_correction(draw, request);
   return request;
 }
 

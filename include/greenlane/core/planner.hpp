@@ -68,10 +68,30 @@ struct DeviceGroups {
 // [i][j]: by how much engine i's service takes longer while engine j runs in another partition. Empty: nobody's does.
 using ContentionFactors = std::vector<std::vector<double>>;
 
+// How engines in one partition share it: in one lane, first come, first served; or each in a lane of its own on the
+// same units, urgent ones with priorities, best-effort ones behind gates.
+enum class Sharing { alone, queue, gated };
+
+// By what the model's predictions of an engine are multiplied. Rates are those of best-effort engines, and stay within
+// the rate at which requests come.
+struct PredictionFactors {
+  double p50 = 1;
+  double p99 = 1;
+  double rate = 1;
+};
+
+// What the model gets wrong where exactly these engines share a partition in exactly this way, of whatever size.
+struct SharingCorrection {
+  std::vector<std::size_t> engines;  // indices into the request's, ascending; one exactly where it is alone
+  Sharing sharing = Sharing::alone;
+  std::vector<PredictionFactors> factors;  // of each of `engines`
+};
+
 struct PlanRequest {
   DeviceGroups device;
   std::vector<EngineDemand> engines;  // at most 64
   ContentionFactors contention{};
+  std::vector<SharingCorrection> corrections{};  // one at most for each set and way to share
   // A deadline counts as met where p99 × (1 + margin) is within it.
   double margin = 0.1;
   // The most urgent priority that the device has, as CUDA numbers them.
@@ -79,10 +99,6 @@ struct PlanRequest {
   // A search that takes more steps (some nanoseconds each) is replaced by one that may miss the best plan.
   std::int64_t most_steps = 100'000'000;
 };
-
-// How engines in one partition share it: in one lane, first come, first served; or each in a lane of its own on the
-// same units, urgent ones with priorities, best-effort ones behind gates.
-enum class Sharing { alone, queue, gated };
 
 struct PlannedPartition {
   std::string name;
@@ -175,16 +191,18 @@ class PlanError : public Error {
 // an engine out.
 [[nodiscard]] Plan predict(const PlanRequest& request, std::span<const PlannedPartition> partitions);
 
-struct MeasuredLatency {
+struct MeasuredEngine {
   std::string engine;
+  // 0: not known.
   Microseconds p50{};
   Microseconds p99{};
+  std::optional<double> rate_hz{};
 };
 
-// The request's factors, corrected by what a run of `plan` measured; engines that were not measured keep theirs. Half
-// of the error (in logarithms) is corrected at a time, so that one odd run does not decide; factors stay within 0.8
-// and 8. Throws ConfigError for an engine that the plan does not have.
-[[nodiscard]] ContentionFactors learn_contention(const PlanRequest& request, const Plan& plan,
-                                                 std::span<const MeasuredLatency> measured);
+// The request, its contention and corrections changed by what a run of `plan` measured, which the same request
+// predicted; what was not measured stays. Half of the error (in logarithms) is corrected at a time, so that one odd run
+// does not decide; again with a new prediction, more of it. Contention stays within 0.8 and 8, corrections within an
+// eighth and 8. Throws ConfigError for an engine that the plan does not have.
+[[nodiscard]] PlanRequest learn(PlanRequest request, const Plan& plan, std::span<const MeasuredEngine> measured);
 
 }  // namespace greenlane

@@ -24,16 +24,32 @@ struct MeasuredRun {
   double slack = 1;              // as Plan's
 };
 
+struct PredictedEngine {
+  Microseconds p50{};
+  Microseconds p99{};
+  double rate_hz = 0;
+  std::optional<double> utilisation;  // as PlannedEngine's; only a plan tells
+};
+
+// What a run is to give: by the model, with what was learned so far, or by an earlier run of the same.
+struct PredictedRun {
+  std::vector<PredictedEngine> engines;
+  bool meets_deadlines = false;
+  double throughput = 0;
+  double slack = 1;
+};
+
 // One way to run a pipeline: on the lanes of a plan, or in a mode that needs none.
 struct PlanCandidate {
   Mode mode = Mode::lanes;
-  std::optional<Plan> plan;  // in mode lanes, and for what is predicted
-  PipelineConfig config;     // with the plan's lanes
-  std::optional<MeasuredRun> measured;
+  std::optional<Plan> plan{};               // in mode lanes
+  PipelineConfig config{};                  // with the plan's lanes
+  std::optional<PredictedRun> predicted{};  // before it was measured; absent where nothing was known of the mode
+  std::optional<MeasuredRun> measured{};    // the latest run
 };
 
 struct PlanResult {
-  PlanRequest request;                    // with the contention that was learned
+  PlanRequest request;                    // with contention and corrections as they were learned
   std::vector<PlanCandidate> candidates;  // never empty
   std::size_t chosen = 0;
 };
@@ -59,6 +75,10 @@ struct PlanResult {
 // Runs it, with the pipeline's lanes as they were afterwards.
 [[nodiscard]] MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
                                         const RunOptions& options);
+
+[[nodiscard]] PredictedRun predicted_by(const Plan& plan);
+[[nodiscard]] PredictedRun predicted_by(const MeasuredRun& earlier);
+
 // Of candidates that were all run, the index of the one that meets all deadlines with the largest slack among those
 // within a hundredth of the highest throughput; where none meets them, of the one with the largest slack.
 [[nodiscard]] std::size_t best_of(std::span<const PlanCandidate> candidates);
@@ -67,16 +87,18 @@ void require_deadlines(const PlanResult& result);
 
 struct VerifyOptions {
   Nanoseconds each = std::chrono::seconds(2);     // run of a candidate
-  Nanoseconds budget = std::chrono::seconds(60);  // no run is begun after that
-  std::size_t at_once = 3;                        // plans that are tried before factors are corrected
+  Nanoseconds budget = std::chrono::seconds(60);  // no run is begun after that, but one of what was chosen
+  std::size_t at_once = 3;                        // plans that are tried before what they taught is used
   const std::atomic<bool>* stop = nullptr;
   std::function<void(const std::string& what)> progress;
 };
 
 // Runs the plans of the best predictions and, with the pipeline's own lanes, the modes gates, priority and shared;
-// corrects the contention factors by what was seen, and goes on with the plans that are best then, until there is none
-// that was not tried or the budget is used up. Chooses as best_of does: see require_deadlines. Throws PlanError where
-// no plan is predicted to meet the deadlines and no mode was seen to, and EngineError after a stop with nothing tried.
+// learns from what was seen, and goes on with the plans that are best then, until none that was not tried is expected
+// to be better or the budget is used up. Chooses as best_of does (see require_deadlines), predicts that one by what it
+// showed, and runs it again: until every deadline engine's p99 is as predicted to 15 %, three times at most. Another
+// one is chosen where it does not meet the deadlines then. Throws PlanError where no plan is predicted to meet the
+// deadlines and nothing was seen to, and EngineError after a stop with nothing tried.
 [[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
 // As a file (JSON), which apply_plan takes: docs/configuration.md describes it.

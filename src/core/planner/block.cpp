@@ -50,7 +50,26 @@ Score BlockModel::predict(EngineSet block, Size size, Sharing sharing) {
   } else {
     in_queue();
   }
+  if (const auto factors = problem_->corrections(block, sharing); !factors.empty()) correct(factors);
   return score();
+}
+
+// After the model and apart from it: a block's prediction depends on nothing but the block, as the search needs it.
+void BlockModel::correct(std::span<const PredictionFactors> factors) {
+  for (std::size_t i = 0; i < predictions_.size(); ++i) {
+    auto& prediction = predictions_[i];
+    prediction.p99 *= factors[i].p99;
+    // The tail is what deadlines are held against, so it is the median that gives way.
+    prediction.p50 = std::min(prediction.p50 * factors[i].p50, prediction.p99);
+    const auto& engine = problem_->engine(prediction.engine);
+    if (engine.urgent || prediction.rate <= 0) continue;
+    double rate = prediction.rate * factors[i].rate;
+    if (engine.open) rate = std::min(rate, 1 / engine.period);
+    // Who is served more often than there seemed to be time for has used it better, not more than all of it.
+    prediction.utilisation =
+        std::min(prediction.utilisation * rate / prediction.rate, std::max(1.0, prediction.utilisation));
+    prediction.rate = rate;
+  }
 }
 
 // Max-min fair: all get the same level, and nobody more than it asks for.

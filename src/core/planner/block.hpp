@@ -66,6 +66,7 @@ class BlockModel {
   void in_queue();
   void gated();
   void share_out(double available);
+  void correct(std::span<const PredictionFactors> factors);
   [[nodiscard]] Score score() const;
 
   const PlanProblem* problem_;

@@ -34,15 +34,16 @@ double mean(const PlanProblem& problem, std::size_t engine, Size size) {
 // The upper hull of throughput over units, from none of either: its slopes fall.
 void add_hull(const PlanProblem& problem, std::size_t index, std::vector<Step>& steps) {
   const auto& engine = problem.engine(index);
+  const double best = engine.weight * engine.solo_mean * problem.most_rate_correction(index);
   std::vector<Point> points;
   for (const auto size : sizes(problem)) {
-    points.push_back({.units = static_cast<double>(problem.units(size).count),
-                      .throughput = engine.weight * engine.solo_mean / mean(problem, index, size)});
+    points.push_back(
+        {.units = static_cast<double>(problem.units(size).count), .throughput = best / mean(problem, index, size)});
   }
   std::ranges::sort(points, [](const Point& a, const Point& b) {
     return a.units < b.units || (a.units == b.units && a.throughput > b.throughput);
   });
-  // With a rate it gets no further than that.
+  // With a rate it gets no further than that, corrected or not.
   const double most = engine.open ? engine.weight * engine.solo_mean / engine.period : kInfinite;
   Point at;
   while (at.throughput < most) {

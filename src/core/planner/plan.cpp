@@ -90,6 +90,7 @@ Plan plan_of(const PlanRequest& request, const PlanProblem& problem, const Divis
                                          .rate_hz = prediction.rate * 1e6,
                                          .utilisation = prediction.utilisation};
     }
+    partition.utilisation = std::min(1.0, partition.utilisation);
     plan.partitions.push_back(std::move(partition));
   }
   plan.meets_deadlines = score.violation == 0;

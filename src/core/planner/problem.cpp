@@ -3,7 +3,9 @@
 #include "core/planner/queue.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <functional>
 #include <string>
 
 namespace greenlane::detail {
@@ -54,6 +56,20 @@ void check(const EngineDemand& engine) {
   }
 }
 
+void check(const SharingCorrection& correction, std::size_t engines) {
+  const auto& members = correction.engines;
+  // Strictly ascending.
+  const bool is_set = !members.empty() && members.back() < engines &&
+                      std::ranges::adjacent_find(members, std::ranges::greater_equal()) == members.end();
+  if (!is_set || (members.size() == 1) != (correction.sharing == Sharing::alone))
+    refuse("a correction is of engines that cannot share like that", "name each once, ascending, alone or together");
+  const bool are_positive = std::ranges::all_of(correction.factors, [](const PredictionFactors& factors) {
+    return is_positive(factors.p50) && is_positive(factors.p99) && is_positive(factors.rate);
+  });
+  if (!are_positive || correction.factors.size() != members.size())
+    refuse("the factors of a correction are not positive numbers", "give three for each of its engines");
+}
+
 void check(const PlanRequest& request) {
   const auto& device = request.device;
   if (device.whole < 0 || device.each.count < 0 || device.remainder.count < 0 ||
@@ -83,6 +99,7 @@ void check(const PlanRequest& request) {
   if (!has_right_form) {
     refuse("contention factors are no square of positive numbers", "give one for each pair of engines, or none");
   }
+  for (const auto& correction : request.corrections) check(correction, request.engines.size());
 }
 
 // Sizes are numbered: whole groups alone, the same with the remainder, the undivided device.
@@ -96,6 +113,11 @@ std::size_t number(Size size, int groups) {
 PlanProblem::PlanProblem(const PlanRequest& request) : device_(request.device), margin_(request.margin) {
   check(request);
   contention_ = request.contention;
+  for (const auto& correction : request.corrections) {
+    const std::pair key(set_of(correction.engines), correction.sharing);
+    if (!corrections_.try_emplace(key, correction.factors).second)
+      refuse("there are two corrections for the same engines, shared in the same way", "keep one of them");
+  }
   for (const auto& engine : request.engines) {
     const Curve curve(engine);
     auto& services = services_.emplace_back(number({.is_whole = true}, groups()) + 1);
@@ -142,6 +164,23 @@ double PlanProblem::least_contention(std::size_t engine) const {
     if (other != engine) factor *= std::min(1.0, contention_[engine][other]);
   }
   return factor;
+}
+
+std::span<const PredictionFactors> PlanProblem::corrections(EngineSet block, Sharing sharing) const {
+  if (corrections_.empty()) return {};
+  const auto found = corrections_.find({block, sharing});
+  if (found == corrections_.end()) return {};
+  return found->second;
+}
+
+double PlanProblem::most_rate_correction(std::size_t engine) const {
+  double most = 1;
+  for (const auto& [key, factors] : corrections_) {
+    if ((key.first & only(engine)) == 0) continue;
+    // Its factors come after those of the members below it.
+    most = std::max(most, factors[static_cast<std::size_t>(std::popcount(key.first & (only(engine) - 1)))].rate);
+  }
+  return most;
 }
 
 }  // namespace greenlane::detail

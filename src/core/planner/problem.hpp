@@ -7,6 +7,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <span>
+#include <utility>
 #include <vector>
 
 namespace greenlane::detail {
@@ -17,6 +20,11 @@ using EngineSet = std::uint64_t;
 inline constexpr std::size_t kMostPlannedEngines = 64;
 
 [[nodiscard]] constexpr EngineSet only(std::size_t engine) { return EngineSet{1} << engine; }
+[[nodiscard]] constexpr EngineSet set_of(std::span<const std::size_t> engines) {
+  EngineSet set = 0;
+  for (const auto engine : engines) set |= only(engine);
+  return set;
+}
 
 // How much of the device a partition has.
 struct Size {
@@ -54,6 +62,10 @@ class PlanProblem {
   [[nodiscard]] double contention(std::size_t engine, EngineSet together) const;
   // No set makes it less.
   [[nodiscard]] double least_contention(std::size_t engine) const;
+  // Of these engines, in ascending order; empty where nothing is known to be wrong.
+  [[nodiscard]] std::span<const PredictionFactors> corrections(EngineSet block, Sharing sharing) const;
+  // No set and no way to share makes a rate more; at least 1.
+  [[nodiscard]] double most_rate_correction(std::size_t engine) const;
 
  private:
   DeviceGroups device_;
@@ -61,6 +73,7 @@ class PlanProblem {
   std::vector<Engine> engines_;
   std::vector<std::vector<Service>> services_;  // by engine, then by number of the size
   ContentionFactors contention_;
+  std::map<std::pair<EngineSet, Sharing>, std::vector<PredictionFactors>> corrections_;
 };
 
 }  // namespace greenlane::detail

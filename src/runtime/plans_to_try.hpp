@@ -1,0 +1,31 @@
+// Which plans are worth a run, while they are verified.
+#pragma once
+
+#include <greenlane/runtime/planning.hpp>
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace greenlane::runtime {
+
+class PlansToTry {
+ public:
+  enum Kind {
+    first,      // the best predictions
+    predicted,  // those that are predicted to be better than what was measured
+    // Those that would be better if the model is too cautious of engines that share, where no run has shown whether it
+    // is.
+    hoped_for,
+  };
+
+  // At most so many, none of which was returned before, the best first. Throws PlanError where there is no plan.
+  [[nodiscard]] std::vector<Plan> next(Kind kind, const PlanResult& so_far, const PipelineConfig& config,
+                                       std::size_t most);
+
+ private:
+  std::set<std::string> returned_;
+};
+
+}  // namespace greenlane::runtime
