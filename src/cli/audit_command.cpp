@@ -59,14 +59,7 @@ int audit(const Arguments& arguments) {
   auto config = runtime::load_config(arguments.config);
   const Mode mode = arguments.plan.empty() ? Mode::lanes : mode_of(apply_plan(config, arguments.plan));
   require_gpu(config);
-  if (!arguments.json.empty() && arguments.json == arguments.trace) {
-    throw ConfigError({.what = "--json and --trace",
-                       .why = "both name '" + arguments.json.string() + "'",
-                       .remedy = "name two files"});
-  }
-  for (const auto& file : {arguments.json, arguments.trace}) {
-    if (!file.empty()) runtime::check_writable(file);
-  }
+  check_outputs(arguments.json, arguments.trace);
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));
 

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include <atomic>
+#include <filesystem>
 
 namespace greenlane::cli {
 
@@ -24,6 +25,8 @@ void add_plan_command(CLI::App& app, int& status);
 void add_profile_command(CLI::App& app, int& status);
 void add_run_command(CLI::App& app, int& status);
 
+// That both files, where named, are two and can be written, before any work is done for them. Throws ConfigError.
+void check_outputs(const std::filesystem::path& json, const std::filesystem::path& trace);
 // What several of them do first: load, with progress, and say on which device.
 [[nodiscard]] runtime::Pipeline load_pipeline(runtime::PipelineConfig config);
 // With progress; at most so many seconds for each engine and size.

@@ -164,14 +164,7 @@ int run(const Arguments& arguments) {
   }
   const auto modes = modes_of(chosen);
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
-  if (!arguments.json.empty() && arguments.json == arguments.trace) {
-    throw ConfigError({.what = "--json and --trace",
-                       .why = "both name '" + arguments.json.string() + "'",
-                       .remedy = "name two files"});
-  }
-  for (const auto& file : {arguments.json, arguments.trace}) {
-    if (!file.empty()) runtime::check_writable(file);
-  }
+  check_outputs(arguments.json, arguments.trace);
   const auto& stop = stop_signal();
 
   auto pipeline = load_pipeline(std::move(config));
@@ -208,6 +201,16 @@ int run(const Arguments& arguments) {
 }
 
 }  // namespace
+
+void check_outputs(const std::filesystem::path& json, const std::filesystem::path& trace) {
+  if (!json.empty() && json == trace) {
+    throw ConfigError(
+        {.what = "--json and --trace", .why = "both name '" + json.string() + "'", .remedy = "name two files"});
+  }
+  for (const auto& file : {json, trace}) {
+    if (!file.empty()) runtime::check_writable(file);
+  }
+}
 
 void add_run_command(CLI::App& app, int& status) {
   auto* command =
