@@ -68,15 +68,16 @@ class Measurement:
         """The best-effort engine."""
         return engine("head", self.folder, **keys)
 
-    def cost_without_urgent_work(self) -> float:
+    def cost_without_urgent_work(self, title: str, *others: str) -> float:
         """Of the best-effort engine's rate, in turns with the uncut graph."""
         rates: dict[str, list[float]] = {"off": [], "auto": []}
         for turn in range(2):
             for gates, seen in rates.items():
-                engines = self.run(f"best effort alone, gates {gates}, {turn}", "gates", self.head(gates=gates))
+                engines = self.run(f"{title}, gates {gates}, {turn}", "gates", *others, self.head(gates=gates))
                 seen.append(engines["head"]["rate_hz"])
-        self.solo_hz = statistics.mean(rates["off"])
-        return 1 - statistics.mean(rates["auto"]) / self.solo_hz
+        solo_hz = statistics.mean(rates["off"])
+        self.solo_hz = self.solo_hz or solo_hz
+        return 1 - statistics.mean(rates["auto"]) / solo_hz
 
     def row(self, rate: float, arrivals: str, mode: str, gates: str = "auto", *lanes: str) -> dict[str, Any]:
         """Both, against the urgent one alone and what is left of the other."""
@@ -134,7 +135,11 @@ def main() -> None:
     """Runs the program."""
     program, folder, out = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3])
     measured = Measurement(program, folder)
-    summary: dict[str, Any] = {"cost_without_urgent_work": measured.cost_without_urgent_work(), "rows": []}
+    summary: dict[str, Any] = {"cost_without_urgent_work": measured.cost_without_urgent_work("best effort alone")}
+    # Its only request comes before the measurement begins.
+    idle = measured.vit(0.01, "periodic")
+    summary["cost_beside_idle_urgent"] = measured.cost_without_urgent_work("beside an idle one", idle)
+    summary["rows"] = []
     print(json.dumps(summary), flush=True)
     rows = summary["rows"]
     for rate in (60, 200):

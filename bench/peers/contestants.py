@@ -70,7 +70,7 @@ def with_mps(setting: Setting, mix: Mix) -> list[Row]:
             name: {key: value for key, value in each.items() if "DIRECTORY" not in key}
             for name, each in environments.items()
         }
-        rows = in_processes(setting, mix, row, "plain", setting.variants()[:1], environments)
+        rows = in_processes(setting, mix, row, "plain", setting.variants(), environments)
         for each in rows:
             each.notes["servers"] = daemon.ask("get_server_list")
             if each.status == "failed":

@@ -51,9 +51,11 @@ class RawWorkload final : public Workload {
     const CUDAStream stream = stream_.value();
     const c10::cuda::CUDAStreamGuard guard(stream);
     stream.synchronize();
+    graph_inputs_.clear();
+    for (const auto& input : inputs_) graph_inputs_.push_back(input.clone());
     auto& graph = graph_.emplace();
     graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);  // a peer may have threads of its own
-    outputs_ = loader_.run(inputs_, stream.stream());
+    outputs_ = loader_.run(graph_inputs_, stream.stream());
     graph.capture_end();
   }
   void drop_graph() {
@@ -68,6 +70,7 @@ class RawWorkload final : public Workload {
     }
     const c10::cuda::CUDAStreamGuard guard(*stream_);
     if (graph_) {
+      for (std::size_t i = 0; i < inputs_.size(); ++i) graph_inputs_[i].copy_(inputs_[i], /*non_blocking=*/true);
       graph_->replay();
     } else {
       outputs_ = loader_.run(inputs_, stream_->stream());
@@ -86,6 +89,7 @@ class RawWorkload final : public Workload {
   std::optional<CUDAStream> stream_;
   c10::Event done_;
   std::vector<at::Tensor> outputs_;
+  std::vector<at::Tensor> graph_inputs_;
   std::optional<at::cuda::CUDAGraph> graph_;
 };
 

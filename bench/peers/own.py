@@ -9,6 +9,8 @@ from mixes import Mix
 from rows import Row, problems_of
 from setting import Setting
 
+MOST_FOR_A_PROFILE = 300  # seconds; five engines on an H200 take 130
+
 
 def run(setting: Setting, mix: Mix, row: Row, *options: str | Path) -> Row:
     """One mode, in a process of its own."""
@@ -29,8 +31,10 @@ def run(setting: Setting, mix: Mix, row: Row, *options: str | Path) -> Row:
 def run_planned(setting: Setting, mix: Mix, row: Row) -> Row:
     """What the planner finds from the engines, rates and deadlines alone; lanes and units of the file do not matter."""
     plan = setting.new_file("json")
-    command: list[str | Path] = [setting.greenlane, "plan", mix.config, "--out", plan, "--seconds", "1"]
-    limit = 60 + 3 * setting.plan_budget
+    command: list[str | Path] = [setting.greenlane, "plan", mix.config, "--out", plan]
+    if setting.profile:
+        command += ["--profile", setting.profile]
+    limit = 60 + 2 * setting.plan_budget + (0 if setting.profile else MOST_FOR_A_PROFILE)
     ended = children.run([*command, "--budget", str(setting.plan_budget)], plan.with_suffix(".log"), limit)
     if not plan.exists():
         return replace(row, status="failed", what_happened=ended.problem or "it wrote no plan")

@@ -83,7 +83,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--driver", type=Path, required=True, help="libpeers_driver.so")
     parser.add_argument("--out", type=Path, required=True, help="results, as JSON")
     parser.add_argument("--seconds", type=float, default=3, help="that each contestant is measured (%(default)s)")
-    parser.add_argument("--plan-budget", type=float, default=15, help="seconds that the planner tries plans for")
+    parser.add_argument("--plan-budget", type=float, default=30, help="seconds that the planner tries plans for")
+    parser.add_argument("--profile", type=Path, help="of the engines on such a device, for the planner")
     parser.add_argument("--only", nargs="+", choices=list(contestants.ALL), metavar="NAME", help="%(choices)s")
     parser.add_argument("--no-eager", action="store_true", help="with CUDA graphs only, where there is a choice")
     parser.add_argument("--xsched", type=Path, help="where XSched is installed: the folder with lib/")
@@ -109,6 +110,7 @@ def main() -> int:
             xsched=arguments.xsched.resolve() if arguments.xsched else None,
             holoscan=arguments.holoscan.resolve() if arguments.holoscan else None,
             plan_budget=arguments.plan_budget,
+            profile=arguments.profile.resolve() if arguments.profile else None,
         )
         race = Race(setting, device, arguments.out)
         for mix in map(load_mix, arguments.configs):

@@ -20,7 +20,8 @@ class Setting:
     eager: bool = True  # also without graphs, where a contestant can do that in the same process
     xsched: Path | None = None
     holoscan: Path | None = None  # a folder that Python finds it in
-    plan_budget: float = 15.0
+    plan_budget: float = 30.0
+    profile: Path | None = None  # as `greenlane profile` writes it; without one, plans begin with making it
     counter: list[int] = field(default_factory=lambda: [0])
 
     def new_file(self, ending: str) -> Path:

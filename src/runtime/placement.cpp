@@ -36,6 +36,7 @@ int priority_of(const std::string& lane, const std::vector<std::string>& urgent,
 std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const Device& device) {
   const auto shares = divide(config, device.info());
   const auto urgent = by_urgency(config);
+  const auto kind = device.id().kind;
   std::vector<PartitionRequest> requests;
   for (const auto& share : shares) requests.push_back(share.request);
   std::map<std::string, Lane> lanes;
@@ -44,11 +45,13 @@ std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const De
     for (const auto& share : shares) {
       const Lane& first = made[share.request.name];
       for (const auto& name : share.lanes) {
-        if (share.lanes.size() == 1) {
+        // Partitions divide a GPU's SMs, not what hands work to them: there, priorities shorten the tail of an urgent
+        // lane that is alone on its own. A CPU's cores have nobody else.
+        if (share.lanes.size() == 1 && kind == DeviceKind::cpu) {
           lanes.emplace(name, first);
         } else {
           lanes.emplace(name, Lane::create(first.partition().value(),
-                                           {.name = name, .priority = priority_of(name, urgent, device.id().kind)}));
+                                           {.name = name, .priority = priority_of(name, urgent, kind)}));
         }
       }
     }

@@ -7,13 +7,15 @@ import torch
 from mixes import Mix
 
 from ways import Use
+from ways.by_hand import GROUP, split
 from ways.holoscan_pool import run
-
-GROUP = 8
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """Whole groups: what is left of the last one, nobody gets."""
+    """Whole groups, and no more than the driver makes of the device: what is left of it, nobody gets."""
     torch.zeros(1, device="cuda")
     sizes = mix.sizes(torch.cuda.get_device_properties(0).multi_processor_count)
-    run({name: units // GROUP * GROUP for name, units in sizes.items()}, (GROUP,), {"flags": 0}, use)
+    *fixed, last = sizes
+    groups = {name: sizes[name] // GROUP for name in fixed}
+    groups[last] = min(sizes[last] // GROUP, len(split()[0]) - sum(groups.values()))
+    run({name: count * GROUP for name, count in groups.items()}, (GROUP,), {"flags": 0}, use)
