@@ -2,9 +2,11 @@
 
 PROGRAM is greenlane, SPLITS the program of splits.cpp. One profile of the engines of all configurations; for each of
 these a plan from it and the grid. In the summary: the plan's throughput against the best of the grid that meets all
-deadlines, and for each engine the measured against the predicted p99. GRID_STEP (default 3) is the grid's step in
-groups, GRID_SECONDS (default 1) what each split is run for, PLAN_BUDGET (default 60) what a plan takes at most. A
-profile that is in the folder already is taken as it is.
+deadlines, and for each engine the measured against the predicted p99. The best of many runs was lucky in part, and a
+plan's figures are those of a run that confirmed it; so the best splits are run again, and the best of the grid is the
+best of those by their second runs. By first runs alone it is `best_of_grid_at_first`. GRID_STEP (default 3) is the
+grid's step in groups, GRID_SECONDS (default 1) what each split is run for (twice that when it is run again),
+PLAN_BUDGET (default 60) what a plan takes at most. A profile that is in the folder already is taken as it is.
 """
 
 import json
@@ -27,6 +29,18 @@ def best_of(candidates: list[Json]) -> Json | None:
     return max(met, key=lambda each: each["measured"]["throughput"], default=None)
 
 
+def first_and_second_runs(candidates: list[Json]) -> tuple[list[Json], list[Json]]:
+    """Each split is run once; what has the mode and lanes of an earlier one is that one, run again."""
+    first: list[Json] = []
+    second: list[Json] = []
+    seen: set[str] = set()
+    for each in candidates:
+        which = json.dumps([each["mode"], each["lanes"]], sort_keys=True)
+        (second if which in seen else first).append(each)
+        seen.add(which)
+    return first, second
+
+
 def errors_of(plan: Json) -> dict[str, float]:
     """Measured against predicted p99, by engine; empty where nothing was predicted."""
     return {
@@ -40,6 +54,18 @@ def shortly(candidate: Json) -> Json:
     """Which one it is and what it gave."""
     lanes = {lane["name"]: lane.get("units", lane.get("beside", "open")) for lane in candidate["lanes"]}
     return {"mode": candidate["mode"], "lanes": lanes, **candidate["measured"]}
+
+
+def against_grid(plan: Json | None, candidates: list[Json]) -> Json:
+    """The best of the grid, by second and by first runs, and the plan's throughput against these."""
+    first, second = first_and_second_runs(candidates)
+    summary: Json = {"splits": len(first)}
+    for at, best in (("", best_of(second or first)), ("_at_first", best_of(first))):
+        summary[f"best_of_grid{at}"] = shortly(best) if best else None
+        if plan and best and best["measured"]["throughput"] > 0:
+            against = plan["measured"]["throughput"] / best["measured"]["throughput"]
+            summary[f"throughput_against_best{at}"] = against
+    return summary
 
 
 def union(configs: list[Path]) -> str:
@@ -66,20 +92,16 @@ def measure(program: str, splits: str, profile: Path, config: Path, scratch: Pat
     """A plan for this configuration, the grid, and how they compare."""
     plan, grid = scratch / "plan.json", scratch / "grid.json"
     budget = os.environ.get("PLAN_BUDGET", "60")
-    command = [program, "plan", config, "--profile", profile, "--out", plan, "--budget", budget]
+    command: list[str | Path] = [program, "plan", config, "--profile", profile, "--out", plan, "--budget", budget]
     status, plan_seconds = timed(*command, check=False)
     step, seconds = os.environ.get("GRID_STEP", "3"), os.environ.get("GRID_SECONDS", "1")
     _, grid_seconds = timed(splits, config, profile, grid, step, seconds)
     tried: Json = json.loads(grid.read_text())
     chosen: Json | None = json.loads(plan.read_text()) if status == 0 else None
-    best = best_of(tried["candidates"])
     summary: Json = {"config": config.name, "plan_seconds": plan_seconds, "grid_seconds": grid_seconds}
-    summary |= {"splits": len(tried["candidates"]), "best_of_grid": shortly(best) if best else None, "plan": None}
+    summary |= against_grid(chosen, tried["candidates"]) | {"plan": shortly(chosen) if chosen else None}
     if chosen:
-        summary["plan"] = shortly(chosen)
         summary["p99_errors"] = errors_of(chosen)
-        if best and best["measured"]["throughput"] > 0:
-            summary["throughput_against_best"] = chosen["measured"]["throughput"] / best["measured"]["throughput"]
     versions = {key: tried[key] for key in ("versions", "device")}
     return versions | {"summary": summary, "plan": chosen, "grid": tried["candidates"]}
 

@@ -1,6 +1,7 @@
 // Runs every way to share a device of a coarse grid, to see what plans are measured against:
 // splits CONFIG PROFILE.json OUT.json [STEP [SECONDS]], sizes in steps of STEP (3) groups, each for SECONDS (1). Left
-// out are those where an engine is predicted to have a p99 of more than twice its deadline.
+// out are those where an engine is predicted to have a p99 of more than twice its deadline. The best three of those
+// that met all deadlines are run again in the end, for twice as long: the best of many was lucky in part.
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/report.hpp>
@@ -16,6 +17,8 @@ namespace {
 
 using namespace greenlane;
 using namespace greenlane::runtime;
+
+constexpr std::size_t kRunAgain = 3;
 
 using Blocks = std::vector<std::vector<std::size_t>>;
 
@@ -91,6 +94,25 @@ class Grid {
   std::vector<Plan> plans_;
 };
 
+// Indices of those that met all deadlines, the best first.
+std::vector<std::size_t> best_that_met(const std::vector<PlanCandidate>& candidates, std::size_t most) {
+  std::vector<PlanCandidate> left;
+  std::vector<std::size_t> indices;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (!candidates[i].measured.value().meets_deadlines) continue;
+    left.push_back(candidates[i]);
+    indices.push_back(i);
+  }
+  std::vector<std::size_t> best;
+  while (best.size() < most && !left.empty()) {
+    const auto next = static_cast<std::ptrdiff_t>(best_of(left));
+    best.push_back(indices[static_cast<std::size_t>(next)]);
+    left.erase(left.begin() + next);
+    indices.erase(indices.begin() + next);
+  }
+  return best;
+}
+
 void run(int argc, char** argv) {
   Pipeline pipeline(load_config(argv[1]));
   PlanResult result{.request = plan_request(pipeline.config(), load_profile(argv[2])), .candidates = {}, .chosen = 0};
@@ -116,6 +138,11 @@ void run(int argc, char** argv) {
   for (auto& plan : plans) {
     auto config = with_plan(pipeline.config(), plan);
     measure({.mode = Mode::lanes, .plan = std::move(plan), .config = std::move(config), .measured = {}});
+  }
+  options.duration *= 2;
+  for (const auto index : best_that_met(result.candidates, kRunAgain)) {
+    std::printf("again %zu, ", index + 1);
+    measure(result.candidates[index]);
   }
 }
 

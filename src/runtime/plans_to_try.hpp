@@ -18,6 +18,10 @@ class PlansToTry {
     // Those that would be better if the model is too cautious of engines that share, where no run has shown whether it
     // is.
     hoped_for,
+    // The best one that was measured, with a group or two moved from one of its partitions to another: others have the
+    // sizes that are predicted to be best, which need not be those that are. None that is predicted to be clearly worse
+    // than that one is.
+    nearby,
   };
 
   // At most so many, none of which was returned before, the best first. Throws PlanError where there is no plan.

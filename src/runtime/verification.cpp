@@ -50,7 +50,8 @@ class Verification {
     for (const Mode mode : {Mode::gates, Mode::priority, Mode::shared}) {
       if (!is_over(end_of_search_)) (void)try_one({.mode = mode, .config = sliced});
     }
-    while (has_partitions && (try_plans(PlansToTry::predicted) || try_plans(PlansToTry::hoped_for))) {
+    while (has_partitions &&
+           (try_plans(PlansToTry::predicted) || try_plans(PlansToTry::hoped_for) || try_plans(PlansToTry::nearby))) {
     }
     if (result_.candidates.empty()) {
       if (nothing_fits_) throw PlanError(*nothing_fits_);
