@@ -26,17 +26,17 @@ inline std::string profile_pipeline(const std::string& config, double seconds) {
 // An empty profile: measured first.
 inline std::string plan_pipeline(const std::string& file, const std::string& profile, double margin, bool verify,
                                  double seconds, double budget) {
-  auto config = without_lanes(runtime::load_config(file));
   runtime::Profile known;
   if (!profile.empty()) {
     known = runtime::read_profile(profile, "what was given");
+    const auto config = without_lanes(runtime::load_config(file, runtime::NamedFiles::may_be_missing));
     if (!verify || !why_elsewhere(known, config).empty()) {
       auto request = plan_request(config, known);
       request.margin = margin;
       return plan_json(plan_without_device(config, request), known.device);
     }
   }
-  runtime::Pipeline pipeline(std::move(config));
+  runtime::Pipeline pipeline(without_lanes(runtime::load_config(file)));
   if (profile.empty()) known = make_profile(pipeline, {});
   auto request = plan_request(pipeline.config(), known);
   request.margin = margin;

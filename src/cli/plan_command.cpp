@@ -88,15 +88,15 @@ void print_chosen(const PlanResult& result) {
     table.add(std::move(row));
   }
   fmt::print("\nmode {}: {}\n{}", to_string(chosen.mode), lanes_text(chosen), table.to_string());
-  if (chosen.plan && !chosen.plan->exact)
+  if (chosen.plan && !chosen.plan->exact && !chosen.measured)
     fmt::print("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
 }
 
 PlanResult make_result(const Arguments& arguments) {
-  auto config = without_lanes(runtime::load_config(arguments.config));
   runtime::check_writable(arguments.out);
   std::optional<runtime::Profile> profile;
   if (!arguments.profile.empty()) profile = runtime::load_profile(arguments.profile);
+  const auto config = without_lanes(runtime::load_config(arguments.config, runtime::NamedFiles::may_be_missing));
   if (profile && (!arguments.verify || !is_here(*profile, config))) {
     auto request = plan_request(config, *profile);
     request.margin = arguments.margin;
@@ -105,7 +105,7 @@ PlanResult make_result(const Arguments& arguments) {
     return result;
   }
   const auto& stop = stop_signal();
-  auto pipeline = load_pipeline(std::move(config));
+  auto pipeline = load_pipeline(without_lanes(runtime::load_config(arguments.config)));
   if (!profile) profile = measure_profile(pipeline, 1, stop);
   auto request = plan_request(pipeline.config(), *profile);
   request.margin = arguments.margin;

@@ -36,16 +36,16 @@ nanoseconds longest_of(std::span<const Slice> finest, std::span<const nanosecond
 
 double count(const SliceChoice& choice) { return static_cast<double>(choice.slices.size()); }
 
-// Those with the most slices, two thirds, and one third of the way from the fewest to those.
+// Those with the most slices, of which a measure is off by the least for each, and those in the middle.
 std::vector<const SliceChoice*> samples(std::span<const SliceChoice> choices, int look_ahead) {
-  constexpr std::size_t kSamples = 3;
+  constexpr std::size_t kSamples = 2;
   std::vector<const SliceChoice*> all;
   for (const auto& choice : choices) {
     if (choice.look_ahead == look_ahead) all.push_back(&choice);
   }
   std::ranges::stable_sort(all, std::greater<>(), [](const auto* choice) { return choice->slices.size(); });
   if (all.size() <= kSamples) return all;
-  return {all[0], all[all.size() / kSamples], all[2 * all.size() / kSamples]};
+  return {all[0], all[all.size() / kSamples]};
 }
 
 // The line through zero that fits best.

@@ -30,12 +30,12 @@ toml::table parse(const fs::path& file) {
   }
 }
 
-// A file that must exist.
-fs::path existing(TomlTable& table, std::string_view key, const fs::path& folder, const std::string& remedy) {
+fs::path named_file(TomlTable& table, std::string_view key, const fs::path& folder, NamedFiles files,
+                    const std::string& remedy) {
   const auto text = table.get_string(key);
   if (!text) table.fail_missing(key, remedy);
   const fs::path path = fs::path(*text).is_absolute() ? fs::path(*text) : folder / *text;
-  if (!fs::is_regular_file(path))
+  if (files == NamedFiles::must_exist && !fs::is_regular_file(path))
     table.fail(*table.get(key), key, "the file '" + path.string() + "' does not exist", remedy);
   return path;
 }
@@ -66,13 +66,13 @@ void read_gates(TomlTable& table, EngineConfig& engine) {
   engine.slice = from_seconds(seconds);
 }
 
-EngineConfig read_engine(TomlTable& table, const fs::path& folder) {
+EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles files) {
   EngineConfig engine;
   engine.name = table.name().substr(table.name().find('.') + 1);
-  engine.model =
-      existing(table, "model", folder, "export the model first, or correct the path (relative to the TOML file)");
+  engine.model = named_file(table, "model", folder, files,
+                            "export the model first, or correct the path (relative to the TOML file)");
   engine.inputs =
-      existing(table, "inputs", folder, "save a list of example inputs with torch.save, or correct the path");
+      named_file(table, "inputs", folder, files, "save a list of example inputs with torch.save, or correct the path");
   engine.outputs = outputs_beside(engine.inputs);
   if (const auto rate = table.get_positive("rate_hz")) {
     // Beyond that a period would be no nanosecond, or more of them than a number holds.
@@ -155,7 +155,7 @@ void check_beside(const PipelineConfig& config, std::vector<TomlTable>& tables) 
 
 }  // namespace
 
-PipelineConfig load_config(const fs::path& file) {
+PipelineConfig load_config(const fs::path& file, NamedFiles files) {
   const toml::table document = parse(file);
   const fs::path folder = file.parent_path();
   TomlTable root(file, "", document);
@@ -175,7 +175,7 @@ PipelineConfig load_config(const fs::path& file) {
     const bool bare = library.find('/') == std::string::npos;
     config.libraries.push_back(bare || fs::path(library).is_absolute() ? fs::path(library) : folder / library);
   }
-  for (auto& table : root.get_tables("engine")) config.engines.push_back(read_engine(table, folder));
+  for (auto& table : root.get_tables("engine")) config.engines.push_back(read_engine(table, folder, files));
   auto lane_tables = root.get_tables("lane");
   if (config.engines.empty()) {
     root.refuse_unknown();  // it may be misspelled

@@ -21,27 +21,6 @@ double solo_rate(const EngineDemand& demand) {
   return 1e6 / whole->mean.count();
 }
 
-MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines) {
-  MeasuredRun run{.engines = std::move(engines), .meets_deadlines = true, .throughput = 0, .slack = 1};
-  for (std::size_t i = 0; i < run.engines.size(); ++i) {
-    const auto& engine = run.engines[i];
-    const auto& demand = request.engines[i];
-    if (!engine.error.empty() || engine.requests == engine.unserved) {
-      run.meets_deadlines = false;
-      run.slack = -std::numeric_limits<double>::infinity();
-    }
-    if (!demand.deadline) {
-      run.throughput += demand.weight * engine.rate_hz / solo_rate(demand);
-      continue;
-    }
-    const double p99 = to_microseconds(engine.latency.quantile(0.99));
-    const double slack = (demand.deadline->count() - p99) / demand.deadline->count();
-    run.slack = std::min(run.slack, slack);
-    if (slack < 0) run.meets_deadlines = false;
-  }
-  return run;
-}
-
 class Placed {
  public:
   Placed(Pipeline& pipeline, const PipelineConfig& config) : pipeline_(pipeline), former_(pipeline.config()) {
@@ -112,6 +91,8 @@ PipelineConfig with_plan(PipelineConfig config, const Plan& plan) {
     for (const auto index : partition.engines) {
       const auto& planned = plan.engines[index];
       config.engines[index].lane = planned.lane;
+      // Best effort that shares units is gated unless told otherwise, and a queue has no gates.
+      if (!config.engines[index].deadline) config.engines[index].gates = planned.gated;
       if (planned.gated) set_slice(config.engines[index], planned.in_flight);
       if (std::ranges::find(config.lanes, planned.lane, &LaneConfig::name) != config.lanes.end()) continue;
       LaneConfig lane{.name = planned.lane, .units = {}, .beside = first};
@@ -135,6 +116,27 @@ PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& 
   auto plan = make_plan(request);
   result.candidates.push_back({.plan = plan, .config = with_plan(config, plan), .predicted = predicted_by(plan)});
   return result;
+}
+
+MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines) {
+  MeasuredRun run{.engines = std::move(engines), .meets_deadlines = true, .throughput = 0, .slack = 1};
+  for (std::size_t i = 0; i < run.engines.size(); ++i) {
+    const auto& engine = run.engines[i];
+    const auto& demand = request.engines[i];
+    if (!engine.error.empty() || engine.requests == engine.unserved) {
+      run.meets_deadlines = false;
+      run.slack = -std::numeric_limits<double>::infinity();
+    }
+    if (!demand.deadline) {
+      run.throughput += demand.weight * engine.rate_hz / solo_rate(demand);
+      continue;
+    }
+    const double p99 = to_microseconds(engine.latency.quantile(0.99));
+    const double slack = (demand.deadline->count() - p99) / demand.deadline->count();
+    run.slack = std::min(run.slack, slack);
+    if (slack < 0) run.meets_deadlines = false;
+  }
+  return run;
 }
 
 MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,

@@ -40,7 +40,9 @@ bool is_promising(const Plan& plan, const std::vector<PlanCandidate>& candidates
   return plan.throughput >= (1 - kSame) * best.throughput && plan.slack > best.slack;
 }
 
-// With p99s as short as they could be in all sets of engines that were not seen together yet.
+// With p99s as short as they could be in all sets of engines that were not seen together yet. In a queue behind one
+// that always has a request under way there is nothing to hope for: a run in which its requests happened to end when
+// others came would be luck.
 PlanRequest hopeful(PlanRequest request) {
   const auto engines = request.engines.size();
   if (engines > kMostEnginesToHopeFor) return request;
@@ -51,7 +53,10 @@ PlanRequest hopeful(PlanRequest request) {
     }
     if (hope.engines.size() < 2) continue;
     hope.factors.assign(hope.engines.size(), {.p50 = 1, .p99 = 1 / kCaution, .rate = 1});
+    const bool is_never_idle =
+        std::ranges::any_of(hope.engines, [&](std::size_t engine) { return !request.engines[engine].period; });
     for (const auto sharing : {Sharing::queue, Sharing::gated}) {
+      if (sharing == Sharing::queue && is_never_idle) continue;
       hope.sharing = sharing;
       const auto is_known = [&](const SharingCorrection& known) {
         return known.engines == hope.engines && known.sharing == sharing;

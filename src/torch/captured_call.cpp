@@ -12,8 +12,6 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDAGuard.h>
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <utility>
 
@@ -42,20 +40,6 @@ class NoAutocastCache {
 };
 
 std::atomic<bool> capturing{false};
-
-// One kernel for all of them, on the SMs of the stream: single copies are the copy engine's, to and from which a graph
-// of small kernels waits longer than it runs.
-bool can_copy_at_once(const std::vector<at::Tensor>& fixed, const std::vector<at::Tensor>& inputs) {
-  if (fixed.empty()) return false;
-  constexpr std::array kTypes{at::kFloat, at::kDouble, at::kHalf, at::kBFloat16, at::kBool,
-                              at::kByte,  at::kChar,   at::kShort, at::kInt,     at::kLong};
-  const auto is_plain = [&](const at::Tensor& tensor) {
-    return std::ranges::find(kTypes, tensor.scalar_type()) != kTypes.end() && !tensor.is_conj() && !tensor.is_neg();
-  };
-  const bool is_inference = fixed.front().is_inference();
-  return std::ranges::all_of(inputs, is_plain) &&
-         std::ranges::all_of(fixed, [&](const auto& tensor) { return tensor.is_inference() == is_inference; });
-}
 
 }  // namespace
 
@@ -118,11 +102,6 @@ std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::
 }
 
 void copy_into(const std::vector<at::Tensor>& fixed, const std::vector<at::Tensor>& inputs) {
-  if (can_copy_at_once(fixed, inputs)) {
-    const AsMade as_made(fixed.front());
-    at::_foreach_copy_(fixed, inputs, /*non_blocking=*/true);
-    return;
-  }
   for (std::size_t i = 0; i < fixed.size(); ++i) {
     const AsMade as_made(fixed[i]);
     fixed[i].copy_(inputs[i], /*non_blocking=*/true);

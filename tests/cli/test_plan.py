@@ -8,6 +8,8 @@ import pytest
 
 from cli.program import config, engine, engines, greenlane, refusal, small_pipeline
 
+ROBOT = Path(__file__).parents[2] / "examples/robot"
+
 
 @pytest.fixture(scope="module")
 def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -83,6 +85,18 @@ def test_the_profile_of_another_device_gives_a_plan_that_is_not_tried(
     assert plan["device"]["name"] == "a large GPU"
     assert plan["measured"] is None
     assert all(entry["predicted"]["p99_us"] > 0 for entry in plan["engines"])
+
+
+@pytest.mark.parametrize("mix", ["h200", "h200-neighbour", "h200-memory"])
+def test_the_recorded_profile_gives_plans_without_the_device_or_the_models(mix: str, tmp_path: Path) -> None:
+    pipeline, file = tmp_path / f"{mix}.toml", tmp_path / "plan.json"
+    pipeline.write_text((ROBOT / f"{mix}.toml").read_text())
+    done = greenlane("plan", pipeline, "--profile", ROBOT / "profiles/h200.json", "--no-verify", "--out", file)
+    assert done.returncode == 0, done
+    plan = read(file)
+    assert plan["device"]["name"] == "NVIDIA H200"
+    assert plan["predicted"]["meets_deadlines"]
+    assert plan["predicted"]["exact"]
 
 
 def test_deadlines_that_nobody_can_meet_are_status_1_and_no_file(models: Path, tmp_path: Path) -> None:

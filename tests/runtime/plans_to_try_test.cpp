@@ -217,6 +217,7 @@ TEST_F(PlansToTryTest, PredictedAreThoseThatBeatWhatWasMeasured) {
 TEST_F(PlansToTryTest, EnginesThatWereNotSeenTogetherMayBeFasterThanPredicted) {
   add_engine("policy", shrinking, milliseconds(1));
   add_engine("head", [](int units) { return 90'000.0 / units; });
+  so_far_.request.engines[1].period = milliseconds(10);
   add_measured({}, true, 0.01);
   ASSERT_FALSE(together().meets_deadlines);
   EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1)) << "apart";
@@ -230,6 +231,15 @@ TEST_F(PlansToTryTest, EnginesThatWereNotSeenTogetherMayBeFasterThanPredicted) {
       {.engines = {0, 1}, .sharing = Sharing::queue, .factors = std::vector<PredictionFactors>(2)});
   EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1));
   EXPECT_THAT(next(PlansToTry::hoped_for), IsEmpty()) << "they were seen together";
+}
+
+TEST_F(PlansToTryTest, BehindAnEngineThatIsNeverIdleThereIsNothingToHopeFor) {
+  add_engine("policy", shrinking, milliseconds(1));
+  add_engine("head", [](int units) { return 90'000.0 / units; });
+  add_measured({}, true, 0.01);
+  ASSERT_FALSE(together().meets_deadlines);
+  EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1)) << "apart";
+  EXPECT_THAT(next(PlansToTry::hoped_for), IsEmpty());
 }
 
 }  // namespace

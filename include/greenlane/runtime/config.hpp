@@ -64,9 +64,12 @@ struct PipelineConfig {
   std::vector<LaneConfig> lanes;      // those that engines use, in the order of first use
 };
 
+// Whether the files that a configuration names must be there: a plan can be made without them.
+enum class NamedFiles { must_exist, may_be_missing };
+
 // Reads and checks the file: syntax, unknown keys, missing files, impossible numbers, lanes nobody uses. Paths in it
 // are relative to it. Throws ConfigError naming the file, the line and the key.
-[[nodiscard]] PipelineConfig load_config(const std::filesystem::path& file);
+[[nodiscard]] PipelineConfig load_config(const std::filesystem::path& file, NamedFiles files = NamedFiles::must_exist);
 
 // Takes lanes, units and who runs where from a plan (JSON, see docs/configuration.md) instead of from the
 // configuration. Returns the mode that the plan is for. Throws ConfigError where the plan is for other engines.

@@ -72,6 +72,9 @@ struct PlanResult {
 // be divided.
 [[nodiscard]] PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request);
 
+// What these results are worth, in the order of the request's engines.
+[[nodiscard]] MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines);
+
 // Runs it, with the pipeline's lanes as they were afterwards.
 [[nodiscard]] MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
                                         const RunOptions& options);
@@ -96,10 +99,10 @@ struct VerifyOptions {
 // Runs the plans of the best predictions and, with the pipeline's own lanes, the modes gates, priority and shared;
 // learns from what was seen, and goes on with the plans that are best then, and with sizes next to those of the best
 // one, until none that was not tried is expected to be better or the budget is used up. Chooses as best_of does (see
-// require_deadlines), predicts that one by what it showed, and runs it again: until every deadline engine's p99 is as
-// predicted to 15 %, three times at most. Another one is chosen where it does not meet the deadlines then. Throws
-// PlanError where no plan is predicted to meet the deadlines and nothing was seen to, and EngineError after a stop with
-// nothing tried.
+// require_deadlines), predicts that one by what it showed, and runs it again: up to
+// four times as long, until every deadline engine's p99 is as predicted to 15 %, three times at most. Another one is
+// chosen where it does not meet the deadlines then. Throws PlanError where no plan is predicted to meet the deadlines
+// and nothing was seen to, and EngineError after a stop with nothing tried.
 [[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
 // As a file (JSON), which apply_plan takes: docs/configuration.md describes it.
