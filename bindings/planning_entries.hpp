@@ -1,6 +1,8 @@
 // Profiles and plans of whole pipelines: JSON in, JSON out. Bodies of the functions that torchbind.cpp registers.
 #pragma once
 
+#include "interrupt.hpp"
+
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile.hpp>
@@ -18,12 +20,16 @@ inline std::chrono::nanoseconds checked_seconds(double seconds) {
   return runtime::from_seconds(seconds);
 }
 
+// "" after Ctrl-C.
 inline std::string profile_pipeline(const std::string& config, double seconds) {
-  runtime::Pipeline pipeline(without_lanes(runtime::load_config(config)));
-  return profile_json(make_profile(pipeline, {.most = checked_seconds(seconds), .stop = nullptr, .progress = {}}));
+  const auto most = checked_seconds(seconds);
+  return interruptible([&](const std::atomic<bool>* stop) {
+    runtime::Pipeline pipeline(without_lanes(runtime::load_config(config)));
+    return profile_json(make_profile(pipeline, {.most = most, .stop = stop, .progress = {}}));
+  });
 }
 
-// An empty profile: measured first.
+// An empty profile: measured first. "" after Ctrl-C.
 inline std::string plan_pipeline(const std::string& file, const std::string& profile, double margin, bool verify,
                                  double seconds, double budget) {
   runtime::Profile known;
@@ -36,17 +42,20 @@ inline std::string plan_pipeline(const std::string& file, const std::string& pro
       return plan_json(plan_without_device(config, request), known.device);
     }
   }
-  runtime::Pipeline pipeline(without_lanes(runtime::load_config(file)));
-  if (profile.empty()) known = make_profile(pipeline, {});
-  auto request = plan_request(pipeline.config(), known);
-  request.margin = margin;
   runtime::VerifyOptions options;
   options.each = checked_seconds(seconds);
   options.budget = checked_seconds(budget);
-  const auto result =
-      verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
-  require_deadlines(result);
-  return plan_json(result, known.device);
+  return interruptible([&](const std::atomic<bool>* stop) {
+    runtime::Pipeline pipeline(without_lanes(runtime::load_config(file)));
+    if (profile.empty()) known = make_profile(pipeline, {.stop = stop, .progress = {}});
+    auto request = plan_request(pipeline.config(), known);
+    request.margin = margin;
+    options.stop = stop;
+    const auto result =
+        verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
+    require_deadlines(result);
+    return plan_json(result, known.device);
+  });
 }
 
 }  // namespace greenlane::bindings

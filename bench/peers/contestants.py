@@ -95,7 +95,7 @@ def holoscan(setting: Setting, mix: Mix) -> list[Row]:
     variants = setting.variants()[:1]
     rows = in_one_process(setting, mix, Row("Holoscan pool", "partitioned"), "holoscan_pool", variants, environment)
     if rows[0].status == "failed":
-        row = Row("Holoscan pool, flags 0", "partitioned")
+        row = Row("Holoscan pool, SMs together", "partitioned")
         rows += in_one_process(setting, mix, row, "holoscan_aligned", variants, environment)
     return rows
 

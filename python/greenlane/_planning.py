@@ -121,6 +121,13 @@ def _planned(engine: dict[str, Any]) -> PlannedEngine:
     return PlannedEngine(engine["name"], engine["lane"], predicted.get("p99_us"), measured.get("p99_us"))
 
 
+def _whole(text: str) -> str:
+    # After Ctrl-C there is nothing, and Python has raised KeyboardInterrupt by now, unless its handler was replaced.
+    if not text:
+        raise RuntimeError("it was interrupted")
+    return text
+
+
 def profile(config: str | os.PathLike[str], seconds: float = 1.0) -> Profile:
     """Measures every engine of a pipeline alone on every size of partition.
 
@@ -128,7 +135,7 @@ def profile(config: str | os.PathLike[str], seconds: float = 1.0) -> Profile:
     :param seconds: how long to measure an engine on a size at most.
     :raises RuntimeError: for files that are missing or wrong, and engines that throw.
     """
-    return Profile._of(ops.profile_pipeline(os.fspath(config), seconds))
+    return Profile._of(_whole(ops.profile_pipeline(os.fspath(config), seconds)))
 
 
 def plan(
@@ -151,4 +158,4 @@ def plan(
     :raises RuntimeError: where deadlines cannot be met: it says whose, by how much, and what would help.
     """
     given = profile.json if profile is not None else ""
-    return Plan._of(ops.plan_pipeline(os.fspath(config), given, margin, verify, seconds, budget))
+    return Plan._of(_whole(ops.plan_pipeline(os.fspath(config), given, margin, verify, seconds, budget)))

@@ -192,6 +192,8 @@ int run(const Arguments& arguments) {
     }
     print_mode(results.back(), results.front(), pipeline.device());
   }
+  if (results.empty())
+    throw EngineError({.what = "nothing was run", .why = "it was stopped before", .remedy = "run it to its end"});
   if (!arguments.json.empty()) runtime::write_file(arguments.json, results_json(pipeline, results));
   if (!arguments.trace.empty()) runtime::write_file(arguments.trace, runtime::trace_json(results));
   const bool failed = std::ranges::any_of(results, [](const ModeResult& result) {

@@ -1,5 +1,10 @@
 """Profiles and plans from Python."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import greenlane as gl
@@ -42,3 +47,19 @@ def test_what_cannot_be_met_or_read_is_said(models: Path, tmp_path: Path) -> Non
         gl.plan(hasty, gl.profile(hasty, seconds=0.1), verify=False)
     with pytest.raises(RuntimeError, match="there is no such file"):
         gl.profile(tmp_path / "none.toml")
+
+
+def test_ctrl_c_ends_what_lasts(pipeline: Path) -> None:
+    program = f"import greenlane as gl; print('ready', flush=True); gl.plan({str(pipeline)!r}, seconds=1000)"
+    environment = os.environ | {"PYTHONPATH": str(Path(gl.__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        time.sleep(2)
+        assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=60)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert "RuntimeError" not in errors

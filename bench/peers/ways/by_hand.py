@@ -16,23 +16,16 @@ def call(function: Any, *arguments: Any) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def split() -> tuple[list[Any], Any]:
-    """All groups, and what is left."""
-    from cuda.bindings import driver
-
-    kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
-    whole = call(driver.cuDeviceGetDevResource, call(driver.cuDeviceGet, 0), kind)
-    most = whole.sm.smCount // GROUP
-    groups, count, rest = call(driver.cuDevSmResourceSplitByCount, most, whole, 0, GROUP)
-    return list(groups[:count]), rest
-
-
 def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int]]:
     """Green contexts, which must live, and handles of their streams. The last engine gets what is left."""
     from cuda.bindings import driver
 
+    kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
     device = call(driver.cuDeviceGet, 0)
-    groups, rest = split()
+    whole = call(driver.cuDeviceGetDevResource, device, kind)
+    most = whole.sm.smCount // GROUP
+    groups, count, rest = call(driver.cuDevSmResourceSplitByCount, most, whole, 0, GROUP)
+    groups = list(groups[:count])
     *fixed, last = sizes
     resources: dict[str, list[Any]] = {}
     for name in fixed:

@@ -1,21 +1,44 @@
-"""Holoscan's pool once more, with flags 0: groups of SMs that are scheduled together.
+"""Holoscan's pool once more, with flags for groups of SMs that are scheduled together, where the pool takes them.
 
-Kernels that are launched in clusters, as cuBLAS has them, need such groups; the pool's default ignores them.
+Kernels that are launched in clusters, as cuBLAS has them, need such groups; the pool's default ignores them. But the
+pool wants the whole device in groups: as many as its SMs divided by a group's size, and nothing left. Where that fails
+it ends the process.
 """
 
 import torch
 from mixes import Mix
 
-from ways import Use
-from ways.by_hand import GROUP, split
+from ways import AbsentError, Use
+from ways.by_hand import call
 from ways.holoscan_pool import run
+
+FLAGS = (0, 2, 3)  # scheduled together; for the largest clusters; for those, in the default's finer groups
+GROUPS = (16, 8, 4)  # below 4 the pool ignores on this generation what is asked
+
+
+def is_accepted(sizes: dict[str, int], total: int, flags: int, group: int) -> bool:
+    """As the pool decides it: its own `is_partitioning_supported` knows the default flags only."""
+    from cuda.bindings import driver
+
+    if any(units % group for units in [*sizes.values(), total - sum(sizes.values())]):
+        return False
+    kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
+    whole = call(driver.cuDeviceGetDevResource, call(driver.cuDeviceGet, 0), kind)
+    try:
+        groups, count, _ = call(driver.cuDevSmResourceSplitByCount, total // group, whole, flags, group)
+    except RuntimeError:
+        return False
+    return int(count) == total // group and all(part.sm.smCount == group for part in groups[:count])
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """Whole groups, and no more than the driver makes of the device: what is left of it, nobody gets."""
+    """The first flags and groups that the pool takes."""
     torch.zeros(1, device="cuda")
-    sizes = mix.sizes(torch.cuda.get_device_properties(0).multi_processor_count)
-    *fixed, last = sizes
-    groups = {name: sizes[name] // GROUP for name in fixed}
-    groups[last] = min(sizes[last] // GROUP, len(split()[0]) - sum(groups.values()))
-    run({name: count * GROUP for name, count in groups.items()}, (GROUP,), {"flags": 0}, use)
+    total = torch.cuda.get_device_properties(0).multi_processor_count
+    sizes = mix.sizes(total)
+    for flags in FLAGS:
+        for group in GROUPS:
+            if is_accepted(sizes, total, flags, group):
+                run(sizes, (group,), {"flags": flags}, use)
+                return
+    raise AbsentError(f"the pool takes no groups that are scheduled together: they do not make up {total} SMs")

@@ -38,7 +38,10 @@ def run(sizes: dict[str, int], groups: tuple[int, ...], options: dict[str, Any],
         raise AbsentError(f"not installed: {error}") from error
 
     partitions = list(sizes.values())
-    accepted = [group for group in groups if CudaGreenContextPool.is_partitioning_supported(0, group, partitions)]
+    # What they leave is a partition, too, and must consist of whole groups like theirs.
+    left = torch.cuda.get_device_properties(0).multi_processor_count - sum(partitions)
+    whole = [group for group in groups if not any(units % group for units in [*partitions, left])]
+    accepted = [group for group in whole if CudaGreenContextPool.is_partitioning_supported(0, group, partitions)]
     notes = {"holoscan": holoscan.__version__, "asked": sizes, "accepted_groups": accepted, "options": options}
     group = accepted[0] if accepted else groups[0]
     handles: dict[str, int] = {}

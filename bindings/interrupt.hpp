@@ -1,0 +1,56 @@
+// Ctrl-C during calls that last minutes: Python's own handler would only be heard when they return.
+#pragma once
+
+#include <atomic>
+#include <csignal>
+#include <exception>
+#include <mutex>
+#include <string>
+
+namespace greenlane::bindings {
+
+// While one lives SIGINT is noted here; then it is passed on, for Python to raise KeyboardInterrupt.
+// Thread safety: may live in several threads at once.
+class Interrupt {
+ public:
+  Interrupt() {
+    const std::scoped_lock lock(mutex_);
+    if (holders_++ > 0) return;
+    interrupted_ = false;
+    struct sigaction action{};
+    action.sa_handler = [](int) { interrupted_.store(true, std::memory_order_relaxed); };
+    sigaction(SIGINT, &action, &former_);
+  }
+  ~Interrupt() {
+    const std::scoped_lock lock(mutex_);
+    if (--holders_ > 0) return;
+    sigaction(SIGINT, &former_, nullptr);
+    if (interrupted_) (void)std::raise(SIGINT);
+  }
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  [[nodiscard]] static const std::atomic<bool>& flag() noexcept { return interrupted_; }
+
+ private:
+  static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
+  static inline std::atomic<bool> interrupted_{false};
+  static inline std::mutex mutex_;
+  static inline int holders_ = 0;
+  static inline struct sigaction former_{};
+};
+
+// What `work` returns, which is to end soon when the flag it is given is set; "" where it was.
+template <typename Work>
+std::string interruptible(Work work) {
+  const Interrupt interrupt;
+  try {
+    auto text = work(&Interrupt::flag());
+    if (!Interrupt::flag()) return text;
+  } catch (const std::exception&) {
+    if (!Interrupt::flag()) throw;
+  }
+  return {};
+}
+
+}  // namespace greenlane::bindings
