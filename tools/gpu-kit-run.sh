@@ -37,7 +37,9 @@ for part in $parts; do
     export-gates) in_python 300 "$kit/bench/gates/export.py" "$gated" && cp "$robot"/build/policy.* "$gated/" ;;
     gates) limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/measure.py" "$kit/bin/greenlane" "$gated" "$results/gates.json" ;;
     planning)
-      limited 900 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/planning/measure.py" "$kit/bin/greenlane" "$kit/bin/splits" "$results" "$robot"/h200{,-neighbour,-memory}.toml ;;
+      configs=()
+      for mix in ${MIXES:-h200 h200-tight h200-neighbour h200-memory}; do configs+=("$robot/$mix.toml"); done
+      limited 900 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/planning/measure.py" "$kit/bin/greenlane" "$kit/bin/splits" "$results" "${configs[@]}" ;;
     peers)
       configs=()
       for mix in ${MIXES:-h200 h200-neighbour h200-memory}; do configs+=("$robot/$mix.toml"); done

@@ -42,9 +42,7 @@ class Race:
     def run(self, mix: Mix, names: list[str]) -> None:
         """One mix."""
         begin = time.monotonic()
-        self.alone = contestants.alone(self.setting, mix, self.alone)
-        rows = [self.alone]
-        self.say(mix, rows, begin)
+        rows: list[Row] = []
         for name in names:
             start = time.monotonic()
             try:
@@ -53,6 +51,11 @@ class Race:
                 added = [Row(name, "", status="failed", what_happened=f"{type(error).__name__}: {error}")]
             rows += added
             self.say(mix, added, start)
+        # Last, since programs that run first on a machine find it asleep.
+        start = time.monotonic()
+        self.alone = contestants.alone(self.setting, mix, self.alone)
+        rows.insert(0, self.alone)
+        self.say(mix, [self.alone], start)
         verdicts = claims.evaluate(mix, rows)
         for row in rows:
             self.results["versions"] |= row.notes.get("versions") or {}

@@ -87,7 +87,7 @@ def test_the_profile_of_another_device_gives_a_plan_that_is_not_tried(
     assert all(entry["predicted"]["p99_us"] > 0 for entry in plan["engines"])
 
 
-@pytest.mark.parametrize("mix", ["h200", "h200-neighbour", "h200-memory"])
+@pytest.mark.parametrize("mix", ["h200", "h200-tight", "h200-neighbour", "h200-memory"])
 def test_the_recorded_profile_gives_plans_without_the_device_or_the_models(mix: str, tmp_path: Path) -> None:
     pipeline, file = tmp_path / f"{mix}.toml", tmp_path / "plan.json"
     pipeline.write_text((ROBOT / f"{mix}.toml").read_text())

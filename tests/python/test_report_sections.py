@@ -121,4 +121,4 @@ def test_numbers_have_the_digits_that_matter() -> None:
     assert [duration(value) for value in (None, 0.5, 99.9, 99.96, 9999, 9999.6, 999_949, 999_951, 12.5e6)] == [
         *("–", "0.5 µs", "99.9 µs", "100 µs", "9999 µs", "10.0 ms", "999.9 ms", "1.00 s", "12.50 s")
     ]
-    assert [share(value) for value in (1, 0.425, 0.0123456)] == ["100 %", "42.5 %", "1.23 %"]
+    assert [share(value) for value in (1, 0.425, 0.0123456, -1425.06)] == ["100 %", "42.5 %", "1.23 %", "-142506 %"]

@@ -12,6 +12,9 @@ _CANDIDATES = (
     "", "mode", "lanes and units", "deadlines", "best effort predicted", "measured", "slack predicted", "measured",
 )  # fmt: skip
 
+# What is later than twice the deadline is all the same, and would make the others one point.
+_LOWEST_SLACK = -1.0
+
 
 def plans(documents: Documents) -> str:
     """For every plan its engines, and its candidates as a plot and a table."""
@@ -103,7 +106,7 @@ def _figure(plan: Plan, index: int) -> str:
         chosen = candidate == plan.chosen
         figure.add_trace(
             go.Scatter(
-                x=[slack for _, slack, _ in points],
+                x=[max(slack, _LOWEST_SLACK) for _, slack, _ in points],
                 y=[throughput for _, _, throughput in points],
                 mode="lines+markers+text",
                 line={"color": colour, "width": 1, "dash": "dot"},
@@ -130,7 +133,7 @@ def _figure(plan: Plan, index: int) -> str:
     figure.add_vline(x=0, line={"color": "#b00020", "dash": "dash", "width": 1.5})
     figure.update_layout(**look(420), legend_itemsizing="constant")
     figure.update_xaxes(
-        title="slack of the tightest deadline (open marks: predicted)",
+        title="slack of the tightest deadline, at least −100 % (open marks: predicted)",
         tickformat=".0%",
         gridcolor="#e5e7eb",
         zeroline=False,

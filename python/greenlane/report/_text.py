@@ -25,7 +25,7 @@ def duration(microseconds: float | None) -> str:
 
 def share(part: float) -> str:
     """As a percentage with the digits that matter."""
-    return f"{100 * part:.3g} %"
+    return f"{100 * part:.3g} %" if abs(part) < 10 else f"{100 * part:.0f} %"
 
 
 def ratio(value: float) -> str:
