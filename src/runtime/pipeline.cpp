@@ -103,10 +103,12 @@ std::vector<GateRole> roles_of(const PipelineConfig& config, const std::map<std:
                                  [&](const auto& other) { return matters(other) && share(engine, other); });
     };
     const auto is_urgent = [](const EngineConfig& other) { return other.deadline.has_value(); };
-    const auto is_gated = [](const EngineConfig& other) { return !other.deadline && other.gates; };
+    const auto is_gated = [&](const EngineConfig& other) {
+      return !other.deadline && other.gates && (mode == Mode::gates || !other.takes_turns);
+    };
     if (engine.deadline) {
       if (mode == Mode::gates || meets(is_gated)) roles[i].urgent = engine.deadline;
-    } else if (engine.gates && (mode == Mode::gates || meets(is_urgent))) {
+    } else if (is_gated(engine) && (mode == Mode::gates || meets(is_urgent))) {
       roles[i].gated = true;
       roles[i].slice = engine.slice;
     }

@@ -52,7 +52,7 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
         fail("it places engine '" + name + "', which the configuration does not have", kMakeAPlan);
       }
       engine->lane = entry.at("lane").get<std::string>();
-      if (entry.contains("gated") && !engine->deadline) engine->gates = entry.at("gated").get<bool>();
+      engine->takes_turns = entry.contains("gated") && !entry.at("gated").get<bool>();
       if (entry.contains("slice_us")) engine->slice = from_seconds(1e-6 * entry.at("slice_us").get<double>());
       if (std::ranges::find(planned.lanes, engine->lane, &LaneConfig::name) == planned.lanes.end()) {
         fail("engine '" + name + "' is on lane '" + engine->lane + "', which is not among its lanes",

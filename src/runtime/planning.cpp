@@ -91,8 +91,7 @@ PipelineConfig with_plan(PipelineConfig config, const Plan& plan) {
     for (const auto index : partition.engines) {
       const auto& planned = plan.engines[index];
       config.engines[index].lane = planned.lane;
-      // Best effort that shares units is gated unless told otherwise, and a queue has no gates.
-      if (!config.engines[index].deadline) config.engines[index].gates = planned.gated;
+      config.engines[index].takes_turns = !planned.gated;
       if (planned.gated) set_slice(config.engines[index], planned.in_flight);
       if (std::ranges::find(config.lanes, planned.lane, &LaneConfig::name) != config.lanes.end()) continue;
       LaneConfig lane{.name = planned.lane, .units = {}, .beside = first};

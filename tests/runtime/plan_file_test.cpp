@@ -54,6 +54,15 @@ TEST_F(PlanFileTest, LanesMayBeBesideOthersAndTheModeIsThePlans) {
   expect_refused(R"({"lanes": [{"name": "a", "beside": "b"}, {"name": "b", "beside": "a"}], )" + engines, "beside 'b'");
 }
 
+TEST_F(PlanFileTest, WhoHasNoGatesInThePlanTakesTurns) {
+  apply(R"({"lanes": [{"name": "a"}], "engines": [{"name": "vision", "lane": "a", "gated": false},
+            {"name": "policy", "lane": "a", "gated": true}]})");
+  EXPECT_FALSE(config_.engines[0].takes_turns);
+  EXPECT_TRUE(config_.engines[1].takes_turns);
+  apply(R"({"lanes": [{"name": "a"}], "engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": "a"}]})");
+  EXPECT_FALSE(config_.engines[1].takes_turns) << "plans by hand have gates as files have";
+}
+
 TEST_F(PlanFileTest, ALaneWithoutUnitsLeavesThemOpen) {
   apply(R"({"lanes": [{"name": "open"}],
             "engines": [{"name": "vision", "lane": "open"}, {"name": "policy", "lane": "open"}]})");

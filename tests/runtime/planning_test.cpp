@@ -86,6 +86,7 @@ TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
   EXPECT_NE(together.engines[0].lane, together.engines[1].lane);
   EXPECT_EQ(together.engines[1].slice, microseconds(30)) << "one of two in flight";
   EXPECT_FALSE(together.engines[0].slice);
+  EXPECT_FALSE(together.engines[1].takes_turns);
   config_.engines[1].slice = microseconds(50);
   EXPECT_EQ(with_plan(config_, predict(request, std::vector{whole})).engines[1].slice, microseconds(50));
   config_.engines[1].slice.reset();
@@ -94,6 +95,8 @@ TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
   const auto queued = with_plan(config_, predict(request, std::vector{whole}));
   ASSERT_EQ(queued.lanes.size(), 1U);
   EXPECT_EQ(queued.engines[0].lane, queued.engines[1].lane);
+  EXPECT_TRUE(queued.engines[1].takes_turns) << "gates of its own choice would make it another plan";
+  EXPECT_TRUE(queued.engines[1].gates) << "in the mode of that name it has them";
 
   PlannedPartition small;
   small.units = {8};

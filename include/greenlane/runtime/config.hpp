@@ -42,6 +42,8 @@ struct EngineConfig {
   // be; absent: as short as costs little.
   bool gates = true;
   std::optional<Nanoseconds> slice;
+  // Of a plan: on its lane it takes turns with urgent engines instead.
+  bool takes_turns = false;
   // Whether requests come at random, as many a second in the mean, and not one period after another.
   bool poisson = false;
   // What a best-effort engine's rate is worth to a plan, against others'.
