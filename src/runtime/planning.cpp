@@ -118,7 +118,8 @@ PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& 
 }
 
 MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines) {
-  MeasuredRun run{.engines = std::move(engines), .meets_deadlines = true, .throughput = 0, .slack = 1};
+  MeasuredRun run{
+      .engines = std::move(engines), .meets_deadlines = true, .has_margin = true, .throughput = 0, .slack = 1};
   for (std::size_t i = 0; i < run.engines.size(); ++i) {
     const auto& engine = run.engines[i];
     const auto& demand = request.engines[i];
@@ -131,10 +132,12 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
       continue;
     }
     const double p99 = to_microseconds(engine.latency.quantile(0.99));
-    const double slack = (demand.deadline->count() - p99) / demand.deadline->count();
-    run.slack = std::min(run.slack, slack);
-    if (slack < 0) run.meets_deadlines = false;
+    const double deadline = demand.deadline->count();
+    run.slack = std::min(run.slack, (deadline - p99) / deadline);
+    if (p99 > deadline) run.meets_deadlines = false;
+    if (p99 * (1 + request.margin) > deadline) run.has_margin = false;
   }
+  run.has_margin = run.has_margin && run.meets_deadlines;
   return run;
 }
 
@@ -168,15 +171,19 @@ PredictedRun predicted_by(const MeasuredRun& earlier) {
   return run;
 }
 
+int rank_of(const MeasuredRun& run) { return (run.meets_deadlines ? 1 : 0) + (run.has_margin ? 1 : 0); }
+
 std::size_t best_of(std::span<const PlanCandidate> candidates) {
   constexpr double kSame = 0.01;
   const auto run = [](const PlanCandidate& candidate) -> const MeasuredRun& { return candidate.measured.value(); };
+  const auto rank = [&](const PlanCandidate& candidate) { return rank_of(run(candidate)); };
+  const int highest_rank = candidates.empty() ? 0 : rank(*std::ranges::max_element(candidates, {}, rank));
   double highest = -1;
   for (const auto& candidate : candidates) {
-    if (run(candidate).meets_deadlines) highest = std::max(highest, run(candidate).throughput);
+    if (rank(candidate) == highest_rank) highest = std::max(highest, run(candidate).throughput);
   }
   const auto is_eligible = [&](const PlanCandidate& candidate) {
-    return highest < 0 || (run(candidate).meets_deadlines && run(candidate).throughput >= (1 - kSame) * highest);
+    return highest_rank == 0 || (rank(candidate) == highest_rank && run(candidate).throughput >= (1 - kSame) * highest);
   };
   std::size_t best = 0;
   for (std::size_t i = 1; i < candidates.size(); ++i) {

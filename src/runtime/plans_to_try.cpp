@@ -36,7 +36,7 @@ std::string key_of(const PipelineConfig& config) {
 bool is_promising(const Plan& plan, const std::vector<PlanCandidate>& candidates) {
   if (candidates.empty()) return true;
   const auto& best = candidates[best_of(candidates)].measured.value();
-  if (!best.meets_deadlines || plan.throughput > (1 + kSame) * best.throughput) return true;
+  if (!best.has_margin || plan.throughput > (1 + kSame) * best.throughput) return true;
   return plan.throughput >= (1 - kSame) * best.throughput && plan.slack > best.slack;
 }
 
@@ -67,7 +67,8 @@ PlanRequest hopeful(PlanRequest request) {
   return request;
 }
 
-// Both are predicted with the same corrections. Where the best one misses deadlines, throughput may be given for them.
+// Both are predicted with the same corrections. Where the best one misses deadlines or their margin, throughput may be
+// given for them.
 bool is_hopeless(const Plan& plan, const Plan& best, bool does_best_meet) {
   if (plan.slack < std::min(0.0, best.slack) - kMuchLater) return true;
   return does_best_meet && plan.throughput < (1 - kClearlyLess) * best.throughput;
@@ -92,7 +93,7 @@ std::vector<Plan> neighbours(const PlanResult& so_far) {
   if (so_far.candidates.empty()) return plans;
   const auto& best = so_far.candidates[best_of(so_far.candidates)];
   if (!best.plan || best.plan->partitions.size() < 2) return plans;
-  const bool does_best_meet = best.measured.value().meets_deadlines;
+  const bool does_best_meet = best.measured.value().has_margin;
   const auto& device = so_far.request.device;
   const auto& partitions = best.plan->partitions;
   const auto groups = groups_of(device, partitions);

@@ -158,9 +158,8 @@ class Verification {
       seen = seen ? together(*seen, run_of(chosen())) : run_of(chosen());
       if (!confirm(chosen(), *seen)) return;
       was_confirmed_once = true;
-      if (!run_of(chosen()).meets_deadlines) {
-        const auto other = best_of(result_.candidates);
-        if (!run_of(result_.candidates[other]).meets_deadlines) return;
+      const auto other = best_of(result_.candidates);
+      if (rank_of(run_of(result_.candidates[other])) > rank_of(run_of(chosen()))) {
         result_.chosen = other;
         seen.reset();
         runs = -1;

@@ -159,7 +159,8 @@ TEST_F(PlanRequestTest, ADeviceThatCannotBeDividedIsNotPlanned) {
 
 PlanCandidate measured(bool meets, double throughput, double slack) {
   PlanCandidate candidate;
-  candidate.measured = {.engines = {}, .meets_deadlines = meets, .throughput = throughput, .slack = slack};
+  candidate.measured = {
+      .engines = {}, .meets_deadlines = meets, .has_margin = meets, .throughput = throughput, .slack = slack};
   return candidate;
 }
 
@@ -168,6 +169,28 @@ TEST(BestOf, DeadlinesComeFirstThenThroughputToAHundredthThenSlack) {
   EXPECT_EQ(best_of(std::vector{measured(true, 1, 0.5), measured(true, 1.1, 0.1)}), 1U);
   EXPECT_EQ(best_of(std::vector{measured(true, 1, 0.1), measured(true, 0.995, 0.5), measured(true, 0.985, 0.9)}), 1U);
   EXPECT_EQ(best_of(std::vector{measured(false, 1, -0.5), measured(false, 0.5, -0.1)}), 1U);
+}
+
+TEST(BestOf, WithTheMarginIsBetterThanWithout) {
+  auto scarcely = measured(true, 2, 0.05);
+  scarcely.measured.value().has_margin = false;
+  EXPECT_EQ(best_of(std::vector{scarcely, measured(true, 1, 0.1)}), 1U);
+  EXPECT_EQ(best_of(std::vector{measured(false, 3, -0.1), scarcely}), 1U);
+}
+
+TEST_F(PlanRequestTest, ARunHasTheMarginOfTheRequest) {
+  const auto request = plan_request(config_, profile_);
+  const auto run = [&](std::chrono::microseconds latency) {
+    std::vector<EngineResult> engines(2);
+    for (auto& engine : engines) {
+      engine.requests = 1;
+      engine.latency.record(latency);
+    }
+    return judged(request, engines);
+  };
+  EXPECT_EQ(rank_of(run(microseconds(1700))), 2);
+  EXPECT_EQ(rank_of(run(microseconds(1900))), 1);
+  EXPECT_EQ(rank_of(run(microseconds(2100))), 0);
 }
 
 TEST_F(PlanRequestTest, WhatWasTriedAndMissedIsNoPlan) {

@@ -60,8 +60,11 @@ class PlansToTryTest : public ::testing::Test {
 
   void add_measured(const std::optional<Plan>& plan, bool meets, double throughput) {
     PlanCandidate candidate{.mode = plan ? Mode::lanes : Mode::gates, .plan = plan};
-    candidate.measured = {
-        .engines = {}, .meets_deadlines = meets, .throughput = throughput, .slack = meets ? 0.5 : -0.5};
+    candidate.measured = {.engines = {},
+                          .meets_deadlines = meets,
+                          .has_margin = meets,
+                          .throughput = throughput,
+                          .slack = meets ? 0.5 : -0.5};
     so_far_.candidates.push_back(std::move(candidate));
   }
 

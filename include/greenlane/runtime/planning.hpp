@@ -20,6 +20,7 @@ namespace greenlane::runtime {
 struct MeasuredRun {
   std::vector<EngineResult> engines;
   bool meets_deadlines = false;  // every p99 within its deadline, and no engine failed
+  bool has_margin = false;       // they are with the request's margin, too
   double throughput = 0;         // as Plan's
   double slack = 1;              // as Plan's
 };
@@ -82,8 +83,12 @@ struct PlanResult {
 [[nodiscard]] PredictedRun predicted_by(const Plan& plan);
 [[nodiscard]] PredictedRun predicted_by(const MeasuredRun& earlier);
 
-// Of candidates that were all run, the index of the one that meets all deadlines with the largest slack among those
-// within a hundredth of the highest throughput; where none meets them, of the one with the largest slack.
+// What comes first: 0 where deadlines are missed, 1 where they are met, 2 where they are with the margin.
+[[nodiscard]] int rank_of(const MeasuredRun& run);
+
+// Of candidates that were all run, the index of the one with the largest slack among those within a hundredth of the
+// highest throughput: of those that meet all deadlines with the margin, or else of those that meet them. Where none
+// does, of the one with the largest slack.
 [[nodiscard]] std::size_t best_of(std::span<const PlanCandidate> candidates);
 // Throws PlanError, by what was measured, where the chosen one misses a deadline.
 void require_deadlines(const PlanResult& result);
@@ -101,8 +106,8 @@ struct VerifyOptions {
 // one, until none that was not tried is expected to be better or the budget is used up. Chooses as best_of does (see
 // require_deadlines), predicts that one by what it showed, and runs it again: up to
 // four times as long, until every deadline engine's p99 is as predicted to 15 %, three times at most. Another one is
-// chosen where it does not meet the deadlines then. Throws PlanError where no plan is predicted to meet the deadlines
-// and nothing was seen to, and EngineError after a stop with nothing tried.
+// chosen where it does not meet the deadlines then, or not with the margin. Throws PlanError where no plan is predicted
+// to meet the deadlines and nothing was seen to, and EngineError after a stop with nothing tried.
 [[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
 // As a file (JSON), which apply_plan takes: docs/configuration.md describes it.
