@@ -20,6 +20,11 @@ status=0
 # Where the compiler links libstdc++ into packages statically, Python, which does not, must have it where they see it.
 in_python() { limited "$1" env LD_PRELOAD=libstdc++.so.6 python3 "${@:2}"; }
 with_tensorrt() { GREENLANE_TENSORRT_RUNTIME=$kit/tensorrt in_python "$@"; }
+# The pipelines named in MIXES, or these.
+take_mixes() {
+  configs=()
+  for mix in ${MIXES:-"$@"}; do configs+=("$robot/$mix.toml"); done
+}
 # A wait on the GPU that nobody ends would last for ever.
 limited() { timeout -s KILL "$@" || { echo "FAILED ($?): ${*:2}"; status=1; }; }
 
@@ -37,12 +42,10 @@ for part in $parts; do
     export-gates) in_python 300 "$kit/bench/gates/export.py" "$gated" && cp "$robot"/build/policy.* "$gated/" ;;
     gates) limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/measure.py" "$kit/bin/greenlane" "$gated" "$results/gates.json" ;;
     planning)
-      configs=()
-      for mix in ${MIXES:-h200 h200-tight h200-neighbour h200-memory}; do configs+=("$robot/$mix.toml"); done
+      take_mixes h200 h200-tight h200-neighbour h200-memory
       limited 900 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/planning/measure.py" "$kit/bin/greenlane" "$kit/bin/splits" "$results" "${configs[@]}" ;;
     peers)
-      configs=()
-      for mix in ${MIXES:-h200 h200-neighbour h200-memory}; do configs+=("$robot/$mix.toml"); done
+      take_mixes h200 h200-neighbour h200-memory
       limited 590 env LD_LIBRARY_PATH="$libraries" LD_PRELOAD=libstdc++.so.6 python3 "$kit/bench/peers/race.py" --greenlane "$kit/bin/greenlane" \
         --driver "$kit/bench/peers/libpeers_driver.so" --seconds "${SECONDS_TO_RUN:-3}" --out "$results/peers.json" \
         ${HOLOSCAN:+--holoscan "$HOLOSCAN"} ${PROFILE:+--profile "$PROFILE"} ${NO_EAGER:+--no-eager} ${XSCHED:+--xsched "$XSCHED"} --configs "${configs[@]}" | tee "$results/peers.txt" ;;

@@ -68,16 +68,14 @@ class Measurement:
         """The best-effort engine."""
         return engine("head", self.folder, **keys)
 
-    def cost_without_urgent_work(self, title: str, *others: str) -> float:
-        """Of the best-effort engine's rate, in turns with the uncut graph."""
+    def rates(self, title: str, *others: str) -> dict[str, float]:
+        """The best-effort engine's without urgent work, uncut ("off") and cut ("auto"), in turns."""
         rates: dict[str, list[float]] = {"off": [], "auto": []}
         for turn in range(2):
             for gates, seen in rates.items():
                 engines = self.run(f"{title}, gates {gates}, {turn}", "gates", *others, self.head(gates=gates))
                 seen.append(engines["head"]["rate_hz"])
-        solo_hz = statistics.mean(rates["off"])
-        self.solo_hz = self.solo_hz or solo_hz
-        return 1 - statistics.mean(rates["auto"]) / solo_hz
+        return {gates: statistics.mean(seen) for gates, seen in rates.items()}
 
     def row(self, rate: float, arrivals: str, mode: str, gates: str = "auto", *lanes: str) -> dict[str, Any]:
         """Both, against the urgent one alone and what is left of the other."""
@@ -135,11 +133,15 @@ def main() -> None:
     """Runs the program."""
     program, folder, out = sys.argv[1], Path(sys.argv[2]).resolve(), Path(sys.argv[3])
     measured = Measurement(program, folder)
-    summary: dict[str, Any] = {"cost_without_urgent_work": measured.cost_without_urgent_work("best effort alone")}
-    # Its only request comes before the measurement begins.
-    idle = measured.vit(0.01, "periodic")
-    summary["cost_beside_idle_urgent"] = measured.cost_without_urgent_work("beside an idle one", idle)
-    summary["rows"] = []
+    alone = measured.rates("best effort alone")
+    measured.solo_hz = alone["off"]
+    # Whose only request comes before the measurement begins.
+    idle = measured.rates("beside an idle one", measured.vit(0.01, "periodic"))
+    summary: dict[str, Any] = {
+        "cost_without_urgent_work": 1 - alone["auto"] / alone["off"],
+        "cost_beside_idle_urgent": 1 - idle["auto"] / idle["off"],
+        "rows": [],
+    }
     print(json.dumps(summary), flush=True)
     rows = summary["rows"]
     for rate in (60, 200):

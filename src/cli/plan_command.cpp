@@ -95,14 +95,16 @@ void print_chosen(const PlanResult& result) {
 PlanResult make_result(const Arguments& arguments) {
   runtime::check_writable(arguments.out);
   std::optional<runtime::Profile> profile;
-  if (!arguments.profile.empty()) profile = runtime::load_profile(arguments.profile);
-  const auto config = without_lanes(runtime::load_config(arguments.config, runtime::NamedFiles::may_be_missing));
-  if (profile && (!arguments.verify || !is_here(*profile, config))) {
-    auto request = plan_request(config, *profile);
-    request.margin = arguments.margin;
-    auto result = plan_without_device(config, request);
-    runtime::write_file(arguments.out, plan_json(result, profile->device));
-    return result;
+  if (!arguments.profile.empty()) {
+    profile = runtime::load_profile(arguments.profile);
+    const auto config = without_lanes(runtime::load_config(arguments.config, runtime::NamedFiles::may_be_missing));
+    if (!arguments.verify || !is_here(*profile, config)) {
+      auto request = plan_request(config, *profile);
+      request.margin = arguments.margin;
+      auto result = plan_without_device(config, request);
+      runtime::write_file(arguments.out, plan_json(result, profile->device));
+      return result;
+    }
   }
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(without_lanes(runtime::load_config(arguments.config)));

@@ -174,7 +174,6 @@ PredictedRun predicted_by(const MeasuredRun& earlier) {
 int rank_of(const MeasuredRun& run) { return (run.meets_deadlines ? 1 : 0) + (run.has_margin ? 1 : 0); }
 
 std::size_t best_of(std::span<const PlanCandidate> candidates) {
-  constexpr double kSame = 0.01;
   const auto run = [](const PlanCandidate& candidate) -> const MeasuredRun& { return candidate.measured.value(); };
   const auto rank = [&](const PlanCandidate& candidate) { return rank_of(run(candidate)); };
   const int highest_rank = candidates.empty() ? 0 : rank(*std::ranges::max_element(candidates, {}, rank));
@@ -183,7 +182,8 @@ std::size_t best_of(std::span<const PlanCandidate> candidates) {
     if (rank(candidate) == highest_rank) highest = std::max(highest, run(candidate).throughput);
   }
   const auto is_eligible = [&](const PlanCandidate& candidate) {
-    return highest_rank == 0 || (rank(candidate) == highest_rank && run(candidate).throughput >= (1 - kSame) * highest);
+    return highest_rank == 0 ||
+           (rank(candidate) == highest_rank && run(candidate).throughput >= (1 - kSameThroughput) * highest);
   };
   std::size_t best = 0;
   for (std::size_t i = 1; i < candidates.size(); ++i) {

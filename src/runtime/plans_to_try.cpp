@@ -7,8 +7,6 @@
 namespace greenlane::runtime {
 namespace {
 
-// As best_of has it: what differs by less has the same throughput.
-constexpr double kSame = 0.01;
 // A sum of p99s can be so many times what is measured.
 constexpr double kCaution = 3;
 // There are a thousand sets of ten engines.
@@ -36,8 +34,8 @@ std::string key_of(const PipelineConfig& config) {
 bool is_promising(const Plan& plan, const std::vector<PlanCandidate>& candidates) {
   if (candidates.empty()) return true;
   const auto& best = candidates[best_of(candidates)].measured.value();
-  if (!best.has_margin || plan.throughput > (1 + kSame) * best.throughput) return true;
-  return plan.throughput >= (1 - kSame) * best.throughput && plan.slack > best.slack;
+  if (!best.has_margin || plan.throughput > (1 + kSameThroughput) * best.throughput) return true;
+  return plan.throughput >= (1 - kSameThroughput) * best.throughput && plan.slack > best.slack;
 }
 
 // With p99s as short as they could be in all sets of engines that were not seen together yet. In a queue behind one

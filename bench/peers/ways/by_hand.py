@@ -16,16 +16,23 @@ def call(function: Any, *arguments: Any) -> Any:
     return values[0] if len(values) == 1 else values
 
 
+def split(size: int, flags: int = 0) -> tuple[list[Any], Any]:
+    """The device in groups of so many SMs, and what is left of it."""
+    from cuda.bindings import driver
+
+    kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
+    whole = call(driver.cuDeviceGetDevResource, call(driver.cuDeviceGet, 0), kind)
+    most = whole.sm.smCount // size
+    groups, count, rest = call(driver.cuDevSmResourceSplitByCount, most, whole, flags, size)
+    return list(groups[:count]), rest
+
+
 def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int]]:
     """Green contexts, which must live, and handles of their streams. The last engine gets what is left."""
     from cuda.bindings import driver
 
-    kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
     device = call(driver.cuDeviceGet, 0)
-    whole = call(driver.cuDeviceGetDevResource, device, kind)
-    most = whole.sm.smCount // GROUP
-    groups, count, rest = call(driver.cuDevSmResourceSplitByCount, most, whole, 0, GROUP)
-    groups = list(groups[:count])
+    groups, rest = split(GROUP)
     *fixed, last = sizes
     resources: dict[str, list[Any]] = {}
     for name in fixed:

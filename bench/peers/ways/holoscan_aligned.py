@@ -9,8 +9,8 @@ import torch
 from mixes import Mix
 
 from ways import AbsentError, Use
-from ways.by_hand import call
-from ways.holoscan_pool import run
+from ways.by_hand import split
+from ways.holoscan_pool import are_whole, run
 
 FLAGS = (0, 2, 3)  # scheduled together; for the largest clusters; for those, in the default's finer groups
 GROUPS = (16, 8, 4)  # below 4 the pool ignores on this generation what is asked
@@ -18,17 +18,13 @@ GROUPS = (16, 8, 4)  # below 4 the pool ignores on this generation what is asked
 
 def is_accepted(sizes: dict[str, int], total: int, flags: int, group: int) -> bool:
     """As the pool decides it: its own `is_partitioning_supported` knows the default flags only."""
-    from cuda.bindings import driver
-
-    if any(units % group for units in [*sizes.values(), total - sum(sizes.values())]):
+    if not are_whole(list(sizes.values()), group):
         return False
-    kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
-    whole = call(driver.cuDeviceGetDevResource, call(driver.cuDeviceGet, 0), kind)
     try:
-        groups, count, _ = call(driver.cuDevSmResourceSplitByCount, total // group, whole, flags, group)
+        groups, _ = split(group, flags)
     except RuntimeError:
         return False
-    return int(count) == total // group and all(part.sm.smCount == group for part in groups[:count])
+    return len(groups) == total // group and all(part.sm.smCount == group for part in groups)
 
 
 def lend(mix: Mix, use: Use) -> None:

@@ -24,6 +24,12 @@ def lend(mix: Mix, use: Use) -> None:
     run(sizes, SMALLEST, {}, use)
 
 
+def are_whole(partitions: list[int], group: int) -> bool:
+    """Whether partitions consist of whole groups; what they leave of the device is one, too."""
+    left = torch.cuda.get_device_properties(0).multi_processor_count - sum(partitions)
+    return not any(units % group for units in [*partitions, left])
+
+
 def run(sizes: dict[str, int], groups: tuple[int, ...], options: dict[str, Any], use: Use) -> None:
     """An application with an operator for each engine."""
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
@@ -38,9 +44,7 @@ def run(sizes: dict[str, int], groups: tuple[int, ...], options: dict[str, Any],
         raise AbsentError(f"not installed: {error}") from error
 
     partitions = list(sizes.values())
-    # What they leave is a partition, too, and must consist of whole groups like theirs.
-    left = torch.cuda.get_device_properties(0).multi_processor_count - sum(partitions)
-    whole = [group for group in groups if not any(units % group for units in [*partitions, left])]
+    whole = [group for group in groups if are_whole(partitions, group)]
     accepted = [group for group in whole if CudaGreenContextPool.is_partitioning_supported(0, group, partitions)]
     notes = {"holoscan": holoscan.__version__, "asked": sizes, "accepted_groups": accepted, "options": options}
     group = accepted[0] if accepted else groups[0]

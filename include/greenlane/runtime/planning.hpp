@@ -83,6 +83,9 @@ struct PlanResult {
 [[nodiscard]] PredictedRun predicted_by(const Plan& plan);
 [[nodiscard]] PredictedRun predicted_by(const MeasuredRun& earlier);
 
+// Throughputs that differ by less are the same: the slack decides.
+inline constexpr double kSameThroughput = 0.01;
+
 // What comes first: 0 where deadlines are missed, 1 where they are met, 2 where they are with the margin.
 [[nodiscard]] int rank_of(const MeasuredRun& run);
 
@@ -104,10 +107,10 @@ struct VerifyOptions {
 // Runs the plans of the best predictions and, with the pipeline's own lanes, the modes gates, priority and shared;
 // learns from what was seen, and goes on with the plans that are best then, and with sizes next to those of the best
 // one, until none that was not tried is expected to be better or the budget is used up. Chooses as best_of does (see
-// require_deadlines), predicts that one by what it showed, and runs it again: up to
-// four times as long, until every deadline engine's p99 is as predicted to 15 %, three times at most. Another one is
-// chosen where it does not meet the deadlines then, or not with the margin. Throws PlanError where no plan is predicted
-// to meet the deadlines and nothing was seen to, and EngineError after a stop with nothing tried.
+// require_deadlines), predicts that one by what it showed, and runs it again, up to four times as long: until every
+// deadline engine's p99 is as predicted to 15 %, three times at most. Another one is chosen where it does not meet the
+// deadlines then, or not with the margin. Throws PlanError where no plan is predicted to meet the deadlines and nothing
+// was seen to, and EngineError after a stop with nothing tried.
 [[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
 // As a file (JSON), which apply_plan takes: docs/configuration.md describes it.
