@@ -53,8 +53,13 @@ def processes(setting: Setting, mix: Mix) -> list[Row]:
 
 
 def with_mps(setting: Setting, mix: Mix) -> list[Row]:
-    """A process an engine, under MPS with active-thread percentages."""
-    row = Row("MPS percentages", "partitioned")
+    """MPS as it is, and with active-thread percentages."""
+    shared = under_mps(setting, mix, Row("MPS", "shared"), limited=False)
+    return shared + under_mps(setting, mix, Row("MPS percentages", "partitioned"), limited=True)
+
+
+def under_mps(setting: Setting, mix: Mix, row: Row, *, limited: bool) -> list[Row]:
+    """A process an engine, under a daemon of its own."""
     control = mps.find()
     if control is None:
         row.status, row.what_happened = "absent", f"{mps.NAME} is not on the path, nor in {', '.join(mps.PLACES)}"
@@ -65,7 +70,7 @@ def with_mps(setting: Setting, mix: Mix) -> list[Row]:
         row.status, row.what_happened = "absent", f"the daemon does not start: {error}"
         return [row]
     with daemon:
-        environments = mps.environments(mix, setting.units, daemon.environment)
+        environments = mps.environments(mix, setting.units, daemon.environment, limited=limited)
         row.notes["asked"] = {
             name: {key: value for key, value in each.items() if "DIRECTORY" not in key}
             for name, each in environments.items()

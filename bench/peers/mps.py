@@ -68,15 +68,12 @@ class Daemon:
             self.ask("quit -t 3")
 
 
-def environments(mix: Mix, whole: int, of_daemon: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Of each engine's process: the share of its lane, and a lower priority for best effort."""
+def environments(mix: Mix, whole: int, of_daemon: dict[str, str], *, limited: bool = True) -> dict[str, dict[str, str]]:
+    """Of each engine's process: a lower priority for best effort and, where they are limited, the share of its lane."""
     urgent = {engine.name for engine in mix.urgent}
-    return {
-        name: of_daemon
-        | {
-            # The driver rounds up to SMs that it can give.
-            "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": str(100 * units // whole),
-            "CUDA_MPS_CLIENT_PRIORITY": "0" if name in urgent else "1",
-        }
-        for name, units in mix.sizes(whole).items()
-    }
+    found = {}
+    for name, units in mix.sizes(whole).items():
+        found[name] = of_daemon | {"CUDA_MPS_CLIENT_PRIORITY": "0" if name in urgent else "1"}
+        if limited:  # the driver rounds up to SMs that it can give
+            found[name]["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] = str(100 * units // whole)
+    return found

@@ -36,30 +36,24 @@ nanoseconds longest_of(std::span<const Slice> finest, std::span<const nanosecond
 
 double count(const SliceChoice& choice) { return static_cast<double>(choice.slices.size()); }
 
-// Those with the most slices, of which a measure is off by the least for each, and those in the middle.
-std::vector<const SliceChoice*> samples(std::span<const SliceChoice> choices, int look_ahead) {
-  constexpr std::size_t kSamples = 2;
+// What a slice costs with this look-ahead. Measured with the most slices, of which a measure is off by the least for
+// each; but part of the cost is there with few slices, too, so the choice that this points at is measured as well, and
+// counts where it costs more.
+double cost_of_slice(std::span<const SliceChoice> choices, int look_ahead, double most_overhead,
+                     const std::function<double(const SliceChoice&)>& overhead) {
   std::vector<const SliceChoice*> all;
   for (const auto& choice : choices) {
     if (choice.look_ahead == look_ahead) all.push_back(&choice);
   }
   std::ranges::stable_sort(all, std::greater<>(), [](const auto* choice) { return choice->slices.size(); });
-  if (all.size() <= kSamples) return all;
-  return {all[0], all[all.size() / kSamples]};
-}
-
-// The line through zero that fits best.
-double cost_of_slice(std::span<const SliceChoice* const> measured,
-                     const std::function<double(const SliceChoice&)>& overhead) {
-  double products = 0;
-  double squares = 0;
-  for (const auto* choice : measured) {
-    const double cost = overhead(*choice);
-    if (!std::isfinite(cost)) continue;
-    products += cost * count(*choice);
-    squares += count(*choice) * count(*choice);
-  }
-  return squares > 0 ? products / squares : std::numeric_limits<double>::infinity();
+  const double by_most = overhead(*all.front()) / count(*all.front());
+  if (!std::isfinite(by_most)) return by_most;
+  const auto cheap = [&](const auto* choice) { return by_most * count(*choice) <= most_overhead; };
+  const auto found = std::ranges::find_if(all, cheap);
+  const auto& pointed_at = found != all.end() ? **found : *all.back();
+  if (&pointed_at == all.front()) return by_most;
+  const double measured = overhead(pointed_at) / count(pointed_at);
+  return std::isfinite(measured) ? std::max(measured, by_most) : by_most;
 }
 
 }  // namespace
@@ -87,7 +81,7 @@ const SliceChoice& choose_slices(std::span<const SliceChoice> choices, double mo
   if (choices.size() == 1) return choices.front();
   std::map<int, double> slice_costs;  // by look-ahead
   for (const auto& choice : choices) slice_costs[choice.look_ahead] = 0;
-  for (auto& [ahead, cost] : slice_costs) cost = cost_of_slice(samples(choices, ahead), overhead);
+  for (auto& [ahead, cost] : slice_costs) cost = cost_of_slice(choices, ahead, most_overhead, overhead);
   const auto cost = [&](const SliceChoice& choice) { return slice_costs.at(choice.look_ahead) * count(choice); };
   const auto cheap = std::ranges::find_if(choices, [&](const auto& choice) { return cost(choice) <= most_overhead; });
   return cheap != choices.end() ? *cheap : *std::ranges::min_element(choices, {}, cost);

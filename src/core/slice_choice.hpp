@@ -27,9 +27,9 @@ struct SliceChoice {
                                                      const SliceOptions& options);
 
 // The first that costs no more than `most_overhead`, or else the one that costs least. `overhead` measures one, as a
-// share of the uncut graph's time; infinity: it did not. What slices cost grows with their number, so a few are
-// measured for each look-ahead and the others judged by them: of many measured ones, the first to pass would be one
-// that chance made cheap. A single choice is not measured.
+// share of the uncut graph's time; infinity: it did not. What slices cost grows with their number, so two are measured
+// for each look-ahead and the others judged by them: of many measured ones, the first to pass would be one that chance
+// made cheap. A single choice is not measured.
 [[nodiscard]] const SliceChoice& choose_slices(std::span<const SliceChoice> choices, double most_overhead,
                                                const std::function<double(const SliceChoice&)>& overhead);
 

@@ -53,23 +53,24 @@ std::vector<nanoseconds> times_of(const Lane& lane, detail::DeviceState& device,
 }
 
 // How much longer one takes than the other, each so many times: back to back, where the device always has the next one
-// at hand, and one by one, where it waits for the host in between. The mean of the two, since either may be its use and
-// each by itself is off by a hundredth now and then.
+// at hand, or one by one, where it waits for the host in between, whichever is more, since either may be its use. The
+// other one is measured before and after, because the device's clock drifts.
 template <typename Work, typename OtherWork>
 double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
   const auto overhead = [&](int in_a_row) {
-    const auto total = [&](auto each) {
+    const auto total = [&](int turns, auto each) {
       nanoseconds sum{0};
-      for (int i = 0; i < repeats; i += in_a_row) sum += time_of(lane, in_a_row, each);
-      return static_cast<double>(std::max(sum, nanoseconds(1)).count());
+      for (int i = 0; i < turns; ++i) sum += time_of(lane, in_a_row, each);
+      return static_cast<double>(sum.count());
     };
-    const auto base = total(other);
-    return total(work) / base - 1;
+    const int turns = std::max(1, repeats / in_a_row / 2);
+    const double before = total(turns, other);
+    const double both = total(2 * turns, work);
+    const double after = total(turns, other);
+    return both / std::max(before + after, 1.0) - 1;
   };
   constexpr int kInARow = 8;
-  const double back_to_back = overhead(kInARow);
-  const double one_by_one = overhead(1);
-  return (back_to_back + one_by_one) / 2;
+  return std::max(overhead(kInARow), overhead(1));
 }
 
 }  // namespace

@@ -106,6 +106,8 @@ def test_mps_clients_get_the_shares_of_their_lanes(tmp_path: Path) -> None:
         "policy": "0",
     }
     assert all(each["CUDA_MPS_PIPE_DIRECTORY"] == "pipes" for each in shares.values())
+    unlimited = mps.environments(mix(tmp_path), 132, {}, limited=False)
+    assert unlimited["policy"] == {"CUDA_MPS_CLIENT_PRIORITY": "0"}
 
 
 def test_the_mps_daemon_ends_with_the_contestant(tmp_path: Path) -> None:
