@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
 # usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
-# and export-gates gates gates_stress planning audit peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
+# and export-gates gates gates_stress planning audit peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
@@ -47,7 +47,7 @@ for part in $parts; do
     peers)
       take_mixes h200 h200-neighbour h200-memory
       limited 590 env LD_LIBRARY_PATH="$libraries" LD_PRELOAD=libstdc++.so.6 python3 "$kit/bench/peers/race.py" --greenlane "$kit/bin/greenlane" \
-        --driver "$kit/bench/peers/libpeers_driver.so" --seconds "${SECONDS_TO_RUN:-3}" --out "$results/peers.json" \
+        --driver "$kit/bench/peers/libpeers_driver.so" --seconds "${SECONDS_TO_RUN:-3}" --spin-ms "${SPIN_MS:-0.1}" --out "$results/peers.json" \
         ${HOLOSCAN:+--holoscan "$HOLOSCAN"} ${PROFILE:+--profile "$PROFILE"} ${NO_EAGER:+--no-eager} ${XSCHED:+--xsched "$XSCHED"} --configs "${configs[@]}" | tee "$results/peers.txt" ;;
     gates_stress) limited 450 env LD_LIBRARY_PATH="$libraries" "$kit/bin/gates_stress" "$results/gates-stress.json" "${PASSES:-1000000}" "${SECONDS_TO_RUN:-10}" ;;
     audit) in_python 200 "$kit/bench/audit/overhead.py" "$models" "$results/audit.json" ;;

@@ -144,13 +144,14 @@ class Driver : public torch::CustomClassHolder {
   }
 
   // Measures these engines side by side, from `begin_ns` of the steady clock on (0: now), and returns JSON.
-  std::string run(const std::vector<std::string>& engines, double seconds, double warm_up_seconds, int64_t begin_ns) {
+  std::string run(const std::vector<std::string>& engines, double seconds, double warm_up_seconds, double spin_seconds,
+                  int64_t begin_ns) {
     Timetable timetable;
     const auto soon = Clock::now() + std::chrono::milliseconds(5);
     timetable.begin = begin_ns > 0 ? Clock::time_point(Nanoseconds(begin_ns)) : soon;
     timetable.measure = timetable.begin + from_seconds(warm_up_seconds);
     timetable.end = timetable.measure + from_seconds(seconds);
-    if (device_.kind == DeviceKind::cuda) timetable.spin = std::chrono::microseconds(100);  // as Pipeline::run does
+    if (device_.kind == DeviceKind::cuda) timetable.spin = from_seconds(spin_seconds);
 
     std::vector<EngineResult> results;
     for (const auto& engine : config_.engines) {

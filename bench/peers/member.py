@@ -68,7 +68,7 @@ class Member:
                 begin = 0
                 if arguments.start:
                     begin = wait_for_start(arguments.start, variant, "-".join(arguments.engines))
-                outcome = json.loads(driver.run(each, arguments.seconds, WARM_UP, begin))
+                outcome = json.loads(driver.run(each, arguments.seconds, WARM_UP, arguments.spin_ms / 1e3, begin))
                 engines += outcome["engines"]
                 notes["late_ms"] = outcome["late_ms"]
             self.result["variants"][variant] = {"engines": engines, "failed": failed}
@@ -83,6 +83,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--driver", type=Path, required=True, help="libpeers_driver.so")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--spin-ms", type=float, default=0.1, help="before an arrival, instead of sleeping")
     parser.add_argument("--variants", nargs="+", choices=("graphs", "eager"), default=["graphs"])
     parser.add_argument("--engines", nargs="+", help="only these")
     parser.add_argument("--alone", action="store_true", help="each engine by itself, one after another")

@@ -16,6 +16,7 @@ def run(setting: Setting, mix: Mix, row: Row, *options: str | Path) -> Row:
     """One mode, in a process of its own."""
     out = setting.new_file("json")
     command: list[str | Path] = [setting.greenlane, "run", mix.config, "--check", "--seconds", str(setting.seconds)]
+    command += ["--spin-ms", str(setting.spin_ms)]
     ended = children.run([*command, "--json", out, *options], out.with_suffix(".log"), setting.limit([row.variant]))
     if not out.exists():
         return replace(row, status="failed", what_happened=ended.problem or "it wrote no result")

@@ -38,6 +38,7 @@ class Race:
         self.setting, self.out = setting, out
         self.alone: Row | None = None
         self.results: dict[str, Any] = {"device": device, "versions": {}, "seconds": setting.seconds, "mixes": []}
+        self.results["spin_ms"] = setting.spin_ms
 
     def run(self, mix: Mix, names: list[str]) -> None:
         """One mix."""
@@ -86,6 +87,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--driver", type=Path, required=True, help="libpeers_driver.so")
     parser.add_argument("--out", type=Path, required=True, help="results, as JSON")
     parser.add_argument("--seconds", type=float, default=3, help="that each contestant is measured (%(default)s)")
+    parser.add_argument("--spin-ms", type=float, default=0.1, help="that threads spin before an arrival (%(default)s)")
     parser.add_argument("--plan-budget", type=float, default=30, help="seconds that the planner tries plans for")
     parser.add_argument("--profile", type=Path, help="of the engines on such a device, for the planner")
     parser.add_argument("--only", nargs="+", choices=list(contestants.ALL), metavar="NAME", help="%(choices)s")
@@ -108,6 +110,7 @@ def main() -> int:
             scratch=Path(scratch),
             seconds=arguments.seconds,
             units=device["units"],
+            spin_ms=arguments.spin_ms,
             on_gpu=on_gpu,
             eager=not arguments.no_eager,
             xsched=arguments.xsched.resolve() if arguments.xsched else None,

@@ -17,6 +17,7 @@ class Setting:
     seconds: float
     units: int  # of the device
     on_gpu: bool = True
+    spin_ms: float = 0.1  # before an arrival, instead of sleeping
     eager: bool = True  # also without graphs, where a contestant can do that in the same process
     xsched: Path | None = None
     holoscan: Path | None = None  # a folder that Python finds it in
@@ -42,5 +43,14 @@ class Setting:
     def member(self, way: str, config: Path, variants: list[str], out: Path, *options: str | Path) -> list[str | Path]:
         """The command of one process that measures."""
         command: list[str | Path] = [sys.executable, HERE / "member.py", way, "--config", config]
-        command += ["--driver", self.driver, "--out", out, "--seconds", str(self.seconds)]
+        command += [
+            "--driver",
+            self.driver,
+            "--out",
+            out,
+            "--seconds",
+            str(self.seconds),
+            "--spin-ms",
+            str(self.spin_ms),
+        ]
         return [*command, "--variants", *variants, *options]

@@ -31,6 +31,7 @@ struct Arguments {
   std::filesystem::path plan;
   std::string graphs;
   double seconds = 10;
+  double spin_ms = 0.1;
   bool check = false;
   std::filesystem::path json;
   std::filesystem::path trace;
@@ -184,6 +185,7 @@ int run(const Arguments& arguments) {
       const Progress progress(fmt::format("running mode {}", to_string(mode)));
       runtime::RunOptions options;
       options.duration = runtime::from_seconds(arguments.seconds);
+      options.spin = runtime::from_seconds(arguments.spin_ms / 1e3);
       options.check = arguments.check;
       options.trace = !arguments.trace.empty();
       options.stop = &stop;
@@ -233,6 +235,9 @@ void add_run_command(CLI::App& app, int& status) {
   command->add_option("--seconds", arguments->seconds, "How long to measure each mode")
       ->capture_default_str()
       ->check(CLI::Range(0.01, 1e6));
+  command->add_option("--spin-ms", arguments->spin_ms, "How long a thread spins before an arrival, on a GPU")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_flag("--check", arguments->check, "Compare outputs with the expected ones");
   command->add_option("--json", arguments->json, "Write the results to this file");
   command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file");

@@ -222,7 +222,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   timetable.end = timetable.measure + options.duration;
   if (device_.id().kind == DeviceKind::cuda) {
     timetable.early = longest_wait(workloads_);
-    timetable.spin = microseconds(100);
+    timetable.spin = options.spin;
   }
 
   {

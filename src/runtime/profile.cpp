@@ -149,7 +149,7 @@ class Profiler {
     timetable.begin = Clock::now() + milliseconds(1);
     timetable.measure = timetable.begin;
     timetable.end = timetable.begin + duration;
-    if (pipeline_.device().id().kind == DeviceKind::cuda) timetable.spin = microseconds(100);
+    if (pipeline_.device().id().kind == DeviceKind::cuda) timetable.spin = kSpin;
     EngineResult result;
     run_engine(workload, engine, timetable, options_.stop ? *options_.stop : never, false, result);
     if (!result.error.empty())

@@ -79,10 +79,15 @@ struct ModeResult {
   bool is_audited = false;            // then times are not what they would be, and the trace says so
 };
 
+inline constexpr Nanoseconds kSpin = std::chrono::microseconds(100);
+
 struct RunOptions {
   Nanoseconds duration = std::chrono::seconds(10);
   // Runs before the measurement that are not counted.
   Nanoseconds warm_up = std::chrono::milliseconds(500);
+  // How long before an arrival an engine's thread stops sleeping and spins, on a GPU: one that slept finds its core's
+  // caches cold, which costs a short request as much as its kernels. At least a period: it never sleeps.
+  Nanoseconds spin = kSpin;
   bool check = false;
   bool trace = false;
   // Polled; set it (from a signal handler, too) to end the run with the results so far.
