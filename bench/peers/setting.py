@@ -43,14 +43,6 @@ class Setting:
     def member(self, way: str, config: Path, variants: list[str], out: Path, *options: str | Path) -> list[str | Path]:
         """The command of one process that measures."""
         command: list[str | Path] = [sys.executable, HERE / "member.py", way, "--config", config]
-        command += [
-            "--driver",
-            self.driver,
-            "--out",
-            out,
-            "--seconds",
-            str(self.seconds),
-            "--spin-ms",
-            str(self.spin_ms),
-        ]
+        command += ["--driver", self.driver, "--out", out]
+        command += ["--seconds", str(self.seconds), "--spin-ms", str(self.spin_ms)]
         return [*command, "--variants", *variants, *options]

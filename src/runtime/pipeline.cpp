@@ -244,6 +244,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   }
   if (options.after) options.after();
   result.begin = timetable.measure;
+  result.spin = timetable.spin;
   if (has_gates) result.gate = gate->report();
   gate->set_log(nullptr);
   if (passes) result.passes = since(timetable.measure, passes->spans());

@@ -108,6 +108,7 @@ std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> r
     Json mode;
     mode["mode"] = to_string(result.mode);
     mode["seconds"] = std::chrono::duration<double>(result.measured).count();
+    mode["spin_ms"] = to_microseconds(result.spin) / 1e3;
     mode["stopped_early"] = result.stopped_early;
     mode["memory"] = {{"before", describe(result.memory_before)}, {"after", describe(result.memory_after)}};
     if (const auto& gate = result.gate) {

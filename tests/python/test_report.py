@@ -129,6 +129,9 @@ def test_the_commands_to_repeat_it(tmp_path: Path) -> None:
     assert commands[2] == "greenlane profile robot.toml --out profile.json"
     assert commands[3] == "greenlane plan robot.toml --profile profile.json --out plan.json"
     assert commands[4].startswith("python -m greenlane.report ")
+    results = run(engine("policy", 100.0, 50.0))
+    results["modes"][0]["spin_ms"] = 2.5
+    assert "--seconds 20 --spin-ms 2.5 --check" in page_of(tmp_path, save(tmp_path, "spun.json", results))
     recorded = page_of(tmp_path, RESULTS / "h200-neighbour.json")
     assert "--mode compare --seconds 20 --check --json h200-neighbour.json" in recorded
 

@@ -42,6 +42,7 @@ class ResultsTest : public ::testing::Test {
     ModeResult mode;
     mode.engines = std::move(engines);
     mode.measured = std::chrono::seconds(2);
+    mode.spin = microseconds(2'500);
     mode.stopped_early = stopped_early;
     mode.memory_before = {.host_bytes = 10, .allocator_bytes = 20};
     ModeResult shared = mode;
@@ -60,6 +61,7 @@ TEST_F(ResultsTest, VersionsDeviceAndConfigurationAreTold) {
   EXPECT_EQ(all.at("modes")[0].at("mode"), "lanes");
   EXPECT_EQ(all.at("modes")[1].at("mode"), "shared");
   EXPECT_EQ(all.at("modes")[0].at("seconds"), 2);
+  EXPECT_EQ(all.at("modes")[0].at("spin_ms"), 2.5);
   EXPECT_EQ(all.at("modes")[0].at("stopped_early"), false);
   EXPECT_EQ(all.at("modes")[0].at("memory").at("before").at("host_bytes"), 10);
   EXPECT_EQ(results({}, true).at("modes")[0].at("stopped_early"), true);

@@ -70,6 +70,7 @@ struct ModeResult {
   std::vector<EngineResult> engines;
   std::chrono::steady_clock::time_point begin{};  // of the measurement
   Nanoseconds measured{0};
+  Nanoseconds spin{0};  // of the engines' threads, before each arrival
   MemoryUse memory_before;
   MemoryUse memory_after;
   bool stopped_early = false;
@@ -79,6 +80,7 @@ struct ModeResult {
   bool is_audited = false;            // then times are not what they would be, and the trace says so
 };
 
+// What waking up costs is shorter.
 inline constexpr Nanoseconds kSpin = std::chrono::microseconds(100);
 
 struct RunOptions {

@@ -8,6 +8,7 @@ from greenlane.report._read import Documents
 from greenlane.report._text import escape, note, table
 
 _HEAD = ("file", "what", "device", "units", "details", "versions")
+_SPIN_MS = 0.1  # of `greenlane run` on a GPU, if nothing else is said
 _COMPARED = ("lanes", "shared", "priority")  # in every `--mode compare`; newer ones have more
 
 
@@ -61,10 +62,12 @@ def _run_again(run: Run, traces: list[str]) -> list[list[str]]:
     ways = ["compare"] if set(_COMPARED) <= set(names) else names
     checked = any(engine.checked is not None for mode in run.modes for engine in mode.engines)
     seconds = max((mode.seconds for mode in run.modes), default=0)
+    spin = max((mode.spin_ms for mode in run.modes), default=0)
     return [
         [
             *("greenlane", "run", run.config, "--mode", way),
             *(["--seconds", f"{seconds:.3g}"] if seconds else []),
+            *(["--spin-ms", f"{spin:g}"] if spin not in (0, _SPIN_MS) else []),
             *(["--check"] if checked else []),
             *("--json", run.source.file),
             *(part for trace in traces for part in ("--trace", trace)),

@@ -124,6 +124,7 @@ class Mode:
 
     name: str
     seconds: float
+    spin_ms: float
     stopped_early: bool
     engines: list[EngineResult]
     gate: GateUse | None
@@ -135,6 +136,7 @@ class Mode:
         return cls(
             fields.text("mode"),
             fields.number("seconds", 0),
+            fields.number("spin_ms", 0),
             fields.flag("stopped_early", False),
             [EngineResult.of(each) for each in fields.children("engines")],
             GateUse.of(gate) if gate else None,
