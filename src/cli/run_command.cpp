@@ -31,7 +31,7 @@ struct Arguments {
   std::filesystem::path plan;
   std::string graphs;
   double seconds = 10;
-  double spin_ms = 0.1;
+  double spin_ms = to_microseconds(runtime::kSpin) / 1e3;
   bool check = false;
   std::filesystem::path json;
   std::filesystem::path trace;
