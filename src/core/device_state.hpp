@@ -103,6 +103,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   [[nodiscard]] virtual std::unique_ptr<EventBackend> make_timed_event() = 0;
   // Whether a graph is being captured on the stream, or what was captured on it went wrong. Throws DriverError.
   [[nodiscard]] virtual bool is_capturing(StreamView stream) = 0;
+  // The primary CUcontext, made at the first need; null where there is none. Throws DriverError.
+  [[nodiscard]] virtual void* native_context() { return nullptr; }
   // Begins a capture that concerns the calling thread alone.
   [[nodiscard]] virtual std::unique_ptr<GraphBackend> begin_capture(StreamView stream) = 0;
 

@@ -1,5 +1,7 @@
+#include "core/cuda/capture_mode.hpp"
 #include "core/device_state.hpp"
 
+#include <greenlane/core/error.hpp>
 #include <greenlane/core/urgent.hpp>
 
 #include <algorithm>
@@ -42,8 +44,9 @@ void UrgentEngine::Call::enqueued(StreamView stream) {
   pass_.value().enqueued([event = std::move(taken)] {
     try {
       return event->is_done();
-    } catch (const std::exception&) {
-      return true;  // the device is lost: nobody is to wait for it
+    } catch (const DriverError& error) {
+      // Elsewhere the device is lost, and nobody is to wait for it.
+      return !detail::is_capture_error(error.code());
     }
   });
   pass_.reset();

@@ -14,44 +14,46 @@
 // X(name, version): the function, and the CUDA version in which the form used here appeared. The version picks both the
 // type (PFN_<name>_v<version>) and what cuGetProcAddress is asked for, so a newer driver can never hand out another
 // form than the one that is called.
-#define GREENLANE_DRIVER_REQUIRED(X)    \
-  X(cuInit, 2000)                       \
-  X(cuDriverGetVersion, 2020)           \
-  X(cuGetErrorName, 6000)               \
-  X(cuGetErrorString, 6000)             \
-  X(cuDeviceGetCount, 2000)             \
-  X(cuDeviceGet, 2000)                  \
-  X(cuDeviceGetName, 2000)              \
-  X(cuDeviceGetAttribute, 2000)         \
-  X(cuDeviceTotalMem, 3020)             \
-  X(cuDevicePrimaryCtxRetain, 7000)     \
-  X(cuDevicePrimaryCtxRelease, 11000)   \
-  X(cuCtxPushCurrent, 4000)             \
-  X(cuCtxPopCurrent, 4000)              \
-  X(cuCtxGetCurrent, 4000)              \
-  X(cuCtxGetDevice, 2000)               \
-  X(cuCtxGetStreamPriorityRange, 5050)  \
-  X(cuStreamCreateWithPriority, 5050)   \
-  X(cuStreamDestroy, 4000)              \
-  X(cuStreamSynchronize, 2000)          \
-  X(cuStreamWaitEvent, 3020)            \
-  X(cuStreamIsCapturing, 10000)         \
-  X(cuStreamGetCtx, 9020)               \
-  X(cuStreamBeginCapture, 10010)        \
-  X(cuStreamEndCapture, 10000)          \
-  X(cuEventCreate, 2000)                \
-  X(cuEventRecord, 2000)                \
-  X(cuEventQuery, 2000)                 \
-  X(cuEventElapsedTime, 2000)           \
-  X(cuEventDestroy, 4000)               \
-  X(cuGraphInstantiateWithFlags, 11040) \
-  X(cuGraphLaunch, 10000)               \
-  X(cuGraphDestroy, 10000)              \
-  X(cuGraphExecDestroy, 10000)          \
-  X(cuGraphGetNodes, 10000)             \
-  X(cuGraphNodeGetType, 10000)          \
-  X(cuGraphClone, 10000)                \
-  X(cuGraphNodeFindInClone, 10000)      \
+#define GREENLANE_DRIVER_REQUIRED(X)          \
+  X(cuInit, 2000)                             \
+  X(cuDriverGetVersion, 2020)                 \
+  X(cuGetErrorName, 6000)                     \
+  X(cuGetErrorString, 6000)                   \
+  X(cuDeviceGetCount, 2000)                   \
+  X(cuDeviceGet, 2000)                        \
+  X(cuDeviceGetName, 2000)                    \
+  X(cuDeviceGetAttribute, 2000)               \
+  X(cuDeviceTotalMem, 3020)                   \
+  X(cuDevicePrimaryCtxRetain, 7000)           \
+  X(cuDevicePrimaryCtxRelease, 11000)         \
+  X(cuCtxPushCurrent, 4000)                   \
+  X(cuCtxPopCurrent, 4000)                    \
+  X(cuCtxGetCurrent, 4000)                    \
+  X(cuCtxSetCurrent, 4000)                    \
+  X(cuCtxGetDevice, 2000)                     \
+  X(cuCtxGetStreamPriorityRange, 5050)        \
+  X(cuStreamCreateWithPriority, 5050)         \
+  X(cuStreamDestroy, 4000)                    \
+  X(cuStreamSynchronize, 2000)                \
+  X(cuStreamWaitEvent, 3020)                  \
+  X(cuStreamIsCapturing, 10000)               \
+  X(cuStreamGetCtx, 9020)                     \
+  X(cuStreamBeginCapture, 10010)              \
+  X(cuStreamEndCapture, 10000)                \
+  X(cuThreadExchangeStreamCaptureMode, 10010) \
+  X(cuEventCreate, 2000)                      \
+  X(cuEventRecord, 2000)                      \
+  X(cuEventQuery, 2000)                       \
+  X(cuEventElapsedTime, 2000)                 \
+  X(cuEventDestroy, 4000)                     \
+  X(cuGraphInstantiateWithFlags, 11040)       \
+  X(cuGraphLaunch, 10000)                     \
+  X(cuGraphDestroy, 10000)                    \
+  X(cuGraphExecDestroy, 10000)                \
+  X(cuGraphGetNodes, 10000)                   \
+  X(cuGraphNodeGetType, 10000)                \
+  X(cuGraphClone, 10000)                      \
+  X(cuGraphNodeFindInClone, 10000)            \
   X(cuGraphDestroyNode, 10000)
 
 // Newer drivers only: null in the table where the driver lacks them. Their users ask before they call.

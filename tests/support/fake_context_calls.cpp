@@ -59,6 +59,17 @@ CUresult fake_cuCtxGetCurrent(CUcontext* context) {
   });
 }
 
+// As the driver does: it replaces the context that is on top, and null takes that one away.
+CUresult fake_cuCtxSetCurrent(CUcontext context) {
+  const auto set = [&](State& s) {
+    auto& stack = s.current[std::this_thread::get_id()];
+    if (!stack.empty()) stack.pop_back();
+    if (context) stack.push_back(context);
+    return CUDA_SUCCESS;
+  };
+  return call("cuCtxSetCurrent", set, Effect::release);
+}
+
 CUresult fake_cuCtxGetDevice(CUdevice* device) {
   return call("cuCtxGetDevice", [&](State& s) {
     if (s.current_device() < 0) return s.violate("cuCtxGetDevice without a context", CUDA_ERROR_INVALID_CONTEXT);

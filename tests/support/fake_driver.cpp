@@ -156,6 +156,11 @@ void FakeDriver::set_capture(StreamView stream, CUstreamCaptureStatus status) {
   state_->find(stream.handle(), 0)->capture = status;
 }
 
+void FakeDriver::set_others_capture(bool capture) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->others_capture = capture;
+}
+
 void FakeDriver::push_current(int device) {
   const std::scoped_lock lock(state_->mutex);
   state_->current[std::this_thread::get_id()].push_back(context_of(device));
@@ -218,6 +223,11 @@ Live FakeDriver::live() const {
 std::vector<std::string> FakeDriver::violations() const {
   const std::scoped_lock lock(state_->mutex);
   return state_->violations;
+}
+
+int FakeDriver::current_device() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->current_device();
 }
 
 int FakeDriver::current_contexts() const {

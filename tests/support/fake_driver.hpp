@@ -101,6 +101,8 @@ class FakeDriver {
   [[nodiscard]] StreamView make_green_stream(StreamView beside);
   void destroy_stream(StreamView stream);
   void set_capture(StreamView stream, CUstreamCaptureStatus status);
+  // Another thread captures in the default mode, from now on or no more: calls that may wait break it.
+  void set_others_capture(bool capture);
   // Makes the device's context current in this thread, or takes it away again.
   void push_current(int device);
   void pop_current();
@@ -120,6 +122,8 @@ class FakeDriver {
 
   [[nodiscard]] Live live() const;
   [[nodiscard]] std::vector<std::string> violations() const;
+  // The device whose context is current in this thread, or -1.
+  [[nodiscard]] int current_device() const;
   // Contexts that are current in any thread.
   [[nodiscard]] int current_contexts() const;
   [[nodiscard]] std::vector<Operation> operations() const;

@@ -76,6 +76,8 @@ struct State {
   std::map<CUdevResourceDesc, GreenContext> descriptions;
   std::map<int, int> retains;
   std::map<std::thread::id, std::vector<CUcontext>> current;
+  std::map<std::thread::id, CUstreamCaptureMode> capture_modes;
+  bool others_capture = false;
   std::vector<CUstream> freed_streams;  // taken again first, as the driver does
 
   std::vector<std::string> violations;

@@ -10,6 +10,16 @@ void join(Clock& into, const Clock& from) {
   for (const auto& [stream, sequence] : from) into[stream] = std::max(into[stream], sequence);
 }
 
+// Whether a call that may wait is forbidden, because another thread captures in the default mode and this thread has
+// not changed its own. The capture is broken then.
+bool breaks_a_capture(State& state) {
+  const auto mode = state.capture_modes.find(std::this_thread::get_id());
+  const bool is_global = mode == state.capture_modes.end() || mode->second == CU_STREAM_CAPTURE_MODE_GLOBAL;
+  if (!state.others_capture || !is_global) return false;
+  state.violate("a capture of another thread broken", CUDA_SUCCESS);
+  return true;
+}
+
 // For what acts on a stream: the reserved handles mean those of the current context, so there must be one.
 Stream* usable(State& state, CUstream handle, const std::string& function) {
   if (is_reserved(handle) && state.current_device() < 0) {
@@ -58,6 +68,7 @@ CUresult fake_cuStreamSynchronize(CUstream stream) {
   const auto wait = [&](State& s) {
     Stream* found = usable(s, stream, "cuStreamSynchronize");
     if (!found) return CUDA_ERROR_INVALID_HANDLE;
+    if (breaks_a_capture(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (found->capture_id != 0) return s.violate("a captured stream waited for", CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
     found->busy = false;
     return CUDA_SUCCESS;
@@ -149,8 +160,17 @@ CUresult fake_cuEventQuery(CUevent event) {
   return call("cuEventQuery", [&](State& s) {
     const auto entry = s.events.find(event);
     if (entry == s.events.end()) return s.violate("an unknown event asked", CUDA_ERROR_INVALID_HANDLE);
+    if (breaks_a_capture(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     return s.events_are_done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
   });
+}
+
+CUresult fake_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
+  const auto exchange = [&](State& s) {
+    auto& own = s.capture_modes.try_emplace(std::this_thread::get_id(), CU_STREAM_CAPTURE_MODE_GLOBAL).first->second;
+    return std::swap(own, *mode), CUDA_SUCCESS;
+  };
+  return call("cuThreadExchangeStreamCaptureMode", exchange, Effect::release);
 }
 
 CUresult fake_cuEventElapsedTime(float* milliseconds, CUevent begin, CUevent end) {

@@ -85,6 +85,7 @@ class Device {
   friend class Partition;
   friend class Lane;
   friend class StreamBinding;
+  friend class CurrentContext;
   friend class UrgentEngine;
   explicit Device(std::shared_ptr<detail::DeviceState> state) : state_(std::move(state)) {}
   std::shared_ptr<detail::DeviceState> state_;

@@ -1,5 +1,6 @@
 #include "core/cuda/cuda_device.hpp"
 
+#include "core/cuda/capture_mode.hpp"
 #include "core/cuda/driver_check.hpp"
 #include "core/cuda/event.hpp"
 #include "core/cuda/graph.hpp"
@@ -18,6 +19,7 @@ class StreamLane : public LaneBackend {
   [[nodiscard]] std::optional<StreamView> stream() const noexcept override { return stream_; }
   void run(const std::function<void()>& work) override { work(); }
   void synchronize() override {
+    const RelaxedCaptureMode while_others_capture(driver_);
     check(driver_, driver_.cuStreamSynchronize(stream_.handle()), "cuStreamSynchronize",
           "a lane could not be waited for");
   }
@@ -144,6 +146,13 @@ ForeignUnits CudaDevice::units_of(StreamView stream) {
   if (known) foreign_[*known] = set;
   std::erase_if(foreign_, [](const auto& entry) { return entry.second.expired(); });
   return {.set = set, .count = set->units().value_or(whole.count)};
+}
+
+void* CudaDevice::native_context() {
+  if (auto* const known = context_.load(std::memory_order_acquire)) return known;
+  auto* const context = primary()->handle();
+  context_.store(context, std::memory_order_release);
+  return context;
 }
 
 bool CudaDevice::is_capturing(StreamView stream) {

@@ -5,6 +5,7 @@
 #include "core/cuda/green_context.hpp"
 #include "core/device_state.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 
@@ -27,6 +28,7 @@ class CudaDevice final : public DeviceState {
   [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
   [[nodiscard]] std::unique_ptr<EventBackend> make_timed_event() override;
   [[nodiscard]] bool is_capturing(StreamView stream) override;
+  [[nodiscard]] void* native_context() override;
   [[nodiscard]] std::unique_ptr<GraphBackend> begin_capture(StreamView stream) override;
 
   void shelve(std::unique_ptr<CudaStream> stream) noexcept { shelf_.put(std::move(stream)); }
@@ -40,6 +42,7 @@ class CudaDevice final : public DeviceState {
   std::mutex mutex_;
   std::shared_ptr<PrimaryContext>
       primary_;  // retained at the first need: asking a device what it is should cost nothing
+  std::atomic<CUcontext> context_{nullptr};  // the primary one's, for the path of every call
   StreamShelf shelf_;
   std::map<std::uint64_t, std::weak_ptr<GreenContext>> foreign_;  // green contexts of others, by the driver's numbers
 };

@@ -1,5 +1,6 @@
 #include "core/cuda/cuda_stream.hpp"
 
+#include "core/cuda/capture_mode.hpp"
 #include "core/cuda/driver_check.hpp"
 #include "core/stream_registry.hpp"
 
@@ -10,6 +11,7 @@ namespace greenlane::detail {
 CudaStream::CudaStream(std::shared_ptr<PrimaryContext> primary, std::shared_ptr<GreenContext> green, int priority)
     : primary_(std::move(primary)), green_(std::move(green)), priority_(priority) {
   const auto& driver = primary_->driver();
+  const RelaxedCaptureMode while_others_capture(driver);
   const std::string what = "a stream on cuda:" + std::to_string(primary_->device()) + " could not be made";
   if (green_) {
     check(driver, driver.cuGreenCtxStreamCreate(&handle_, green_->handle(), CU_STREAM_NON_BLOCKING, priority),
@@ -23,11 +25,15 @@ CudaStream::CudaStream(std::shared_ptr<PrimaryContext> primary, std::shared_ptr<
 
 CudaStream::~CudaStream() {
   finish();
+  const RelaxedCaptureMode while_others_capture(primary_->driver());
   unregister(view());
   primary_->driver().cuStreamDestroy(handle_);
 }
 
-void CudaStream::finish() noexcept { primary_->driver().cuStreamSynchronize(handle_); }
+void CudaStream::finish() noexcept {
+  const RelaxedCaptureMode while_others_capture(primary_->driver());
+  primary_->driver().cuStreamSynchronize(handle_);
+}
 
 const std::vector<int>& CudaStream::groups() const noexcept {
   static const std::vector<int> whole_device;

@@ -1,5 +1,6 @@
 #include "core/cuda/event.hpp"
 
+#include "core/cuda/capture_mode.hpp"
 #include "core/cuda/driver_check.hpp"
 
 #include <cmath>
@@ -27,11 +28,15 @@ class DefaultStreamScope {
 
 CudaEvent::CudaEvent(std::shared_ptr<PrimaryContext> primary, unsigned int flags) : primary_(std::move(primary)) {
   const ContextScope scope(*primary_);
+  const RelaxedCaptureMode while_others_capture(primary_->driver());
   check(primary_->driver(), primary_->driver().cuEventCreate(&handle_, flags), "cuEventCreate",
         "an event could not be made");
 }
 
-CudaEvent::~CudaEvent() { primary_->driver().cuEventDestroy(handle_); }
+CudaEvent::~CudaEvent() {
+  const RelaxedCaptureMode while_others_capture(primary_->driver());
+  primary_->driver().cuEventDestroy(handle_);
+}
 
 // A message is only put together where it is needed: these two are on the path of every call.
 void CudaEvent::record(StreamView stream) {
@@ -49,6 +54,7 @@ void CudaEvent::make_wait(StreamView stream) {
 }
 
 bool CudaEvent::is_done() {
+  const RelaxedCaptureMode while_others_capture(primary_->driver());
   const CUresult result = primary_->driver().cuEventQuery(handle_);
   if (result == CUDA_ERROR_NOT_READY) return false;
   check(primary_->driver(), result, "cuEventQuery", "an event could not be asked whether it is done");
@@ -56,6 +62,7 @@ bool CudaEvent::is_done() {
 }
 
 std::chrono::nanoseconds CudaEvent::since(const EventBackend& earlier) {
+  const RelaxedCaptureMode while_others_capture(primary_->driver());
   float milliseconds = 0;
   auto* const begin = static_cast<const CudaEvent&>(earlier).handle_;
   check(primary_->driver(), primary_->driver().cuEventElapsedTime(&milliseconds, begin, handle_), "cuEventElapsedTime",

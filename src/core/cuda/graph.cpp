@@ -1,5 +1,6 @@
 #include "core/cuda/graph.hpp"
 
+#include "core/cuda/capture_mode.hpp"
 #include "core/cuda/driver_check.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -22,6 +23,7 @@ CudaGraph::CudaGraph(std::shared_ptr<PrimaryContext> primary, CUgraph graph)
 
 CudaGraph::~CudaGraph() {
   if (capturing_) (void)end_capture();
+  const RelaxedCaptureMode while_others_capture(primary_->driver());
   if (graph_) primary_->driver().cuGraphDestroy(graph_);
   // One that still runs is freed by the driver when it is done.
   if (executable_) primary_->driver().cuGraphExecDestroy(executable_);
@@ -45,6 +47,7 @@ void CudaGraph::finish() {
 
 void CudaGraph::instantiate() {
   const auto& driver = primary_->driver();
+  const RelaxedCaptureMode while_others_capture(driver);
   const ContextScope scope(*primary_);  // a thread that only knows streams has no current context
   // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do
   // alike.

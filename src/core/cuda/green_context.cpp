@@ -1,5 +1,6 @@
 #include "core/cuda/green_context.hpp"
 
+#include "core/cuda/capture_mode.hpp"
 #include "core/cuda/driver_check.hpp"
 
 namespace greenlane::detail {
@@ -52,6 +53,7 @@ SmSplit split_sms(const driver::Table& driver, CUdevice device, int compute_capa
 GreenContext::GreenContext(std::shared_ptr<PrimaryContext> primary, const SmSplit& split, std::span<const int> groups)
     : primary_(std::move(primary)), groups_(groups.begin(), groups.end()) {
   const auto& driver = primary_->driver();
+  const RelaxedCaptureMode while_others_capture(driver);
   const std::string what = "a partition of cuda:" + std::to_string(primary_->device()) + " could not be made";
   std::vector<CUdevResource> resources;
   resources.reserve(groups_.size());
@@ -68,7 +70,9 @@ GreenContext::GreenContext(std::shared_ptr<PrimaryContext> primary, CUgreenCtx f
     : primary_(std::move(primary)), groups_{-static_cast<int>(place())}, handle_(foreign), foreign_(true) {}
 
 GreenContext::~GreenContext() {
-  if (!foreign_) primary_->driver().cuGreenCtxDestroy(handle_);
+  if (foreign_) return;
+  const RelaxedCaptureMode while_others_capture(primary_->driver());
+  primary_->driver().cuGreenCtxDestroy(handle_);
 }
 
 std::optional<Units> GreenContext::units() const {

@@ -1,0 +1,17 @@
+#include "core/cuda/capture_mode.hpp"
+
+namespace greenlane::detail {
+
+RelaxedCaptureMode::RelaxedCaptureMode(const driver::Table& driver) noexcept : driver_(driver) {
+  exchanged_ = driver_.cuThreadExchangeStreamCaptureMode(&former_) == CUDA_SUCCESS;
+}
+
+RelaxedCaptureMode::~RelaxedCaptureMode() {
+  if (exchanged_) driver_.cuThreadExchangeStreamCaptureMode(&former_);
+}
+
+bool is_capture_error(int code) noexcept {
+  return code >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && code <= CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,74 @@
+// What greenlane asks of the device while another thread captures a graph in CUDA's default mode.
+#include "support/fake_driver_test.hpp"
+
+#include <greenlane/core/graph.hpp>
+#include <greenlane/core/sliced_graph.hpp>
+#include <greenlane/core/urgent.hpp>
+
+#include <gtest/gtest.h>
+
+namespace greenlane {
+namespace {
+
+// The fixture's destructor fails a test that broke the other thread's capture.
+class CaptureModeTest : public fake::FakeDriverTest {
+ protected:
+  ~CaptureModeTest() override { fake_.set_others_capture(false); }
+
+  Device device_ = gpu();
+  Lane lane_ = Lane::create(device_.partition("lane", 16));
+};
+
+TEST_F(CaptureModeTest, AGateAsksWhetherUrgentWorkIsDone) {
+  const auto gate = Gate::of(device_);
+  UrgentEngine engine(device_, std::chrono::hours(1));
+  engine.enter(lane_.place()).enqueued(lane_.stream());
+  fake_.set_others_capture(true);
+  EXPECT_FALSE(gate->is_open(lane_.place())) << "the work is still under way";
+  fake_.set_events_done(true);
+  EXPECT_TRUE(gate->is_open(lane_.place()));
+}
+
+TEST_F(CaptureModeTest, SlicesWaitForTheOnesBefore) {
+  auto graph = Graph::capture(lane_, [&] {
+    for (int i = 0; i < 4; ++i) fake_.mark(lane_.stream());
+  });
+  fake_.set_events_done(true);
+  fake_.set_others_capture(true);
+  SlicedGraph sliced(std::move(graph), lane_, {.longest = std::chrono::microseconds(10)});
+  const auto gate = Gate::of(device_);
+  for (int i = 0; i < 3; ++i) sliced.run(*gate, lane_);
+}
+
+TEST_F(CaptureModeTest, LanesComeAndGo) {
+  fake_.set_others_capture(true);
+  auto lane = Lane::create(device_.partition("other", 8));
+  lane.keep_stream();
+  fake_.mark(lane.stream());
+  lane.synchronize();
+}
+
+TEST_F(CaptureModeTest, AnEngineIsBoundElsewhere) {
+  StreamBinding binding(device_, "engine");
+  const auto caller = fake_.make_stream();
+  binding.set(lane_);
+  binding.enter(caller).finish();
+  fake_.set_others_capture(true);
+  binding.clear();
+  for (int i = 0; i < 2; ++i) binding.enter(caller).finish();
+}
+
+TEST_F(CaptureModeTest, ThisThreadsModeIsAsBefore) {
+  fake_.set_events_done(true);
+  const auto gate = Gate::of(device_);
+  UrgentEngine engine(device_, std::chrono::hours(1));
+  engine.enter(lane_.place()).enqueued(lane_.stream());
+  EXPECT_TRUE(gate->is_open(lane_.place()));
+  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+  fake_.table().cuThreadExchangeStreamCaptureMode(&mode);
+  EXPECT_EQ(mode, CU_STREAM_CAPTURE_MODE_GLOBAL);
+  fake_.table().cuThreadExchangeStreamCaptureMode(&mode);
+}
+
+}  // namespace
+}  // namespace greenlane
