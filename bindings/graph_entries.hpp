@@ -76,16 +76,15 @@ inline std::optional<ReportTuple> module_graphs(const BindingPtr& self) {
   return as_tuple(graphs->report());
 }
 
-// One call of a module with graphs, within `call`. Without `repeatable` it runs as often as it is called: nothing is
-// timed.
+// One call of a module with graphs, within `call`.
 inline std::vector<at::Tensor> run_graphs(const BindingPtr& self, const c10::intrusive_ptr<CallObject>& call,
                                           const ExchangePtr& exchange, int64_t function, int64_t key,
-                                          const std::vector<at::Tensor>& inputs, int64_t variant, bool repeatable) {
+                                          const std::vector<at::Tensor>& inputs, int64_t variant) {
   const auto graphs = graphs_of(self);
   TORCH_CHECK_VALUE(call->call, "run_graphs: the call is over");
   const auto model = python_model(exchange, function, key);
   if (!graphs) return model(inputs);  // switched off a moment ago
-  return graphs->run(*call->call, inputs, {.variant = variant, .repeatable = repeatable}, model);
+  return graphs->run(*call->call, inputs, {.variant = variant}, model);
 }
 
 // 0: not urgent.

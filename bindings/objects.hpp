@@ -78,6 +78,7 @@ struct EngineSource {
   bool resident;  // whether with graphs, and how
   bool views;
   bool tune;
+  bool stateful;
 };
 
 struct EngineObject final : torch::CustomClassHolder {

@@ -23,13 +23,14 @@ EnginePtr load(EngineSource source, AotiOptions options) {
   options.num_runners = static_cast<std::size_t>(source.num_runners);
   options.graphs = source.resident ? Graphs::resident : Graphs::off;
   options.graph_options = graph_options(source.views, source.tune);
+  options.stateful = source.stateful;
   auto engine = greenlane::load_aoti(source.path, std::move(options));
   return c10::make_intrusive<EngineObject>(std::move(source), std::move(engine));
 }
 
 EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
                     const std::optional<std::string>& device, const std::string& name, const std::string& model,
-                    int64_t num_runners, bool resident, bool views, bool tune) {
+                    int64_t num_runners, bool resident, bool views, bool tune, bool stateful) {
   AotiOptions options;
   if (lane) options.lane = (*lane)->lane;
   if (device) options.device = DeviceId::parse(*device);
@@ -40,16 +41,17 @@ EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
                .num_runners = num_runners,
                .resident = resident,
                .views = views,
-               .tune = tune},
+               .tune = tune,
+               .stateful = stateful},
               std::move(options));
 }
 
-// Path, name, model, device; runners, and whether resident, with views, tuned.
+// Path, name, model, device; runners, and whether resident, with views, tuned, stateful.
 using EngineState = std::tuple<std::string, std::string, std::string, std::string, std::vector<int64_t>>;
 
 EngineState state_of(const EnginePtr& self) {
-  const auto& [path, name, model, num_runners, resident, views, tune] = self->source;
-  return {path, name, model, to_string(self->engine->device().id()), {num_runners, resident, views, tune}};
+  const auto& [path, name, model, num_runners, resident, views, tune, stateful] = self->source;
+  return {path, name, model, to_string(self->engine->device().id()), {num_runners, resident, views, tune, stateful}};
 }
 
 EnginePtr from_state(EngineState state) {
@@ -62,7 +64,8 @@ EnginePtr from_state(EngineState state) {
                .num_runners = numbers.at(0),
                .resident = numbers.at(1) != 0,
                .views = numbers.at(2) != 0,
-               .tune = numbers.at(3) != 0},
+               .tune = numbers.at(3) != 0,
+               .stateful = numbers.size() > 4 && numbers[4] != 0},  // older pickles do not say
               std::move(options));
 }
 
@@ -252,7 +255,7 @@ TORCH_LIBRARY(greenlane, m) {
         adopt_stream);
   m.def(
       "load_aoti(str path, __torch__.torch.classes.greenlane.Lane? lane, str? device, str name, str model, int "
-      "num_runners, bool resident=False, bool views=False, bool tune=True) "
+      "num_runners, bool resident=False, bool views=False, bool tune=True, bool stateful=False) "
       "-> __torch__.torch.classes.greenlane.Engine",
       load_aoti);
   m.def(
@@ -260,6 +263,8 @@ TORCH_LIBRARY(greenlane, m) {
       "function, "
       "int key, bool views) -> __torch__.torch.classes.greenlane.PipelineGraph",
       capture_pipeline);
+  m.def("collects_writes() -> bool", [] { return collects_writes(); });
+  m.def("note_write(Tensor tensor) -> ()", [](const at::Tensor& tensor) { note_write(tensor); });
   m.def("branch_lane(str device) -> __torch__.torch.classes.greenlane.Lane", [](const std::string& device) {
     return c10::make_intrusive<LaneObject>(greenlane::branch_lane(Device::open(device)));
   });

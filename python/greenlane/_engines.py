@@ -136,6 +136,7 @@ def load(
     graphs: Graphs = "off",
     outputs: Outputs = "copies",
     tune_kernels: bool = True,
+    stateful: bool = False,
     urgent: float | None = None,
     gates: str = "off",
 ) -> Engine:
@@ -150,7 +151,9 @@ def load(
         stay on the lane's SMs; one runner only. What cannot be captured runs as without, with one warning.
     :param outputs: of a replayed call: ``"copies"``, or ``"views"`` of the graph's memory, good until the next call.
     :param tune_kernels: whether kernels are picked for the lane's number of SMs; a few numbers are tried at the first
-        capture, for which the model runs a few dozen times more.
+        capture, for which the model runs a few dozen times more; what these runs change is put back.
+    :param stateful: whether it keeps state that its source does not show, in objects of custom classes or in custom
+        operators. It is then run exactly as often as it is called.
     :param urgent: its deadline in milliseconds: see :meth:`Engine.set_urgent`.
     :param gates: see :meth:`Engine.set_gates`.
     :raises RuntimeError: no such file, not a package, compiled for another device.
@@ -160,7 +163,9 @@ def load(
     text = None if device is None else str(device)
     resident, views = graphs == "resident", outputs == "views"
     engine = Engine(
-        ops.load_aoti(os.fspath(path), native_lane, text, name, model, num_runners, resident, views, tune_kernels)
+        ops.load_aoti(
+            os.fspath(path), native_lane, text, name, model, num_runners, resident, views, tune_kernels, stateful
+        )
     )
     engine.set_urgent(urgent)
     engine.set_gates(gates)

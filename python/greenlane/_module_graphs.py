@@ -1,18 +1,22 @@
 """CUDA graphs of modules: what may be captured, and which call is like which."""
 
 import itertools
+import operator
 import warnings
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
 
 from greenlane._exchange import Model
+from greenlane._held import difference, holdings
 from greenlane._nesting import Nesting, flatten, unflatten, without_tensor
+from greenlane._writes import recorded
 
 _MOST_VARIANTS = 256
+_MOST_UNSTEADY = 3
 _numbers = itertools.count(1)
 _changes = 0
 _CONSTANTS = (bool, int, float, str, type(None), torch.dtype, torch.device, torch.layout)
@@ -29,19 +33,24 @@ class ModuleGraphs:
 
     def __init__(self, module: torch.nn.Module, binding: Any, is_bound: Callable[[torch.nn.Module], bool]) -> None:
         self._module = weakref.ref(module)
-        self._inside = list(module.modules())[1:]
         self._is_bound = is_bound
         self._binding = binding
-        # With them alive, their memory is no other tensor's, and its address tells whether they moved.
-        self._weights = _weights_of(module)
+        self._take_weights(module)
         self._variants: dict[Hashable, int] = {}
         self._results: dict[int, Nesting] = {}
-        self._unrepeatable: set[int] = set()
+        self._unsteady: dict[int, int] = {}
         self._refused: set[int] = set()
-        self._seen_changes = -1
         self._bound_inside: tuple[bool, ...] = ()
         self.obstacle = ""
         """Why some call has no graph, for reasons that C++ does not know; empty where there are none."""
+
+    def _take_weights(self, module: torch.nn.Module) -> None:
+        self._inside = list(module.modules())[1:]
+        # With them alive, their memory is no other tensor's, and its address tells whether they moved.
+        self._weights = _weights_of(module)
+        self._owners = _owners_of(module)
+        self._owned = [value for owner in self._owners for value in owner.values() if value is not None]
+        self._seen_changes = -1
 
     def run(self, call: Any, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """One call of the module, within ``call``."""
@@ -53,6 +62,8 @@ class ModuleGraphs:
         variant = self._variant_of(module, leaves, spec, tensors)
         if variant is None or variant in self._refused:
             return forward(*args, **kwargs)
+        if variant in self._unsteady:
+            return self._unsteady_call(module, variant, forward, args, kwargs)
         arguments = Nesting(spec, [without_tensor(leaf) for leaf in leaves])
         eager: list[Any] = []
 
@@ -61,50 +72,54 @@ class ModuleGraphs:
             if torch.cuda.is_current_stream_capturing():
                 self._results[variant], outputs = flatten(forward(*new_args, **new_kwargs))
                 return outputs
-            if variant in self._results or variant in self._refused:
-                eager.append(forward(*new_args, **new_kwargs))
-            else:
-                eager.append(self._first_call(module, variant, forward, inputs, new_args, new_kwargs))
+            looked_at = [*inputs, *module.buffers()]
+            eager.append(recorded(lambda: self._observed(module, variant, forward, new_args, new_kwargs), looked_at))
             return []
 
-        repeatable = variant not in self._unrepeatable
         replayed = Model(model).call(
-            lambda exchange, address, key: self._binding.run_graphs(
-                call, exchange, address, key, tensors, variant, repeatable
-            )
+            lambda exchange, address, key: self._binding.run_graphs(call, exchange, address, key, tensors, variant)
         )
         return eager.pop() if eager else unflatten(self._results[variant], replayed)
 
-    def _first_call(
-        self,
-        module: torch.nn.Module,
-        variant: int,
-        forward: Callable[..., Any],
-        inputs: list[torch.Tensor],
-        args: Any,
-        kwargs: Any,
+    def _observed(
+        self, module: torch.nn.Module, variant: int, forward: Callable[..., Any], args: Any, kwargs: Any
     ) -> Any:
-        """What an eager call does to tensors tells what every call does; in a graph nobody can see it."""
-        before = [tensor.clone() if tensor.is_inference() else tensor._version for tensor in inputs]
-        versions = _versions(self._weights)
+        """An eager call. What it leaves behind tells what every call does; in a graph nobody can see it."""
+        if variant in self._results or variant in self._refused:
+            return forward(*args, **kwargs)
+        before = holdings(module)
         result = forward(*args, **kwargs)
-        if not all(
-            torch.equal(was, tensor) if isinstance(was, torch.Tensor) else was == tensor._version
-            for was, tensor in zip(before, inputs, strict=True)
-        ):
+        if difference(before, holdings(module)):
+            self._unsteady[variant] = 1
+        return result
+
+    def _unsteady_call(
+        self, module: torch.nn.Module, variant: int, forward: Callable[..., Any], args: Any, kwargs: Any
+    ) -> Any:
+        """After a call that changed what the module holds, which may have been a table that is made once."""
+        before = holdings(module)
+        result = forward(*args, **kwargs)
+        change = difference(before, holdings(module))
+        if not change:
+            del self._unsteady[variant]
+            # As a call that nobody has seen yet.
+            key = next(key for key, known in self._variants.items() if known == variant)
+            self._variants[key] = next(_numbers)
+        elif self._unsteady[variant] < _MOST_UNSTEADY:
+            self._unsteady[variant] += 1
+        else:
+            del self._unsteady[variant]
             self._refused.add(variant)
-            self._warn("it changes its inputs")
-        now = _weights_of(module)
-        if len(now) != len(self._weights) or any(a is not b for a, b in zip(now, self._weights, strict=True)):
-            self._refused.add(variant)
-            self._warn("it replaces its parameters or buffers")
-        if _versions(self._weights) != versions or any(weight.is_inference() for weight in self._weights):
-            self._unrepeatable.add(variant)
+            self._warn(change)
         return result
 
     def _variant_of(
         self, module: torch.nn.Module, leaves: list[Any], spec: Any, tensors: list[torch.Tensor]
     ) -> int | None:
+        owned = [value for owner in self._owners for value in owner.values() if value is not None]
+        if len(owned) != len(self._owned) or any(map(operator.is_not, owned, self._owned)):
+            # Other parameters, buffers or modules were put there. Graphs of the former ones are not found again.
+            self._take_weights(module)
         if torch.is_grad_enabled() and any(t.requires_grad for t in itertools.chain(tensors, self._weights)):
             self._warn("gradients are recorded: call it under torch.inference_mode() or torch.no_grad()")
             return None
@@ -123,8 +138,10 @@ class ModuleGraphs:
         key = (str(spec), constants, weights, modes, training, self._bound_inside)
         if len(self._variants) > _MOST_VARIANTS:
             # Somebody passes ever new numbers: what was captured for the old ones is not found again.
-            for known in (self._variants, self._results, self._unrepeatable, self._refused):
-                known.clear()
+            self._variants.clear()
+            self._results.clear()
+            self._unsteady.clear()
+            self._refused.clear()
         return self._variants.setdefault(key, next(_numbers))
 
     def _warn(self, why: str) -> None:
@@ -137,5 +154,7 @@ def _weights_of(module: torch.nn.Module) -> list[torch.Tensor]:
     return [*module.parameters(), *module.buffers()]
 
 
-def _versions(tensors: Sequence[torch.Tensor]) -> list[int]:
-    return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+def _owners_of(module: torch.nn.Module) -> list[dict[str, Any]]:
+    """The dicts that hold its parameters, buffers and inner modules."""
+    dicts = (owned for inner in module.modules() for owned in (inner._parameters, inner._buffers, inner._modules))
+    return [owned for owned in dicts if owned]

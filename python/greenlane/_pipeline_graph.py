@@ -12,6 +12,7 @@ from greenlane._graphs import Outputs, check_options
 from greenlane._native import ops
 from greenlane._nesting import Nesting, flatten, unflatten
 from greenlane._tensors import tensors_in
+from greenlane._writes import recorded
 
 _captured: list[Any] = []
 
@@ -41,9 +42,11 @@ def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copi
     """Captures what a function does with its engines as one CUDA graph, to be launched on any stream.
 
     Each bound engine's part runs on its lane's SMs wherever the graph is launched, and what is bound nowhere on the
-    whole device. The function is called once as it is, and once more to be captured. It must not wait for the device,
-    and do nothing on the host that every call must do. Branches that may overlap go through :func:`concurrently`, and
-    packages must have been loaded with ``graphs="resident"``. The graph keeps the lanes alive, but not the engines.
+    whole device. The function is called once as it is, and once more to be captured; buffers, inputs and random
+    numbers are put back after the first call. Inputs that it writes to are written back after each launch. It must not
+    wait for the device, and do nothing on the host that every call must do. Branches that may overlap go through
+    :func:`concurrently`, and packages must have been loaded with ``graphs="resident"``. The graph keeps the lanes
+    alive, but not the engines.
 
     :param inputs: tensors of one GPU, nested or not; later calls take others of the same shapes.
     :param outputs: whether a call returns copies, or the graph's own tensors, which the next call overwrites.
@@ -59,7 +62,8 @@ def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copi
     results: list[Nesting] = []
 
     def model(given: list[torch.Tensor]) -> list[torch.Tensor]:
-        result, flat = flatten(function(*pytree.tree_unflatten(given, spec)))
+        called = recorded(lambda: function(*pytree.tree_unflatten(given, spec)), given)
+        result, flat = flatten(called)
         results.append(result)
         return flat
 

@@ -1,3 +1,4 @@
+#include "cli/between.hpp"
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
@@ -101,7 +102,7 @@ void add_audit_command(CLI::App& app, int& status) {
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
   command->add_option("--seconds", arguments->seconds, "How long to watch")
       ->capture_default_str()
-      ->check(CLI::Range(0.01, 1e6));
+      ->check(Between(0.01, 1e6));
   command->add_option("--json", arguments->json, "Write what was found to this file");
   command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file");
   command->callback([arguments, &status] { status = audit(*arguments); });

@@ -1,3 +1,4 @@
+#include "cli/between.hpp"
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
@@ -159,13 +160,13 @@ void add_plan_command(CLI::App& app, int& status) {
   command->add_option("--out", arguments->out, "Write the plan to this file")->capture_default_str();
   command->add_option("--margin", arguments->margin, "A predicted p99 so much longer must still meet its deadline")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 10.0));
+      ->check(Between(0.0, 10.0));
   command->add_option("--seconds", arguments->seconds, "How long to run each plan that is tried")
       ->capture_default_str()
-      ->check(CLI::Range(0.01, 1e6));
+      ->check(Between(0.01, 1e6));
   command->add_option("--budget", arguments->budget, "Seconds after which no other plan is tried")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(Between(0.0, 1e6));
   command->add_flag("!--no-verify", arguments->verify, "Do not run plans: only predict");
   command->callback([arguments, &status] { status = plan(*arguments); });
 }

@@ -1,3 +1,4 @@
+#include "cli/between.hpp"
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
@@ -90,7 +91,7 @@ void add_profile_command(CLI::App& app, int& status) {
   command->add_option("--out", arguments->out, "Write the profile to this file")->capture_default_str();
   command->add_option("--seconds", arguments->seconds, "How long to measure an engine on a size at most")
       ->capture_default_str()
-      ->check(CLI::Range(0.01, 1e6));
+      ->check(Between(0.01, 1e6));
   command->callback([arguments, &status] { status = profile(*arguments); });
 }
 

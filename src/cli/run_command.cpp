@@ -1,3 +1,4 @@
+#include "cli/between.hpp"
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
@@ -127,7 +128,10 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
     if (engine.graphs && !engine.graphs->gate_obstacle.empty())
       fmt::print(stderr, "greenlane: engine '{}' lets nobody pass inside its graph: {}\n", engine.name,
                  engine.graphs->gate_obstacle);
-    if (!engine.error.empty()) fmt::print(stderr, "greenlane: engine '{}': {}\n", engine.name, engine.error);
+    if (engine.error.empty()) continue;
+    // What an engine threw names it.
+    const bool is_named = engine.error.starts_with("engine '" + engine.name + "'");
+    fmt::print(stderr, "greenlane: {}{}\n", is_named ? "" : "engine '" + engine.name + "': ", engine.error);
   }
 }
 
@@ -234,9 +238,9 @@ void add_run_command(CLI::App& app, int& status) {
       ->check(CLI::IsMember({"resident", "untuned", "off"}));
   command->add_option("--seconds", arguments->seconds, "How long to measure each mode")
       ->capture_default_str()
-      ->check(CLI::Range(0.01, 1e6));
+      ->check(Between(0.01, 1e6));
   command->add_option("--spin-ms", arguments->spin_ms, "How long a thread spins before an arrival, on a GPU")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Between(0.0, 1e6))
       ->capture_default_str();
   command->add_flag("--check", arguments->check, "Compare outputs with the expected ones");
   command->add_option("--json", arguments->json, "Write the results to this file");

@@ -52,7 +52,7 @@ std::shared_ptr<GraphCache::Entry> GraphCache::find(const GraphKey& key) {
     entries_.splice(entries_.begin(), entries_, found);
     return entries_.front();
   }
-  entries_.push_front(std::make_shared<Entry>(Entry{.key = key, .graph = {}, .target = {}, .obstacle = {}}));
+  entries_.push_front(std::make_shared<Entry>(Entry{.key = key, .graph = {}, .target = {}, .obstacle = {}, .notes = {}}));
   if (entries_.size() > std::max(kMostEntries, capacity_)) entries_.pop_back();
   return entries_.front();
 }
@@ -96,8 +96,12 @@ bool GraphCache::capture(Entry& entry, std::span<const KernelTarget> targets, co
 
 void GraphCache::refuse(Entry& entry) {
   entry.state = State::refused;
+  warn_once(entry.obstacle);
+}
+
+void GraphCache::warn_once(const std::string& why) {
   if (std::exchange(warned_, true)) return;
-  warn("engine '" + owner_ + "' runs without a CUDA graph: " + entry.obstacle);
+  warn("engine '" + owner_ + "' runs without a CUDA graph: " + why);
 }
 
 void GraphCache::drop_oldest() {

@@ -48,6 +48,7 @@ class GraphCache {
     KernelTarget target;                   // for which its kernels were picked
     std::uint64_t replays = 0;
     std::string obstacle;  // why the last capture failed
+    std::shared_ptr<void> notes;  // what the user of the cache knows of such calls
   };
   // Throws where the work cannot be captured, or the engine fails.
   using Capture = std::function<std::shared_ptr<ResidentGraph>(KernelTarget)>;
@@ -66,6 +67,8 @@ class GraphCache {
   bool capture(Entry& entry, std::span<const KernelTarget> targets, const Capture& capture_for);
   // Such calls run eagerly from now on. Warns, once in the life of the cache.
   void refuse(Entry& entry);
+  // That a call ran eagerly; once in the life of the cache.
+  void warn_once(const std::string& why);
 
   // What was captured elsewhere. Gives what is to be freed, under no lock.
   [[nodiscard]] std::shared_ptr<void> drop_all_but(std::uint64_t place) noexcept;

@@ -3,8 +3,10 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <utility>
 
 namespace greenlane {
@@ -36,6 +38,14 @@ void warn(const std::string& text) {
   } else {
     standard_error().warn("{}", text);
   }
+}
+
+void debug(const std::string& text) {
+  static const bool is_wanted = [] {
+    const char* level = std::getenv("GREENLANE_LOG");
+    return level && std::string_view(level) == "debug";
+  }();
+  if (is_wanted) standard_error().warn("{}", text);
 }
 
 std::function<void(const std::string&)> set_warning_sink(std::function<void(const std::string&)> write) {

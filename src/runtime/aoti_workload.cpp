@@ -1,10 +1,13 @@
 // The one file of the runtime that knows PyTorch.
+#include "torch/writes.hpp"
+
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/workload.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
 #include <c10/core/Event.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAGuard.h>
 
 namespace greenlane::runtime {
@@ -17,11 +20,17 @@ class AotiWorkload final : public Workload {
         inputs_(std::move(inputs)),
         expected_(std::move(expected)),
         has_graphs_(engine_->graphs().has_value()),
-        done_(engine_->device().id().kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {}
+        state_(engine_->state()),
+        done_(engine_->device().id().kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (engine_->writes_input(i)) written_inputs_.emplace_back(inputs_[i], inputs_[i].clone());
+    }
+  }
 
   void bind(const Lane& lane) override {
     engine_->bind(lane);
     lane_ = lane;
+    if (on_gpu()) generator_.emplace(at::Device(at::kCUDA, index()));
   }
 
   void unbind() override {
@@ -40,6 +49,24 @@ class AotiWorkload final : public Workload {
   }
 
   void expect(std::chrono::steady_clock::time_point from) override { engine_->expect_call(from); }
+
+  [[nodiscard]] bool may_be_warmed_up() const override { return !engine_->is_stateful(); }
+  [[nodiscard]] bool has_state() const override { return !state_.empty() || engine_->is_stateful(); }
+
+  void reset_state() override {
+    if (generator_) generator_->put_back();
+    generator_.reset();
+    if (state_.empty()) return;
+    if (!on_gpu()) {
+      state_.put_back();
+      return;
+    }
+    const c10::cuda::CUDAGuard guard(index());
+    const auto stream = c10::cuda::getCurrentCUDAStream(index());
+    state_.put_back();
+    done_.record(stream);
+    wait();
+  }
 
   void run() override {
     try {
@@ -72,27 +99,41 @@ class AotiWorkload final : public Workload {
   [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
 
  private:
+  [[nodiscard]] bool on_gpu() const { return engine_->device().id().kind == DeviceKind::cuda; }
+  [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(engine_->device().id().index); }
+
+  void wait() {
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    done_.synchronize();
+  }
+
+  // Each request comes with its recorded inputs, also where the one before wrote to them.
+  void take_inputs() {
+    for (const auto& [given, recorded] : written_inputs_) given.copy_(recorded, /*non_blocking=*/true);
+  }
+
   void run_once() {
-    if (engine_->device().id().kind == DeviceKind::cpu) {
+    if (!on_gpu()) {
       run_on_cpu();
       return;
     }
     // What has no graph yields between two requests, as all do on a CPU.
     if (role_.gated && !has_graphs_) (void)gate_->wait(lane_.value().place(), GateWait::spin);
     // With the lane's stream as the caller's there is nothing to join.
-    const auto index = static_cast<c10::DeviceIndex>(engine_->device().id().index);
-    const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index);
+    const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
     const c10::cuda::CUDAStreamGuard guard(stream);
+    take_inputs();
     outputs_ = engine_->run(inputs_);
     // Waiting for the lane instead would be waiting for the engines that share it, too.
     done_.record(stream);
-    done_.synchronize();
+    wait();
   }
 
   void run_on_cpu() {
     std::optional<Gate::Pass> pass;
     if (role_.urgent) pass.emplace(Gate::close(gate_, lane_.value().place(), kLimit * *role_.urgent));
     if (role_.gated) (void)gate_->wait(lane_.value().place(), GateWait::block);
+    take_inputs();
     outputs_ = engine_->run(inputs_);
   }
 
@@ -106,6 +147,9 @@ class AotiWorkload final : public Workload {
   std::vector<at::Tensor> outputs_;
   std::optional<Lane> lane_;
   bool has_graphs_;
+  detail::KeptTensors state_;  // as the package was loaded
+  std::optional<detail::KeptGenerator> generator_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // and as they were recorded
   c10::Event done_;
 };
 
@@ -122,7 +166,8 @@ std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
         {.device = device.id(),
          .name = engine.name,
          .graphs = engine.graphs ? Graphs::resident : Graphs::off,
-         .graph_options = {.outputs = GraphOutputs::views, .tune_kernels = engine.tune_kernels, .capacity = 1}});
+         .graph_options = {.outputs = GraphOutputs::views, .tune_kernels = engine.tune_kernels, .capacity = 1},
+         .stateful = engine.stateful});
     loaded->signature().check(inputs, device.id(), engine.name);
     return std::make_unique<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected));
   } catch (const Error& error) {

@@ -110,6 +110,7 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles fi
   }
   engine.weight = table.get_positive("weight").value_or(1);
   engine.tune_kernels = table.get_bool("tune_kernels").value_or(true);
+  engine.stateful = table.get_bool("stateful").value_or(false);
   table.refuse_unknown();
   return engine;
 }

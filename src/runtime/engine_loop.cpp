@@ -59,6 +59,21 @@ class Recorder {
   EngineResult& result_;
 };
 
+// Tells the first request that counts: it finds the state that the engine was loaded with.
+class FirstMeasured {
+ public:
+  explicit FirstMeasured(Clock::time_point measure) : measure_(measure) {}
+  [[nodiscard]] bool is_now(Clock::time_point scheduled) {
+    if (seen_ || scheduled < measure_) return false;
+    seen_ = true;
+    return true;
+  }
+
+ private:
+  Clock::time_point measure_;
+  bool seen_ = false;
+};
+
 // When requests come: one period after another, or at random with that mean. The same in every run of an engine.
 class Arrivals {
  public:
@@ -90,7 +105,9 @@ void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timet
   constexpr int kMostEarly = 8;
   const auto early = engine.deadline && !engine.poisson ? std::min(timetable.early, engine.period.value() / kMostEarly)
                                                         : Nanoseconds(0);
-  Arrivals arrivals(engine, timetable.begin);
+  // Requests that do not count would change hidden state before those that do.
+  Arrivals arrivals(engine, workload.may_be_warmed_up() ? timetable.begin : timetable.measure);
+  FirstMeasured first(timetable.measure);
   const auto announce = [&] {
     if (engine.deadline && arrivals.next() < timetable.end) workload.expect(arrivals.next() - early);
   };
@@ -102,6 +119,7 @@ void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timet
     if (start >= timetable.end && start - arrival >= deadline) break;
     arrivals.advance();
     announce();
+    if (first.is_now(arrival)) workload.reset_state();
     workload.run();
     recorder.served(arrival, start, Clock::now());
   }
@@ -111,8 +129,10 @@ void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timet
 
 void run_back_to_back(Workload& workload, const Timetable& timetable, const std::atomic<bool>& stop,
                       Recorder& recorder) {
-  if (!wait_until(timetable.begin, timetable.spin, stop)) return;
+  if (!wait_until(workload.may_be_warmed_up() ? timetable.begin : timetable.measure, timetable.spin, stop)) return;
+  FirstMeasured first(timetable.measure);
   for (auto start = Clock::now(); start < timetable.end && !stop.load(std::memory_order_relaxed);) {
+    if (first.is_now(start)) workload.reset_state();
     workload.run();
     const auto end = Clock::now();
     recorder.served(start, start, end);

@@ -37,6 +37,7 @@ class Stay {
   void leave() noexcept {
     try {
       workload_.set_role({});
+      workload_.reset_state();
       workload_.unbind();
     } catch (const std::exception& error) {
       warn(std::string("an engine could not leave its lane: ") + error.what());
@@ -133,12 +134,14 @@ class Profiler {
   Nanoseconds warm_up(Workload& workload) {
     const auto enough = Clock::now() + milliseconds(100);
     Nanoseconds last{0};
+    if (!workload.may_be_warmed_up()) return last;
     for (int runs = 0; runs < 4 || (Clock::now() < enough && runs < 1000); ++runs) {
       check_stop();
       const auto begin = Clock::now();
       workload.run();
       last = Clock::now() - begin;
     }
+    workload.reset_state();
     return last;
   }
 

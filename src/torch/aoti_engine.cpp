@@ -1,9 +1,13 @@
+#include "torch/error_output.hpp"
 #include "torch/package.hpp"
 #include "torch/probe.hpp"
 #include "torch/whole_torch.hpp"
+#include "torch/writes.hpp"
 
 #include <greenlane/core/binding.hpp>
+#include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 #include <greenlane/core/urgent.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/bindable.hpp>
@@ -15,19 +19,32 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 
 namespace greenlane {
 
 using torch::inductor::AOTIModelPackageLoader;
 
+namespace {
+
+// What the model threw, in one line.
+struct Failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace
+
 struct AotiEngine::Impl {
   std::string name;
   Device device;
   Signature signature;
   std::unordered_map<std::string, std::string> metadata;
+  detail::PackageEffects effects;
   bool single_threaded;
+  bool stateful;
   AOTIModelPackageLoader loader;
+  std::vector<at::Tensor> state{};  // constants that calls write to
   std::shared_ptr<ResidentGraphs> graphs;  // null: none
   StreamBinding binding;
   std::mutex urgency{};  // over the next
@@ -39,6 +56,45 @@ struct AotiEngine::Impl {
     return urgent;
   }
 
+  [[nodiscard]] bool writes_input(std::size_t index) const {
+    return !effects.is_known || (index < effects.writes_input.size() && effects.writes_input[index]);
+  }
+
+  void note_writes(const std::vector<at::Tensor>& inputs) const {
+    if (!detail::WriteScope::is_active()) return;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (writes_input(i)) detail::WriteScope::note(inputs[i]);
+    }
+    for (const auto& tensor : state) detail::WriteScope::note(tensor);
+  }
+
+  // Throws Failure.
+  template <typename Work>
+  static std::vector<at::Tensor> call_model(Work work) {
+    detail::ErrorOutput output;
+    try {
+      return work();
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      const auto text = output.take();
+      debug(text + error.what());
+      throw Failure(detail::reason_of(text, error));
+    }
+  }
+
+  [[noreturn]] void fail(const Failure& failure) const {
+    const auto lane = binding.lane();
+    const std::string where = lane ? " on lane '" + lane->name() + "' (" + std::to_string(lane->units().count) +
+                                         (device.id().kind == DeviceKind::cuda ? " SMs)" : " cores)")
+                                   : "";
+    throw EngineError({.what = "engine '" + name + "' failed" + where,
+                       .why = failure.what(),
+                       .remedy = lane ? "call it without a lane: where it fails there, too, the model is at fault, and "
+                                        "else give the lane other units"
+                                      : "look at the model; GREENLANE_LOG=debug shows PyTorch's C++ stack"});
+  }
+
   std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const BoundCall& call) {
     std::unique_lock<std::mutex> lock(calls, std::defer_lock);
     if (single_threaded) {
@@ -48,14 +104,19 @@ struct AotiEngine::Impl {
                          .why = "AOTInductor waits between its calls, unless it is loaded in single-threaded mode",
                          .remedy = "load it with graphs = resident, or single_threaded = true"});
     }
+    note_writes(inputs);
     const auto model = [&](const std::vector<at::Tensor>& given) {
-      return loader.run(given, c10::cuda::getCurrentCUDAStream(call.stream().device_index()).stream());
+      note_writes(given);
+      return call_model([&] {
+        return loader.run(given, c10::cuda::getCurrentCUDAStream(call.stream().device_index()).stream());
+      });
     };
     const auto urgent_engine = is_urgent();
     std::optional<UrgentEngine::Call> pass;
     if (urgent_engine && !call.is_captured())
       pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->place() : 0));
-    auto outputs = graphs ? graphs->run(call, inputs, {.urgent = pass.has_value()}, model) : model(inputs);
+    auto outputs = graphs ? graphs->run(call, inputs, {.repeatable = !stateful, .urgent = pass.has_value()}, model)
+                          : model(inputs);
     if (pass) pass->enqueued(StreamView(call.stream().stream()));
     return outputs;
   }
@@ -63,10 +124,15 @@ struct AotiEngine::Impl {
 
 namespace {
 
-// The first line of what AOTInductor threw; the rest is a C++ stack.
-std::string first_line(const std::exception& error) {
-  const std::string text = error.what();
-  return text.substr(0, text.find('\n'));
+// Of its constants those that calls write to; all where that is not known.
+std::vector<at::Tensor> state_of(AOTIModelPackageLoader& loader, const detail::PackageEffects& effects) {
+  std::vector<at::Tensor> state;
+  if (effects.is_known && effects.written_constants.empty()) return state;
+  for (const auto& [name, tensor] : loader.get_runner()->extract_constants_map(/*use_inactive=*/false)) {
+    const auto& written = effects.written_constants;
+    if (!effects.is_known || std::ranges::find(written, name) != written.end()) state.push_back(tensor);
+  }
+  return state;
 }
 
 DeviceId choose_device(const std::string& path, const detail::PackageInfo& package, const AotiOptions& options) {
@@ -100,7 +166,10 @@ void check_architecture(const std::string& path, const detail::PackageInfo& pack
 }  // namespace
 
 AotiEngine::AotiEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-AotiEngine::~AotiEngine() = default;
+AotiEngine::~AotiEngine() {
+  const CurrentContext context;  // AOTInductor makes its device current
+  impl_.reset();
+}
 
 const std::string& AotiEngine::name() const noexcept { return impl_->name; }
 const Device& AotiEngine::device() const noexcept { return impl_->device; }
@@ -114,6 +183,9 @@ void AotiEngine::bind(StreamView stream, std::shared_ptr<const void> keep_alive)
 StreamBinding& AotiEngine::binding() noexcept { return impl_->binding; }
 void AotiEngine::unbind() { impl_->binding.clear(); }
 std::optional<Lane> AotiEngine::lane() const { return impl_->binding.lane(); }
+const std::vector<at::Tensor>& AotiEngine::state() const noexcept { return impl_->state; }
+bool AotiEngine::is_stateful() const noexcept { return impl_->stateful; }
+bool AotiEngine::writes_input(std::size_t index) const { return impl_->writes_input(index); }
 std::optional<GraphReport> AotiEngine::graphs() const {
   if (!impl_->graphs) return std::nullopt;
   return impl_->graphs->report();
@@ -190,16 +262,21 @@ std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs) {
   const auto id = impl_->device.id();
   impl_->signature.check(inputs, id, impl_->name);
   std::vector<at::Tensor> outputs;
-  if (id.kind == DeviceKind::cpu) {
-    call_on_cpu(impl_->binding, [&] {
-      std::unique_lock<std::mutex> lock(impl_->calls, std::defer_lock);
-      if (impl_->single_threaded) lock.lock();
-      outputs = impl_->loader.run(inputs);
-    });
-  } else {
-    BoundCall call(impl_->binding, inputs);
-    outputs = impl_->run(inputs, call);
-    call.finish(outputs);
+  try {
+    if (id.kind == DeviceKind::cpu) {
+      impl_->note_writes(inputs);
+      call_on_cpu(impl_->binding, [&] {
+        std::unique_lock<std::mutex> lock(impl_->calls, std::defer_lock);
+        if (impl_->single_threaded) lock.lock();
+        outputs = Impl::call_model([&] { return impl_->loader.run(inputs); });
+      });
+    } else {
+      BoundCall call(impl_->binding, inputs);
+      outputs = impl_->run(inputs, call);
+      call.finish(outputs);
+    }
+  } catch (const Failure& failure) {
+    impl_->fail(failure);
   }
   return outputs;
 }
@@ -219,14 +296,19 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   }
   static std::mutex loading;
   const std::scoped_lock lock(loading);
+  const CurrentContext context;
 
   auto package = detail::read_package(path, options.model);
   const DeviceId id = choose_device(path, package, options);
   const Device device = Device::open(id);
   check_architecture(path, package, device.info());
   detail::load_whole_torch();
+  // AOTInductor makes the device current, and leaves it so.
+  std::optional<c10::cuda::CUDAGuard> device_guard;
+  if (id.kind == DeviceKind::cuda) device_guard.emplace(static_cast<c10::DeviceIndex>(id.index));
   if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
 
+  detail::ErrorOutput output;
   try {
     const auto index = static_cast<c10::DeviceIndex>(id.kind == DeviceKind::cuda ? id.index : -1);
     const bool resident = options.graphs == Graphs::resident && id.kind == DeviceKind::cuda;
@@ -236,10 +318,13 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
         .device = device,
         .signature = std::move(package.signature),
         .metadata = std::move(package.metadata),
+        .effects = std::move(package.effects),
         .single_threaded = single_threaded,
+        .stateful = options.stateful,
         .loader = AOTIModelPackageLoader(path, options.model, single_threaded, options.num_runners, index),
         .graphs = nullptr,
         .binding = StreamBinding(device, options.name)});
+    impl->state = state_of(impl->loader, impl->effects);
     if (resident) {
       impl->graphs = std::make_shared<ResidentGraphs>(impl->binding, options.graph_options);
       impl->binding.set_captured_work(impl->graphs);
@@ -252,9 +337,11 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
+    const auto text = output.take();
+    debug(text + error.what());
     throw EngineError(
         {.what = "the package '" + path + "' could not be loaded",
-         .why = first_line(error),
+         .why = detail::reason_of(text, error),
          .remedy = "check that it was exported by this version of PyTorch, and that `libraries` names the libraries of "
                    "its custom operators"});
   }

@@ -5,8 +5,6 @@
 
 #include <ATen/ThreadLocalState.h>
 
-#include <utility>
-
 namespace greenlane {
 namespace {
 
@@ -14,21 +12,15 @@ c10::DeviceIndex index_of(const StreamBinding& binding) {
   return static_cast<c10::DeviceIndex>(binding.device().id().index);
 }
 
-// A thread that is new to CUDA has no current context, and cuBLAS warns of it. Within a device guard.
-void make_context_current(c10::DeviceIndex index) {
-  thread_local bool done = false;
-  if (!std::exchange(done, true)) c10::cuda::set_device(index, /*force=*/true);
-}
-
 }  // namespace
 
 BoundCall::BoundCall(StreamBinding& binding, std::span<const at::Tensor> inputs)
-    : caller_(c10::cuda::getCurrentCUDAStream(index_of(binding))),
+    : context_(binding.device()),
+      caller_(c10::cuda::getCurrentCUDAStream(index_of(binding))),
       call_(binding.enter(StreamView(caller_.stream()))),
       // The kernels of a compiled engine take a handle; what it allocates, and its fallback operators, follow the
       // current stream.
       guard_(call_.crosses() ? c10::cuda::getStreamFromExternal(call_.stream().handle(), index_of(binding)) : caller_) {
-  make_context_current(index_of(binding));
   if (!call_.crosses()) return;
   call_.lane().value().keep_stream();
   detail::record_on(inputs, stream());

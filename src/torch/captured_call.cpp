@@ -2,6 +2,7 @@
 
 #include "core/capture_scope.hpp"
 #include "torch/kernel_scope.hpp"
+#include "torch/writes.hpp"
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
@@ -12,6 +13,7 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDAGuard.h>
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -108,6 +110,37 @@ void copy_into(const std::vector<at::Tensor>& fixed, const std::vector<at::Tenso
   }
 }
 
+CallEffects effects_of(const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& noted) {
+  CallEffects effects;
+  for (const auto& tensor : noted) {
+    bool is_input = false;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!share_memory(inputs[i], tensor)) continue;
+      is_input = true;
+      effects.written.push_back(i);
+    }
+    if (!is_input) effects.state.push_back(tensor);
+  }
+  return effects;
+}
+
+std::string aliasing_obstacle(const std::vector<at::Tensor>& inputs, const CallEffects& effects) {
+  for (const auto written : effects.written) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (i != written && share_memory(inputs[i], inputs[written]))
+        return "it writes to input " + std::to_string(written) + ", which has memory in common with input " +
+               std::to_string(i);
+    }
+  }
+  for (const auto& state : effects.state) {
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (share_memory(inputs[i], state))
+        return "input " + std::to_string(i) + " has memory in common with what the model writes to";
+    }
+  }
+  return {};
+}
+
 CapturedCall::CapturedCall(const CaptureTurn& /*turn*/, const Lane& lane, std::shared_ptr<GraphPool> pool,
                            std::vector<at::Tensor> inputs, const Model& model, KernelTarget target)
     : pool_(std::move(pool)), inputs_(std::move(inputs)), graph_(capture(lane, model, target)) {}
@@ -123,17 +156,47 @@ Graph CapturedCall::capture(const Lane& lane, const Model& model, KernelTarget t
     return Graph::capture(lane, [&] {
       begun();
       outputs_ = model(inputs_);
+      for (const auto& output : outputs_) {
+        const auto input = std::ranges::find_if(inputs_, [&](const auto& each) { return share_memory(each, output); });
+        inputs_of_outputs_.push_back(input == inputs_.end()
+                                         ? std::nullopt
+                                         : std::optional(static_cast<std::size_t>(input - inputs_.begin())));
+      }
     });
   });
 }
 
-std::vector<at::Tensor> copies_of(const std::vector<at::Tensor>& tensors) {
+void CapturedCall::write_back(const std::vector<at::Tensor>& inputs, const std::vector<std::size_t>& written) const {
+  for (const auto i : written) {
+    const AsMade as_made(inputs[i]);
+    inputs[i].copy_(inputs_[i], /*non_blocking=*/true);
+  }
+}
+
+std::vector<at::Tensor> CapturedCall::results(const std::vector<at::Tensor>& inputs, bool copies) const {
   const c10::InferenceMode no_inference_mode(false);
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> copies;
-  copies.reserve(tensors.size());
-  for (const auto& tensor : tensors) copies.push_back(tensor.defined() ? tensor.clone() : tensor);
-  return copies;
+  std::vector<at::Tensor> results;
+  results.reserve(outputs_.size());
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    const auto& output = outputs_[i];
+    if (const auto index = inputs_of_outputs_[i]) {
+      const auto& fixed = inputs_[*index];
+      const auto& input = inputs[*index];
+      const bool is_whole = output.storage_offset() == fixed.storage_offset() && output.sizes() == fixed.sizes() &&
+                            output.strides() == fixed.strides();
+      if (output.dtype() != fixed.dtype()) {
+        results.push_back(output.clone());
+      } else {
+        results.push_back(is_whole ? input
+                                   : input.as_strided(output.sizes(), output.strides(),
+                                                      input.storage_offset() + output.storage_offset()));
+      }
+    } else {
+      results.push_back(copies && output.defined() ? output.clone() : output);
+    }
+  }
+  return results;
 }
 
 }  // namespace greenlane::detail

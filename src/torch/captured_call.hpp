@@ -21,6 +21,18 @@ using Model = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor
 // Tensors like these, for a graph to read from, on the current stream. Throws EngineError where one is not on the
 // device, or has gaps in its memory.
 [[nodiscard]] std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::DeviceIndex device);
+// What a call does to tensors that outlive it.
+struct CallEffects {
+  std::vector<at::Tensor> state;        // that it writes to, beside its inputs
+  std::vector<std::size_t> written;     // the inputs that it writes to
+  [[nodiscard]] bool any() const noexcept { return !state.empty() || !written.empty(); }
+};
+// Sorts what was noted during a call with these inputs.
+[[nodiscard]] CallEffects effects_of(const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& noted);
+// Why a replay on copies of these inputs would not do what the call does: an input that is written to has memory in
+// common with another one, or one with the state. Empty where it would.
+[[nodiscard]] std::string aliasing_obstacle(const std::vector<at::Tensor>& inputs, const CallEffects& effects);
+
 // On the current stream.
 void copy_into(const std::vector<at::Tensor>& fixed, const std::vector<at::Tensor>& inputs);
 
@@ -61,6 +73,11 @@ class CapturedCall {
   [[nodiscard]] const Graph& graph() const noexcept { return graph_; }
   // Enqueues the graph.
   void replay(StreamView stream) const { graph_.launch(stream); }
+  // After a replay: gives the caller's tensors what the model wrote to its inputs. On the current stream.
+  void write_back(const std::vector<at::Tensor>& inputs, const std::vector<std::size_t>& written) const;
+  // The outputs of a replay, on the current stream: copies, or the graph's own. An output that is one of the inputs, or
+  // a part of it, is the caller's tensor, as it is without a graph.
+  [[nodiscard]] std::vector<at::Tensor> results(const std::vector<at::Tensor>& inputs, bool copies) const;
 
  private:
   Graph capture(const Lane& lane, const Model& model, KernelTarget target);
@@ -68,10 +85,8 @@ class CapturedCall {
   std::shared_ptr<GraphPool> pool_;
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> outputs_;
+  std::vector<std::optional<std::size_t>> inputs_of_outputs_;  // whose memory an output has
   Graph graph_;
 };
-
-// Copies, on the current stream.
-[[nodiscard]] std::vector<at::Tensor> copies_of(const std::vector<at::Tensor>& tensors);
 
 }  // namespace greenlane::detail

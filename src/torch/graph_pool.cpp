@@ -30,6 +30,13 @@ unsigned long long capture_of(cudaStream_t stream) {  // NOLINT(google-runtime-i
 
 }  // namespace
 
+std::string graph_memory_obstacle() {
+  const std::string name = allocator::get()->name();
+  if (name == "native") return {};
+  return "graphs need memory of PyTorch's native allocator, and this process uses '" + name +
+         "': leave out `backend` in PYTORCH_ALLOC_CONF to have them";
+}
+
 GraphPool::GraphPool(c10::DeviceIndex device) : device_(device), id_(new_id()) {
   // Held between captures, so that the next one uses the memory of those that were dropped.
   allocator::createOrIncrefPool(device_, id_);

@@ -9,8 +9,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 namespace greenlane::detail {
+
+// Why this process's allocator has no memory for graphs; empty where it has.
+[[nodiscard]] std::string graph_memory_obstacle();
 
 // A private pool. Graphs that share one must be replayed one after another: what a capture frees is given to the next.
 // Its memory goes back to the allocator, for others to take, when it and the graphs' tensors are gone.

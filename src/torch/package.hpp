@@ -1,6 +1,8 @@
 // What can be read of a `.pt2` package without loading its code.
 #pragma once
 
+#include "torch/package_effects.hpp"
+
 #include <greenlane/torch/signature.hpp>
 
 #include <string>
@@ -14,6 +16,7 @@ struct PackageInfo {
   // As 10 × major + minor; 0 where the package does not say.
   int compute_capability = 0;
   Signature signature;
+  PackageEffects effects;
 };
 
 // Throws EngineError where the file is missing, is no package, or holds no such model.

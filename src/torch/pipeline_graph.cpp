@@ -1,12 +1,15 @@
 #include "core/capture_scope.hpp"
 #include "torch/captured_call.hpp"
 #include "torch/tensor_lifetimes.hpp"
+#include "torch/writes.hpp"
 
+#include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
 #include <greenlane/torch/pipeline_graph.hpp>
 
 #include <c10/core/Event.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAGuard.h>
 
 #include <mutex>
@@ -24,18 +27,36 @@ void require_gpu(const Device& device) {
                      .remedy = "call the engines one by one"});
 }
 
+[[noreturn]] void refuse(const std::string& why) {
+  throw StreamError({.what = "the work could not be captured in a graph", .why = why, .remedy = "call it as it is"});
+}
+
+// Runs the work once, and puts back what it changed.
+detail::CallEffects rehearsed(const Device& device, const std::vector<at::Tensor>& inputs,
+                              const PipelineGraph::Work& work) {
+  const detail::KeptGenerator generator(at::Device(at::kCUDA, index_of(device)));
+  const detail::WriteScope writes(detail::WriteScope::Copies::kept);
+  (void)detail::rehearse(work, inputs);
+  writes.put_back();
+  generator.put_back();
+  return detail::effects_of(inputs, writes.tensors());
+}
+
 }  // namespace
 
 struct PipelineGraph::Impl {
-  Impl(const Device& on, const std::vector<at::Tensor>& inputs, const Work& work, GraphOutputs outputs_)
+  Impl(const Device& on, const std::vector<at::Tensor>& inputs, const Work& work, GraphOutputs outputs_,
+       std::vector<std::size_t> written_inputs)
       : device(on),
         outputs(outputs_),
+        written(std::move(written_inputs)),
         lane(Lane::create(on, {.name = "pipeline graph", .priority = {}})),
         pool(std::make_shared<detail::GraphPool>(index_of(on))),
         call(detail::CaptureTurn::take(), lane, pool, detail::make_static(inputs, index_of(on)), work, std::nullopt) {}
   // Its memory and its lanes' units may be somebody else's when it is gone.
   ~Impl() {
     try {
+      const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
       if (has_run) last.synchronize();
     } catch (const std::exception& error) {
       warn(std::string("a pipeline's graph could not be waited for: ") + error.what());
@@ -46,6 +67,7 @@ struct PipelineGraph::Impl {
 
   Device device;
   GraphOutputs outputs;
+  std::vector<std::size_t> written;  // the inputs that the work writes to
   std::mutex mutex;
   Lane lane;  // where it was captured
   std::shared_ptr<detail::GraphPool> pool;
@@ -60,9 +82,12 @@ PipelineGraph::~PipelineGraph() = default;
 std::shared_ptr<PipelineGraph> PipelineGraph::capture(const Device& device, const std::vector<at::Tensor>& inputs,
                                                       const Work& work, GraphOutputs outputs) {
   require_gpu(device);
+  const CurrentContext context(device);
   const c10::cuda::CUDAGuard guard(index_of(device));
-  (void)detail::rehearse(work, inputs);
-  auto impl = std::make_unique<Impl>(device, inputs, work, outputs);
+  if (auto why = detail::graph_memory_obstacle(); !why.empty()) refuse(why);
+  const auto effects = rehearsed(device, inputs, work);
+  if (auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) refuse(why);
+  auto impl = std::make_unique<Impl>(device, inputs, work, outputs, effects.written);
   impl->lane.keep_stream();
   // A rebind's work on former lanes is no part of the graph, and the inputs' copies are on this stream.
   c10::cuda::device_synchronize();
@@ -82,14 +107,17 @@ std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs
                                         std::to_string(fixed.size()),
                        .remedy = "pass such inputs, or capture it anew"});
   }
+  if (auto why = detail::aliasing_obstacle(inputs, {.state = {}, .written = impl_->written}); !why.empty())
+    throw EngineError({.what = "the inputs do not fit the pipeline's graph", .why = why, .remedy = "pass a copy of one"});
+  const CurrentContext context(impl_->device);
   const c10::cuda::CUDAGuard guard(index_of(impl_->device));
   const auto stream = c10::cuda::getCurrentCUDAStream(index_of(impl_->device));
   const std::scoped_lock lock(impl_->mutex);
   if (impl_->has_run) impl_->last.block(stream);  // the memory is the same for every run
   detail::copy_into(fixed, inputs);
   impl_->call.replay(StreamView(stream.stream()));
-  auto outputs =
-      impl_->outputs == GraphOutputs::views ? impl_->call.outputs() : detail::copies_of(impl_->call.outputs());
+  impl_->call.write_back(inputs, impl_->written);
+  auto outputs = impl_->call.results(inputs, impl_->outputs == GraphOutputs::copies);
   impl_->last.record(stream);
   impl_->has_run = true;
   return outputs;

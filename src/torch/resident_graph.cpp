@@ -2,19 +2,23 @@
 #include "torch/captured_call.hpp"
 #include "torch/kernel_scope.hpp"
 #include "torch/tensor_lifetimes.hpp"
+#include "torch/writes.hpp"
 
 #include <greenlane/torch/resident_graph.hpp>
 
 #include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <cuda_runtime_api.h>
 
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <utility>
 
 namespace greenlane {
 namespace {
 
+using detail::CallEffects;
 using detail::CapturedCall;
 using detail::GraphCache;
 using detail::GraphKey;
@@ -40,8 +44,12 @@ class TimedEvent {
 
 class TimedCall final : public detail::ResidentGraph {
  public:
-  TimedCall(CapturedCall captured, StreamView stream) : call(std::move(captured)), stream_(stream) {}
+  // `before_timing` puts back what runs change, which the next run may depend on: a position in a cache, for one.
+  TimedCall(CapturedCall captured, StreamView stream, std::function<void()> before_timing)
+      : call(std::move(captured)), stream_(stream), before_timing_(std::move(before_timing)) {}
   [[nodiscard]] std::chrono::nanoseconds time() override {
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    before_timing_();
     TimedEvent begin;
     TimedEvent end;
     begin.record(stream_);
@@ -56,6 +64,7 @@ class TimedCall final : public detail::ResidentGraph {
 
  private:
   StreamView stream_;
+  std::function<void()> before_timing_;
 };
 
 GraphKey key_of(const Lane& lane, const std::vector<at::Tensor>& inputs, std::int64_t variant) {
@@ -90,7 +99,8 @@ struct ResidentGraphs::Impl {
   std::optional<SliceOptions> slices;
   std::shared_ptr<Gate> gate;
 
-  void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, Kind kind) {
+  void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, Kind kind,
+              const CallEffects& effects) {
     if (!slices || kind.urgent) graph.sliced.reset();
     // The memory of its inputs belongs to the stream of the lane that it was captured for; another one may have its
     // units.
@@ -98,24 +108,28 @@ struct ResidentGraphs::Impl {
       detail::record_on(graph.call.inputs(), c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
     // Before the inputs are there: what is measured runs on them.
     if (slices && !kind.urgent && !graph.sliced)
-      graph.sliced.emplace(graph.call.graph(), lane, *slices, kind.repeatable && options.tune_kernels);
+      graph.sliced.emplace(graph.call.graph(), lane, *slices,
+                           kind.repeatable && options.tune_kernels && !effects.any());
     detail::copy_into(graph.call.inputs(), inputs);
     if (graph.sliced) {
       graph.sliced->run(*gate, lane);
     } else {
       graph.call.replay(lane.stream());
     }
+    graph.call.write_back(inputs, effects.written);
   }
 
   [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(device.id().index); }
 
   // On the lane that the engine is bound to, whose stream is current. False where there is no graph.
   bool capture(const detail::CaptureTurn& turn, GraphCache::Entry& entry, const Lane& lane,
-               const std::vector<at::Tensor>& inputs, Kind kind, const Model& model) {
+               const std::vector<at::Tensor>& inputs, Kind kind, const CallEffects& effects, const Model& model) {
     auto targets = detail::kernel_targets(device.info(), lane.units());
     if (!options.tune_kernels || !kind.repeatable || !detail::can_target_kernels()) targets.resize(1);
     std::vector<at::Tensor> fixed;
-    return cache.capture(entry, targets, [&](KernelTarget target) {
+    const auto state = std::make_shared<detail::KeptTensors>();
+    if (targets.size() > 1) *state = detail::KeptTensors(effects.state);
+    const bool is_captured = cache.capture(entry, targets, [&](KernelTarget target) {
       if (!beside || beside->place() != lane.place()) {
         beside = lane.beside();
         beside->keep_stream();
@@ -124,8 +138,15 @@ struct ResidentGraphs::Impl {
       if (fixed.empty()) fixed = detail::make_static(inputs, index());
       // Other graphs of the engine have the workspace of the stream that this one is prepared on.
       lane.synchronize();
-      return std::make_shared<TimedCall>(CapturedCall(turn, *beside, pool, fixed, model, target), lane.stream());
+      auto put_back = [state, &fixed, &inputs, &effects] {
+        state->put_back();
+        if (!effects.written.empty()) detail::copy_into(fixed, inputs);
+      };
+      return std::make_shared<TimedCall>(CapturedCall(turn, *beside, pool, fixed, model, target), lane.stream(),
+                                         std::move(put_back));
     });
+    state->put_back();
+    return is_captured;
   }
 };
 
@@ -148,30 +169,47 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
   const std::scoped_lock lock(impl_->mutex);
   const auto entry = impl_->cache.find(key_of(lane, inputs, kind.variant));
   using State = GraphCache::State;
+  const auto refuse = [&](const std::string& why) {
+    entry->obstacle = why;
+    impl_->cache.refuse(*entry);
+  };
   if (entry->state == State::resident && !static_cast<TimedCall&>(*entry->graph).call.graph().is_current())
     entry->state = State::unseen;  // an engine inside is bound elsewhere by now
   if (entry->state == State::unseen) {
     entry->graph.reset();
+    if (auto why = detail::graph_memory_obstacle(); !why.empty()) {
+      refuse(why);
+      return model(inputs);
+    }
+    const detail::WriteScope writes(detail::WriteScope::Copies::none);
     auto outputs = detail::rehearse(model, inputs);
+    entry->notes = std::make_shared<CallEffects>(detail::effects_of(inputs, writes.tensors()));
     entry->state = State::seen;
     return outputs;
+  }
+  if (entry->state == State::refused) return model(inputs);
+  const auto& effects = *static_cast<const CallEffects*>(entry->notes.get());
+  if (effects.any()) {
+    // Asked at each call: who passes which memory may change.
+    if (const auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) {
+      impl_->cache.warn_once(why);
+      return model(inputs);
+    }
   }
   if (entry->state == State::seen) {
     const auto turn = detail::CaptureTurn::try_take();
     if (!turn) return model(inputs);
-    if (!impl_->capture(*turn, *entry, lane, inputs, kind, model)) {
+    if (!impl_->capture(*turn, *entry, lane, inputs, kind, effects, model)) {
       // Where the engine itself is at fault this throws, and the next call tries again.
       auto outputs = model(inputs);
       impl_->cache.refuse(*entry);
       return outputs;
     }
   }
-  if (entry->state == State::refused) return model(inputs);
   auto& graph = static_cast<TimedCall&>(*entry->graph);
-  impl_->replay(graph, lane, inputs, kind);
+  impl_->replay(graph, lane, inputs, kind, effects);
   ++entry->replays;
-  const auto& outputs = graph.call.outputs();
-  return impl_->options.outputs == GraphOutputs::views ? outputs : detail::copies_of(outputs);
+  return graph.call.results(inputs, impl_->options.outputs == GraphOutputs::copies);
 }
 
 void ResidentGraphs::set_gates(const std::optional<SliceOptions>& slices) {
@@ -202,6 +240,9 @@ GraphReport ResidentGraphs::report() const {
   }
   return report;
 }
+
+bool collects_writes() noexcept { return detail::WriteScope::is_active(); }
+void note_write(const at::Tensor& tensor) { detail::WriteScope::note(tensor); }
 
 std::shared_ptr<void> ResidentGraphs::rebound(const std::optional<Lane>& lane) noexcept {
   struct Dropped {

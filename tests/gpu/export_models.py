@@ -1,8 +1,10 @@
-"""Compiles the small packages that the GPU tests run, on the GPU of this machine: export_models.py FOLDER."""
+"""Compiles the small packages that the GPU tests run, on the GPU of this machine: export_models.py FOLDER [NAME]."""
 
+import subprocess
 import sys
 from pathlib import Path
 
+import state_models
 import torch
 from torch import Tensor, nn
 from where import where
@@ -37,28 +39,50 @@ class Where(nn.Module):
         return out
 
 
+class Nonzero(nn.Module):
+    """Its output's size depends on data."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Where x is not 0."""
+        return torch.nonzero(x)
+
+
 MODELS: dict[str, tuple[nn.Module, list[Tensor]]] = {
     "affine": (Affine(), [torch.arange(256, dtype=torch.float32)]),
     "chain": (Chain(), [torch.ones(2048, 2048, dtype=torch.float16)]),
     "where": (Where(), [torch.zeros(1, dtype=torch.int32)]),
+    "nonzero": (Nonzero(), [torch.tensor([0, 1, 2, 0])]),
 }
+STATE_MODELS = {kind.__name__.lower(): kind for kind in state_models.MODELS}
+
+
+def export(folder: Path, name: str) -> None:
+    """Compiles one."""
+    if name in STATE_MODELS:
+        kind = STATE_MODELS[name]
+        model, inputs = kind().train(), [tensor.cpu() for tensor in state_models.inputs_of(kind)]
+    else:
+        model, inputs = MODELS[name]
+        model.eval()
+    program = torch.export.export(model.cuda(), tuple(tensor.cuda() for tensor in inputs))
+    part = folder / f"{name}.part.pt2"
+    torch._inductor.aoti_compile_and_package(program, package_path=str(part))
+    torch.save(inputs, folder / f"{name}.inputs.pt")
+    part.rename(folder / f"{name}.pt2")
+    print(f"exported {name}", flush=True)
 
 
 def main() -> None:
-    """Exports what is not there yet."""
+    """Exports what is not there yet, each in a process of its own: compiling is what takes its time."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (model, inputs) in MODELS.items():
-        package = folder / f"{name}.pt2"
-        if package.exists():
-            continue
-        on_gpu = tuple(tensor.cuda() for tensor in inputs)
-        program = torch.export.export(model.cuda().eval(), on_gpu)
-        part = folder / f"{name}.part.pt2"
-        torch._inductor.aoti_compile_and_package(program, package_path=str(part))
-        torch.save(inputs, folder / f"{name}.inputs.pt")
-        part.rename(package)
-        print(f"exported {package}")
+    if len(sys.argv) > 2:
+        export(folder, sys.argv[2])
+        return
+    missing = [name for name in (*MODELS, *STATE_MODELS) if not (folder / f"{name}.pt2").exists()]
+    children = [subprocess.Popen([sys.executable, __file__, str(folder), name]) for name in missing]
+    if failed := [name for name, child in zip(missing, children, strict=True) if child.wait() != 0]:
+        raise SystemExit(f"not exported: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

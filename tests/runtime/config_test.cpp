@@ -147,6 +147,12 @@ TEST_F(ConfigTest, GraphsAreResidentAndTunedUnlessTheFileSaysOtherwise) {
   EXPECT_FALSE(config.engines[2].tune_kernels);
 }
 
+TEST_F(ConfigTest, HiddenStateIsDeclared) {
+  const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kB + "stateful = true\n");
+  EXPECT_FALSE(config.engines[0].stateful);
+  EXPECT_TRUE(config.engines[1].stateful);
+}
+
 TEST_F(ConfigTest, GatesAndArrivalsAreRead) {
   const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kA + "gates = 'off'\n[engine.three]\n" + kA +
                            "gates = '50us'\n[engine.four]\n" + kA + "gates = '1.5ms'\n[engine.five]\n" + kA +

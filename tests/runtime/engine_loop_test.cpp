@@ -61,6 +61,30 @@ TEST_F(EngineLoopTest, AnEngineIsNotRunBeforeItsRequestArrives) {
   for (std::size_t i = 0; i < starts.size(); ++i) EXPECT_GE(starts[i], timetable_.begin + i * milliseconds(20));
 }
 
+TEST_F(EngineLoopTest, TheFirstRequestThatCountsFindsTheStateOfTheBeginning) {
+  FakeWorkload workload;
+  const auto result = run(workload, every(milliseconds(10), seconds(10)), milliseconds(100), milliseconds(100));
+  EXPECT_EQ(result.requests, 10U);
+  EXPECT_EQ(workload.runs(), 20);
+  EXPECT_EQ(workload.resets(), std::vector<int>{10});
+  FakeWorkload back_to_back([](int) { work_for(milliseconds(1)); });
+  (void)run(back_to_back, EngineConfig{}, milliseconds(20), milliseconds(20));
+  ASSERT_EQ(back_to_back.resets().size(), 1U);
+  EXPECT_GT(back_to_back.resets()[0], 0);
+}
+
+TEST_F(EngineLoopTest, HiddenStateSeesNoRequestThatDoesNotCount) {
+  FakeWorkload workload;
+  workload.set_may_be_warmed_up(false);
+  const auto result = run(workload, every(milliseconds(10), seconds(10)), milliseconds(100), milliseconds(100));
+  EXPECT_EQ(result.requests, 10U);
+  EXPECT_EQ(workload.runs(), 10);
+  FakeWorkload back_to_back([](int) { work_for(milliseconds(1)); });
+  back_to_back.set_may_be_warmed_up(false);
+  const auto other = run(back_to_back, EngineConfig{}, milliseconds(20), milliseconds(20));
+  EXPECT_EQ(static_cast<std::uint64_t>(back_to_back.runs()), other.requests);
+}
+
 TEST_F(EngineLoopTest, LatencyCountsFromTheScheduledArrivalAlsoForThoseThatHadToWait) {
   // One slow run of 200 ms: twenty arrivals wait for it, the first for 200 ms, the next for 190 ms, and so on.
   FakeWorkload workload([](int number) {

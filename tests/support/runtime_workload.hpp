@@ -24,6 +24,12 @@ class FakeWorkload final : public Workload {
   [[nodiscard]] bool has_expected_outputs() const override { return false; }
   [[nodiscard]] std::string check() override { return {}; }
 
+  [[nodiscard]] bool may_be_warmed_up() const override { return may_be_warmed_up_; }
+  void set_may_be_warmed_up(bool may) { may_be_warmed_up_ = may; }
+  void reset_state() override { resets_.push_back(runs_); }
+  // Before which runs its state was put back.
+  [[nodiscard]] const std::vector<int>& resets() const { return resets_; }
+
   void expect(std::chrono::steady_clock::time_point from) override { expected_.push_back(from); }
 
   [[nodiscard]] int runs() const { return runs_; }
@@ -33,6 +39,8 @@ class FakeWorkload final : public Workload {
  private:
   std::function<void(int)> work_;
   int runs_ = 0;
+  bool may_be_warmed_up_ = true;
+  std::vector<int> resets_;
   std::vector<std::chrono::steady_clock::time_point> expected_;
 };
 

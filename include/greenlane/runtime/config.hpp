@@ -38,6 +38,8 @@ struct EngineConfig {
   // On a GPU: whether its calls are replayed from CUDA graphs, and those have kernels picked for its lane's units.
   bool graphs = true;
   bool tune_kernels = true;
+  // It keeps state that its package does not show: nothing but its requests runs it.
+  bool stateful = false;
   // Of a best-effort engine that shares units with urgent ones: whether it lets them pass, and how long its slices may
   // be; absent: as short as costs little.
   bool gates = true;

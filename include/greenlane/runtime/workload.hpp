@@ -41,6 +41,13 @@ class Workload {
   // Leaves the lane, so that its units return to the device, and drops the outputs.
   virtual void unbind() = 0;
   virtual void set_role(const GateRole& /*role*/) {}
+  // Whether it may be run for another reason than a request: to warm it up, and to check it.
+  [[nodiscard]] virtual bool may_be_warmed_up() const { return true; }
+  // Whether its outputs may depend on earlier runs.
+  [[nodiscard]] virtual bool has_state() const { return false; }
+  // Puts back what runs changed since it was loaded: its buffers. The first time after bind(), the random numbers of the
+  // device as well. Between two runs, on the thread that runs it.
+  virtual void reset_state() {}
   // A request is to come: an urgent engine closes the gate for it from this time on.
   virtual void expect(std::chrono::steady_clock::time_point /*from*/) {}
   // Runs once on the lane and returns when the result is there.

@@ -35,6 +35,9 @@ struct AotiOptions {
   // (resident_graph.hpp). Takes one runner, single-threaded. Nothing changes on a CPU.
   Graphs graphs = Graphs::off;
   GraphOptions graph_options{};
+  // The package keeps state that its source does not show: in objects of custom classes, or in custom operators. It is
+  // then run exactly as often as it is called: no kernels are tuned, and no slices measured.
+  bool stateful = false;
   // On a GPU: see set_urgent() and set_gates().
   std::optional<std::chrono::nanoseconds> urgent{};
   std::optional<SliceOptions> gates{};
@@ -90,6 +93,14 @@ class AotiEngine {
   // Its resident graphs are launched in slices that let urgent engines pass; absent, and while it is urgent: whole.
   // Throws EngineError where it was loaded without graphs. Nothing changes on a CPU.
   void set_gates(const std::optional<SliceOptions>& slices);
+
+  // Those of its constants that calls write to, such as a cache: the memory itself, no copies. All constants where the
+  // package has no source. Found in the package's source; see docs/architecture.md for the limits.
+  [[nodiscard]] const std::vector<at::Tensor>& state() const noexcept;
+  // Whether it was loaded as stateful.
+  [[nodiscard]] bool is_stateful() const noexcept;
+  // Whether calls may write to this input; true where the package has no source.
+  [[nodiscard]] bool writes_input(std::size_t index) const;
 
   // Its CUDA graphs; nothing where it was loaded without.
   [[nodiscard]] std::optional<GraphReport> graphs() const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/core/binding.hpp>
+#include <greenlane/core/current_context.hpp>
 
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -22,13 +23,14 @@ namespace greenlane {
 //
 // The caller's stream is the one that is current on the binding's device, whatever device is current. Where the two
 // streams are one, only the device is guarded. Otherwise every input is recorded on the binding's stream and every
-// output on the caller's, so that the caching allocator gives their memory to nobody too early.
+// output on the caller's, so that the caching allocator gives their memory to nobody too early. The device's primary
+// context is current meanwhile: a thread that is new to CUDA has none, and the caller may have made another current.
 // Begin, finish and destroy on one thread. Thread safety of the binding: see StreamBinding.
 class BoundCall {
  public:
   // Throws DriverError.
   BoundCall(StreamBinding& binding, std::span<const at::Tensor> inputs);
-  // Joins where finish() was not reached, and leaves the caller's stream and device as they were.
+  // Joins where finish() was not reached, and leaves the caller's stream, device and context as they were.
   ~BoundCall() = default;
   BoundCall(const BoundCall&) = delete;
   BoundCall& operator=(const BoundCall&) = delete;
@@ -44,6 +46,7 @@ class BoundCall {
   void finish(std::span<const at::Tensor> outputs);
 
  private:
+  CurrentContext context_;
   c10::cuda::CUDAStream caller_;
   StreamBinding::Call call_;
   c10::cuda::CUDAStreamGuard guard_;

@@ -29,8 +29,9 @@ class PipelineGraph {
  public:
   using Work = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs)>;
 
-  // Runs `work` once as it is, and captures it then, on fixed tensors like the inputs. Within it engines' own resident
-  // graphs are not used. Waits for the device. Throws EngineError where an input is not on the device, StreamError
+  // Runs `work` once as it is, puts back the buffers, inputs and random numbers that this run changed, and captures it
+  // then, on fixed tensors like the inputs. Inputs that it writes to are written back after each run. Within it
+  // engines' own resident graphs are not used. Waits for the device. Throws EngineError where an input is not on the device, StreamError
   // where the work cannot be captured, and what `work` throws.
   [[nodiscard]] static std::shared_ptr<PipelineGraph> capture(const Device& device,
                                                               const std::vector<at::Tensor>& inputs, const Work& work,

@@ -30,8 +30,8 @@ struct GraphOptions {
   GraphOutputs outputs = GraphOutputs::copies;
   // Whether libraries such as cuBLAS are told for how many units to pick kernels. Several numbers are captured and
   // timed once for each size of partition and shape of inputs, and the fastest is kept; the model runs a few dozen
-  // times more on the same inputs for it. Off: kernels are picked for the whole device, and an engine that changes
-  // state of its own runs as often as it is called.
+  // times more on the same inputs for it, and what these runs change is put back. Off: kernels are picked for the whole
+  // device.
   bool tune_kernels = true;
   // How many graphs are kept, of different shapes of inputs; those used last.
   std::size_t capacity = 8;
@@ -60,6 +60,11 @@ struct GraphReport {
 // graphs of other units, whose memory is used for the next ones; their work is done before the first work on the new
 // lane. Where an engine inside this one is bound otherwise, it is captured anew. Calls that go into a graph of the
 // caller's are captured there and not here.
+//
+// A graph changes nothing but speed. Inputs that the engine writes to are written back to the caller's tensors, an
+// output that is an input is the caller's tensor, and what the engine changes beside them is put back before and after
+// each run that times kernels. Where an input that is written to has memory in common with another, the call runs
+// without a graph.
 //
 // The engine must read its inputs from the tensors that it is given and do nothing on the host that must be done in
 // every call. What PyTorch's process-wide settings choose (TF32, the backend of attention) is chosen at the capture.
@@ -101,5 +106,10 @@ class ResidentGraphs final : public CapturedWork {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// For engines whose writes C++ does not see. Whether anybody asks what calls in this thread write to; and the answer,
+// given before each write to a tensor that outlives the call. Thread safety: both, each thread for itself.
+[[nodiscard]] bool collects_writes() noexcept;
+void note_write(const at::Tensor& tensor);
 
 }  // namespace greenlane

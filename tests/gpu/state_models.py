@@ -1,0 +1,66 @@
+"""Models that change more than their outputs: what graphs and tuning must leave as calls alone would."""
+
+import torch
+from torch import Tensor, nn
+
+STEPS = 1024
+
+
+class Cache(nn.Module):
+    """As a KV cache: writes at a position that it counts, and fails behind its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys = nn.Buffer(torch.zeros(STEPS, 16))
+        self.position = nn.Buffer(torch.zeros(1, dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum of all inputs so far, and their number."""
+        self.keys.index_copy_(0, self.position, x.reshape(1, 16))
+        self.position.add_(1)
+        return self.keys.sum(0) + self.position
+
+
+class Norm(nn.Module):
+    """Batch norm in training mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The running mean after this call."""
+        normal: Tensor = self.norm(x)
+        assert self.norm.running_mean is not None
+        return normal * 0 + self.norm.running_mean
+
+
+class Drop(nn.Module):
+    """Dropout in training mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Half of them."""
+        return torch.nn.functional.dropout(x, 0.5, training=True)
+
+
+class InPlace(nn.Module):
+    """Writes to its first input, and to a part of its second."""
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The first input itself, and a sum."""
+        x.add_(1)
+        y[1:3].mul_(-1)
+        return x, x.sum() + y.sum()
+
+
+def inputs_of(model: type[nn.Module], call: int = 0) -> tuple[Tensor, ...]:
+    """For the call of that number, on the GPU."""
+    x = torch.arange(16.0, device="cuda") + call % 7
+    if model is Norm:
+        return (torch.stack([x, 2 * x, x - 3, x * 0]),)
+    if model is InPlace:
+        return x, torch.arange(4.0, device="cuda")
+    return (x,)
+
+
+MODELS: tuple[type[nn.Module], ...] = (Cache, Norm, Drop, InPlace)

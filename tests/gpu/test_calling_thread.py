@@ -1,0 +1,151 @@
+"""The calling thread finds its device, its stream and its context as they were after every entry point."""
+
+import contextlib
+import ctypes
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import greenlane as gl
+import pytest
+import torch
+from torch import nn
+
+DRIVER = ctypes.CDLL("libcuda.so.1") if torch.cuda.is_available() else None
+
+
+def context() -> int | None:
+    """The CUcontext that is current."""
+    assert DRIVER is not None
+    current = ctypes.c_void_p()
+    assert DRIVER.cuCtxGetCurrent(ctypes.byref(current)) == 0
+    return current.value
+
+
+def state() -> tuple[Any, ...]:
+    """The context is looked at first: PyTorch may make one current to answer."""
+    now = context()
+    streams = [torch.cuda.current_stream(index).cuda_stream for index in range(torch.cuda.device_count())]
+    return now, torch.cuda.current_device(), streams
+
+
+def entry_points(models: Path) -> dict[str, Callable[[], Any]]:
+    """All that the package offers to call, and what fails in it."""
+    device = f"cuda:{torch.cuda.device_count() - 1}"
+    x = torch.arange(256, dtype=torch.float32, device=device)
+    affine = models / "affine.pt2"
+    lane = gl.partition(device, {"lane": 16})["lane"]
+    engine = gl.load(affine, lane=lane, graphs="resident")
+    urgent = gl.load(affine, lane=lane, graphs="resident", urgent=1.0)
+    gated = gl.load(affine, lane=lane, graphs="resident", gates="auto")
+    module = nn.Linear(256, 4).to(device)
+    gl.set_external_stream(module, lane, graphs="resident")
+    stream = torch.cuda.Stream(device)
+    torch.cuda.synchronize(device)
+
+    def run(call: Callable[[], Any]) -> Callable[[], None]:
+        def work() -> None:
+            with torch.no_grad():
+                for _ in range(4):
+                    call()
+
+        return work
+
+    def audit() -> None:
+        with gl.audit():
+            engine(x)
+
+    def partition() -> None:
+        gl.partition(device, {"some": 8, "more": 24})["more"].synchronize()
+
+    def with_lane() -> None:
+        with lane:
+            x.add(1)
+
+    return {
+        "load": lambda: gl.load(affine, device=device),
+        "load, bound, with graphs": lambda: gl.load(affine, lane=lane, graphs="resident"),
+        "load what is not there": lambda: gl.load(models / "nothing.pt2"),
+        "call": run(lambda: gl.load(affine, device=device)(x)),
+        "call, replayed": run(lambda: engine(x)),
+        "call, urgent": run(lambda: urgent(x)),
+        "call, gated": run(lambda: gated(x)),
+        "call with another shape": lambda: engine(x[:3]),
+        "module": run(lambda: module(x)),
+        "module with another shape": lambda: module(x[:3]),
+        "bind": lambda: engine.bind(lane),
+        "bind a stream": lambda: gl.load(affine, device=device).set_external_stream(stream),
+        "bind what is no stream": lambda: gl.load(affine, device=device).set_external_stream(1),
+        "set_external_stream": lambda: gl.set_external_stream(nn.Linear(2, 2).to(device), lane),
+        "report": lambda: (gl.graph_report(engine), gl.gate_report(device), gl.devices()),
+        "partition": partition,
+        "partition too much": lambda: gl.partition(device, {"all": 10_000}),
+        "lane": lambda: gl.lane(device).synchronize(),
+        "with lane": with_lane,
+        "capture": lambda: gl.capture(engine, x)(x),
+        "concurrently": lambda: gl.concurrently(lambda: engine(x), lambda: module(x)),
+        "audit": audit,
+    }
+
+
+def check(models: Path, before: tuple[Any, ...]) -> list[str]:
+    """What leaves another state behind."""
+    wrong = []
+    entries = entry_points(models)
+    assert state()[1:] == before[1:], "setting up"
+    for name in entries:
+        begun = state()
+        with contextlib.suppress(RuntimeError, ValueError, torch.AcceleratorError):
+            entries[name]()
+        if state() != begun:
+            wrong.append(f"{name}: {begun} became {state()}")
+    return wrong
+
+
+def test_every_entry_point_leaves_the_thread_as_it_was(models: Path) -> None:
+    torch.zeros(1, device="cuda:0")
+    torch.cuda.set_device(0)
+    assert check(models, state()) == []
+
+
+def test_on_a_stream_of_its_own(models: Path) -> None:
+    torch.zeros(1, device="cuda:0")
+    with torch.cuda.stream(torch.cuda.Stream(0)):
+        assert check(models, state()) == []
+
+
+def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
+    """It has no context, and has none afterwards."""
+    found: list[Any] = []
+    x = torch.arange(256, dtype=torch.float32, device="cuda:0")
+    lane = gl.partition("cuda:0", {"lane": 16})["lane"]
+    engine = gl.load(models / "affine.pt2", lane=lane, graphs="resident")
+    torch.cuda.synchronize()
+
+    def work() -> None:
+        found.append(context())
+        for _ in range(4):
+            engine.run([x])
+        found.append(context())
+        gl.load(models / "affine.pt2", lane=lane)
+        found.append(context())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [None, None, None]
+
+
+def test_within_a_green_context_of_pytorch(models: Path) -> None:
+    """Its own, which is current meanwhile: also after calls."""
+    green_contexts = pytest.importorskip("torch.cuda.green_contexts")
+    torch.zeros(1, device="cuda:0")
+    green = green_contexts.GreenContext.create(32, 0)
+    before = state()
+    green.set_context()
+    try:
+        assert check(models, state()) == []
+    finally:
+        green.pop_context()
+    assert state() == before

@@ -1,0 +1,78 @@
+"""Another thread captures a graph in CUDA's default mode, while gates, look-ahead, lanes and tuning go on."""
+
+import threading
+from pathlib import Path
+
+import greenlane as gl
+import pytest
+import torch
+
+
+@pytest.mark.parametrize("work", ["gates", "lanes", "tuning"])
+def test_a_global_capture_is_left_alone(work: str, models: Path) -> None:
+    lanes = gl.partition("cuda:0", {"shared": 48, "other": 16})
+    shared = lanes["shared"]
+    x = torch.ones(2048, 2048, dtype=torch.float16, device="cuda")
+    best_effort = gl.load(models / "chain.pt2", lane=shared, graphs="resident", gates="50us")
+    urgent = gl.load(models / "affine.pt2", lane=shared, graphs="resident", urgent=10.0)
+    z = torch.arange(256, dtype=torch.float32, device="cuda")
+    for _ in range(4):
+        best_effort(x)
+        urgent(z)
+    torch.cuda.synchronize()
+    stop = threading.Event()
+    errors: list[BaseException] = []
+    rounds = [0, 0]
+
+    def call_urgent() -> None:
+        while not stop.is_set():
+            urgent.run([z])
+
+    def go_on() -> None:
+        while not stop.is_set():
+            if work == "gates":
+                best_effort.run([x])
+            elif work == "lanes":
+                lane = gl.partition("cuda:0", {"comes and goes": 8})["comes and goes"]
+                lane.synchronize()
+            else:
+                engine = gl.load(models / "affine.pt2", lane=lanes["other"], graphs="resident")
+                for _ in range(3):
+                    engine.run([z])
+            rounds[0] += 1
+
+    def guarded(function: object) -> None:
+        try:
+            with torch.cuda.stream(torch.cuda.Stream()):
+                function()  # type: ignore[operator]
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(each,)) for each in (go_on, call_urgent)]
+    if work != "gates":
+        del threads[1]
+    for thread in threads:
+        thread.start()
+    try:
+        y = torch.zeros(64, device="cuda")
+        stream = torch.cuda.Stream()
+        driver = torch.cuda.CUDAGraph
+        while rounds[1] < 200 and not errors:
+            graph = driver(keep_graph=False)
+            with torch.cuda.stream(stream):
+                graph.capture_begin(capture_error_mode="global")
+                y.add_(1)
+                torch.cuda._sleep(1000)
+                for _ in range(50):
+                    y.mul_(1)
+                graph.capture_end()
+                graph.replay()
+            rounds[1] += 1
+        stream.synchronize()
+        assert float(y[0]) == rounds[1]
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    assert rounds[0] > 0
