@@ -10,7 +10,8 @@ class DeviceInfo:
     """A device of this machine.
 
     Units are SMs on a GPU and cores on a CPU. Partitions are made of whole groups of ``granularity`` units; what does
-    not divide is an odd group of ``remainder`` units.
+    not divide is an odd group of ``remainder`` units. The odd group joins a partition of at least one whole group, or
+    stays unused: kernels with thread-block clusters, cuBLAS's among them, fail on the odd group alone.
     """
 
     id: str
