@@ -6,6 +6,7 @@
 #include "objects.hpp"
 #include "planning_entries.hpp"
 
+#include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/torch/bindable.hpp>
 #include <greenlane/torch/tensorrt.hpp>
 
@@ -247,6 +248,11 @@ TORCH_LIBRARY(greenlane, m) {
   m.def("set_engine_stream_passthrough(bool on) -> ()", [](bool on) { set_engine_stream_passthrough(on); });
   m.def("get_engine_stream_passthrough() -> bool", [] { return engine_stream_passthrough(); });
   m.def("end_python() -> ()", [] { python_ended = true; });
+  // Queues in force, and streams in use.
+  m.def("hardware_queues(str device) -> (int, int)", [](const std::string& device) {
+    const auto queues = hardware_queues(DeviceId::parse(device));
+    return std::tuple<int64_t, int64_t>(queues.in_force, queues.streams);
+  });
   m.def("devices() -> __torch__.torch.classes.greenlane.DeviceInfo[]", devices);
   m.def("partition(str device, str[] names, int[] units) -> __torch__.torch.classes.greenlane.Lane[]", partition);
   m.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane",

@@ -19,7 +19,7 @@ from greenlane._bindings import (
     is_external_stream_set,
     set_external_stream,
 )
-from greenlane._devices import DeviceInfo, devices
+from greenlane._devices import DeviceInfo, HardwareQueues, devices, hardware_queues
 from greenlane._engines import Engine, load
 from greenlane._gates import GateReport, gate_report
 from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs
@@ -44,6 +44,7 @@ __all__ = [
     "GraphInfo",
     "GraphReport",
     "Graphs",
+    "HardwareQueues",
     "Lane",
     "LatencyPoint",
     "Outputs",
@@ -62,6 +63,7 @@ __all__ = [
     "get_engine_stream_passthrough",
     "get_external_stream",
     "graph_report",
+    "hardware_queues",
     "is_external_stream_set",
     "lane",
     "load",

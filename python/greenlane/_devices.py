@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from greenlane._native import ops
 
 
@@ -10,7 +12,8 @@ class DeviceInfo:
     """A device of this machine.
 
     Units are SMs on a GPU and cores on a CPU. Partitions are made of whole groups of ``granularity`` units; what does
-    not divide is an odd group of ``remainder`` units.
+    not divide is an odd group of ``remainder`` units. The odd group joins a partition of at least one whole group, or
+    stays unused: kernels with thread-block clusters, cuBLAS's among them, fail on the odd group alone.
     """
 
     id: str
@@ -20,6 +23,34 @@ class DeviceInfo:
     remainder: int
     obstacle: str
     """Why the device cannot be divided; empty where it can."""
+
+
+@dataclass(frozen=True)
+class HardwareQueues:
+    """What shares a GPU's hardware queues in this process."""
+
+    in_force: int
+    """How many there are."""
+    streams: int
+    """Streams that may have work at once: open lanes, adopted streams (each once), and the default stream."""
+
+
+def hardware_queues(device: str | torch.device = "cuda:0") -> HardwareQueues:
+    """How many hardware queues a GPU has in this process, and how many streams share them.
+
+    Streams that share a queue wait for each other's work, also on disjoint SMs: with more streams than queues, lanes
+    lose their isolation, and one warning says so. CUDA reads ``CUDA_DEVICE_MAX_CONNECTIONS`` once, when it starts.
+    Importing greenlane sets that variable to 16, which is enough for 15 lanes, unless it is set already or PyTorch has
+    started CUDA. The environment variable ``GREENLANE_HARDWARE_QUEUES`` changes that: a number from 8 to 32, or
+    ``keep`` to leave CUDA's variable alone. More queues than streams cost throughput (32: up to 4 %).
+
+    >>> import greenlane as gl
+    >>> gl.hardware_queues().in_force >= 1
+    True
+
+    :raises RuntimeError: for a CPU, which has none.
+    """
+    return HardwareQueues(*ops.hardware_queues(str(device)))
 
 
 def devices() -> list[DeviceInfo]:

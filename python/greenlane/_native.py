@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from greenlane._queue_setting import ask_for_hardware_queues
+
 _NAME = "libgreenlane_bindings.so"
 
 
@@ -36,6 +38,7 @@ def _load() -> None:
         ) from error
 
 
+ask_for_hardware_queues()
 _load()
 
 ops: Any = torch.ops.greenlane

@@ -59,6 +59,7 @@ void print(const runtime::AuditReport& report, const runtime::ModeResult& result
 int audit(const Arguments& arguments) {
   auto config = runtime::load_config(arguments.config);
   const Mode mode = arguments.plan.empty() ? Mode::lanes : mode_of(apply_plan(config, arguments.plan));
+  request_queues(config);
   require_gpu(config);
   check_outputs(arguments.json, arguments.trace);
   const auto& stop = stop_signal();

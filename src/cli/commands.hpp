@@ -27,7 +27,9 @@ void add_run_command(CLI::App& app, int& status);
 
 // That both files, where named, are two and can be written, before any work is done for them. Throws ConfigError.
 void check_outputs(const std::filesystem::path& json, const std::filesystem::path& trace);
-// What several of them do first: load, with progress, and say on which device.
+// Asks CUDA for as many hardware queues as the pipeline has streams. Before anything that looks for a GPU.
+void request_queues(const runtime::PipelineConfig& config);
+// What several of them do first: request_queues(), load, with progress, and say on which device.
 [[nodiscard]] runtime::Pipeline load_pipeline(runtime::PipelineConfig config);
 // With progress; at most so many seconds for each engine and size.
 [[nodiscard]] runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds,

@@ -2,6 +2,7 @@
 #include "runtime/text_table.hpp"
 
 #include <greenlane/core/device.hpp>
+#include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/runtime/report.hpp>
 
 #include <fmt/core.h>
@@ -14,14 +15,15 @@ namespace {
 using runtime::Table;
 
 void print_table(const std::vector<DeviceInfo>& devices) {
-  Table table({"device", "name", "units", "groups", "memory"}, 2);
+  Table table({"device", "name", "units", "groups", "memory", "queues"}, 2);
   for (const auto& device : devices) {
     const char* unit = device.id.kind == DeviceKind::cuda ? "SMs" : "cores";
     std::string groups = fmt::format("{} × {}", device.groups, device.granularity.count);
     if (device.remainder.count > 0) groups += fmt::format(" + {}", device.remainder.count);
     if (!device.partition_obstacle.empty()) groups = "none";
     table.add({to_string(device.id), device.name, fmt::format("{} {}", device.units.count, unit), groups,
-               fmt::format("{:.0f} GiB", static_cast<double>(device.memory_bytes) / (1ULL << 30))});
+               fmt::format("{:.0f} GiB", static_cast<double>(device.memory_bytes) / (1ULL << 30)),
+               device.id.kind == DeviceKind::cuda ? std::to_string(hardware_queues(device.id).in_force) : "–"});
   }
   fmt::print("{}", table.to_string());
   for (const auto& device : devices) {
@@ -40,7 +42,7 @@ void add_devices_command(CLI::App& app, int& status) {
     const auto devices = Device::enumerate();
     if (*json) {
       std::string text;
-      for (const auto& device : devices) text += (text.empty() ? "" : ",\n") + runtime::device_json(device);
+      for (const auto& device : devices) text += (text.empty() ? "" : ",\n") + runtime::local_device_json(device);
       fmt::print("[{}]\n", text);
     } else {
       print_table(devices);

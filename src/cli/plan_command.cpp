@@ -99,6 +99,7 @@ PlanResult make_result(const Arguments& arguments) {
   if (!arguments.profile.empty()) {
     profile = runtime::load_profile(arguments.profile);
     const auto config = without_lanes(runtime::load_config(arguments.config, runtime::NamedFiles::may_be_missing));
+    request_queues(config);
     if (!arguments.verify || !is_here(*profile, config)) {
       auto request = plan_request(config, *profile);
       request.margin = arguments.margin;

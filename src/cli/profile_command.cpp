@@ -4,6 +4,7 @@
 #include "cli/stop_signal.hpp"
 #include "runtime/text_table.hpp"
 
+#include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile.hpp>
@@ -65,13 +66,19 @@ int profile(const Arguments& arguments) {
 
 }  // namespace
 
+void request_queues(const runtime::PipelineConfig& config) {
+  if (config.device != "cpu") (void)request_hardware_queues(streams_of(config));
+}
+
 runtime::Pipeline load_pipeline(runtime::PipelineConfig config) {
+  request_queues(config);
   auto loading = std::make_unique<Progress>("loading models");
   runtime::Pipeline pipeline(std::move(config));
   loading.reset();
   const auto& info = pipeline.device().info();
-  fmt::print("{} · {} · {} {}\n", to_string(info.id), info.name, info.units.count,
-             info.id.kind == DeviceKind::cuda ? "SMs" : "cores");
+  const bool on_gpu = info.id.kind == DeviceKind::cuda;
+  const auto queues = on_gpu ? fmt::format(" · {} hardware queues", hardware_queues(info.id).in_force) : std::string();
+  fmt::print("{} · {} · {} {}{}\n", to_string(info.id), info.name, info.units.count, on_gpu ? "SMs" : "cores", queues);
   return pipeline;
 }
 

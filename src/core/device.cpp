@@ -1,5 +1,6 @@
 #include "core/cpu/cpu_device.hpp"
 #include "core/cuda/cuda_device.hpp"
+#include "core/cuda/hardware_queues.hpp"
 #include "core/device_state.hpp"
 #include "core/partition_state.hpp"
 
@@ -75,6 +76,7 @@ void forget_devices() {
   auto& all = devices();
   const std::scoped_lock lock(all.mutex);
   all.open.clear();
+  forget_hardware_queues();
 }
 
 }  // namespace detail

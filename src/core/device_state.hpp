@@ -34,6 +34,9 @@ class UnitSet {
   std::uint64_t place_;
 };
 
+// Whether work is enqueued on a lane, or graphs are only captured there.
+enum class LaneUse { work, capture };
+
 // What a lane runs on: a CUDA stream or a worker thread.
 class LaneBackend {
  public:
@@ -93,8 +96,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   [[nodiscard]] virtual std::shared_ptr<UnitSet> make_units(std::span<const int> groups) = 0;
   // `units` null: on the whole device.
   [[nodiscard]] virtual std::unique_ptr<LaneBackend> make_lane(const std::shared_ptr<UnitSet>& units,
-                                                               const std::string& name,
-                                                               std::optional<int> priority) = 0;
+                                                               const std::string& name, std::optional<int> priority,
+                                                               LaneUse use) = 0;
   // For a stream of the caller's own. Throws StreamError; see Lane::adopt.
   [[nodiscard]] virtual std::unique_ptr<LaneBackend> adopt(StreamView stream) = 0;
   [[nodiscard]] virtual ForeignUnits units_of(StreamView stream) = 0;

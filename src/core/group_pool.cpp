@@ -14,10 +14,9 @@ const char* unit_name(DeviceId device) { return device.kind == DeviceKind::cuda 
 
 GroupPool::GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units)
     : device_(device),
-      total_units_(whole_groups * group_units + remainder_units),
-      has_odd_group_(remainder_units > 0),
+      split_{.whole = whole_groups, .each = {group_units}, .remainder = {remainder_units}},
       groups_(static_cast<std::size_t>(whole_groups), Group{.units = group_units, .taken = false, .owner = {}}) {
-  if (has_odd_group_) groups_.push_back({.units = remainder_units, .taken = false, .owner = {}});
+  if (remainder_units > 0) groups_.push_back({.units = remainder_units, .taken = false, .owner = {}});
 }
 
 std::vector<std::vector<int>> GroupPool::take(std::span<const PartitionRequest> requests) {
@@ -56,8 +55,12 @@ std::vector<int> GroupPool::choose(const PartitionRequest& request, const std::v
   for (std::size_t i = 0; i < groups.size(); ++i) {
     if (!groups[i].taken) free.push_back(static_cast<int>(i));
   }
+  const bool odd_is_free = split_.remainder.count > 0 && !groups.back().taken;
+  const auto whole_free = std::span(free).first(free.size() - (odd_is_free ? 1 : 0));
+  const auto fewest = static_cast<std::size_t>(split_.fewest_of_partition());
   if (request.units.is_rest()) {
     if (free.empty()) refuse(request, groups);
+    if (whole_free.size() < fewest) refuse_odd_group(request, groups);
     return free;
   }
 
@@ -70,14 +73,13 @@ std::vector<int> GroupPool::choose(const PartitionRequest& request, const std::v
   }
   int missing = wanted;
   std::vector<int> chosen;
-  const bool odd_is_free = has_odd_group_ && !groups.back().taken;
-  const auto whole_free = std::span(free).first(free.size() - (odd_is_free ? 1 : 0));
+  if (odd_is_free && whole_free.size() < fewest) refuse_odd_group(request, groups);
   const int whole_units = std::accumulate(whole_free.begin(), whole_free.end(), 0, [&](int sum, int index) {
     return sum + groups[static_cast<std::size_t>(index)].units;
   });
   if (odd_is_free && whole_units < wanted) missing -= groups.back().units;
   for (const int index : whole_free) {
-    if (missing <= 0) break;
+    if (missing <= 0 && chosen.size() >= fewest) break;
     chosen.push_back(index);
     missing -= groups[static_cast<std::size_t>(index)].units;
   }
@@ -89,11 +91,28 @@ std::vector<int> GroupPool::choose(const PartitionRequest& request, const std::v
 void GroupPool::refuse(const PartitionRequest& request, const std::vector<Group>& groups) const {
   GroupPool as_it_would_be = *this;
   as_it_would_be.groups_ = groups;
-  const std::string amount =
-      request.units.is_rest() ? "the rest" : std::to_string(request.units.units().count) + " " + unit_name(device_);
-  throw PartitionError({.what = "cannot give " + amount + " of " + to_string(device_) + " to '" + request.name + "'",
+  throw PartitionError({.what = what_of(request),
                         .why = as_it_would_be.describe(),
                         .remedy = "ask for no more than is free, use `rest`, or close a partition"});
+}
+
+void GroupPool::refuse_odd_group(const PartitionRequest& request, const std::vector<Group>& groups) const {
+  GroupPool as_it_would_be = *this;
+  as_it_would_be.groups_ = groups;
+  const std::string units = std::string(" ") + unit_name(device_);
+  throw PartitionError(
+      {.what = what_of(request),
+       .why = "only the odd group of " + std::to_string(split_.remainder.count) + units + " is left (" +
+              as_it_would_be.describe() +
+              "), and alone it is no partition: kernels with thread-block clusters fail there, cuBLAS's among them",
+       .remedy = "ask for less elsewhere, so that a whole group of " + std::to_string(split_.each.count) + units +
+                 " is left, or close a partition"});
+}
+
+std::string GroupPool::what_of(const PartitionRequest& request) const {
+  const std::string amount =
+      request.units.is_rest() ? "the rest" : std::to_string(request.units.units().count) + " " + unit_name(device_);
+  return "cannot give " + amount + " of " + to_string(device_) + " to '" + request.name + "'";
 }
 
 void GroupPool::give_back(std::span<const int> groups) noexcept {
@@ -127,8 +146,8 @@ std::string GroupPool::describe() const {
     text += (text.empty() ? "" : ", ") + ("'" + owner + "' holds " + std::to_string(units));
   }
   if (!text.empty()) text += "; ";
-  return text + std::to_string(free_units()) + " of " + std::to_string(total_units_) + " " + unit_name(device_) +
-         " are free";
+  const int total = split_.whole * split_.each.count + split_.remainder.count;
+  return text + std::to_string(free_units()) + " of " + std::to_string(total) + " " + unit_name(device_) + " are free";
 }
 
 }  // namespace greenlane::detail

@@ -16,7 +16,8 @@ class GroupPool {
   GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units);
 
   // Groups for every request, all or none; `rest` is served last, whatever its place. Whole groups are taken first,
-  // lowest numbers first; the odd group only by `rest` or where the whole ones do not suffice. Throws PartitionError.
+  // lowest numbers first; the odd group only by `rest` or where the whole ones do not suffice, and never alone.
+  // Throws PartitionError.
   [[nodiscard]] std::vector<std::vector<int>> take(std::span<const PartitionRequest> requests);
   void give_back(std::span<const int> groups) noexcept;
 
@@ -33,10 +34,12 @@ class GroupPool {
   };
   [[nodiscard]] std::vector<int> choose(const PartitionRequest& request, const std::vector<Group>& groups) const;
   [[noreturn]] void refuse(const PartitionRequest& request, const std::vector<Group>& groups) const;
+  [[noreturn]] void refuse_odd_group(const PartitionRequest& request, const std::vector<Group>& groups) const;
+  // What a message begins with: "cannot give 8 SMs of cuda:0 to 'policy'".
+  [[nodiscard]] std::string what_of(const PartitionRequest& request) const;
 
   DeviceId device_;
-  int total_units_ = 0;
-  bool has_odd_group_ = false;
+  DeviceGroups split_;
   std::vector<Group> groups_;
 };
 

@@ -60,7 +60,7 @@ using detail::LaneState;
 Lane Lane::create(const Partition& partition, const LaneOptions& options) {
   const auto& state = partition.state_;
   std::string name = options.name.empty() ? partition.name() : options.name;
-  auto backend = state->device()->make_lane(state->unit_set(), name, options.priority);
+  auto backend = state->device()->make_lane(state->unit_set(), name, options.priority, detail::LaneUse::work);
   return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
                                                     .device = state->device(),
                                                     .partition = state,
@@ -71,7 +71,7 @@ Lane Lane::create(const Partition& partition, const LaneOptions& options) {
 
 Lane Lane::create(const Device& device, const LaneOptions& options) {
   std::string name = options.name.empty() ? to_string(device.id()) : options.name;
-  auto backend = device.state_->make_lane(nullptr, name, options.priority);
+  auto backend = device.state_->make_lane(nullptr, name, options.priority, detail::LaneUse::work);
   return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
                                                     .device = device.state_,
                                                     .partition = nullptr,
@@ -98,7 +98,7 @@ Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& opt
 Lane Lane::beside() const {
   const auto& unit_set = state_->partition ? state_->partition->unit_set() : state_->units.set;
   std::string name = state_->name + " (graphs)";
-  auto backend = state_->device->make_lane(unit_set, name, std::nullopt);
+  auto backend = state_->device->make_lane(unit_set, name, std::nullopt, detail::LaneUse::capture);
   return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
                                                     .device = state_->device,
                                                     .partition = state_->partition,

@@ -26,6 +26,7 @@
   X(cuDeviceTotalMem, 3020)                   \
   X(cuDevicePrimaryCtxRetain, 7000)           \
   X(cuDevicePrimaryCtxRelease, 11000)         \
+  X(cuDevicePrimaryCtxGetState, 7000)         \
   X(cuCtxPushCurrent, 4000)                   \
   X(cuCtxPopCurrent, 4000)                    \
   X(cuCtxGetCurrent, 4000)                    \

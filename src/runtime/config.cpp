@@ -198,4 +198,9 @@ PipelineConfig load_config(const fs::path& file, NamedFiles files) {
   return config;
 }
 
+int streams_of(const PipelineConfig& config) {
+  constexpr int kDefaultStream = 1;
+  return static_cast<int>(std::max(config.engines.size(), config.lanes.size())) + kDefaultStream;
+}
+
 }  // namespace greenlane::runtime

@@ -13,7 +13,7 @@ std::string joined(const std::vector<std::string>& names) {
 
 int groups_for(Units units, Units granularity) { return (units.count + granularity.count - 1) / granularity.count; }
 
-// One share a lane, `groups` of them evenly; the odd group and what does not divide go to the last lane.
+// One share a lane, `groups` of them evenly; the odd group and what does not divide join the last lane's groups.
 std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool may_take_rest,
                         const DeviceInfo& device) {
   const int each = groups / static_cast<int>(lanes.size());
@@ -26,7 +26,7 @@ std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool 
   return shares;
 }
 
-// Fewer groups than lanes: a group a share, several lanes on each; the odd group goes to the last one.
+// Fewer groups than lanes: a group a share, several lanes on each; the odd group joins the last one.
 std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::vector<std::string>& best_effort,
                            int groups, bool may_take_rest, const DeviceInfo& device) {
   const auto count = static_cast<std::size_t>(std::max(groups, 1));
@@ -41,7 +41,9 @@ std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::ve
     if (names.empty()) continue;
     shares.push_back({.request = {.name = joined(names), .units = device.granularity}, .lanes = std::move(names)});
   }
-  if (may_take_rest && groups > 0 && device.remainder.count > 0) shares.back().request.units = rest;
+  // Where no group is left it asks for the rest all the same: the pool then says what is left, and why that is too
+  // little.
+  if (may_take_rest && device.remainder.count > 0) shares.back().request.units = rest;
   return shares;
 }
 

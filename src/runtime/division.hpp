@@ -17,7 +17,8 @@ struct Share {
 
 // Lanes with units get what they ask for. What is left is divided evenly among the others, and what does not divide
 // goes to a best-effort lane. Where there are fewer groups than lanes, lanes share partitions: best-effort ones keep to
-// themselves, so that they disturb no deadline. Lanes beside others join those's shares.
+// themselves, so that they disturb no deadline. Lanes beside others join those's shares. The odd group joins one of
+// these shares; where it is all that is left, the pool refuses the share.
 [[nodiscard]] std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device);
 
 // Whether an engine with a deadline runs on this lane, or on one beside it.

@@ -41,18 +41,21 @@ std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const De
   for (const auto& share : shares) requests.push_back(share.request);
   std::map<std::string, Lane> lanes;
   try {
-    const auto made = device.partition(requests);
-    for (const auto& share : shares) {
-      const Lane& first = made[share.request.name];
-      for (const auto& name : share.lanes) {
-        // Partitions divide a GPU's SMs, not what hands work to them: there, priorities shorten the tail of an urgent
-        // lane that is alone on its own. A CPU's cores have nobody else.
-        if (share.lanes.size() == 1 && kind == DeviceKind::cpu) {
-          lanes.emplace(name, first);
-        } else {
-          lanes.emplace(name, Lane::create(first.partition().value(),
-                                           {.name = name, .priority = priority_of(name, urgent, kind)}));
-        }
+    // Partitions divide a GPU's SMs, not what hands work to them: there, priorities shorten the tail of an urgent
+    // lane that is alone on its own. A CPU's cores have nobody else, so that the partition's lane is the lane.
+    std::vector<Partition> partitions;
+    {
+      const auto made = device.partition(requests);
+      for (const auto& share : shares) {
+        const Lane& first = made[share.request.name];
+        if (share.lanes.size() == 1 && kind == DeviceKind::cpu) lanes.emplace(share.lanes.front(), first);
+        partitions.push_back(first.partition().value());
+      }
+    }  // the other streams that came with the partitions are gone before more are made: they would take hardware queues
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      for (const auto& name : shares[i].lanes) {
+        if (lanes.contains(name)) continue;
+        lanes.emplace(name, Lane::create(partitions[i], {.name = name, .priority = priority_of(name, urgent, kind)}));
       }
     }
   } catch (const PartitionError& error) {

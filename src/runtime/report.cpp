@@ -1,4 +1,5 @@
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/runtime/report.hpp>
 #include <greenlane/torch/versions.hpp>
 #include <greenlane/version.hpp>
@@ -29,6 +30,13 @@ Json describe(const DeviceInfo& device) {
   }
   json["partitions"] = device.partition_obstacle.empty();
   if (!device.partition_obstacle.empty()) json["partition_obstacle"] = device.partition_obstacle;
+  return json;
+}
+
+// The same, with how many hardware queues it has in this process; no CPU has any.
+Json described_here(const DeviceInfo& device) {
+  Json json = describe(device);
+  if (device.id.kind == DeviceKind::cuda) json["hardware_queues"] = hardware_queues(device.id).in_force;
   return json;
 }
 
@@ -79,7 +87,7 @@ Json head_of(const Pipeline& pipeline) {
   const auto& device = pipeline.device().info();
   return {{"greenlane", kVersion},
           {"versions", Json::parse(versions_json(device))},
-          {"device", describe(device)},
+          {"device", described_here(device)},
           {"config", pipeline.config().file.string()}};
 }
 
@@ -92,6 +100,8 @@ std::string versions_json(const DeviceInfo& device) {
 }
 
 std::string device_json(const DeviceInfo& device) { return describe(device).dump(2); }
+
+std::string local_device_json(const DeviceInfo& device) { return described_here(device).dump(2); }
 
 std::string engine_json(const EngineResult& engine) { return describe(engine).dump(); }
 

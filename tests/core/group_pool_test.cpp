@@ -58,8 +58,8 @@ TEST(GroupPoolTest, RestIsServedLastWhateverItsPlace) {
 
 TEST(GroupPoolTest, TheOddGroupIsUsedWhereTheWholeOnesDoNotSuffice) {
   auto pool = h200();
-  EXPECT_EQ(take(pool, 120).back(), 14);
-  EXPECT_THAT(take(pool, 12), ElementsAre(15));
+  EXPECT_EQ(take(pool, 112).back(), 13);
+  EXPECT_THAT(take(pool, 20), ElementsAre(14, 15));
 }
 
 TEST(GroupPoolTest, WithTheOddGroupNoMoreWholeOnesAreTakenThanNeeded) {
@@ -70,11 +70,39 @@ TEST(GroupPoolTest, WithTheOddGroupNoMoreWholeOnesAreTakenThanNeeded) {
   EXPECT_EQ(pool.free_units(), 8);
 }
 
-TEST(GroupPoolTest, TheOddGroupAloneIsEnoughWhereItFits) {
+TEST(GroupPoolTest, TheOddGroupJoinsAWholeOneAlsoWhereItIsLargeEnoughByItself) {
   auto pool = h200();
   take(pool, 112);
-  EXPECT_THAT(take(pool, 10), ElementsAre(15));
-  EXPECT_EQ(pool.free_units(), 8);
+  EXPECT_THAT(take(pool, 10), ElementsAre(14, 15));
+  EXPECT_EQ(pool.free_units(), 0);
+}
+
+TEST(GroupPoolTest, TheOddGroupAloneIsNoPartition) {
+  for (const UnitRequest units : {UnitRequest(rest), UnitRequest(1), UnitRequest(12), UnitRequest(20)}) {
+    auto pool = h200();
+    take(pool, 120, "vision");
+    const auto asked = units.is_rest() ? "the rest" : std::to_string(units.units().count) + " SMs";
+    EXPECT_THAT([&] { take(pool, units, "policy"); },
+                refuses<PartitionError>("cannot give " + asked + " of cuda:0 to 'policy'",
+                                        "only the odd group of 12 SMs is left", "'vision' holds 120",
+                                        "thread-block clusters fail there, cuBLAS's among them",
+                                        "a whole group of 8 SMs is left"));
+    EXPECT_EQ(pool.free_units(), 12);
+  }
+}
+
+TEST(GroupPoolTest, TheOddGroupAloneIsNoPartitionAmongSeveralEither) {
+  auto pool = h200();
+  EXPECT_THAT([&] { (void)pool.take(Requests{{"policy", rest}, {"vision", 120}}); },
+              refuses<PartitionError>("the rest of cuda:0 to 'policy'", "only the odd group", "'vision' holds 120"));
+  EXPECT_THAT([&] { (void)pool.take(Requests{{"vision", 120}, {"policy", 8}}); },
+              refuses<PartitionError>("8 SMs of cuda:0 to 'policy'", "only the odd group"));
+  EXPECT_EQ(pool.free_units(), 132);
+}
+
+TEST(GroupPoolTest, ADeviceWithoutAWholeGroupIsItsOddOne) {
+  GroupPool pool(kGpu, 0, 8, 6);
+  EXPECT_THAT(take(pool, rest), ElementsAre(0));
 }
 
 TEST(GroupPoolTest, AnOddGroupSmallerThanTheOthersIsAddedToThem) {
@@ -187,15 +215,17 @@ TEST_P(GroupPoolPropertyTest, PartitionsAreDisjointAndUnitsAreConserved) {
       pool.give_back(victim->second);
       partitions_.erase(victim);
     } else {
-      const int wanted = up_to(1, total + 1);
+      const bool is_rest = up_to(0, 9) == 0;
+      const int wanted = is_rest ? 1 : up_to(1, total + 1);
       const int free = pool.free_units();
       try {
-        const auto groups = take(pool, wanted);
+        const auto groups = take(pool, is_rest ? UnitRequest(rest) : UnitRequest(wanted));
         EXPECT_GE(pool.units(groups), wanted);
-        EXPECT_LT(pool.units(groups) - wanted, std::max(group_units, odd)) << "more than rounding up";
+        if (!is_rest) EXPECT_LT(pool.units(groups) - wanted, std::max(group_units, odd)) << "more than rounding up";
+        EXPECT_TRUE(whole == 0 || groups.front() < whole) << "the odd group alone";
         partitions_[step] = groups;
       } catch (const PartitionError&) {
-        EXPECT_GT(wanted, free) << "refused what was free";
+        EXPECT_TRUE(wanted > free || (whole > 0 && free == odd)) << "refused what was free";
         EXPECT_EQ(pool.free_units(), free) << "a refusal took something";
       }
     }

@@ -70,6 +70,14 @@ TEST_F(PartitionTest, TheRestIncludesTheRemainder) {
   EXPECT_EQ(gpu().partition("others", rest).units().count, 124);
 }
 
+TEST_F(PartitionTest, TheRemainderAloneIsNoPartition) {
+  const auto vision = gpu().partition("vision", 120);
+  EXPECT_THAT([&] { (void)gpu().partition("policy", rest); },
+              refuses<PartitionError>("the rest of cuda:0 to 'policy'", "only the odd group of 12 SMs",
+                                      "'vision' holds 120", "cuBLAS", "whole group of 8 SMs"));
+  EXPECT_THAT([&] { (void)gpu().partition({{"policy", 8}}); }, ThrowsMessage<PartitionError>(HasSubstr("odd group")));
+}
+
 TEST_F(PartitionTest, UnitsReturnWhenTheLastHandleGoes) {
   std::optional<Partition> partition = gpu().partition("policy", 48);
   std::optional<Partition> copy = partition;

@@ -54,7 +54,9 @@ class AllPlans {
     if (blocks.size() == 1) return go_on({.is_whole = true}, groups, has_rest);
     for (int own = 0; groups + own <= request_.device.whole; ++own) {
       if (own > 0) go_on({.groups = own}, groups + own, has_rest);
-      if (!has_rest && request_.device.remainder.count > 0) go_on({.groups = own, .is_rest = true}, groups + own, true);
+      // The odd group joins a whole one.
+      if (own > 0 && !has_rest && request_.device.remainder.count > 0)
+        go_on({.groups = own, .is_rest = true}, groups + own, true);
     }
   }
 

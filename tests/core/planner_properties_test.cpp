@@ -66,6 +66,30 @@ RC_GTEST_PROP(Plans, MeetDeadlinesAndFitTheDevice, ()) {
   }
 }
 
+RC_GTEST_PROP(Plans, NeverHaveTheOddGroupAlone, (bool locally)) {
+  auto request = any_request();
+  // An engine that is fastest on the odd group.
+  request.device.remainder = {any_number(1, 12)};
+  for (auto& engine : request.engines) {
+    const auto is_odd = [&](const LatencyPoint& point) { return point.units == request.device.remainder; };
+    if (std::ranges::any_of(engine.curve, is_odd)) continue;
+    const Microseconds fast(0.01);
+    engine.curve.push_back({.units = request.device.remainder, .p50 = fast, .p99 = fast, .mean = fast});
+  }
+  if (locally) request.most_steps = 0;
+  RC_PRE(plan_if_any(request).has_value());
+  for (const auto& plan : plan_candidates(request, 5)) {
+    int rests = 0;
+    for (const auto& partition : plan.partitions) {
+      if (!partition.is_rest) continue;
+      ++rests;
+      RC_ASSERT(partition.units.count >= request.device.each.count + request.device.remainder.count);
+    }
+    RC_ASSERT(rests <= 1);
+    (void)predict(request, plan.partitions);
+  }
+}
+
 RC_GTEST_PROP(Plans, ALaterDeadlineMakesNoneWorse, ()) {
   auto request = any_request();
   const auto before = plan_if_any(request);

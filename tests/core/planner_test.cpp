@@ -141,7 +141,7 @@ TEST(Planner, ALargerPartitionIsNotTakenWhereItIsSlower) {
 
 TEST(Planner, SizesThatWereNotMeasuredCountAsTheSlowerNeighbour) {
   const auto p99_at = [](int units) {
-    auto wanted = request({{.name = "a", .curve = {point(16, 100), point(32, 400), point(64, 200)}}, head()});
+    auto wanted = request({{.name = "a", .curve = {point(16, 100), point(32, 400), point(56, 200)}}, head()});
     const std::vector<PlannedPartition> partitions{
         {.name = {}, .units = {units}, .sharing = Sharing::alone, .engines = {0}},
         {.name = {}, .units = {}, .is_rest = true, .sharing = Sharing::alone, .engines = {1}}};
@@ -150,7 +150,7 @@ TEST(Planner, SizesThatWereNotMeasuredCountAsTheSlowerNeighbour) {
   EXPECT_DOUBLE_EQ(p99_at(16), 100);
   EXPECT_DOUBLE_EQ(p99_at(24), 400);
   EXPECT_DOUBLE_EQ(p99_at(40), 400);
-  EXPECT_DOUBLE_EQ(p99_at(64), 200);
+  EXPECT_DOUBLE_EQ(p99_at(56), 200);
   EXPECT_DOUBLE_EQ(p99_at(8), 200);
 }
 
@@ -207,6 +207,9 @@ TEST(Prediction, RefusesPartitionsThatCannotBe) {
   large.is_rest = false;
   large.units = {64};
   EXPECT_THAT(refusal({first, large}), HasSubstr("more than the 8 groups"));
+  auto all_groups = first;
+  all_groups.units = {64};
+  EXPECT_THAT(refusal({all_groups, rest}), HasSubstr("only the odd group of 4 units is left for the rest"));
   auto gated = rest;
   gated.engines = {0, 1};
   gated.sharing = Sharing::gated;

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from greenlane.report.__main__ import main
 
-from python.report_files import RESULTS, engine, every_kind, plan, profile, run, save, trace
+from python.report_files import GPU, RESULTS, engine, every_kind, plan, profile, run, save, trace
 
 SECTIONS = {
     *("summary", "latency", "distributions", "timeline"),
@@ -61,6 +61,13 @@ def test_recorded_results_are_shown(name: str, tmp_path: Path) -> None:
     assert f"torch {known['versions']['torch']}" in page
     assert f"greenlane run {known['config']}" in page
     assert "lanes are drawn in their order, not by SM number" in page
+
+
+def test_the_hardware_queues_of_a_gpu_are_named(tmp_path: Path) -> None:
+    device = {**GPU, "hardware_queues": 12}
+    page = body(page_of(tmp_path, save(tmp_path, "r.json", run(engine("policy", 1.0), device=device))))
+    assert "hardware queues 12" in page
+    assert "hardware queues" not in body(page_of(tmp_path, save(tmp_path, "r.json", run(engine("policy", 1.0)))))
 
 
 def test_recorded_runs_with_gates_are_shown(tmp_path: Path) -> None:

@@ -153,6 +153,12 @@ TEST_F(ConfigTest, HiddenStateIsDeclared) {
   EXPECT_TRUE(config.engines[1].stateful);
 }
 
+TEST_F(ConfigTest, StreamsAreLanesOrEnginesAndTheDefaultStream) {
+  EXPECT_EQ(streams_of(load("[engine.one]\n" + kA + "[engine.two]\n" + kA)), 3);
+  EXPECT_EQ(streams_of(load("[engine.one]\n" + kA + "[engine.two]\n" + kA + "lane = 'one'\n")), 3)
+      << "a plan may give each engine a lane";
+}
+
 TEST_F(ConfigTest, GatesAndArrivalsAreRead) {
   const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kA + "gates = 'off'\n[engine.three]\n" + kA +
                            "gates = '50us'\n[engine.four]\n" + kA + "gates = '1.5ms'\n[engine.five]\n" + kA +

@@ -1,6 +1,7 @@
 #include "runtime/division.hpp"
 
 #include "core/group_pool.hpp"
+#include "support/matchers.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -133,9 +134,9 @@ TEST(Division, MoreUnitsThanThereAreIsForThePoolToRefuse) {
 // Any pipeline, on any device; and whether its lanes with units leave a group for the others.
 class RandomPipeline {
  public:
-  explicit RandomPipeline(unsigned seed) : random_(seed) {
-    const int granularity = pick({1, 2, 4, 8, 16});
-    device = device_of(below(20) + 1, granularity, pick({0, 0, granularity / 2, granularity + 4}) % (2 * granularity));
+  explicit RandomPipeline(unsigned seed, std::optional<DeviceInfo> of = {}) : random_(seed) {
+    device = of ? *of : any_device();
+    const int granularity = device.granularity.count;
     const int lanes = below(6) + 1;
     bool rest_given = false;
     for (int i = 0; i < lanes; ++i) {
@@ -162,6 +163,11 @@ class RandomPipeline {
   int open = 0;
 
  private:
+  DeviceInfo any_device() {
+    const int granularity = pick({1, 2, 4, 8, 16});
+    const int groups = below(20) + 1;
+    return device_of(groups, granularity, pick({0, 0, granularity / 2, granularity + 4}) % (2 * granularity));
+  }
   int below(int end) { return std::uniform_int_distribution<int>(0, end - 1)(random_); }
   int pick(std::initializer_list<int> of) { return *(of.begin() + below(static_cast<int>(of.size()))); }
   std::mt19937 random_;
@@ -197,6 +203,32 @@ TEST(Division, WhateverFitsCanBeHadFromTheDeviceAndEveryLaneIsOnOneShare) {
     EXPECT_LE(units, pipeline.device.units.count);
   }
   EXPECT_GT(fitting, 5'000);
+}
+
+TEST(Division, OfNoFileTheOddGroupIsAShareByItself) {
+  int had = 0;
+  int refused = 0;
+  for (unsigned seed = 0; seed < 20'000; ++seed) {
+    RandomPipeline pipeline(seed, h200());
+    const auto shares = divide(pipeline.builder.config(), pipeline.device);
+    SCOPED_TRACE("seed " + std::to_string(seed) + ": " + text_of(shares));
+    try {
+      for (const auto& groups : taken(shares, pipeline.device)) ASSERT_LT(groups.front(), pipeline.device.groups);
+      ++had;
+    } catch (const PartitionError& error) {
+      EXPECT_FALSE(pipeline.fits());
+      refused += std::string(error.what()).find("only the odd group of 12 SMs is left") != std::string::npos ? 1 : 0;
+    }
+  }
+  EXPECT_GT(had, 5'000);
+  EXPECT_GT(refused, 20);
+}
+
+TEST(Division, AnOpenLaneForWhichOnlyTheOddGroupIsLeftIsRefused) {
+  const auto shares = divide(Builder().urgent("vision", 120).urgent("policy").config(), h200());
+  EXPECT_THAT([&] { (void)taken(shares, h200()); },
+              refuses<PartitionError>("the rest of cuda:0 to 'policy'", "only the odd group of 12 SMs is left",
+                                      "'vision' holds 120", "ask for less elsewhere"));
 }
 
 TEST(Division, UrgentAndBestEffortLanesShareNothingWhereThereAreTwoGroups) {

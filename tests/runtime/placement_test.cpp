@@ -1,10 +1,12 @@
-// Lanes for a pipeline on this machine's CPU.
+// Lanes for a pipeline: on this machine's CPU, and on a fake GPU.
 #include "runtime/placement.hpp"
 
+#include "support/fake_driver_test.hpp"
 #include "support/matchers.hpp"
 #include "support/this_thread.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/hardware_queues.hpp>
 
 #include <gmock/gmock.h>
 
@@ -88,6 +90,35 @@ TEST_F(PlacementTest, UnitsThatDoNotFitAreAConfigurationsMistake) {
 TEST_F(PlacementTest, UnitsComeBackWithTheLanes) {
   add("policy", milliseconds(5));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(place(config_, cpu_, Mode::lanes).at("policy").units(), cpu_.info().units);
+}
+
+class PlacementOnAGpuTest : public fake::FakeDriverTest {
+ protected:
+  void add(const std::string& name, std::optional<UnitRequest> units = {}) {
+    EngineConfig engine;
+    engine.name = engine.lane = name;
+    config_.engines.push_back(engine);
+    config_.lanes.push_back({.name = name, .units = units});
+  }
+  PipelineConfig config_;
+};
+
+TEST_F(PlacementOnAGpuTest, NoMoreStreamsAreInUseThanThereAreLanes) {
+  // One lane fewer than would be too many; those that only come with the partitions must be gone before.
+  const int lanes = hardware_queues({DeviceKind::cuda, 0}).in_force - 1;
+  for (int i = 0; i < lanes; ++i) add("lane" + std::to_string(i));
+  for (const Mode mode : {Mode::lanes, Mode::gates}) {
+    const auto placed = place(config_, gpu(), mode);
+    EXPECT_EQ(hardware_queues({DeviceKind::cuda, 0}).streams, lanes + 1);
+  }
+  EXPECT_THAT(warnings_.texts(), ::testing::IsEmpty());
+}
+
+TEST_F(PlacementOnAGpuTest, ALaneForWhichOnlyTheOddGroupIsLeftIsRefused) {
+  add("vision", UnitRequest(120));
+  add("policy");
+  EXPECT_THAT([&] { (void)place(config_, gpu(), Mode::lanes); },
+              refuses<ConfigError>("the lanes do not fit", "only the odd group of 12 SMs is left", "units"));
 }
 
 }  // namespace

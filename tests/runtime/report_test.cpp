@@ -2,6 +2,7 @@
 #include "support/runtime_folder.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/runtime/report.hpp>
 #include <greenlane/version.hpp>
 
@@ -162,6 +163,14 @@ TEST(DeviceJson, AGpuHasWhatACpuLacks) {
   const auto cpu = json::parse(device_json(Device::open("cpu").info()));
   EXPECT_EQ(cpu.at("unit"), "core");
   EXPECT_FALSE(cpu.contains("compute_capability"));
+}
+
+TEST(DeviceJson, AGpuOfThisMachineHasItsHardwareQueues) {
+  DeviceInfo gpu;
+  gpu.id = {DeviceKind::cuda, 1};
+  EXPECT_EQ(json::parse(local_device_json(gpu)).at("hardware_queues"), hardware_queues(gpu.id).in_force);
+  EXPECT_FALSE(json::parse(device_json(gpu)).contains("hardware_queues")) << "it may be another machine's";
+  EXPECT_FALSE(json::parse(local_device_json(Device::open("cpu").info())).contains("hardware_queues"));
 }
 
 TEST(DeviceJson, WhyADeviceCannotBeDividedIsTold) {

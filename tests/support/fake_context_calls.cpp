@@ -33,6 +33,13 @@ CUresult fake_cuDevicePrimaryCtxRelease(CUdevice device) {
   return call("cuDevicePrimaryCtxRelease", release, Effect::release);
 }
 
+CUresult fake_cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* active) {
+  return call("cuDevicePrimaryCtxGetState", [&](State& s) {
+    if (!gpu_of(s, device)) return s.violate("the context of an unknown device asked for", CUDA_ERROR_INVALID_DEVICE);
+    return *flags = 0, *active = s.context_exists(device) ? 1 : 0, CUDA_SUCCESS;
+  });
+}
+
 CUresult fake_cuCtxPushCurrent(CUcontext context) {
   return call("cuCtxPushCurrent", [&](State& s) {
     if (!gpu_of(s, device_of_context(context)) || !s.context_exists(device_of_context(context))) {

@@ -40,7 +40,8 @@ struct DeviceInfo {
   Units units;
   // Partitions are made of whole groups of this many units...
   Units granularity;
-  // ...and one odd group of this many (0: none), which only `rest` and very large partitions contain.
+  // ...and one odd group of this many (0: none), which the split leaves over. It joins `rest`, or a partition that
+  // whole groups are too few for. It is never a partition by itself (see DeviceGroups).
   Units remainder;
   int groups = 0;
   std::uint64_t memory_bytes = 0;
@@ -72,7 +73,8 @@ class Device {
   [[nodiscard]] DeviceId id() const noexcept;
   [[nodiscard]] const DeviceInfo& info() const noexcept;
 
-  // Takes one partition. Throws PartitionError when the units are not free: it lists who holds what.
+  // Takes one partition. Throws PartitionError when the units are not free: it lists who holds what. Throws
+  // PartitionError also when only the odd group is free.
   [[nodiscard]] Partition partition(std::string name, UnitRequest units) const;
   // Takes several at once, all or none, and puts a lane of the same name on each. `rest`, in one of them, takes what
   // the others leave.

@@ -58,13 +58,6 @@ struct EngineDemand {
   std::vector<SlicePoint> slices{};
 };
 
-// What partitions are made of: DeviceInfo's whole groups, granularity and remainder.
-struct DeviceGroups {
-  int whole = 0;
-  Units each;
-  Units remainder;
-};
-
 // [i][j]: by how much engine i's service takes longer while engine j runs in another partition. Empty: nobody's does.
 using ContentionFactors = std::vector<std::vector<double>>;
 
@@ -103,7 +96,7 @@ struct PlanRequest {
 struct PlannedPartition {
   std::string name;
   Units units;
-  // All that other partitions leave, the odd group with it.
+  // All that other partitions leave, the odd group with it: at least one whole group.
   bool is_rest = false;
   // The undivided device: there is no other partition.
   bool is_whole = false;
@@ -187,8 +180,8 @@ class PlanError : public Error {
 [[nodiscard]] std::vector<Plan> plan_candidates(const PlanRequest& request, std::size_t count);
 
 // What is to be expected of partitions that are given: `engines`, `sharing`, and `units`, `is_rest` or `is_whole` of
-// each, other members are filled in. Throws ConfigError where they do not fit the device, are no whole groups, or leave
-// an engine out.
+// each, other members are filled in. Throws ConfigError where they do not fit the device, are no whole groups, leave
+// the odd group alone to one of them, or leave an engine out.
 [[nodiscard]] Plan predict(const PlanRequest& request, std::span<const PlannedPartition> partitions);
 
 struct MeasuredEngine {

@@ -11,6 +11,18 @@ struct Units {
   friend auto operator<=>(const Units&, const Units&) = default;
 };
 
+// What one split makes of a device.
+struct DeviceGroups {
+  int whole = 0;  // groups of `each` units
+  Units each;
+  Units remainder;  // of the odd group, which the split leaves over; 0: there is none
+
+  // The fewest whole groups of a partition. The odd group joins a partition of at least one whole group, or stays
+  // unused: kernels with thread-block clusters fail on the odd group alone, and cuBLAS uses such kernels.
+  // 0 on a device that has no whole group.
+  [[nodiscard]] constexpr int fewest_of_partition() const noexcept { return whole > 0 ? 1 : 0; }
+};
+
 // "All that is left."
 struct Rest {};
 inline constexpr Rest rest{};

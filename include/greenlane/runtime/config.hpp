@@ -75,6 +75,10 @@ enum class NamedFiles { must_exist, may_be_missing };
 // are relative to it. Throws ConfigError naming the file, the line and the key.
 [[nodiscard]] PipelineConfig load_config(const std::filesystem::path& file, NamedFiles files = NamedFiles::must_exist);
 
+// The streams that the pipeline has in use at once on its device, in any mode and with any plan: its lanes, or one for
+// each engine, and the default stream. For request_hardware_queues().
+[[nodiscard]] int streams_of(const PipelineConfig& config);
+
 // Takes lanes, units and who runs where from a plan (JSON, see docs/configuration.md) instead of from the
 // configuration. Returns the mode that the plan is for. Throws ConfigError where the plan is for other engines.
 std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan);

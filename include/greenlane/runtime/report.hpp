@@ -10,8 +10,12 @@
 
 namespace greenlane::runtime {
 
-// The device as JSON, as `greenlane devices --json` lists it.
+// The device as JSON, which may be another machine's.
 [[nodiscard]] std::string device_json(const DeviceInfo& device);
+
+// A device of this machine as JSON, as `greenlane devices --json` and results have it: with `hardware_queues`, if it is
+// a GPU.
+[[nodiscard]] std::string local_device_json(const DeviceInfo& device);
 
 // Of greenlane, PyTorch, CUDA and the device's driver, as JSON.
 [[nodiscard]] std::string versions_json(const DeviceInfo& device);

@@ -29,6 +29,8 @@ class Device:
             details["memory"] = f"{fields.number('memory_bytes') / 2**30:.0f} GiB"
         if fields.has("compute_capability"):
             details["compute capability"] = fields.text("compute_capability")
+        if fields.has("hardware_queues"):
+            details["hardware queues"] = str(fields.count("hardware_queues"))
         if fields.has("partition_obstacle"):
             details["cannot be divided"] = fields.text("partition_obstacle")
         kind = fields.text("id")

@@ -61,7 +61,7 @@ std::shared_ptr<UnitSet> CpuDevice::make_units(std::span<const int> groups) {
 }
 
 std::unique_ptr<LaneBackend> CpuDevice::make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
-                                                  std::optional<int> priority) {
+                                                  std::optional<int> priority, LaneUse /*use*/) {
   return std::make_unique<CpuLane>(units.get(), name, priority);
 }
 

@@ -4,6 +4,7 @@
 #include "core/cuda/driver_check.hpp"
 #include "core/cuda/event.hpp"
 #include "core/cuda/graph.hpp"
+#include "core/cuda/hardware_queues.hpp"
 #include "core/cuda/stream_check.hpp"
 #include "core/stream_registry.hpp"
 
@@ -15,7 +16,10 @@ namespace {
 // A lane over a stream that somebody else owns.
 class StreamLane : public LaneBackend {
  public:
-  StreamLane(const driver::Table& driver, StreamView stream) : driver_(driver), stream_(stream) {}
+  StreamLane(const driver::Table& driver, StreamView stream, int device, LaneUse use)
+      : driver_(driver), stream_(stream) {
+    if (use == LaneUse::work) in_use_.emplace(device, stream);
+  }
   [[nodiscard]] std::optional<StreamView> stream() const noexcept override { return stream_; }
   void run(const std::function<void()>& work) override { work(); }
   void synchronize() override {
@@ -27,12 +31,16 @@ class StreamLane : public LaneBackend {
  private:
   const driver::Table& driver_;
   StreamView stream_;
+  std::optional<StreamInUse> in_use_;
 };
 
 class OwnedLane final : public StreamLane {
  public:
-  OwnedLane(std::shared_ptr<CudaDevice> device, const driver::Table& driver, std::unique_ptr<CudaStream> stream)
-      : StreamLane(driver, stream->view()), device_(std::move(device)), owned_(std::move(stream)) {}
+  OwnedLane(std::shared_ptr<CudaDevice> device, const driver::Table& driver, std::unique_ptr<CudaStream> stream,
+            LaneUse use)
+      : StreamLane(driver, stream->view(), device->info().id.index, use),
+        device_(std::move(device)),
+        owned_(std::move(stream)) {}
   ~OwnedLane() override {
     if (owned_->is_kept()) device_->shelve(std::move(owned_));
   }
@@ -118,18 +126,19 @@ std::shared_ptr<UnitSet> CudaDevice::make_units(std::span<const int> groups) {
 }
 
 std::unique_ptr<LaneBackend> CudaDevice::make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
-                                                   std::optional<int> priority) {
+                                                   std::optional<int> priority, LaneUse use) {
   auto green = std::static_pointer_cast<GreenContext>(units);
   auto stream = shelf_.take(green ? green->groups() : std::vector<int>{}, priority.value_or(0));
   if (!stream) stream = std::make_unique<CudaStream>(primary(), std::move(green), priority.value_or(0));
   register_open(stream->view(), name);
   return std::make_unique<OwnedLane>(std::static_pointer_cast<CudaDevice>(shared_from_this()), driver_,
-                                     std::move(stream));
+                                     std::move(stream), use);
 }
 
 std::unique_ptr<LaneBackend> CudaDevice::adopt(StreamView stream) {
   check_stream(driver_, stream, device_);
-  return std::make_unique<StreamLane>(driver_, stream);
+  note_hardware_queues(device_);  // the stream's context is there
+  return std::make_unique<StreamLane>(driver_, stream, device_, LaneUse::work);
 }
 
 ForeignUnits CudaDevice::units_of(StreamView stream) {

@@ -22,7 +22,7 @@ class CudaDevice final : public DeviceState {
 
   [[nodiscard]] std::shared_ptr<UnitSet> make_units(std::span<const int> groups) override;
   [[nodiscard]] std::unique_ptr<LaneBackend> make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
-                                                       std::optional<int> priority) override;
+                                                       std::optional<int> priority, LaneUse use) override;
   [[nodiscard]] std::unique_ptr<LaneBackend> adopt(StreamView stream) override;
   [[nodiscard]] ForeignUnits units_of(StreamView stream) override;
   [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;

@@ -1,10 +1,12 @@
 #include "core/cuda/primary_context.hpp"
 
 #include "core/cuda/driver_check.hpp"
+#include "core/cuda/hardware_queues.hpp"
 
 namespace greenlane::detail {
 
 PrimaryContext::PrimaryContext(const driver::Table& driver, CUdevice device) : driver_(driver), device_(device) {
+  note_hardware_queues(device);  // this makes the context, unless somebody else did
   check(driver, driver.cuDevicePrimaryCtxRetain(&context_, device), "cuDevicePrimaryCtxRetain",
         "the context of cuda:" + std::to_string(device) + " could not be opened");
 }

@@ -22,7 +22,8 @@ std::vector<Size> sizes(const PlanProblem& problem) {
   std::vector<Size> all{{.is_whole = true}};
   for (int groups = 0; groups <= problem.groups(); ++groups) {
     if (groups > 0) all.push_back({.groups = groups});
-    if (problem.has_remainder()) all.push_back({.groups = groups, .is_rest = true});
+    if (problem.has_remainder() && groups >= problem.fewest_groups())
+      all.push_back({.groups = groups, .is_rest = true});
   }
   return all;
 }

@@ -21,8 +21,11 @@ const BlockScores::Table& BlockScores::of(EngineSet block) {
   if (is_new) {
     table.plain.emplace_back();
     for (int groups = 1; groups <= problem_->groups(); ++groups) table.plain.push_back(best(block, {.groups = groups}));
-    for (int groups = 0; problem_->has_remainder() && groups <= problem_->groups(); ++groups)
-      table.with_rest.push_back(best(block, {.groups = groups, .is_rest = true}));
+    if (problem_->has_remainder()) {
+      table.with_rest.resize(static_cast<std::size_t>(problem_->fewest_groups()));
+      for (int groups = problem_->fewest_groups(); groups <= problem_->groups(); ++groups)
+        table.with_rest.push_back(best(block, {.groups = groups, .is_rest = true}));
+    }
   }
   return table;
 }
@@ -39,6 +42,7 @@ void SizeStack::push(EngineSet block) {
   Level& level = levels_[++depth_];
   level.block = block;
   level.fits = false;
+  const auto fewest = static_cast<std::size_t>(scores_->problem().fewest_groups());
   // The first of equals stays, so that the same request always gets the same plan.
   const auto offer = [&level](State& best, const State& before, const Score& score, std::size_t groups, bool rest) {
     const Score sum = before.score.with(score);
@@ -56,7 +60,7 @@ void SizeStack::push(EngineSet block) {
       if (groups > 0 && before.groups >= 0) offer(plain, before, table.plain[groups].score, groups, false);
       if (groups > 0 && before_with_rest.groups >= 0)
         offer(with_rest, before_with_rest, table.plain[groups].score, groups, false);
-      if (!table.with_rest.empty() && before.groups >= 0)
+      if (!table.with_rest.empty() && groups >= fewest && before.groups >= 0)
         offer(with_rest, before, table.with_rest[groups].score, groups, true);
     }
   }

@@ -31,8 +31,10 @@ class BlockScores {
     Sharing sharing = Sharing::alone;
   };
   struct Table {
-    std::vector<Entry> plain;      // by groups; the first means nothing
-    std::vector<Entry> with_rest;  // by groups beside the remainder; empty where there is no remainder
+    std::vector<Entry> plain;  // by groups; the first means nothing
+    // By groups beside the remainder; what is below the problem's fewest groups means nothing. Empty where there is no
+    // remainder.
+    std::vector<Entry> with_rest;
   };
   [[nodiscard]] const Table& of(EngineSet block);
   [[nodiscard]] Entry on_whole_device(EngineSet all) { return best(all, {.is_whole = true}); }

@@ -132,6 +132,12 @@ Division division_of(const PlanRequest& request, const PlanProblem& problem,
     if (!block.size.is_rest) continue;
     block.size.groups = problem.groups() - groups;
     if (problem.units(block.size).count < 1) refuse("nothing is left for the rest", "leave a group to it");
+    if (block.size.groups < problem.fewest_groups()) {
+      refuse("only the odd group of " + std::to_string(request.device.remainder.count) +
+                 " units is left for the rest, and alone it is no partition: kernels with thread-block clusters fail "
+                 "there, cuBLAS's among them",
+             "leave a whole group to the rest");
+    }
   }
   return division;
 }

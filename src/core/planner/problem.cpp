@@ -127,7 +127,7 @@ PlanProblem::PlanProblem(const PlanRequest& request) : device_(request.device), 
     };
     for (int k = 0; k <= groups(); ++k) {
       fill({.groups = k});
-      fill({.groups = k, .is_rest = true});
+      if (k >= fewest_groups()) fill({.groups = k, .is_rest = true});
     }
     fill({.is_whole = true});
     engines_.push_back({.urgent = engine.deadline.has_value(),

@@ -54,6 +54,8 @@ class PlanProblem {
   [[nodiscard]] const Engine& engine(std::size_t index) const { return engines_[index]; }
   [[nodiscard]] int groups() const noexcept { return device_.whole; }
   [[nodiscard]] bool has_remainder() const noexcept { return device_.remainder.count > 0; }
+  // The fewest groups beside which a partition has the remainder.
+  [[nodiscard]] int fewest_groups() const noexcept { return device_.fewest_of_partition(); }
   [[nodiscard]] double margin() const noexcept { return margin_; }
   [[nodiscard]] Units units(Size size) const;
   // As measured alone.
