@@ -372,6 +372,8 @@ TEST(PackageEffects, WhatIsNotKnownMayWriteToAllThatItIsGiven) {
   EXPECT_THAT(written("subgraph_0(stream, y, &buf1_handle);"), ElementsAre("y"));
   EXPECT_THAT(written("std::vector<AtenTensorHandle> both{x, y};\n  helper(both.data());"), ElementsAre("x", "y"));
   EXPECT_THAT(written("AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cuda_set__source_Tensor(buf0, y));"), ElementsAre("y"));
+  EXPECT_THAT(written("helper((const AtenTensorHandle*)(std::array<AtenTensorHandle, 1>{x}.data()));"),
+              ElementsAre("x"));
   EXPECT_THAT(written("helper(static_cast<const AtenTensorHandle*>(std::array<AtenTensorHandle, 1>{x}.data()));"),
               ElementsAre("x"));
 }
