@@ -5,6 +5,7 @@ and stamp.json, written last. Does nothing where the stamp still tells the truth
 """
 
 import argparse
+import copy
 import fcntl
 import hashlib
 import json
@@ -61,6 +62,27 @@ class Throws(nn.Module):
         return self.table[index] * 2
 
 
+class Accumulates(nn.Module):
+    """Keeps state in a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sum = nn.Buffer(torch.zeros(4, 8))
+        self.weight = nn.Parameter(torch.eye(8) * 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.sum.add_(x)
+        return self.sum @ self.weight
+
+
+class InPlace(nn.Module):
+    """Writes to its first input through a view, and returns it."""
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        x[1:].add_(y)
+        return x, x.sum()
+
+
 @dataclass(frozen=True)
 class Case:
     """A model, what it is called with, and how it is compiled."""
@@ -88,6 +110,8 @@ def cases() -> dict[str, Case]:
         "threads": Case(Threads(), (torch.randn(512, 512, generator=generator),)),
         # An exception cannot leave an OpenMP loop: the process would end.
         "throws": Case(Throws(), (torch.tensor([0, 9, 5]),), options={"cpp.threads": 1}),
+        "accumulates": Case(Accumulates(), (torch.randn(4, 8, generator=generator),)),
+        "in_place": Case(InPlace(), (torch.randn(4, 8, generator=generator), torch.randn(8, generator=generator))),
     }
 
 
@@ -112,7 +136,9 @@ def is_up_to_date(folder: Path) -> bool:
 def export(name: str, case: Case, folder: Path) -> None:
     """Writes a model's three files."""
     with torch.no_grad():
-        outputs = pytree.tree_leaves(case.model(*case.args, **case.kwargs))
+        # On copies: a model may write to its inputs and buffers.
+        model, args, kwargs = copy.deepcopy((case.model, case.args, dict(case.kwargs)))
+        outputs = pytree.tree_leaves(model(*args, **kwargs))
         program = torch.export.export(
             case.model.eval(), case.args, dict(case.kwargs), dynamic_shapes=case.dynamic_shapes
         )
