@@ -4,6 +4,7 @@
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 #include <greenlane/core/urgent.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/bindable.hpp>
@@ -13,6 +14,7 @@
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <utility>
@@ -95,6 +97,25 @@ void check_architecture(const std::string& path, const detail::PackageInfo& pack
        .why = "its kernels are for compute capability " + std::to_string(package.compute_capability) +
               ", and this GPU has " + std::to_string(device.compute_capability),
        .remedy = "export the model on a GPU of this kind"});
+}
+
+// One warning for everything that the checks of an engine's inputs cannot tell.
+void warn_of_unchecked(const std::string& engine, const Signature& signature) {
+  if (signature.count() && signature.unchecked().empty()) return;
+  constexpr auto* kRisk = ", and its kernels check nothing: a wrong input reads other memory; ";
+  if (!signature.count()) {
+    const char* itself = std::getenv("AOTI_RUNTIME_CHECK_INPUTS");
+    if (itself != nullptr && *itself != '0') return;
+    warn("the inputs of engine '" + engine +
+         "' cannot be checked: its package holds no wrapper source (*.wrapper.cpp)" + kRisk +
+         "use the package as PyTorch wrote it, or set AOTI_RUNTIME_CHECK_INPUTS=1 before the first call, with " +
+         "which the package checks by itself");
+    return;
+  }
+  std::string all;
+  for (const auto& each : signature.unchecked()) all += (all.empty() ? "" : "; ") + each;
+  warn("not all of the inputs of engine '" + engine + "' can be checked: its package does not say, or not clearly (" +
+       all + ")" + kRisk + "compare these before the call, or export the model with sizes that are fixed");
 }
 
 }  // namespace
@@ -248,6 +269,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
     if (options.lane) engine->bind(*options.lane);
     if (options.urgent) engine->set_urgent(options.urgent);
     if (options.gates) engine->set_gates(options.gates);
+    warn_of_unchecked(engine->name(), engine->signature());
     return engine;
   } catch (const Error&) {
     throw;

@@ -10,7 +10,7 @@
 namespace greenlane::detail {
 namespace {
 
-// Empty where the package holds no source (it may have been stripped): its inputs are then known to the kernels alone.
+// Empty where the package holds no source (it may have been stripped): nothing else in it says what the inputs must be.
 Signature read_signature(const std::string& path, const std::string& model) {
   caffe2::serialize::PyTorchStreamReader reader(path);
   for (const auto& record : reader.getAllRecords()) {
