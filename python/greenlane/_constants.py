@@ -66,5 +66,5 @@ class Constants:
         warnings.warn(
             f"engine {self._engine!r} cannot tell whether it was exported with {given}: its package keeps no values of "
             "arguments that are no tensors. Compare them with the export; later calls must give the same",
-            stacklevel=6,
+            stacklevel=5,
         )
