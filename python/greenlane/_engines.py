@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from greenlane._constants import Constants
 from greenlane._gates import longest_slice
 from greenlane._graphs import GraphReport, Graphs, Outputs, check_options, report_of
 from greenlane._lanes import Lane
@@ -19,6 +20,10 @@ class Engine(torch.nn.Module):
     Runs on its lane and joins the caller's current stream: it waits for what was enqueued there before, and what is
     enqueued there later waits for it. Inputs that do not fit raise RuntimeError before anything runs.
 
+    Arguments that are no tensors (numbers, strings, None) are constants of the export, and the package does not keep
+    their values. The first call's are taken for the export's, with one warning; RuntimeError where a later call gives
+    others.
+
     A copy (``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded anew from the same file and bound to nothing.
     """
 
@@ -27,6 +32,7 @@ class Engine(torch.nn.Module):
         self._native = native
         spec = native.call_spec()
         self._in_spec, self._out_spec = (pytree.treespec_loads(text) for text in spec)
+        self._constants = Constants(self.name)
 
     @property
     def name(self) -> str:
@@ -104,17 +110,23 @@ class Engine(torch.nn.Module):
         return list(self._native.run(inputs))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs with the arguments of the exported module."""
+        """Runs with the arguments of the exported module; see the class for those that are no tensors."""
         _, names = self._in_spec.context, self._in_spec.child(1).context
         if set(names) != set(kwargs):
             raise TypeError(f"engine {self.name!r} takes the keyword arguments {sorted(names)}, not {sorted(kwargs)}")
-        leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in names}))
+        arguments = (args, {name: kwargs[name] for name in names})
+        leaves, spec = pytree.tree_flatten(arguments)
         if spec != self._in_spec:
             raise TypeError(
                 f"the arguments of engine {self.name!r} are nested otherwise than at export: "
                 f"{spec}, not {self._in_spec}"
             )
+        constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, torch.Tensor)}
+        if constants:
+            self._constants.check(constants, arguments)
         outputs = self.run([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
+        if constants:
+            self._constants.remember(constants, arguments, leaves)
         return pytree.tree_unflatten(outputs, self._out_spec)
 
     def __reduce__(self) -> tuple[type["Engine"], tuple[Any]]:

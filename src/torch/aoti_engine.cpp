@@ -17,6 +17,7 @@
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <mutex>
 #include <stdexcept>
@@ -127,9 +128,9 @@ namespace {
 // Of its constants those that calls write to; all where that is not known.
 std::vector<at::Tensor> state_of(AOTIModelPackageLoader& loader, const detail::PackageEffects& effects) {
   std::vector<at::Tensor> state;
-  if (effects.is_known && effects.written_constants.empty()) return state;
+  const auto written = effects.written_constants();
+  if (effects.is_known && written.empty()) return state;
   for (const auto& [name, tensor] : loader.get_runner()->extract_constants_map(/*use_inactive=*/false)) {
-    const auto& written = effects.written_constants;
     if (!effects.is_known || std::ranges::find(written, name) != written.end()) state.push_back(tensor);
   }
   return state;
@@ -161,6 +162,25 @@ void check_architecture(const std::string& path, const detail::PackageInfo& pack
        .why = "its kernels are for compute capability " + std::to_string(package.compute_capability) +
               ", and this GPU has " + std::to_string(device.compute_capability),
        .remedy = "export the model on a GPU of this kind"});
+}
+
+// One warning for everything that the checks of an engine's inputs cannot tell.
+void warn_of_unchecked(const std::string& engine, const Signature& signature) {
+  if (signature.count() && signature.unchecked().empty()) return;
+  constexpr auto* kRisk = ", and its kernels check nothing: a wrong input reads other memory; ";
+  if (!signature.count()) {
+    const char* itself = std::getenv("AOTI_RUNTIME_CHECK_INPUTS");
+    if (itself != nullptr && *itself != '0') return;
+    warn("the inputs of engine '" + engine +
+         "' cannot be checked: its package holds no wrapper source (*.wrapper.cpp)" + kRisk +
+         "use the package as PyTorch wrote it, or set AOTI_RUNTIME_CHECK_INPUTS=1 before the first call, with " +
+         "which the package checks by itself");
+    return;
+  }
+  std::string all;
+  for (const auto& each : signature.unchecked()) all += (all.empty() ? "" : "; ") + each;
+  warn("not all of the inputs of engine '" + engine + "' can be checked: its package does not say, or not clearly (" +
+       all + ")" + kRisk + "compare these before the call, or export the model with sizes that are fixed");
 }
 
 }  // namespace
@@ -333,6 +353,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
     if (options.lane) engine->bind(*options.lane);
     if (options.urgent) engine->set_urgent(options.urgent);
     if (options.gates) engine->set_gates(options.gates);
+    warn_of_unchecked(engine->name(), engine->signature());
     return engine;
   } catch (const Error&) {
     throw;

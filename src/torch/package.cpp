@@ -6,19 +6,29 @@
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <filesystem>
+#include <string_view>
 
 namespace greenlane::detail {
 namespace {
 
-// Empty where the package holds no source (it may have been stripped): its inputs are then known to the kernels alone.
-Signature read_signature(const std::string& path, const std::string& model) {
-  caffe2::serialize::PyTorchStreamReader reader(path);
+// Empty where the package holds no such record.
+std::string read_record(caffe2::serialize::PyTorchStreamReader& reader, const std::string& model,
+                        std::string_view ending) {
   for (const auto& record : reader.getAllRecords()) {
-    if (!record.starts_with("data/aotinductor/" + model + "/") || !record.ends_with(".wrapper.cpp")) continue;
+    if (!record.starts_with("data/aotinductor/" + model + "/") || !record.ends_with(ending)) continue;
     const auto [data, size] = reader.getRecord(record);
-    return Signature::from_wrapper_source({static_cast<const char*>(data.get()), size});
+    return {static_cast<const char*>(data.get()), size};
   }
   return {};
+}
+
+// What the source says. Nothing where the package holds none (it may have been stripped): nothing else in it tells.
+void read_source(const std::string& path, const std::string& model, PackageInfo& info) {
+  caffe2::serialize::PyTorchStreamReader reader(path);
+  const auto source = read_record(reader, model, ".wrapper.cpp");
+  if (source.empty()) return;
+  info.signature = Signature::from_wrapper_source(source);
+  info.effects = effects_of_source(source, info.signature.count().value_or(0), read_record(reader, model, ".wrapper.json"));
 }
 
 }  // namespace
@@ -32,7 +42,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   PackageInfo info;
   try {
     info.metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path, model);
-    info.signature = read_signature(path, model);
+    read_source(path, model, info);
   } catch (const std::exception& error) {
     const std::string text = error.what();
     throw EngineError({.what = what,

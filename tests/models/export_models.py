@@ -83,13 +83,30 @@ class InPlace(nn.Module):
         return x, x.sum()
 
 
+class Related(nn.Module):
+    """Sizes that depend on each other, and strides that depend on sizes."""
+
+    def forward(self, x: Tensor, y: Tensor, n: Tensor, before: Tensor, product: Tensor, image: Tensor) -> Any:
+        differences = n[1:] + before
+        outer = torch.outer(x[:, 0], n).flatten() + product
+        return x.repeat(4, 1) + y, differences, outer, image * 2
+
+
+class Constant(nn.Module):
+    """Arguments that are no tensors, at several depths."""
+
+    def forward(self, x: Tensor, k: int, options: dict[str, Any], mask: Tensor | None, *, scale: bool) -> Tensor:
+        filled = torch.where(x > 0, x, options["fill"])
+        return filled * k if scale and mask is None else filled - len(options["mode"])
+
+
 @dataclass(frozen=True)
 class Case:
     """A model, what it is called with, and how it is compiled."""
 
     model: nn.Module
-    args: tuple[Tensor, ...]
-    kwargs: Mapping[str, Tensor] = field(default_factory=dict)
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
     dynamic_shapes: Mapping[str, Any] | None = None
     # Left alone, Inductor would fix the number of threads while compiling.
     options: Mapping[str, Any] = field(default_factory=lambda: {"cpp.dynamic_threads": True})
@@ -99,6 +116,8 @@ def cases() -> dict[str, Case]:
     """All of them by name, the same on every machine."""
     generator = torch.Generator().manual_seed(7)
     batch = torch.export.Dim("batch", min=2, max=32)
+    n, auto = torch.export.Dim("n", min=3, max=1000), torch.export.Dim.AUTO
+    image = torch.randn(2, 3, 4, 6, generator=generator).contiguous(memory_format=torch.channels_last)
     return {
         "affine": Case(Affine(), (torch.randn(4, 8, generator=generator),)),
         "pair": Case(
@@ -108,6 +127,19 @@ def cases() -> dict[str, Case]:
             {"x": {0: batch}, "index": {0: batch}},
         ),
         "threads": Case(Threads(), (torch.randn(512, 512, generator=generator),)),
+        "related": Case(
+            Related(),
+            (torch.ones(2, 8), torch.ones(8, 8), torch.ones(5), torch.ones(4), torch.ones(10), image),
+            dynamic_shapes={
+                "x": {0: batch},
+                "y": {0: 4 * batch},
+                "n": {0: n},
+                "before": {0: n - 1},
+                "product": {0: auto},
+                "image": {0: auto, 2: auto, 3: auto},
+            },
+        ),
+        "constant": Case(Constant(), (torch.ones(3), 3, {"fill": float("nan"), "mode": "fast"}, None), {"scale": True}),
         # An exception cannot leave an OpenMP loop: the process would end.
         "throws": Case(Throws(), (torch.tensor([0, 9, 5]),), options={"cpp.threads": 1}),
         "accumulates": Case(Accumulates(), (torch.randn(4, 8, generator=generator),)),
@@ -143,7 +175,8 @@ def export(name: str, case: Case, folder: Path) -> None:
             case.model.eval(), case.args, dict(case.kwargs), dynamic_shapes=case.dynamic_shapes
         )
         aoti_compile_and_package(program, package_path=str(folder / f"{name}.pt2"), inductor_configs=dict(case.options))
-    torch.save([*case.args, *case.kwargs.values()], folder / f"{name}.inputs.pt")
+    inputs = [leaf for leaf in pytree.tree_leaves((case.args, dict(case.kwargs))) if isinstance(leaf, Tensor)]
+    torch.save(inputs, folder / f"{name}.inputs.pt")
     torch.save(outputs, folder / f"{name}.outputs.pt")
 
 

@@ -2,6 +2,8 @@
 #include "support/matchers.hpp"
 #include "support/torch_models.hpp"
 
+#include <greenlane/core/log.hpp>
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +15,10 @@
 
 namespace greenlane {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 using models::path_of;
 
@@ -91,10 +97,23 @@ TEST(AotiLoad, AnEngineSaysWhatItIs) {
   EXPECT_EQ(engine->lane(), std::nullopt);
 }
 
-TEST(AotiLoad, APackageWithoutItsSourceRunsUnchecked) {
+TEST(AotiLoad, APackageWithoutItsSourceRunsUncheckedWithOneWarning) {
+  std::vector<std::string> warnings;
+  const auto former = set_warning_sink([&](const std::string& text) { warnings.push_back(text); });
   const auto engine = models::load("stripped");
+  set_warning_sink(former);
+  EXPECT_THAT(warnings, ElementsAre(AllOf(HasSubstr("'stripped' cannot be checked"), HasSubstr("wrapper source"),
+                                          HasSubstr("AOTI_RUNTIME_CHECK_INPUTS=1"))));
   EXPECT_EQ(engine->signature().count(), std::nullopt);
   EXPECT_EQ(difference(engine->run(models::inputs_of("affine")), models::outputs_of("affine")), "");
+}
+
+TEST(AotiLoad, APackageThatIsFullyCheckedLoadsQuietly) {
+  std::vector<std::string> warnings;
+  const auto former = set_warning_sink([&](const std::string& text) { warnings.push_back(text); });
+  for (const auto* name : {"affine", "pair", "threads", "throws"}) (void)models::load(name);
+  set_warning_sink(former);
+  EXPECT_THAT(warnings, ElementsAre());
 }
 
 TEST(AotiLoad, ManyThreadsMayLoadAtOnce) {

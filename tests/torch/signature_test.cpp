@@ -9,6 +9,8 @@
 namespace greenlane {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -121,6 +123,7 @@ TEST_F(SignatureTest, EveryDtypeOfInductorIsKnownByItsName) {
 TEST_F(SignatureTest, ADtypeThatIsNotKnownIsNotChecked) {
   const auto signature = Signature::from_wrapper_source(dtype_source("float4_of_the_future"));
   EXPECT_EQ(signature.inputs().at(0).dtype, std::nullopt);
+  EXPECT_THAT(signature.unchecked(), ElementsAre(AllOf(HasSubstr("input 0"), HasSubstr("float4_of_the_future"))));
   signature.check(std::vector{at::empty({4}, at::kHalf)}, kCpu, "policy");
 }
 
@@ -213,6 +216,245 @@ TEST_F(SignatureTest, AScalarHasNoDimensions) {
   const auto signature = Signature::from_wrapper_source(kAssertions);
   EXPECT_THAT([&] { signature.check(std::vector{at::zeros({4, 8}), at::zeros({4}), at::zeros({1})}, kCpu, "pair"); },
               refuses<EngineError>("input 2", "'pair'"));
+}
+
+// One input as `check_input_N` states it: "if (…) {" for each condition.
+struct Input {
+  std::string name;
+  std::vector<std::string> conditions;
+};
+
+// The source of a wrapper, shortened: PyTorch 2.11 writes no assertions.
+std::string wrapper(const std::vector<Input>& inputs, const std::vector<std::string>& symbols,
+                    const std::vector<std::string>& body) {
+  std::string text;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const auto index = std::to_string(i);
+    text += "AOTI_NOINLINE static void check_input_" + index + "(\n) {\n    ConstantHandle " + inputs[i].name +
+            " = ConstantHandle(input_handles[" + index + "]);\n    auto " + inputs[i].name +
+            "_size = " + inputs[i].name + ".sizes();\n";
+    for (const auto& condition : inputs[i].conditions) text += "    if (" + condition + ") {\n    }\n";
+    text += "}\n";
+  }
+  text +=
+      "void AOTInductorModel::run_impl(\n) {\n    auto inputs = "
+      "steal_from_raw_handles_to_raii_handles(input_handles, " +
+      std::to_string(inputs.size()) + ");\n";
+  for (const auto& symbol : symbols) text += "    int64_t " + symbol + ";\n";
+  text += "    inputs.clear();\n";
+  for (const auto& line : body) text += "    " + line + "\n";
+  for (const auto& input : inputs) text += "    " + input.name + ".reset();\n";
+  return text + "} // AOTInductorModel::run_impl\n";
+}
+
+std::string asserts(const std::string& list) {
+  return "if (_check_aoti_runtime_check_inputs_env()) { assert_size_stride(" + list + ", \"input\"); }";
+}
+
+auto calling(const Signature& signature, std::vector<at::Tensor> inputs) {
+  return [&signature, inputs = std::move(inputs)] { signature.check(inputs, kCpu, "policy"); };
+}
+
+at::Tensor sized(std::initializer_list<std::int64_t> sizes) { return at::empty(sizes); }
+
+// x [b, 8] and y [4*b, 8], with b of 2 to 99, as both versions write them.
+const std::vector<Input> kRelated{{"arg0_1",
+                                   {"arg0_1_size[0] < 2", "arg0_1_size[0] > 99", "8 != arg0_1_size[1]",
+                                    "8 != arg0_1_stride[0]", "1 != arg0_1_stride[1]"}},
+                                  {"arg1_1",
+                                   {"arg1_1_size[0] < 8", "arg1_1_size[0] > 396", "8 != arg1_1_size[1]",
+                                    "8 != arg1_1_stride[0]", "1 != arg1_1_stride[1]"}}};
+const std::string kRelatedKernel =
+    "cpp_fused_add_repeat_0((const float*)(arg0_1.data_ptr()), (const float*)(arg1_1.data_ptr()), s77);";
+
+TEST_F(SignatureTest, SizesThatAreAMultipleOfAnotherAreChecked) {
+  const std::vector<std::string> symbols{"s77 = arg0_1_size[0]"};
+  const auto newer = Signature::from_wrapper_source(
+      wrapper(kRelated, symbols,
+              {asserts("arg0_1, {s77, 8L}, {8L, 1L}"), asserts("arg1_1, {4L*s77, 8L}, {8L, 1L}"), kRelatedKernel}));
+  const auto older = Signature::from_wrapper_source(wrapper(kRelated, symbols, {kRelatedKernel}));
+  for (const auto* signature : {&newer, &older}) {
+    EXPECT_TRUE(signature->unchecked().empty());
+    EXPECT_NO_THROW(calling(*signature, {sized({5, 8}), sized({20, 8})})());
+    EXPECT_THAT(calling(*signature, {sized({5, 8}), sized({8, 8})}),
+                refuses<EngineError>("input 1", "dimension 0 is 8", "must be 20", "4*s77", "s77 is 5",
+                                     "dimension 0 of input 0"));
+  }
+}
+
+// x [n], y [n - 1] and z [2*n + 1]: the compiler's own symbol is n - 1.
+TEST_F(SignatureTest, SizesThatDifferByANumberAreChecked) {
+  const std::vector<Input> inputs{{"arg0_1", {"arg0_1_size[0] < 3", "arg0_1_size[0] > 999", "1 != arg0_1_stride[0]"}},
+                                  {"arg1_1", {"arg1_1_size[0] < 2", "arg1_1_size[0] > 998", "1 != arg1_1_stride[0]"}},
+                                  {"arg2_1", {"arg2_1_size[0] < 7", "arg2_1_size[0] > 1999", "1 != arg2_1_stride[0]"}}};
+  const std::vector<std::string> symbols{"arg0_1_size_0 = arg0_1_size[0]", "s17 = (-1L) + arg0_1_size_0"};
+  const std::string kernel = "cpp_fused_0(arg0_1.data_ptr(), arg1_1.data_ptr(), arg2_1.data_ptr(), s17);";
+  const auto newer = Signature::from_wrapper_source(
+      wrapper(inputs, symbols,
+              {asserts("arg0_1, {1L + s17, }, {1L, }"), asserts("arg1_1, {s17, }, {1L, }"),
+               asserts("arg2_1, {3L + 2L*s17, }, {1L, }"), kernel}));
+  const auto older = Signature::from_wrapper_source(wrapper(inputs, symbols, {kernel}));
+  for (const auto* signature : {&newer, &older}) {
+    EXPECT_TRUE(signature->unchecked().empty());
+    EXPECT_NO_THROW(calling(*signature, {sized({9}), sized({8}), sized({19})})());
+    EXPECT_THAT(calling(*signature, {sized({9}), sized({9}), sized({19})}),
+                refuses<EngineError>("input 1", "must be 8"));
+    EXPECT_THAT(calling(*signature, {sized({9}), sized({8}), sized({18})}),
+                refuses<EngineError>("input 2", "must be 19"));
+  }
+}
+
+TEST_F(SignatureTest, AMultipleThatStandsAloneLeavesNoRemainder) {
+  const std::vector<Input> inputs{{"arg0_1", {"arg0_1_size[0] < 8", "arg0_1_size[0] > 396", "1 != arg0_1_stride[0]"}}};
+  const std::string kernel = "cpp_fused_mul_0(arg0_1.data_ptr(), s65);";
+  const auto newer = Signature::from_wrapper_source(
+      wrapper(inputs,
+              {"arg0_1_size_0 = arg0_1_size[0]",
+               "s65 = c10::div_floor_integer(static_cast<int64_t>(arg0_1_size_0), static_cast<int64_t>(4L))"},
+              {asserts("arg0_1, {4L*s65, }, {1L, }"), kernel}));
+  const auto older = Signature::from_wrapper_source(
+      wrapper(inputs, {"arg0_1_size_0 = arg0_1_size[0]", "s65 = (1.0/4.0)*arg0_1_size_0"}, {kernel}));
+  for (const auto* signature : {&newer, &older}) {
+    EXPECT_TRUE(signature->unchecked().empty());
+    EXPECT_NO_THROW(calling(*signature, {sized({12})})());
+    EXPECT_THAT(calling(*signature, {sized({13})}), refuses<EngineError>("input 0", "dimension 0 is 13"));
+  }
+  EXPECT_THAT(calling(newer, {sized({4})}), refuses<EngineError>("0/1 specialization"));
+}
+
+// Of the inputs a [m], b [n] and c [m * n].
+TEST_F(SignatureTest, AProductIsCheckedWhereTheSourceStatesItAndNamedWhereNot) {
+  const std::vector<Input> inputs{{"arg0_1", {"arg0_1_size[0] < 2", "1 != arg0_1_stride[0]"}},
+                                  {"arg1_1", {"arg1_1_size[0] < 2", "1 != arg1_1_stride[0]"}},
+                                  {"arg2_1", {"arg2_1_size[0] < 4", "1 != arg2_1_stride[0]"}}};
+  const std::vector<std::string> symbols{"s77 = arg0_1_size[0]", "s17 = arg1_1_size[0]"};
+  const std::string kernel = "cpp_fused_0(arg0_1.data_ptr(), arg1_1.data_ptr(), arg2_1.data_ptr(), s17, s77);";
+  const auto newer =
+      Signature::from_wrapper_source(wrapper(inputs, symbols,
+                                             {asserts("arg0_1, {s77, }, {1L, }"), asserts("arg1_1, {s17, }, {1L, }"),
+                                              asserts("arg2_1, {s17*s77, }, {1L, }"), kernel}));
+  EXPECT_TRUE(newer.unchecked().empty());
+  EXPECT_NO_THROW(calling(newer, {sized({2}), sized({7}), sized({14})})());
+  EXPECT_THAT(calling(newer, {sized({2}), sized({7}), sized({15})}), refuses<EngineError>("input 2", "must be 14"));
+  const auto older = Signature::from_wrapper_source(wrapper(inputs, symbols, {kernel}));
+  EXPECT_THAT(older.unchecked(), ElementsAre(AllOf(HasSubstr("input 2"), HasSubstr("dimension 0"))));
+  EXPECT_NO_THROW(calling(older, {sized({2}), sized({7}), sized({14})})());
+}
+
+// A square has a range that a straight line fits as well: b*b with b of 2 to 99.
+TEST_F(SignatureTest, ARangeThatIsNoProofOfARelationRefusesNothing) {
+  const auto signature =
+      Signature::from_wrapper_source(wrapper({{"a", {"a_size[0] < 2", "a_size[0] > 99", "1 != a_stride[0]"}},
+                                              {"b", {"b_size[0] < 4", "b_size[0] > 9801", "1 != b_stride[0]"}}},
+                                             {"s0 = a_size[0]"}, {"kernel(a.data_ptr(), b.data_ptr(), s0);"}));
+  EXPECT_NO_THROW(calling(signature, {sized({3}), sized({9})})());
+  EXPECT_THAT(signature.unchecked(), ElementsAre(HasSubstr("input 1")));
+}
+
+// y has n // 2 elements for each n of x, which the compiler knew and did not write.
+TEST_F(SignatureTest, ASizeThatNoKernelIsToldIsNamed) {
+  const auto signature = Signature::from_wrapper_source(wrapper(
+      {{"a", {"a_size[0] < 4", "1 != a_stride[0]"}}, {"b", {"b_size[0] < 2", "1 != b_stride[0]"}}},
+      {"s77 = a_size[0]", "s17 = b_size[0]"},
+      {asserts("a, {s77, }, {1L, }"), asserts("b, {s17, }, {1L, }"), "kernel(a.data_ptr(), b.data_ptr(), s77);"}));
+  EXPECT_THAT(signature.unchecked(), ElementsAre(AllOf(HasSubstr("input 1"), HasSubstr("dimension 0"))));
+}
+
+TEST_F(SignatureTest, AnInputThatNoKernelReadsNeedsNoMore) {
+  const auto signature = Signature::from_wrapper_source(wrapper(
+      {{"a", {"a_size[0] < 2", "1 != a_stride[0]"}}, {"b", {"b_size[0] < 2", "b_size[1] < 2", "1 != b_stride[1]"}}},
+      {"s77 = a_size[0]", "s17 = b_size[0]", "s94 = b_size[1]"},
+      {asserts("a, {s77, }, {1L, }"), "kernel(a.data_ptr(), s77);"}));
+  EXPECT_TRUE(signature.unchecked().empty());
+  EXPECT_NO_THROW(calling(signature, {sized({4}), at::empty({3, 9}).slice(1, 0, 5)})());
+}
+
+const std::vector<Input> kMatrix{{"a", {"a_size[0] < 2", "a_size[1] < 2", "1 != a_stride[1]"}}};
+const std::vector<std::string> kMatrixSymbols{"s77 = a_size[0]", "s27 = a_size[1]"};
+
+TEST_F(SignatureTest, StridesThatDependOnSizesAreChecked) {
+  const std::string kernel = "kernel(a.data_ptr(), s27, s77);";
+  const auto newer =
+      Signature::from_wrapper_source(wrapper(kMatrix, kMatrixSymbols, {asserts("a, {s77, s27}, {s27, 1L}"), kernel}));
+  const auto older = Signature::from_wrapper_source(wrapper(kMatrix, kMatrixSymbols, {kernel}));
+  for (const auto* signature : {&newer, &older}) {
+    EXPECT_TRUE(signature->unchecked().empty());
+    EXPECT_NO_THROW(calling(*signature, {sized({7, 9})})());
+    EXPECT_THAT(calling(*signature, {at::empty({7, 10}).slice(1, 0, 9)}),
+                refuses<EngineError>("memory layout", "strides [10, 1]", "contiguous()"));
+  }
+  EXPECT_THAT(calling(newer, {at::empty({7, 10}).slice(1, 0, 9)}), refuses<EngineError>("should have strides [9, 1]"));
+}
+
+TEST_F(SignatureTest, AStrideOfItsOwnMayBeAnything) {
+  const auto signature = Signature::from_wrapper_source(
+      wrapper(kMatrix, {"s77 = a_size[0]", "s27 = a_size[1]", "s64 = a_stride[0]"},
+              {asserts("a, {s77, s27}, {s64, 1L}"), "kernel(a.data_ptr(), s77, s27, s64);"}));
+  EXPECT_TRUE(signature.unchecked().empty());
+  EXPECT_NO_THROW(calling(signature, {at::empty({7, 10}).slice(1, 0, 9)})());
+  EXPECT_THAT(calling(signature, {at::empty({9, 7}).t()}), refuses<EngineError>("memory layout"));
+}
+
+TEST_F(SignatureTest, ChannelsLastIsCheckedWithOpenSizes) {
+  const std::vector<Input> inputs{
+      {"a",
+       {"a_size[0] < 2", "3 != a_size[1]", "a_size[2] < 2", "a_size[3] < 2", "1 != a_stride[1]", "3 != a_stride[3]"}}};
+  const std::vector<std::string> symbols{"s68 = a_size[0]", "s59 = a_size[2]", "s38 = a_size[3]"};
+  const std::string kernel = "kernel(a.data_ptr(), s68, s59, s38);";
+  const auto newer = Signature::from_wrapper_source(
+      wrapper(inputs, symbols, {asserts("a, {s68, 3L, s59, s38}, {3L*s38*s59, 1L, 3L*s38, 3L}"), kernel}));
+  const auto older = Signature::from_wrapper_source(wrapper(inputs, symbols, {kernel}));
+  const auto image = at::empty({4, 3, 7, 2}, at::MemoryFormat::ChannelsLast);
+  for (const auto* signature : {&newer, &older}) {
+    EXPECT_NO_THROW(calling(*signature, {image})());
+    EXPECT_THAT(calling(*signature, {image.slice(2, 0, 6)}), refuses<EngineError>("memory layout"));
+    EXPECT_THAT(calling(*signature, {at::empty({4, 3, 7, 2})}), refuses<EngineError>("memory layout"));
+  }
+  EXPECT_TRUE(newer.unchecked().empty());
+  EXPECT_THAT(older.unchecked(), ElementsAre(HasSubstr("order in which its dimensions lie")));
+}
+
+TEST_F(SignatureTest, StridesThatAreNeverUsedDoNotMatter) {
+  const auto signature = Signature::from_wrapper_source(
+      wrapper({{"a", {"1 != a_size[0]", "8 != a_size[1]", "8 != a_stride[0]", "1 != a_stride[1]"}},
+               {"b", {"0 != b_size[0]", "b_size[1] < 2", "1 != b_stride[1]"}}},
+              {"s1 = b_size[1]"}, {asserts("a, {1L, 8L}, {8L, 1L}"), "kernel(a.data_ptr(), b.data_ptr(), s1);"}));
+  EXPECT_TRUE(signature.unchecked().empty());
+  EXPECT_NO_THROW(calling(signature, {at::empty_strided({1, 8}, {77, 1}), at::empty_strided({0, 5}, {9, 9})})());
+}
+
+TEST_F(SignatureTest, ASizeOfOneOrNoneIsRefusedAsSpecialized) {
+  EXPECT_THAT(
+      checking({at::empty({1, 8}), index_}),
+      refuses<EngineError>("input 0", "0/1 specialization", "dimension 0 may not be 1", "backed_size_oblivious"));
+  EXPECT_THAT(checking({at::empty({0, 8}), index_}), refuses<EngineError>("0/1 specialization"));
+  EXPECT_THAT(checking({at::empty({1, 7}), index_}), ::testing::ThrowsMessage<EngineError>(Not(HasSubstr("0/1"))));
+  const auto oblivious = Signature::from_wrapper_source(
+      wrapper({{"a", {"a_size[0] < 1", "a_size[0] > 16", "1 != a_stride[0]"}}}, {"s0 = a_size[0]"},
+              {asserts("a, {s0, }, {1L, }"), "kernel(a.data_ptr(), s0);"}));
+  EXPECT_NO_THROW(calling(oblivious, {sized({1})})());
+  EXPECT_THAT(calling(oblivious, {sized({0})}), ::testing::ThrowsMessage<EngineError>(Not(HasSubstr("0/1"))));
+}
+
+TEST_F(SignatureTest, WhatIsNotUnderstoodIsNamedAndRefusesNothing) {
+  const auto signature = Signature::from_wrapper_source(wrapper(
+      {{"a", {"a_size[0] < 2", "a_size[1] < 2", "1 != a_stride[1]"}}}, {"s0 = a_size[0]", "u3 = of_the_future(s0)"},
+      {asserts("a, {s0, of_the_future(s0)}, {u3, 1L}"), "kernel(a.data_ptr(), s0);"}));
+  EXPECT_THAT(signature.unchecked(), ElementsAre(AllOf(HasSubstr("input 0"), HasSubstr("size of its dimension 1")),
+                                                 AllOf(HasSubstr("input 0"), HasSubstr("stride of its dimension 0"))));
+  EXPECT_NO_THROW(calling(signature, {at::empty({7, 10}).slice(1, 0, 9)})());
+}
+
+TEST_F(SignatureTest, AScalarHasNoDimensionsThoughNothingIsAsserted) {
+  const auto signature = Signature::from_wrapper_source(wrapper({{"a", {}}}, {}, {"kernel(a.data_ptr());"}));
+  EXPECT_NO_THROW(calling(signature, {at::zeros({})})());
+  EXPECT_THAT(calling(signature, {at::zeros({1})}), refuses<EngineError>("compiled for any dtype []"));
+}
+
+TEST_F(SignatureTest, AModelWithoutInputsTakesNone) {
+  const auto signature = Signature::from_wrapper_source(wrapper({}, {}, {}));
+  EXPECT_EQ(signature.count(), 0U);
+  EXPECT_THAT(calling(signature, {at::zeros({1})}), refuses<EngineError>("takes 0 inputs"));
 }
 
 TEST_F(SignatureTest, DtypesAreNamedAsInPython) {

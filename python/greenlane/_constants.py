@@ -1,0 +1,70 @@
+"""Arguments of an engine that are no tensors: constants of the export, whose values the package does not keep."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from torch.utils import _pytree as pytree
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether export would take both for the same constant: one type, and equal or both NaN."""
+    if type(one) is not type(other):
+        return False
+    try:
+        return bool(one == other) or bool(one != one and other != other)
+    except Exception:  # it cannot be compared, so nothing speaks against it
+        return True
+
+
+def _name(arguments: tuple[Any, Any], index: int) -> str:
+    """ "args[1]", "kwargs['scale']" of the leaf with this number."""
+    path = pytree.tree_flatten_with_path(arguments)[0][index][0]
+    kind = "args" if path[0] == pytree.SequenceKey(0) else "kwargs"
+    return kind + pytree.keystr(path[1:])
+
+
+class Constants:
+    """The constants of an engine's first call; later calls must agree with it.
+
+    A package computes the same whatever constants it is called with. The first call's cannot be checked, so they are
+    warned of. Of two calls that differ, at least one would get the result of other arguments than it gave.
+    """
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._first: dict[str, dict[int, Any]] = {}  # empty until a call succeeded
+
+    def check(self, constants: dict[int, Any], arguments: tuple[Any, Any]) -> None:
+        """Raises RuntimeError where these constants, by the number of their leaf, are not those of the first call."""
+        first = self._first.get("call")
+        if first is None:
+            return
+        for index, value in constants.items():
+            if index in first and _is_same(first[index], value):
+                continue
+            former = repr(first[index]) if index in first else "a tensor"
+            raise RuntimeError(
+                f"{_name(arguments, index)} does not fit engine {self._engine!r}: it is {value!r}, and the first call "
+                f"gave {former}. Arguments that are no tensors are constants of the export, so the result would be the "
+                "same for both; export the model once for each value"
+            )
+        for index in first.keys() - constants.keys():
+            raise RuntimeError(
+                f"{_name(arguments, index)} does not fit engine {self._engine!r}: it is a tensor, and the first call "
+                f"gave {first[index]!r}. Pass tensors where they were at export"
+            )
+
+    def remember(self, constants: dict[int, Any], arguments: tuple[Any, Any], leaves: Sequence[Any]) -> None:
+        """Takes the constants of a call that succeeded for the export's, with one warning, where it is the first."""
+        if "call" in self._first:
+            return
+        if self._first.setdefault("call", constants) is not constants:
+            self.check(constants, arguments)  # another thread's call was first
+            return
+        given = ", ".join(f"{_name(arguments, index)} = {leaves[index]!r}" for index in constants)
+        warnings.warn(
+            f"engine {self._engine!r} cannot tell whether it was exported with {given}: its package keeps no values of "
+            "arguments that are no tensors. Compare them with the export; later calls must give the same",
+            stacklevel=5,
+        )

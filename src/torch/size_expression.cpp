@@ -1,0 +1,353 @@
+#include "torch/size_expression.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+namespace greenlane::detail {
+namespace {
+
+constexpr std::size_t kDeepest = 32;  // of the stack; deeper expressions are not understood
+
+__extension__ using Wide = __int128;  // products of two sizes and strides fit
+
+// Sizes are whole, but the compiler writes some divisions as `(1.0/4.0)*x`. `over` is positive.
+struct Fraction {
+  std::int64_t number = 0;
+  std::int64_t over = 1;
+};
+
+std::optional<Fraction> fraction(Wide number, Wide over) {
+  if (over == 0) return std::nullopt;
+  if (over < 0) {
+    number = -number;
+    over = -over;
+  }
+  constexpr Wide kLargest = std::numeric_limits<std::int64_t>::max();
+  if (over != 1) {
+    Wide a = number < 0 ? -number : number;
+    Wide b = over;
+    while (b != 0) a = std::exchange(b, a % b);
+    if (a > 1) {
+      number /= a;
+      over /= a;
+    }
+  }
+  if (number > kLargest || number < -kLargest || over > kLargest) return std::nullopt;
+  return Fraction{static_cast<std::int64_t>(number), static_cast<std::int64_t>(over)};
+}
+
+Wide floor_divide(Wide number, Wide over) {
+  const auto quotient = number / over;
+  return number % over != 0 && (number < 0) != (over < 0) ? quotient - 1 : quotient;
+}
+
+bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == ':'; }
+
+bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
+
+}  // namespace
+
+// Recursive descent; each function appends the steps of what it read, and gives false where it does not understand.
+class SizeParser {
+ public:
+  SizeParser(std::string_view text, const SizeExpression::Resolve& resolve) : rest_(text), resolve_(resolve) {}
+
+  std::optional<SizeExpression> parse() {
+    if (!sum() || !next_is_end() || deepest_ > kDeepest) return std::nullopt;
+    return std::move(expression_);
+  }
+
+ private:
+  using Kind = SizeExpression::Kind;
+
+  void skip_spaces() {
+    while (!rest_.empty() && rest_.front() == ' ') rest_.remove_prefix(1);
+  }
+
+  bool next_is_end() {
+    skip_spaces();
+    return rest_.empty();
+  }
+
+  bool take(std::string_view token) {
+    skip_spaces();
+    if (!rest_.starts_with(token)) return false;
+    rest_.remove_prefix(token.size());
+    return true;
+  }
+
+  void push(Kind kind, std::int64_t operand = 0) {
+    const bool pushes = kind == Kind::number || kind == Kind::value;
+    const bool one = kind == Kind::negate || kind == Kind::floor || kind == Kind::ceil || kind == Kind::truncate ||
+                     kind == Kind::absolute;
+    if (pushes) {
+      deepest_ = std::max(deepest_, ++depth_);
+    } else if (!one) {
+      --depth_;
+    }
+    expression_.steps_.push_back({kind, operand});
+  }
+
+  // NOLINTBEGIN(misc-no-recursion): as deep as the parentheses, which nesting_ limits
+  bool sum() {
+    if (++nesting_ > kDeepest || !product()) return false;
+    for (;;) {
+      if (take("+")) {
+        if (!product()) return false;
+        push(Kind::add);
+      } else if (take("-")) {
+        if (!product()) return false;
+        push(Kind::subtract);
+      } else {
+        --nesting_;
+        return true;
+      }
+    }
+  }
+
+  bool product() {
+    if (!factor()) return false;
+    for (;;) {
+      if (take("*")) {
+        if (!factor()) return false;
+        push(Kind::multiply);
+      } else if (take("//")) {
+        if (!factor()) return false;
+        push(Kind::floor_divide);
+      } else if (take("/")) {
+        if (!factor()) return false;
+        push(Kind::divide);
+      } else if (take("%")) {
+        if (!factor()) return false;
+        push(Kind::remainder);
+      } else {
+        return true;
+      }
+    }
+  }
+
+  bool factor() {
+    bool minus = false;
+    while (take("-")) minus = !minus;
+    skip_spaces();
+    if (rest_.empty()) return false;
+    if (is_digit(rest_.front()) ? !number() : is_name(rest_.front()) ? !name() : !parenthesis()) return false;
+    if (minus) push(Kind::negate);
+    return true;
+  }
+
+  bool parenthesis() { return take("(") && sum() && take(")"); }
+
+  // "64", "64L", "4.0".
+  bool number() {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
+    if (error != std::errc()) return false;
+    rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
+    if (rest_.starts_with('.')) {
+      rest_.remove_prefix(1);
+      while (!rest_.empty() && rest_.front() == '0') rest_.remove_prefix(1);
+    } else {
+      while (!rest_.empty() && (rest_.front() == 'L' || rest_.front() == 'U')) rest_.remove_prefix(1);
+    }
+    if (!rest_.empty() && (is_name(rest_.front()) || rest_.front() == '.')) return false;
+    push(Kind::number, value);
+    return true;
+  }
+
+  bool name() {
+    std::size_t length = 0;
+    while (length < rest_.size() && is_name(rest_[length])) ++length;
+    const auto word = rest_.substr(0, length);
+    rest_.remove_prefix(length);
+    if (rest_.starts_with('(') || rest_.starts_with('<')) return call(word);
+    return value(std::string(word));
+  }
+
+  // "s77", "arg0_1_size[0]", "arg0_1.sizes()[0]"; the last two are one.
+  bool value(std::string word) {
+    if (take(".sizes()")) word += "_size";
+    if (take(".strides()")) word += "_stride";
+    if (take("[")) {
+      const auto end = rest_.find(']');
+      if (end == std::string_view::npos) return false;
+      word += '[';
+      word += rest_.substr(0, end + 1);
+      rest_.remove_prefix(end + 1);
+    }
+    const auto index = resolve_(word);
+    if (!index) return false;
+    push(Kind::value, static_cast<std::int64_t>(*index));
+    return true;
+  }
+
+  bool call(std::string_view function) {
+    std::string_view type;
+    if (take("<")) {
+      const auto end = rest_.find('>');
+      if (end == std::string_view::npos) return false;
+      type = rest_.substr(0, end);
+      rest_.remove_prefix(end + 1);
+    }
+    if (!take("(")) return false;
+    const bool list = take("{");
+    std::size_t count = 0;
+    do {
+      if (!sum()) return false;
+      ++count;
+      // A list folds as it is read.
+      if (count > 1 && list && !fold(function)) return false;
+    } while (take(","));
+    if ((list && !take("}")) || !take(")")) return false;
+    if (function == "static_cast") {
+      if (count != 1 || list) return false;
+      if (type == "int64_t") push(Kind::truncate);
+      return type == "int64_t" || type == "double";
+    }
+    if (count == 1 && !list) return unary(function);
+    return list ? function == "std::max" || function == "std::min" : count == 2 && (fold(function) || binary(function));
+  }
+
+  bool fold(std::string_view function) {
+    if (function != "std::max" && function != "std::min") return false;
+    push(function == "std::max" ? Kind::largest : Kind::smallest);
+    return true;
+  }
+
+  bool unary(std::string_view function) {
+    constexpr std::array<std::pair<std::string_view, Kind>, 4> kUnary{{{"std::floor", Kind::floor},
+                                                                       {"std::ceil", Kind::ceil},
+                                                                       {"std::trunc", Kind::truncate},
+                                                                       {"std::abs", Kind::absolute}}};
+    for (const auto& [known, kind] : kUnary) {
+      if (known != function) continue;
+      push(kind);
+      return true;
+    }
+    return false;
+  }
+
+  bool binary(std::string_view function) {
+    constexpr std::array<std::pair<std::string_view, Kind>, 3> kBinary{{{"c10::div_floor_integer", Kind::floor_divide},
+                                                                        {"c10::div_floor_floating", Kind::floor_divide},
+                                                                        {"c10::div_mod", Kind::modulo}}};
+    for (const auto& [known, kind] : kBinary) {
+      if (known != function) continue;
+      push(kind);
+      return true;
+    }
+    return false;
+  }
+  // NOLINTEND(misc-no-recursion)
+
+  std::string_view rest_;
+  const SizeExpression::Resolve& resolve_;
+  SizeExpression expression_;
+  std::size_t depth_ = 0;
+  std::size_t deepest_ = 0;
+  std::size_t nesting_ = 0;
+};
+
+std::optional<SizeExpression> SizeExpression::parse(std::string_view text, const Resolve& resolve) {
+  return SizeParser(text, resolve).parse();
+}
+
+std::optional<std::int64_t> SizeExpression::evaluate(std::span<const std::int64_t> values, Division division) const {
+  std::array<Fraction, kDeepest> stack;
+  std::size_t depth = 0;
+  for (const auto& [kind, operand] : steps_) {
+    std::optional<Fraction> result;
+    if (kind == Kind::number || kind == Kind::value) {
+      stack[depth++] = {kind == Kind::number ? operand : values[static_cast<std::size_t>(operand)], 1};
+      continue;
+    }
+    const Fraction b = stack[--depth];
+    const Wide bn = b.number;
+    if (kind == Kind::negate) {
+      result = fraction(-bn, b.over);
+    } else if (kind == Kind::absolute) {
+      result = fraction(bn < 0 ? -bn : bn, b.over);
+    } else if (kind == Kind::floor) {
+      result = fraction(floor_divide(bn, b.over), 1);
+    } else if (kind == Kind::ceil) {
+      result = fraction(-floor_divide(-bn, b.over), 1);
+    } else if (kind == Kind::truncate) {
+      if (division == Division::exact && b.over != 1) return std::nullopt;
+      result = fraction(bn / b.over, 1);
+    } else {
+      const Fraction a = stack[--depth];
+      const Wide an = a.number;
+      const bool whole = a.over == 1 && b.over == 1;
+      switch (kind) {
+        case Kind::add:
+          result = fraction(an * b.over + bn * a.over, static_cast<Wide>(a.over) * b.over);
+          break;
+        case Kind::subtract:
+          result = fraction(an * b.over - bn * a.over, static_cast<Wide>(a.over) * b.over);
+          break;
+        case Kind::multiply:
+          result = fraction(an * bn, static_cast<Wide>(a.over) * b.over);
+          break;
+        case Kind::divide:
+          result = fraction(an * b.over, bn * a.over);
+          break;
+        case Kind::floor_divide: {
+          if (bn == 0) return std::nullopt;
+          const auto number = an * b.over;
+          const auto over = bn * a.over;
+          if (division == Division::exact && number % over != 0) return std::nullopt;
+          result = fraction(floor_divide(number, over), 1);
+          break;
+        }
+        case Kind::remainder:
+        case Kind::modulo:
+          if (bn == 0 || !whole) return std::nullopt;
+          result = fraction(kind == Kind::remainder ? an % bn : an - floor_divide(an, bn) * bn, 1);
+          break;
+        default: {
+          const bool a_is_larger = an * b.over >= bn * a.over;
+          result = a_is_larger == (kind == Kind::largest) ? a : b;
+        }
+      }
+    }
+    if (!result) return std::nullopt;
+    stack[depth++] = *result;
+  }
+  if (depth != 1 || stack[0].over != 1) return std::nullopt;
+  return stack[0].number;
+}
+
+std::optional<std::int64_t> SizeExpression::constant() const { return values().empty() ? evaluate({}) : std::nullopt; }
+
+std::optional<std::size_t> SizeExpression::single_value() const {
+  if (steps_.size() != 1 || steps_[0].kind != Kind::value) return std::nullopt;
+  return static_cast<std::size_t>(steps_[0].operand);
+}
+
+std::vector<std::size_t> SizeExpression::values() const {
+  std::vector<std::size_t> all;
+  for (const auto& step : steps_) {
+    if (step.kind != Kind::value) continue;
+    const auto index = static_cast<std::size_t>(step.operand);
+    if (std::ranges::find(all, index) == all.end()) all.push_back(index);
+  }
+  return all;
+}
+
+std::string readable(std::string_view expression) {
+  std::string text(expression);
+  for (const std::string_view noise : {"static_cast<int64_t>", "c10::", "std::", "<int64_t>"}) {
+    for (auto at = text.find(noise); at != std::string::npos; at = text.find(noise)) text.erase(at, noise.size());
+  }
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    if (text[i] == 'L' && is_digit(text[i - 1])) text.erase(i--, 1);
+  }
+  return text;
+}
+
+}  // namespace greenlane::detail
