@@ -252,8 +252,8 @@ class RuleMaker {
     if (!is_read_from(place) || source_.is_for_operators(source_.inputs[input].name)) return;
     std::vector<bool> depends(symbols.size());
     for (std::size_t s = 0; s < symbols.size(); ++s) {
-      if (symbols[s].solution) {
-        for (const auto value : symbols[s].solution->values()) depends[s] = depends[s] || depends[value];
+      if (const auto& solution = symbols[s].solution) {
+        for (const auto value : solution->values()) depends[s] = depends[s] || depends[value];
       } else {
         depends[s] = symbols[s].place == place;
       }
