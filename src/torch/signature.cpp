@@ -150,7 +150,7 @@ std::string explain(const SizeRules& rules, const SizeRules::Rule& rule, const S
   const auto value = violation.rule->expected.single_value();
   if (value && !rules.symbols[*value].solution) {
     refuse(engine, place.input,
-           why + dimension_of(rules.symbols[*value].place) + " is " + std::to_string(*violation.expected),
+           why + dimension_of(rules.symbols[*value].place) + " is " + std::to_string(violation.expected.value_or(0)),
            "the model was exported with one size for both: pass tensors that agree");
   }
   why += violation.expected ? "must be " + std::to_string(*violation.expected) : "no size of the model gives that";

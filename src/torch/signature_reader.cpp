@@ -190,6 +190,7 @@ class RuleMaker {
     if (!symbol.solution) return Range{spec.smallest, spec.largest};
     // The solution of one equation: of one place, and rising with it.
     if (spec.largest == kOpen) return std::nullopt;
+    const auto& solution = *symbol.solution;
     const auto at = [&](std::int64_t size) {
       SizeRules::Values values;
       for (const auto& each : result_.rules.symbols) {
@@ -200,7 +201,7 @@ class RuleMaker {
           values.push_back(each.place == symbol.place ? size : 0);
         }
       }
-      return symbol.solution->evaluate(values);
+      return solution.evaluate(values);
     };
     const auto smallest = at(spec.smallest);
     const auto largest = at(spec.largest);
@@ -248,16 +249,21 @@ class RuleMaker {
     const Place place{input, dimension};
     const auto& symbols = result_.rules.symbols;
     if (source_.body.empty() || !is_dynamic(source_.inputs[input].dimensions[dimension]) || !is_read(input)) return;
-    if (!is_read_from(place)) return;
+    if (!is_read_from(place) || source_.is_for_operators(source_.inputs[input].name)) return;
     std::vector<bool> depends(symbols.size());
     for (std::size_t s = 0; s < symbols.size(); ++s) {
-      if (symbols[s].solution) {
-        for (const auto value : symbols[s].solution->values()) depends[s] = depends[s] || depends[value];
+      if (const auto& solution = symbols[s].solution) {
+        for (const auto value : solution->values()) depends[s] = depends[s] || depends[value];
       } else {
         depends[s] = symbols[s].place == place;
       }
       if (depends[s] && source_.uses(symbols[s].name)) return;
     }
+    const auto depends_on_it = [&](const SizeRules::Rule& rule) {
+      return rule.place.input != input &&
+             std::ranges::any_of(rule.expected.values(), [&](std::size_t value) { return depends[value]; });
+    };
+    if (std::ranges::any_of(result_.rules.rules, depends_on_it)) return;
     note(input, "what the size of its dimension " + std::to_string(dimension) +
                     " must agree with (no kernel is told this size)");
   }

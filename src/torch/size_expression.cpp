@@ -52,6 +52,60 @@ bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0;
 
 }  // namespace
 
+class SizeArithmetic {
+ public:
+  using Kind = SizeExpression::Kind;
+  using Division = SizeExpression::Division;
+
+  static bool takes_one(Kind kind) {
+    return kind == Kind::negate || kind == Kind::floor || kind == Kind::ceil || kind == Kind::truncate ||
+           kind == Kind::absolute;
+  }
+
+  static std::optional<Fraction> apply(Kind kind, const Fraction& a, Division division) {
+    const Wide number = a.number;
+    switch (kind) {
+      case Kind::negate:
+        return fraction(-number, a.over);
+      case Kind::absolute:
+        return fraction(number < 0 ? -number : number, a.over);
+      case Kind::floor:
+        return fraction(floor_divide(number, a.over), 1);
+      case Kind::ceil:
+        return fraction(-floor_divide(-number, a.over), 1);
+      default:  // truncate
+        if (division == Division::exact && a.over != 1) return std::nullopt;
+        return fraction(number / a.over, 1);
+    }
+  }
+
+  static std::optional<Fraction> apply(Kind kind, const Fraction& a, const Fraction& b, Division division) {
+    // Over the product of both denominators.
+    const Wide left = static_cast<Wide>(a.number) * b.over;
+    const Wide right = static_cast<Wide>(b.number) * a.over;
+    const Wide over = static_cast<Wide>(a.over) * b.over;
+    switch (kind) {
+      case Kind::add:
+        return fraction(left + right, over);
+      case Kind::subtract:
+        return fraction(left - right, over);
+      case Kind::multiply:
+        return fraction(static_cast<Wide>(a.number) * b.number, over);
+      case Kind::divide:
+        return fraction(left, right);
+      case Kind::floor_divide:
+        if (right == 0 || (division == Division::exact && left % right != 0)) return std::nullopt;
+        return fraction(floor_divide(left, right), 1);
+      case Kind::remainder:
+      case Kind::modulo:
+        if (right == 0 || over != 1) return std::nullopt;
+        return fraction(kind == Kind::remainder ? left % right : left - floor_divide(left, right) * right, 1);
+      default:  // largest, smallest
+        return (left >= right) == (kind == Kind::largest) ? a : b;
+    }
+  }
+};
+
 // Recursive descent; each function appends the steps of what it read, and gives false where it does not understand.
 class SizeParser {
  public:
@@ -83,11 +137,9 @@ class SizeParser {
 
   void push(Kind kind, std::int64_t operand = 0) {
     const bool pushes = kind == Kind::number || kind == Kind::value;
-    const bool one = kind == Kind::negate || kind == Kind::floor || kind == Kind::ceil || kind == Kind::truncate ||
-                     kind == Kind::absolute;
     if (pushes) {
       deepest_ = std::max(deepest_, ++depth_);
-    } else if (!one) {
+    } else if (!SizeArithmetic::takes_one(kind)) {
       --depth_;
     }
     expression_.steps_.push_back({kind, operand});
@@ -136,7 +188,13 @@ class SizeParser {
     while (take("-")) minus = !minus;
     skip_spaces();
     if (rest_.empty()) return false;
-    if (is_digit(rest_.front()) ? !number() : is_name(rest_.front()) ? !name() : !parenthesis()) return false;
+    if (is_digit(rest_.front())) {
+      if (!number()) return false;
+    } else if (is_name(rest_.front())) {
+      if (!name()) return false;
+    } else if (!parenthesis()) {
+      return false;
+    }
     if (minus) push(Kind::negate);
     return true;
   }
@@ -220,28 +278,26 @@ class SizeParser {
   }
 
   bool unary(std::string_view function) {
-    constexpr std::array<std::pair<std::string_view, Kind>, 4> kUnary{{{"std::floor", Kind::floor},
-                                                                       {"std::ceil", Kind::ceil},
-                                                                       {"std::trunc", Kind::truncate},
-                                                                       {"std::abs", Kind::absolute}}};
-    for (const auto& [known, kind] : kUnary) {
-      if (known != function) continue;
-      push(kind);
-      return true;
-    }
-    return false;
+    static constexpr std::array<std::pair<std::string_view, Kind>, 4> kUnary{{{"std::floor", Kind::floor},
+                                                                              {"std::ceil", Kind::ceil},
+                                                                              {"std::trunc", Kind::truncate},
+                                                                              {"std::abs", Kind::absolute}}};
+    return push_one_of(kUnary, function);
   }
 
   bool binary(std::string_view function) {
-    constexpr std::array<std::pair<std::string_view, Kind>, 3> kBinary{{{"c10::div_floor_integer", Kind::floor_divide},
-                                                                        {"c10::div_floor_floating", Kind::floor_divide},
-                                                                        {"c10::div_mod", Kind::modulo}}};
-    for (const auto& [known, kind] : kBinary) {
-      if (known != function) continue;
-      push(kind);
-      return true;
-    }
-    return false;
+    static constexpr std::array<std::pair<std::string_view, Kind>, 3> kBinary{
+        {{"c10::div_floor_integer", Kind::floor_divide},
+         {"c10::div_floor_floating", Kind::floor_divide},
+         {"c10::div_mod", Kind::modulo}}};
+    return push_one_of(kBinary, function);
+  }
+
+  bool push_one_of(std::span<const std::pair<std::string_view, Kind>> known, std::string_view function) {
+    const auto found = std::ranges::find(known, function, &std::pair<std::string_view, Kind>::first);
+    if (found == known.end()) return false;
+    push(found->second);
+    return true;
   }
   // NOLINTEND(misc-no-recursion)
 
@@ -263,57 +319,12 @@ std::optional<std::int64_t> SizeExpression::evaluate(std::span<const std::int64_
   for (const auto& [kind, operand] : steps_) {
     std::optional<Fraction> result;
     if (kind == Kind::number || kind == Kind::value) {
-      stack[depth++] = {kind == Kind::number ? operand : values[static_cast<std::size_t>(operand)], 1};
-      continue;
-    }
-    const Fraction b = stack[--depth];
-    const Wide bn = b.number;
-    if (kind == Kind::negate) {
-      result = fraction(-bn, b.over);
-    } else if (kind == Kind::absolute) {
-      result = fraction(bn < 0 ? -bn : bn, b.over);
-    } else if (kind == Kind::floor) {
-      result = fraction(floor_divide(bn, b.over), 1);
-    } else if (kind == Kind::ceil) {
-      result = fraction(-floor_divide(-bn, b.over), 1);
-    } else if (kind == Kind::truncate) {
-      if (division == Division::exact && b.over != 1) return std::nullopt;
-      result = fraction(bn / b.over, 1);
+      result = Fraction{kind == Kind::number ? operand : values[static_cast<std::size_t>(operand)], 1};
+    } else if (SizeArithmetic::takes_one(kind)) {
+      result = SizeArithmetic::apply(kind, stack[--depth], division);
     } else {
-      const Fraction a = stack[--depth];
-      const Wide an = a.number;
-      const bool whole = a.over == 1 && b.over == 1;
-      switch (kind) {
-        case Kind::add:
-          result = fraction(an * b.over + bn * a.over, static_cast<Wide>(a.over) * b.over);
-          break;
-        case Kind::subtract:
-          result = fraction(an * b.over - bn * a.over, static_cast<Wide>(a.over) * b.over);
-          break;
-        case Kind::multiply:
-          result = fraction(an * bn, static_cast<Wide>(a.over) * b.over);
-          break;
-        case Kind::divide:
-          result = fraction(an * b.over, bn * a.over);
-          break;
-        case Kind::floor_divide: {
-          if (bn == 0) return std::nullopt;
-          const auto number = an * b.over;
-          const auto over = bn * a.over;
-          if (division == Division::exact && number % over != 0) return std::nullopt;
-          result = fraction(floor_divide(number, over), 1);
-          break;
-        }
-        case Kind::remainder:
-        case Kind::modulo:
-          if (bn == 0 || !whole) return std::nullopt;
-          result = fraction(kind == Kind::remainder ? an % bn : an - floor_divide(an, bn) * bn, 1);
-          break;
-        default: {
-          const bool a_is_larger = an * b.over >= bn * a.over;
-          result = a_is_larger == (kind == Kind::largest) ? a : b;
-        }
-      }
+      depth -= 2;
+      result = SizeArithmetic::apply(kind, stack[depth], stack[depth + 1], division);
     }
     if (!result) return std::nullopt;
     stack[depth++] = *result;

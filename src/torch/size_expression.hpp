@@ -35,6 +35,7 @@ class SizeExpression {
   [[nodiscard]] std::vector<std::size_t> values() const;
 
  private:
+  friend class SizeArithmetic;
   friend class SizeParser;
   enum class Kind {
     number,

@@ -20,14 +20,12 @@ std::optional<std::string_view> between(std::string_view line, std::string_view 
   return rest.substr(0, end);
 }
 
+// "64", "64L".
 std::optional<std::int64_t> number(std::string_view text) {
+  while (text.ends_with('L')) text.remove_suffix(1);
   std::int64_t value = 0;
-  const auto* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() ||
-      std::string_view(stop, static_cast<std::size_t>(end - stop)).find_first_not_of('L') != std::string_view::npos) {
-    return std::nullopt;
-  }
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
   return value;
 }
 
@@ -42,19 +40,18 @@ DimensionSpec* dimension(TensorSpec& spec, std::string_view index) {
 
 // Lines such as "if (64 != arg2_1_size[1]) {", "if (arg2_1_size[0] < 2) {" and "if (1 != arg2_1_stride[1]) {".
 void read_condition(std::string_view line, TensorSpec& spec) {
-  const auto fixed = between(line, "if (", " != ");
-  if (const auto index = between(line, "_stride[", "]")) {
-    auto* const spec_dimension = fixed ? dimension(spec, *index) : nullptr;
-    if (spec_dimension != nullptr) spec_dimension->stride = number(*fixed);
-  } else if (const auto size_index = between(line, "_size[", "]"); size_index && line.find("if (") != line.npos) {
-    auto* const size = dimension(spec, *size_index);
-    if (size == nullptr) return;
-    const auto smallest = between(line, "] < ", ")");
-    const auto largest = between(line, "] > ", ")");
-    const auto value = number(fixed ? *fixed : smallest ? *smallest : largest ? *largest : std::string_view{});
-    if (!value) return;
-    if (fixed || smallest) size->smallest = *value;
-    if (fixed || !smallest) size->largest = *value;
+  if (line.find("if (") == std::string_view::npos) return;
+  const auto fixed = number(between(line, "if (", " != ").value_or(""));
+  if (const auto stride_index = between(line, "_stride[", "]")) {
+    auto* const each = dimension(spec, *stride_index);
+    if (each != nullptr && fixed) each->stride = fixed;
+  } else if (const auto size_index = between(line, "_size[", "]")) {
+    auto* const each = dimension(spec, *size_index);
+    if (each == nullptr) return;
+    const auto smallest = number(between(line, "] < ", ")").value_or(""));
+    const auto largest = number(between(line, "] > ", ")").value_or(""));
+    each->smallest = fixed.value_or(smallest.value_or(each->smallest));
+    each->largest = fixed.value_or(largest.value_or(each->largest));
   }
 }
 
@@ -109,6 +106,14 @@ bool read_assertion(std::string_view text, TensorSpec& spec) {
 }
 
 bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+bool contains_name(std::string_view text, std::string_view name) {
+  for (auto at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+    const auto end = at + name.size();
+    if ((at == 0 || !is_name(text[at - 1])) && (end == text.size() || !is_name(text[end]))) return true;
+  }
+  return false;
+}
 
 std::string_view trimmed(std::string_view line) {
   const auto first = line.find_first_not_of(" \t");
@@ -193,13 +198,20 @@ class Reader {
 
 }  // namespace
 
-bool WrapperSource::uses(std::string_view name) const {
-  if (body.empty()) return true;
-  for (auto at = body.find(name); at != std::string::npos; at = body.find(name, at + 1)) {
-    const auto end = at + name.size();
-    if ((at == 0 || !is_name(body[at - 1])) && (end == body.size() || !is_name(body[end]))) return true;
+bool WrapperSource::uses(std::string_view name) const { return body.empty() || contains_name(body, name); }
+
+bool WrapperSource::is_for_operators(std::string_view tensor) const {
+  std::string_view rest = body;
+  bool is_used = false;
+  while (!rest.empty()) {
+    const auto end = std::min(rest.find('\n'), rest.size() - 1);
+    const auto line = rest.substr(0, end);
+    rest.remove_prefix(end + 1);
+    if (!contains_name(line, tensor)) continue;
+    if (line.find("aoti_torch_") == std::string_view::npos) return false;
+    is_used = true;
   }
-  return false;
+  return is_used;
 }
 
 WrapperSource read_wrapper_source(std::string_view source) { return Reader().read(source); }

@@ -28,6 +28,8 @@ struct WrapperSource {
 
   // Whether the model's work uses a name. True where it was not found.
   [[nodiscard]] bool uses(std::string_view name) const;
+  // Whether the model's work hands this tensor to PyTorch's operators alone, which read its sizes by themselves.
+  [[nodiscard]] bool is_for_operators(std::string_view tensor) const;
 };
 
 [[nodiscard]] WrapperSource read_wrapper_source(std::string_view source);

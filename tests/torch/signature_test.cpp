@@ -360,6 +360,21 @@ TEST_F(SignatureTest, ASizeThatNoKernelIsToldIsNamed) {
   EXPECT_THAT(signature.unchecked(), ElementsAre(AllOf(HasSubstr("input 1"), HasSubstr("dimension 0"))));
 }
 
+// PyTorch's operators read the sizes of tensors by themselves, and a size that another input must have is checked
+// there.
+TEST_F(SignatureTest, ASizeForOperatorsOrAnotherInputNeedsNoMore) {
+  const std::vector<Input> inputs{{"a", {"a_size[0] < 2", "1 != a_stride[0]"}},
+                                  {"b", {"b_size[0] < 2", "1 != b_stride[0]"}}};
+  const auto operators = Signature::from_wrapper_source(
+      wrapper(inputs, {"s0 = a_size[0]", "s1 = b_size[0]"},
+              {asserts("a, {s0, }, {1L, }"), asserts("b, {s1, }, {1L, }"), "aoti_torch_cpu_dot_out(buf0, a, b);"}));
+  EXPECT_TRUE(operators.unchecked().empty());
+  const auto shared = Signature::from_wrapper_source(
+      wrapper(inputs, {"s0 = a_size[0]"},
+              {asserts("a, {s0, }, {1L, }"), asserts("b, {s0, }, {1L, }"), "kernel(a.data_ptr(), b.data_ptr());"}));
+  EXPECT_TRUE(shared.unchecked().empty());
+}
+
 TEST_F(SignatureTest, AnInputThatNoKernelReadsNeedsNoMore) {
   const auto signature = Signature::from_wrapper_source(wrapper(
       {{"a", {"a_size[0] < 2", "1 != a_stride[0]"}}, {"b", {"b_size[0] < 2", "b_size[1] < 2", "1 != b_stride[1]"}}},
