@@ -86,9 +86,11 @@ struct AotiEngine::Impl {
 
   [[noreturn]] void fail(const Failure& failure) const {
     const auto lane = binding.lane();
-    const std::string where = lane ? " on lane '" + lane->name() + "' (" + std::to_string(lane->units().count) +
-                                         (device.id().kind == DeviceKind::cuda ? " SMs)" : " cores)")
-                                   : "";
+    const bool one = lane && lane->units().count == 1;
+    const std::string unit = device.id().kind == DeviceKind::cuda ? "SM" : "core";
+    const std::string where =
+        lane ? " on lane '" + lane->name() + "' (" + std::to_string(lane->units().count) + " " + unit + (one ? ")" : "s)")
+             : "";
     throw EngineError({.what = "engine '" + name + "' failed" + where,
                        .why = failure.what(),
                        .remedy = lane ? "call it without a lane: where it fails there, too, the model is at fault, and "

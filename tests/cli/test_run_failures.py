@@ -58,8 +58,9 @@ def test_an_engine_that_throws_is_reported_and_the_others_go_on(models: Path, tm
     )
     done = greenlane("run", file, "--seconds", "0.2", "--check", "--json", tmp_path / "out.json")
     assert done.returncode == 1
-    # PyTorch prints before; greenlane's own message is the last line.
-    assert done.stderr.splitlines()[-1].startswith("greenlane: engine 'bad': index out of bounds")
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, "PyTorch's own lines go to the debug log"
+    assert re.match(r"greenlane: engine 'bad' failed on lane 'bad' \(\d+ cores?\): index out of bounds", lines[0])
     entries = engines(tmp_path / "out.json")
     assert "index out of bounds" in entries["bad"]["error"]
     assert "\n" not in entries["bad"]["error"]

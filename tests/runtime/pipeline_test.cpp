@@ -56,6 +56,28 @@ TEST_F(PipelineTest, ItMayBeRunInEveryModeAgainAndAgainAndIsRight) {
   }
 }
 
+TEST_F(PipelineTest, AnEngineWithStateIsFoundAsItWasLoadedByTheFirstRequestInEveryMode) {
+  auto both = pipeline(engine("sum", "accumulates", "accumulates", "rate_hz = 100\n") +
+                       engine("writes", "in_place", "in_place", "rate_hz = 100\n"));
+  for (const Mode mode : {Mode::lanes, Mode::shared, Mode::gates}) {
+    const auto result = both.run(mode, briefly());
+    for (const auto& one : result.engines) {
+      EXPECT_EQ(one.checked, true) << one.name;
+      EXPECT_EQ(one.error, "") << one.name;
+    }
+  }
+}
+
+TEST_F(PipelineTest, HiddenStateIsRunByItsRequestsAlone) {
+  auto one = pipeline(engine("sum", "accumulates", "accumulates", "rate_hz = 100\nstateful = true\n"));
+  auto options = briefly();
+  options.warm_up = milliseconds(50);
+  const auto result = one.run(Mode::lanes, options);
+  EXPECT_EQ(result.engines[0].requests, 10U);
+  EXPECT_FALSE(result.engines[0].checked) << "nothing was run to be checked";
+  EXPECT_EQ(result.engines[0].error, "");
+}
+
 TEST_F(PipelineTest, UnitsComeBackAfterARun) {
   auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
   (void)one.run(Mode::lanes, briefly());

@@ -122,8 +122,14 @@ TEST_F(AotiEngineTest, ALaneLivesForAsLongAsAnEngineIsBoundToIt) {
 }
 
 TEST_F(AotiEngineTest, AnEngineThatThrowsSaysWhy) {
-  const auto engine = load("throws", {.lane = Lane::create(cpu_)});
-  EXPECT_THAT([&] { (void)engine->run(bad_inputs()); }, ::testing::Throws<std::exception>());
+  const auto engine = load("throws", {.lane = Lane::create(cpu_.partition("one", 1))});
+  ::testing::internal::CaptureStderr();
+  EXPECT_THAT([&] { (void)engine->run(bad_inputs()); },
+              ::testing::ThrowsMessage<EngineError>(::testing::AllOf(
+                  ::testing::HasSubstr("engine 'throws' failed on lane 'one' (1 core): "),
+                  ::testing::HasSubstr("index out of bounds"), ::testing::Not(::testing::HasSubstr("API call failed")),
+                  ::testing::Not(::testing::HasSubstr("\n")))));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "") << "PyTorch's stack goes to the debug log";
 }
 
 TEST_F(AotiEngineTest, AnEngineThatThrowsLeavesItselfItsLaneAndOthersWorking) {
