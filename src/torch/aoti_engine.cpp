@@ -14,6 +14,7 @@
 #include <greenlane/torch/bound_call.hpp>
 #include <greenlane/torch/versions.hpp>
 
+#include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <algorithm>
@@ -45,7 +46,7 @@ struct AotiEngine::Impl {
   bool single_threaded;
   bool stateful;
   AOTIModelPackageLoader loader;
-  std::vector<at::Tensor> state{};  // constants that calls write to
+  std::vector<at::Tensor> state{};         // constants that calls write to
   std::shared_ptr<ResidentGraphs> graphs;  // null: none
   StreamBinding binding;
   std::mutex urgency{};  // over the next
@@ -88,9 +89,9 @@ struct AotiEngine::Impl {
     const auto lane = binding.lane();
     const bool one = lane && lane->units().count == 1;
     const std::string unit = device.id().kind == DeviceKind::cuda ? "SM" : "core";
-    const std::string where =
-        lane ? " on lane '" + lane->name() + "' (" + std::to_string(lane->units().count) + " " + unit + (one ? ")" : "s)")
-             : "";
+    const std::string where = lane ? " on lane '" + lane->name() + "' (" + std::to_string(lane->units().count) + " " +
+                                         unit + (one ? ")" : "s)")
+                                   : "";
     throw EngineError({.what = "engine '" + name + "' failed" + where,
                        .why = failure.what(),
                        .remedy = lane ? "call it without a lane: where it fails there, too, the model is at fault, and "
@@ -110,9 +111,8 @@ struct AotiEngine::Impl {
     note_writes(inputs);
     const auto model = [&](const std::vector<at::Tensor>& given) {
       note_writes(given);
-      return call_model([&] {
-        return loader.run(given, c10::cuda::getCurrentCUDAStream(call.stream().device_index()).stream());
-      });
+      return call_model(
+          [&] { return loader.run(given, c10::cuda::getCurrentCUDAStream(call.stream().device_index()).stream()); });
     };
     const auto urgent_engine = is_urgent();
     std::optional<UrgentEngine::Call> pass;
@@ -327,7 +327,11 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   detail::load_whole_torch();
   // AOTInductor makes the device current, and leaves it so.
   std::optional<c10::cuda::CUDAGuard> device_guard;
-  if (id.kind == DeviceKind::cuda) device_guard.emplace(static_cast<c10::DeviceIndex>(id.index));
+  std::optional<c10::cuda::CUDAStreamCaptureModeGuard> while_others_capture;
+  if (id.kind == DeviceKind::cuda) {
+    device_guard.emplace(static_cast<c10::DeviceIndex>(id.index));
+    while_others_capture.emplace(cudaStreamCaptureModeRelaxed);
+  }
   if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
 
   detail::ErrorOutput output;

@@ -58,16 +58,54 @@ TEST_F(CaptureModeTest, AnEngineIsBoundElsewhere) {
   for (int i = 0; i < 2; ++i) binding.enter(caller).finish();
 }
 
-TEST_F(CaptureModeTest, ThisThreadsModeIsAsBefore) {
+TEST_F(CaptureModeTest, AnEngineMayAllocateAndWaitInItsCall) {
+  StreamBinding bound(device_, "bound");
+  StreamBinding unbound(device_, "unbound");
+  bound.set(lane_);
+  const auto caller = fake_.make_stream();
+  for (auto* binding : {&bound, &unbound}) {
+    auto call = binding->enter(caller);
+    EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_RELAXED);
+    {
+      auto inner = unbound.enter(caller);
+      inner.finish();
+    }
+    EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_RELAXED);
+    // What is captured within must not wait.
+    (void)Graph::capture(lane_, [&] { EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL); });
+    EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_RELAXED);
+    call.finish();
+    EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_GLOBAL);
+  }
+}
+
+TEST_F(CaptureModeTest, AnEngineMustNotWaitWhereItIsCaptured) {
+  StreamBinding binding(device_, "engine");
+  binding.set(lane_);
+  const auto plain = Lane::create(device_);
+  (void)Graph::capture(plain, [&] {
+    const auto call = binding.enter(plain.stream());
+    EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+  });
+  EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_GLOBAL);
+}
+
+TEST_F(CaptureModeTest, ThisThreadsModeIsAsBeforeWhateverFails) {
+  const auto caller = fake_.make_stream();
+  StreamBinding binding(device_, "engine");
+  binding.set(lane_);
   fake_.set_events_done(true);
-  const auto gate = Gate::of(device_);
-  UrgentEngine engine(device_, std::chrono::hours(1));
-  engine.enter(lane_.place()).enqueued(lane_.stream());
-  EXPECT_TRUE(gate->is_open(lane_.place()));
-  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-  fake_.table().cuThreadExchangeStreamCaptureMode(&mode);
-  EXPECT_EQ(mode, CU_STREAM_CAPTURE_MODE_GLOBAL);
-  fake_.table().cuThreadExchangeStreamCaptureMode(&mode);
+  for (int failing = 0; failing < 40; ++failing) {
+    fake_.fail(failing);
+    try {
+      auto call = binding.enter(caller);
+      (void)Graph::capture(lane_, [] {});
+      call.finish();
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): what is checked comes after
+    }
+    fake_.fail(0);
+    EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_GLOBAL) << "driver call " << failing << " failed";
+  }
 }
 
 }  // namespace

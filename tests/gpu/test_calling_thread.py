@@ -118,6 +118,7 @@ def test_on_a_stream_of_its_own(models: Path) -> None:
 def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
     """It has no context, and has none afterwards."""
     found: list[Any] = []
+    kept: list[Any] = []
     x = torch.arange(256, dtype=torch.float32, device="cuda:0")
     lane = gl.partition("cuda:0", {"lane": 16})["lane"]
     engine = gl.load(models / "affine.pt2", lane=lane, graphs="resident")
@@ -125,8 +126,8 @@ def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
 
     def work() -> None:
         found.append(context())
-        for _ in range(4):
-            engine.run([x])
+        # Kept, because PyTorch makes a context current where it frees a tensor.
+        kept.append([engine.run([x]) for _ in range(4)])
         found.append(context())
         gl.load(models / "affine.pt2", lane=lane)
         found.append(context())

@@ -225,6 +225,12 @@ std::vector<std::string> FakeDriver::violations() const {
   return state_->violations;
 }
 
+CUstreamCaptureMode FakeDriver::capture_mode() const {
+  const std::scoped_lock lock(state_->mutex);
+  const auto mode = state_->capture_modes.find(std::this_thread::get_id());
+  return mode == state_->capture_modes.end() ? CU_STREAM_CAPTURE_MODE_GLOBAL : mode->second;
+}
+
 int FakeDriver::current_device() const {
   const std::scoped_lock lock(state_->mutex);
   return state_->current_device();

@@ -122,6 +122,8 @@ class FakeDriver {
 
   [[nodiscard]] Live live() const;
   [[nodiscard]] std::vector<std::string> violations() const;
+  // What calls of this thread may do while graphs are captured.
+  [[nodiscard]] CUstreamCaptureMode capture_mode() const;
   // The device whose context is current in this thread, or -1.
   [[nodiscard]] int current_device() const;
   // Contexts that are current in any thread.

@@ -165,12 +165,13 @@ CUresult fake_cuEventQuery(CUevent event) {
   });
 }
 
+// Never fails: it changes nothing but a variable of the thread's.
 CUresult fake_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
-  const auto exchange = [&](State& s) {
-    auto& own = s.capture_modes.try_emplace(std::this_thread::get_id(), CU_STREAM_CAPTURE_MODE_GLOBAL).first->second;
-    return std::swap(own, *mode), CUDA_SUCCESS;
-  };
-  return call("cuThreadExchangeStreamCaptureMode", exchange, Effect::release);
+  State* state = in_force.load(std::memory_order_acquire);
+  if (!state) return CUDA_ERROR_DEINITIALIZED;
+  const std::scoped_lock lock(state->mutex);
+  auto& own = state->capture_modes.try_emplace(std::this_thread::get_id(), CU_STREAM_CAPTURE_MODE_GLOBAL).first->second;
+  return std::swap(own, *mode), CUDA_SUCCESS;
 }
 
 CUresult fake_cuEventElapsedTime(float* milliseconds, CUevent begin, CUevent end) {

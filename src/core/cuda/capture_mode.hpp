@@ -3,6 +3,8 @@
 
 #include "driver/table.hpp"
 
+#include <optional>
+
 namespace greenlane::detail {
 
 // While one lives, this thread may query events, wait for streams and make resources, whatever is being captured.
@@ -20,6 +22,10 @@ class RelaxedCaptureMode {
   CUstreamCaptureMode former_ = CU_STREAM_CAPTURE_MODE_RELAXED;
   bool exchanged_ = false;
 };
+
+// The mode of this thread from now on, and what it was; nothing where there is no driver. For scopes that cannot be
+// objects.
+[[nodiscard]] std::optional<CUstreamCaptureMode> exchange_capture_mode(CUstreamCaptureMode mode) noexcept;
 
 // Whether this result says that a capture is in the way. The device itself is well then.
 [[nodiscard]] bool is_capture_error(int code) noexcept;

@@ -16,6 +16,8 @@ CudaGraph::CudaGraph(std::shared_ptr<PrimaryContext> primary, StreamView stream)
   check(driver, driver.cuStreamBeginCapture(stream_.handle(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
         "cuStreamBeginCapture", "a graph could not be captured on stream " + to_string(stream_));
   capturing_ = true;
+  // What waits for the device must fail, and not give what is there before the graph runs.
+  former_mode_ = exchange_capture_mode(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 }
 
 CudaGraph::CudaGraph(std::shared_ptr<PrimaryContext> primary, CUgraph graph)
@@ -31,6 +33,7 @@ CudaGraph::~CudaGraph() {
 
 CUresult CudaGraph::end_capture() noexcept {
   capturing_ = false;
+  if (former_mode_) (void)exchange_capture_mode(*former_mode_);
   return primary_->driver().cuStreamEndCapture(stream_.handle(), &graph_);
 }
 

@@ -5,6 +5,7 @@
 #include "core/device_state.hpp"
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,7 +31,8 @@ class CudaGraph final : public GraphBackend {
   std::shared_ptr<PrimaryContext> primary_;
   StreamView stream_ = StreamView::default_stream();
   bool capturing_ = false;
-  CUgraph graph_ = nullptr;  // kept: it may be cut
+  std::optional<CUstreamCaptureMode> former_mode_;  // of the thread, while it captures
+  CUgraph graph_ = nullptr;                         // kept: it may be cut
   CUgraphExec executable_ = nullptr;
 };
 
