@@ -16,7 +16,7 @@ from greenlane._nesting import Nesting, flatten, unflatten, without_tensor
 from greenlane._writes import recorded
 
 _MOST_VARIANTS = 256
-_MOST_UNSTEADY = 3
+_MOST_CHANGES = 3
 _numbers = itertools.count(1)
 _changes = 0
 _CONSTANTS = (bool, int, float, str, type(None), torch.dtype, torch.device, torch.layout)
@@ -38,8 +38,9 @@ class ModuleGraphs:
         self._take_weights(module)
         self._variants: dict[Hashable, int] = {}
         self._results: dict[int, Nesting] = {}
-        self._unsteady: dict[int, int] = {}
-        self._refused: set[int] = set()
+        self._unsteady: set[int] = set()
+        self._changes_in_a_row = 0
+        self._is_refused = False
         self._bound_inside: tuple[bool, ...] = ()
         self.obstacle = ""
         """Why some call has no graph, for reasons that C++ does not know; empty where there are none."""
@@ -55,15 +56,15 @@ class ModuleGraphs:
     def run(self, call: Any, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """One call of the module, within ``call``."""
         module = self._module()
-        if module is None or torch.cuda.is_current_stream_capturing():
+        if module is None or self._is_refused or torch.cuda.is_current_stream_capturing():
             return forward(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         variant = self._variant_of(module, leaves, spec, tensors)
-        if variant is None or variant in self._refused:
+        if variant is None:
             return forward(*args, **kwargs)
         if variant in self._unsteady:
-            return self._unsteady_call(module, variant, forward, args, kwargs)
+            return self._observed(module, variant, forward, args, kwargs)
         arguments = Nesting(spec, [without_tensor(leaf) for leaf in leaves])
         eager: list[Any] = []
 
@@ -85,33 +86,28 @@ class ModuleGraphs:
         self, module: torch.nn.Module, variant: int, forward: Callable[..., Any], args: Any, kwargs: Any
     ) -> Any:
         """An eager call. What it leaves behind tells what every call does; in a graph nobody can see it."""
-        if variant in self._results or variant in self._refused:
+        if variant in self._results:
             return forward(*args, **kwargs)
         before = holdings(module)
         result = forward(*args, **kwargs)
-        if difference(before, holdings(module)):
-            self._unsteady[variant] = 1
+        self._judge(variant, difference(before, holdings(module)))
         return result
 
-    def _unsteady_call(
-        self, module: torch.nn.Module, variant: int, forward: Callable[..., Any], args: Any, kwargs: Any
-    ) -> Any:
-        """After a call that changed what the module holds, which may have been a table that is made once."""
-        before = holdings(module)
-        result = forward(*args, **kwargs)
-        change = difference(before, holdings(module))
+    def _judge(self, variant: int, change: str) -> None:
+        """A call that changed what the module holds may have made a table once. One after another are too many."""
         if not change:
-            del self._unsteady[variant]
-            # As a call that nobody has seen yet.
-            key = next(key for key, known in self._variants.items() if known == variant)
-            self._variants[key] = next(_numbers)
-        elif self._unsteady[variant] < _MOST_UNSTEADY:
-            self._unsteady[variant] += 1
-        else:
-            del self._unsteady[variant]
-            self._refused.add(variant)
+            self._changes_in_a_row = 0
+            if variant in self._unsteady:
+                self._unsteady.discard(variant)
+                # As a call that nobody has seen yet.
+                key = next(key for key, known in self._variants.items() if known == variant)
+                self._variants[key] = next(_numbers)
+            return
+        self._unsteady.add(variant)
+        self._changes_in_a_row += 1
+        if self._changes_in_a_row > _MOST_CHANGES:
+            self._is_refused = True
             self._warn(change)
-        return result
 
     def _variant_of(
         self, module: torch.nn.Module, leaves: list[Any], spec: Any, tensors: list[torch.Tensor]
@@ -141,7 +137,6 @@ class ModuleGraphs:
             self._variants.clear()
             self._results.clear()
             self._unsteady.clear()
-            self._refused.clear()
         return self._variants.setdefault(key, next(_numbers))
 
     def _warn(self, why: str) -> None:

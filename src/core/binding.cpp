@@ -1,5 +1,4 @@
 #include "core/capture_scope.hpp"
-#include "core/cuda/capture_mode.hpp"
 #include "core/device_state.hpp"
 
 #include <greenlane/core/binding.hpp>
@@ -138,12 +137,11 @@ void restore_all(std::span<const FormerBinding> former) noexcept {
 StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     : binding_(binding), lock_(binding.mutex_), lane_(binding.lane_), caller_(caller), stream_(caller) {
   detail::CaptureScope::note(binding, binding.generation_);
-  const bool is_callers_capture = is_capturing(caller);
   if (lane_) {
     if (binding.captured_) binding.captured_->require_bindable(binding.owner_);
     source_ = StreamSource::bound;
     stream_ = lane_->stream();
-    if (is_callers_capture) enter_capture();
+    if (is_capturing(caller)) enter_capture();
   } else if (engine_stream_passthrough()) {
     source_ = StreamSource::passthrough;
   }
@@ -157,22 +155,12 @@ StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     // for.
     binding.tail_pending_ = !lane_ && !tail.is_done();
   }
-  if (lane_) {
-    binding.entered_ = true;
-    fork();
-  } else {
+  if (!lane_) {
     lock_.unlock();
+    return;
   }
-  if (!is_callers_capture) leave_captures_alone();  // the last, since a constructor that throws has no destructor
-}
-
-void StreamBinding::Call::leave_captures_alone() noexcept {
-  if (const auto former = detail::exchange_capture_mode(CU_STREAM_CAPTURE_MODE_RELAXED)) capture_mode_ = *former;
-}
-
-void StreamBinding::Call::restore_capture_mode() noexcept {
-  if (const auto former = std::exchange(capture_mode_, std::nullopt))
-    (void)detail::exchange_capture_mode(static_cast<CUstreamCaptureMode>(*former));
+  binding.entered_ = true;
+  fork();
 }
 
 bool StreamBinding::Call::is_capturing(StreamView stream) const {
@@ -207,7 +195,6 @@ void StreamBinding::Call::fork() {
 
 void StreamBinding::Call::finish() {
   observed_.end();
-  restore_capture_mode();
   if (!std::exchange(open_, false)) return;
   if (crosses()) {
     auto& events = binding_.events();

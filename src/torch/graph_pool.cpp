@@ -33,8 +33,7 @@ unsigned long long capture_of(cudaStream_t stream) {  // NOLINT(google-runtime-i
 std::string graph_memory_obstacle() {
   const std::string name = allocator::get()->name();
   if (name == "native") return {};
-  return "graphs need memory of PyTorch's native allocator, and this process uses '" + name +
-         "': leave out `backend` in PYTORCH_ALLOC_CONF to have them";
+  return "PyTorch's allocator is '" + name + "', and graphs need the native one (PYTORCH_ALLOC_CONF)";
 }
 
 GraphPool::GraphPool(c10::DeviceIndex device) : device_(device), id_(new_id()) {

@@ -84,6 +84,7 @@ std::shared_ptr<PipelineGraph> PipelineGraph::capture(const Device& device, cons
   require_gpu(device);
   const CurrentContext context(device);
   const c10::cuda::CUDAGuard guard(index_of(device));
+  const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
   if (auto why = detail::graph_memory_obstacle(); !why.empty()) refuse(why);
   const auto effects = rehearsed(device, inputs, work);
   if (auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) refuse(why);
@@ -108,7 +109,8 @@ std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs
                        .remedy = "pass such inputs, or capture it anew"});
   }
   if (auto why = detail::aliasing_obstacle(inputs, {.state = {}, .written = impl_->written}); !why.empty())
-    throw EngineError({.what = "the inputs do not fit the pipeline's graph", .why = why, .remedy = "pass a copy of one"});
+    throw EngineError(
+        {.what = "the inputs do not fit the pipeline's graph", .why = why, .remedy = "pass a copy of one"});
   const CurrentContext context(impl_->device);
   const c10::cuda::CUDAGuard guard(index_of(impl_->device));
   const auto stream = c10::cuda::getCurrentCUDAStream(index_of(impl_->device));

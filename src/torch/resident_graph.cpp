@@ -48,7 +48,6 @@ class TimedCall final : public detail::ResidentGraph {
   TimedCall(CapturedCall captured, StreamView stream, std::function<void()> before_timing)
       : call(std::move(captured)), stream_(stream), before_timing_(std::move(before_timing)) {}
   [[nodiscard]] std::chrono::nanoseconds time() override {
-    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     before_timing_();
     TimedEvent begin;
     TimedEvent end;
@@ -124,6 +123,8 @@ struct ResidentGraphs::Impl {
   // On the lane that the engine is bound to, whose stream is current. False where there is no graph.
   bool capture(const detail::CaptureTurn& turn, GraphCache::Entry& entry, const Lane& lane,
                const std::vector<at::Tensor>& inputs, Kind kind, const CallEffects& effects, const Model& model) {
+    // Memory is taken from the device, and kernels are timed.
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     auto targets = detail::kernel_targets(device.info(), lane.units());
     if (!options.tune_kernels || !kind.repeatable || !detail::can_target_kernels()) targets.resize(1);
     std::vector<at::Tensor> fixed;
@@ -181,6 +182,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
       refuse(why);
       return model(inputs);
     }
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     const detail::WriteScope writes(detail::WriteScope::Copies::none);
     auto outputs = detail::rehearse(model, inputs);
     entry->notes = std::make_shared<CallEffects>(detail::effects_of(inputs, writes.tensors()));

@@ -40,8 +40,7 @@ struct FormerBinding;
 // rebind the first work on the new stream waits for the last on the old one, because engines own scratch memory.
 // Capture: where a graph is being captured on the caller's stream, and that is not the lane's, the engine goes to a
 // stream of its own on the lane's units (the lane's may be in use by others, who would be captured along), and the
-// events become edges of the graph. Any other call leaves alone what other threads capture meanwhile, also where the
-// engine allocates or waits. Lifetime: holds the lane, and through it the stream and its partition, or what
+// events become edges of the graph. Lifetime: holds the lane, and through it the stream and its partition, or what
 // keeps an external stream alive. "Not set" and "set to null" are different things: null is refused, clear() takes a
 // binding away. Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is
 // bound, so calls of one bound engine are enqueued one after another, and an engine may rebind itself from inside its
@@ -104,8 +103,6 @@ class StreamBinding {
     [[nodiscard]] bool is_capturing(StreamView stream) const;
     void enter_capture();
     void fork();
-    void leave_captures_alone() noexcept;
-    void restore_capture_mode() noexcept;
     StreamBinding& binding_;
     std::unique_lock<std::recursive_mutex> lock_;
     std::optional<Lane> lane_;
@@ -114,7 +111,6 @@ class StreamBinding {
     StreamSource source_ = StreamSource::own;
     bool captured_ = false;
     bool open_ = false;
-    std::optional<int> capture_mode_;  // of the thread, to be put back
     detail::ObservedCall observed_;
   };
   // For engines on a GPU; those on the CPU ask for lane(). Throws DriverError.
