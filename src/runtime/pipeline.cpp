@@ -1,4 +1,4 @@
-#include "runtime/engine_loop.hpp"
+#include "runtime/engine_threads.hpp"
 #include "runtime/placement.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -38,8 +38,9 @@ EngineResult describe(const EngineConfig& engine, const Lane& lane) {
   return result;
 }
 
-// Runs until it is likely to be warm, compares the last result, and puts back what these runs changed. Engines one after
-// another: lazy loading of kernels takes locks in the driver that would be counted against whoever waits for them.
+// Runs until it is likely to be warm, compares the last result, and puts back what these runs changed. Engines one
+// after another: lazy loading of kernels takes locks in the driver that would be counted against whoever waits for
+// them.
 void warm_up(Workload& workload, bool check, const std::atomic<bool>& stop, EngineResult& result) {
   if (!workload.may_be_warmed_up()) return;
   try {
@@ -61,8 +62,8 @@ void warm_up(Workload& workload, bool check, const std::atomic<bool>& stop, Engi
   }
 }
 
-// The outputs of the last measured run, made beside everything else, must be right too. What they are after so many runs
-// of an engine with state nobody knows.
+// The outputs of the last measured run, made beside everything else, must be right too. What they are after so many
+// runs of an engine with state nobody knows.
 void check_again(Workload& workload, EngineResult& result) {
   if (workload.has_state()) return;
   if (!result.checked || !*result.checked || !result.error.empty() || result.requests == result.unserved) return;
@@ -216,13 +217,18 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
   const auto passes = options.trace && has_gates ? std::make_shared<SpanLog>(kMostSpans) : nullptr;
   const auto gate = Gate::of(device_);
   gate->set_log(passes);
+  EngineThreads threads;
   for (std::size_t i = 0; i < workloads_.size(); ++i) {
     const Lane& lane = lanes.at(config_.engines[i].lane);
     if (options.trace && roles[i].gated) roles[i].log = std::make_shared<SpanLog>(kMostSpans);
     workloads_[i]->bind(lane);
     workloads_[i]->set_role(roles[i]);
     result.engines.push_back(describe(config_.engines[i], lane));
-    warm_up(*workloads_[i], options.check, stop, result.engines.back());
+    threads.add([&, i] { warm_up(*workloads_[i], options.check, stop, result.engines[i]); },
+                [&, i](const Timetable& timetable) {
+                  if (!result.engines[i].error.empty() && !result.engines[i].checked) return;  // it failed just now
+                  run_engine(*workloads_[i], config_.engines[i], timetable, stop, options.trace, result.engines[i]);
+                });
   }
 
   if (options.before) options.before();
@@ -235,23 +241,16 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
     timetable.spin = options.spin;
   }
 
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < workloads_.size(); ++i) {
-      if (!result.engines[i].error.empty() && !result.engines[i].checked) continue;  // it threw while warming up
-      threads.emplace_back([&, i] {
-        run_engine(*workloads_[i], config_.engines[i], timetable, stop, options.trace, result.engines[i]);
-      });
+  threads.start(timetable);
+  watch(timetable, options, stop, [&] {
+    result.memory_before = memory_use(device_.id());
+    gate->reset_report();
+    if (passes) passes->clear();
+    for (const auto& role : roles) {
+      if (role.log) role.log->clear();
     }
-    watch(timetable, options, stop, [&] {
-      result.memory_before = memory_use(device_.id());
-      gate->reset_report();
-      if (passes) passes->clear();
-      for (const auto& role : roles) {
-        if (role.log) role.log->clear();
-      }
-    });
-  }
+  });
+  threads.join();
   if (options.after) options.after();
   result.begin = timetable.measure;
   result.spin = timetable.spin;
