@@ -52,7 +52,8 @@ std::shared_ptr<GraphCache::Entry> GraphCache::find(const GraphKey& key) {
     entries_.splice(entries_.begin(), entries_, found);
     return entries_.front();
   }
-  entries_.push_front(std::make_shared<Entry>(Entry{.key = key, .graph = {}, .target = {}, .obstacle = {}, .notes = {}}));
+  entries_.push_front(
+      std::make_shared<Entry>(Entry{.key = key, .graph = {}, .target = {}, .obstacle = {}, .notes = {}}));
   if (entries_.size() > std::max(kMostEntries, capacity_)) entries_.pop_back();
   return entries_.front();
 }

@@ -47,7 +47,7 @@ class GraphCache {
     std::shared_ptr<ResidentGraph> graph;  // where resident
     KernelTarget target;                   // for which its kernels were picked
     std::uint64_t replays = 0;
-    std::string obstacle;  // why the last capture failed
+    std::string obstacle;         // why the last capture failed
     std::shared_ptr<void> notes;  // what the user of the cache knows of such calls
   };
   // Throws where the work cannot be captured, or the engine fails.

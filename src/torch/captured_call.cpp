@@ -158,9 +158,8 @@ Graph CapturedCall::capture(const Lane& lane, const Model& model, KernelTarget t
       outputs_ = model(inputs_);
       for (const auto& output : outputs_) {
         const auto input = std::ranges::find_if(inputs_, [&](const auto& each) { return share_memory(each, output); });
-        inputs_of_outputs_.push_back(input == inputs_.end()
-                                         ? std::nullopt
-                                         : std::optional(static_cast<std::size_t>(input - inputs_.begin())));
+        inputs_of_outputs_.push_back(
+            input == inputs_.end() ? std::nullopt : std::optional(static_cast<std::size_t>(input - inputs_.begin())));
       }
     });
   });

@@ -23,8 +23,8 @@ using Model = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor
 [[nodiscard]] std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::DeviceIndex device);
 // What a call does to tensors that outlive it.
 struct CallEffects {
-  std::vector<at::Tensor> state;        // that it writes to, beside its inputs
-  std::vector<std::size_t> written;     // the inputs that it writes to
+  std::vector<at::Tensor> state;     // that it writes to, beside its inputs
+  std::vector<std::size_t> written;  // the inputs that it writes to
   [[nodiscard]] bool any() const noexcept { return !state.empty() || !written.empty(); }
 };
 // Sorts what was noted during a call with these inputs.

@@ -50,7 +50,8 @@ std::string after(std::string_view text, std::string_view before) {
 // Where PyTorch keeps the reason of this thread's last failure; older versions write it to std::cerr.
 std::string recorded_reason() {
   using Function = const char* (*)();
-  static auto* const what = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, "torch_exception_get_what_without_backtrace"));
+  static auto* const what =
+      reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, "torch_exception_get_what_without_backtrace"));
   const char* text = what ? what() : nullptr;
   return text ? first_line(text) : std::string();
 }

@@ -28,7 +28,8 @@ void read_source(const std::string& path, const std::string& model, PackageInfo&
   const auto source = read_record(reader, model, ".wrapper.cpp");
   if (source.empty()) return;
   info.signature = Signature::from_wrapper_source(source);
-  info.effects = effects_of_source(source, info.signature.count().value_or(0), read_record(reader, model, ".wrapper.json"));
+  info.effects =
+      effects_of_source(source, info.signature.count().value_or(0), read_record(reader, model, ".wrapper.json"));
 }
 
 }  // namespace

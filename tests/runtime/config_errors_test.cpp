@@ -50,8 +50,9 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyWithTheOneThatWasMeant) {
   expect_refused(kEngine + "rate_hx = 5\n", 4, "engine.a.rate_hx", "no such key", "did you mean 'rate_hz'?");
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
   expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");
-  expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
-                 "known here: arrivals, deadline_ms, gates, graphs, inputs, lane, model, rate_hz, stateful, tune_kernels");
+  expect_refused(
+      kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
+      "known here: arrivals, deadline_ms, gates, graphs, inputs, lane, model, rate_hz, stateful, tune_kernels");
 }
 
 TEST_F(ConfigErrorsTest, AnUnknownTable) {

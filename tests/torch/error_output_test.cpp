@@ -47,10 +47,12 @@ const std::runtime_error kNoReason("API call failed at model_container_runner.cp
 
 TEST(ReasonOf, IsWhatALibrarySaid) {
   const std::string output =
-      "[E1128 12:00:00.000000000 shim_common.cpp:189] Exception in aoti_torch: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED "
+      "[E1128 12:00:00.000000000 shim_common.cpp:189] Exception in aoti_torch: CUDA error: "
+      "CUBLAS_STATUS_EXECUTION_FAILED "
       "when calling `cublasGemmEx(...)`\nException raised from gemm at CUDABlas.cpp:1 (most recent call first):\nframe "
       "#0: c10::Error\nError: aoti_torch_cuda_mm_out(...) API call failed at wrapper.cpp, line 3\n";
-  EXPECT_EQ(reason_of(output, kNoReason), "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(...)`");
+  EXPECT_EQ(reason_of(output, kNoReason),
+            "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(...)`");
 }
 
 TEST(ReasonOf, IsWhatThePackageSaid) {

@@ -10,9 +10,8 @@ namespace greenlane {
 // Thread safety: both functions. `write` must not call them.
 void warn(const std::string& text);
 
-// Writes details, such as PyTorch's C++ stack behind an error, to stderr where the environment variable GREENLANE_LOG is
-// "debug", and nowhere else.
-// Thread safety: any thread.
+// Writes details, such as PyTorch's C++ stack behind an error, to stderr where the environment variable GREENLANE_LOG
+// is "debug", and nowhere else. Thread safety: any thread.
 void debug(const std::string& text);
 
 // An empty function restores the default. Returns the sink that was in force.

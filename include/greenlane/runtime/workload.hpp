@@ -45,8 +45,8 @@ class Workload {
   [[nodiscard]] virtual bool may_be_warmed_up() const { return true; }
   // Whether its outputs may depend on earlier runs.
   [[nodiscard]] virtual bool has_state() const { return false; }
-  // Puts back what runs changed since it was loaded: its buffers. The first time after bind(), the random numbers of the
-  // device as well. Between two runs, on the thread that runs it.
+  // Puts back what runs changed since it was loaded: its buffers. The first time after bind(), the random numbers of
+  // the device as well. Between two runs, on the thread that runs it.
   virtual void reset_state() {}
   // A request is to come: an urgent engine closes the gate for it from this time on.
   virtual void expect(std::chrono::steady_clock::time_point /*from*/) {}

@@ -31,8 +31,8 @@ class PipelineGraph {
 
   // Runs `work` once as it is, puts back the buffers, inputs and random numbers that this run changed, and captures it
   // then, on fixed tensors like the inputs. Inputs that it writes to are written back after each run. Within it
-  // engines' own resident graphs are not used. Waits for the device. Throws EngineError where an input is not on the device, StreamError
-  // where the work cannot be captured, and what `work` throws.
+  // engines' own resident graphs are not used. Waits for the device. Throws EngineError where an input is not on the
+  // device, StreamError where the work cannot be captured, and what `work` throws.
   [[nodiscard]] static std::shared_ptr<PipelineGraph> capture(const Device& device,
                                                               const std::vector<at::Tensor>& inputs, const Work& work,
                                                               GraphOutputs outputs = GraphOutputs::copies);
