@@ -40,7 +40,7 @@ def hardware_queues(device: str | torch.device = "cuda:0") -> HardwareQueues:
 
     Streams that share a queue wait for each other's work, also on disjoint SMs: with more streams than queues, lanes
     lose their isolation, and one warning says so. CUDA reads ``CUDA_DEVICE_MAX_CONNECTIONS`` once, when it starts.
-    Importing greenlane sets that variable to 32 unless it is set already or PyTorch has
+    Importing greenlane sets that variable to 16, which is enough for 15 lanes, unless it is set already or PyTorch has
     started CUDA. The environment variable ``GREENLANE_HARDWARE_QUEUES`` changes that: a number from 8 to 32, or
     ``keep`` to leave CUDA's variable alone. More queues than streams cost throughput (32: up to 4 %).
 

@@ -67,8 +67,8 @@ TEST_F(HardwareQueuesTest, AValueThatIsNoneCountsAsEightAndIsKept) {
   }
 }
 
-TEST_F(HardwareQueuesTest, ARequestSetsTheVariableTo8WhereTheseSufficeElseTo32) {
-  for (const auto& [streams, expected] : {std::pair(1, "8"), {8, "8"}, {9, "32"}, {13, "32"}, {32, "32"}, {90, "32"}}) {
+TEST_F(HardwareQueuesTest, ARequestSetsTheVariableToWhatIsNeededFrom8To32) {
+  for (const auto& [streams, expected] : {std::pair(1, "8"), {8, "8"}, {13, "13"}, {32, "32"}, {90, "32"}}) {
     ::unsetenv(kHardwareQueuesVariable);
     EXPECT_TRUE(request_hardware_queues(streams));
     EXPECT_EQ(variable(), expected);
@@ -156,7 +156,7 @@ TEST_F(HardwareQueuesTest, MoreStreamsThanQueuesAreOneWarning) {
   lanes.push_back(Lane::create(device));
   EXPECT_THAT(warnings_.texts(),
               ElementsAre(AllOf(HasSubstr("9 streams are in use on cuda:0"), HasSubstr("8 hardware queues"),
-                                HasSubstr("CUDA_DEVICE_MAX_CONNECTIONS=32 before the program starts"),
+                                HasSubstr("CUDA_DEVICE_MAX_CONNECTIONS=9 before the program starts"),
                                 HasSubstr("GREENLANE_HARDWARE_QUEUES"))));
   lanes.push_back(Lane::create(device));
   lanes.clear();

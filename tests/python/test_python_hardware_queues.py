@@ -28,7 +28,7 @@ def imported(code: str = SHOW, before: str = "", **environment: str) -> subproce
 
 
 def test_the_import_asks_for_enough_for_many_lanes() -> None:
-    assert imported().stdout.split() == ["32", "32"]
+    assert imported().stdout.split() == ["16", "16"]
 
 
 @pytest.mark.parametrize("value", ["1", "8", "32"])

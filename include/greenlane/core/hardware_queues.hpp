@@ -23,11 +23,10 @@ struct HardwareQueues {
 // Of a GPU, in this process. Throws DeviceError for a CPU.
 [[nodiscard]] HardwareQueues hardware_queues(DeviceId device);
 
-// Asks CUDA for the queues that so many streams need: sets the variable to 8 where these suffice, else to 32. CUDA does
-// not deal them out one by one, so that as many queues as streams are too few. 32 cost up to 4 % of the throughput.
-// Returns whether CUDA will see it. False, and nothing changes, where the variable is set already, because that value
-// is the user's, and where a GPU has a context, because then it is too late. Thread safety: none, as setenv has none.
-// Call it before the process has other threads and before CUDA is used.
+// Asks CUDA for as many queues as so many streams need, 8 to 32: sets the variable. More than are needed cost
+// throughput (up to 4 % with 32). Returns whether CUDA will see it. False, and nothing changes, where the variable is
+// set already, because that value is the user's, and where a GPU has a context, because then it is too late.
+// Thread safety: none, as setenv has none. Call it before the process has other threads and before CUDA is used.
 bool request_hardware_queues(int streams);
 
 }  // namespace greenlane

@@ -51,16 +51,14 @@ HardwareQueues count(const Book::Gpu& gpu) {
           .streams = static_cast<int>(gpu.streams.size()) + 1};
 }
 
-// CUDA does not deal queues out one by one: with 15 of them 15 streams shared some (measured).
-int queues_for(int streams) { return streams <= kDefaultHardwareQueues ? kDefaultHardwareQueues : kMostHardwareQueues; }
-
 std::string warning_of(int device, const HardwareQueues& queues) {
   const std::string gpu = to_string(DeviceId{DeviceKind::cuda, device});
   std::string text = std::to_string(queues.streams) + " streams are in use on " + gpu + ", which has " +
                      std::to_string(queues.in_force) + (queues.in_force == 1 ? " hardware queue" : " hardware queues") +
                      " in this process: lanes that share a queue wait for each other's work; ";
   if (queues.in_force >= kMostHardwareQueues) return text + "use fewer lanes: more queues there are not";
-  text += std::string("set ") + kHardwareQueuesVariable + "=" + std::to_string(queues_for(queues.streams)) +
+  text += std::string("set ") + kHardwareQueuesVariable + "=" +
+          std::to_string(std::clamp(queues.streams, kDefaultHardwareQueues, kMostHardwareQueues)) +
           " before the program starts (in Python, importing greenlane before CUDA is used sets it, as "
           "GREENLANE_HARDWARE_QUEUES says)";
   return text;
@@ -133,7 +131,7 @@ HardwareQueues hardware_queues(DeviceId device) {
 
 bool request_hardware_queues(int streams) {
   if (std::getenv(kHardwareQueuesVariable)) return false;
-  const auto wanted = std::to_string(detail::queues_for(streams));
+  const auto wanted = std::to_string(std::clamp(streams, kDefaultHardwareQueues, kMostHardwareQueues));
   // Before anything of CUDA's is called, the question for contexts included.
   ::setenv(kHardwareQueuesVariable, wanted.c_str(), 1);
   if (!detail::has_any_context()) return true;
