@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import greenlane as gl
 import pytest
@@ -96,8 +97,8 @@ def test_a_graph_module_may_be_recompiled_while_it_is_bound(a: gl.Lane) -> None:
 
 def text_of(program: nn.Module) -> str:
     """The operators of its graph. Not the places in sources, which say where the clone lies."""
-    graph = getattr(program, "inlined_graph", None) or getattr(program, "graph", "")
-    return graph.str(print_source_ranges=False) if isinstance(graph, torch.Graph) else str(graph)
+    graph: Any = getattr(program, "inlined_graph", None) or getattr(program, "graph", "")
+    return str(graph) if isinstance(graph, torch.fx.Graph | str) else str(graph.str(print_source_ranges=False))
 
 
 def without_places(content: bytes) -> bytes:
