@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <sstream>
+#include <string_view>
 #include <vector>
 
 namespace greenlane::detail {
@@ -38,11 +40,13 @@ template <typename Integer, typename Shown>
 std::string integers(const at::Tensor& got, const at::Tensor& want) {
   const auto* const actual = static_cast<const Integer*>(got.const_data_ptr());
   const auto* const expected = static_cast<const Integer*>(want.const_data_ptr());
+  const auto elements = static_cast<std::size_t>(got.numel());
   std::uint64_t worst = 0;
   std::size_t at = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(got.numel()); ++i) {
-    const auto high = static_cast<std::uint64_t>(std::max(actual[i], expected[i]));
-    const auto distance = high - static_cast<std::uint64_t>(std::min(actual[i], expected[i]));
+  for (std::size_t i = 0; i < elements; ++i) {
+    const Shown high = std::max(actual[i], expected[i]);
+    const Shown low = std::min(actual[i], expected[i]);
+    const auto distance = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
     if (distance > worst) {
       worst = distance;
       at = i;
@@ -54,8 +58,8 @@ std::string integers(const at::Tensor& got, const at::Tensor& want) {
 
 // Of dtypes that are no numbers to PyTorch.
 std::string bytes(const at::Tensor& got, const at::Tensor& want) {
-  return std::memcmp(got.const_data_ptr(), want.const_data_ptr(), got.nbytes()) == 0 ? ""
-                                                                                     : "has other bytes than expected";
+  if (std::memcmp(got.const_data_ptr(), want.const_data_ptr(), got.nbytes()) == 0) return {};
+  return "has other bytes than expected";
 }
 
 // What the dtype's own digits and the order of sums make of it.
@@ -117,7 +121,7 @@ std::string floats(const at::Tensor& got, const at::Tensor& want, double toleran
 }
 
 template <typename Value>
-std::string other(const std::string& what, const Value& got, const Value& want) {
+std::string other(std::string_view what, const Value& got, const Value& want) {
   std::ostringstream text;
   text << "has another " << what << " than the expected one (" << got << " instead of " << want << ")";
   return text.str();

@@ -125,7 +125,8 @@ class TensorFile {
   std::string name_of(const PickleValue& value) {
     try {
       if (tensor(value)) return "a tensor";
-    } catch (const std::exception&) {  // whatever is wrong with it
+    } catch (const std::exception&) {
+      return "a tensor";  // whatever is wrong with it
     }
     return tree_.describe(value);
   }
@@ -180,7 +181,7 @@ class TensorFile {
     if (geometry.sizes.size() != geometry.strides.size() || !geometry.fits(bytes, item)) {
       fail("a tensor in it is larger than its storage");
     }
-    auto made = at::empty({0}, at::TensorOptions().dtype(*dtype));
+    const auto made = at::empty({0}, at::TensorOptions().dtype(dtype));
     made.set_(storage(std::string(parts[2].text), bytes), geometry.offset, geometry.sizes, geometry.strides);
     return moved(made, parts[3].text);
   }
