@@ -5,6 +5,7 @@
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string_view>
 
@@ -20,6 +21,25 @@ std::string read_record(caffe2::serialize::PyTorchStreamReader& reader, const st
     return {static_cast<const char*>(data.get()), size};
   }
   return {};
+}
+
+// Whether a path goes down only. PyTorch joins it with its temporary folder as it is.
+bool stays_inside(const std::string& record) {
+  if (record.starts_with('/')) return false;
+  const std::filesystem::path path(record);
+  return std::ranges::none_of(path, [](const auto& part) { return part == ".."; });
+}
+
+// Before PyTorch unpacks it.
+void check_records(const std::string& path, const std::string& what) {
+  caffe2::serialize::PyTorchStreamReader reader(path);
+  for (const auto& record : reader.getAllRecords()) {
+    if (stays_inside(record)) continue;
+    throw EngineError(
+        {.what = what,
+         .why = "its entry '" + record + "' would be written outside of the folder that it is unpacked to",
+         .remedy = "it was made to harm, or is damaged: export the model again"});
+  }
 }
 
 // What the source says. Nothing where the package holds none (it may have been stripped): nothing else in it tells.
@@ -42,8 +62,11 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   }
   PackageInfo info;
   try {
+    check_records(path, what);
     info.metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path, model);
     read_source(path, model, info);
+  } catch (const EngineError&) {
+    throw;
   } catch (const std::exception& error) {
     const std::string text = error.what();
     throw EngineError({.what = what,

@@ -1,3 +1,5 @@
+#include "torch/tensor_difference.hpp"
+#include "torch/tensor_file.hpp"
 #include "torch/whole_torch.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -6,70 +8,34 @@
 #include <ATen/ATen.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <dlfcn.h>
-#include <torch/csrc/jit/serialization/pickle.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <system_error>
 
 namespace greenlane {
 namespace {
 
 const char* const kHowToSave = "write a list of tensors with torch.save([...], path)";
 
-std::vector<at::Tensor> tensors_of(const c10::IValue& value, const std::string& path) {
-  if (value.isTensorList()) return value.toTensorVector();
-  std::vector<at::Tensor> tensors;
-  const auto take = [&](const auto& elements) {
-    for (const c10::IValue& element : elements) {
-      if (!element.isTensor()) {
-        throw ConfigError({.what = "'" + path + "' is no list of tensors",
-                           .why = "it holds a " + element.tagKind(),
-                           .remedy = kHowToSave});
-      }
-      tensors.push_back(element.toTensor());
-    }
-  };
-  if (value.isList()) {
-    take(value.toListRef());
-  } else if (value.isTuple()) {
-    take(value.toTupleRef().elements());
-  } else {
-    throw ConfigError(
-        {.what = "'" + path + "' is no list of tensors", .why = "it holds a " + value.tagKind(), .remedy = kHowToSave});
-  }
-  return tensors;
-}
-
-double tolerance_of(at::ScalarType dtype) {
-  if (at::isIntegralType(dtype, /*includeBool=*/true)) return 0;
-  return dtype == at::kHalf || dtype == at::kBFloat16 ? 2e-2 : 1e-3;
-}
-
 }  // namespace
 
 std::vector<at::Tensor> load_tensors(const std::string& path) {
-  std::vector<char> bytes;
-  // A folder can be opened too, and throws when it is read.
-  if (std::filesystem::is_regular_file(path)) {
-    std::ifstream file(path, std::ios::binary);
-    bytes.assign(std::istreambuf_iterator<char>(file), {});
+  const auto cannot = [&](const std::string& why) {
+    return ConfigError({.what = "the tensors in '" + path + "' could not be read", .why = why, .remedy = kHowToSave});
+  };
+  // A folder can be opened too, and throws when it is read; a pipe would be waited for.
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(path, none) || std::filesystem::file_size(path, none) == 0) {
+    throw cannot("there is no such file, or it is empty");
   }
-  if (bytes.empty()) {
-    throw ConfigError({.what = "the tensors in '" + path + "' could not be read",
-                       .why = "there is no such file, or it is empty",
-                       .remedy = kHowToSave});
-  }
-  c10::IValue value;
   try {
-    value = torch::jit::pickle_load(bytes);
+    return detail::read_tensor_file(path);
+  } catch (const detail::NoListOfTensors& error) {
+    throw ConfigError({.what = "'" + path + "' is no list of tensors", .why = error.what(), .remedy = kHowToSave});
   } catch (const std::exception& error) {
     const std::string text = error.what();
-    throw ConfigError({.what = "the tensors in '" + path + "' could not be read",
-                       .why = text.substr(0, text.find('\n')),
-                       .remedy = kHowToSave});
+    throw cannot(text.substr(0, text.find('\n')));
   }
-  return tensors_of(value, path);
 }
 
 std::vector<at::Tensor> to_device(const std::vector<at::Tensor>& tensors, DeviceId device) {
@@ -93,15 +59,8 @@ std::string difference(const std::vector<at::Tensor>& actual, const std::vector<
     return std::to_string(actual.size()) + " outputs instead of " + std::to_string(expected.size());
   }
   for (std::size_t i = 0; i < actual.size(); ++i) {
-    const at::Tensor got = actual[i].cpu();
-    const at::Tensor want = expected[i].cpu();
-    const std::string output = "output " + std::to_string(i);
-    if (got.sizes() != want.sizes()) return output + " has another shape than the expected one";
-    if (got.scalar_type() != want.scalar_type()) return output + " has another dtype than the expected one";
-    const double tolerance = tolerance_of(got.scalar_type());
-    if (at::allclose(got.to(at::kDouble), want.to(at::kDouble), tolerance, tolerance)) continue;
-    const auto worst = (got.to(at::kDouble) - want.to(at::kDouble)).abs().max().item<double>();
-    return output + " differs by up to " + std::to_string(worst);
+    const auto found = detail::difference_of(actual[i], expected[i]);
+    if (!found.empty()) return "output " + std::to_string(i) + " " + found;
   }
   return {};
 }

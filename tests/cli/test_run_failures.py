@@ -26,7 +26,9 @@ def test_wrong_outputs_are_reported_and_fail_the_run(models: Path, tmp_path: Pat
     )
     done = greenlane("run", file, "--seconds", "0.2", "--check", "--json", tmp_path / "out.json")
     assert done.returncode == 1
-    assert re.fullmatch(r"greenlane: engine 'wrong': output 0 differs by up to [\d.]+\n", done.stderr)
+    assert re.fullmatch(
+        r"greenlane: engine 'wrong': output 0 differs by up to [\d.]+ \(element \d+: .+ instead of .+\)\n", done.stderr
+    )
     assert re.search(r"^  wrong .* WRONG$", done.stdout, re.MULTILINE)
     entries = engines(tmp_path / "out.json")
     assert entries["wrong"]["checked"] is False

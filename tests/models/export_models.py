@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,7 +227,31 @@ def export_wrong_files(folder: Path) -> None:
     torch.save({"x": torch.ones(2)}, folder / "dict.pt")
     torch.save([torch.ones(2), "text"], folder / "mixed.pt")
     torch.save(torch.ones(2), folder / "bare.pt")
+    torch.save(OrderedDict(x=torch.ones(2)), folder / "ordered_dict.pt")
+    torch.save([[torch.ones(2)]], folder / "nested.pt")
     torch.save([RunsCode("code_was_run")], folder / "code.pt")
+
+
+def export_tensor_files(folder: Path) -> None:
+    """Writes lists of tensors of every form that is read: of every dtype the bytes 0 to 15, and what shares memory."""
+    numbers = torch.arange(16, dtype=torch.uint8)
+    floats = [getattr(torch, name) for name in sorted(dir(torch)) if name.startswith("float8_")]
+    others = [
+        torch.uint16,
+        torch.uint32,
+        torch.uint64,
+        torch.bool,
+        torch.half,
+        torch.bfloat16,
+        torch.float,
+        torch.double,
+    ]
+    others += [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.cfloat, torch.cdouble, torch.chalf]
+    torch.save([numbers.clone().view(dtype) for dtype in floats + others], folder / "dtypes.pt")
+    x = torch.arange(6.0).reshape(2, 3)
+    viewed = [x, x[1], x.t(), torch.ones(1).expand(4), torch.empty(0, 3), torch.tensor(7.0), torch.complex(x, x).conj()]
+    for protocol in (2, 3, 4, 5):
+        torch.save([*viewed, torch.nn.Parameter(x)], folder / f"views_{protocol}.pt", pickle_protocol=protocol)
 
 
 def export_all(folder: Path) -> None:
@@ -238,6 +263,7 @@ def export_all(folder: Path) -> None:
         for name, case in cases().items():
             export(name, case, staging)
         export_wrong_files(staging)
+        export_tensor_files(staging)
         files = sorted(path.name for path in staging.iterdir())
         (staging / STAMP).write_text(json.dumps({"origin": origin(), "files": files}, indent=1) + "\n")
         (folder / STAMP).unlink(missing_ok=True)

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReportError as error:
         print(f"greenlane.report: {error}", file=sys.stderr)
         return 2
-    print(f"written to {options.out}")
+    print(f"written to {str(options.out).encode(errors='backslashreplace').decode()}")  # a path need not be UTF-8
     return 0
 
 

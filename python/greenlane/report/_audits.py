@@ -26,7 +26,7 @@ class Kernel:
     def of(cls, fields: Fields) -> "Kernel":
         """From a file."""
         cause = fields.text("cause") if fields.has("cause") else None
-        return cls(fields.text("kernel"), fields.count("count"), fields.number("gpu_us"), fields.text("where"), cause)
+        return cls(fields.text("kernel"), fields.count("count"), fields.amount("gpu_us"), fields.text("where"), cause)
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class AuditedEngine:
         return cls(
             fields.text("name"),
             fields.text("lane") if fields.has("lane") else None,
-            fields.count("units", 0),
+            fields.units("units", 0),
             fields.count("calls", 0),
             fields.count("kernels"),
             fields.count("copies"),
-            fields.number("gpu_us"),
+            fields.amount("gpu_us"),
             [Kernel.of(each) for each in fields.children("strays")],
         )
 

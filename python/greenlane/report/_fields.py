@@ -2,7 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
+
+LARGEST = 10**15
+"""What a number of a file may be: as microseconds, 31 years."""
+MOST_UNITS = 2**16
+"""Of a device."""
 
 
 class ReportError(Exception):
@@ -41,18 +46,31 @@ class Fields:
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A finite number."""
+        """A finite number, at most 10**15 above or below 0: beyond, plots and sums of them fail."""
         value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if not _is_number(value):
             raise self._wrong(key, "a number")
+        if abs(value) > LARGEST:  # exact also for integers that are no float
+            raise self._wrong(key, f"between -{LARGEST:g} and {LARGEST:g}")
         return float(value)
 
-    def count(self, key: str, default: int | None = None) -> int:
-        """A whole number, 0 or more."""
+    def amount(self, key: str, default: float | None = None) -> float:
+        """A number, 0 or more: a time, a rate."""
         value = self.number(key, default)
-        if value < 0 or value != int(value):
-            raise self._wrong(key, "a count")
+        if value < 0:
+            raise self._wrong(key, "0 or more")
+        return value
+
+    def count(self, key: str, default: int | None = None, *, least: int = 0, most: int = LARGEST) -> int:
+        """A whole number in this range."""
+        value = self.number(key, default)
+        if not least <= value <= most or value != int(value):
+            raise self._wrong(key, f"a count from {least} to {most}")
         return int(value)
+
+    def units(self, key: str, default: int | None = None, *, least: int = 0) -> int:
+        """How many units: few enough to be drawn one by one."""
+        return self.count(key, default, least=least, most=MOST_UNITS)
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         """True or false."""
@@ -64,6 +82,10 @@ class Fields:
     def number_or_none(self, key: str) -> float | None:
         """None where it is absent or null: nothing was measured, or there is no such thing."""
         return self.number(key) if self.has(key) else None
+
+    def amount_or_none(self, key: str) -> float | None:
+        """The same of an amount."""
+        return self.amount(key) if self.has(key) else None
 
     def child(self, key: str) -> "Fields":
         """An object in this one."""
@@ -77,11 +99,13 @@ class Fields:
         """The objects of a list."""
         return [Fields(each, f"{self._place(key)}[{i}]") for i, each in enumerate(self._list(key))]
 
-    def counts(self, key: str) -> list[int]:
-        """A list of whole numbers; empty where it is absent."""
+    def unit_numbers(self, key: str) -> list[int]:
+        """The numbers of units; empty where it is absent."""
         values = self._list(key) if self.has(key) else []
-        if any(isinstance(value, bool) or not isinstance(value, int) or value < 0 for value in values):
-            raise self._wrong(key, "a list of counts")
+        if any(
+            isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST_UNITS for value in values
+        ):
+            raise self._wrong(key, f"a list of counts below {MOST_UNITS}")
         return values
 
     def items(self) -> list[tuple[str, object]]:
@@ -104,3 +128,10 @@ class Fields:
     def _wrong(self, key: str, wanted: str) -> MalformedError:
         missing = self._value.get(key) is None
         return MalformedError(f"{self._place(key)} is {'missing' if missing else 'not ' + wanted}")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Whether it is one, and finite; an integer of any length is."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -26,7 +26,7 @@ class Device:
         """From a file."""
         details = {}
         if fields.has("memory_bytes"):
-            details["memory"] = f"{fields.number('memory_bytes') / 2**30:.0f} GiB"
+            details["memory"] = f"{fields.amount('memory_bytes') / 2**30:.0f} GiB"
         if fields.has("compute_capability"):
             details["compute capability"] = fields.text("compute_capability")
         if fields.has("hardware_queues"):
@@ -35,8 +35,8 @@ class Device:
             details["cannot be divided"] = fields.text("partition_obstacle")
         kind = fields.text("id")
         unit = fields.text("unit", "core" if kind == "cpu" else "SM")
-        granularity = max(1, fields.count("granularity", 1))
-        return cls(kind, fields.text("name"), fields.count("units"), unit, granularity, details)
+        granularity = max(1, fields.units("granularity", 1))
+        return cls(kind, fields.text("name"), fields.units("units", least=1), unit, granularity, details)
 
     def count(self, units: int) -> str:
         """So many of its units, in words."""
@@ -84,14 +84,14 @@ class EngineResult:
         return cls(
             name=fields.text("name"),
             lane=fields.text("lane"),
-            units=fields.count("units"),
-            cpus=fields.counts("cpus"),
+            units=fields.units("units"),
+            cpus=fields.unit_numbers("cpus"),
             requests=fields.count("requests"),
             unserved=fields.count("unserved", 0),
-            rate_hz=fields.number("rate_hz"),
-            quantiles={key: fields.number_or_none(key) for key in QUANTILES},
-            mean_us=fields.number_or_none("mean_us"),
-            deadline_us=fields.number_or_none("deadline_us"),
+            rate_hz=fields.amount("rate_hz"),
+            quantiles={key: fields.amount_or_none(key) for key in QUANTILES},
+            mean_us=fields.amount_or_none("mean_us"),
+            deadline_us=fields.amount_or_none("deadline_us"),
             misses=fields.count("misses", 0),
             checked=fields.flag("checked") if fields.has("checked") else None,
             error=fields.text("error") if fields.has("error") else None,
@@ -114,8 +114,8 @@ class GateUse:
         return cls(
             fields.count("passes"),
             fields.count("held"),
-            fields.number("held_us"),
-            fields.number("longest_held_us"),
+            fields.amount("held_us"),
+            fields.amount("longest_held_us"),
             fields.count("limits_hit"),
         )
 
@@ -137,8 +137,8 @@ class Mode:
         gate = fields.child_or_none("gate")
         return cls(
             fields.text("mode"),
-            fields.number("seconds", 0),
-            fields.number("spin_ms", 0),
+            fields.amount("seconds", 0),
+            fields.amount("spin_ms", 0),
             fields.flag("stopped_early", False),
             [EngineResult.of(each) for each in fields.children("engines")],
             GateUse.of(gate) if gate else None,
@@ -188,11 +188,11 @@ class Curve:
     def of(cls, fields: Fields) -> "Curve":
         """From a file."""
         points = [
-            LatencyPoint(each.count("units"), each.number("p50_us"), each.number("p99_us"), each.count("requests", 0))
+            LatencyPoint(each.units("units"), each.amount("p50_us"), each.amount("p99_us"), each.count("requests", 0))
             for each in fields.children("curve")
         ]
         gated = fields.children("gated") if fields.has("gated") else []
-        in_flight = [(each.count("units"), each.number("in_flight_us")) for each in gated]
+        in_flight = [(each.units("units"), each.amount("in_flight_us")) for each in gated]
         return cls(fields.text("name"), sorted(points, key=lambda point: point.units), in_flight)
 
 

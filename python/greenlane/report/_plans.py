@@ -19,7 +19,7 @@ class PlannedLane:
     def of(cls, fields: Fields) -> "PlannedLane":
         """From a file."""
         rest = fields.says("units", "rest")
-        units = fields.count("units") if fields.has("units") and not rest else None
+        units = fields.units("units") if fields.has("units") and not rest else None
         return cls(fields.text("name"), units, rest, fields.text("beside") if fields.has("beside") else None)
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Expectation:
         """From a file."""
         if fields is None:
             return cls(None, None)
-        return cls(fields.number_or_none("p99_us"), fields.number_or_none("rate_hz"))
+        return cls(fields.amount_or_none("p99_us"), fields.amount_or_none("rate_hz"))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Judgement:
         """From a file; None where nothing was predicted or measured."""
         if fields is None:
             return None
-        return cls(fields.flag("meets_deadlines"), fields.number("throughput"), fields.number_or_none("slack"))
+        return cls(fields.flag("meets_deadlines"), fields.amount("throughput"), fields.number_or_none("slack"))
 
 
 @dataclass(frozen=True)

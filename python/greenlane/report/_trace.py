@@ -94,7 +94,7 @@ def _names(events: list[Fields]) -> tuple[dict[int, TracedMode], dict[tuple[int,
 
 def _add(mode: TracedMode, track: str, event: Fields) -> None:
     begin = event.number("ts")
-    end = begin + event.number("dur")
+    end = begin + event.amount("dur")
     if event.text("cat", "") != "request":
         mode.spans.append(Span(track, begin, end))
         return
@@ -106,7 +106,7 @@ def _add(mode: TracedMode, track: str, event: Fields) -> None:
             begin,
             end,
             args.number("scheduled_us"),
-            args.number("latency_us"),
+            args.amount("latency_us"),
             args.flag("missed"),
         )
     )

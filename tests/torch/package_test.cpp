@@ -1,0 +1,50 @@
+#include "torch/package.hpp"
+
+#include "support/matchers.hpp"
+#include "support/torch_models.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <caffe2/serialize/inline_container.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+namespace greenlane {
+namespace {
+
+// The affine model's package, with one entry more.
+std::string with_entry(const std::string& entry) {
+  const auto path = (std::filesystem::path(::testing::TempDir()) / "affine.pt2").string();
+  caffe2::serialize::PyTorchStreamReader reader(models::path_of("affine.pt2"));
+  caffe2::serialize::PyTorchStreamWriter writer(path);
+  for (const auto& record : reader.getAllRecords()) {
+    if (record.starts_with(".data/") || record == "version" || record == "byteorder") continue;  // the writer's own
+    const auto [data, size] = reader.getRecord(record);
+    writer.writeRecord(record, data.get(), size);
+  }
+  writer.writeRecord(entry, "x", 1);
+  writer.writeEndOfFile();
+  return path;
+}
+
+TEST(Package, AnEntryThatLeadsOutOfTheTemporaryFolderIsRefusedBeforeItIsWritten) {
+  const auto evidence = std::filesystem::temp_directory_path() / "greenlane_slipped";
+  std::filesystem::remove(evidence);
+  const std::string up = "data/aotinductor/model/../../../../../../../../../..";
+  for (const auto& entry : {up + evidence.string(), std::string("data/aotinductor/model/.."), evidence.string()}) {
+    const auto path = with_entry(entry);
+    EXPECT_THAT([&] { (void)detail::read_package(path, "model"); },
+                refuses<EngineError>(path, entry, "outside of the folder", "export the model again"));
+    EXPECT_THAT([&] { (void)load_aoti(path); }, refuses<EngineError>(entry));
+    EXPECT_FALSE(std::filesystem::exists(evidence));
+  }
+}
+
+TEST(Package, EntriesWithDotsInTheirNamesAreRead) {
+  EXPECT_EQ(detail::read_package(with_entry("data/aotinductor/model/a..b/...c"), "model").device, DeviceKind::cpu);
+}
+
+}  // namespace
+}  // namespace greenlane
