@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <csignal>
 #include <system_error>
 
@@ -55,7 +56,7 @@ int main(int argc, char** argv) {
   int status = run_program(argc, argv);
   if (const int error = finish_standard_output(); error != 0) {
     warn("greenlane: standard output cannot be written: {}; direct it to a file or a pipe that can be\n",
-         std::generic_category().message(error));
+         error == EBADF ? "it is closed" : std::generic_category().message(error));
     if (status == kSuccess) status = kFailed;
   }
   end_if_stopped();
