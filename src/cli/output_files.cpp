@@ -80,7 +80,7 @@ void check_outputs(std::initializer_list<NamedFile> outputs, const runtime::Pipe
 }
 
 fs::path kept_apart(const fs::path& output) {
-  const auto path = meant_by(output);
+  auto path = meant_by(output);
   if (path.empty() || runtime::descriptor_of(path) != STDOUT_FILENO) return path;
   (void)std::fflush(stdout);
   const int kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

@@ -135,7 +135,7 @@ int find_target(fs::path path, Target& target) {
 Target target_of(const fs::path& path) {
   Target target;
   if (const int error = find_target(path, target)) refuse(path, error);
-  if (target.kind == Target::Kind::in_place) {
+  if (target.kind == Target::Kind::in_place && target.found) {
     if (S_ISDIR(target.found->st_mode)) refuse(path, "it is a folder");
     if (S_ISSOCK(target.found->st_mode)) refuse(path, "it is a socket");
     if (S_ISBLK(target.found->st_mode)) refuse(path, "it is a disk");
@@ -252,9 +252,11 @@ void check_writable(const fs::path& path) {
   const auto target = target_of(path);
   switch (target.kind) {
     case Target::Kind::replaced:
-      return check_folder(path, target);
+      check_folder(path, target);
+      break;
     case Target::Kind::descriptor:
-      return check_descriptor(path, target.descriptor);
+      check_descriptor(path, target.descriptor);
+      break;
     case Target::Kind::in_place:
       if (::faccessat(AT_FDCWD, target.path.c_str(), W_OK, AT_EACCESS) != 0) refuse(path, errno);
   }
