@@ -1,6 +1,8 @@
 #include "cli/between.hpp"
 #include "cli/commands.hpp"
+#include "cli/output_files.hpp"
 #include "cli/progress.hpp"
+#include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -50,18 +52,20 @@ Mode mode_of(const std::string& planned) {
 }
 
 void print(const runtime::AuditReport& report, const runtime::ModeResult& result) {
-  fmt::print("\nmode {}\n{}", to_string(result.mode), audit_text(report));
+  say("\nmode {}\n{}", to_string(result.mode), audit_text(report));
   for (const auto& engine : result.engines) {
-    if (!engine.error.empty()) fmt::print(stderr, "greenlane: engine '{}': {}\n", engine.name, engine.error);
+    if (!engine.error.empty()) warn("greenlane: engine '{}': {}\n", engine.name, engine.error);
   }
 }
 
-int audit(const Arguments& arguments) {
+int audit(Arguments arguments) {
   auto config = runtime::load_config(arguments.config);
   const Mode mode = arguments.plan.empty() ? Mode::lanes : mode_of(apply_plan(config, arguments.plan));
   request_queues(config);
   require_gpu(config);
-  check_outputs(arguments.json, arguments.trace);
+  check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
+  arguments.json = kept_apart(arguments.json);
+  arguments.trace = kept_apart(arguments.trace);
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));
 
@@ -99,13 +103,15 @@ void add_audit_command(CLI::App& app, int& status) {
   auto* command = app.add_subcommand(
       "audit", "Says of every kernel of a pipeline whose it is, and which ran outside of their lanes (times nothing)");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
-  command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
+  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->check(FileName())->required();
+  command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG")
+      ->check(FileName());
   command->add_option("--seconds", arguments->seconds, "How long to watch")
       ->capture_default_str()
       ->check(Between(0.01, 1e6));
-  command->add_option("--json", arguments->json, "Write what was found to this file");
-  command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file");
+  command->add_option("--json", arguments->json, "Write what was found to this file")->check(FileName());
+  command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file")
+      ->check(FileName());
   command->callback([arguments, &status] { status = audit(*arguments); });
 }
 

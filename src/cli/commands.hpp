@@ -11,10 +11,10 @@
 
 namespace greenlane::cli {
 
-// Exit statuses: what scripts can rely on.
+// Exit statuses: what scripts can rely on. A command that was stopped ends by the signal: see end_if_stopped().
 enum ExitStatus : int {
   kSuccess = 0,
-  kFailed = 1,    // an engine failed, its outputs were wrong, or its work left its lane
+  kFailed = 1,    // an engine failed, its outputs were wrong, its work left its lane, or nothing could be printed
   kBadInput = 2,  // command line, configuration, files, a device that is not there
 };
 
@@ -25,8 +25,6 @@ void add_plan_command(CLI::App& app, int& status);
 void add_profile_command(CLI::App& app, int& status);
 void add_run_command(CLI::App& app, int& status);
 
-// That both files, where named, are two and can be written, before any work is done for them. Throws ConfigError.
-void check_outputs(const std::filesystem::path& json, const std::filesystem::path& trace);
 // Asks CUDA for as many hardware queues as the pipeline has streams. Before anything that looks for a GPU.
 void request_queues(const runtime::PipelineConfig& config);
 // What several of them do first: request_queues(), load, with progress, and say on which device.

@@ -1,4 +1,5 @@
 #include "cli/commands.hpp"
+#include "cli/say.hpp"
 #include "runtime/text_table.hpp"
 
 #include <greenlane/core/device.hpp>
@@ -25,10 +26,10 @@ void print_table(const std::vector<DeviceInfo>& devices) {
                fmt::format("{:.0f} GiB", static_cast<double>(device.memory_bytes) / (1ULL << 30)),
                device.id.kind == DeviceKind::cuda ? std::to_string(hardware_queues(device.id).in_force) : "–"});
   }
-  fmt::print("{}", table.to_string());
+  say("{}", table.to_string());
   for (const auto& device : devices) {
     if (!device.partition_obstacle.empty())
-      fmt::print("{} cannot be divided: {}\n", to_string(device.id), device.partition_obstacle);
+      say("{} cannot be divided: {}\n", to_string(device.id), device.partition_obstacle);
   }
 }
 
@@ -43,7 +44,7 @@ void add_devices_command(CLI::App& app, int& status) {
     if (*json) {
       std::string text;
       for (const auto& device : devices) text += (text.empty() ? "" : ",\n") + runtime::local_device_json(device);
-      fmt::print("[{}]\n", text);
+      say("[{}]\n", text);
     } else {
       print_table(devices);
     }

@@ -1,15 +1,22 @@
 #include "cli/commands.hpp"
+#include "cli/say.hpp"
+#include "cli/stop_signal.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/version.hpp>
 
 #include <CLI/CLI.hpp>
-#include <fmt/core.h>
 
-int main(int argc, char** argv) {
-  using namespace greenlane::cli;
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+
+namespace greenlane::cli {
+namespace {
+
+int run_program(int argc, char** argv) {
   CLI::App app{"Gives every inference engine in a process its own lane of the GPU.", "greenlane"};
-  app.set_version_flag("--version", std::string("greenlane ") + greenlane::kVersion);
+  app.set_version_flag("--version", std::string("greenlane ") + kVersion);
   app.require_subcommand(1);
   int status = kSuccess;
   add_devices_command(app, status);
@@ -22,17 +29,36 @@ int main(int argc, char** argv) {
     return status;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kSuccess : kBadInput;
-  } catch (const greenlane::DriverError& error) {
-    fmt::print(stderr, "greenlane: {}\n", error.what());
+  } catch (const DriverError& error) {
+    warn("greenlane: {}\n", error.what());
     return kFailed;
-  } catch (const greenlane::EngineError& error) {
-    fmt::print(stderr, "greenlane: {}\n", error.what());
+  } catch (const EngineError& error) {
+    warn("greenlane: {}\n", error.what());
     return kFailed;
-  } catch (const greenlane::Error& error) {
-    fmt::print(stderr, "greenlane: {}\n", error.what());
+  } catch (const Error& error) {
+    warn("greenlane: {}\n", error.what());
     return kBadInput;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "greenlane: this should not have happened: {}\n", error.what());
+    warn("greenlane: this should not have happened: {}\n", error.what());
     return kFailed;
   }
+}
+
+}  // namespace
+}  // namespace greenlane::cli
+
+int main(int argc, char** argv) {
+  using namespace greenlane::cli;
+  open_standard_streams();
+  // A reader that went away and a limit of file sizes are errors of writing, and not the end: results can go elsewhere.
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  (void)std::signal(SIGXFSZ, SIG_IGN);
+  int status = run_program(argc, argv);
+  if (const int error = finish_standard_output(); error != 0) {
+    warn("greenlane: standard output cannot be written: {}; direct it to a file or a pipe that can be\n",
+         error == EBADF ? "it is closed" : std::generic_category().message(error));
+    if (status == kSuccess) status = kFailed;
+  }
+  end_if_stopped();
+  return status;
 }

@@ -1,6 +1,8 @@
 #include "cli/between.hpp"
 #include "cli/commands.hpp"
+#include "cli/output_files.hpp"
 #include "cli/progress.hpp"
+#include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
 #include "runtime/text_table.hpp"
 
@@ -39,7 +41,7 @@ struct Arguments {
 // Whether plans can be tried; says so where they cannot.
 bool is_here(const runtime::Profile& profile, const runtime::PipelineConfig& config) {
   const auto why = why_elsewhere(profile, config);
-  if (!why.empty()) fmt::print("{}: the plan is not verified\n", why);
+  if (!why.empty()) say("{}: the plan is not verified\n", why);
   return why.empty();
 }
 
@@ -63,7 +65,7 @@ void print_candidates(const PlanResult& result) {
     table.add({(chosen ? "* " : "  ") + lanes_text(candidate), fmt::format("{:.3f}", measured.throughput),
                fmt::format("{:.2f}", measured.slack), measured.meets_deadlines ? "met" : "missed"});
   }
-  fmt::print("\n{}", table.to_string());
+  say("\n{}", table.to_string());
 }
 
 std::string time_or_never(double microseconds) {
@@ -88,28 +90,42 @@ void print_chosen(const PlanResult& result) {
     }
     table.add(std::move(row));
   }
-  fmt::print("\nmode {}: {}\n{}", to_string(chosen.mode), lanes_text(chosen), table.to_string());
+  say("\nmode {}: {}\n{}", to_string(chosen.mode), lanes_text(chosen), table.to_string());
   if (chosen.plan && !chosen.plan->exact && !chosen.measured)
-    fmt::print("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
+    say("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
 }
 
-PlanResult make_result(const Arguments& arguments) {
-  runtime::check_writable(arguments.out);
+// Before any work is done for it. Returns the path to write to.
+std::filesystem::path output_of(const Arguments& arguments, const runtime::PipelineConfig& config) {
+  check_outputs({{"--out", arguments.out}}, config, {{"the profile", arguments.profile}});
+  return kept_apart(arguments.out);
+}
+
+struct Made {
+  PlanResult result;
+  bool was_stopped = false;  // then it is half a search, and nothing was written
+};
+
+Made make_result(const Arguments& arguments) {
   std::optional<runtime::Profile> profile;
+  std::filesystem::path out;
   if (!arguments.profile.empty()) {
     profile = runtime::load_profile(arguments.profile);
     const auto config = without_lanes(runtime::load_config(arguments.config, runtime::NamedFiles::may_be_missing));
+    out = output_of(arguments, config);
     request_queues(config);
     if (!arguments.verify || !is_here(*profile, config)) {
       auto request = plan_request(config, *profile);
       request.margin = arguments.margin;
       auto result = plan_without_device(config, request);
-      runtime::write_file(arguments.out, plan_json(result, profile->device));
-      return result;
+      runtime::write_file(out, plan_json(result, profile->device));
+      return {.result = std::move(result)};
     }
   }
+  auto config = without_lanes(runtime::load_config(arguments.config));
+  if (out.empty()) out = output_of(arguments, config);
   const auto& stop = stop_signal();
-  auto pipeline = load_pipeline(without_lanes(runtime::load_config(arguments.config)));
+  auto pipeline = load_pipeline(std::move(config));
   if (!profile) profile = measure_profile(pipeline, 1, stop);
   auto request = plan_request(pipeline.config(), *profile);
   request.margin = arguments.margin;
@@ -129,22 +145,24 @@ PlanResult make_result(const Arguments& arguments) {
   } else {
     result = plan_without_device(pipeline.config(), request);
   }
+  if (stop) return {.result = std::move(result), .was_stopped = true};
   const auto& measured = result.candidates[result.chosen].measured;
-  if (!measured || measured->meets_deadlines)
-    runtime::write_file(arguments.out, plan_json(result, pipeline.device().info()));
-  return result;
+  if (!measured || measured->meets_deadlines) runtime::write_file(out, plan_json(result, pipeline.device().info()));
+  return {.result = std::move(result)};
 }
 
 int plan(const Arguments& arguments) {
   try {
-    const auto result = make_result(arguments);
+    const auto [result, was_stopped] = make_result(arguments);
     print_candidates(result);
     print_chosen(result);
+    if (was_stopped)
+      throw EngineError({.what = "no plan was written", .why = "it was stopped", .remedy = "run it to its end"});
     require_deadlines(result);
-    fmt::print("written to {}\n", arguments.out.string());
+    say("written to {}\n", arguments.out.string());
     return kSuccess;
   } catch (const PlanError& error) {
-    fmt::print(stderr, "greenlane: {}\n", error.what());
+    warn("greenlane: {}\n", error.what());
     return kFailed;
   }
 }
@@ -154,11 +172,14 @@ int plan(const Arguments& arguments) {
 void add_plan_command(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("plan", "Finds the lanes that meet every deadline, and tries them");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file; its lanes do not matter")->required();
-  command->add_option(
-      "--profile", arguments->profile,
-      "Take latencies from this profile instead of measuring them; also one of another machine's device");
-  command->add_option("--out", arguments->out, "Write the plan to this file")->capture_default_str();
+  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file; its lanes do not matter")
+      ->check(FileName())
+      ->required();
+  command
+      ->add_option("--profile", arguments->profile,
+                   "Take latencies from this profile instead of measuring them; also one of another machine's device")
+      ->check(FileName());
+  command->add_option("--out", arguments->out, "Write the plan to this file")->check(FileName())->capture_default_str();
   command->add_option("--margin", arguments->margin, "A predicted p99 so much longer must still meet its deadline")
       ->capture_default_str()
       ->check(Between(0.0, 10.0));

@@ -1,6 +1,8 @@
 #include "cli/between.hpp"
 #include "cli/commands.hpp"
+#include "cli/output_files.hpp"
 #include "cli/progress.hpp"
+#include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
 #include "runtime/text_table.hpp"
 
@@ -43,24 +45,25 @@ void print(const runtime::Profile& profile) {
     }
     table.add(std::move(row));
   }
-  fmt::print("{}", table.to_string());
+  say("{}", table.to_string());
   for (const auto& engine : profile.engines) {
     for (const auto& point : engine.gated) {
-      fmt::print("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", engine.name, point.units.count, point.slices,
-                 duration_text(to_microseconds(point.in_flight)), 100 * point.overhead);
+      say("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", engine.name, point.units.count, point.slices,
+          duration_text(to_microseconds(point.in_flight)), 100 * point.overhead);
     }
   }
 }
 
 int profile(const Arguments& arguments) {
   auto config = without_lanes(runtime::load_config(arguments.config));
-  runtime::check_writable(arguments.out);
+  check_outputs({{"--out", arguments.out}}, config);
+  const auto out = kept_apart(arguments.out);
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));
   const auto profile = measure_profile(pipeline, arguments.seconds, stop);
   print(profile);
-  runtime::write_file(arguments.out, profile_json(profile));
-  fmt::print("written to {}\n", arguments.out.string());
+  runtime::write_file(out, profile_json(profile));
+  say("written to {}\n", arguments.out.string());
   return kSuccess;
 }
 
@@ -78,7 +81,7 @@ runtime::Pipeline load_pipeline(runtime::PipelineConfig config) {
   const auto& info = pipeline.device().info();
   const bool on_gpu = info.id.kind == DeviceKind::cuda;
   const auto queues = on_gpu ? fmt::format(" · {} hardware queues", hardware_queues(info.id).in_force) : std::string();
-  fmt::print("{} · {} · {} {}{}\n", to_string(info.id), info.name, info.units.count, on_gpu ? "SMs" : "cores", queues);
+  say("{} · {} · {} {}{}\n", to_string(info.id), info.name, info.units.count, on_gpu ? "SMs" : "cores", queues);
   return pipeline;
 }
 
@@ -94,8 +97,10 @@ runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds, co
 void add_profile_command(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("profile", "Measures every engine alone on every size of partition");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
-  command->add_option("--out", arguments->out, "Write the profile to this file")->capture_default_str();
+  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->check(FileName())->required();
+  command->add_option("--out", arguments->out, "Write the profile to this file")
+      ->check(FileName())
+      ->capture_default_str();
   command->add_option("--seconds", arguments->seconds, "How long to measure an engine on a size at most")
       ->capture_default_str()
       ->check(Between(0.01, 1e6));

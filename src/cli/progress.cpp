@@ -1,5 +1,7 @@
 #include "cli/progress.hpp"
 
+#include "cli/say.hpp"
+
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -8,7 +10,7 @@
 namespace greenlane::cli {
 
 Progress::Progress(std::string what) : what_(std::move(what)), visible_(isatty(STDERR_FILENO) == 1) {
-  if (visible_) fmt::print(stderr, "{} …", what_);
+  if (visible_) warn("{} …", what_);
 }
 
 Progress::~Progress() {
@@ -21,7 +23,7 @@ void Progress::update(double share) const {
   const int done = static_cast<int>(share * kWidth);
   std::string bar;
   for (int i = 0; i < kWidth; ++i) bar += i < done ? "█" : "░";
-  fmt::print(stderr, "\r\033[K{} {} {:3.0f} %", what_, bar, share * 100);
+  warn("\r\033[K{} {} {:3.0f} %", what_, bar, share * 100);
 }
 
 }  // namespace greenlane::cli

@@ -1,6 +1,8 @@
 #include "cli/between.hpp"
 #include "cli/commands.hpp"
+#include "cli/output_files.hpp"
 #include "cli/progress.hpp"
+#include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
 #include "runtime/text_table.hpp"
 
@@ -111,27 +113,25 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
     if (compared) row.push_back(ratio_text(engine, first));
     table.add(std::move(row));
   }
-  fmt::print("\nmode {}{}\n{}", to_string(result.mode),
-             result.stopped_early
-                 ? fmt::format(" (stopped after {:.1f} s)", std::chrono::duration<double>(result.measured).count())
-                 : "",
-             table.to_string());
+  say("\nmode {}{}\n{}", to_string(result.mode),
+      result.stopped_early
+          ? fmt::format(" (stopped after {:.1f} s)", std::chrono::duration<double>(result.measured).count())
+          : "",
+      table.to_string());
   if (result.gate) {
-    fmt::print("  gate: {} urgent calls passed; best effort was held {} times, {} in all, {} at most\n",
-               result.gate->passes, result.gate->held, duration_text(to_microseconds(result.gate->held_time)),
-               duration_text(to_microseconds(result.gate->longest_held)));
+    say("  gate: {} urgent calls passed; best effort was held {} times, {} in all, {} at most\n", result.gate->passes,
+        result.gate->held, duration_text(to_microseconds(result.gate->held_time)),
+        duration_text(to_microseconds(result.gate->longest_held)));
     if (result.gate->limits_hit > 0)
-      fmt::print(stderr, "greenlane: {} urgent calls held the gate for five deadlines and were let go of\n",
-                 result.gate->limits_hit);
+      warn("greenlane: {} urgent calls held the gate for five deadlines and were let go of\n", result.gate->limits_hit);
   }
   for (const auto& engine : result.engines) {
     if (engine.graphs && !engine.graphs->gate_obstacle.empty())
-      fmt::print(stderr, "greenlane: engine '{}' lets nobody pass inside its graph: {}\n", engine.name,
-                 engine.graphs->gate_obstacle);
+      warn("greenlane: engine '{}' lets nobody pass inside its graph: {}\n", engine.name, engine.graphs->gate_obstacle);
     if (engine.error.empty()) continue;
     // What an engine threw names it.
     const bool is_named = engine.error.starts_with("engine '" + engine.name + "'");
-    fmt::print(stderr, "greenlane: {}{}\n", is_named ? "" : "engine '" + engine.name + "': ", engine.error);
+    warn("greenlane: {}{}\n", is_named ? "" : "engine '" + engine.name + "': ", engine.error);
   }
 }
 
@@ -148,18 +148,17 @@ runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomi
   try {
     const auto profile = measure_profile(pipeline, kSeconds, stop);
     const auto result = plan_without_device(pipeline.config(), plan_request(pipeline.config(), profile));
-    fmt::print(
-        "{} says nothing of units: they are planned from a quick profile (`greenlane plan` tries plans, and "
+    say("{} says nothing of units: they are planned from a quick profile (`greenlane plan` tries plans, and "
         "writes one)\n",
         file);
     return result.candidates[result.chosen].config;
   } catch (const Error& error) {
-    if (!stop) fmt::print("{} says nothing of units, and they are divided evenly: {}\n", file, error.what());
+    if (!stop) say("{} says nothing of units, and they are divided evenly: {}\n", file, error.what());
     return pipeline.config();
   }
 }
 
-int run(const Arguments& arguments) {
+int run(Arguments arguments) {
   (void)modes_of(arguments.mode);  // before anything is read
   auto config = runtime::load_config(arguments.config);
   std::string chosen = arguments.mode;
@@ -169,7 +168,9 @@ int run(const Arguments& arguments) {
   }
   const auto modes = modes_of(chosen);
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
-  check_outputs(arguments.json, arguments.trace);
+  check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
+  arguments.json = kept_apart(arguments.json);
+  arguments.trace = kept_apart(arguments.trace);
   const auto& stop = stop_signal();
 
   auto pipeline = load_pipeline(std::move(config));
@@ -210,26 +211,17 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-void check_outputs(const std::filesystem::path& json, const std::filesystem::path& trace) {
-  if (!json.empty() && json == trace) {
-    throw ConfigError(
-        {.what = "--json and --trace", .why = "both name '" + json.string() + "'", .remedy = "name two files"});
-  }
-  for (const auto& file : {json, trace}) {
-    if (!file.empty()) runtime::check_writable(file);
-  }
-}
-
 void add_run_command(CLI::App& app, int& status) {
   auto* command =
       app.add_subcommand("run", "Runs a pipeline and prints latency, rate and deadline misses of every engine");
   const auto arguments = std::make_shared<Arguments>();
-  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
+  command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->check(FileName())->required();
   command->add_option(
       "--mode", arguments->mode,
       "lanes (the default, or what the plan says), gates, shared (plain streams or threads), priority, or "
       "compare (all, one after another)");
-  command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
+  command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG")
+      ->check(FileName());
   command
       ->add_option(
           "--graphs", arguments->graphs,
@@ -243,8 +235,9 @@ void add_run_command(CLI::App& app, int& status) {
       ->check(Between(0.0, 1e6))
       ->capture_default_str();
   command->add_flag("--check", arguments->check, "Compare outputs with the expected ones");
-  command->add_option("--json", arguments->json, "Write the results to this file");
-  command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file");
+  command->add_option("--json", arguments->json, "Write the results to this file")->check(FileName());
+  command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file")
+      ->check(FileName());
   command->callback([arguments, &status] { status = run(*arguments); });
 }
 

@@ -1,22 +1,39 @@
 #include "cli/stop_signal.hpp"
 
 #include <csignal>
+#include <cstdlib>
 
 namespace greenlane::cli {
 namespace {
 
 std::atomic<bool> stopped{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
+std::atomic<int> stopping_signal{0};
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
+              "a signal handler may only touch lock-free atomics");
 
 }  // namespace
 
 const std::atomic<bool>& stop_signal() {
   struct sigaction action{};
-  action.sa_handler = [](int) { stopped.store(true, std::memory_order_relaxed); };
+  action.sa_handler = [](int signal) {
+    stopping_signal.store(signal, std::memory_order_relaxed);
+    stopped.store(true, std::memory_order_relaxed);
+  };
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  struct sigaction former{};
+  if (sigaction(SIGHUP, nullptr, &former) == 0 && former.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
   return stopped;
+}
+
+void end_if_stopped() {
+  if (!stopped.load(std::memory_order_relaxed)) return;
+  const int signal = stopping_signal.load(std::memory_order_relaxed);
+  (void)std::signal(signal, SIG_DFL);
+  (void)std::raise(signal);
+  // The first process of a container gets here.
+  std::_Exit(128 + signal);
 }
 
 }  // namespace greenlane::cli

@@ -1,3 +1,5 @@
+#include "runtime/json_text.hpp"
+
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/report.hpp>
 
@@ -114,7 +116,7 @@ std::string plan_json(const PlanResult& result, const DeviceInfo& device) {
   json["corrections"] = describe_corrections(result.request);
   json["candidates"] = Json::array();
   for (const auto& candidate : result.candidates) json["candidates"].push_back(describe(candidate));
-  return json.dump(2) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 }  // namespace greenlane::runtime

@@ -1,3 +1,5 @@
+#include "runtime/json_text.hpp"
+
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/profile.hpp>
 #include <greenlane/runtime/report.hpp>
@@ -74,7 +76,7 @@ std::string profile_json(const Profile& profile) {
   json["device"] = Json::parse(device_json(profile.device));
   json["engines"] = Json::array();
   for (const auto& engine : profile.engines) json["engines"].push_back(describe(engine));
-  return json.dump(2) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 Profile read_profile(const std::string& json, const std::string& where) {

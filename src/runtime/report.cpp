@@ -1,3 +1,5 @@
+#include "runtime/json_text.hpp"
+
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/runtime/report.hpp>
@@ -5,8 +7,6 @@
 #include <greenlane/version.hpp>
 
 #include <nlohmann/json.hpp>
-
-#include <fstream>
 
 namespace greenlane::runtime {
 namespace {
@@ -96,19 +96,19 @@ Json head_of(const Pipeline& pipeline) {
 std::string versions_json(const DeviceInfo& device) {
   const Json json{
       {"greenlane", kVersion}, {"torch", torch_version()}, {"cuda", cuda_version()}, {"driver", device.driver_version}};
-  return json.dump();
+  return json_text(json);
 }
 
-std::string device_json(const DeviceInfo& device) { return describe(device).dump(2); }
+std::string device_json(const DeviceInfo& device) { return json_text(describe(device), 2); }
 
-std::string local_device_json(const DeviceInfo& device) { return described_here(device).dump(2); }
+std::string local_device_json(const DeviceInfo& device) { return json_text(described_here(device), 2); }
 
-std::string engine_json(const EngineResult& engine) { return describe(engine).dump(); }
+std::string engine_json(const EngineResult& engine) { return json_text(describe(engine)); }
 
 std::string audit_results_json(const Pipeline& pipeline, const AuditReport& report) {
   Json json = head_of(pipeline);
   json["audit"] = Json::parse(audit_json(report));
-  return json.dump(2) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results) {
@@ -132,41 +132,7 @@ std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> r
     for (const auto& engine : result.engines) mode["engines"].push_back(describe(engine));
     json["modes"].push_back(std::move(mode));
   }
-  return json.dump(2) + "\n";
-}
-
-namespace {
-
-[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
-  throw ConfigError({.what = "'" + path.string() + "' cannot be written",
-                     .why = why,
-                     .remedy = "name a file in a folder that exists and is yours"});
-}
-
-std::filesystem::path part_of(const std::filesystem::path& path) { return path.string() + ".part"; }
-
-}  // namespace
-
-void check_writable(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) refuse(path, "it is a folder");
-  const auto part = part_of(path);
-  const bool fine = std::ofstream(part).is_open();
-  std::error_code ignored;
-  std::filesystem::remove(part, ignored);
-  if (!fine) refuse(path, "a file cannot be made there");
-}
-
-void write_file(const std::filesystem::path& path, const std::string& text) {
-  const auto part = part_of(path);
-  std::ofstream stream(part, std::ios::binary);
-  stream << text;
-  stream.close();
-  std::error_code error;
-  if (stream) std::filesystem::rename(part, path, error);
-  if (stream && !error) return;
-  std::error_code ignored;
-  std::filesystem::remove(part, ignored);
-  refuse(path, error ? error.message() : "writing failed");
+  return json_text(json, 2) + "\n";
 }
 
 }  // namespace greenlane::runtime

@@ -1,3 +1,5 @@
+#include "runtime/json_text.hpp"
+
 #include <greenlane/runtime/report.hpp>
 
 #include <nlohmann/json.hpp>
@@ -160,7 +162,7 @@ std::string trace_json(std::span<const ModeResult> results) {
     add_lanes(tracks, result);
     add_gate(tracks, result);
   }
-  return Json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}.dump() + "\n";
+  return json_text(Json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}) + "\n";
 }
 
 }  // namespace greenlane::runtime

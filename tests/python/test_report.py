@@ -286,6 +286,32 @@ def test_of_a_page_that_could_not_be_finished_nothing_is_left(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_page_goes_through_a_link_and_into_a_pipe_and_replaces_neither(tmp_path: Path) -> None:
+    results = str(RESULTS / "h200-memory.json")
+    (tmp_path / "real.html").write_text("an older one")
+    (tmp_path / "real.html").chmod(0o604)
+    (tmp_path / "link.html").symlink_to("real.html")
+    assert main([results, "-o", str(tmp_path / "link.html")]) == 0
+    assert (tmp_path / "link.html").is_symlink()
+    assert "<html" in (tmp_path / "real.html").read_text()
+    assert (tmp_path / "real.html").stat().st_mode & 0o777 == 0o604
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        (tmp_path / "read").open("w") as read,
+        subprocess.Popen(["timeout", "60", "cat", tmp_path / "pipe"], stdout=read) as reader,
+    ):
+        assert main([results, "-o", str(tmp_path / "pipe")]) == 0
+        assert (tmp_path / "pipe").is_fifo()
+        assert reader.wait(timeout=60) == 0
+    assert (tmp_path / "read").read_text() == (tmp_path / "real.html").read_text().replace("link.html", "pipe")
+
+
+def test_a_file_called_part_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "page.html.part").write_text("precious")
+    assert main([str(RESULTS / "h200-memory.json"), "-o", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html.part").read_text() == "precious"
+
+
 def test_a_page_that_is_there_stays_where_a_file_is_refused(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("an older one")

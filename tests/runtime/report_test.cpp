@@ -8,12 +8,21 @@
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
+#include <sys/stat.h>
+
+#include <future>
 
 namespace greenlane::runtime {
 namespace {
 
 using nlohmann::json;
 using std::chrono::microseconds;
+
+mode_t mode_of(const std::filesystem::path& path) {
+  struct stat found{};
+  EXPECT_EQ(lstat(path.c_str(), &found), 0) << path;
+  return found.st_mode;
+}
 
 class ResultsTest : public ::testing::Test {
  protected:
@@ -143,6 +152,21 @@ TEST_F(ResultsTest, TheGateIsToldWhereThereWasOne) {
   EXPECT_FALSE(told[1].contains("gate"));
 }
 
+TEST_F(ResultsTest, BytesThatAreNotUtf8AreReplaced) {
+  auto failed = engine();
+  failed.error = "caf\xe9.pt: no such file";
+  EXPECT_EQ(json::parse(engine_json(failed)).at("error"), "caf\uFFFD.pt: no such file");
+  EXPECT_EQ(results({failed}).at("modes")[0].at("engines")[0].at("error"), "caf\uFFFD.pt: no such file");
+  PipelineConfig config;
+  config.device = "cpu";
+  config.file = "caf\xe9.toml";
+  EXPECT_EQ(json::parse(results_json(Pipeline(std::move(config)), {})).at("config"), "caf\uFFFD.toml");
+  ModeResult mode;
+  mode.engines = {failed};
+  mode.engines[0].lane = "caf\xe9";
+  EXPECT_THAT(trace_json({&mode, 1}), ::testing::HasSubstr("caf\uFFFD"));
+}
+
 TEST(DeviceJson, AGpuHasWhatACpuLacks) {
   DeviceInfo gpu;
   gpu.id = {DeviceKind::cuda, 1};
@@ -194,6 +218,95 @@ TEST(WriteFile, AFormerFileIsReplaced) {
   const auto file = folder.write("out.json", "former");
   write_file(file, "new");
   EXPECT_EQ(folder.read("out.json"), "new");
+}
+
+TEST(WriteFile, AFileCalledPartIsLeftAlone) {
+  const Folder folder;
+  (void)folder.write("out.json.part", "precious");
+  check_writable(folder / "out.json");
+  write_file(folder / "out.json", "new");
+  EXPECT_EQ(folder.read("out.json.part"), "precious");
+  EXPECT_THAT(folder.names(), ::testing::ElementsAre("out.json", "out.json.part"));
+}
+
+TEST(WriteFile, ANewFileHasThePermissionsThatTheProcessGivesAndAFormerFileKeepsItsOwn) {
+  const Folder folder;
+  const auto former = folder.write("former.json", "former");
+  std::filesystem::permissions(former, std::filesystem::perms(0604));
+  const auto mask = umask(027);
+  write_file(former, "new");
+  write_file(folder / "new.json", "new");
+  umask(mask);
+  EXPECT_EQ(mode_of(former) & 0777, 0604U);
+  EXPECT_EQ(mode_of(folder / "new.json") & 0777, 0640U);
+}
+
+TEST(WriteFile, ALinkStaysAndItsFileIsReplaced) {
+  const Folder folder;
+  (void)folder.write("deep/real.json", "former");
+  std::filesystem::create_symlink("deep/real.json", folder / "link.json");
+  std::filesystem::create_symlink("deep/new.json", folder / "to_new.json");
+  for (const auto* link : {"link.json", "to_new.json"}) {
+    check_writable(folder / link);
+    write_file(folder / link, "new");
+    EXPECT_TRUE(S_ISLNK(mode_of(folder / link)));
+  }
+  EXPECT_EQ(folder.read("deep/real.json"), "new");
+  EXPECT_EQ(folder.read("deep/new.json"), "new");
+}
+
+TEST(WriteFile, APipeIsWrittenInPlace) {
+  const Folder folder;
+  const auto pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  check_writable(pipe);
+  // Opened for both, it waits for nobody, and what is written stays there.
+  std::fstream reader(pipe);
+  write_file(pipe, "text\n");
+  ASSERT_TRUE(S_ISFIFO(mode_of(pipe))) << "it was replaced";
+  std::string line;
+  std::getline(reader, line);
+  EXPECT_EQ(line, "text");
+}
+
+TEST(WriteFile, ADeviceIsWrittenInPlace) {
+  const Folder folder;
+  std::filesystem::create_symlink("/dev/null", folder / "null");
+  check_writable(folder / "null");
+  write_file(folder / "null", "text");
+  EXPECT_TRUE(S_ISLNK(mode_of(folder / "null")));
+  std::filesystem::create_symlink("/dev/full", folder / "full");
+  EXPECT_THAT([&] { write_file(folder / "full", "text"); },
+              refuses<ConfigError>("full' cannot be written", "No space left", "free space"));
+}
+
+TEST(WriteFile, ADescriptorIsWrittenAndItsFileIsNotReplaced) {
+  const Folder folder;
+  const auto file = folder.write("out.json", "");
+  std::FILE* stream = std::fopen(file.c_str(), "w");
+  ASSERT_NE(stream, nullptr);
+  const std::filesystem::path path = "/dev/fd/" + std::to_string(fileno(stream));
+  check_writable(path);
+  write_file(path, "text");
+  write_file(path, " more");
+  std::fclose(stream);
+  EXPECT_EQ(folder.read("out.json"), "text more");
+  EXPECT_THAT([&] { check_writable(path); }, refuses<ConfigError>("not open for writing", "name a file"));
+}
+
+TEST(WriteFile, ThoseWhoWriteTheSameFileDoNotMeet) {
+  const Folder folder;
+  const auto write = [&](char letter) {
+    for (int i = 0; i < 200; ++i) {
+      check_writable(folder / "out.json");
+      write_file(folder / "out.json", std::string(10'000, letter));
+    }
+  };
+  auto other = std::async(std::launch::async, write, 'a');
+  EXPECT_NO_THROW(write('b'));
+  EXPECT_NO_THROW(other.get());
+  EXPECT_THAT(folder.read("out.json"), ::testing::AnyOf(std::string(10'000, 'a'), std::string(10'000, 'b')));
+  EXPECT_THAT(folder.names(), ::testing::ElementsAre("out.json"));
 }
 
 TEST(WriteFile, WhereItCannotWriteItSaysSoAndLeavesNothing) {

@@ -34,9 +34,13 @@ namespace greenlane::runtime {
 // audit below each lane what the GPU did there.
 [[nodiscard]] std::string trace_json(std::span<const ModeResult> results);
 
-// Writes the whole file or nothing: beside it first, then renamed. Throws ConfigError.
+// Writes the text to a file. A regular file, new or there already, is written beside under a name of its own and then
+// renamed: the whole text or nothing. Where a symbolic link leads to a file, that file is replaced. Devices, pipes and
+// open descriptors ("/dev/stdout") are written in place.
+// Throws: ConfigError where the file cannot be written; what was there before then stays.
 void write_file(const std::filesystem::path& path, const std::string& text);
-// Throws ConfigError now where write_file would throw later, so that a long run is not lost.
+// Says now what write_file would say later, so that a long run is not lost. Makes, changes and removes no file.
+// Throws: ConfigError.
 void check_writable(const std::filesystem::path& path);
 
 }  // namespace greenlane::runtime

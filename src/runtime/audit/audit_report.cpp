@@ -1,4 +1,5 @@
 #include "runtime/audit/kernel_name.hpp"
+#include "runtime/json_text.hpp"
 #include "runtime/text_table.hpp"
 
 #include <greenlane/runtime/audit_report.hpp>
@@ -144,7 +145,7 @@ std::string audit_json(const AuditReport& report) {
                   {"others", describe(report.others)},
                   {"clean", report.is_clean()},
                   {"dropped", report.dropped}};
-  return json.dump();
+  return json_text(json);
 }
 
 }  // namespace greenlane::runtime

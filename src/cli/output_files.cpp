@@ -1,0 +1,91 @@
+#include "cli/output_files.hpp"
+
+#include "runtime/output_file.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/report.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <utility>
+
+namespace greenlane::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kStandardOutput = "/dev/stdout";
+
+fs::path meant_by(const fs::path& output) { return output == "-" ? fs::path(kStandardOutput) : output; }
+
+std::vector<NamedFile> files_of(const runtime::PipelineConfig& config) {
+  std::vector<NamedFile> files{{"the configuration", config.file}};
+  for (const auto& engine : config.engines) {
+    files.push_back({"the model of engine '" + engine.name + "'", engine.model});
+    files.push_back({"the inputs of engine '" + engine.name + "'", engine.inputs});
+    files.push_back({"the expected outputs of engine '" + engine.name + "'", engine.outputs});
+  }
+  for (const auto& library : config.libraries) {
+    // The system looks for a bare name, and not here.
+    if (library.has_parent_path()) files.push_back({"a library of the configuration", library});
+  }
+  return files;
+}
+
+struct Known {
+  const NamedFile* file;
+  runtime::FileIdentity identity;
+};
+
+void add(std::vector<Known>& known, const NamedFile& file, const fs::path& path) {
+  if (path.empty()) return;
+  if (auto identity = runtime::identity_of(path)) known.push_back({&file, std::move(*identity)});
+}
+
+}  // namespace
+
+FileName::FileName() : CLI::Validator("FILE") {
+  func_ = [](std::string& text) {
+    return text.empty() ? std::string("the name of the file is empty; name a file, or leave the option out") : "";
+  };
+}
+
+void check_outputs(std::initializer_list<NamedFile> outputs, const runtime::PipelineConfig& config,
+                   std::vector<NamedFile> inputs) {
+  for (auto& file : files_of(config)) inputs.push_back(std::move(file));
+  std::vector<Known> read;
+  for (const auto& input : inputs) add(read, input, input.path);
+  std::vector<Known> written;
+  for (const auto& output : outputs) {
+    if (output.path.empty()) continue;
+    const auto path = meant_by(output.path);
+    const auto identity = runtime::identity_of(path);
+    for (const auto& [other, its] : read) {
+      if (identity == its)
+        throw ConfigError({.what = output.name + " '" + output.path.string() + "'",
+                           .why = "that file is " + other->name + ", which is read",
+                           .remedy = "name another file"});
+    }
+    for (const auto& [other, its] : written) {
+      if (identity == its)
+        throw ConfigError({.what = other->name + " and " + output.name,
+                           .why = "both name '" + output.path.string() + "'",
+                           .remedy = "name two files"});
+    }
+    runtime::check_writable(path);
+    add(written, output, path);
+  }
+}
+
+fs::path kept_apart(const fs::path& output) {
+  auto path = meant_by(output);
+  if (path.empty() || runtime::descriptor_of(path) != STDOUT_FILENO) return path;
+  (void)std::fflush(stdout);
+  const int kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (kept < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return path;
+  return "/proc/self/fd/" + std::to_string(kept);
+}
+
+}  // namespace greenlane::cli

@@ -1,0 +1,34 @@
+// Text for people. Failures to print are kept for the end: results must not be lost for them.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+namespace greenlane::cli {
+
+// Never throws for a stream that cannot be written, as fmt::print does.
+void write_text(std::FILE* stream, const std::string& text);
+
+// Prints to standard output.
+template <typename... Arguments>
+void say(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  write_text(stdout, fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+
+// Prints to standard error.
+template <typename... Arguments>
+void warn(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+  write_text(stderr, fmt::format(format, std::forward<Arguments>(arguments)...));
+}
+
+// Gives the standard streams that are closed a descriptor that cannot be written. Otherwise the next file that is
+// opened would be one of them, and would be printed to.
+void open_standard_streams();
+
+// Writes what standard output still holds. Returns the error number of the first failure since the start, or 0.
+[[nodiscard]] int finish_standard_output();
+
+}  // namespace greenlane::cli

@@ -1,0 +1,283 @@
+#include "runtime/output_file.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/report.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <random>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace greenlane::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMostLinks = 40;
+constexpr int kMostNames = 100;
+
+// Where the text goes.
+struct Target {
+  enum class Kind {
+    replaced,    // a regular file, or none yet: written beside and renamed
+    in_place,    // a device or a pipe
+    descriptor,  // open in this process
+  };
+  Kind kind = Kind::replaced;
+  fs::path path;
+  int descriptor = -1;
+  // Absent for a file that is not there yet.
+  std::optional<struct stat> found;
+};
+
+[[noreturn]] void refuse(const fs::path& path, const std::string& why,
+                         const std::string& remedy = "name a file in a folder that exists and is yours") {
+  throw ConfigError({.what = "'" + path.string() + "' cannot be written", .why = why, .remedy = remedy});
+}
+
+[[noreturn]] void refuse(const fs::path& path, int error) {
+  const auto why = std::generic_category().message(error);
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) refuse(path, why, "free space, or name a file elsewhere");
+  refuse(path, why);
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  [[nodiscard]] int number() const { return number_; }
+  // Returns the error number: some file systems tell only here that the disk is full.
+  [[nodiscard]] int close() { return ::close(std::exchange(number_, -1)) == 0 || errno == EINTR ? 0 : errno; }
+
+ private:
+  int number_;
+};
+
+fs::path folder_of(const fs::path& path) {
+  const auto folder = path.parent_path();
+  return folder.empty() ? fs::path(".") : folder;
+}
+
+// "/dev/fd" and "/proc/self/fd" lead to the folder of this process.
+std::optional<int> number_in_proc(const fs::path& path) {
+  const std::string name = path.filename().string();
+  int number = -1;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || end != name.data() + name.size() || number < 0) return {};
+  std::error_code missing;
+  const auto folder = fs::canonical(folder_of(path), missing);
+  if (missing || folder != "/proc/" + std::to_string(getpid()) + "/fd") return {};
+  return number;
+}
+
+bool is_same(const struct stat& one, const struct stat& other) {
+  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+// A rename would take the file away from what is printed after it.
+std::optional<int> stream_on(const struct stat& file) {
+  for (const int number : {STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat stream{};
+    if (fstat(number, &stream) == 0 && is_same(file, stream)) return number;
+  }
+  return {};
+}
+
+Target target_of_found(const fs::path& path, const struct stat& found) {
+  Target target{.kind = Target::Kind::in_place, .path = path, .descriptor = -1, .found = found};
+  if (!S_ISREG(found.st_mode)) return target;
+  target.kind = Target::Kind::replaced;
+  if (const auto stream = stream_on(found)) {
+    target.kind = Target::Kind::descriptor;
+    target.descriptor = *stream;
+  }
+  return target;
+}
+
+// Follows links one by one, for a descriptor may be behind one. Returns an error number where that does not work.
+int find_target(fs::path path, Target& target) {
+  for (int links = 0; links < kMostLinks; ++links) {
+    if (const auto number = number_in_proc(path)) {
+      target = {.kind = Target::Kind::descriptor, .path = path, .descriptor = *number, .found = {}};
+      return 0;
+    }
+    struct stat found{};
+    if (lstat(path.c_str(), &found) != 0) {
+      if (errno != ENOENT) return errno;
+      target = {.kind = Target::Kind::replaced, .path = path, .descriptor = -1, .found = {}};
+      return 0;
+    }
+    if (!S_ISLNK(found.st_mode)) {
+      target = target_of_found(path, found);
+      return 0;
+    }
+    std::error_code error;
+    const auto next = fs::read_symlink(path, error);
+    if (error) return error.value();
+    path = next.is_absolute() ? next : folder_of(path) / next;
+  }
+  return ELOOP;
+}
+
+Target target_of(const fs::path& path) {
+  Target target;
+  if (const int error = find_target(path, target)) refuse(path, error);
+  if (target.kind == Target::Kind::in_place && target.found) {
+    if (S_ISDIR(target.found->st_mode)) refuse(path, "it is a folder");
+    if (S_ISSOCK(target.found->st_mode)) refuse(path, "it is a socket");
+    if (S_ISBLK(target.found->st_mode)) refuse(path, "it is a disk");
+  }
+  return target;
+}
+
+// Returns the error number.
+int write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const auto count = ::write(descriptor, text.data(), text.size());
+    if (count >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN) {
+      pollfd waits{.fd = descriptor, .events = POLLOUT, .revents = 0};
+      (void)::poll(&waits, 1, -1);
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
+}
+
+// In the folder of the file, with a name that no other process has. Permissions of a new file are the folder's and the
+// process's own choice.
+fs::path make_beside(const fs::path& path, int& descriptor) {
+  std::random_device random;
+  for (int tries = 0; tries < kMostNames; ++tries) {
+    const auto beside = folder_of(path) / (".greenlane-" + std::to_string(getpid()) + "-" + std::to_string(random()));
+    descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor >= 0 || errno != EEXIST) return beside;
+  }
+  return {};
+}
+
+// As the file that is replaced. Only root may give a file to another owner.
+int copy_permissions(int descriptor, const struct stat& former) {
+  (void)!::fchown(descriptor, static_cast<uid_t>(-1), former.st_gid);
+  (void)!::fchown(descriptor, former.st_uid, static_cast<gid_t>(-1));
+  return ::fchmod(descriptor, former.st_mode & 0777) == 0 ? 0 : errno;
+}
+
+int replace(const Target& target, const std::string& text) {
+  int number = -1;
+  const auto beside = make_beside(target.path, number);
+  if (number < 0) return errno;
+  Descriptor file(number);
+  int error = target.found ? copy_permissions(number, *target.found) : 0;
+  if (error == 0) error = write_all(number, text);
+  if (error == 0) error = file.close();
+  if (error == 0 && ::rename(beside.c_str(), target.path.c_str()) != 0) error = errno;
+  if (error != 0) (void)::unlink(beside.c_str());
+  return error;
+}
+
+int write_in_place(const Target& target, const std::string& text) {
+  int number = -1;
+  do number = ::open(target.path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  while (number < 0 && errno == EINTR);  // a pipe waits here for its reader
+  if (number < 0) return errno;
+  Descriptor file(number);
+  const int error = write_all(number, text);
+  return error != 0 ? error : file.close();
+}
+
+void check_folder(const fs::path& path, const Target& target) {
+  const auto folder = folder_of(target.path);
+  if (::faccessat(AT_FDCWD, (folder / ".").c_str(), W_OK | X_OK, AT_EACCESS) != 0) refuse(path, errno);
+  // Such a file never has a name. Not every file system has them.
+  const Descriptor file(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (file.number() < 0) {
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT) refuse(path, errno);
+  } else if (const int error = write_all(file.number(), std::string(4096, '\n'))) {
+    refuse(path, error);
+  }
+  struct stat there{};
+  if (!target.found || ::stat(folder.c_str(), &there) != 0 || (there.st_mode & S_ISVTX) == 0) return;
+  const auto user = ::geteuid();
+  if (user != 0 && user != there.st_uid && user != target.found->st_uid)
+    refuse(path, "it is another user's, and in that folder users replace no files but their own");
+}
+
+void check_descriptor(const fs::path& path, int descriptor) {
+  const int flags = ::fcntl(descriptor, F_GETFL);
+  if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY) return;
+  refuse(path, descriptor == STDOUT_FILENO ? "standard output is closed" : "it is not open for writing",
+         "open it for writing, or name a file");
+}
+
+}  // namespace
+
+std::optional<FileIdentity> identity_of(const fs::path& path) {
+  Target target;
+  if (find_target(path, target) != 0) return {};
+  struct stat found{};
+  if (target.kind == Target::Kind::descriptor) {
+    if (fstat(target.descriptor, &found) != 0) return {};
+  } else if (target.found) {
+    found = *target.found;
+  } else {
+    if (::stat(folder_of(target.path).c_str(), &found) != 0) return {};
+    return FileIdentity{.device = found.st_dev, .inode = found.st_ino, .name = target.path.filename().string()};
+  }
+  return FileIdentity{.device = found.st_dev, .inode = found.st_ino, .name = {}};
+}
+
+std::optional<int> descriptor_of(const fs::path& path) {
+  Target target;
+  if (find_target(path, target) != 0 || target.kind != Target::Kind::descriptor) return {};
+  return target.descriptor;
+}
+
+void check_writable(const fs::path& path) {
+  const auto target = target_of(path);
+  switch (target.kind) {
+    case Target::Kind::replaced:
+      check_folder(path, target);
+      break;
+    case Target::Kind::descriptor:
+      check_descriptor(path, target.descriptor);
+      break;
+    case Target::Kind::in_place:
+      if (::faccessat(AT_FDCWD, target.path.c_str(), W_OK, AT_EACCESS) != 0) refuse(path, errno);
+  }
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  const auto target = target_of(path);
+  int error = 0;
+  switch (target.kind) {
+    case Target::Kind::replaced:
+      error = replace(target, text);
+      break;
+    case Target::Kind::descriptor:
+      check_descriptor(path, target.descriptor);
+      (void)std::fflush(nullptr);  // what was printed before comes before
+      error = write_all(target.descriptor, text);
+      break;
+    case Target::Kind::in_place:
+      error = write_in_place(target, text);
+  }
+  if (error != 0) refuse(path, error);
+}
+
+}  // namespace greenlane::runtime
