@@ -1,10 +1,11 @@
 #include "torch/error_output.hpp"
 
-#include <dlfcn.h>
-
 #include <iostream>
 #include <streambuf>
 #include <utility>
+
+// PyTorch's own, from 2.13 on; null where it is not there.
+extern "C" __attribute__((weak)) const char* torch_exception_get_what_without_backtrace();
 
 namespace greenlane::detail {
 namespace {
@@ -49,10 +50,8 @@ std::string after(std::string_view text, std::string_view before) {
 
 // Where PyTorch keeps the reason of this thread's last failure; older versions write it to std::cerr.
 std::string recorded_reason() {
-  using Function = const char* (*)();
-  static auto* const what =
-      reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, "torch_exception_get_what_without_backtrace"));
-  const char* text = what ? what() : nullptr;
+  const char* text =
+      torch_exception_get_what_without_backtrace ? torch_exception_get_what_without_backtrace() : nullptr;
   return text ? first_line(text) : std::string();
 }
 
