@@ -1,3 +1,4 @@
+#include "core/named_file.hpp"
 #include "torch/whole_torch.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -51,15 +52,14 @@ double tolerance_of(at::ScalarType dtype) {
 std::vector<at::Tensor> load_tensors(const std::string& path) {
   std::vector<char> bytes;
   // A folder can be opened too, and throws when it is read.
-  if (std::filesystem::is_regular_file(path)) {
+  auto why = detail::why_unreadable(path);
+  if (why.empty()) {
     std::ifstream file(path, std::ios::binary);
     bytes.assign(std::istreambuf_iterator<char>(file), {});
+    if (bytes.empty()) why = "it is empty";
   }
-  if (bytes.empty()) {
-    throw ConfigError({.what = "the tensors in '" + path + "' could not be read",
-                       .why = "there is no such file, or it is empty",
-                       .remedy = kHowToSave});
-  }
+  if (!why.empty())
+    throw ConfigError({.what = "the tensors in '" + path + "' could not be read", .why = why, .remedy = kHowToSave});
   c10::IValue value;
   try {
     value = torch::jit::pickle_load(bytes);
