@@ -2,6 +2,7 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
+#include "runtime/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/audit.hpp>
@@ -21,6 +22,7 @@ namespace greenlane::cli {
 namespace {
 
 using runtime::Mode;
+using runtime::terminal_text;
 
 // Viewers do not like more.
 constexpr std::size_t kMostKernels = 200'000;
@@ -28,6 +30,7 @@ constexpr std::size_t kMostKernels = 200'000;
 struct Arguments {
   std::filesystem::path config;
   std::filesystem::path plan;
+  bool any_device = false;  // whether the plan may be of another device
   double seconds = 2;
   std::filesystem::path json;
   std::filesystem::path trace;
@@ -52,13 +55,15 @@ Mode mode_of(const std::string& planned) {
 void print(const runtime::AuditReport& report, const runtime::ModeResult& result) {
   fmt::print("\nmode {}\n{}", to_string(result.mode), audit_text(report));
   for (const auto& engine : result.engines) {
-    if (!engine.error.empty()) fmt::print(stderr, "greenlane: engine '{}': {}\n", engine.name, engine.error);
+    if (!engine.error.empty())
+      fmt::print(stderr, "greenlane: engine '{}': {}\n", terminal_text(engine.name), terminal_text(engine.error));
   }
 }
 
 int audit(const Arguments& arguments) {
   auto config = runtime::load_config(arguments.config);
   const Mode mode = arguments.plan.empty() ? Mode::lanes : mode_of(apply_plan(config, arguments.plan));
+  if (arguments.any_device) config.planned_for.reset();
   request_queues(config);
   require_gpu(config);
   check_outputs(arguments.json, arguments.trace);
@@ -101,6 +106,8 @@ void add_audit_command(CLI::App& app, int& status) {
   const auto arguments = std::make_shared<Arguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->required();
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
+  command->add_flag("--plan-of-another-device", arguments->any_device,
+                    "Take a plan that was made for another device, too");
   command->add_option("--seconds", arguments->seconds, "How long to watch")
       ->capture_default_str()
       ->check(Between(0.01, 1e6));

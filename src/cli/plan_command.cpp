@@ -2,6 +2,7 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
+#include "runtime/terminal_text.hpp"
 #include "runtime/text_table.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -24,6 +25,7 @@ using runtime::from_seconds;
 using runtime::PlanCandidate;
 using runtime::PlanResult;
 using runtime::Table;
+using runtime::terminal_text;
 using runtime::to_microseconds;
 
 struct Arguments {
@@ -39,7 +41,7 @@ struct Arguments {
 // Whether plans can be tried; says so where they cannot.
 bool is_here(const runtime::Profile& profile, const runtime::PipelineConfig& config) {
   const auto why = why_elsewhere(profile, config);
-  if (!why.empty()) fmt::print("{}: the plan is not verified\n", why);
+  if (!why.empty()) fmt::print("{}: the plan is not verified\n", terminal_text(why));
   return why.empty();
 }
 
@@ -83,12 +85,12 @@ void print_chosen(const PlanResult& result) {
     }
     if (chosen.measured) {
       const auto& measured = chosen.measured->engines[i];
-      row[3] = duration_text(to_microseconds(measured.latency.quantile(0.99)));
+      if (measured.latency.count() > 0) row[3] = duration_text(to_microseconds(measured.latency.quantile(0.99)));
       row[6] = fmt::format("{:.1f} Hz", measured.rate_hz);
     }
     table.add(std::move(row));
   }
-  fmt::print("\nmode {}: {}\n{}", to_string(chosen.mode), lanes_text(chosen), table.to_string());
+  fmt::print("\nmode {}: {}\n{}", to_string(chosen.mode), terminal_text(lanes_text(chosen)), table.to_string());
   if (chosen.plan && !chosen.plan->exact && !chosen.measured)
     fmt::print("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
 }
@@ -141,10 +143,10 @@ int plan(const Arguments& arguments) {
     print_candidates(result);
     print_chosen(result);
     require_deadlines(result);
-    fmt::print("written to {}\n", arguments.out.string());
+    fmt::print("written to {}\n", terminal_text(arguments.out.string()));
     return kSuccess;
   } catch (const PlanError& error) {
-    fmt::print(stderr, "greenlane: {}\n", error.what());
+    fmt::print(stderr, "greenlane: {}\n", terminal_text(error.what()));
     return kFailed;
   }
 }

@@ -2,6 +2,7 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
+#include "runtime/terminal_text.hpp"
 #include "runtime/text_table.hpp"
 
 #include <greenlane/core/hardware_queues.hpp>
@@ -20,6 +21,7 @@ namespace {
 
 using runtime::duration_text;
 using runtime::Table;
+using runtime::terminal_text;
 using runtime::to_microseconds;
 
 struct Arguments {
@@ -46,8 +48,9 @@ void print(const runtime::Profile& profile) {
   fmt::print("{}", table.to_string());
   for (const auto& engine : profile.engines) {
     for (const auto& point : engine.gated) {
-      fmt::print("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", engine.name, point.units.count, point.slices,
-                 duration_text(to_microseconds(point.in_flight)), 100 * point.overhead);
+      fmt::print("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", terminal_text(engine.name),
+                 point.units.count, point.slices, duration_text(to_microseconds(point.in_flight)),
+                 100 * point.overhead);
     }
   }
 }
@@ -60,7 +63,7 @@ int profile(const Arguments& arguments) {
   const auto profile = measure_profile(pipeline, arguments.seconds, stop);
   print(profile);
   runtime::write_file(arguments.out, profile_json(profile));
-  fmt::print("written to {}\n", arguments.out.string());
+  fmt::print("written to {}\n", terminal_text(arguments.out.string()));
   return kSuccess;
 }
 

@@ -2,6 +2,7 @@
 #include "cli/commands.hpp"
 #include "cli/progress.hpp"
 #include "cli/stop_signal.hpp"
+#include "runtime/terminal_text.hpp"
 #include "runtime/text_table.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -24,12 +25,14 @@ using runtime::EngineResult;
 using runtime::Mode;
 using runtime::ModeResult;
 using runtime::Table;
+using runtime::terminal_text;
 using runtime::to_microseconds;
 
 struct Arguments {
   std::filesystem::path config;
   std::string mode;  // empty: the plan's, or lanes
   std::filesystem::path plan;
+  bool any_device = false;  // whether the plan may be of another device
   std::string graphs;
   double seconds = 10;
   double spin_ms = to_microseconds(runtime::kSpin) / 1e3;
@@ -126,12 +129,13 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
   }
   for (const auto& engine : result.engines) {
     if (engine.graphs && !engine.graphs->gate_obstacle.empty())
-      fmt::print(stderr, "greenlane: engine '{}' lets nobody pass inside its graph: {}\n", engine.name,
-                 engine.graphs->gate_obstacle);
+      fmt::print(stderr, "greenlane: engine '{}' lets nobody pass inside its graph: {}\n", terminal_text(engine.name),
+                 terminal_text(engine.graphs->gate_obstacle));
     if (engine.error.empty()) continue;
     // What an engine threw names it.
     const bool is_named = engine.error.starts_with("engine '" + engine.name + "'");
-    fmt::print(stderr, "greenlane: {}{}\n", is_named ? "" : "engine '" + engine.name + "': ", engine.error);
+    fmt::print(stderr, "greenlane: {}\n",
+               terminal_text(is_named ? engine.error : "engine '" + engine.name + "': " + engine.error));
   }
 }
 
@@ -144,7 +148,7 @@ bool leaves_all_open(const runtime::PipelineConfig& config) {
 // run shows why.
 runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
   constexpr double kSeconds = 0.2;
-  const std::string file = pipeline.config().file.filename().string();
+  const std::string file = terminal_text(pipeline.config().file.filename().string());
   try {
     const auto profile = measure_profile(pipeline, kSeconds, stop);
     const auto result = plan_without_device(pipeline.config(), plan_request(pipeline.config(), profile));
@@ -154,7 +158,8 @@ runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomi
         file);
     return result.candidates[result.chosen].config;
   } catch (const Error& error) {
-    if (!stop) fmt::print("{} says nothing of units, and they are divided evenly: {}\n", file, error.what());
+    if (!stop)
+      fmt::print("{} says nothing of units, and they are divided evenly: {}\n", file, terminal_text(error.what()));
     return pipeline.config();
   }
 }
@@ -166,6 +171,7 @@ int run(const Arguments& arguments) {
   if (!arguments.plan.empty()) {
     const auto planned = apply_plan(config, arguments.plan);
     if (chosen.empty()) chosen = planned;
+    if (arguments.any_device) config.planned_for.reset();
   }
   const auto modes = modes_of(chosen);
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
@@ -230,6 +236,8 @@ void add_run_command(CLI::App& app, int& status) {
       "lanes (the default, or what the plan says), gates, shared (plain streams or threads), priority, or "
       "compare (all, one after another)");
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG");
+  command->add_flag("--plan-of-another-device", arguments->any_device,
+                    "Take a plan that was made for another device, too");
   command
       ->add_option(
           "--graphs", arguments->graphs,

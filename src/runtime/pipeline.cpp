@@ -1,5 +1,6 @@
 #include "runtime/engine_loop.hpp"
 #include "runtime/placement.hpp"
+#include "runtime/planned_device.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
@@ -38,8 +39,9 @@ EngineResult describe(const EngineConfig& engine, const Lane& lane) {
   return result;
 }
 
-// Runs until it is likely to be warm, compares the last result, and puts back what these runs changed. Engines one after
-// another: lazy loading of kernels takes locks in the driver that would be counted against whoever waits for them.
+// Runs until it is likely to be warm, compares the last result, and puts back what these runs changed. Engines one
+// after another: lazy loading of kernels takes locks in the driver that would be counted against whoever waits for
+// them.
 void warm_up(Workload& workload, bool check, const std::atomic<bool>& stop, EngineResult& result) {
   if (!workload.may_be_warmed_up()) return;
   try {
@@ -61,8 +63,8 @@ void warm_up(Workload& workload, bool check, const std::atomic<bool>& stop, Engi
   }
 }
 
-// The outputs of the last measured run, made beside everything else, must be right too. What they are after so many runs
-// of an engine with state nobody knows.
+// The outputs of the last measured run, made beside everything else, must be right too. What they are after so many
+// runs of an engine with state nobody knows.
 void check_again(Workload& workload, EngineResult& result) {
   if (workload.has_state()) return;
   if (!result.checked || !*result.checked || !result.error.empty() || result.requests == result.unserved) return;
@@ -180,6 +182,7 @@ std::string_view to_string(Mode mode) {
 }
 
 Pipeline::Pipeline(PipelineConfig config) : config_(std::move(config)), device_(Device::open(config_.device)) {
+  require_planned_device(config_, device_.info());
   // Before the models are loaded, which takes its time: units that do not fit are an error in every mode.
   if (device_.info().partition_obstacle.empty()) (void)runtime::place(config_, device_, Mode::lanes);
   for (const auto& library : config_.libraries) {
