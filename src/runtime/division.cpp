@@ -60,7 +60,9 @@ std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::ve
 }
 
 bool is_beside(const PipelineConfig& config, const std::string& lane, const std::string& other) {
-  return std::ranges::any_of(config.lanes, [&](const auto& each) { return each.name == lane && each.beside == other; });
+  return std::ranges::any_of(config.lanes, [&](const auto& each) {
+    return each.name == lane && !each.beside.empty() && each.beside == other;
+  });
 }
 
 // Lanes that are not beside others.

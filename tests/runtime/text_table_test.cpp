@@ -8,8 +8,7 @@ namespace {
 TEST(TextTable, CellsAreTextThatIsShown) {
   Table table({"engine", "p99"}, 1);
   table.add({"a\x1b[2J\nb\u202e", "µs"});
-  EXPECT_EQ(table.to_string(),
-            "  engine                p99\n  ──────────────────────────\n  a\\x1b[2J\\nb\\u202e    µs\n");
+  EXPECT_EQ(table.to_string(), "  engine              p99\n  ───────────────────────\n  a\\x1b[2J\\nb\\u202e    µs\n");
 }
 
 }  // namespace
