@@ -153,3 +153,8 @@ def test_an_argument_that_is_no_tensor_is_named_where_tensors_are_too_few(models
         RuntimeError, match=rf"'affine' was given 0 tensors.*args\[0\] is of type {kind}, and no tensor"
     ):
         engine(argument)
+
+
+def test_names_in_messages_are_shown_escaped() -> None:
+    with pytest.raises(RuntimeError, match=r"to 'a\\x1b\[2J\\u202e'"):
+        gl.partition("cpu", {"a\x1b[2J\u202e": 10_000})
