@@ -55,7 +55,8 @@ std::string why_no_temporary_files() {
   std::error_code error;
   const bool is_folder = fs::is_directory(folder, error);
   if (is_folder && access(folder.c_str(), W_OK | X_OK) == 0) return {};
-  const auto why = is_folder ? text_of(errno) : (error ? error.message() : "it is no folder");
+  std::string why = is_folder ? text_of(errno) : "it is no folder";
+  if (error) why = error.message();
   return "the folder for temporary files, " + (name.empty() ? "" : name + "=") + folder.string() +
          ", cannot be used (" + why + ")";
 }

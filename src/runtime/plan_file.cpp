@@ -40,7 +40,7 @@ PlannedDevice device_of(const json& document, const std::filesystem::path& plan,
     if (entry.contains("units")) {
       const auto units = whole_number(entry.at("units"), 1, kMostUnits);
       if (!units) fail("its device has no sensible number of units", kMakeAPlan);
-      device.units = Units{static_cast<int>(*units)};
+      device.units = Units{static_cast<int>(units.value())};
     }
   }
   if (document.contains("versions") && !document.at("versions").is_null())
@@ -94,7 +94,7 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
         const auto slice = number(entry.at("slice_us"), kShortestSlice, kLongestSlice);
         if (!slice)
           fail("the slice_us of engine '" + name + "' is no time from 0.001 to 1000000 µs", "make the plan again");
-        engine->slice = from_seconds(1e-6 * *slice);
+        engine->slice = from_seconds(1e-6 * slice.value());
       }
       if (std::ranges::find(planned.lanes, engine->lane, &LaneConfig::name) == planned.lanes.end()) {
         fail("engine '" + name + "' is on lane '" + engine->lane + "', which is not among its lanes",

@@ -10,7 +10,8 @@ namespace greenlane::runtime {
 namespace {
 
 std::string described(const std::string& name, DeviceKind kind, std::optional<Units> units) {
-  std::string text = name.empty() ? (kind == DeviceKind::cuda ? "a GPU" : "a CPU") : name;
+  std::string text = kind == DeviceKind::cuda ? "a GPU" : "a CPU";
+  if (!name.empty()) text = name;
   if (units) text += " with " + std::to_string(units->count) + (kind == DeviceKind::cuda ? " SMs" : " cores");
   return text;
 }
