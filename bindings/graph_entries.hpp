@@ -90,6 +90,9 @@ inline std::vector<at::Tensor> run_graphs(const BindingPtr& self, const c10::int
 // 0: not urgent.
 inline void set_urgent(const EnginePtr& self, double deadline_ms) {
   using Milliseconds = std::chrono::duration<double, std::milli>;
+  // A day: what is longer, or no number, is no deadline. Five of it still fit into nanoseconds.
+  TORCH_CHECK_VALUE(deadline_ms >= 0 && deadline_ms <= 86'400'000.0, "a deadline of ", deadline_ms,
+                    " ms: give a positive number, a day at most, or None");
   std::optional<std::chrono::nanoseconds> deadline;
   if (deadline_ms > 0) deadline = std::chrono::duration_cast<std::chrono::nanoseconds>(Milliseconds(deadline_ms));
   self->engine->set_urgent(deadline);
@@ -98,6 +101,7 @@ inline void set_urgent(const EnginePtr& self, double deadline_ms) {
 // A longest slice of 0: as short as costs little.
 inline void set_gates(const EnginePtr& self, bool on, double longest_us) {
   using Microseconds = std::chrono::duration<double, std::micro>;
+  TORCH_CHECK_VALUE(longest_us >= 0 && longest_us <= 1e6, "gates: ", longest_us, " us is no time up to a second");
   SliceOptions options;
   if (longest_us > 0) options.longest = std::chrono::duration_cast<std::chrono::nanoseconds>(Microseconds(longest_us));
   self->engine->set_gates(on ? std::optional(options) : std::nullopt);

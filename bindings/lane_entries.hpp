@@ -13,13 +13,19 @@
 
 namespace greenlane::bindings {
 
+// A number from Python, which has 64 bits, as an int. What does not fit is refused, never wrapped.
+inline int checked_int(int64_t value, const char* what) {
+  TORCH_CHECK_VALUE(std::in_range<int>(value), what, ": ", value, " is no number of 32 bits");
+  return static_cast<int>(value);
+}
+
 // A request of -1 units stands for `rest`.
 inline std::vector<LanePtr> partition(const std::string& device, const std::vector<std::string>& names,
                                       const std::vector<int64_t>& units) {
   TORCH_CHECK_VALUE(names.size() == units.size(), "partition: ", names.size(), " names and ", units.size(), " sizes");
   std::vector<PartitionRequest> requests;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto request = units[i] == -1 ? UnitRequest(rest) : UnitRequest(static_cast<int>(units[i]));
+    const auto request = units[i] == -1 ? UnitRequest(rest) : UnitRequest(checked_int(units[i], "partition"));
     requests.push_back({.name = names[i], .units = request});
   }
   std::vector<LanePtr> lanes;
@@ -30,7 +36,7 @@ inline std::vector<LanePtr> partition(const std::string& device, const std::vect
 
 inline LanePtr whole_device_lane(const std::string& device, const std::string& name, std::optional<int64_t> priority) {
   LaneOptions options{.name = name, .priority = {}};
-  if (priority) options.priority = static_cast<int>(*priority);
+  if (priority) options.priority = checked_int(*priority, "priority");
   return c10::make_intrusive<LaneObject>(Lane::create(Device::open(device), options));
 }
 

@@ -32,6 +32,7 @@ inline std::string profile_pipeline(const std::string& config, double seconds) {
 // An empty profile: measured first. "" after Ctrl-C.
 inline std::string plan_pipeline(const std::string& file, const std::string& profile, double margin, bool verify,
                                  double seconds, double budget) {
+  TORCH_CHECK_VALUE(margin >= 0 && margin <= 10, "a margin must be between 0 and 10");
   runtime::Profile known;
   if (!profile.empty()) {
     known = runtime::read_profile(profile, "what was given");

@@ -35,8 +35,10 @@ EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
   AotiOptions options;
   if (lane) options.lane = (*lane)->lane;
   if (device) options.device = DeviceId::parse(*device);
-  const auto absolute = std::filesystem::absolute(path).string();
-  return load({.path = absolute,
+  // "" and what has no absolute path stay as they are: loading says why.
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error).string();
+  return load({.path = error ? path : absolute,
                .name = name,
                .model = model,
                .num_runners = num_runners,

@@ -17,6 +17,11 @@ def _is_same(one: Any, other: Any) -> bool:
         return True
 
 
+def _type(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
 def _name(arguments: tuple[Any, Any], index: int) -> str:
     """ "args[1]", "kwargs['scale']" of the leaf with this number."""
     path = pytree.tree_flatten_with_path(arguments)[0][index][0]
@@ -54,6 +59,14 @@ class Constants:
                 f"{_name(arguments, index)} does not fit engine {self._engine!r}: it is a tensor, and the first call "
                 f"gave {first[index]!r}. Pass tensors where they were at export"
             )
+
+    def no_tensors(self, constants: dict[int, Any], arguments: tuple[Any, Any], tensors: int) -> str:
+        """The message where a call has too few tensors or too many, and arguments that are none."""
+        given = ", ".join(f"{_name(arguments, index)} is of type {_type(value)}" for index, value in constants.items())
+        return (
+            f"engine {self._engine!r} was given {tensors} tensors, and takes another number of them: {given}, and no "
+            "tensor; pass tensors where they were at export (torch.as_tensor makes one)"
+        )
 
     def remember(self, constants: dict[int, Any], arguments: tuple[Any, Any], leaves: Sequence[Any]) -> None:
         """Takes the constants of a call that succeeded for the export's, with one warning, where it is the first."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from greenlane import _checked
 from greenlane._native import ops
 
 
@@ -50,7 +51,7 @@ def hardware_queues(device: str | torch.device = "cuda:0") -> HardwareQueues:
 
     :raises RuntimeError: for a CPU, which has none.
     """
-    return HardwareQueues(*ops.hardware_queues(str(device)))
+    return HardwareQueues(*ops.hardware_queues(_checked.device(device)))
 
 
 def devices() -> list[DeviceInfo]:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from greenlane import _checked
 from greenlane._constants import Constants
 from greenlane._gates import longest_slice
 from greenlane._graphs import GraphReport, Graphs, Outputs, check_options, report_of
@@ -124,7 +125,14 @@ class Engine(torch.nn.Module):
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, torch.Tensor)}
         if constants:
             self._constants.check(constants, arguments)
-        outputs = self.run([leaf for leaf in leaves if isinstance(leaf, torch.Tensor)])
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        try:
+            outputs = self.run(tensors)
+        except RuntimeError as error:
+            # The number is wrong because something else was given where the export had a tensor.
+            if constants and f": {len(tensors)} were given" in str(error):
+                raise RuntimeError(self._constants.no_tensors(constants, arguments, len(tensors))) from error
+            raise
         if constants:
             self._constants.remember(constants, arguments, leaves)
         return pytree.tree_unflatten(outputs, self._out_spec)
@@ -172,11 +180,24 @@ def load(
     """
     check_options(graphs, outputs)
     native_lane = None if lane is None else lane._native
-    text = None if device is None else str(device)
+    where = None if device is None else _checked.device(device)
+    file = _checked.text(path, "the path")
+    if not file:
+        raise ValueError("the path of the package is empty: name a .pt2 file")
+    runners = _checked.whole(num_runners, "num_runners")
     resident, views = graphs == "resident", outputs == "views"
     engine = Engine(
         ops.load_aoti(
-            os.fspath(path), native_lane, text, name, model, num_runners, resident, views, tune_kernels, stateful
+            file,
+            native_lane,
+            where,
+            _checked.text(name, "the name"),
+            _checked.text(model, "the model's name"),
+            runners,
+            resident,
+            views,
+            tune_kernels,
+            stateful,
         )
     )
     engine.set_urgent(urgent)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from greenlane import _checked
 from greenlane._native import ops
 
 
@@ -24,7 +25,7 @@ class GateReport:
 
 def gate_report(device: str | torch.device = "cuda:0") -> GateReport:
     """The gate of a device."""
-    return GateReport(*ops.gate_report(str(device)))
+    return GateReport(*ops.gate_report(_checked.device(device)))
 
 
 def longest_slice(gates: str) -> float | None:

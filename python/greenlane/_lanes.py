@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import torch
 
+from greenlane import _checked
 from greenlane._native import ops
 
 REST: Final[Literal["rest"]] = "rest"
@@ -103,12 +104,25 @@ def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["res
     Traceback (most recent call last):
     RuntimeError: cannot give 10000 cores of cpu to 'many': 'one' holds 1; ...
     """
-    names = list(sizes)
-    units = [-1 if size == REST else int(size) for size in sizes.values()]
-    for name, size in zip(names, units, strict=True):
-        if size < 1 and sizes[name] != REST:
-            raise ValueError(f"cannot give {size} units to {name!r}: ask for a positive number or REST")
-    return {name: Lane(native) for name, native in zip(names, ops.partition(str(device), names, units), strict=True)}
+    names = [_checked.text(name, "the lane's name") for name in sizes]
+    units = [_units(name, size) for name, size in sizes.items()]
+    lanes = ops.partition(_checked.device(device), names, units)
+    return {name: Lane(native) for name, native in zip(names, lanes, strict=True)}
+
+
+def _units(name: str, size: object) -> int:
+    """-1 stands for the rest."""
+    if isinstance(size, str):
+        if size == REST:
+            return -1
+        raise ValueError(f"cannot give {size!r} units to {name!r}: ask for a positive number or REST")
+    # What is too much for the device the device says, with what is free.
+    units = _checked.whole(size, f"the size of {name!r}", -(2**63), 2**63 - 1)
+    if units < 1:
+        raise ValueError(f"cannot give {units} units to {name!r}: ask for a positive number or REST")
+    if units >= 2**31:
+        raise ValueError(f"cannot give {units} units to {name!r}: no device has so many")
+    return units
 
 
 def lane(device: str | torch.device, name: str = "", *, priority: int | None = None) -> Lane:
@@ -116,4 +130,5 @@ def lane(device: str | torch.device, name: str = "", *, priority: int | None = N
 
     :param priority: of the CUDA stream (lower is more urgent), or a nice value on the CPU.
     """
-    return Lane(ops.whole_device_lane(str(device), name, priority))
+    checked = None if priority is None else _checked.whole(priority, "the priority")
+    return Lane(ops.whole_device_lane(_checked.device(device), _checked.text(name, "the lane's name"), checked))

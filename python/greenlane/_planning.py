@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from greenlane import _checked
 from greenlane._native import ops
 
 
@@ -135,7 +136,7 @@ def profile(config: str | os.PathLike[str], seconds: float = 1.0) -> Profile:
     :param seconds: how long to measure an engine on a size at most.
     :raises RuntimeError: for files that are missing or wrong, and engines that throw.
     """
-    return Profile._of(_whole(ops.profile_pipeline(os.fspath(config), seconds)))
+    return Profile._of(_whole(ops.profile_pipeline(_checked.text(config, "the path"), seconds)))
 
 
 def plan(
@@ -158,4 +159,6 @@ def plan(
     :raises RuntimeError: where deadlines cannot be met: it says whose, by how much, and what would help.
     """
     given = profile.json if profile is not None else ""
-    return Plan._of(_whole(ops.plan_pipeline(os.fspath(config), given, margin, verify, seconds, budget)))
+    return Plan._of(
+        _whole(ops.plan_pipeline(_checked.text(config, "the path"), given, margin, verify, seconds, budget))
+    )

@@ -4,6 +4,7 @@
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
+#include "runtime/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/audit.hpp>
@@ -23,6 +24,7 @@ namespace greenlane::cli {
 namespace {
 
 using runtime::Mode;
+using runtime::terminal_text;
 
 // Viewers do not like more.
 constexpr std::size_t kMostKernels = 200'000;
@@ -30,6 +32,7 @@ constexpr std::size_t kMostKernels = 200'000;
 struct Arguments {
   std::filesystem::path config;
   std::filesystem::path plan;
+  bool any_device = false;  // whether the plan may be of another device
   double seconds = 2;
   std::filesystem::path json;
   std::filesystem::path trace;
@@ -54,13 +57,15 @@ Mode mode_of(const std::string& planned) {
 void print(const runtime::AuditReport& report, const runtime::ModeResult& result) {
   say("\nmode {}\n{}", to_string(result.mode), audit_text(report));
   for (const auto& engine : result.engines) {
-    if (!engine.error.empty()) warn("greenlane: engine '{}': {}\n", engine.name, engine.error);
+    if (!engine.error.empty())
+      warn("greenlane: engine '{}': {}\n", terminal_text(engine.name), terminal_text(engine.error));
   }
 }
 
 int audit(Arguments arguments) {
   auto config = runtime::load_config(arguments.config);
   const Mode mode = arguments.plan.empty() ? Mode::lanes : mode_of(apply_plan(config, arguments.plan));
+  if (arguments.any_device) config.planned_for.reset();
   request_queues(config);
   require_gpu(config);
   check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
@@ -106,6 +111,8 @@ void add_audit_command(CLI::App& app, int& status) {
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->check(FileName())->required();
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG")
       ->check(FileName());
+  command->add_flag("--plan-of-another-device", arguments->any_device,
+                    "Take a plan that was made for another device, too");
   command->add_option("--seconds", arguments->seconds, "How long to watch")
       ->capture_default_str()
       ->check(Between(0.01, 1e6));

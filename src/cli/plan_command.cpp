@@ -4,6 +4,7 @@
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
+#include "runtime/terminal_text.hpp"
 #include "runtime/text_table.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -26,6 +27,7 @@ using runtime::from_seconds;
 using runtime::PlanCandidate;
 using runtime::PlanResult;
 using runtime::Table;
+using runtime::terminal_text;
 using runtime::to_microseconds;
 
 struct Arguments {
@@ -41,7 +43,7 @@ struct Arguments {
 // Whether plans can be tried; says so where they cannot.
 bool is_here(const runtime::Profile& profile, const runtime::PipelineConfig& config) {
   const auto why = why_elsewhere(profile, config);
-  if (!why.empty()) say("{}: the plan is not verified\n", why);
+  if (!why.empty()) say("{}: the plan is not verified\n", terminal_text(why));
   return why.empty();
 }
 
@@ -85,12 +87,12 @@ void print_chosen(const PlanResult& result) {
     }
     if (chosen.measured) {
       const auto& measured = chosen.measured->engines[i];
-      row[3] = duration_text(to_microseconds(measured.latency.quantile(0.99)));
+      if (measured.latency.count() > 0) row[3] = duration_text(to_microseconds(measured.latency.quantile(0.99)));
       row[6] = fmt::format("{:.1f} Hz", measured.rate_hz);
     }
     table.add(std::move(row));
   }
-  say("\nmode {}: {}\n{}", to_string(chosen.mode), lanes_text(chosen), table.to_string());
+  say("\nmode {}: {}\n{}", to_string(chosen.mode), terminal_text(lanes_text(chosen)), table.to_string());
   if (chosen.plan && !chosen.plan->exact && !chosen.measured)
     say("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
 }
@@ -159,10 +161,10 @@ int plan(const Arguments& arguments) {
     if (was_stopped)
       throw EngineError({.what = "no plan was written", .why = "it was stopped", .remedy = "run it to its end"});
     require_deadlines(result);
-    say("written to {}\n", arguments.out.string());
+    say("written to {}\n", terminal_text(arguments.out.string()));
     return kSuccess;
   } catch (const PlanError& error) {
-    warn("greenlane: {}\n", error.what());
+    warn("greenlane: {}\n", terminal_text(error.what()));
     return kFailed;
   }
 }

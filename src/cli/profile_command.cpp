@@ -4,6 +4,7 @@
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
+#include "runtime/terminal_text.hpp"
 #include "runtime/text_table.hpp"
 
 #include <greenlane/core/hardware_queues.hpp>
@@ -22,6 +23,7 @@ namespace {
 
 using runtime::duration_text;
 using runtime::Table;
+using runtime::terminal_text;
 using runtime::to_microseconds;
 
 struct Arguments {
@@ -48,8 +50,8 @@ void print(const runtime::Profile& profile) {
   say("{}", table.to_string());
   for (const auto& engine : profile.engines) {
     for (const auto& point : engine.gated) {
-      say("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", engine.name, point.units.count, point.slices,
-          duration_text(to_microseconds(point.in_flight)), 100 * point.overhead);
+      say("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", terminal_text(engine.name), point.units.count,
+          point.slices, duration_text(to_microseconds(point.in_flight)), 100 * point.overhead);
     }
   }
 }
@@ -63,7 +65,7 @@ int profile(const Arguments& arguments) {
   const auto profile = measure_profile(pipeline, arguments.seconds, stop);
   print(profile);
   runtime::write_file(out, profile_json(profile));
-  say("written to {}\n", arguments.out.string());
+  say("written to {}\n", terminal_text(arguments.out.string()));
   return kSuccess;
 }
 

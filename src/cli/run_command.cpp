@@ -4,6 +4,7 @@
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
+#include "runtime/terminal_text.hpp"
 #include "runtime/text_table.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -26,12 +27,14 @@ using runtime::EngineResult;
 using runtime::Mode;
 using runtime::ModeResult;
 using runtime::Table;
+using runtime::terminal_text;
 using runtime::to_microseconds;
 
 struct Arguments {
   std::filesystem::path config;
   std::string mode;  // empty: the plan's, or lanes
   std::filesystem::path plan;
+  bool any_device = false;  // whether the plan may be of another device
   std::string graphs;
   double seconds = 10;
   double spin_ms = to_microseconds(runtime::kSpin) / 1e3;
@@ -127,11 +130,12 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
   }
   for (const auto& engine : result.engines) {
     if (engine.graphs && !engine.graphs->gate_obstacle.empty())
-      warn("greenlane: engine '{}' lets nobody pass inside its graph: {}\n", engine.name, engine.graphs->gate_obstacle);
+      warn("greenlane: engine '{}' lets nobody pass inside its graph: {}\n", terminal_text(engine.name),
+           terminal_text(engine.graphs->gate_obstacle));
     if (engine.error.empty()) continue;
     // What an engine threw names it.
     const bool is_named = engine.error.starts_with("engine '" + engine.name + "'");
-    warn("greenlane: {}{}\n", is_named ? "" : "engine '" + engine.name + "': ", engine.error);
+    warn("greenlane: {}\n", terminal_text(is_named ? engine.error : "engine '" + engine.name + "': " + engine.error));
   }
 }
 
@@ -144,7 +148,7 @@ bool leaves_all_open(const runtime::PipelineConfig& config) {
 // run shows why.
 runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
   constexpr double kSeconds = 0.2;
-  const std::string file = pipeline.config().file.filename().string();
+  const std::string file = terminal_text(pipeline.config().file.filename().string());
   try {
     const auto profile = measure_profile(pipeline, kSeconds, stop);
     const auto result = plan_without_device(pipeline.config(), plan_request(pipeline.config(), profile));
@@ -153,7 +157,7 @@ runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomi
         file);
     return result.candidates[result.chosen].config;
   } catch (const Error& error) {
-    if (!stop) say("{} says nothing of units, and they are divided evenly: {}\n", file, error.what());
+    if (!stop) say("{} says nothing of units, and they are divided evenly: {}\n", file, terminal_text(error.what()));
     return pipeline.config();
   }
 }
@@ -165,6 +169,7 @@ int run(Arguments arguments) {
   if (!arguments.plan.empty()) {
     const auto planned = apply_plan(config, arguments.plan);
     if (chosen.empty()) chosen = planned;
+    if (arguments.any_device) config.planned_for.reset();
   }
   const auto modes = modes_of(chosen);
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
@@ -222,6 +227,8 @@ void add_run_command(CLI::App& app, int& status) {
       "compare (all, one after another)");
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG")
       ->check(FileName());
+  command->add_flag("--plan-of-another-device", arguments->any_device,
+                    "Take a plan that was made for another device, too");
   command
       ->add_option(
           "--graphs", arguments->graphs,

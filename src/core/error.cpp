@@ -1,3 +1,5 @@
+#include "core/terminal_text.hpp"
+
 #include <greenlane/core/error.hpp>
 
 namespace greenlane {
@@ -12,6 +14,6 @@ std::string join(const Message& message) {
 
 }  // namespace
 
-Error::Error(const Message& message) : std::runtime_error(join(message)) {}
+Error::Error(const Message& message) : std::runtime_error(detail::terminal_text(join(message))) {}
 
 }  // namespace greenlane

@@ -1,3 +1,4 @@
+#include "core/named_file.hpp"
 #include "runtime/toml_reader.hpp"
 
 #include <greenlane/core/device.hpp>
@@ -17,11 +18,12 @@ namespace fs = std::filesystem;
 std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
 toml::table parse(const fs::path& file) {
-  if (!fs::is_regular_file(file)) {
-    throw ConfigError({.what = file.string(), .why = "there is no such file", .remedy = "name a pipeline's TOML file"});
-  }
+  const std::string remedy = "name a pipeline's TOML file; paths in it are relative to it";
+  const auto why = detail::why_unreadable(file);
+  if (!why.empty()) throw ConfigError({.what = file.string(), .why = why, .remedy = remedy});
+  const auto text = detail::read_named_file(file, file.string(), remedy);
   try {
-    return toml::parse_file(file.string());
+    return toml::parse(text, file.string());
   } catch (const toml::parse_error& error) {
     throw ConfigError({.what = file.string() + ":" + std::to_string(error.source().begin.line) + ":" +
                                std::to_string(error.source().begin.column),
@@ -35,8 +37,14 @@ fs::path named_file(TomlTable& table, std::string_view key, const fs::path& fold
   const auto text = table.get_string(key);
   if (!text) table.fail_missing(key, remedy);
   const fs::path path = fs::path(*text).is_absolute() ? fs::path(*text) : folder / *text;
-  if (files == NamedFiles::must_exist && !fs::is_regular_file(path))
-    table.fail(*table.get(key), key, "the file '" + path.string() + "' does not exist", remedy);
+  if (files == NamedFiles::may_be_missing) return path;
+  const auto why = detail::why_unreadable(path);
+  if (!why.empty()) {
+    const bool is_missing = why == "there is no such file";
+    table.fail(*table.get(key), key,
+               "the file '" + path.string() + "' " + (is_missing ? "does not exist" : "cannot be used: " + why),
+               remedy);
+  }
   return path;
 }
 
@@ -46,8 +54,11 @@ fs::path outputs_beside(const fs::path& inputs) {
   const auto at = name.rfind(".inputs.");
   if (at == std::string::npos) return {};
   const fs::path path = inputs.parent_path() / name.replace(at, 8, ".outputs.");
-  return fs::is_regular_file(path) ? path : fs::path{};
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored) ? path : fs::path{};
 }
+
+constexpr double kShortest = 1e-9;  // seconds: times are whole nanoseconds
 
 // "auto", "off", or a time such as "50us".
 void read_gates(TomlTable& table, EngineConfig& engine) {
@@ -61,14 +72,22 @@ void read_gates(TomlTable& table, EngineConfig& engine) {
   double seconds = 0;
   if (unit == "us") seconds = count * 1e-6;
   if (unit == "ms") seconds = count * 1e-3;
-  if (error != std::errc() || !(seconds > 0) || seconds > 1)
+  if (error != std::errc() || !(seconds >= kShortest) || seconds > 1)
     table.fail(*table.get("gates"), "gates", "this is neither a choice nor a time", R"(use "auto", "off" or "50us")");
   engine.slice = from_seconds(seconds);
 }
 
+// "policy" of [engine.policy].
+std::string name_in(const TomlTable& table) {
+  auto name = table.name().substr(table.name().find('.') + 1);
+  if (name.empty())
+    table.fail("its name is empty", "write a name behind the point, as in [" + table.name() + "policy]");
+  return name;
+}
+
 EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles files) {
   EngineConfig engine;
-  engine.name = table.name().substr(table.name().find('.') + 1);
+  engine.name = name_in(table);
   engine.model = named_file(table, "model", folder, files,
                             "export the model first, or correct the path (relative to the TOML file)");
   engine.inputs =
@@ -88,11 +107,16 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles fi
                  "an engine without rate_hz runs back to back and cannot have a deadline",
                  "give it a rate_hz, or leave the deadline out");
     }
+    if (*deadline / 1e3 < kShortest)
+      table.fail(*table.get("deadline_ms"), "deadline_ms", "this is shorter than a nanosecond",
+                 "give it in milliseconds");
     engine.deadline = from_seconds(*deadline / 1e3);
   } else {
     engine.deadline = engine.period;
   }
   engine.lane = table.get_string("lane").value_or(engine.name);
+  if (engine.lane.empty())
+    table.fail(*table.get("lane"), "lane", "the name of a lane is empty", "name the lane, or leave the key out");
   if (const auto graphs = table.get_string("graphs")) {
     engine.graphs = *graphs == "resident";
     if (!engine.graphs && *graphs != "off")
@@ -117,7 +141,7 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles fi
 
 LaneConfig read_lane(TomlTable& table) {
   LaneConfig lane;
-  lane.name = table.name().substr(table.name().find('.') + 1);
+  lane.name = name_in(table);
   if (const auto* units = table.get("units")) {
     const std::string remedy = "give a number of SMs or cores, \"rest\", or leave the key out";
     if (units->is_integer()) {
@@ -131,7 +155,10 @@ LaneConfig read_lane(TomlTable& table) {
       table.fail(*units, "units", "this is neither a whole number nor \"rest\"", remedy);
     }
   }
-  lane.beside = table.get_string("beside").value_or("");
+  const auto beside = table.get_string("beside");
+  if (beside && beside->empty())
+    table.fail(*table.get("beside"), "beside", "the name of a lane is empty", "name the lane, or leave the key out");
+  lane.beside = beside.value_or("");
   if (lane.units && !lane.beside.empty()) {
     table.fail(*table.get("beside"), "beside", "a lane beside another has that one's units, and `units` says otherwise",
                "leave one of the two out");

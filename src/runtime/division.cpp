@@ -11,6 +11,17 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+// The name itself, or with a number where a lane of the user's, or another share, has it.
+std::string unique(const std::string& composed, const PipelineConfig& config, const std::vector<Share>& shares) {
+  const auto is_taken = [&](const std::string& name) {
+    return std::ranges::find(config.lanes, name, &LaneConfig::name) != config.lanes.end() ||
+           std::ranges::any_of(shares, [&](const Share& share) { return share.request.name == name; });
+  };
+  std::string name = composed;
+  for (int number = 2; is_taken(name); ++number) name = composed + " (" + std::to_string(number) + ")";
+  return name;
+}
+
 int groups_for(Units units, Units granularity) { return (units.count + granularity.count - 1) / granularity.count; }
 
 // One share a lane, `groups` of them evenly; the odd group and what does not divide join the last lane's groups.
@@ -28,7 +39,7 @@ std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool 
 
 // Fewer groups than lanes: a group a share, several lanes on each; the odd group joins the last one.
 std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::vector<std::string>& best_effort,
-                           int groups, bool may_take_rest, const DeviceInfo& device) {
+                           int groups, bool may_take_rest, const DeviceInfo& device, const PipelineConfig& config) {
   const auto count = static_cast<std::size_t>(std::max(groups, 1));
   std::vector<std::vector<std::string>> lanes(count);
   const bool apart = count > 1 && !urgent.empty() && !best_effort.empty();
@@ -39,7 +50,8 @@ std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::ve
   std::vector<Share> shares;
   for (auto& names : lanes) {
     if (names.empty()) continue;
-    shares.push_back({.request = {.name = joined(names), .units = device.granularity}, .lanes = std::move(names)});
+    auto name = names.size() == 1 ? names.front() : unique(joined(names), config, shares);
+    shares.push_back({.request = {.name = std::move(name), .units = device.granularity}, .lanes = std::move(names)});
   }
   // Where no group is left it asks for the rest all the same: the pool then says what is left, and why that is too
   // little.
@@ -48,7 +60,9 @@ std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::ve
 }
 
 bool is_beside(const PipelineConfig& config, const std::string& lane, const std::string& other) {
-  return std::ranges::any_of(config.lanes, [&](const auto& each) { return each.name == lane && each.beside == other; });
+  return std::ranges::any_of(config.lanes, [&](const auto& each) {
+    return each.name == lane && !each.beside.empty() && each.beside == other;
+  });
 }
 
 // Lanes that are not beside others.
@@ -77,7 +91,7 @@ std::vector<Share> divide_among_own(const PipelineConfig& config, const DeviceIn
     lanes.insert(lanes.end(), best_effort.begin(), best_effort.end());
     divided = even(lanes, groups, !rest_is_taken, device);
   } else {
-    divided = crowded(urgent, best_effort, groups, !rest_is_taken, device);
+    divided = crowded(urgent, best_effort, groups, !rest_is_taken, device, config);
   }
   shares.insert(shares.end(), divided.begin(), divided.end());
   return shares;
@@ -96,7 +110,7 @@ std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device
   for (auto& share : shares) {
     const auto own = share.lanes;
     for (const auto& lane : config.lanes) {
-      if (std::ranges::find(own, lane.beside) != own.end()) share.lanes.push_back(lane.name);
+      if (!lane.beside.empty() && std::ranges::find(own, lane.beside) != own.end()) share.lanes.push_back(lane.name);
     }
   }
   return shares;

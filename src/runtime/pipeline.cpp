@@ -1,5 +1,6 @@
 #include "runtime/engine_threads.hpp"
 #include "runtime/placement.hpp"
+#include "runtime/planned_device.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
@@ -181,6 +182,7 @@ std::string_view to_string(Mode mode) {
 }
 
 Pipeline::Pipeline(PipelineConfig config) : config_(std::move(config)), device_(Device::open(config_.device)) {
+  require_planned_device(config_, device_.info());
   // Before the models are loaded, which takes its time: units that do not fit are an error in every mode.
   if (device_.info().partition_obstacle.empty()) (void)runtime::place(config_, device_, Mode::lanes);
   for (const auto& library : config_.libraries) {

@@ -1,10 +1,14 @@
+#include "core/named_file.hpp"
+#include "runtime/json_numbers.hpp"
+
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/config.hpp>
+#include <greenlane/runtime/pipeline.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <fstream>
+#include <array>
 
 namespace greenlane::runtime {
 namespace {
@@ -12,12 +16,41 @@ namespace {
 using nlohmann::json;
 
 const char* const kMakeAPlan = "make a plan for this configuration";
+constexpr std::int64_t kMostUnits = 1'000'000;
+// In microseconds.
+constexpr double kShortestSlice = 1e-3;
+constexpr double kLongestSlice = 1e6;
 
 // Absent where `value` is neither a positive whole number nor "rest".
 std::optional<UnitRequest> units_of(const json& value) {
   if (value == "rest") return UnitRequest(rest);
-  if (!value.is_number_integer() || value.get<std::int64_t>() < 1 || value.get<std::int64_t>() > 1'000'000) return {};
-  return UnitRequest(value.get<int>());
+  const auto count = whole_number(value, 1, kMostUnits);
+  return count ? std::optional(UnitRequest(static_cast<int>(*count))) : std::nullopt;
+}
+
+// Throws json::exception where a field has another type. Calls `fail` where the number of units is none.
+template <typename Fail>
+PlannedDevice device_of(const json& document, const std::filesystem::path& plan, const Fail& fail) {
+  PlannedDevice device{.plan = plan};
+  if (document.contains("device") && !document.at("device").is_null()) {
+    const auto& entry = document.at("device");
+    const auto id = entry.value("id", "");
+    if (id == "cpu" || id.starts_with("cuda")) device.kind = id == "cpu" ? DeviceKind::cpu : DeviceKind::cuda;
+    device.name = entry.value("name", "");
+    if (entry.contains("units")) {
+      const auto units = whole_number(entry.at("units"), 1, kMostUnits);
+      if (!units) fail("its device has no sensible number of units", kMakeAPlan);
+      device.units = Units{static_cast<int>(units.value())};
+    }
+  }
+  if (document.contains("versions") && !document.at("versions").is_null())
+    device.torch = document.at("versions").value("torch", "");
+  return device;
+}
+
+bool is_mode(const std::string& text) {
+  constexpr std::array kAll{Mode::lanes, Mode::gates, Mode::shared, Mode::priority};
+  return std::ranges::any_of(kAll, [&](Mode mode) { return to_string(mode) == text; });
 }
 
 }  // namespace
@@ -27,16 +60,20 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
     throw ConfigError(
         {.what = plan.string() + " is no plan for " + config.file.string(), .why = why, .remedy = remedy});
   };
-  std::ifstream stream(plan);
-  if (!stream) fail("there is no such file", "check the path given to --plan");
+  const auto text = detail::read_named_file(plan, plan.string() + " is no plan for " + config.file.string(),
+                                            "check the path given to --plan");
   std::string mode;
   PipelineConfig planned = config;  // so that a plan that does not fit changes nothing
   try {
-    const json document = json::parse(stream);
+    const json document = json::parse(text);
     mode = document.value("mode", "lanes");
+    if (!is_mode(mode))
+      fail("its mode is '" + mode + "'", "a plan is for one of the modes lanes, gates, shared and priority");
+    planned.planned_for = device_of(document, plan, fail);
     planned.lanes.clear();
     for (const auto& lane : document.at("lanes")) {
       LaneConfig entry{.name = lane.at("name").get<std::string>(), .units = {}};
+      if (entry.name.empty()) fail("the name of a lane is empty", "make the plan again");
       if (lane.contains("units")) {
         entry.units = units_of(lane.at("units"));
         if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", "make the plan again");
@@ -53,7 +90,12 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
       }
       engine->lane = entry.at("lane").get<std::string>();
       engine->takes_turns = entry.contains("gated") && !entry.at("gated").get<bool>();
-      if (entry.contains("slice_us")) engine->slice = from_seconds(1e-6 * entry.at("slice_us").get<double>());
+      if (entry.contains("slice_us")) {
+        const auto slice = number(entry.at("slice_us"), kShortestSlice, kLongestSlice);
+        if (!slice)
+          fail("the slice_us of engine '" + name + "' is no time from 0.001 to 1000000 µs", "make the plan again");
+        engine->slice = from_seconds(1e-6 * slice.value());
+      }
       if (std::ranges::find(planned.lanes, engine->lane, &LaneConfig::name) == planned.lanes.end()) {
         fail("engine '" + name + "' is on lane '" + engine->lane + "', which is not among its lanes",
              "make the plan again");

@@ -21,6 +21,24 @@ double solo_rate(const EngineDemand& demand) {
   return 1e6 / whole->mean.count();
 }
 
+// Whether no request was due in the time that was measured: that says nothing for or against the engine.
+bool came_never(const EngineResult& engine) { return engine.error.empty() && engine.requests == 0; }
+
+// By the profile, alone on as many units as it had, or on the next smaller size that was profiled.
+double profiled_p99(const EngineDemand& demand, int units) {
+  const auto* point = &*std::ranges::min_element(demand.curve, {}, [](const auto& each) { return each.units.count; });
+  for (const auto& each : demand.curve) {
+    if (each.units.count <= units && each.units.count > point->units.count) point = &each;
+  }
+  return point->p99.count();
+}
+
+double p99_of(const EngineResult& engine, const EngineDemand& demand) {
+  return came_never(engine) ? profiled_p99(demand, engine.units) : to_microseconds(engine.latency.quantile(0.99));
+}
+
+std::string milliseconds_text(Microseconds time) { return std::to_string(time.count() / 1e3) + " ms"; }
+
 class Placed {
  public:
   Placed(Pipeline& pipeline, const PipelineConfig& config) : pipeline_(pipeline), former_(pipeline.config()) {
@@ -123,7 +141,8 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
   for (std::size_t i = 0; i < run.engines.size(); ++i) {
     const auto& engine = run.engines[i];
     const auto& demand = request.engines[i];
-    if (!engine.error.empty() || engine.requests == engine.unserved) {
+    const bool may_come_never = demand.period.has_value() && came_never(engine);
+    if (!engine.error.empty() || (engine.requests == engine.unserved && !may_come_never)) {
       run.meets_deadlines = false;
       run.slack = -std::numeric_limits<double>::infinity();
     }
@@ -131,7 +150,7 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
       run.throughput += demand.weight * engine.rate_hz / solo_rate(demand);
       continue;
     }
-    const double p99 = to_microseconds(engine.latency.quantile(0.99));
+    const double p99 = p99_of(engine, demand);
     const double deadline = demand.deadline->count();
     run.slack = std::min(run.slack, (deadline - p99) / deadline);
     if (p99 > deadline) run.meets_deadlines = false;
@@ -200,14 +219,21 @@ void require_deadlines(const PlanResult& result) {
   std::string missed;
   for (std::size_t i = 0; i < chosen->engines.size(); ++i) {
     const auto& engine = chosen->engines[i];
-    const auto& deadline = result.request.engines[i].deadline;
+    const auto& demand = result.request.engines[i];
+    const auto& deadline = demand.deadline;
     if (!engine.error.empty()) missed += (missed.empty() ? "" : "; ") + engine.name + ": " + engine.error;
     if (!deadline) continue;
-    const Microseconds p99 = engine.latency.quantile(0.99);
-    if (p99 <= *deadline && engine.requests > engine.unserved) continue;
+    const Microseconds p99(p99_of(engine, demand));
+    const bool was_served = engine.requests > engine.unserved || came_never(engine);
+    if (p99 <= *deadline && was_served) continue;
     shortfalls.push_back({.engine = engine.name, .deadline = *deadline, .allowed = *deadline, .p99 = p99});
-    missed += (missed.empty() ? "" : "; ") + engine.name + " had a p99 of " + std::to_string(p99.count() / 1e3) +
-              " ms for a deadline of " + std::to_string(deadline->count() / 1e3) + " ms";
+    missed += (missed.empty() ? "" : "; ") + engine.name;
+    if (!was_served) {
+      missed += " served none of its " + std::to_string(engine.requests) + " requests";
+      continue;
+    }
+    missed += (came_never(engine) ? ", of which no request was due, has by its profile a p99 of " : " had a p99 of ") +
+              milliseconds_text(p99) + " for a deadline of " + milliseconds_text(*deadline);
   }
   throw PlanError({.what = "nothing that was tried meets all deadlines",
                    .why = missed,

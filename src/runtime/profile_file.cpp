@@ -1,3 +1,5 @@
+#include "core/named_file.hpp"
+#include "runtime/json_numbers.hpp"
 #include "runtime/json_text.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -7,8 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cmath>
-#include <fstream>
-#include <iterator>
+#include <stdexcept>
 
 namespace greenlane::runtime {
 namespace {
@@ -38,14 +39,46 @@ Json describe(const EngineProfile& engine) {
   return {{"name", engine.name}, {"curve", std::move(curve)}, {"gated", std::move(gated)}};
 }
 
+constexpr std::int64_t kMostUnits = 1'000'000;
+constexpr std::int64_t kMostRequests = std::int64_t{1} << 53;
+constexpr double kLongest = 1e12;  // microseconds: eleven days
+
+[[noreturn]] void refuse(const Json& from, const std::string& key, const std::string& wanted) {
+  throw std::out_of_range("'" + key + "' is " + from.at(key).dump(-1, ' ', true, Json::error_handler_t::replace) +
+                          ", and no " + wanted);
+}
+
+std::int64_t whole_at(const Json& from, const std::string& key, std::int64_t least, std::int64_t most) {
+  const auto count = whole_number(from.at(key), least, most);
+  if (!count) refuse(from, key, "whole number from " + std::to_string(least) + " to " + std::to_string(most));
+  return *count;
+}
+
+int units_at(const Json& from, const std::string& key, int least) {
+  return static_cast<int>(whole_at(from, key, least, kMostUnits));
+}
+
+Nanoseconds time_at(const Json& from, const std::string& key) {
+  const auto microseconds = number(from.at(key), 0, kLongest);
+  if (!microseconds) refuse(from, key, "time from 0 to 1e12 µs");
+  return from_microseconds(*microseconds);
+}
+
+double share_at(const Json& from, const std::string& key) {
+  // A little less than none comes of measuring.
+  const auto share = number(from.at(key), -1, 1e6);
+  if (!share) refuse(from, key, "share");
+  return *share;
+}
+
 DeviceInfo device_of(const Json& json) {
   DeviceInfo device;
   device.id = DeviceId::parse(json.at("id").get<std::string>());
   device.name = json.at("name").get<std::string>();
-  device.units = {json.at("units").get<int>()};
-  device.granularity = {json.at("granularity").get<int>()};
-  device.groups = json.at("groups").get<int>();
-  device.remainder = {json.at("remainder").get<int>()};
+  device.units = {units_at(json, "units", 1)};
+  device.granularity = {units_at(json, "granularity", 0)};
+  device.groups = units_at(json, "groups", 0);
+  device.remainder = {units_at(json, "remainder", 0)};
   if (!json.at("partitions").get<bool>()) device.partition_obstacle = json.value("partition_obstacle", "it had none");
   return device;
 }
@@ -53,17 +86,17 @@ DeviceInfo device_of(const Json& json) {
 EngineProfile engine_of(const Json& json) {
   EngineProfile engine{.name = json.at("name").get<std::string>(), .curve = {}, .gated = {}};
   for (const auto& point : json.at("curve")) {
-    engine.curve.push_back({.units = {point.at("units").get<int>()},
-                            .p50 = from_microseconds(point.at("p50_us").get<double>()),
-                            .p99 = from_microseconds(point.at("p99_us").get<double>()),
-                            .mean = from_microseconds(point.at("mean_us").get<double>()),
-                            .requests = point.at("requests").get<std::uint64_t>()});
+    engine.curve.push_back({.units = {units_at(point, "units", 1)},
+                            .p50 = time_at(point, "p50_us"),
+                            .p99 = time_at(point, "p99_us"),
+                            .mean = time_at(point, "mean_us"),
+                            .requests = static_cast<std::uint64_t>(whole_at(point, "requests", 0, kMostRequests))});
   }
   for (const auto& point : json.at("gated")) {
-    engine.gated.push_back({.units = {point.at("units").get<int>()},
-                            .in_flight = from_microseconds(point.at("in_flight_us").get<double>()),
-                            .overhead = point.at("overhead").get<double>(),
-                            .slices = point.at("slices").get<int>()});
+    engine.gated.push_back({.units = {units_at(point, "units", 1)},
+                            .in_flight = time_at(point, "in_flight_us"),
+                            .overhead = share_at(point, "overhead"),
+                            .slices = units_at(point, "slices", 0)});
   }
   return engine;
 }
@@ -93,13 +126,9 @@ Profile read_profile(const std::string& json, const std::string& where) {
 }
 
 Profile load_profile(const std::filesystem::path& file) {
-  std::ifstream stream(file);
-  if (!stream) {
-    throw ConfigError({.what = file.string() + " is no profile",
-                       .why = "there is no such file",
-                       .remedy = "check the path given to --profile"});
-  }
-  return read_profile(std::string(std::istreambuf_iterator<char>(stream), {}), file.string());
+  return read_profile(
+      detail::read_named_file(file, file.string() + " is no profile", "check the path given to --profile"),
+      file.string());
 }
 
 std::string why_elsewhere(const Profile& profile, const PipelineConfig& config) {

@@ -1,5 +1,7 @@
 #include "runtime/text_table.hpp"
 
+#include "core/terminal_text.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -16,8 +18,12 @@ std::size_t width(const std::string& text) {
 }  // namespace
 
 std::string Table::to_string() const {
-  std::vector<std::size_t> widths(rows_.front().size());
-  for (const auto& row : rows_) {
+  std::vector<std::vector<std::string>> rows = rows_;
+  for (auto& row : rows) {
+    for (auto& cell : row) cell = detail::terminal_text(cell);
+  }
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
   }
   std::string text;
@@ -30,13 +36,13 @@ std::string Table::to_string() const {
     text.erase(text.find_last_not_of(' ') + 1);
     text += '\n';
   };
-  append(rows_.front());
+  append(rows.front());
   std::size_t total = 2;
   for (const auto w : widths) total += w + 3;
   text += "  ";
   for (std::size_t i = 5; i < total; ++i) text += "─";
   text += '\n';
-  std::for_each(rows_.begin() + 1, rows_.end(), append);
+  std::for_each(rows.begin() + 1, rows.end(), append);
   return text;
 }
 

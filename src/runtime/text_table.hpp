@@ -7,7 +7,7 @@
 namespace greenlane::runtime {
 
 // Columns as wide as they need to be; the first `left` columns start at the left, the others, numbers, end at the
-// right.
+// right. Cells are shown as detail::terminal_text() has them.
 class Table {
  public:
   Table(std::vector<std::string> header, std::size_t left) : rows_{std::move(header)}, left_(left) {}

@@ -117,11 +117,15 @@ void TomlTable::refuse_unknown() const {
   for (const auto& [key, value] : table_) {
     const std::string_view text = key.str();
     if (asked_.contains(text)) continue;
-    const auto nearest =
-        std::ranges::min_element(asked_, {}, [&](const std::string& known) { return distance(known, text); });
+    // The beginning of a key was meant for that key: 'rate' is nearer to 'rate_hz' than to 'gates'.
+    const auto strangeness = [&](const std::string& known) {
+      const bool is_begun = text.size() >= 3 && (known.starts_with(text) || text.starts_with(known));
+      return is_begun ? std::size_t{1} : distance(known, text);
+    };
+    const auto nearest = std::ranges::min_element(asked_, {}, strangeness);
     std::string known;
     for (const auto& name : asked_) known += (known.empty() ? "" : ", ") + name;
-    const bool close = nearest != asked_.end() && distance(*nearest, text) <= 2;
+    const bool close = nearest != asked_.end() && strangeness(*nearest) <= 2;
     fail(value, text, "there is no such key",
          (close ? "did you mean '" + *nearest + "'? " : std::string()) + "known here: " + known);
   }

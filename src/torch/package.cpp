@@ -1,5 +1,7 @@
 #include "torch/package.hpp"
 
+#include "core/named_file.hpp"
+
 #include <greenlane/core/error.hpp>
 
 #include <caffe2/serialize/inline_container.h>
@@ -7,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <string_view>
 
 namespace greenlane::detail {
@@ -52,14 +55,48 @@ void read_source(const std::string& path, const std::string& model, PackageInfo&
       effects_of_source(source, info.signature.count().value_or(0), read_record(reader, model, ".wrapper.json"));
 }
 
+// Names of the models in the package, in order; empty where it is none.
+std::set<std::string> models_in(const std::string& path) {
+  constexpr std::string_view kFolder = "data/aotinductor/";
+  std::set<std::string> models;
+  try {
+    caffe2::serialize::PyTorchStreamReader reader(path);
+    for (const auto& record : reader.getAllRecords()) {
+      const auto end = record.find('/', kFolder.size());
+      if (record.starts_with(kFolder) && end != std::string::npos)
+        models.insert(record.substr(kFolder.size(), end - kFolder.size()));
+    }
+  } catch (const std::exception&) {
+    models.clear();
+  }
+  return models;
+}
+
+[[noreturn]] void fail_to_read(const std::string& path, const std::string& model, const std::string& what,
+                               std::string_view reason) {
+  const auto models = models_in(path);
+  if (!models.empty() && !models.contains(model)) {
+    std::string all;
+    for (const auto& each : models) all += (all.empty() ? "'" : ", '") + each + "'";
+    throw EngineError({.what = what,
+                       .why = "it holds no model named '" + model + "', but " + all,
+                       .remedy = "choose one of these with `model`"});
+  }
+  if (const auto why = why_no_temporary_files(); !why.empty())
+    throw EngineError({.what = what, .why = why, .remedy = "set TMPDIR to a folder that exists and is yours"});
+  throw EngineError({.what = what,
+                     .why = "it is no AOTInductor package with a model named '" + model + "' (" +
+                            std::string(reason.substr(0, reason.find('\n'))) + ")",
+                     .remedy = "write it with torch._inductor.aoti_compile_and_package"});
+}
+
 }  // namespace
 
 PackageInfo read_package(const std::string& path, const std::string& model) {
   const std::string what = "the package '" + path + "' could not be loaded";
-  if (!std::filesystem::exists(path)) {
-    throw EngineError(
-        {.what = what, .why = "there is no such file", .remedy = "check the path, or export the model first"});
-  }
+  const auto unreadable = why_unreadable(path);
+  if (!unreadable.empty())
+    throw EngineError({.what = what, .why = unreadable, .remedy = "check the path, or export the model first"});
   PackageInfo info;
   try {
     check_records(path, what);
@@ -68,11 +105,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   } catch (const EngineError&) {
     throw;
   } catch (const std::exception& error) {
-    const std::string text = error.what();
-    throw EngineError({.what = what,
-                       .why = "it is no AOTInductor package with a model named '" + model + "' (" +
-                              text.substr(0, text.find('\n')) + ")",
-                       .remedy = "write it with torch._inductor.aoti_compile_and_package"});
+    fail_to_read(path, model, what, error.what());
   }
   const auto entry = [&](const char* key) {
     const auto found = info.metadata.find(key);

@@ -1,3 +1,4 @@
+#include "core/named_file.hpp"
 #include "torch/tensor_difference.hpp"
 #include "torch/tensor_file.hpp"
 #include "torch/whole_torch.hpp"
@@ -23,11 +24,12 @@ std::vector<at::Tensor> load_tensors(const std::string& path) {
   const auto cannot = [&](const std::string& why) {
     return ConfigError({.what = "the tensors in '" + path + "' could not be read", .why = why, .remedy = kHowToSave});
   };
-  // A folder can be opened too, and throws when it is read; a pipe would be waited for.
+  // A folder can be opened too, and throws when it is read.
+  if (const auto why = detail::why_unreadable(path); !why.empty()) throw cannot(why);
+  // A pipe would be waited for.
   std::error_code none;
-  if (!std::filesystem::is_regular_file(path, none) || std::filesystem::file_size(path, none) == 0) {
-    throw cannot("there is no such file, or it is empty");
-  }
+  if (!std::filesystem::is_regular_file(path, none)) throw cannot("it is no regular file");
+  if (std::filesystem::file_size(path, none) == 0) throw cannot("it is empty");
   try {
     return detail::read_tensor_file(path);
   } catch (const detail::NoListOfTensors& error) {

@@ -1,5 +1,6 @@
 """Bad input: exit status 2, one message that says where and why, and no output file."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,71 @@ def test_a_mode_that_is_none_is_refused_with_those_there_are(tmp_path: Path, aff
     assert "--mode fastest" in message
     for mode in ("lanes", "gates", "shared", "priority", "compare"):
         assert mode in message
+
+
+def test_paths_that_cannot_be_read_have_one_message(tmp_path: Path, affine: Path) -> None:
+    file = config(tmp_path, engine("policy", affine))
+    (tmp_path / "loop.toml").symlink_to("loop.toml")
+    for path, why in {
+        tmp_path: "it is a folder",
+        tmp_path / ("a" * 300): "cannot be reached",
+        tmp_path / "loop.toml": "cannot be reached",
+        Path("/dev/null"): "no plain file",
+    }.items():
+        assert why in refusal("run", path)
+        if why != "no plain file":
+            assert why in refusal("run", file, "--plan", path)
+            assert why in refusal("plan", file, "--profile", path, "--out", tmp_path / "plan.json")
+
+
+def test_the_folder_for_temporary_files_is_named_where_it_cannot_be_used(
+    tmp_path: Path, affine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = config(tmp_path, engine("policy", affine))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    assert f"TMPDIR={tmp_path}/nowhere" in refusal("run", file)
+
+
+def test_names_do_not_reach_the_terminal_as_they_are(tmp_path: Path, affine: Path) -> None:
+    name = r'"\u001b[31mRED\u001b]0;title\u0007\n\u202e"'
+    shown = r"\x1b[31mRED\x1b]0;title\x07\n\u202e"
+    file = config(tmp_path, engine(name, affine))
+    out = tmp_path / "out.json"
+    done = greenlane("run", file, "--seconds", "0.1", "--json", out)
+    assert done.returncode == 0, done
+    assert shown in done.stdout
+    assert json.loads(out.read_text())["modes"][0]["engines"][0]["name"] == "\x1b[31mRED\x1b]0;title\x07\n\u202e"
+    message = refusal("run", config(tmp_path, engine(name, affine, rate_hx=5)))
+    for text in (done.stdout, message):
+        assert shown in text
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
+def test_a_plan_of_another_device_is_refused_unless_it_is_asked_for(tmp_path: Path, affine: Path) -> None:
+    file, plan = config(tmp_path, engine("policy", affine)), tmp_path / "plan.json"
+    places = {"lanes": [{"name": "a", "units": 1}], "engines": [{"name": "policy", "lane": "a"}]}
+    device = {"id": "cuda:0", "name": "NVIDIA H200", "units": 132}
+    plan.write_text(json.dumps({"device": device, "versions": {"torch": "2.1.0"}} | places))
+    message = refusal("run", file, "--plan", plan)
+    assert "plan.json is no plan for this device: it is for NVIDIA H200 with 132 SMs" in message
+    assert "--plan-of-another-device" in message
+    done = greenlane("run", file, "--plan", plan, "--plan-of-another-device", "--seconds", "0.1")
+    assert done.returncode == 0, done
+    plan.write_text(json.dumps({"versions": {"torch": "2.1.0"}} | places))
+    done = greenlane("run", file, "--plan", plan, "--seconds", "0.1")
+    assert done.returncode == 0, done
+    assert "was made with PyTorch 2.1.0" in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["compare", "turbo"])
+def test_a_mode_that_is_none_is_a_fault_of_the_plan(tmp_path: Path, affine: Path, mode: str) -> None:
+    file, plan = config(tmp_path, engine("policy", affine)), tmp_path / "plan.json"
+    places = {"lanes": [{"name": "a", "units": 1}], "engines": [{"name": "policy", "lane": "a"}]}
+    plan.write_text(json.dumps({"mode": mode} | places))
+    message = refusal("run", file, "--plan", plan)
+    assert "plan.json" in message
+    assert f"'{mode}'" in message
+    assert "--mode" not in message
 
 
 @pytest.mark.parametrize("option", ["--json", "--trace"])

@@ -110,6 +110,20 @@ def test_deadlines_that_nobody_can_meet_are_status_1_and_no_file(models: Path, t
         assert not file.exists()
 
 
+def test_an_engine_of_which_no_request_is_due_has_a_plan(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    slow = config(
+        tmp_path,
+        engine("planner", models / "affine.pt2", rate_hz=0.01),
+        engine("control", models / "affine.pt2", rate_hz=50),
+    )
+    done = greenlane("plan", slow, "--out", file, "--seconds", "0.1", "--budget", "5")
+    assert done.returncode == 0, done
+    measured = {entry["name"]: entry["measured"] for entry in read(file)["engines"]}
+    assert measured["planner"]["p99_us"] is None
+    assert measured["control"]["p99_us"] > 0
+
+
 def test_a_run_without_units_plans_them_and_says_so(pipeline: Path, models: Path, tmp_path: Path) -> None:
     done = greenlane("run", pipeline, "--seconds", "0.1")
     assert done.returncode == 0, done

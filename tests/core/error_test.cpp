@@ -20,6 +20,11 @@ TEST(ErrorTest, LeavesOutWhatCannotBeSaid) {
   EXPECT_STREQ(Error({.what = "it failed", .why = "", .remedy = "try again"}).what(), "it failed; try again");
 }
 
+TEST(ErrorTest, IsOneLineWhateverItNames) {
+  EXPECT_STREQ(Error({.what = "engine 'a\x1b[2J\nb'", .why = "\u202e", .remedy = "try \xff"}).what(),
+               R"(engine 'a\x1b[2J\nb': \u202e; try \xff)");
+}
+
 template <class Kind>
 class ErrorFamilyTest : public ::testing::Test {};
 using Kinds = ::testing::Types<DeviceError, PartitionError, StreamError, EngineError, ConfigError>;

@@ -47,6 +47,12 @@ TEST_F(LogTest, AnEmptySinkRestoresTheDefault) {
   EXPECT_TRUE(texts_.empty());
 }
 
+TEST_F(LogTest, NamesInAWarningDoNotReachTheTerminalAsTheyAre) {
+  ::testing::internal::CaptureStderr();
+  warn("engine 'a\x1b[2J\nb'");
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(R"(engine 'a\x1b[2J\nb')"));
+}
+
 TEST_F(LogTest, ManyThreadsMayWarn) {
   constexpr int kThreads = 4;
   constexpr int kWarnings = 500;

@@ -34,9 +34,43 @@ class ConfigErrorsTest : public ::testing::Test {
 const std::string kEngine = "[engine.a]\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n";
 
 TEST_F(ConfigErrorsTest, AFileThatIsNotThere) {
-  for (const auto& path : {folder_ / "nowhere.toml", folder_.path()}) {
-    EXPECT_THAT([&] { (void)load_config(path); }, refuses<ConfigError>(path.string(), "there is no such file", "TOML"));
-  }
+  const auto path = folder_ / "nowhere.toml";
+  EXPECT_THAT([&] { (void)load_config(path); }, refuses<ConfigError>(path.string(), "there is no such file", "TOML"));
+}
+
+TEST_F(ConfigErrorsTest, AFileThatCannotBeRead) {
+  EXPECT_THAT([&] { (void)load_config(folder_.path()); }, refuses<ConfigError>("it is a folder", "TOML"));
+  const auto loop = folder_ / "loop.toml";
+  std::filesystem::create_symlink("loop.toml", loop);
+  EXPECT_THAT([&] { (void)load_config(loop); }, refuses<ConfigError>(loop.string(), "cannot be reached"));
+  const auto name = folder_ / (std::string(300, 'a') + ".toml");
+  EXPECT_THAT([&] { (void)load_config(name); }, refuses<ConfigError>("cannot be reached"));
+  EXPECT_THAT([&] { (void)load_config("/dev/null"); }, refuses<ConfigError>("/dev/null", "no plain file", "relative"));
+  EXPECT_THAT([&] { (void)load_config(""); }, refuses<ConfigError>("its name is empty"));
+}
+
+TEST_F(ConfigErrorsTest, AModelThatCannotBeRead) {
+  std::filesystem::create_symlink("loop.pt2", folder_ / "loop.pt2");
+  std::filesystem::create_directory(folder_ / "d.pt2");
+  const auto with = [](const std::string& model) {
+    return "[engine.a]\nmodel = '" + model + "'\ninputs = 'a.inputs.pt'\n";
+  };
+  expect_refused(with("loop.pt2"), 2, "engine.a.model", "cannot be reached", "export the model first");
+  expect_refused(with("d.pt2"), 2, "engine.a.model", "it is a folder");
+  expect_refused(with(std::string(300, 'a')), 2, "engine.a.model", "cannot be reached");
+  expect_refused(with("/dev/null"), 2, "engine.a.model", "no plain file");
+}
+
+TEST_F(ConfigErrorsTest, NamesThatAreEmpty) {
+  expect_refused("[engine.\"\"]\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n", 1, "its name is empty", "[engine.policy]");
+  expect_refused(kEngine + "[lane.\"\"]\nunits = 1\n", 4, "its name is empty");
+  expect_refused(kEngine + "lane = ''\n", 4, "engine.a.lane", "empty", "leave the key out");
+  expect_refused(kEngine + "[lane.a]\nbeside = ''\n", 5, "lane.a.beside", "empty");
+}
+
+TEST_F(ConfigErrorsTest, TimesBelowANanosecond) {
+  expect_refused(kEngine + "rate_hz = 5\ndeadline_ms = 1e-9\n", 5, "engine.a.deadline_ms", "shorter than a nanosecond");
+  expect_refused(kEngine + "gates = '0.0001us'\n", 4, "engine.a.gates", "neither a choice nor a time");
 }
 
 TEST_F(ConfigErrorsTest, MalformedToml) {
@@ -46,7 +80,7 @@ TEST_F(ConfigErrorsTest, MalformedToml) {
 }
 
 TEST_F(ConfigErrorsTest, AnUnknownKeyWithTheOneThatWasMeant) {
-  expect_refused(kEngine + "rate = 5\nrate_hx = 5\n", 4, "engine.a.rate:", "no such key", "rate_hz");
+  expect_refused(kEngine + "rate = 5\nrate_hx = 5\n", 4, "engine.a.rate:", "no such key", "did you mean 'rate_hz'?");
   expect_refused(kEngine + "rate_hx = 5\n", 4, "engine.a.rate_hx", "no such key", "did you mean 'rate_hz'?");
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
   expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");

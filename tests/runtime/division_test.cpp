@@ -102,6 +102,18 @@ TEST(Division, WhereAllLanesHaveUnitsNothingIsAdded) {
   EXPECT_EQ(divided(Builder().urgent("a", 8).best_effort("b", 16), h200()), "a=8 b=16");
 }
 
+TEST(Division, ComposedNamesAreNobodyElses) {
+  const auto shares = divide(Builder().best_effort("a+b", 1).urgent("a").urgent("b").config(), cpu_of(2));
+  ASSERT_EQ(shares.size(), 2U);
+  EXPECT_EQ(shares[0].request.name, "a+b");
+  EXPECT_EQ(shares[1].request.name, "a+b (2)");
+  EXPECT_NO_THROW((void)taken(shares, cpu_of(2)));
+}
+
+TEST(Division, ALaneThatIsBesideNoneIsNotBesideOneWithoutAName) {
+  EXPECT_EQ(divided(Builder().best_effort("").urgent("policy").best_effort("b"), cpu_of(3)), "policy=1 =1 b=rest");
+}
+
 TEST(Division, WhereLanesOutnumberGroupsBestEffortKeepsToItself) {
   EXPECT_EQ(divided(Builder().urgent("a").best_effort("b").best_effort("c"), cpu_of(2)), "a=1 b+c=1");
   EXPECT_EQ(divided(Builder().urgent("a").urgent("b").best_effort("c"), cpu_of(2)), "a+b=1 c=1");

@@ -80,6 +80,53 @@ TEST_F(PlanFileTest, AnEngineThatTheConfigurationLacksIsRefused) {
   expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "arm", "lane": "one"}]})", "'arm'");
 }
 
+const std::string kRest =
+    R"("lanes": [{"name": "a", "units": 1}], "engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": "a"}]})";
+
+TEST_F(PlanFileTest, AModeThatIsNoneIsAFaultOfThePlan) {
+  expect_refused(R"({"mode": "compare", )" + kRest, "'compare'", "lanes, gates, shared and priority");
+  expect_refused(R"({"mode": "turbo", )" + kRest, "'turbo'");
+  expect_refused(R"({"mode": 3, )" + kRest);
+}
+
+TEST_F(PlanFileTest, TheDeviceThatItIsForIsKept) {
+  apply(R"({"device": {"id": "cuda:3", "name": "NVIDIA H200", "units": 132}, "versions": {"torch": "2.11.0"}, )" +
+        kRest);
+  ASSERT_TRUE(config_.planned_for);
+  EXPECT_EQ(config_.planned_for->kind, DeviceKind::cuda);
+  EXPECT_EQ(config_.planned_for->name, "NVIDIA H200");
+  EXPECT_EQ(config_.planned_for->units, Units{132});
+  EXPECT_EQ(config_.planned_for->torch, "2.11.0");
+  EXPECT_EQ(config_.planned_for->plan, folder_ / "plan.json");
+  apply("{" + kRest);
+  EXPECT_FALSE(config_.planned_for->kind);
+  EXPECT_FALSE(config_.planned_for->units);
+  expect_refused(R"({"device": {"units": 4294967297}, )" + kRest, "units");
+  expect_refused(R"({"device": 3, )" + kRest);
+}
+
+TEST_F(PlanFileTest, NumbersThatDoNotFitAreRefused) {
+  for (const std::string slice : {"1e300", "-1", "0", "1e-30", "null", "true", "\"50us\"", "1e7"}) {
+    expect_refused(R"({"lanes": [{"name": "a"}], "engines": [{"name": "vision", "lane": "a", "slice_us": )" + slice +
+                       R"(}, {"name": "policy", "lane": "a"}]})",
+                   "slice_us", "'vision'");
+  }
+  for (const std::string units : {"4294967297", "18446744073709551615", "9223372036854775808", "-1", "1e300", "true"}) {
+    expect_refused(R"({"lanes": [{"name": "one", "units": )" + units + R"(}], "engines": []})", "'one'", "units");
+  }
+}
+
+TEST_F(PlanFileTest, AnEmptyNameIsRefused) {
+  expect_refused(
+      R"({"lanes": [{"name": ""}], "engines": [{"name": "vision", "lane": ""}, {"name": "policy", "lane": ""}]})",
+      "empty");
+}
+
+TEST_F(PlanFileTest, APathThatCannotBeReadIsRefused) {
+  EXPECT_THAT([&] { apply_plan(config_, folder_.path()); }, refuses<ConfigError>("it is a folder", "--plan"));
+  EXPECT_THAT([&] { apply_plan(config_, folder_ / std::string(300, 'a')); }, refuses<ConfigError>("cannot be reached"));
+}
+
 TEST_F(PlanFileTest, WhatAPlanSaysBesidesIsItsOwnAffair) {
   apply(R"({"device": {}, "lanes": [{"name": "one", "units": 1, "p99_us": 3}],
             "engines": [{"name": "vision", "lane": "one", "p99_us": 2}, {"name": "policy", "lane": "one"}]})");

@@ -207,6 +207,50 @@ TEST_F(PlanRequestTest, WhatWasTriedAndMissedIsNoPlan) {
   EXPECT_NO_THROW(require_deadlines(result));
 }
 
+TEST_F(PlanRequestTest, AnEngineOfWhichNoRequestWasDueIsJudgedByItsProfile) {
+  const auto request = plan_request(config_, profile_);
+  std::vector<EngineResult> engines(2);
+  engines[0].name = "policy";
+  engines[0].units = 20;  // 9000 / 16 µs by the profile
+  engines[1].requests = 1;
+  engines[1].latency.record(microseconds(10));
+  const auto run = judged(request, engines);
+  EXPECT_TRUE(run.meets_deadlines);
+  EXPECT_NEAR(run.slack, (2000 - 562) / 2000.0, 0.01);
+  config_.engines[0].deadline = microseconds(500);
+  PlanResult result{.request = plan_request(config_, profile_), .candidates = {measured(false, 1, -1)}, .chosen = 0};
+  result.candidates[0].measured.value() = judged(result.request, engines);
+  EXPECT_FALSE(result.candidates[0].measured->meets_deadlines);
+  EXPECT_THAT([&] { require_deadlines(result); }, refuses<PlanError>("no request was due", "0.562"));
+  engines[0].requests = engines[0].unserved = 3;
+  result.candidates[0].measured.value() = judged(result.request, engines);
+  EXPECT_FALSE(result.candidates[0].measured->meets_deadlines);
+  EXPECT_THAT([&] { require_deadlines(result); }, refuses<PlanError>("policy served none of its 3 requests"));
+}
+
+TEST_F(PlanRequestTest, ComposedNamesAreNobodyElses) {
+  config_.engines[1].name = profile_.engines[1].name = "b";
+  for (const std::string name : {"policy+b", "a"}) {
+    config_.engines.push_back(config_.engines[1]);
+    config_.engines.back().name = name;
+    profile_.engines.push_back(profile_.engines[1]);
+    profile_.engines.back().name = name;
+  }
+  PlannedPartition shared;
+  shared.units = {8};
+  shared.sharing = Sharing::queue;
+  shared.engines = {0, 1};
+  PlannedPartition others;
+  others.is_rest = true;
+  others.sharing = Sharing::queue;
+  others.engines = {2, 3};
+  const auto planned = with_plan(config_, predict(plan_request(config_, profile_), std::vector{shared, others}));
+  ASSERT_EQ(planned.lanes.size(), 2U);
+  EXPECT_EQ(planned.engines[0].lane, planned.engines[1].lane);
+  EXPECT_NE(planned.engines[0].lane, "policy+b");
+  EXPECT_EQ(planned.engines[2].lane, planned.engines[3].lane);
+}
+
 class VerifyTest : public ::testing::Test {
  protected:
   [[nodiscard]] PlanResult verify(Pipeline& pipeline) {
@@ -251,6 +295,14 @@ TEST_F(VerifyTest, PlansAndModesAreTriedAndTheBestIsTaken) {
   EXPECT_TRUE(json.at("predicted").at("throughput").is_number());
   ASSERT_EQ(pipeline.config().lanes.size(), lanes.size()) << "the pipeline is as it was";
   for (std::size_t i = 0; i < lanes.size(); ++i) EXPECT_EQ(pipeline.config().lanes[i].name, lanes[i].name);
+}
+
+TEST_F(VerifyTest, AnEngineThatHardlyEverRunsHasAPlan) {
+  auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 0.001\n") +
+                                            engine_table("b", "pair", "rate_hz = 20\ndeadline_ms = 2000\n"));
+  const auto result = verify(pipeline);
+  EXPECT_TRUE(result.candidates.at(result.chosen).measured.value().meets_deadlines);
+  EXPECT_NO_THROW(require_deadlines(result));
 }
 
 TEST_F(VerifyTest, WhatIsRunHasTheSlicesOfThePlan) {

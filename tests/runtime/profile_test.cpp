@@ -5,6 +5,7 @@
 #include <greenlane/runtime/profile.hpp>
 
 #include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
 
 #include <set>
 
@@ -120,6 +121,38 @@ TEST_F(ProfileTest, WhatIsNoProfileIsRefusedByName) {
                 refuses<ConfigError>("profile.json is no profile", "greenlane profile"));
   }
   EXPECT_THAT([&] { (void)load_profile(folder_ / "none.json"); }, refuses<ConfigError>("there is no such file"));
+  EXPECT_THAT([&] { (void)load_profile(folder_.path()); }, refuses<ConfigError>("it is a folder", "--profile"));
+}
+
+TEST_F(ProfileTest, NumbersThatDoNotFitAreRefusedByName) {
+  Profile made;
+  made.device = Device::open("cpu").info();
+  made.engines.push_back(
+      {.name = "head",
+       .curve =
+           {{.units = {1}, .p50 = microseconds(10), .p99 = microseconds(20), .mean = microseconds(12), .requests = 7}},
+       .gated = {{.units = {1}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9}}});
+  const auto whole = nlohmann::json::parse(profile_json(made));
+  const auto expect_refused = [&](const std::string& where, const std::string& key, const nlohmann::json& value) {
+    auto json = whole;
+    json[nlohmann::json::json_pointer(where + "/" + key)] = value;
+    EXPECT_THAT([&] { (void)read_profile(json.dump(), "it"); },
+                refuses<ConfigError>("it is no profile", "'" + key + "'"))
+        << value;
+  };
+  for (const nlohmann::json& value : {nlohmann::json(4294967297), nlohmann::json(-1), nlohmann::json(1.5),
+                                      nlohmann::json(true), nlohmann::json(18446744073709551615U)}) {
+    for (const auto* key : {"units", "granularity", "groups", "remainder"}) expect_refused("/device", key, value);
+    expect_refused("/engines/0/curve/0", "units", value);
+    expect_refused("/engines/0/curve/0", "requests", value == 4294967297 ? nlohmann::json(-1) : value);
+    expect_refused("/engines/0/gated/0", "slices", value);
+  }
+  for (const nlohmann::json& value :
+       {nlohmann::json(1e300), nlohmann::json(-1), nlohmann::json(), nlohmann::json(true)}) {
+    for (const auto* key : {"p50_us", "p99_us", "mean_us"}) expect_refused("/engines/0/curve/0", key, value);
+    expect_refused("/engines/0/gated/0", "in_flight_us", value);
+    expect_refused("/engines/0/gated/0", "overhead", value == -1 ? nlohmann::json(1e300) : value);
+  }
 }
 
 }  // namespace

@@ -13,7 +13,8 @@ struct Message {
   std::string remedy;
 };
 
-// The base of everything that greenlane throws. what() reads "what: why; remedy".
+// The base of everything that greenlane throws. what() reads "what: why; remedy", in one line: control characters,
+// which names of others may have, are escaped.
 class Error : public std::runtime_error {
  public:
   explicit Error(const Message& message);

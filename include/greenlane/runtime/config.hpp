@@ -1,6 +1,7 @@
 // The pipeline that one TOML file describes. docs/configuration.md is the contract.
 #pragma once
 
+#include <greenlane/core/device.hpp>
 #include <greenlane/core/units.hpp>
 
 #include <chrono>
@@ -60,12 +61,23 @@ struct LaneConfig {
   std::string beside{};
 };
 
+// The device that a plan says it is for, as far as it says so.
+struct PlannedDevice {
+  std::filesystem::path plan;
+  std::optional<DeviceKind> kind{};
+  std::string name{};  // empty: any
+  std::optional<Units> units{};
+  std::string torch{};  // the version of PyTorch that it was made with; empty: any
+};
+
 struct PipelineConfig {
   std::filesystem::path file;
   std::string device = "auto";
   std::vector<std::filesystem::path> libraries;
   std::vector<EngineConfig> engines;  // in the order of the file
   std::vector<LaneConfig> lanes;      // those that engines use, in the order of first use
+  // Set by apply_plan. A Pipeline on another device is refused; absent: lanes fit any device.
+  std::optional<PlannedDevice> planned_for{};
 };
 
 // Whether the files that a configuration names must be there: a plan can be made without them.
@@ -80,7 +92,8 @@ enum class NamedFiles { must_exist, may_be_missing };
 [[nodiscard]] int streams_of(const PipelineConfig& config);
 
 // Takes lanes, units and who runs where from a plan (JSON, see docs/configuration.md) instead of from the
-// configuration. Returns the mode that the plan is for. Throws ConfigError where the plan is for other engines.
+// configuration, and notes the device that it is for. Returns the mode that the plan is for. Throws ConfigError where
+// the plan is for other engines, or has a mode that is none.
 std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan);
 
 }  // namespace greenlane::runtime

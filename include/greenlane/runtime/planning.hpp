@@ -73,7 +73,8 @@ struct PlanResult {
 // be divided.
 [[nodiscard]] PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request);
 
-// What these results are worth, in the order of the request's engines.
+// What these results are worth, in the order of the request's engines. An engine of which no request was due is judged
+// by its profile, alone on as many units as it had.
 [[nodiscard]] MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines);
 
 // Runs it, with the pipeline's lanes as they were afterwards.

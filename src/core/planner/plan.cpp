@@ -43,6 +43,18 @@ PlannedPartition partition_of(const PlanRequest& request, const PlanProblem& pro
   return partition;
 }
 
+// Names of several engines are composed, and an engine may be named so itself, as in "a+b".
+void make_unique(PlannedPartition& partition, const PlanRequest& request, const Plan& plan) {
+  if (partition.engines.size() == 1) return;
+  const auto is_taken = [&](const std::string& name) {
+    return std::ranges::find(request.engines, name, &EngineDemand::name) != request.engines.end() ||
+           std::ranges::find(plan.partitions, name, &PlannedPartition::name) != plan.partitions.end();
+  };
+  const auto composed = partition.name;
+  for (int number = 2; is_taken(partition.name); ++number)
+    partition.name = composed + " (" + std::to_string(number) + ")";
+}
+
 // The groups that a partition has of its own; 0 for the rest.
 int whole_groups(const PlanRequest& request, const PlannedPartition& partition) {
   if (partition.is_rest) return 0;
@@ -73,6 +85,7 @@ Plan plan_of(const PlanRequest& request, const PlanProblem& problem, const Divis
   Score score;
   for (const auto& block : division.blocks) {
     auto partition = partition_of(request, problem, block);
+    make_unique(partition, request, plan);
     score = score.with(model.predict(block.engines, block.size, block.sharing));
     for (const auto& prediction : model.engines()) {
       const auto& engine = request.engines[prediction.engine];

@@ -1,3 +1,4 @@
+#include "core/terminal_text.hpp"
 #include "runtime/audit/kernel_name.hpp"
 #include "runtime/json_text.hpp"
 #include "runtime/text_table.hpp"
@@ -85,7 +86,8 @@ std::string verdict(const AuditReport& report) {
   }
   for (const auto& engine : report.engines) {
     if (!engine.is_judged)
-      text += fmt::format("  '{}' could not be judged: the driver does not tell its lane's context\n", engine.name);
+      text += fmt::format("  '{}' could not be judged: the driver does not tell its lane's context\n",
+                          detail::terminal_text(engine.name));
   }
   if (report.dropped > 0) text += fmt::format("  {} records were lost: of those nothing is known\n", report.dropped);
   if (report.trace_is_cut) text += "  the trace has the first kernels only: there were more than it can hold\n";

@@ -1,0 +1,82 @@
+#include "core/named_file.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <system_error>
+
+namespace greenlane::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+
+std::string text_of(int error) { return std::generic_category().message(error); }
+
+// Also of pipes and devices; empty where it can be opened.
+std::string why_not_opened(const fs::path& path, fs::file_status& status) {
+  if (path.empty()) return "its name is empty";
+  if (path.native().find('\0') != std::string::npos) return "its name has a zero byte";
+  std::error_code error;
+  status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) return "there is no such file";
+  if (status.type() == fs::file_type::none) return "it cannot be reached (" + error.message() + ")";
+  if (status.type() == fs::file_type::directory) return "it is a folder";
+  if (access(path.c_str(), R_OK) != 0) return "it cannot be read (" + text_of(errno) + ")";
+  return {};
+}
+
+}  // namespace
+
+std::string why_unreadable(const fs::path& path) {
+  fs::file_status status;
+  auto why = why_not_opened(path, status);
+  if (why.empty() && status.type() != fs::file_type::regular) why = "it is a pipe or a device, and no plain file";
+  return why;
+}
+
+std::string why_no_temporary_files() {
+  // As PyTorch looks for it.
+  std::string name;
+  fs::path folder = "/tmp";
+  for (const auto* each : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
+    const char* value = std::getenv(each);
+    if (value == nullptr || *value == 0) continue;
+    name = each;
+    folder = value;
+    break;
+  }
+  std::error_code error;
+  const bool is_folder = fs::is_directory(folder, error);
+  if (is_folder && access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  std::string why = is_folder ? text_of(errno) : "it is no folder";
+  if (error) why = error.message();
+  return "the folder for temporary files, " + (name.empty() ? "" : name + "=") + folder.string() +
+         ", cannot be used (" + why + ")";
+}
+
+std::string read_named_file(const fs::path& path, const std::string& what, const std::string& remedy) {
+  const auto fail = [&](const std::string& why) { throw ConfigError({.what = what, .why = why, .remedy = remedy}); };
+  fs::file_status status;
+  const auto why = why_not_opened(path, status);
+  if (!why.empty()) fail(why);
+  errno = 0;
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) fail("it cannot be read (" + text_of(errno) + ")");
+  std::string text;
+  std::array<char, 65536> part{};
+  while (stream.read(part.data(), part.size()) || stream.gcount() > 0) {
+    text.append(part.data(), static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > kMostBytes) fail("it is longer than 256 MiB");
+  }
+  if (stream.bad()) fail("reading it failed");
+  return text;
+}
+
+}  // namespace greenlane::detail

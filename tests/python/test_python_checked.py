@@ -1,0 +1,160 @@
+"""What comes from the caller is checked where it enters: numbers, names, paths, devices."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import greenlane as gl
+import numpy as np
+import pytest
+import torch
+
+
+@pytest.mark.parametrize("units", [2**31, 2**32 + 1, 2**63 - 1])
+def test_units_beyond_32_bits_are_refused_and_not_wrapped(units: int) -> None:
+    with pytest.raises(ValueError, match=f"cannot give {units} units to 'a': no device has so many"):
+        gl.partition("cpu", {"a": units})
+
+
+@pytest.mark.parametrize("units", [2**63, 2**64 + 1, -(2**63) - 1])
+def test_units_beyond_64_bits_are_refused(units: int) -> None:
+    with pytest.raises(ValueError, match=f"{units}"):
+        gl.partition("cpu", {"a": units})
+
+
+@pytest.mark.parametrize(
+    "units",
+    [1.9, 1.0, float("nan"), float("inf"), True, np.float64(1), np.True_, torch.tensor(1.9), torch.tensor(True), None],
+)
+def test_units_that_are_no_whole_number_are_refused(units: Any) -> None:
+    with pytest.raises(TypeError, match=r"the size of 'a' is .*: give a whole number"):
+        gl.partition("cpu", {"a": units})
+
+
+def test_units_that_are_another_word_are_refused() -> None:
+    sizes: Any = {"a": "most"}
+    with pytest.raises(ValueError, match="cannot give 'most' units to 'a'"):
+        gl.partition("cpu", sizes)
+
+
+@pytest.mark.parametrize("units", [np.int64(1), np.uint8(1), torch.tensor(1)])
+def test_whole_numbers_of_other_libraries_are_taken(units: Any) -> None:
+    assert gl.partition("cpu", {"a": units})["a"].units == 1
+
+
+@pytest.mark.parametrize("priority", [2**31, 2**32 + 5, -(2**32), 2**64])
+def test_a_priority_that_does_not_fit_is_refused(priority: int) -> None:
+    with pytest.raises(ValueError, match=f"the priority is {priority}"):
+        gl.lane("cpu", "b", priority=priority)
+
+
+@pytest.mark.parametrize("priority", [1.5, True, "5"])
+def test_a_priority_that_is_no_whole_number_is_refused(priority: Any) -> None:
+    with pytest.raises(TypeError, match=r"the priority is .*: give a whole number"):
+        gl.lane("cpu", "b", priority=priority)
+
+
+@pytest.mark.parametrize("runners", [1.5, True, 2**64])
+def test_a_number_of_runners_that_is_none_is_refused(models: Path, runners: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="num_runners is"):
+        gl.load(models / "affine.pt2", num_runners=runners)
+
+
+@pytest.mark.parametrize("deadline", [float("inf"), float("nan"), 1e300, -1.0])
+def test_a_deadline_that_is_no_time_is_refused(models: Path, deadline: float) -> None:
+    with pytest.raises(ValueError, match="a deadline of"):
+        gl.load(models / "affine.pt2").set_urgent(deadline)
+
+
+@pytest.mark.parametrize("margin", [float("nan"), float("inf"), -1.0])
+def test_a_margin_that_is_none_is_refused(margin: float) -> None:
+    with pytest.raises(ValueError, match="a margin must be between 0 and 10"):
+        gl.plan("nowhere.toml", margin=margin)
+
+
+def test_the_cpu_of_pytorch_is_the_cpu() -> None:
+    assert gl.lane(torch.device("cpu", 0)).device == torch.device("cpu")
+    assert gl.partition(torch.device("cpu", 0), {"a": 1})["a"].units == 1
+
+
+def test_an_engine_is_loaded_on_the_cpu_of_pytorch(models: Path) -> None:
+    assert gl.load(models / "affine.pt2", device=torch.device("cpu", 0)).device == torch.device("cpu")
+
+
+BAD = "caf\udce9"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: gl.load(BAD + ".pt2"),
+        lambda: gl.load("a.pt2", name=BAD),
+        lambda: gl.load("a.pt2", model=BAD),
+        lambda: gl.lane("cpu", BAD),
+        lambda: gl.partition("cpu", {BAD: 1}),
+        lambda: gl.profile(BAD + ".toml"),
+        lambda: gl.plan(BAD + ".toml"),
+    ],
+)
+def test_a_name_that_is_not_utf8_is_refused_with_one_message(call: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match="is not valid UTF-8") as error:
+        call()
+    assert "\n" not in str(error.value)
+    assert r"caf\udce9" in str(error.value)
+
+
+def test_an_empty_path_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="the path of the package is empty"):
+        gl.load("")
+
+
+def test_paths_that_cannot_be_loaded_say_why(tmp_path: Path) -> None:
+    (tmp_path / "loop.pt2").symlink_to("loop.pt2")
+    paths = {
+        tmp_path: "it is a folder",
+        tmp_path / ("a" * 300): "cannot be reached",
+        tmp_path / "loop.pt2": "cannot be reached",
+        tmp_path / "nowhere.pt2": "there is no such file",
+        Path("/dev/null"): "no plain file",
+    }
+    for path, why in paths.items():
+        with pytest.raises(RuntimeError, match=why):
+            gl.load(path)
+
+
+def test_models_of_a_package_are_named(models: Path, tmp_path: Path) -> None:
+    several = tmp_path / "several.pt2"
+    with zipfile.ZipFile(models / "affine.pt2") as source, zipfile.ZipFile(several, "w") as target:
+        for entry in source.namelist():
+            for name in ("left", "right"):
+                target.writestr(
+                    entry.replace("data/aotinductor/model/", f"data/aotinductor/{name}/"), source.read(entry)
+                )
+                if "aotinductor/model/" not in entry:
+                    break
+    with pytest.raises(RuntimeError, match=r"no model named 'model', but 'left', 'right'.*`model`"):
+        gl.load(several)
+
+
+def test_a_folder_for_temporary_files_that_is_not_there_is_named(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
+    with pytest.raises(RuntimeError, match=r"TMPDIR=.*nowhere.*No such file"):
+        gl.load(models / "affine.pt2")
+
+
+@pytest.mark.parametrize("argument", [np.ones((4, 8), np.float32), 3, None])
+def test_an_argument_that_is_no_tensor_is_named_where_tensors_are_too_few(models: Path, argument: Any) -> None:
+    engine = gl.load(models / "affine.pt2")
+    kind = {np.ndarray: "numpy.ndarray", int: "int"}.get(type(argument), "NoneType")
+    with pytest.raises(
+        RuntimeError, match=rf"'affine' was given 0 tensors.*args\[0\] is of type {kind}, and no tensor"
+    ):
+        engine(argument)
+
+
+def test_names_in_messages_are_shown_escaped() -> None:
+    with pytest.raises(RuntimeError, match=r"to 'a\\x1b\[2J\\u202e'"):
+        gl.partition("cpu", {"a\x1b[2J\u202e": 10_000})

@@ -1,0 +1,15 @@
+#include "runtime/text_table.hpp"
+
+#include <gmock/gmock.h>
+
+namespace greenlane::runtime {
+namespace {
+
+TEST(TextTable, CellsAreTextThatIsShown) {
+  Table table({"engine", "p99"}, 1);
+  table.add({"a\x1b[2J\nb\u202e", "µs"});
+  EXPECT_EQ(table.to_string(), "  engine              p99\n  ───────────────────────\n  a\\x1b[2J\\nb\\u202e    µs\n");
+}
+
+}  // namespace
+}  // namespace greenlane::runtime
