@@ -85,9 +85,9 @@ std::shared_ptr<PipelineGraph> PipelineGraph::capture(const Device& device, cons
   const CurrentContext context(device);
   const c10::cuda::CUDAGuard guard(index_of(device));
   const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
-  if (auto why = detail::graph_memory_obstacle(); !why.empty()) refuse(why);
+  if (const auto why = detail::graph_memory_obstacle(); !why.empty()) refuse(why);
   const auto effects = rehearsed(device, inputs, work);
-  if (auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) refuse(why);
+  if (const auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) refuse(why);
   auto impl = std::make_unique<Impl>(device, inputs, work, outputs, effects.written);
   impl->lane.keep_stream();
   // A rebind's work on former lanes is no part of the graph, and the inputs' copies are on this stream.
@@ -108,7 +108,7 @@ std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs
                                         std::to_string(fixed.size()),
                        .remedy = "pass such inputs, or capture it anew"});
   }
-  if (auto why = detail::aliasing_obstacle(inputs, {.state = {}, .written = impl_->written}); !why.empty())
+  if (const auto why = detail::aliasing_obstacle(inputs, {.state = {}, .written = impl_->written}); !why.empty())
     throw EngineError(
         {.what = "the inputs do not fit the pipeline's graph", .why = why, .remedy = "pass a copy of one"});
   const CurrentContext context(impl_->device);

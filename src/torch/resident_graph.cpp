@@ -178,7 +178,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     entry->state = State::unseen;  // an engine inside is bound elsewhere by now
   if (entry->state == State::unseen) {
     entry->graph.reset();
-    if (auto why = detail::graph_memory_obstacle(); !why.empty()) {
+    if (const auto why = detail::graph_memory_obstacle(); !why.empty()) {
       refuse(why);
       return model(inputs);
     }
