@@ -30,11 +30,16 @@ TEST(AotiLoad, AFileThatIsNotThereIsRefused) {
 }
 
 TEST(AotiLoad, AFileThatIsNoPackageIsRefused) {
-  // Neither a zip nor, though a zip, a package; nor a folder.
-  for (const auto& path : {path_of("stamp.json"), path_of("affine.inputs.pt"), path_of("")}) {
+  // Neither a zip nor, though a zip, a package.
+  for (const auto& path : {path_of("stamp.json"), path_of("affine.inputs.pt")}) {
     EXPECT_THAT([&] { (void)load_aoti(path); },
                 refuses<EngineError>(path, "no AOTInductor package", "aoti_compile_and_package"));
   }
+}
+
+TEST(AotiLoad, AFolderIsRefused) {
+  EXPECT_THAT([] { (void)load_aoti(path_of("")); },
+              refuses<EngineError>(path_of(""), "it is a folder", "check the path"));
 }
 
 TEST(AotiLoad, ATruncatedPackageIsRefused) {
