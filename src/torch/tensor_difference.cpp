@@ -44,8 +44,10 @@ std::string integers(const at::Tensor& got, const at::Tensor& want) {
   std::uint64_t worst = 0;
   std::size_t at = 0;
   for (std::size_t i = 0; i < elements; ++i) {
-    const Shown high = std::max(actual[i], expected[i]);
-    const Shown low = std::min(actual[i], expected[i]);
+    // NOLINTBEGIN(bugprone-signed-char-misuse,cert-str34-c): numbers, no characters
+    const auto high = static_cast<Shown>(std::max(actual[i], expected[i]));
+    const auto low = static_cast<Shown>(std::min(actual[i], expected[i]));
+    // NOLINTEND(bugprone-signed-char-misuse,cert-str34-c)
     const auto distance = static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low);
     if (distance > worst) {
       worst = distance;
@@ -57,7 +59,7 @@ std::string integers(const at::Tensor& got, const at::Tensor& want) {
 }
 
 // Of dtypes that are no numbers to PyTorch.
-std::string bytes(const at::Tensor& got, const at::Tensor& want) {
+std::string_view bytes(const at::Tensor& got, const at::Tensor& want) {
   if (std::memcmp(got.const_data_ptr(), want.const_data_ptr(), got.nbytes()) == 0) return {};
   return "has other bytes than expected";
 }
@@ -154,7 +156,7 @@ std::string values(const at::Tensor& got, const at::Tensor& want) {
     return floats(at::view_as_real(got), at::view_as_real(want), tolerance_of(dtype));
   }
   if (at::isFloatingType(dtype) && dtype != at::kFloat4_e2m1fn_x2) return floats(got, want, tolerance_of(dtype));
-  return bytes(got, want);
+  return std::string(bytes(got, want));
 }
 
 // On the CPU, dense, its elements in order, nothing left to be conjugated.
