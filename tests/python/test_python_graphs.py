@@ -40,9 +40,9 @@ def test_a_package_on_the_cpu_is_as_without(models: Path, lane: gl.Lane) -> None
 
 
 def test_a_copy_of_an_engine_keeps_how_it_was_loaded(models: Path) -> None:
-    engine = gl.load(models / "affine.pt2", graphs="resident", outputs="views", tune_kernels=False)
+    engine = gl.load(models / "affine.pt2", graphs="resident", outputs="views", tune_kernels=False, stateful=True)
     copied = pickle.loads(pickle.dumps(engine))
-    assert copied._native.options() == engine._native.options() == [1, 1, 1, 0]
+    assert copied._native.options() == engine._native.options() == [1, 1, 1, 0, 1]
     torch.testing.assert_close(copied(torch.ones(4, 8)), torch.full((4, 8), 3.0))
 
 
