@@ -1,8 +1,8 @@
 // The audit of whatever the process does. Bodies of the functions that torchbind.cpp registers.
 #pragma once
 
+#include <greenlane/audit/audit.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/audit.hpp>
 
 #include <torch/custom_class.h>
 
@@ -16,7 +16,7 @@ namespace greenlane::bindings {
 // Begins when it is made, and ends when it is asked for its result, or dropped.
 struct AuditObject final : torch::CustomClassHolder {
   std::mutex mutex{};
-  std::optional<runtime::Audit> audit{std::in_place};
+  std::optional<audit::Audit> audit{std::in_place};
 };
 using AuditPtr = c10::intrusive_ptr<AuditObject>;
 
@@ -27,7 +27,7 @@ inline std::tuple<std::string, std::string> stop_audit(const AuditPtr& self) {
     throw AuditError({.what = "an audit cannot end", .why = "it has ended", .remedy = "begin another one"});
   const auto report = self->audit->stop();
   self->audit.reset();
-  return {audit_json(report), audit_text(report)};
+  return {audit::audit_json(report), audit::audit_text(report)};
 }
 
 // Without a result: nobody waits for the GPU.

@@ -3,7 +3,7 @@
 
 #include "gates/stress_scenarios.hpp"
 
-#include <greenlane/core/sliced_graph.hpp>
+#include <greenlane/core/graphs/sliced_graph.hpp>
 #include <greenlane/core/urgent.hpp>
 
 #include <atomic>

@@ -4,10 +4,10 @@
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
-#include "runtime/terminal_text.hpp"
+#include "text/terminal_text.hpp"
 
+#include <greenlane/audit/audit.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/audit.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/report.hpp>
 
@@ -24,7 +24,6 @@ namespace greenlane::cli {
 namespace {
 
 using runtime::Mode;
-using runtime::terminal_text;
 
 // Viewers do not like more.
 constexpr std::size_t kMostKernels = 200'000;
@@ -54,11 +53,11 @@ Mode mode_of(const std::string& planned) {
   return Mode::lanes;
 }
 
-void print(const runtime::AuditReport& report, const runtime::ModeResult& result) {
-  say("\nmode {}\n{}", to_string(result.mode), audit_text(report));
+void print(const audit::AuditReport& report, const runtime::ModeResult& result) {
+  say("\nmode {}\n{}", to_string(result.mode), audit::audit_text(report));
   for (const auto& engine : result.engines) {
     if (!engine.error.empty())
-      warn("greenlane: engine '{}': {}\n", terminal_text(engine.name), terminal_text(engine.error));
+      warn("greenlane: engine '{}': {}\n", text::terminal_text(engine.name), text::terminal_text(engine.error));
   }
 }
 
@@ -74,11 +73,11 @@ int audit(Arguments arguments) {
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));
 
-  runtime::AuditReport report;
+  audit::AuditReport report;
   runtime::ModeResult result;
   {
     const Progress progress("auditing");
-    std::optional<runtime::Audit> audit;
+    std::optional<audit::Audit> audit;
     runtime::RunOptions options;
     options.duration = runtime::from_seconds(arguments.seconds);
     // Nothing is timed: what the engines need to be warm they got when they were placed, graphs included.
@@ -86,7 +85,7 @@ int audit(Arguments arguments) {
     options.trace = !arguments.trace.empty();
     options.stop = &stop;
     options.progress = [&](double share) { progress.update(share); };
-    options.before = [&] { audit.emplace(runtime::AuditOptions{.trace = options.trace ? kMostKernels : 0}); };
+    options.before = [&] { audit.emplace(audit::AuditOptions{.trace = options.trace ? kMostKernels : 0}); };
     options.after = [&] { report = audit.value().stop(); };
     result = pipeline.run(mode, options);
   }

@@ -1,6 +1,6 @@
 #include "cli/commands.hpp"
 #include "cli/say.hpp"
-#include "runtime/text_table.hpp"
+#include "text/table.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/hardware_queues.hpp>
@@ -13,10 +13,8 @@
 namespace greenlane::cli {
 namespace {
 
-using runtime::Table;
-
 void print_table(const std::vector<DeviceInfo>& devices) {
-  Table table({"device", "name", "units", "groups", "memory", "queues"}, 2);
+  text::Table table({"device", "name", "units", "groups", "memory", "queues"}, 2);
   for (const auto& device : devices) {
     const char* unit = device.id.kind == DeviceKind::cuda ? "SMs" : "cores";
     std::string groups = fmt::format("{} × {}", device.groups, device.granularity.count);

@@ -1,7 +1,7 @@
 #include "cli/commands.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
-#include "runtime/terminal_text.hpp"
+#include "text/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/version.hpp>
@@ -15,8 +15,6 @@
 
 namespace greenlane::cli {
 namespace {
-
-using runtime::terminal_text;
 
 int run_program(int argc, char** argv) {
   CLI::App app{"Gives every inference engine in a process its own lane of the GPU.", "greenlane"};
@@ -34,20 +32,20 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kSuccess : kBadInput;
   } catch (const DriverError& error) {
-    warn("greenlane: {}\n", terminal_text(error.what()));
+    warn("greenlane: {}\n", text::terminal_text(error.what()));
     return kFailed;
   } catch (const EngineError& error) {
-    warn("greenlane: {}\n", terminal_text(error.what()));
+    warn("greenlane: {}\n", text::terminal_text(error.what()));
     return kFailed;
   } catch (const Error& error) {
-    warn("greenlane: {}\n", terminal_text(error.what()));
+    warn("greenlane: {}\n", text::terminal_text(error.what()));
     return kBadInput;
   } catch (const std::filesystem::filesystem_error& error) {
-    warn("greenlane: '{}' cannot be used: {}; name another path\n", terminal_text(error.path1().string()),
+    warn("greenlane: '{}' cannot be used: {}; name another path\n", text::terminal_text(error.path1().string()),
          error.code().message());
     return kBadInput;
   } catch (const std::exception& error) {
-    warn("greenlane: this should not have happened: {}\n", terminal_text(error.what()));
+    warn("greenlane: this should not have happened: {}\n", text::terminal_text(error.what()));
     return kFailed;
   }
 }

@@ -4,8 +4,9 @@
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
-#include "runtime/terminal_text.hpp"
-#include "runtime/text_table.hpp"
+#include "text/duration.hpp"
+#include "text/table.hpp"
+#include "text/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/planning.hpp>
@@ -22,13 +23,9 @@
 namespace greenlane::cli {
 namespace {
 
-using runtime::duration_text;
 using runtime::from_seconds;
 using runtime::PlanCandidate;
 using runtime::PlanResult;
-using runtime::Table;
-using runtime::terminal_text;
-using runtime::to_microseconds;
 
 struct Arguments {
   std::filesystem::path config;
@@ -43,7 +40,7 @@ struct Arguments {
 // Whether plans can be tried; says so where they cannot.
 bool is_here(const runtime::Profile& profile, const runtime::PipelineConfig& config) {
   const auto why = why_elsewhere(profile, config);
-  if (!why.empty()) say("{}: the plan is not verified\n", terminal_text(why));
+  if (!why.empty()) say("{}: the plan is not verified\n", text::terminal_text(why));
   return why.empty();
 }
 
@@ -60,7 +57,7 @@ std::string lanes_text(const PlanCandidate& candidate) {
 
 void print_candidates(const PlanResult& result) {
   if (!result.candidates.front().measured) return;
-  Table table({"tried", "best effort", "slack", "deadlines"}, 1);
+  text::Table table({"tried", "best effort", "slack", "deadlines"}, 1);
   for (const auto& candidate : result.candidates) {
     const auto& measured = candidate.measured.value();
     const bool chosen = &candidate == &result.candidates[result.chosen];
@@ -71,28 +68,29 @@ void print_candidates(const PlanResult& result) {
 }
 
 std::string time_or_never(double microseconds) {
-  return std::isfinite(microseconds) ? duration_text(microseconds) : "never";
+  return std::isfinite(microseconds) ? text::duration_text(microseconds) : "never";
 }
 
 void print_chosen(const PlanResult& result) {
   const auto& chosen = result.candidates[result.chosen];
-  Table table({"engine", "lane", "p99 predicted", "measured", "deadline", "rate predicted", "measured"}, 2);
+  text::Table table({"engine", "lane", "p99 predicted", "measured", "deadline", "rate predicted", "measured"}, 2);
   for (std::size_t i = 0; i < chosen.config.engines.size(); ++i) {
     const auto& engine = chosen.config.engines[i];
     std::vector<std::string> row{engine.name, engine.lane, "–", "–", "–", "–", "–"};
-    if (engine.deadline) row[4] = duration_text(to_microseconds(*engine.deadline));
+    if (engine.deadline) row[4] = text::duration_text(text::to_microseconds(*engine.deadline));
     if (chosen.predicted) {
       row[2] = time_or_never(chosen.predicted->engines[i].p99.count());
       row[5] = fmt::format("{:.1f} Hz", chosen.predicted->engines[i].rate_hz);
     }
     if (chosen.measured) {
       const auto& measured = chosen.measured->engines[i];
-      if (measured.latency.count() > 0) row[3] = duration_text(to_microseconds(measured.latency.quantile(0.99)));
+      if (measured.latency.count() > 0)
+        row[3] = text::duration_text(text::to_microseconds(measured.latency.quantile(0.99)));
       row[6] = fmt::format("{:.1f} Hz", measured.rate_hz);
     }
     table.add(std::move(row));
   }
-  say("\nmode {}: {}\n{}", to_string(chosen.mode), terminal_text(lanes_text(chosen)), table.to_string());
+  say("\nmode {}: {}\n{}", to_string(chosen.mode), text::terminal_text(lanes_text(chosen)), table.to_string());
   if (chosen.plan && !chosen.plan->exact && !chosen.measured)
     say("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
 }
@@ -161,10 +159,10 @@ int plan(const Arguments& arguments) {
     if (was_stopped)
       throw EngineError({.what = "no plan was written", .why = "it was stopped", .remedy = "run it to its end"});
     require_deadlines(result);
-    say("written to {}\n", terminal_text(arguments.out.string()));
+    say("written to {}\n", text::terminal_text(arguments.out.string()));
     return kSuccess;
   } catch (const PlanError& error) {
-    warn("greenlane: {}\n", terminal_text(error.what()));
+    warn("greenlane: {}\n", text::terminal_text(error.what()));
     return kFailed;
   }
 }

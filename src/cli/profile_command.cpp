@@ -4,8 +4,9 @@
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
-#include "runtime/terminal_text.hpp"
-#include "runtime/text_table.hpp"
+#include "text/duration.hpp"
+#include "text/table.hpp"
+#include "text/terminal_text.hpp"
 
 #include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/runtime/pipeline.hpp>
@@ -21,11 +22,6 @@
 namespace greenlane::cli {
 namespace {
 
-using runtime::duration_text;
-using runtime::Table;
-using runtime::terminal_text;
-using runtime::to_microseconds;
-
 struct Arguments {
   std::filesystem::path config;
   std::filesystem::path out = "profile.json";
@@ -38,20 +34,20 @@ void print(const runtime::Profile& profile) {
     header.push_back(engine.name + " p50");
     header.emplace_back("p99");
   }
-  Table table(std::move(header), 0);
+  text::Table table(std::move(header), 0);
   for (std::size_t i = 0; i < profile.engines.front().curve.size(); ++i) {
     std::vector<std::string> row{std::to_string(profile.engines.front().curve[i].units.count)};
     for (const auto& engine : profile.engines) {
-      row.push_back(duration_text(to_microseconds(engine.curve[i].p50)));
-      row.push_back(duration_text(to_microseconds(engine.curve[i].p99)));
+      row.push_back(text::duration_text(text::to_microseconds(engine.curve[i].p50)));
+      row.push_back(text::duration_text(text::to_microseconds(engine.curve[i].p99)));
     }
     table.add(std::move(row));
   }
   say("{}", table.to_string());
   for (const auto& engine : profile.engines) {
     for (const auto& point : engine.gated) {
-      say("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", terminal_text(engine.name), point.units.count,
-          point.slices, duration_text(to_microseconds(point.in_flight)), 100 * point.overhead);
+      say("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", text::terminal_text(engine.name), point.units.count,
+          point.slices, text::duration_text(text::to_microseconds(point.in_flight)), 100 * point.overhead);
     }
   }
 }
@@ -65,7 +61,7 @@ int profile(const Arguments& arguments) {
   const auto profile = measure_profile(pipeline, arguments.seconds, stop);
   print(profile);
   runtime::write_file(out, profile_json(profile));
-  say("written to {}\n", terminal_text(arguments.out.string()));
+  say("written to {}\n", text::terminal_text(arguments.out.string()));
   return kSuccess;
 }
 

@@ -4,8 +4,9 @@
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
-#include "runtime/terminal_text.hpp"
-#include "runtime/text_table.hpp"
+#include "text/duration.hpp"
+#include "text/table.hpp"
+#include "text/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/pipeline.hpp>
@@ -22,13 +23,9 @@
 namespace greenlane::cli {
 namespace {
 
-using runtime::duration_text;
 using runtime::EngineResult;
 using runtime::Mode;
 using runtime::ModeResult;
-using runtime::Table;
-using runtime::terminal_text;
-using runtime::to_microseconds;
 
 struct Arguments {
   std::filesystem::path config;
@@ -37,7 +34,7 @@ struct Arguments {
   bool any_device = false;  // whether the plan may be of another device
   std::string graphs;
   double seconds = 10;
-  double spin_ms = to_microseconds(runtime::kSpin) / 1e3;
+  double spin_ms = text::to_microseconds(runtime::kSpin) / 1e3;
   bool check = false;
   std::filesystem::path json;
   std::filesystem::path trace;
@@ -86,8 +83,8 @@ std::string_view checked_text(const EngineResult& engine) {
 std::string ratio_text(const EngineResult& engine, const ModeResult& first) {
   const auto same = std::ranges::find(first.engines, engine.name, &EngineResult::name);
   if (same == first.engines.end() || same->latency.count() == 0 || engine.latency.count() == 0) return "–";
-  return fmt::format("{:.2f} ×",
-                     to_microseconds(engine.latency.quantile(0.99)) / to_microseconds(same->latency.quantile(0.99)));
+  return fmt::format("{:.2f} ×", text::to_microseconds(engine.latency.quantile(0.99)) /
+                                     text::to_microseconds(same->latency.quantile(0.99)));
 }
 
 void print_mode(const ModeResult& result, const ModeResult& first, const Device& device) {
@@ -97,21 +94,22 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
                                   "p99",    "max",  "deadline", "misses", "outputs"};
   if (on_gpu) header.emplace_back("graph for");
   if (compared) header.push_back(fmt::format("p99 / {}", to_string(first.mode)));
-  Table table(std::move(header), 2);
+  text::Table table(std::move(header), 2);
   for (const auto& engine : result.engines) {
     const auto latency = [&](double q) {
-      return engine.latency.count() ? duration_text(to_microseconds(engine.latency.quantile(q))) : "–";
+      return engine.latency.count() ? text::duration_text(text::to_microseconds(engine.latency.quantile(q))) : "–";
     };
-    std::vector<std::string> row{engine.name,
-                                 engine.lane,
-                                 place_of(engine, device),
-                                 fmt::format("{:.1f} Hz", engine.rate_hz),
-                                 latency(0.5),
-                                 latency(0.99),
-                                 engine.latency.count() ? duration_text(to_microseconds(engine.latency.max())) : "–",
-                                 engine.deadline ? duration_text(to_microseconds(*engine.deadline)) : "–",
-                                 engine.deadline ? fmt::format("{} of {}", engine.misses, engine.requests) : "–",
-                                 std::string(checked_text(engine))};
+    std::vector<std::string> row{
+        engine.name,
+        engine.lane,
+        place_of(engine, device),
+        fmt::format("{:.1f} Hz", engine.rate_hz),
+        latency(0.5),
+        latency(0.99),
+        engine.latency.count() ? text::duration_text(text::to_microseconds(engine.latency.max())) : "–",
+        engine.deadline ? text::duration_text(text::to_microseconds(*engine.deadline)) : "–",
+        engine.deadline ? fmt::format("{} of {}", engine.misses, engine.requests) : "–",
+        std::string(checked_text(engine))};
     if (on_gpu) row.push_back(graph_text(engine));
     if (compared) row.push_back(ratio_text(engine, first));
     table.add(std::move(row));
@@ -123,19 +121,20 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
       table.to_string());
   if (result.gate) {
     say("  gate: {} urgent calls passed; best effort was held {} times, {} in all, {} at most\n", result.gate->passes,
-        result.gate->held, duration_text(to_microseconds(result.gate->held_time)),
-        duration_text(to_microseconds(result.gate->longest_held)));
+        result.gate->held, text::duration_text(text::to_microseconds(result.gate->held_time)),
+        text::duration_text(text::to_microseconds(result.gate->longest_held)));
     if (result.gate->limits_hit > 0)
       warn("greenlane: {} urgent calls held the gate for five deadlines and were let go of\n", result.gate->limits_hit);
   }
   for (const auto& engine : result.engines) {
     if (engine.graphs && !engine.graphs->gate_obstacle.empty())
-      warn("greenlane: engine '{}' lets nobody pass inside its graph: {}\n", terminal_text(engine.name),
-           terminal_text(engine.graphs->gate_obstacle));
+      warn("greenlane: engine '{}' lets nobody pass inside its graph: {}\n", text::terminal_text(engine.name),
+           text::terminal_text(engine.graphs->gate_obstacle));
     if (engine.error.empty()) continue;
     // What an engine threw names it.
     const bool is_named = engine.error.starts_with("engine '" + engine.name + "'");
-    warn("greenlane: {}\n", terminal_text(is_named ? engine.error : "engine '" + engine.name + "': " + engine.error));
+    warn("greenlane: {}\n",
+         text::terminal_text(is_named ? engine.error : "engine '" + engine.name + "': " + engine.error));
   }
 }
 
@@ -148,7 +147,7 @@ bool leaves_all_open(const runtime::PipelineConfig& config) {
 // run shows why.
 runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
   constexpr double kSeconds = 0.2;
-  const std::string file = terminal_text(pipeline.config().file.filename().string());
+  const std::string file = text::terminal_text(pipeline.config().file.filename().string());
   try {
     const auto profile = measure_profile(pipeline, kSeconds, stop);
     const auto result = plan_without_device(pipeline.config(), plan_request(pipeline.config(), profile));
@@ -157,7 +156,8 @@ runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomi
         file);
     return result.candidates[result.chosen].config;
   } catch (const Error& error) {
-    if (!stop) say("{} says nothing of units, and they are divided evenly: {}\n", file, terminal_text(error.what()));
+    if (!stop)
+      say("{} says nothing of units, and they are divided evenly: {}\n", file, text::terminal_text(error.what()));
     return pipeline.config();
   }
 }

@@ -1,5 +1,5 @@
-#include "core/capture_scope.hpp"
 #include "core/device_state.hpp"
+#include "core/graphs/capture_scope.hpp"
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>

@@ -1,7 +1,7 @@
 // What stands behind a Device: one object a device and process, with its one split and the backend that makes lanes.
 #pragma once
 
-#include "core/graph_slices.hpp"
+#include "core/graphs/graph_slices.hpp"
 #include "core/group_pool.hpp"
 
 #include <greenlane/core/device.hpp>

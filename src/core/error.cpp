@@ -1,4 +1,4 @@
-#include "core/terminal_text.hpp"
+#include "text/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -14,6 +14,6 @@ std::string join(const Message& message) {
 
 }  // namespace
 
-Error::Error(const Message& message) : std::runtime_error(detail::terminal_text(join(message))) {}
+Error::Error(const Message& message) : std::runtime_error(text::terminal_text(join(message))) {}
 
 }  // namespace greenlane

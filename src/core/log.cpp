@@ -1,4 +1,4 @@
-#include "core/terminal_text.hpp"
+#include "text/terminal_text.hpp"
 
 #include <greenlane/core/log.hpp>
 
@@ -38,7 +38,7 @@ void warn(const std::string& text) {
   if (current.write) {
     current.write(text);
   } else {
-    standard_error().warn("{}", detail::terminal_text(text));
+    standard_error().warn("{}", text::terminal_text(text));
   }
 }
 
@@ -47,7 +47,7 @@ void debug(const std::string& text) {
     const char* level = std::getenv("GREENLANE_LOG");
     return level && std::string_view(level) == "debug";
   }();
-  if (is_wanted) standard_error().warn("{}", detail::terminal_text(text));
+  if (is_wanted) standard_error().warn("{}", text::terminal_text(text));
 }
 
 std::function<void(const std::string&)> set_warning_sink(std::function<void(const std::string&)> write) {

@@ -1,4 +1,5 @@
 // The one file of the runtime that knows PyTorch.
+#include "text/first_line.hpp"
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -75,7 +76,7 @@ class AotiWorkload final : public Workload {
       throw;
     } catch (const std::exception& error) {
       const std::string text = error.what();  // PyTorch's go on with a C++ stack
-      throw EngineError({.what = text.substr(0, text.find('\n')), .why = "", .remedy = ""});
+      throw EngineError({.what = text::first_line(text), .why = "", .remedy = ""});
     }
   }
 

@@ -1,5 +1,6 @@
 #include "core/named_file.hpp"
 #include "runtime/toml_reader.hpp"
+#include "text/first_line.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
@@ -15,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
-
 toml::table parse(const fs::path& file) {
   const std::string remedy = "name a pipeline's TOML file; paths in it are relative to it";
   const auto why = detail::why_unreadable(file);
@@ -27,7 +26,7 @@ toml::table parse(const fs::path& file) {
   } catch (const toml::parse_error& error) {
     throw ConfigError({.what = file.string() + ":" + std::to_string(error.source().begin.line) + ":" +
                                std::to_string(error.source().begin.column),
-                       .why = "this is no valid TOML: " + first_line(error.description()),
+                       .why = "this is no valid TOML: " + text::first_line(error.description()),
                        .remedy = "see docs/configuration.md for an example"});
   }
 }

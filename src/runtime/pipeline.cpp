@@ -1,6 +1,6 @@
 #include "runtime/engine_threads.hpp"
 #include "runtime/placement.hpp"
-#include "runtime/planned_device.hpp"
+#include "runtime/plan/planned_device.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>

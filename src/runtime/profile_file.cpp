@@ -1,6 +1,7 @@
 #include "core/named_file.hpp"
-#include "runtime/json_numbers.hpp"
-#include "runtime/json_text.hpp"
+#include "text/duration.hpp"
+#include "text/json_numbers.hpp"
+#include "text/json_text.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/profile.hpp>
@@ -24,15 +25,15 @@ Json describe(const EngineProfile& engine) {
   Json curve = Json::array();
   for (const auto& point : engine.curve) {
     curve.push_back({{"units", point.units.count},
-                     {"p50_us", to_microseconds(point.p50)},
-                     {"p99_us", to_microseconds(point.p99)},
-                     {"mean_us", to_microseconds(point.mean)},
+                     {"p50_us", text::to_microseconds(point.p50)},
+                     {"p99_us", text::to_microseconds(point.p99)},
+                     {"mean_us", text::to_microseconds(point.mean)},
                      {"requests", point.requests}});
   }
   Json gated = Json::array();
   for (const auto& point : engine.gated) {
     gated.push_back({{"units", point.units.count},
-                     {"in_flight_us", to_microseconds(point.in_flight)},
+                     {"in_flight_us", text::to_microseconds(point.in_flight)},
                      {"overhead", point.overhead},
                      {"slices", point.slices}});
   }
@@ -49,7 +50,7 @@ constexpr double kLongest = 1e12;  // microseconds: eleven days
 }
 
 std::int64_t whole_at(const Json& from, const std::string& key, std::int64_t least, std::int64_t most) {
-  const auto count = whole_number(from.at(key), least, most);
+  const auto count = text::whole_number(from.at(key), least, most);
   if (!count) refuse(from, key, "whole number from " + std::to_string(least) + " to " + std::to_string(most));
   return *count;
 }
@@ -59,14 +60,14 @@ int units_at(const Json& from, const std::string& key, int least) {
 }
 
 Nanoseconds time_at(const Json& from, const std::string& key) {
-  const auto microseconds = number(from.at(key), 0, kLongest);
+  const auto microseconds = text::number(from.at(key), 0, kLongest);
   if (!microseconds) refuse(from, key, "time from 0 to 1e12 µs");
   return from_microseconds(*microseconds);
 }
 
 double share_at(const Json& from, const std::string& key) {
   // A little less than none comes of measuring.
-  const auto share = number(from.at(key), -1, 1e6);
+  const auto share = text::number(from.at(key), -1, 1e6);
   if (!share) refuse(from, key, "share");
   return *share;
 }
@@ -109,7 +110,7 @@ std::string profile_json(const Profile& profile) {
   json["device"] = Json::parse(device_json(profile.device));
   json["engines"] = Json::array();
   for (const auto& engine : profile.engines) json["engines"].push_back(describe(engine));
-  return json_text(json, 2) + "\n";
+  return text::json_text(json, 2) + "\n";
 }
 
 Profile read_profile(const std::string& json, const std::string& where) {

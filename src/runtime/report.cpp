@@ -1,4 +1,5 @@
-#include "runtime/json_text.hpp"
+#include "text/duration.hpp"
+#include "text/json_text.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/hardware_queues.hpp>
@@ -43,7 +44,7 @@ Json described_here(const DeviceInfo& device) {
 Json describe(const EngineResult& engine) {
   // A quantile of nothing is null and not 0.
   const auto quantile = [&](double q) {
-    return engine.latency.count() ? Json(to_microseconds(engine.latency.quantile(q))) : Json();
+    return engine.latency.count() ? Json(text::to_microseconds(engine.latency.quantile(q))) : Json();
   };
   Json json;
   json["name"] = engine.name;
@@ -57,9 +58,9 @@ Json describe(const EngineResult& engine) {
   json["p90_us"] = quantile(0.9);
   json["p99_us"] = quantile(0.99);
   json["p999_us"] = quantile(0.999);
-  json["max_us"] = engine.latency.count() ? Json(to_microseconds(engine.latency.max())) : Json();
-  json["mean_us"] = engine.latency.count() ? Json(to_microseconds(engine.latency.mean())) : Json();
-  json["deadline_us"] = engine.deadline ? Json(to_microseconds(*engine.deadline)) : Json();
+  json["max_us"] = engine.latency.count() ? Json(text::to_microseconds(engine.latency.max())) : Json();
+  json["mean_us"] = engine.latency.count() ? Json(text::to_microseconds(engine.latency.mean())) : Json();
+  json["deadline_us"] = engine.deadline ? Json(text::to_microseconds(*engine.deadline)) : Json();
   json["misses"] = engine.misses;
   if (const auto& graphs = engine.graphs) {
     json["graphs"] = {{"replays", graphs->replays},
@@ -67,7 +68,7 @@ Json describe(const EngineResult& engine) {
                       {"bytes", graphs->bytes},
                       {"obstacle", graphs->obstacle.empty() ? Json() : Json(graphs->obstacle)},
                       {"slices", graphs->slices},
-                      {"longest_slice_us", to_microseconds(graphs->longest_slice)},
+                      {"longest_slice_us", text::to_microseconds(graphs->longest_slice)},
                       {"look_ahead", graphs->look_ahead},
                       {"gate_obstacle", graphs->gate_obstacle.empty() ? Json() : Json(graphs->gate_obstacle)}};
   } else {
@@ -96,19 +97,19 @@ Json head_of(const Pipeline& pipeline) {
 std::string versions_json(const DeviceInfo& device) {
   const Json json{
       {"greenlane", kVersion}, {"torch", torch_version()}, {"cuda", cuda_version()}, {"driver", device.driver_version}};
-  return json_text(json);
+  return text::json_text(json);
 }
 
-std::string device_json(const DeviceInfo& device) { return json_text(describe(device), 2); }
+std::string device_json(const DeviceInfo& device) { return text::json_text(describe(device), 2); }
 
-std::string local_device_json(const DeviceInfo& device) { return json_text(described_here(device), 2); }
+std::string local_device_json(const DeviceInfo& device) { return text::json_text(described_here(device), 2); }
 
-std::string engine_json(const EngineResult& engine) { return json_text(describe(engine)); }
+std::string engine_json(const EngineResult& engine) { return text::json_text(describe(engine)); }
 
-std::string audit_results_json(const Pipeline& pipeline, const AuditReport& report) {
+std::string audit_results_json(const Pipeline& pipeline, const audit::AuditReport& report) {
   Json json = head_of(pipeline);
-  json["audit"] = Json::parse(audit_json(report));
-  return json_text(json, 2) + "\n";
+  json["audit"] = Json::parse(audit::audit_json(report));
+  return text::json_text(json, 2) + "\n";
 }
 
 std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results) {
@@ -118,21 +119,21 @@ std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> r
     Json mode;
     mode["mode"] = to_string(result.mode);
     mode["seconds"] = std::chrono::duration<double>(result.measured).count();
-    mode["spin_ms"] = to_microseconds(result.spin) / 1e3;
+    mode["spin_ms"] = text::to_microseconds(result.spin) / 1e3;
     mode["stopped_early"] = result.stopped_early;
     mode["memory"] = {{"before", describe(result.memory_before)}, {"after", describe(result.memory_after)}};
     if (const auto& gate = result.gate) {
       mode["gate"] = {{"passes", gate->passes},
                       {"held", gate->held},
-                      {"held_us", to_microseconds(gate->held_time)},
-                      {"longest_held_us", to_microseconds(gate->longest_held)},
+                      {"held_us", text::to_microseconds(gate->held_time)},
+                      {"longest_held_us", text::to_microseconds(gate->longest_held)},
                       {"limits_hit", gate->limits_hit}};
     }
     mode["engines"] = Json::array();
     for (const auto& engine : result.engines) mode["engines"].push_back(describe(engine));
     json["modes"].push_back(std::move(mode));
   }
-  return json_text(json, 2) + "\n";
+  return text::json_text(json, 2) + "\n";
 }
 
 }  // namespace greenlane::runtime

@@ -1,4 +1,5 @@
-#include "runtime/json_text.hpp"
+#include "text/duration.hpp"
+#include "text/json_text.hpp"
 
 #include <greenlane/runtime/report.hpp>
 
@@ -57,9 +58,9 @@ std::vector<Span> merged(std::vector<Span> spans) {
 struct KernelTracks {
   std::string place;
   std::string lane;
-  std::vector<std::vector<const TracedKernel*>> rows;
+  std::vector<std::vector<const audit::TracedKernel*>> rows;
 
-  void add(const TracedKernel& kernel) {
+  void add(const audit::TracedKernel& kernel) {
     for (auto& row : rows) {
       if (row.back()->end > kernel.begin) continue;
       row.push_back(&kernel);
@@ -92,8 +93,8 @@ class Tracks {
                        {"cat", category},
                        {"pid", process_},
                        {"tid", track_},
-                       {"ts", to_microseconds(begin)},
-                       {"dur", to_microseconds(end - begin)},
+                       {"ts", text::to_microseconds(begin)},
+                       {"dur", text::to_microseconds(end - begin)},
                        {"args", std::move(args)}});
   }
 
@@ -125,8 +126,8 @@ void add_lanes(Tracks& tracks, const ModeResult& result) {
     for (const auto& [engine, span] : slices_of_lane(result, lane)) {
       const auto latency = span.end - span.scheduled;
       tracks.add(engine->name, "request", span.start, span.end,
-                 {{"latency_us", to_microseconds(latency)},
-                  {"scheduled_us", to_microseconds(span.scheduled)},
+                 {{"latency_us", text::to_microseconds(latency)},
+                  {"scheduled_us", text::to_microseconds(span.scheduled)},
                   {"missed", latency > engine->deadline.value_or(Nanoseconds::max())}});
     }
     for (const auto& place : places) {
@@ -162,7 +163,7 @@ std::string trace_json(std::span<const ModeResult> results) {
     add_lanes(tracks, result);
     add_gate(tracks, result);
   }
-  return json_text(Json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}) + "\n";
+  return text::json_text(Json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}) + "\n";
 }
 
 }  // namespace greenlane::runtime

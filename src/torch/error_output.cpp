@@ -1,5 +1,7 @@
 #include "torch/error_output.hpp"
 
+#include "text/first_line.hpp"
+
 #include <iostream>
 #include <streambuf>
 #include <utility>
@@ -45,14 +47,14 @@ void install_filter() {
 // The rest of the first line that has `before`; empty where there is none.
 std::string after(std::string_view text, std::string_view before) {
   const auto start = text.find(before);
-  return start == std::string_view::npos ? std::string() : first_line(text.substr(start + before.size()));
+  return start == std::string_view::npos ? std::string() : text::first_line(text.substr(start + before.size()));
 }
 
 // Where PyTorch keeps the reason of this thread's last failure; older versions write it to std::cerr.
 std::string recorded_reason() {
   const char* text =
       torch_exception_get_what_without_backtrace ? torch_exception_get_what_without_backtrace() : nullptr;
-  return text ? first_line(text) : std::string();
+  return text ? text::first_line(text) : std::string();
 }
 
 }  // namespace
@@ -69,13 +71,11 @@ ErrorOutput::~ErrorOutput() {
 
 std::string ErrorOutput::take() { return std::exchange(text_, {}); }
 
-std::string first_line(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
-
 std::string reason_of(std::string_view output, const std::exception& thrown) {
   constexpr std::string_view kNoReason = "API call failed";
   if (auto reason = after(output, "Exception in aoti_torch: "); !reason.empty()) return reason;
   auto said = after(output, "Error: ");
-  auto text = first_line(thrown.what());
+  auto text = text::first_line(thrown.what());
   if (!said.empty() && said.find(kNoReason) == std::string::npos) return said;
   if (text.find(kNoReason) == std::string::npos) return text;
   if (auto reason = recorded_reason(); !reason.empty()) return reason;

@@ -29,7 +29,4 @@ class ErrorOutput {
 // failure (from 2.13 on), else from what it threw.
 [[nodiscard]] std::string reason_of(std::string_view output, const std::exception& thrown);
 
-// The first line of what PyTorch throws; the others are a C++ stack.
-[[nodiscard]] std::string first_line(std::string_view text);
-
 }  // namespace greenlane::detail

@@ -1,6 +1,7 @@
 #include "torch/package.hpp"
 
 #include "core/named_file.hpp"
+#include "text/first_line.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -84,10 +85,10 @@ std::set<std::string> models_in(const std::string& path) {
   }
   if (const auto why = why_no_temporary_files(); !why.empty())
     throw EngineError({.what = what, .why = why, .remedy = "set TMPDIR to a folder that exists and is yours"});
-  throw EngineError({.what = what,
-                     .why = "it is no AOTInductor package with a model named '" + model + "' (" +
-                            std::string(reason.substr(0, reason.find('\n'))) + ")",
-                     .remedy = "write it with torch._inductor.aoti_compile_and_package"});
+  throw EngineError(
+      {.what = what,
+       .why = "it is no AOTInductor package with a model named '" + model + "' (" + text::first_line(reason) + ")",
+       .remedy = "write it with torch._inductor.aoti_compile_and_package"});
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "core/named_file.hpp"
+#include "text/first_line.hpp"
 #include "torch/tensor_difference.hpp"
 #include "torch/tensor_file.hpp"
 #include "torch/whole_torch.hpp"
@@ -36,7 +37,7 @@ std::vector<at::Tensor> load_tensors(const std::string& path) {
     throw ConfigError({.what = "'" + path + "' is no list of tensors", .why = error.what(), .remedy = kHowToSave});
   } catch (const std::exception& error) {
     const std::string text = error.what();
-    throw cannot(text.substr(0, text.find('\n')));
+    throw cannot(text::first_line(text));
   }
 }
 

@@ -3,8 +3,8 @@
 
 #include "support/fake_driver_test.hpp"
 
-#include <greenlane/core/graph.hpp>
-#include <greenlane/core/sliced_graph.hpp>
+#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graphs/sliced_graph.hpp>
 #include <greenlane/core/urgent.hpp>
 
 #include <gtest/gtest.h>

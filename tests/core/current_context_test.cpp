@@ -2,7 +2,7 @@
 #include "support/fake_driver_test.hpp"
 
 #include <greenlane/core/current_context.hpp>
-#include <greenlane/core/graph.hpp>
+#include <greenlane/core/graphs/graph.hpp>
 #include <greenlane/core/urgent.hpp>
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 #include "support/fake_driver_test.hpp"
 
-#include <greenlane/core/graph.hpp>
+#include <greenlane/core/graphs/graph.hpp>
 
 #include <gtest/gtest.h>
 

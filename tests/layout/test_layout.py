@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = {".cpp", ".hpp", ".in"}
+LAYERS = ("driver", "text", "core", "planner", "torch", "audit", "runtime", "cli")
 PYTORCH = re.compile(r"(torch|ATen|c10|caffe2)/")
 
 
@@ -65,13 +66,13 @@ def test_sources_and_their_includes_are_found() -> None:
 
 def test_the_driver_table_knows_nothing_of_greenlane() -> None:
     def forbidden(header: str) -> bool:
-        return header.startswith(("greenlane/", "core/", "torch/", "runtime/", "cli/"))
+        return header.startswith(("greenlane/", *(f"{layer}/" for layer in LAYERS if layer != "driver")))
 
     assert forbidden_includes(sources("src/driver"), forbidden) == []
 
 
 def test_core_knows_neither_pytorch_nor_what_is_above_it() -> None:
-    above = re.compile(r"(greenlane/)?(torch|runtime|cli)/|nlohmann|toml|CLI/")
+    above = re.compile(r"(greenlane/)?(planner|torch|audit|runtime|cli)/|nlohmann|toml|CLI/")
     core = sources("include/greenlane/core", "src/core")
     assert forbidden_includes(core, lambda header: PYTORCH.match(header) or above.match(header)) == []
 
@@ -85,13 +86,34 @@ def test_core_has_no_cuda_runtime() -> None:
     )
 
 
+def test_texts_know_nothing_of_greenlane() -> None:
+    above = tuple(f"{layer}/" for layer in LAYERS if layer != "text")
+    assert forbidden_includes(sources("src/text"), lambda header: header.startswith(("greenlane/", *above))) == []
+
+
+def test_the_planner_knows_errors_and_units_only() -> None:
+    allowed = {"greenlane/core/error.hpp", "greenlane/core/units.hpp", "fmt/format.h"}
+
+    def forbidden(header: str) -> bool:
+        ours = header.startswith(("planner/", "greenlane/planner/"))
+        standard = "/" not in header
+        return not (ours or standard or header in allowed)
+
+    assert forbidden_includes(sources("include/greenlane/planner", "src/planner"), forbidden) == []
+
+
+def test_the_audit_knows_nothing_of_the_runtime() -> None:
+    above = re.compile(r"(greenlane/)?(planner|runtime|cli)/")
+    assert forbidden_includes(sources("include/greenlane/audit", "src/audit"), above.match) == []
+
+
 def test_public_headers_include_public_headers_only() -> None:
-    internal = re.compile(r"(driver|core|runtime|cli)/")
+    internal = re.compile("(" + "|".join(LAYERS) + ")/")
     assert forbidden_includes(sources("include"), internal.match) == []
 
 
 def test_the_torch_layer_knows_nothing_of_the_runtime() -> None:
-    above = re.compile(r"(greenlane/)?(runtime|cli)/")
+    above = re.compile(r"(greenlane/)?(planner|audit|runtime|cli)/")
     assert forbidden_includes(sources("include/greenlane/torch", "src/torch"), above.match) == []
 
 
@@ -104,9 +126,8 @@ def test_in_the_runtime_pytorch_is_known_to_two_files() -> None:
 
     def forbidden(file: Path, header: str) -> bool:
         without_pytorch = {
-            "src/runtime/planned_device.cpp": "greenlane/torch/versions.hpp",
+            "src/runtime/plan/planned_device.cpp": "greenlane/torch/versions.hpp",
             "src/runtime/report.cpp": "greenlane/torch/versions.hpp",
-            "src/runtime/audit/audit.cpp": "greenlane/torch/profiling.hpp",
         }
         if without_pytorch.get(name_of(file)) == header:
             return False
@@ -115,7 +136,7 @@ def test_in_the_runtime_pytorch_is_known_to_two_files() -> None:
     assert [f"{name_of(f)}: {header}" for f in files for header in includes(f) if forbidden(f, header)] == []
 
 
-def test_the_program_knows_the_runtime_and_core_only() -> None:
+def test_the_program_knows_neither_pytorch_nor_the_inside_of_core() -> None:
     assert (
         forbidden_includes(
             sources("src/cli"), re.compile(r"greenlane/torch/|(torch|ATen|c10|caffe2|driver|core)/").match
@@ -127,7 +148,8 @@ def test_the_program_knows_the_runtime_and_core_only() -> None:
 def test_nobody_includes_the_program_or_the_bindings() -> None:
     assert (
         forbidden_includes(
-            sources("include", "src/driver", "src/core", "src/torch", "src/runtime"), re.compile("cli/|bindings/").match
+            sources("include", *(f"src/{layer}" for layer in LAYERS if layer != "cli")),
+            re.compile("cli/|bindings/").match,
         )
         == []
     )
@@ -135,7 +157,7 @@ def test_nobody_includes_the_program_or_the_bindings() -> None:
 
 def test_only_the_driver_table_looks_up_libcuda() -> None:
     # CUPTI's table has another library's functions.
-    outside = without(everywhere(), "src/runtime/audit/cupti_table.cpp")
+    outside = without(everywhere(), "src/audit/cupti_table.cpp")
     outside = [file for file in outside if not name_of(file).startswith("src/driver/")]
     assert files_with(sources("src/driver"), r"\bdlopen\b")
     assert files_with(sources("src/driver"), r"\bdlsym\b")
@@ -144,7 +166,7 @@ def test_only_the_driver_table_looks_up_libcuda() -> None:
 
 def test_only_the_recorder_knows_cupti() -> None:
     users = {name_of(file) for file in everywhere() if any("cupti" in header for header in includes(file))}
-    folder = "src/runtime/audit/"
+    folder = "src/audit/"
     assert users == {folder + "cupti_recorder.cpp", folder + "cupti_table.cpp", folder + "cupti_table.hpp"}
 
 
@@ -174,8 +196,8 @@ def test_every_header_is_included_once() -> None:
 
 
 def test_tests_mirror_the_layers() -> None:
-    for layer in ("core", "driver", "torch", "runtime", "cli"):
-        tests = [*(ROOT / "tests" / layer).glob("*_test.cpp"), *(ROOT / "tests" / layer).glob("test_*.py")]
+    for layer in LAYERS:
+        tests = [*(ROOT / "tests" / layer).rglob("*_test.cpp"), *(ROOT / "tests" / layer).rglob("test_*.py")]
         assert tests, f"no tests in tests/{layer}"
 
 
@@ -184,3 +206,24 @@ def test_tests_of_the_runtime_include_no_pytorch() -> None:
         forbidden_includes(sources("tests/runtime"), lambda h: PYTORCH.match(h) or h.startswith("greenlane/torch/"))
         == []
     )
+
+
+def test_every_source_has_a_header_of_its_name() -> None:
+    def names(top: str, suffix: str) -> set[str]:
+        """The layer and the name: `core/lane`."""
+        files = [file.relative_to(ROOT / top) for file in sources(top) if file.suffix == suffix]
+        return {f"{file.parts[0]}/{file.stem}" for file in files}
+
+    assert names("src", ".cpp") - names("src", ".hpp") - names("include/greenlane", ".hpp") == {"cli/main"}
+
+
+def test_a_source_list_names_one_file_a_line() -> None:
+    folders = [ROOT / name for name in ("src", "tests", "bench", "bindings", "examples")]
+    lists = [ROOT / "CMakeLists.txt", *(file for folder in folders for file in folder.rglob("CMakeLists.txt"))]
+    crowded = [
+        f"{name_of(file)}: {line.strip()}"
+        for file in lists
+        for line in file.read_text().splitlines()
+        if len(re.findall(r"[\w/]+\.cpp\b", line)) > 1
+    ]
+    assert crowded == []

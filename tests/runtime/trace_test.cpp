@@ -148,7 +148,7 @@ TEST(Trace, SlicesAndPassesHaveTracksOfTheirOwn) {
   EXPECT_EQ(tracks.at("gate"), (Spans{{10, 40}, {70, 10}})) << "closed twice at once is closed once";
 }
 
-TracedKernel kernel_of(const std::string& place, const std::string& lane, int begin, int end) {
+audit::TracedKernel kernel_of(const std::string& place, const std::string& lane, int begin, int end) {
   return {.kernel = "matmul",
           .engine = "policy",
           .place = place,
@@ -159,7 +159,7 @@ TracedKernel kernel_of(const std::string& place, const std::string& lane, int be
 }
 
 // An audit's, whose measurement began a second after the clock did.
-ModeResult audited(std::vector<TracedKernel> kernels) {
+ModeResult audited(std::vector<audit::TracedKernel> kernels) {
   auto result = mode_of(Mode::lanes, {engine_of("policy", "one", {span_of(0, 1, 30)}), engine_of("b", "two", {})});
   result.begin = std::chrono::steady_clock::time_point(microseconds(1'000'000));
   result.kernels = std::move(kernels);

@@ -1,7 +1,7 @@
 // A CUPTI made of bookkeeping: it hands out whatever records a test writes, in buffers that it asks for.
 #pragma once
 
-#include "runtime/audit/cupti_table.hpp"
+#include "audit/cupti_table.hpp"
 
 #include <cstdint>
 #include <cstring>

@@ -1,7 +1,7 @@
 // Requests for plans: drawn at random, and written down shortly.
 #pragma once
 
-#include <greenlane/core/planner.hpp>
+#include <greenlane/planner/planner.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,12 +1,12 @@
 // Activities and scenes for tests of the audit.
 #pragma once
 
-#include "runtime/audit/activity.hpp"
-#include "runtime/audit/scene.hpp"
+#include "audit/activity.hpp"
+#include "audit/scene.hpp"
 
 #include <string>
 
-namespace greenlane::runtime::testing {
+namespace greenlane::audit::testing {
 
 inline constexpr std::uint32_t kPrimary = 1;
 inline constexpr std::uint32_t kPolicy = 2;
@@ -76,4 +76,4 @@ inline Activity copy(std::uint32_t site, std::uint32_t context, std::uint32_t st
   return activity;
 }
 
-}  // namespace greenlane::runtime::testing
+}  // namespace greenlane::audit::testing

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <greenlane/core/call_observer.hpp>
-#include <greenlane/core/captured_work.hpp>
+#include <greenlane/core/graphs/captured_work.hpp>
 #include <greenlane/core/lane.hpp>
 
 #include <atomic>

@@ -15,10 +15,6 @@ namespace greenlane::runtime {
 
 using Nanoseconds = std::chrono::nanoseconds;
 
-// As reports and traces give durations.
-[[nodiscard]] inline double to_microseconds(Nanoseconds duration) {
-  return static_cast<double>(duration.count()) / 1e3;
-}
 // As files and command lines give them; to the nanosecond. No more than some centuries.
 [[nodiscard]] inline Nanoseconds from_seconds(double seconds) {
   return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(seconds * 1e9)));

@@ -1,9 +1,9 @@
 // Running a pipeline: its engines side by side, each at its rate, and what was measured.
 #pragma once
 
+#include <greenlane/audit/audit_report.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/gate.hpp>
-#include <greenlane/runtime/audit_report.hpp>
 #include <greenlane/runtime/config.hpp>
 #include <greenlane/runtime/latency_histogram.hpp>
 #include <greenlane/runtime/workload.hpp>
@@ -74,10 +74,10 @@ struct ModeResult {
   MemoryUse memory_before;
   MemoryUse memory_after;
   bool stopped_early = false;
-  std::optional<GateReport> gate;     // where an engine lets others pass
-  std::vector<Span> passes;           // for the trace: when urgent requests kept the gate closed
-  std::vector<TracedKernel> kernels;  // for the trace: of an audit
-  bool is_audited = false;            // then times are not what they would be, and the trace says so
+  std::optional<GateReport> gate;            // where an engine lets others pass
+  std::vector<Span> passes;                  // for the trace: when urgent requests kept the gate closed
+  std::vector<audit::TracedKernel> kernels;  // for the trace: of an audit
+  bool is_audited = false;                   // then times are not what they would be, and the trace says so
 };
 
 // What waking up costs is shorter.

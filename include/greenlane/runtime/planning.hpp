@@ -1,7 +1,7 @@
 // Plans for pipelines: from a profile, and verified on the device.
 #pragma once
 
-#include <greenlane/core/planner.hpp>
+#include <greenlane/planner/planner.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/profile.hpp>
 

@@ -1,7 +1,7 @@
 // Results as files: JSON for programs, a trace for people.
 #pragma once
 
-#include <greenlane/runtime/audit_report.hpp>
+#include <greenlane/audit/audit_report.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 
 #include <filesystem>
@@ -28,7 +28,7 @@ namespace greenlane::runtime {
 [[nodiscard]] std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results);
 
 // What `greenlane audit --json` writes: the same head, and what was found; docs/audit.md describes it.
-[[nodiscard]] std::string audit_results_json(const Pipeline& pipeline, const AuditReport& report);
+[[nodiscard]] std::string audit_results_json(const Pipeline& pipeline, const audit::AuditReport& report);
 
 // Chrome's trace format, which ui.perfetto.dev opens: a process a mode, a track a lane, a slice a request; of an
 // audit below each lane what the GPU did there.

@@ -1,8 +1,8 @@
 // CUDA graphs of an engine that stay in its lane's units, with kernels picked for so many of them.
 #pragma once
 
-#include <greenlane/core/captured_work.hpp>
-#include <greenlane/core/sliced_graph.hpp>
+#include <greenlane/core/graphs/captured_work.hpp>
+#include <greenlane/core/graphs/sliced_graph.hpp>
 #include <greenlane/torch/bound_call.hpp>
 
 #include <ATen/core/Tensor.h>

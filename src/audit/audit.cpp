@@ -1,0 +1,162 @@
+#include "audit/attribute.hpp"
+#include "audit/call_sites.hpp"
+#include "audit/recorder.hpp"
+#include "audit/survey.hpp"
+#include "audit/traced.hpp"
+
+#include <greenlane/audit/audit.hpp>
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
+#include <greenlane/torch/profiling.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace greenlane::audit {
+namespace {
+
+std::atomic<bool> under_way{false};
+
+// The call site of what is done to see that it is recorded.
+constexpr std::uint32_t kWitness = 0xFFFF'FFFF;
+
+// The right to audit, which one has at a time.
+class Turn {
+ public:
+  Turn() {
+    if (!under_way.exchange(true)) return;
+    throw AuditError({.what = "an audit cannot begin",
+                      .why = "another one is under way, and CUPTI gives its records to one",
+                      .remedy = "end that one first"});
+  }
+  ~Turn() { under_way.store(false); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+};
+
+void require_gpu() {
+  const auto devices = Device::enumerate();
+  if (std::ranges::any_of(devices, [](const auto& info) { return info.id.kind == DeviceKind::cuda; })) return;
+  throw AuditError(
+      {.what = "an audit cannot be made",
+       .why = "it needs CUDA, and there is no GPU here that can be used",
+       .remedy = "audit on a machine with one; on a CPU lanes are threads that are pinned to their cores"});
+}
+
+void require_no_profiler(const char* what) {
+  if (!profiler_is_running()) return;
+  throw AuditError({.what = what,
+                    .why = "PyTorch's profiler is running, and CUPTI gives its records to one",
+                    .remedy = "end the profiler first, and profile in another run"});
+}
+
+// A profiler that came and went has the records, and has switched them off.
+void require_witness(const ActivityLog::Contents& contents) {
+  if (std::ranges::any_of(contents.activities, [](const auto& activity) { return activity.site == kWitness; })) return;
+  throw AuditError({.what = "the audit has no result",
+                    .why = "what the GPU did at its end was not recorded: another user of CUPTI, such as PyTorch's "
+                           "profiler, was at work meanwhile",
+                    .remedy = "audit without it"});
+}
+
+// Whether there is a stray for which PyTorch's pool may be the reason.
+bool has_side_streams(const AuditReport& report) {
+  return std::ranges::any_of(report.engines, [](const auto& engine) {
+    return std::ranges::any_of(engine.strays, [](const auto& stray) { return stray.cause == StrayCause::side_stream; });
+  });
+}
+
+}  // namespace
+
+struct Audit::Impl {
+  explicit Impl(const AuditOptions& options) : log(options.trace) {}
+  Turn turn{};
+  Recorder* recorder = nullptr;
+  ActivityLog log;
+  Scene scene;
+  bool is_open = false;
+
+  void start() {
+    require_gpu();
+    require_no_profiler("an audit cannot begin");
+    recorder = &audit::recorder();
+    synchronize_devices();  // what was enqueued before is not looked at
+    survey_lanes(*recorder, scene);
+    // First, so that whatever is recorded has had a chance to be known.
+    CallSites::instance().begin(*recorder);
+    is_open = true;
+    recorder->start(log);
+  }
+
+  void end() noexcept {
+    if (!std::exchange(is_open, false)) return;
+    recorder->stop();
+    CallSites::instance().end();
+  }
+
+  // Whether something was done whose record must be there at the end.
+  bool leave_witness() const {
+    recorder->push(kWitness);
+    const bool done = touch_gpu();
+    recorder->pop();
+    return done;
+  }
+
+  AuditReport judge(bool has_witness) {
+    auto calls = CallSites::instance().take();
+    scene.sites = std::move(calls.sites);
+    survey_lanes(*recorder, scene);
+    auto contents = log.take();
+    if (has_witness) require_witness(contents);
+    auto devices = calls.devices;
+    for (const auto& activity : contents.activities) devices.insert(static_cast<int>(activity.device));
+    for (const int device : devices) survey_device(*recorder, device, scene);
+    add_contexts(contents.contexts, scene);
+    note_use(contents.activities, scene);
+    auto report = attribute(contents.activities, scene);
+    if (has_side_streams(report)) {
+      for (const int device : devices) survey_pool(*recorder, pool_streams(DeviceId{DeviceKind::cuda, device}), scene);
+      report = attribute(contents.activities, scene);
+    }
+    report.trace = traced(contents, scene);
+    report.trace_is_cut = contents.spans_are_cut;
+    report.dropped = contents.dropped;
+    return report;
+  }
+};
+
+Audit::Audit(const AuditOptions& options) : impl_(std::make_unique<Impl>(options)) {
+  try {
+    impl_->start();
+  } catch (...) {
+    impl_->end();
+    throw;
+  }
+}
+
+Audit::~Audit() {
+  if (impl_) impl_->end();
+}
+
+AuditReport Audit::stop() {
+  if (!impl_ || !impl_->is_open)
+    throw AuditError({.what = "an audit cannot end", .why = "it has ended", .remedy = "begin another one"});
+  const auto impl = std::move(impl_);  // its turn is over in any case
+  struct End {
+    Impl& of;
+    ~End() { of.end(); }
+  } const at_the_end{*impl};
+  require_no_profiler("the audit has no result");
+  synchronize_devices();
+  const bool has_witness = impl->leave_witness();
+  synchronize_devices();
+  impl->end();
+  return impl->judge(has_witness);
+}
+
+}  // namespace greenlane::audit

@@ -1,0 +1,52 @@
+// Which engines were called during an audit, and on which lanes.
+#pragma once
+
+#include "audit/recorder.hpp"
+#include "audit/scene.hpp"
+
+#include <greenlane/core/binding.hpp>
+#include <greenlane/core/call_observer.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace greenlane::audit {
+
+// The observer of an audit; one for the process, which outlives all calls. It holds no lane, or what the audited code
+// closes would stay open.
+class CallSites final : public CallObserver {
+ public:
+  [[nodiscard]] static CallSites& instance();
+
+  // Tells the recorder of every call from now on.
+  void begin(Recorder& recorder);
+  // Of no more. Calls under way still tell it of their ends.
+  void end();
+
+  struct Contents {
+    std::vector<CallSite> sites;
+    std::set<int> devices;  // the engines'
+  };
+  [[nodiscard]] Contents take();
+
+  void entered(const StreamBinding& binding, const std::optional<Lane>& lane) noexcept override;
+  void left() noexcept override;
+
+ private:
+  // The binding, the place and the stream of its lane, and the engine's name: another's binding may get the address.
+  using Key = std::tuple<const StreamBinding*, std::uint64_t, std::int64_t, std::string>;
+  [[nodiscard]] std::uint32_t find(const StreamBinding& binding, const std::optional<Lane>& lane);
+
+  std::mutex mutex_;
+  std::atomic<Recorder*> recorder_{nullptr};
+  std::map<Key, std::uint32_t> numbers_;
+  Contents contents_;
+};
+
+}  // namespace greenlane::audit

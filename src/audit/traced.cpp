@@ -1,0 +1,47 @@
+#include "audit/traced.hpp"
+
+#include "audit/attribute.hpp"
+#include "audit/kernel_name.hpp"
+
+#include <algorithm>
+
+namespace greenlane::audit {
+namespace {
+
+// The lane under whose track a partition's kernels stand: a name that engines know, and it has that context.
+std::string lane_on(std::uint32_t context, const Scene& scene) {
+  for (const auto& site : scene.sites) {
+    if (site.lane && site.lane->context == context) return site.lane->name;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<TracedKernel> traced(const ActivityLog::Contents& contents, const Scene& scene) {
+  std::vector<std::string> names;
+  names.reserve(contents.kernels.size());
+  for (const auto& kernel : contents.kernels) names.push_back(demangled(kernel));
+  std::vector<TracedKernel> kernels;
+  kernels.reserve(contents.spans.size());
+  for (const auto& [key, begin, end] : contents.spans) {
+    const Activity activity{.kind = key.kind,
+                            .site = key.site,
+                            .device = key.device,
+                            .context = key.context,
+                            .stream = key.stream,
+                            .in_graph = key.in_graph};
+    const auto* site = scene.site(key.site);
+    kernels.push_back({.kernel = names[key.kernel],
+                       .engine = site ? site->engine : "",
+                       .place = place_of(activity, scene),
+                       .lane = lane_on(key.context, scene),
+                       .is_stray = stray_cause(activity, scene).has_value(),
+                       .begin = begin,
+                       .end = end});
+  }
+  std::ranges::stable_sort(kernels, {}, &TracedKernel::begin);
+  return kernels;
+}
+
+}  // namespace greenlane::audit

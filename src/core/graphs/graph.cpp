@@ -1,0 +1,52 @@
+#include "core/graphs/capture_scope.hpp"
+#include "core/graphs/graph_state.hpp"
+#include "core/lane_state.hpp"
+
+#include <greenlane/core/graphs/graph.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace greenlane {
+namespace detail {
+
+thread_local CaptureScope* CaptureScope::current_ = nullptr;
+
+CaptureScope::~CaptureScope() { current_ = outer_; }
+
+void CaptureScope::note(const Lane& lane) {
+  for (auto* scope = current_; scope; scope = scope->outer_) {
+    if (std::ranges::find(scope->lanes_, lane) == scope->lanes_.end()) scope->lanes_.push_back(lane);
+  }
+}
+
+void CaptureScope::note(StreamBinding& binding, const Generation& generation) {
+  for (auto* scope = current_; scope; scope = scope->outer_) {
+    if (std::ranges::find(scope->bindings_, generation, &Entered::generation) == scope->bindings_.end())
+      scope->bindings_.push_back({.binding = &binding, .generation = generation, .value = generation->load()});
+  }
+}
+
+}  // namespace detail
+
+Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
+  auto state = std::make_shared<State>();
+  const detail::CaptureScope scope;
+  detail::CaptureScope::note(lane);
+  state->backend = lane.state_->device->begin_capture(lane.stream());
+  work();
+  state->backend->finish();
+  state->lanes = scope.lanes();
+  for (const auto& entered : scope.bindings()) state->generations.emplace_back(entered.generation, entered.value);
+  return Graph(std::move(state));
+}
+
+bool Graph::is_current() const noexcept {
+  return std::ranges::all_of(state_->generations, [](const auto& captured) {
+    return captured.first->load(std::memory_order_acquire) == captured.second;
+  });
+}
+
+void Graph::launch(StreamView stream) const { state_->backend->launch(stream); }
+
+}  // namespace greenlane

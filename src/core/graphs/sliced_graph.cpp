@@ -1,0 +1,232 @@
+#include "core/graphs/graph_slices.hpp"
+#include "core/graphs/graph_state.hpp"
+#include "core/graphs/slice_choice.hpp"
+#include "core/lane_state.hpp"
+#include "core/spin.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/graphs/sliced_graph.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace greenlane {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using Clock = std::chrono::steady_clock;
+using Parts = std::vector<std::unique_ptr<detail::GraphBackend>>;
+
+// Urgent engines are not to be disturbed by what is measured, nor that by them.
+template <typename Work>
+nanoseconds time_of(const Lane& lane, int repeats, Work work) {
+  (void)Gate::of(lane.device())->wait(lane.place(), GateWait::block);
+  const auto begin = Clock::now();
+  for (int i = 0; i < repeats; ++i) work();
+  lane.synchronize();
+  return (Clock::now() - begin) / repeats;
+}
+
+// Of each part, the shortest of some rounds. In their order, because what a kernel finds in memory may decide how long
+// it takes: one that takes its tiles from a counter has nothing to do until the part that resets it has run.
+std::vector<nanoseconds> times_of(const Lane& lane, detail::DeviceState& device, const Parts& parts) {
+  constexpr int kRounds = 5;
+  std::vector<std::unique_ptr<detail::EventBackend>> marks;
+  for (std::size_t i = 0; i <= parts.size(); ++i) marks.push_back(device.make_timed_event());
+  std::vector<nanoseconds> least(parts.size(), nanoseconds::max());
+  for (int round = 0; round < kRounds; ++round) {
+    (void)time_of(lane, 1, [&] {
+      marks[0]->record(lane.stream());
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        parts[i]->launch(lane.stream());
+        marks[i + 1]->record(lane.stream());
+      }
+    });
+    for (std::size_t i = 0; i < parts.size(); ++i) least[i] = std::min(least[i], marks[i + 1]->since(*marks[i]));
+  }
+  return least;
+}
+
+// How much longer one takes than the other, each so many times: back to back, where the device always has the next one
+// at hand, or one by one, where it waits for the host in between, whichever is more, since either may be its use. The
+// other one is measured before and after, because the device's clock drifts.
+template <typename Work, typename OtherWork>
+double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
+  const auto overhead = [&](int in_a_row) {
+    const auto total = [&](int turns, auto each) {
+      nanoseconds sum{0};
+      for (int i = 0; i < turns; ++i) sum += time_of(lane, in_a_row, each);
+      return static_cast<double>(sum.count());
+    };
+    const int turns = std::max(1, repeats / in_a_row / 2);
+    const double before = total(turns, other);
+    const double both = total(2 * turns, work);
+    const double after = total(turns, other);
+    return both / std::max(before + after, 1.0) - 1;
+  };
+  constexpr int kInARow = 8;
+  return std::max(overhead(kInARow), overhead(1));
+}
+
+}  // namespace
+
+struct SlicedGraph::Impl {
+  // A slice that was launched, and may be in flight.
+  struct Launched {
+    std::unique_ptr<detail::EventBackend> done;
+    Clock::time_point at{};
+    bool is_observed = true;
+  };
+
+  Graph graph;
+  SliceOptions options;
+  Parts parts{};
+  nanoseconds longest{0};
+  std::string obstacle{};
+  std::vector<Launched> launched{};  // one more than the look-ahead, in turn: at most so many are in flight
+  std::size_t next = 0;              // the one whose turn it is, in this run or a later one
+  Clock::time_point last_end{};
+
+  void look_ahead(const Lane& lane, int slices) {
+    launched.clear();
+    next = 0;
+    for (int i = 0; i <= std::max(slices, 0); ++i) launched.push_back({.done = lane.state_->device->make_event()});
+  }
+
+  void run(Gate& gate, const Lane& lane) {
+    for (const auto& part : parts) launch(gate, lane, *part);
+    if (parts.empty()) launch(gate, lane, *graph.state_->backend);
+    if (options.log) wait_for_all();
+  }
+
+  void launch(Gate& gate, const Lane& lane, detail::GraphBackend& part) {
+    auto& turn = launched[next];
+    wait_for(turn);
+    // Their ends would be seen when the gate opens.
+    if (options.log && !gate.is_open(lane.place())) wait_for_all();
+    (void)gate.wait(lane.place(), options.wait);
+    turn.at = Clock::now();
+    turn.is_observed = false;
+    part.launch(lane.stream());
+    turn.done->record(lane.stream());
+    next = (next + 1) % launched.size();
+  }
+
+  void wait_for(Launched& slice) {
+    if (std::exchange(slice.is_observed, true)) return;
+    detail::Spin spin;
+    while (!slice.done->is_done()) {
+      if (options.wait == GateWait::spin) {
+        spin.pause();
+      } else {
+        std::this_thread::sleep_for(microseconds(5));
+      }
+    }
+    const auto begin = std::max(slice.at, last_end);
+    last_end = Clock::now();
+    if (options.log) options.log->add({.begin = begin, .end = last_end});
+  }
+
+  void wait_for_all() {
+    for (std::size_t i = 0; i < launched.size(); ++i) wait_for(launched[(next + i) % launched.size()]);
+  }
+
+  void make_parts(const detail::GraphBackend& backend, const std::vector<detail::Slice>& slices) {
+    parts.clear();
+    for (const auto& slice : slices) parts.push_back(backend.part(slice));
+  }
+
+  // The slices that there are when no measure is taken: an equal number of parts in each.
+  static std::vector<detail::Slice> even(const std::vector<detail::Slice>& finest) {
+    constexpr int kSlices = 16;
+    const std::vector<nanoseconds> equal(finest.size(), nanoseconds(1));
+    const auto each = (static_cast<nanoseconds::rep>(finest.size()) + kSlices - 1) / kSlices;
+    return detail::merge_slices(finest, equal, nanoseconds(each));
+  }
+
+  void cut(detail::GraphBackend& backend, const Lane& lane, bool measure) {
+    const auto finest = detail::finest_slices(backend.shape());
+    if (finest.size() < 2) {
+      obstacle = "it has no point that every path crosses";
+      return;
+    }
+    if (measure) {
+      cut_as_measured(backend, lane, finest);
+    } else {
+      make_parts(backend, even(finest));
+    }
+  }
+
+  void cut_as_measured(detail::GraphBackend& backend, const Lane& lane, const std::vector<detail::Slice>& finest) {
+    const auto stream = lane.stream();
+    const auto launch = [&](detail::GraphBackend& part) { return [&] { part.launch(stream); }; };
+    make_parts(backend, finest);
+    const auto times = times_of(lane, *lane.state_->device, parts);
+
+    // A device that works all the time takes some tenths of a second to settle for a clock, and that is a higher one
+    // where slices leave it short gaps.
+    constexpr int kFew = 8;
+    constexpr int kMost = 400;
+    constexpr auto kTurn = milliseconds(400);
+    constexpr auto kMostTime = std::chrono::seconds(10);
+    const auto alone = std::max(time_of(lane, kFew, launch(backend)), nanoseconds(1));
+    const auto many = static_cast<int>(std::clamp<nanoseconds::rep>(kTurn / alone, kFew, kMost));
+    const auto choices = detail::slice_choices(finest, times, options);
+    if (choices.size() > 1) {
+      for (int i = 0; i < 2 * many; ++i) (void)time_of(lane, 1, launch(backend));
+    }
+    const std::vector<detail::Slice>* made = nullptr;
+    const auto make = [&](const detail::SliceChoice& choice) {
+      if (!made || *made != choice.slices) make_parts(backend, choice.slices);
+      made = &choice.slices;
+      look_ahead(lane, choice.look_ahead);
+    };
+    const auto gate = Gate::of(lane.device());
+    // Where a neighbour makes it last: by what was seen until then.
+    const auto end = Clock::now() + kMostTime;
+    make(detail::choose_slices(choices, options.most_overhead, [&](const detail::SliceChoice& choice) {
+      if (Clock::now() >= end) return std::numeric_limits<double>::infinity();
+      make(choice);
+      const auto sliced = [&] { run(*gate, lane); };
+      const auto roughly = [&] { return overhead_of(lane, kFew, sliced, launch(backend)); };
+      // Twice, since few runs may be slow by chance.
+      if (const double least = std::min(roughly(), roughly()); least > 4 * options.most_overhead) return least;
+      return overhead_of(lane, many, sliced, launch(backend));
+    }));
+    longest = std::ranges::max(times_of(lane, *lane.state_->device, parts));
+  }
+};
+
+SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure)
+    : impl_(new Impl{.graph = std::move(graph), .options = options}) {
+  impl_->look_ahead(lane, options.look_ahead.value_or(1));
+  auto log = std::exchange(impl_->options.log, nullptr);  // not what is measured
+  try {
+    impl_->cut(*impl_->graph.state_->backend, lane, measure);
+  } catch (const Error& error) {
+    impl_->obstacle = error.what();
+  }
+  if (!impl_->obstacle.empty()) {
+    impl_->parts.clear();
+    impl_->longest = nanoseconds(0);
+    impl_->look_ahead(lane, options.look_ahead.value_or(1));
+  }
+  impl_->options.log = std::move(log);
+}
+
+SlicedGraph::~SlicedGraph() = default;
+SlicedGraph::SlicedGraph(SlicedGraph&&) noexcept = default;
+
+int SlicedGraph::slices() const noexcept { return std::max(1, static_cast<int>(impl_->parts.size())); }
+nanoseconds SlicedGraph::longest_slice() const noexcept { return impl_->longest; }
+int SlicedGraph::look_ahead() const noexcept { return static_cast<int>(impl_->launched.size()) - 1; }
+const std::string& SlicedGraph::obstacle() const noexcept { return impl_->obstacle; }
+
+void SlicedGraph::run(Gate& gate, const Lane& lane) { impl_->run(gate, lane); }
+
+}  // namespace greenlane

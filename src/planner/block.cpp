@@ -1,0 +1,187 @@
+#include "planner/block.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace greenlane::detail {
+namespace {
+
+// Keeps what is infinite finite, and sums of it within 64 bits.
+constexpr double kMost = 1e9;
+
+std::int64_t millionths(double value) { return std::llround(std::min(value, kMost) * 1e6); }
+
+Load::Kind kind_of(const PlanProblem::Engine& engine) {
+  if (!engine.open) return Load::Kind::closed;
+  return engine.random ? Load::Kind::random : Load::Kind::periodic;
+}
+
+}  // namespace
+
+bool BlockModel::can_be_gated(EngineSet block) const {
+  bool has_urgent = false;
+  for (EngineSet left = block; left != 0; left &= left - 1) {
+    const auto& engine = problem_->engine(static_cast<std::size_t>(std::countr_zero(left)));
+    if (!engine.urgent && !engine.can_be_gated) return false;
+    has_urgent |= engine.urgent;
+  }
+  return has_urgent && std::popcount(block) > 1;
+}
+
+Score BlockModel::predict(EngineSet block, Size size, Sharing sharing) {
+  services_.clear();
+  predictions_.clear();
+  loads_.clear();
+  claims_.clear();
+  for (EngineSet left = block; left != 0; left &= left - 1) {
+    const auto index = static_cast<std::size_t>(std::countr_zero(left));
+    const double factor = problem_->contention(index, block);
+    Service service = problem_->alone(index, size);
+    service.p50 *= factor;
+    service.p99 *= factor;
+    service.mean *= factor;
+    service.in_flight *= factor;
+    services_.push_back(service);
+    predictions_.push_back({.engine = index});
+  }
+  if (sharing == Sharing::gated) {
+    gated();
+  } else {
+    in_queue();
+  }
+  if (const auto factors = problem_->corrections(block, sharing); !factors.empty()) correct(factors);
+  return score();
+}
+
+// After the model and apart from it: a block's prediction depends on nothing but the block, as the search needs it.
+void BlockModel::correct(std::span<const PredictionFactors> factors) {
+  for (std::size_t i = 0; i < predictions_.size(); ++i) {
+    auto& prediction = predictions_[i];
+    prediction.p99 *= factors[i].p99;
+    // The tail is what deadlines are held against, so it is the median that gives way.
+    prediction.p50 = std::min(prediction.p50 * factors[i].p50, prediction.p99);
+    const auto& engine = problem_->engine(prediction.engine);
+    if (engine.urgent || prediction.rate <= 0) continue;
+    double rate = prediction.rate * factors[i].rate;
+    if (engine.open) rate = std::min(rate, 1 / engine.period);
+    // Who is served more often than there seemed to be time for has used it better, not more than all of it.
+    prediction.utilisation =
+        std::min(prediction.utilisation * rate / prediction.rate, std::max(1.0, prediction.utilisation));
+    prediction.rate = rate;
+  }
+}
+
+// Max-min fair: all get the same level, and nobody more than it asks for.
+void BlockModel::share_out(double available) {
+  std::ranges::sort(claims_, {}, [](const Claim& claim) { return claim.demand / claim.usage; });
+  double usage = 0;
+  for (const auto& claim : claims_) usage += claim.usage;
+  double left = std::max(0.0, available);
+  for (auto& claim : claims_) {
+    level_ = left / usage;
+    claim.got = std::min(level_ * claim.usage, claim.demand);
+    left -= claim.got;
+    usage -= claim.usage;
+  }
+}
+
+// Engines take turns: those that always have a request there are served equally often.
+void BlockModel::in_queue() {
+  for (std::size_t i = 0; i < predictions_.size(); ++i) {
+    const auto& engine = problem_->engine(predictions_[i].engine);
+    const auto& service = services_[i];
+    const bool is_open = engine.urgent && engine.open;
+    // A best-effort engine with a rate may fall behind, and then always has a request there.
+    loads_.push_back({.kind = is_open ? kind_of(engine) : Load::Kind::closed,
+                      .p50 = service.p50,
+                      .p99 = service.p99,
+                      .mean = service.mean,
+                      .period = engine.period});
+    if (!is_open)
+      claims_.push_back(
+          {.member = i, .usage = service.mean, .demand = engine.open ? service.mean / engine.period : kInfinite});
+  }
+  share_out(1 - open_utilisation(loads_));
+  for (std::size_t i = 0; i < predictions_.size(); ++i) {
+    const auto response = response_in_queue(loads_, i);
+    predictions_[i].p50 = response.p50;
+    predictions_[i].p99 = response.p99;
+    predictions_[i].utilisation = services_[i].mean / loads_[i].period;
+    predictions_[i].rate = 1 / loads_[i].period;
+  }
+  for (const auto& claim : claims_) {
+    auto& prediction = predictions_[claim.member];
+    prediction.utilisation = claim.got;
+    prediction.rate = claim.got / services_[claim.member].mean;
+    if (claim.got < claim.demand * (1 - 1e-9) && loads_[claim.member].period != kInfinite)
+      prediction.p50 = prediction.p99 = kInfinite;  // its requests pile up
+  }
+}
+
+// Urgent engines run beside each other; best-effort ones, beside each other too, get the time when none of them does.
+void BlockModel::gated() {
+  double blocking = 0;
+  bool is_left = true;
+  for (std::size_t i = 0; i < predictions_.size(); ++i) {
+    const auto& engine = problem_->engine(predictions_[i].engine);
+    const auto& service = services_[i];
+    if (engine.urgent) {
+      loads_.push_back({.kind = kind_of(engine),
+                        .p50 = service.p50,
+                        .p99 = service.p99,
+                        .mean = service.mean,
+                        .period = engine.period});
+      is_left &= engine.open;  // one that is back to back never opens the gate
+    } else {
+      blocking += service.in_flight;
+      const double mean = service.mean / (1 - service.overhead);
+      claims_.push_back({.member = i, .usage = 1, .demand = engine.open ? mean / engine.period : kInfinite});
+    }
+  }
+  share_out(is_left ? 1 - open_utilisation(loads_) : 0);
+
+  double busy = 0;  // the longest that urgent engines hold best effort
+  std::size_t urgent = 0;
+  for (std::size_t i = 0; i < predictions_.size(); ++i) {
+    auto& prediction = predictions_[i];
+    const auto& engine = problem_->engine(prediction.engine);
+    if (!engine.urgent) continue;
+    const auto response = response_on_shared_units(loads_, urgent++, blocking);
+    prediction.p50 = response.p50;
+    prediction.p99 = response.p99;
+    prediction.rate = engine.open ? 1 / engine.period : 1 / services_[i].mean;
+    prediction.utilisation = prediction.rate * services_[i].mean;
+    busy = std::max(busy, response.p99);
+  }
+  for (const auto& claim : claims_) {
+    auto& prediction = predictions_[claim.member];
+    const auto& service = services_[claim.member];
+    prediction.utilisation = claim.got;
+    prediction.rate = claim.got * (1 - service.overhead) / service.mean;
+    const bool falls_behind = claim.got < claim.demand * (1 - 1e-9) && claim.demand != kInfinite;
+    const double slower = falls_behind || level_ <= 0 ? kInfinite : 1 / (level_ * (1 - service.overhead));
+    prediction.p50 = service.p50 * slower;
+    prediction.p99 = service.p99 * slower + busy;
+  }
+}
+
+Score BlockModel::score() const {
+  Score score;
+  double throughput = 0;
+  for (const auto& prediction : predictions_) {
+    const auto& engine = problem_->engine(prediction.engine);
+    if (engine.urgent) {
+      const double needed = prediction.p99 * (1 + problem_->margin());
+      if (needed > engine.deadline)
+        score.violation += std::max<std::int64_t>(1, millionths(needed / engine.deadline - 1));
+      score.slack = std::min(score.slack, std::max(-kMost, 1 - prediction.p99 / engine.deadline));
+    } else {
+      throughput += engine.weight * prediction.rate * engine.solo_mean;
+    }
+  }
+  score.throughput = millionths(throughput);
+  return score;
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,80 @@
+// What is to be expected of engines that share one partition.
+#pragma once
+
+#include "planner/problem.hpp"
+#include "planner/queue.hpp"
+
+#include <algorithm>
+#include <compare>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace greenlane::detail {
+
+// What a plan, or a part of it, is worth. In millionths, so that sums are exact and do not depend on their order.
+struct Score {
+  std::int64_t violation = 0;   // by how much p99s with their margins exceed deadlines, relative, summed
+  std::int64_t throughput = 0;  // of best-effort engines, weighted, relative to alone on the whole device, summed
+  double slack = 1;             // the smallest
+
+  // Of two parts on different units. Keeps order: a better part makes a better whole, because sums and minima do. So
+  // the best whole can be put together from best parts.
+  [[nodiscard]] Score with(const Score& other) const {
+    return {.violation = violation + other.violation,
+            .throughput = throughput + other.throughput,
+            .slack = std::min(slack, other.slack)};
+  }
+  // Greater is better.
+  friend std::partial_ordering operator<=>(const Score& a, const Score& b) {
+    if (a.violation != b.violation) return b.violation <=> a.violation;
+    if (a.throughput != b.throughput) return a.throughput <=> b.throughput;
+    return a.slack <=> b.slack;
+  }
+  friend bool operator==(const Score&, const Score&) = default;
+};
+
+struct EnginePrediction {
+  std::size_t engine = 0;
+  double p50 = 0;  // microseconds
+  double p99 = 0;
+  double rate = 0;  // per microsecond
+  double utilisation = 0;
+};
+
+// Holds memory of its own that is used again and again. Thread safety: none.
+class BlockModel {
+ public:
+  explicit BlockModel(const PlanProblem& problem) : problem_(&problem) {}
+
+  // `gated` only where can_be_gated.
+  Score predict(EngineSet block, Size size, Sharing sharing);
+  // Of the last one, in ascending order of engines.
+  [[nodiscard]] std::span<const EnginePrediction> engines() const noexcept { return predictions_; }
+
+  // There is an urgent engine, somebody to share with, and every best-effort engine can be cut.
+  [[nodiscard]] bool can_be_gated(EngineSet block) const;
+
+ private:
+  // A best-effort engine's, or one's that is back to back, part of the time that is left.
+  struct Claim {
+    std::size_t member = 0;
+    double usage = 0;   // of the server's time, for each unit of the level that all get
+    double demand = 0;  // of the server's time, at most
+    double got = 0;
+  };
+  void in_queue();
+  void gated();
+  void share_out(double available);
+  void correct(std::span<const PredictionFactors> factors);
+  [[nodiscard]] Score score() const;
+
+  const PlanProblem* problem_;
+  std::vector<Service> services_;  // of members, with contention
+  std::vector<EnginePrediction> predictions_;
+  std::vector<Load> loads_;
+  std::vector<Claim> claims_;
+  double level_ = 0;
+};
+
+}  // namespace greenlane::detail

@@ -1,0 +1,148 @@
+#include "planner/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+namespace greenlane::detail {
+namespace {
+
+// For each what-if: there are many, and a proof is not needed where a plan is found.
+constexpr std::int64_t kMostSteps = 10'000'000;
+constexpr double kLeastRate = 1.0 / 64;
+constexpr double kRatePrecision = 1.01;
+
+bool fits(const PlanRequest& request) {
+  const PlanProblem problem(request);
+  return search(problem, 1, std::min(request.most_steps, kMostSteps)).best.front().score.violation == 0;
+}
+
+std::vector<Shortfall> shortfalls_of(const PlanRequest& request, const Plan& closest) {
+  std::vector<Shortfall> shortfalls;
+  for (std::size_t i = 0; i < request.engines.size(); ++i) {
+    const auto& engine = request.engines[i];
+    if (!engine.deadline || closest.engines[i].p99 * (1 + request.margin) <= *engine.deadline) continue;
+    shortfalls.push_back({.engine = engine.name,
+                          .deadline = *engine.deadline,
+                          .allowed = *engine.deadline / (1 + request.margin),
+                          .p99 = closest.engines[i].p99});
+  }
+  std::ranges::stable_sort(shortfalls,
+                           [](const auto& a, const auto& b) { return a.p99 / a.allowed > b.p99 / b.allowed; });
+  return shortfalls;
+}
+
+// Three digits, upwards: what is said to do must do.
+double rounded_up(double value) {
+  const double digit = std::pow(10, std::floor(std::log10(value)) - 2);
+  return std::ceil(value / digit * (1 - 1e-12)) * digit;
+}
+double rounded_down(double value) {
+  const double digit = std::pow(10, std::floor(std::log10(value)) - 2);
+  return std::floor(value / digit * (1 + 1e-12)) * digit;
+}
+
+std::vector<Microseconds> deadlines_that_do(const PlanRequest& request, const std::vector<Shortfall>& shortfalls) {
+  std::vector<Microseconds> deadlines;
+  for (const auto& shortfall : shortfalls) {
+    if (!std::isfinite(shortfall.p99.count())) return {};
+    deadlines.emplace_back(rounded_up(shortfall.p99.count() * (1 + request.margin) * (1 + 1e-9)));
+  }
+  return deadlines;
+}
+
+std::optional<double> rate_that_does(PlanRequest request, const std::string& name) {
+  auto& engine = *std::ranges::find(request.engines, name, &EngineDemand::name);
+  if (!engine.period) return {};
+  const auto period = *engine.period;
+  const auto fits_at = [&](double share) {
+    engine.period = period / share;
+    return fits(request);
+  };
+  double fitting = kLeastRate;
+  if (!fits_at(fitting)) return {};
+  for (double too_fast = 1; too_fast / fitting > kRatePrecision;) {
+    const double middle = std::sqrt(too_fast * fitting);
+    (fits_at(middle) ? fitting : too_fast) = middle;
+  }
+  const double rate = rounded_down(1e6 / period.count() * fitting);
+  engine.period = Microseconds(1e6 / rate);
+  return fits(request) ? std::optional(rate) : std::nullopt;
+}
+
+std::optional<int> groups_that_do(PlanRequest request) {
+  const int present = request.device.whole;
+  const auto fits_with = [&](int more) {
+    request.device.whole = present + more;
+    return fits(request);
+  };
+  int fitting = present;
+  if (present == 0 || !fits_with(fitting)) return {};
+  for (int too_few = 0; fitting - too_few > 1;) {
+    const int middle = (fitting + too_few) / 2;
+    (fits_with(middle) ? fitting : too_few) = middle;
+  }
+  return fitting;
+}
+
+std::string milliseconds(Microseconds time) { return fmt::format("{:.4g} ms", time.count() / 1000); }
+
+std::string why_of(const PlanRequest& request, const std::vector<Shortfall>& shortfalls) {
+  const auto& worst = shortfalls.front();
+  const auto& engine = *std::ranges::find(request.engines, worst.engine, &EngineDemand::name);
+  std::string why;
+  if (std::isfinite(worst.p99.count())) {
+    why = fmt::format(
+        "engine '{}' exceeds its deadline of {} by {:.3g} % (with the margin of {:.3g} %) where it comes "
+        "closest, with a p99 of {}",
+        worst.engine, milliseconds(worst.deadline), 100 * (worst.p99 / worst.allowed - 1), 100 * request.margin,
+        milliseconds(worst.p99));
+  } else if (engine.period) {
+    why = fmt::format("engine '{}' cannot keep up with its {:.4g} Hz beside the others", worst.engine,
+                      1e6 / engine.period->count());
+  } else {
+    why = fmt::format("engine '{}', which is back to back, leaves others no time", worst.engine);
+  }
+  const DeviceGroups& device = request.device;
+  const auto alone = Microseconds(Curve(engine).at({device.whole * device.each.count + device.remainder.count}).p99);
+  if (alone > worst.allowed) why += fmt::format(" (alone on the whole device: {})", milliseconds(alone));
+  for (std::size_t i = 1; i < shortfalls.size(); ++i)
+    why += fmt::format("{} '{}'", i == 1 ? ", and so do" : ",", shortfalls[i].engine);
+  return why;
+}
+
+std::string remedy_of(const PlanRequest& request, const std::vector<Shortfall>& shortfalls,
+                      const PlanRemedies& remedies) {
+  std::vector<std::string> ways;
+  if (!remedies.deadlines.empty()) {
+    std::string way;
+    for (std::size_t i = 0; i < shortfalls.size(); ++i) {
+      way += fmt::format("{} of {} for '{}'", i == 0 ? "a deadline" : " and", milliseconds(remedies.deadlines[i]),
+                         shortfalls[i].engine);
+    }
+    ways.push_back(std::move(way));
+  }
+  if (remedies.rate_hz) ways.push_back(fmt::format("{:.4g} Hz for '{}'", *remedies.rate_hz, shortfalls.front().engine));
+  if (remedies.groups) ways.push_back(fmt::format("{} units more", *remedies.groups * request.device.each.count));
+  if (ways.empty()) return "lower rates, or leave an engine out";
+  return fmt::format("what would do: {}", fmt::join(ways, ", or "));
+}
+
+}  // namespace
+
+PlanError plan_error(const PlanRequest& request, const Plan& closest, bool exact) {
+  auto shortfalls = shortfalls_of(request, closest);
+  PlanRemedies remedies{.deadlines = deadlines_that_do(request, shortfalls),
+                        .rate_hz = rate_that_does(request, shortfalls.front().engine),
+                        .groups = groups_that_do(request)};
+  return {{.what = exact ? "no plan meets all deadlines" : "found no plan that meets all deadlines",
+           .why = why_of(request, shortfalls),
+           .remedy = remedy_of(request, shortfalls, remedies)},
+          std::move(shortfalls),
+          std::move(remedies)};
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,118 @@
+#include "planner/problem.hpp"
+
+#include <greenlane/planner/planner.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace greenlane {
+namespace {
+
+constexpr double kDamping = 0.5;
+constexpr double kLeastContention = 0.8;
+constexpr double kMostContention = 8;
+constexpr double kLeastCorrection = 1.0 / 8;
+constexpr double kMostCorrection = 8;
+// Who hardly runs can hardly be blamed, but not nobody where all hardly run.
+constexpr double kLeastBlame = 1e-3;
+
+// Measured, as a multiple of what was predicted. Absent where that says nothing.
+struct Errors {
+  std::optional<double> p50;
+  std::optional<double> p99;
+  std::optional<double> rate;
+};
+
+std::optional<double> times(double measured, double predicted) {
+  const bool is_known = std::isfinite(measured) && std::isfinite(predicted) && measured > 0 && predicted > 0;
+  return is_known ? std::optional(measured / predicted) : std::nullopt;
+}
+
+Errors errors_of(const PlannedEngine& predicted, const MeasuredEngine& measured) {
+  Errors errors{.p50 = times(measured.p50.count(), predicted.p50.count()),
+                .p99 = times(measured.p99.count(), predicted.p99.count()),
+                .rate = {}};
+  // One that was never served is the worst case, not an unknown one.
+  if (measured.rate_hz && predicted.rate_hz > 0)
+    errors.rate = std::max(times(*measured.rate_hz, predicted.rate_hz).value_or(0), kLeastCorrection);
+  return errors;
+}
+
+// By how much service was longer. In the middle: what is wrong with the tail alone says little of other partitions, and
+// has a factor of its own. What is back to back is worth its rate, to which all requests add.
+std::optional<double> slowdown(const EngineDemand& demand, const Errors& errors) {
+  if (errors.rate && !demand.deadline && !demand.period) return 1 / *errors.rate;
+  return errors.p50;
+}
+
+// One run says how much slower an engine was, not because of whom. The blame goes to the engines of other partitions in
+// proportion to the time for which they run. Runs of other plans, where they share other partitions, tell them apart.
+// Returns by how much that makes its service longer in this plan.
+double blame_others(std::vector<double>& row, const Plan& plan, const PlannedEngine& engine, double slower) {
+  const auto blame = [&](const PlannedEngine& other) {
+    return other.partition == engine.partition ? 0 : std::max(kLeastBlame, other.utilisation);
+  };
+  double total = 0;
+  for (const auto& other : plan.engines) total += blame(other);
+  double longer = 1;
+  for (std::size_t j = 0; j < plan.engines.size(); ++j) {
+    const double share = blame(plan.engines[j]);
+    if (share <= 0) continue;
+    const double before = row[j];
+    row[j] = std::clamp(before * std::pow(slower, kDamping * share / total), kLeastContention, kMostContention);
+    longer *= row[j] / before;
+  }
+  return longer;
+}
+
+SharingCorrection& correction_of(PlanRequest& request, const PlannedPartition& partition) {
+  const auto found = std::ranges::find_if(request.corrections, [&](const SharingCorrection& correction) {
+    return correction.engines == partition.engines && correction.sharing == partition.sharing;
+  });
+  if (found != request.corrections.end()) return *found;
+  return request.corrections.emplace_back(
+      SharingCorrection{.engines = partition.engines,
+                        .sharing = partition.sharing,
+                        .factors = std::vector<PredictionFactors>(partition.engines.size())});
+}
+
+// `done`: what contention has changed already.
+void correct(double& factor, std::optional<double> error, double done) {
+  if (error) factor = std::clamp(factor * std::pow(*error, kDamping) / done, kLeastCorrection, kMostCorrection);
+}
+
+}  // namespace
+
+// Engines with mates blame nobody elsewhere: a partition's engines have always the same engines outside, so what those
+// do to them is part of the correction, whereas what mates did would be taken for contention in every other plan.
+PlanRequest learn(PlanRequest request, const Plan& plan, std::span<const MeasuredEngine> measured) {
+  const detail::PlanProblem problem(request);  // checks the factors, too
+  if (request.contention.empty())
+    request.contention.assign(problem.engines(), std::vector<double>(problem.engines(), 1));
+  for (const auto& measurement : measured) {
+    const auto predicted = std::ranges::find(plan.engines, measurement.engine, &PlannedEngine::name);
+    const auto demand = std::ranges::find(request.engines, measurement.engine, &EngineDemand::name);
+    if (predicted == plan.engines.end() || demand == request.engines.end()) {
+      throw ConfigError({.what = "cannot learn from the measurements of engine '" + measurement.engine + "'",
+                         .why = "the plan does not have it",
+                         .remedy = "give the plan that was run, and its request"});
+    }
+    const auto index = static_cast<std::size_t>(demand - request.engines.begin());
+    const auto& partition = plan.partitions[predicted->partition];
+    const auto errors = errors_of(*predicted, measurement);
+    if (!errors.p50 && !errors.p99 && !errors.rate) continue;
+    double longer = 1;
+    if (const auto slower = slowdown(*demand, errors); slower && partition.sharing == Sharing::alone)
+      longer = blame_others(request.contention[index], plan, *predicted, *slower);
+    auto& correction = correction_of(request, partition);
+    auto& factors = correction.factors[static_cast<std::size_t>(std::ranges::find(correction.engines, index) -
+                                                                correction.engines.begin())];
+    correct(factors.p50, errors.p50, longer);
+    correct(factors.p99, errors.p99, longer);
+    // A rate that requests have does not change with service.
+    if (!demand->deadline) correct(factors.rate, errors.rate, demand->period ? 1 : 1 / longer);
+  }
+  return request;
+}
+
+}  // namespace greenlane

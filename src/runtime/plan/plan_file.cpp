@@ -1,0 +1,127 @@
+#include "core/named_file.hpp"
+#include "text/json_numbers.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/config.hpp>
+#include <greenlane/runtime/pipeline.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace greenlane::runtime {
+namespace {
+
+using nlohmann::json;
+
+const char* const kMakeAPlan = "make a plan for this configuration";
+constexpr std::int64_t kMostUnits = 1'000'000;
+// In microseconds.
+constexpr double kShortestSlice = 1e-3;
+constexpr double kLongestSlice = 1e6;
+
+// Absent where `value` is neither a positive whole number nor "rest".
+std::optional<UnitRequest> units_of(const json& value) {
+  if (value == "rest") return UnitRequest(rest);
+  const auto count = text::whole_number(value, 1, kMostUnits);
+  return count ? std::optional(UnitRequest(static_cast<int>(*count))) : std::nullopt;
+}
+
+// Throws json::exception where a field has another type. Calls `fail` where the number of units is none.
+template <typename Fail>
+PlannedDevice device_of(const json& document, const std::filesystem::path& plan, const Fail& fail) {
+  PlannedDevice device{.plan = plan};
+  if (document.contains("device") && !document.at("device").is_null()) {
+    const auto& entry = document.at("device");
+    const auto id = entry.value("id", "");
+    if (id == "cpu" || id.starts_with("cuda")) device.kind = id == "cpu" ? DeviceKind::cpu : DeviceKind::cuda;
+    device.name = entry.value("name", "");
+    if (entry.contains("units")) {
+      const auto units = text::whole_number(entry.at("units"), 1, kMostUnits);
+      if (!units) fail("its device has no sensible number of units", kMakeAPlan);
+      device.units = Units{static_cast<int>(units.value())};
+    }
+  }
+  if (document.contains("versions") && !document.at("versions").is_null())
+    device.torch = document.at("versions").value("torch", "");
+  return device;
+}
+
+bool is_mode(const std::string& text) {
+  constexpr std::array kAll{Mode::lanes, Mode::gates, Mode::shared, Mode::priority};
+  return std::ranges::any_of(kAll, [&](Mode mode) { return to_string(mode) == text; });
+}
+
+}  // namespace
+
+std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
+  const auto fail = [&](const std::string& why, const std::string& remedy) {
+    throw ConfigError(
+        {.what = plan.string() + " is no plan for " + config.file.string(), .why = why, .remedy = remedy});
+  };
+  const auto text = detail::read_named_file(plan, plan.string() + " is no plan for " + config.file.string(),
+                                            "check the path given to --plan");
+  std::string mode;
+  PipelineConfig planned = config;  // so that a plan that does not fit changes nothing
+  try {
+    const json document = json::parse(text);
+    mode = document.value("mode", "lanes");
+    if (!is_mode(mode))
+      fail("its mode is '" + mode + "'", "a plan is for one of the modes lanes, gates, shared and priority");
+    planned.planned_for = device_of(document, plan, fail);
+    planned.lanes.clear();
+    for (const auto& lane : document.at("lanes")) {
+      LaneConfig entry{.name = lane.at("name").get<std::string>(), .units = {}};
+      if (entry.name.empty()) fail("the name of a lane is empty", "make the plan again");
+      if (lane.contains("units")) {
+        entry.units = units_of(lane.at("units"));
+        if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", "make the plan again");
+      }
+      entry.beside = lane.value("beside", "");
+      planned.lanes.push_back(std::move(entry));
+    }
+    const auto& engines = document.at("engines");
+    for (const auto& entry : engines) {
+      const auto name = entry.at("name").get<std::string>();
+      const auto engine = std::ranges::find(planned.engines, name, &EngineConfig::name);
+      if (engine == planned.engines.end()) {
+        fail("it places engine '" + name + "', which the configuration does not have", kMakeAPlan);
+      }
+      engine->lane = entry.at("lane").get<std::string>();
+      engine->takes_turns = entry.contains("gated") && !entry.at("gated").get<bool>();
+      if (entry.contains("slice_us")) {
+        const auto slice = text::number(entry.at("slice_us"), kShortestSlice, kLongestSlice);
+        if (!slice)
+          fail("the slice_us of engine '" + name + "' is no time from 0.001 to 1000000 µs", "make the plan again");
+        engine->slice = from_seconds(1e-6 * slice.value());
+      }
+      if (std::ranges::find(planned.lanes, engine->lane, &LaneConfig::name) == planned.lanes.end()) {
+        fail("engine '" + name + "' is on lane '" + engine->lane + "', which is not among its lanes",
+             "make the plan again");
+      }
+    }
+    for (const auto& engine : config.engines) {
+      if (std::ranges::none_of(engines, [&](const json& entry) { return entry.at("name") == engine.name; })) {
+        fail("it does not say where engine '" + engine.name + "' runs", kMakeAPlan);
+      }
+    }
+    std::erase_if(planned.lanes, [&](const LaneConfig& lane) {
+      return std::ranges::find(planned.engines, lane.name, &EngineConfig::lane) == planned.engines.end();
+    });
+    for (const auto& lane : planned.lanes) {
+      if (lane.beside.empty()) continue;
+      const auto other = std::ranges::find(planned.lanes, lane.beside, &LaneConfig::name);
+      if (other == planned.lanes.end() || !other->beside.empty() || lane.units) {
+        fail("lane '" + lane.name + "' is beside '" + lane.beside + "', which has no units of its own or no engine",
+             "make the plan again");
+      }
+    }
+  } catch (const json::exception& error) {
+    fail(error.what(), R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})");
+  }
+  config = std::move(planned);
+  return mode;
+}
+
+}  // namespace greenlane::runtime

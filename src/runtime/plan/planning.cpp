@@ -1,0 +1,246 @@
+#include "text/duration.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/planning.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <utility>
+
+namespace greenlane::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+// One of that length runs while another waits behind it. What the user asked for stays.
+void set_slice(EngineConfig& engine, Microseconds in_flight) {
+  if (!engine.slice) engine.slice = std::chrono::ceil<Nanoseconds>(in_flight / 2);
+}
+
+double solo_rate(const EngineDemand& demand) {
+  const auto whole = std::ranges::max_element(demand.curve, {}, [](const auto& point) { return point.units.count; });
+  return 1e6 / whole->mean.count();
+}
+
+// Whether no request was due in the time that was measured: that says nothing for or against the engine.
+bool came_never(const EngineResult& engine) { return engine.error.empty() && engine.requests == 0; }
+
+// By the profile, alone on as many units as it had, or on the next smaller size that was profiled.
+double profiled_p99(const EngineDemand& demand, int units) {
+  const auto* point = &*std::ranges::min_element(demand.curve, {}, [](const auto& each) { return each.units.count; });
+  for (const auto& each : demand.curve) {
+    if (each.units.count <= units && each.units.count > point->units.count) point = &each;
+  }
+  return point->p99.count();
+}
+
+double p99_of(const EngineResult& engine, const EngineDemand& demand) {
+  return came_never(engine) ? profiled_p99(demand, engine.units) : text::to_microseconds(engine.latency.quantile(0.99));
+}
+
+std::string milliseconds_text(Microseconds time) { return std::to_string(time.count() / 1e3) + " ms"; }
+
+class Placed {
+ public:
+  Placed(Pipeline& pipeline, const PipelineConfig& config) : pipeline_(pipeline), former_(pipeline.config()) {
+    pipeline_.place(config);
+  }
+  ~Placed() { pipeline_.place(former_); }
+  Placed(const Placed&) = delete;
+  Placed& operator=(const Placed&) = delete;
+
+ private:
+  Pipeline& pipeline_;
+  PipelineConfig former_;
+};
+
+}  // namespace
+
+PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
+  const auto& device = profile.device;
+  PlanRequest request;
+  request.device = {.whole = device.groups, .each = device.granularity, .remainder = device.remainder};
+  for (const auto& engine : config.engines) {
+    const auto known = std::ranges::find(profile.engines, engine.name, &EngineProfile::name);
+    if (known == profile.engines.end() || known->curve.empty()) {
+      throw ConfigError({.what = config.file.string() + ": engine." + engine.name,
+                         .why = "the profile does not have this engine",
+                         .remedy = "make a profile of this configuration with `greenlane profile`"});
+    }
+    EngineDemand demand{.name = engine.name,
+                        .curve = {},
+                        .period = engine.period,
+                        .arrivals = engine.poisson ? greenlane::Arrivals::random : greenlane::Arrivals::periodic,
+                        .deadline = engine.deadline,
+                        .weight = engine.weight,
+                        .slices = {}};
+    for (const auto& point : known->curve)
+      demand.curve.push_back({.units = point.units, .p50 = point.p50, .p99 = point.p99, .mean = point.mean});
+    if (engine.gates) {
+      for (const auto& point : known->gated)
+        demand.slices.push_back({.units = point.units, .in_flight = point.in_flight, .overhead = point.overhead});
+    }
+    request.engines.push_back(std::move(demand));
+  }
+  return request;
+}
+
+PipelineConfig without_lanes(PipelineConfig config) {
+  config.lanes.clear();
+  for (auto& engine : config.engines) {
+    engine.lane = engine.name;
+    config.lanes.push_back({.name = engine.name, .units = {}, .beside = {}});
+  }
+  return config;
+}
+
+PipelineConfig with_slices(PipelineConfig config, const PlanRequest& request) {
+  for (std::size_t i = 0; i < config.engines.size(); ++i) {
+    const auto& slices = request.engines[i].slices;
+    if (!slices.empty())
+      set_slice(config.engines[i], std::ranges::max_element(slices, {}, &SlicePoint::units)->in_flight);
+  }
+  return config;
+}
+
+PipelineConfig with_plan(PipelineConfig config, const Plan& plan) {
+  config.lanes.clear();
+  for (const auto& partition : plan.partitions) {
+    std::string first;
+    for (const auto index : partition.engines) {
+      const auto& planned = plan.engines[index];
+      config.engines[index].lane = planned.lane;
+      config.engines[index].takes_turns = !planned.gated;
+      if (planned.gated) set_slice(config.engines[index], planned.in_flight);
+      if (std::ranges::find(config.lanes, planned.lane, &LaneConfig::name) != config.lanes.end()) continue;
+      LaneConfig lane{.name = planned.lane, .units = {}, .beside = first};
+      if (first.empty()) {
+        lane.units = partition.is_rest || partition.is_whole ? UnitRequest(rest) : UnitRequest(partition.units);
+        first = planned.lane;
+      }
+      config.lanes.push_back(std::move(lane));
+    }
+  }
+  return config;
+}
+
+PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request) {
+  if (request.device.whole == 0) {
+    throw ConfigError({.what = config.file.string() + " cannot be planned",
+                       .why = "the device cannot be divided",
+                       .remedy = "run it in the modes gates, priority and shared, or let `greenlane plan` try those"});
+  }
+  PlanResult result{.request = request, .candidates = {}, .chosen = 0};
+  auto plan = make_plan(request);
+  result.candidates.push_back({.plan = plan, .config = with_plan(config, plan), .predicted = predicted_by(plan)});
+  return result;
+}
+
+MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines) {
+  MeasuredRun run{
+      .engines = std::move(engines), .meets_deadlines = true, .has_margin = true, .throughput = 0, .slack = 1};
+  for (std::size_t i = 0; i < run.engines.size(); ++i) {
+    const auto& engine = run.engines[i];
+    const auto& demand = request.engines[i];
+    const bool may_come_never = demand.period.has_value() && came_never(engine);
+    if (!engine.error.empty() || (engine.requests == engine.unserved && !may_come_never)) {
+      run.meets_deadlines = false;
+      run.slack = -std::numeric_limits<double>::infinity();
+    }
+    if (!demand.deadline) {
+      run.throughput += demand.weight * engine.rate_hz / solo_rate(demand);
+      continue;
+    }
+    const double p99 = p99_of(engine, demand);
+    const double deadline = demand.deadline->count();
+    run.slack = std::min(run.slack, (deadline - p99) / deadline);
+    if (p99 > deadline) run.meets_deadlines = false;
+    if (p99 * (1 + request.margin) > deadline) run.has_margin = false;
+  }
+  run.has_margin = run.has_margin && run.meets_deadlines;
+  return run;
+}
+
+MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
+                          const RunOptions& options) {
+  const Placed placed(pipeline, candidate.config);
+  return judged(request, pipeline.run(candidate.mode, options).engines);
+}
+
+PredictedRun predicted_by(const Plan& plan) {
+  PredictedRun run{
+      .engines = {}, .meets_deadlines = plan.meets_deadlines, .throughput = plan.throughput, .slack = plan.slack};
+  for (const auto& engine : plan.engines) {
+    run.engines.push_back(
+        {.p50 = engine.p50, .p99 = engine.p99, .rate_hz = engine.rate_hz, .utilisation = engine.utilisation});
+  }
+  return run;
+}
+
+PredictedRun predicted_by(const MeasuredRun& earlier) {
+  PredictedRun run{.engines = {},
+                   .meets_deadlines = earlier.meets_deadlines,
+                   .throughput = earlier.throughput,
+                   .slack = earlier.slack};
+  for (const auto& engine : earlier.engines) {
+    run.engines.push_back({.p50 = engine.latency.quantile(0.5),
+                           .p99 = engine.latency.quantile(0.99),
+                           .rate_hz = engine.rate_hz,
+                           .utilisation = {}});
+  }
+  return run;
+}
+
+int rank_of(const MeasuredRun& run) { return (run.meets_deadlines ? 1 : 0) + (run.has_margin ? 1 : 0); }
+
+std::size_t best_of(std::span<const PlanCandidate> candidates) {
+  const auto run = [](const PlanCandidate& candidate) -> const MeasuredRun& { return candidate.measured.value(); };
+  const auto rank = [&](const PlanCandidate& candidate) { return rank_of(run(candidate)); };
+  const int highest_rank = candidates.empty() ? 0 : rank(*std::ranges::max_element(candidates, {}, rank));
+  double highest = -1;
+  for (const auto& candidate : candidates) {
+    if (rank(candidate) == highest_rank) highest = std::max(highest, run(candidate).throughput);
+  }
+  const auto is_eligible = [&](const PlanCandidate& candidate) {
+    return highest_rank == 0 ||
+           (rank(candidate) == highest_rank && run(candidate).throughput >= (1 - kSameThroughput) * highest);
+  };
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < candidates.size(); ++i) {
+    if (!is_eligible(candidates[i])) continue;
+    if (!is_eligible(candidates[best]) || run(candidates[i]).slack > run(candidates[best]).slack) best = i;
+  }
+  return best;
+}
+
+void require_deadlines(const PlanResult& result) {
+  const auto& chosen = result.candidates.at(result.chosen).measured;
+  if (!chosen || chosen->meets_deadlines) return;
+  std::vector<Shortfall> shortfalls;
+  std::string missed;
+  for (std::size_t i = 0; i < chosen->engines.size(); ++i) {
+    const auto& engine = chosen->engines[i];
+    const auto& demand = result.request.engines[i];
+    const auto& deadline = demand.deadline;
+    if (!engine.error.empty()) missed += (missed.empty() ? "" : "; ") + engine.name + ": " + engine.error;
+    if (!deadline) continue;
+    const Microseconds p99(p99_of(engine, demand));
+    const bool was_served = engine.requests > engine.unserved || came_never(engine);
+    if (p99 <= *deadline && was_served) continue;
+    shortfalls.push_back({.engine = engine.name, .deadline = *deadline, .allowed = *deadline, .p99 = p99});
+    missed += (missed.empty() ? "" : "; ") + engine.name;
+    if (!was_served) {
+      missed += " served none of its " + std::to_string(engine.requests) + " requests";
+      continue;
+    }
+    missed += (came_never(engine) ? ", of which no request was due, has by its profile a p99 of " : " had a p99 of ") +
+              milliseconds_text(p99) + " for a deadline of " + milliseconds_text(*deadline);
+  }
+  throw PlanError({.what = "nothing that was tried meets all deadlines",
+                   .why = missed,
+                   .remedy = "give an engine a later deadline, a lower rate or a smaller model"},
+                  std::move(shortfalls), {});
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,233 @@
+#include "runtime/plan/plans_to_try.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/runtime/planning.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace greenlane::runtime {
+namespace {
+
+constexpr auto kWarmUp = std::chrono::milliseconds(300);
+constexpr int kMostConfirmingRuns = 3;
+// A p99 is worth something where some requests are beyond it.
+constexpr int kRequestsToConfirm = 500;
+constexpr int kMostTimesLonger = 4;
+// p99s of what was chosen are as predicted where they are within that.
+constexpr double kConfirmed = 0.15;
+// Learning halves an error each time: what was 8 times off is right to a hundredth after these.
+constexpr int kRoundsToFit = 9;
+// While plans are looked for one odd run is not believed altogether: three quarters of what it says.
+constexpr int kRoundsToLearn = 2;
+
+std::vector<MeasuredEngine> measured_in(const MeasuredRun& run) {
+  std::vector<MeasuredEngine> engines;
+  for (const auto& engine : run.engines) {
+    auto& measured =
+        engines.emplace_back(MeasuredEngine{.engine = engine.name, .p50 = {}, .p99 = {}, .rate_hz = engine.rate_hz});
+    if (engine.latency.count() == 0) continue;
+    measured.p50 = engine.latency.quantile(0.5);
+    measured.p99 = engine.latency.quantile(0.99);
+  }
+  return engines;
+}
+
+class Verification {
+ public:
+  Verification(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options)
+      : pipeline_(pipeline),
+        original_(pipeline.config()),
+        options_(options),
+        end_(std::chrono::steady_clock::now() + options.budget),
+        end_of_search_(end_) {
+    result_.request = std::move(request);
+    // The chosen one is to be run again in time.
+    end_of_search_ -= std::min<Nanoseconds>(confirming_time() + kWarmUp, options.budget / 4);
+  }
+
+  PlanResult run() {
+    const bool has_partitions = pipeline_.device().info().partition_obstacle.empty();
+    if (has_partitions) (void)try_plans(PlansToTry::first);
+    const auto sliced = with_slices(original_, result_.request);
+    for (const Mode mode : {Mode::gates, Mode::priority, Mode::shared}) {
+      if (!is_over(end_of_search_)) (void)try_one({.mode = mode, .config = sliced});
+    }
+    while (has_partitions &&
+           (try_plans(PlansToTry::predicted) || try_plans(PlansToTry::hoped_for) || try_plans(PlansToTry::nearby))) {
+    }
+    if (result_.candidates.empty()) {
+      if (nothing_fits_) throw PlanError(*nothing_fits_);
+      throw EngineError({.what = "no plan was tried", .why = "it was stopped", .remedy = "run it to its end"});
+    }
+    choose_and_confirm();
+    if (nothing_fits_.has_value() && !run_of(chosen()).meets_deadlines) throw PlanError(nothing_fits_.value());
+    return std::move(result_);
+  }
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+
+  static const MeasuredRun& run_of(const PlanCandidate& candidate) { return candidate.measured.value(); }
+  PlanCandidate& chosen() { return result_.candidates[result_.chosen]; }
+  [[nodiscard]] bool is_stopped() const { return options_.stop && *options_.stop; }
+  [[nodiscard]] bool is_over(Time end) const { return is_stopped() || std::chrono::steady_clock::now() >= end; }
+
+  // Runs the best plans that were not run yet, and learns from them. False when there were none, or no time is left.
+  bool try_plans(PlansToTry::Kind kind) {
+    if (is_over(end_of_search_) && !result_.candidates.empty()) return false;
+    std::vector<Plan> plans;
+    try {
+      plans = plans_.next(kind, result_, original_, options_.at_once);
+    } catch (const PlanError& error) {
+      if (kind == PlansToTry::first) nothing_fits_ = error;
+    }
+    bool is_any_new = false;
+    for (auto& plan : plans) {
+      if (is_over(end_of_search_) && !result_.candidates.empty()) return false;
+      auto config = with_plan(original_, plan);
+      auto predicted = predicted_by(plan);
+      if (!try_one({.plan = std::move(plan), .config = std::move(config), .predicted = std::move(predicted)}))
+        return false;
+      is_any_new = true;
+      const auto& tried = result_.candidates.back();
+      (void)learn_from(tried.plan.value(), run_of(tried), kRoundsToLearn);
+    }
+    return is_any_new;
+  }
+
+  // False where it was stopped on the way: that says nothing.
+  bool try_one(PlanCandidate candidate) {
+    auto run = run_once(candidate, options_.each);
+    if (!run) return false;
+    candidate.measured = std::move(run);
+    result_.candidates.push_back(std::move(candidate));
+    return true;
+  }
+
+  // Long enough for the deadline engine with the fewest requests.
+  [[nodiscard]] Nanoseconds confirming_time() const {
+    Nanoseconds time = options_.each;
+    for (const auto& engine : result_.request.engines) {
+      if (!engine.deadline || !engine.period) continue;
+      time = std::max(time, std::chrono::duration_cast<Nanoseconds>(kRequestsToConfirm * *engine.period));
+    }
+    return std::min(time, kMostTimesLonger * options_.each);
+  }
+
+  std::optional<MeasuredRun> run_once(const PlanCandidate& candidate, Nanoseconds duration) {
+    if (options_.progress) options_.progress(describe(candidate));
+    RunOptions options;
+    options.duration = duration;
+    options.warm_up = kWarmUp;
+    options.stop = options_.stop;
+    auto run = try_candidate(pipeline_, result_.request, candidate, options);
+    if (is_stopped()) return {};
+    return run;
+  }
+
+  // Returns what the model says of the plan then.
+  Plan learn_from(Plan plan, const MeasuredRun& run, int rounds) {
+    const auto predict_anew = [&] {
+      auto anew = predict(result_.request, plan.partitions);
+      anew.exact = plan.exact;
+      anew.gap = plan.gap;
+      plan = std::move(anew);
+    };
+    predict_anew();
+    // Where one failed the others had it easier.
+    const auto failed = [](const EngineResult& engine) { return !engine.error.empty(); };
+    if (std::ranges::any_of(run.engines, failed)) return plan;
+    const auto measured = measured_in(run);
+    for (int round = 0; round < rounds; ++round) {
+      result_.request = learn(std::move(result_.request), plan, measured);
+      predict_anew();
+    }
+    return plan;
+  }
+
+  // What is best of many runs was lucky in part. It is predicted by all its runs and run again: that is what it is said
+  // to give, and what it gave.
+  void choose_and_confirm() {
+    result_.chosen = best_of(result_.candidates);
+    bool was_confirmed_once = false;
+    std::optional<MeasuredRun> seen;
+    for (int runs = 0; runs < kMostConfirmingRuns && run_of(chosen()).meets_deadlines; ++runs) {
+      if (is_stopped() || (was_confirmed_once && is_over(end_))) return;
+      seen = seen ? together(*seen, run_of(chosen())) : run_of(chosen());
+      if (!confirm(chosen(), *seen)) return;
+      was_confirmed_once = true;
+      const auto other = best_of(result_.candidates);
+      if (rank_of(run_of(result_.candidates[other])) > rank_of(run_of(chosen()))) {
+        result_.chosen = other;
+        seen.reset();
+        runs = -1;
+      } else if (is_as_predicted(chosen())) {
+        return;
+      }
+    }
+  }
+
+  bool confirm(PlanCandidate& candidate, const MeasuredRun& seen) {
+    auto known = candidate;  // as it is, if the run is stopped
+    if (known.plan) {
+      known.plan = learn_from(*known.plan, seen, kRoundsToFit);
+      known.predicted = predicted_by(*known.plan);
+    } else {
+      known.predicted = predicted_by(seen);
+    }
+    auto run = run_once(known, confirming_time());
+    if (!run) return false;
+    known.measured = std::move(run);
+    candidate = std::move(known);
+    return true;
+  }
+
+  // As one run. Rates are the later run's, which is not the shorter one.
+  [[nodiscard]] MeasuredRun together(const MeasuredRun& earlier, const MeasuredRun& later) const {
+    auto engines = later.engines;
+    for (std::size_t i = 0; i < engines.size(); ++i) {
+      engines[i].latency.merge(earlier.engines[i].latency);
+      engines[i].requests += earlier.engines[i].requests;
+      engines[i].unserved += earlier.engines[i].unserved;
+      engines[i].misses += earlier.engines[i].misses;
+    }
+    return judged(result_.request, std::move(engines));
+  }
+
+  [[nodiscard]] bool is_as_predicted(const PlanCandidate& candidate) const {
+    for (std::size_t i = 0; i < result_.request.engines.size(); ++i) {
+      if (!result_.request.engines[i].deadline) continue;
+      if (run_of(candidate).engines[i].latency.count() == 0) continue;  // no request was due
+      const Microseconds measured = run_of(candidate).engines[i].latency.quantile(0.99);
+      if (std::abs(candidate.predicted.value().engines[i].p99 / measured - 1) > kConfirmed) return false;
+    }
+    return true;
+  }
+
+  static std::string describe(const PlanCandidate& candidate) {
+    std::string text(to_string(candidate.mode));
+    if (!candidate.plan) return text;
+    for (const auto& partition : candidate.plan->partitions)
+      text += " " + partition.name + "=" + std::to_string(partition.units.count);
+    return text;
+  }
+
+  Pipeline& pipeline_;
+  PipelineConfig original_;
+  const VerifyOptions& options_;
+  Time end_;
+  Time end_of_search_;
+  PlanResult result_;
+  PlansToTry plans_;
+  std::optional<PlanError> nothing_fits_;
+};
+
+}  // namespace
+
+PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options) {
+  return Verification(pipeline, std::move(request), options).run();
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,17 @@
+// Durations for people and for files.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace greenlane::text {
+
+// Units: microseconds, as results, traces and plans give durations.
+[[nodiscard]] inline double to_microseconds(std::chrono::nanoseconds duration) {
+  return static_cast<double>(duration.count()) / 1e3;
+}
+
+// Writes "85.3 µs", "12.4 ms" or "1.20 s": three or four significant digits.
+[[nodiscard]] std::string duration_text(double microseconds);
+
+}  // namespace greenlane::text

@@ -1,0 +1,23 @@
+// Tables for people.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace greenlane::text {
+
+// Columns as wide as they need to be; the first `left` columns start at the left, the others, numbers, end at the
+// right. Cells are shown as terminal_text() has them.
+class Table {
+ public:
+  Table(std::vector<std::string> header, std::size_t left) : rows_{std::move(header)}, left_(left) {}
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  [[nodiscard]] std::string to_string() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+  std::size_t left_;
+};
+
+}  // namespace greenlane::text

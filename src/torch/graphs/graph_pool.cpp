@@ -1,0 +1,76 @@
+#include "torch/graphs/graph_pool.hpp"
+
+#include "torch/probe.hpp"
+
+#include <c10/cuda/CUDAException.h>
+#include <cuda_runtime_api.h>
+
+#include <atomic>
+
+namespace greenlane::detail {
+namespace {
+
+namespace allocator = c10::cuda::CUDACachingAllocator;
+
+// PyTorch counts its own up from 1.
+c10::MempoolId_t new_id() {
+  constexpr c10::CaptureId_t kFirst = c10::CaptureId_t{1} << 48;
+  static std::atomic<c10::CaptureId_t> next{kFirst};
+  return {next++, 0};
+}
+
+// Which capture a stream takes part in; 0: in none.
+unsigned long long capture_of(cudaStream_t stream) {  // NOLINT(google-runtime-int): the runtime's type
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  unsigned long long id = 0;  // NOLINT(google-runtime-int)
+  const bool known = cudaStreamGetCaptureInfo(stream, &status, &id) == cudaSuccess;
+  if (!known) (void)cudaGetLastError();  // of another thread's capture on its default stream
+  return known && status == cudaStreamCaptureStatusActive ? id : 0;
+}
+
+}  // namespace
+
+std::string graph_memory_obstacle() {
+  const std::string name = allocator::get()->name();
+  if (name == "native") return {};
+  return "PyTorch's allocator is '" + name + "', and graphs need the native one (PYTORCH_ALLOC_CONF)";
+}
+
+GraphPool::GraphPool(c10::DeviceIndex device) : device_(device), id_(new_id()) {
+  // Held between captures, so that the next one uses the memory of those that were dropped.
+  allocator::createOrIncrefPool(device_, id_);
+}
+
+GraphPool::~GraphPool() { allocator::releasePool(device_, id_); }
+
+Graph GraphPool::capturing(c10::cuda::CUDAStream stream, const Capture& capture) {
+  // 0 until the capture has begun: then nothing matches.
+  std::atomic<unsigned long long> capture_id{0};  // NOLINT(google-runtime-int)
+  allocator::beginAllocateToPool(device_, id_, [&](cudaStream_t asking) {
+    const auto wanted = capture_id.load(std::memory_order_acquire);
+    return wanted != 0 && capture_of(asking) == wanted;
+  });
+  struct End {
+    c10::DeviceIndex device;
+    c10::MempoolId_t id;
+    bool marked = false;
+    ~End() {
+      if (marked) mark_capture_end(*allocator::get(), device);
+      allocator::endAllocateToPool(device, id);
+      allocator::releasePool(device, id);  // that it took when it began
+    }
+  } end{.device = device_, .id = id_};
+  return capture([&] {
+    mark_capture_begin(*allocator::get(), device_);
+    end.marked = true;
+    capture_id.store(capture_of(stream.stream()), std::memory_order_release);
+  });
+}
+
+std::uint64_t GraphPool::bytes() const {
+  std::uint64_t total = 0;
+  for (const auto& segment : allocator::snapshot(id_).segments) total += segment.total_size;
+  return total;
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,262 @@
+#include "core/graphs/graph_cache.hpp"
+#include "torch/graphs/captured_call.hpp"
+#include "torch/graphs/kernel_scope.hpp"
+#include "torch/tensor_lifetimes.hpp"
+#include "torch/writes.hpp"
+
+#include <greenlane/torch/resident_graph.hpp>
+
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
+#include <cuda_runtime_api.h>
+
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <utility>
+
+namespace greenlane {
+namespace {
+
+using detail::CallEffects;
+using detail::CapturedCall;
+using detail::GraphCache;
+using detail::GraphKey;
+using detail::KernelTarget;
+
+class TimedEvent {
+ public:
+  TimedEvent() { C10_CUDA_CHECK(cudaEventCreate(&event_)); }
+  ~TimedEvent() { C10_CUDA_CHECK_WARN(cudaEventDestroy(event_)); }
+  TimedEvent(const TimedEvent&) = delete;
+  TimedEvent& operator=(const TimedEvent&) = delete;
+  void record(StreamView stream) { C10_CUDA_CHECK(cudaEventRecord(event_, stream.handle())); }
+  [[nodiscard]] std::chrono::nanoseconds since(const TimedEvent& begin) const {
+    float milliseconds = 0;
+    C10_CUDA_CHECK(cudaEventSynchronize(event_));
+    C10_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin.event_, event_));
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(milliseconds * 1e6));
+  }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+class TimedCall final : public detail::ResidentGraph {
+ public:
+  // `before_timing` puts back what runs change, which the next run may depend on: a position in a cache, for one.
+  TimedCall(CapturedCall captured, StreamView stream, std::function<void()> before_timing)
+      : call(std::move(captured)), stream_(stream), before_timing_(std::move(before_timing)) {}
+  [[nodiscard]] std::chrono::nanoseconds time() override {
+    before_timing_();
+    TimedEvent begin;
+    TimedEvent end;
+    begin.record(stream_);
+    call.replay(stream_);
+    end.record(stream_);
+    return end.since(begin);
+  }
+
+  const CapturedCall call;
+  [[nodiscard]] StreamView stream() const noexcept { return stream_; }
+  std::optional<SlicedGraph> sliced;  // where gates are on and it was called since
+
+ private:
+  StreamView stream_;
+  std::function<void()> before_timing_;
+};
+
+GraphKey key_of(const Lane& lane, const std::vector<at::Tensor>& inputs, std::int64_t variant) {
+  GraphKey key{.place = lane.place(), .units = lane.units().count, .signature = {}};
+  auto& signature = key.signature;
+  signature.reserve(1 + 10 * inputs.size());
+  signature.push_back(variant);
+  for (const auto& input : inputs) {
+    if (!input.defined() || input.layout() != at::kStrided) {
+      signature.push_back(-1);
+      continue;
+    }
+    signature.push_back(static_cast<std::int64_t>(input.scalar_type()));
+    signature.push_back(input.is_cuda() ? input.get_device() : -1);
+    signature.push_back(input.dim());
+    signature.insert(signature.end(), input.sizes().begin(), input.sizes().end());
+    signature.insert(signature.end(), input.strides().begin(), input.strides().end());
+  }
+  return key;
+}
+
+}  // namespace
+
+struct ResidentGraphs::Impl {
+  Device device;
+  GraphOptions options;
+  // Recursive: an engine may be rebound from within its own call.
+  mutable std::recursive_mutex mutex;
+  std::shared_ptr<detail::GraphPool> pool;  // made at the first capture
+  std::optional<Lane> beside;               // where graphs are captured
+  GraphCache cache;
+  std::optional<SliceOptions> slices;
+  std::shared_ptr<Gate> gate;
+
+  void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, Kind kind,
+              const CallEffects& effects) {
+    if (!slices || kind.urgent) graph.sliced.reset();
+    // The memory of its inputs belongs to the stream of the lane that it was captured for; another one may have its
+    // units.
+    if (lane.stream() != graph.stream())
+      detail::record_on(graph.call.inputs(), c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
+    // Before the inputs are there: what is measured runs on them.
+    if (slices && !kind.urgent && !graph.sliced)
+      graph.sliced.emplace(graph.call.graph(), lane, *slices,
+                           kind.repeatable && options.tune_kernels && !effects.any());
+    detail::copy_into(graph.call.inputs(), inputs);
+    if (graph.sliced) {
+      graph.sliced->run(*gate, lane);
+    } else {
+      graph.call.replay(lane.stream());
+    }
+    graph.call.write_back(inputs, effects.written);
+  }
+
+  [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(device.id().index); }
+
+  // On the lane that the engine is bound to, whose stream is current. False where there is no graph.
+  bool capture(const detail::CaptureTurn& turn, GraphCache::Entry& entry, const Lane& lane,
+               const std::vector<at::Tensor>& inputs, Kind kind, const CallEffects& effects, const Model& model) {
+    // Memory is taken from the device, and kernels are timed.
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    auto targets = detail::kernel_targets(device.info(), lane.units());
+    if (!options.tune_kernels || !kind.repeatable || !detail::can_target_kernels()) targets.resize(1);
+    std::vector<at::Tensor> fixed;
+    const auto state = std::make_shared<detail::KeptTensors>();
+    if (targets.size() > 1) *state = detail::KeptTensors(effects.state);
+    const bool is_captured = cache.capture(entry, targets, [&](KernelTarget target) {
+      if (!beside || beside->place() != lane.place()) {
+        beside = lane.beside();
+        beside->keep_stream();
+      }
+      if (!pool) pool = std::make_shared<detail::GraphPool>(index());
+      if (fixed.empty()) fixed = detail::make_static(inputs, index());
+      // Other graphs of the engine have the workspace of the stream that this one is prepared on.
+      lane.synchronize();
+      auto put_back = [state, &fixed, &inputs, &effects] {
+        state->put_back();
+        if (!effects.written.empty()) detail::copy_into(fixed, inputs);
+      };
+      return std::make_shared<TimedCall>(CapturedCall(turn, *beside, pool, fixed, model, target), lane.stream(),
+                                         std::move(put_back));
+    });
+    state->put_back();
+    return is_captured;
+  }
+};
+
+ResidentGraphs::ResidentGraphs(const StreamBinding& binding, GraphOptions options)
+    : impl_(new Impl{.device = binding.device(),
+                     .options = options,
+                     .mutex = {},
+                     .pool = {},
+                     .beside = {},
+                     .cache = GraphCache(binding.owner(), options.capacity),
+                     .slices = {},
+                     .gate = {}}) {}
+
+ResidentGraphs::~ResidentGraphs() = default;
+
+std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::vector<at::Tensor>& inputs, Kind kind,
+                                            const Model& model) {
+  if (!call.lane() || call.is_captured()) return model(inputs);
+  const auto& lane = *call.lane();
+  const std::scoped_lock lock(impl_->mutex);
+  const auto entry = impl_->cache.find(key_of(lane, inputs, kind.variant));
+  using State = GraphCache::State;
+  const auto refuse = [&](const std::string& why) {
+    entry->obstacle = why;
+    impl_->cache.refuse(*entry);
+  };
+  if (entry->state == State::resident && !static_cast<TimedCall&>(*entry->graph).call.graph().is_current())
+    entry->state = State::unseen;  // an engine inside is bound elsewhere by now
+  if (entry->state == State::unseen) {
+    entry->graph.reset();
+    if (const auto why = detail::graph_memory_obstacle(); !why.empty()) {
+      refuse(why);
+      return model(inputs);
+    }
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    const detail::WriteScope writes(detail::WriteScope::Copies::none);
+    auto outputs = detail::rehearse(model, inputs);
+    entry->notes = std::make_shared<CallEffects>(detail::effects_of(inputs, writes.tensors()));
+    entry->state = State::seen;
+    return outputs;
+  }
+  if (entry->state == State::refused) return model(inputs);
+  const auto& effects = *static_cast<const CallEffects*>(entry->notes.get());
+  if (effects.any()) {
+    // Asked at each call: who passes which memory may change.
+    if (const auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) {
+      impl_->cache.warn_once(why);
+      return model(inputs);
+    }
+  }
+  if (entry->state == State::seen) {
+    const auto turn = detail::CaptureTurn::try_take();
+    if (!turn) return model(inputs);
+    if (!impl_->capture(*turn, *entry, lane, inputs, kind, effects, model)) {
+      // Where the engine itself is at fault this throws, and the next call tries again.
+      auto outputs = model(inputs);
+      impl_->cache.refuse(*entry);
+      return outputs;
+    }
+  }
+  auto& graph = static_cast<TimedCall&>(*entry->graph);
+  impl_->replay(graph, lane, inputs, kind, effects);
+  ++entry->replays;
+  return graph.call.results(inputs, impl_->options.outputs == GraphOutputs::copies);
+}
+
+void ResidentGraphs::set_gates(const std::optional<SliceOptions>& slices) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->slices = slices;
+  if (slices && !impl_->gate) impl_->gate = Gate::of(impl_->device);
+  for (const auto& entry : impl_->cache.entries()) {
+    if (entry->graph) static_cast<TimedCall&>(*entry->graph).sliced.reset();
+  }
+}
+
+GraphReport ResidentGraphs::report() const {
+  const std::scoped_lock lock(impl_->mutex);
+  GraphReport report{
+      .graphs = {}, .bytes = impl_->pool ? impl_->pool->bytes() : 0, .obstacle = impl_->cache.obstacle()};
+  for (const auto& entry : impl_->cache.entries()) {
+    if (entry->state != GraphCache::State::resident) continue;
+    const auto& graph = static_cast<const TimedCall&>(*entry->graph);
+    GraphInfo info{.units = entry->key.units,
+                   .kernel_units = entry->target,
+                   .replays = entry->replays,
+                   .slices = graph.sliced ? graph.sliced->slices() : 1,
+                   .longest_slice = graph.sliced ? graph.sliced->longest_slice() : std::chrono::nanoseconds(0),
+                   .look_ahead = graph.sliced ? graph.sliced->look_ahead() : 0,
+                   .gate_obstacle = graph.sliced ? graph.sliced->obstacle() : std::string()};
+    report.graphs.push_back(std::move(info));
+    for (const auto& input : graph.call.inputs()) report.bytes += input.nbytes();
+  }
+  return report;
+}
+
+bool collects_writes() noexcept { return detail::WriteScope::is_active(); }
+void note_write(const at::Tensor& tensor) { detail::WriteScope::note(tensor); }
+
+std::shared_ptr<void> ResidentGraphs::rebound(const std::optional<Lane>& lane) noexcept {
+  struct Dropped {
+    std::optional<Lane> beside;  // the first member: its units outlive the graphs
+    std::shared_ptr<void> graphs;
+  };
+  auto dropped = std::make_shared<Dropped>();
+  const std::scoped_lock lock(impl_->mutex);
+  dropped->graphs = lane ? impl_->cache.drop_all_but(lane->place()) : impl_->cache.drop_all();
+  if (impl_->beside && (!lane || impl_->beside->place() != lane->place()))
+    dropped->beside = std::exchange(impl_->beside, std::nullopt);
+  return dropped;
+}
+
+}  // namespace greenlane

@@ -1,0 +1,112 @@
+#include "audit/kernel_name.hpp"
+
+#include <greenlane/audit/audit_report.hpp>
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <set>
+
+namespace greenlane::audit {
+namespace {
+
+using nlohmann::json;
+using std::chrono::microseconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+AuditReport with_strays() {
+  AuditReport report;
+  AuditedEngine policy{.name = "policy",
+                       .lane = "fast",
+                       .units = 16,
+                       .calls = 10,
+                       .kernels = 40,
+                       .copies = 20,
+                       .time = microseconds(1500),
+                       .strays = {}};
+  policy.strays.push_back({.kernel = "void fill<float>(float*)",
+                           .count = 10,
+                           .time = microseconds(30),
+                           .where = "all of cuda:0 (132 SMs)",
+                           .cause = StrayCause::pool_stream});
+  report.engines.push_back(policy);
+  report.engines.push_back({.name = "loose", .lane = {}, .calls = 1, .kernels = 1, .time = microseconds(1)});
+  report.others.push_back(
+      {.kernel = "relu", .count = 2, .time = microseconds(5), .where = "partition 'fast' (16 SMs)", .cause = {}});
+  return report;
+}
+
+TEST(AuditReport, JsonHasWhatTheDocumentsSay) {
+  const auto document = json::parse(audit_json(with_strays()));
+  EXPECT_EQ(document.at("clean"), false);
+  EXPECT_EQ(document.at("dropped"), 0);
+  const auto& engine = document.at("engines").at(0);
+  EXPECT_EQ(engine.at("name"), "policy");
+  EXPECT_EQ(engine.at("lane"), "fast");
+  EXPECT_EQ(engine.at("units"), 16);
+  EXPECT_EQ(engine.at("kernels"), 40);
+  EXPECT_EQ(engine.at("copies"), 20);
+  EXPECT_EQ(engine.at("gpu_us"), 1500.0);
+  const auto& stray = engine.at("strays").at(0);
+  EXPECT_EQ(stray.at("kernel"), "void fill<float>(float*)") << "whole";
+  EXPECT_EQ(stray.at("count"), 10);
+  EXPECT_EQ(stray.at("gpu_us"), 30.0);
+  EXPECT_EQ(stray.at("where"), "all of cuda:0 (132 SMs)");
+  EXPECT_EQ(stray.at("cause"), "a stream of PyTorch's pool");
+  EXPECT_TRUE(document.at("engines").at(1).at("lane").is_null());
+  EXPECT_TRUE(document.at("others").at(0).at("cause").is_null());
+}
+
+TEST(AuditReport, TextListsEnginesStraysAndOtherWork) {
+  const auto text = audit_text(with_strays());
+  EXPECT_THAT(text, AllOf(HasSubstr("policy"), HasSubstr("16 SMs"), HasSubstr("10 kernels ran outside of a partition"),
+                          HasSubstr("fill<float>"), HasSubstr("a stream of PyTorch's pool"), HasSubstr("other work"),
+                          HasSubstr("relu"), Not(HasSubstr("no strays"))));
+}
+
+TEST(AuditReport, CleanIsSaid) {
+  AuditReport report;
+  report.engines.push_back({.name = "policy", .lane = "fast", .units = 1});
+  EXPECT_TRUE(report.is_clean());
+  EXPECT_THAT(audit_text(report), AllOf(HasSubstr("no strays"), HasSubstr("1 SM"), Not(HasSubstr("other work"))));
+  EXPECT_EQ(json::parse(audit_json(report)).at("clean"), true);
+}
+
+TEST(AuditReport, WhatIsNotKnownIsSaid) {
+  AuditReport report;
+  report.engines.push_back({.name = "policy", .lane = "fast", .is_judged = false});
+  report.trace_is_cut = true;
+  EXPECT_FALSE(report.is_clean());
+  EXPECT_THAT(audit_text(report), AllOf(HasSubstr("'policy' could not be judged"), HasSubstr("first kernels only"),
+                                        Not(HasSubstr("no strays"))));
+  report.dropped = 7;
+  EXPECT_THAT(audit_text(report), HasSubstr("7 records were lost"));
+}
+
+TEST(AuditReport, EveryCauseHasWordsOfItsOwn) {
+  std::set<std::string_view> words;
+  for (const auto cause :
+       {StrayCause::captured_elsewhere, StrayCause::pool_stream, StrayCause::default_stream, StrayCause::other_lane,
+        StrayCause::side_stream, StrayCause::not_bound, StrayCause::no_engine})
+    words.insert(to_string(cause));
+  EXPECT_EQ(words.size(), 7U);
+}
+
+TEST(KernelName, MangledOnesAreReadableAndOthersStay) {
+  EXPECT_EQ(demangled("_Z4fillPfi"), "fill(float*, int)");
+  EXPECT_EQ(demangled("nvjet_sm90_hsh_64x48"), "nvjet_sm90_hsh_64x48");
+  EXPECT_EQ(demangled(""), "");
+}
+
+TEST(KernelName, ShortOnesLoseTheirArgumentsAndTheirMiddle) {
+  EXPECT_EQ(shortened("void fill<float>(float*, int)", 70), "fill<float>");
+  EXPECT_EQ(shortened("f((anonymous namespace)::x)", 70), "f");
+  EXPECT_EQ(shortened("(odd)", 70), "(odd)");
+  EXPECT_EQ(shortened(std::string(50, 'a') + std::string(50, 'b'), 31),
+            std::string(20, 'a') + "…" + std::string(10, 'b'));
+}
+
+}  // namespace
+}  // namespace greenlane::audit

@@ -1,0 +1,149 @@
+#include "support/fake_driver_test.hpp"
+
+#include <greenlane/core/graphs/graph.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+namespace greenlane {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+class GraphTest : public fake::FakeDriverTest {
+ protected:
+  Graph capture(const Lane& lane) {
+    return Graph::capture(lane, [&] { fake_.mark(lane.stream()); });
+  }
+
+  Device device_ = gpu();
+  Lane policy_ = Lane::create(device_.partition("policy", 8));
+  Lane vision_ = Lane::create(device_.partition("vision", 48));
+};
+
+TEST_F(GraphTest, KeepsItsNodesWhereTheyWereCaptured) {
+  const auto graph = capture(policy_);
+  graph.launch(vision_.stream());
+  graph.launch(StreamView::default_stream());
+  const auto launches = fake_.launches();
+  ASSERT_EQ(launches.size(), 2U);
+  EXPECT_THAT(launches[0].nodes, ElementsAre(fake_.sms_of(policy_.stream())));
+  EXPECT_EQ(launches[0].stream, vision_.stream().handle());
+  EXPECT_EQ(launches[1].stream, nullptr);
+}
+
+TEST_F(GraphTest, RunsNothingWhileItIsCaptured) {
+  (void)capture(policy_);
+  EXPECT_TRUE(fake_.launches().empty());
+}
+
+TEST_F(GraphTest, AnErrorInTheWorkEndsTheCaptureAndComesOut) {
+  const auto broken = [&] {
+    (void)Graph::capture(policy_, [&] {
+      fake_.mark(policy_.stream());
+      throw std::runtime_error("the engine's own");
+    });
+  };
+  EXPECT_THAT(broken, ThrowsMessage<std::runtime_error>("the engine's own"));
+  EXPECT_EQ(fake_.live().graphs, 0);
+  (void)capture(policy_);  // the stream is as it was
+}
+
+TEST_F(GraphTest, WhatCannotBeCapturedIsRefusedAndLeavesTheStreamUsable) {
+  const auto forbidden = [&] {
+    (void)Graph::capture(policy_, [&] { fake_.set_capture(policy_.stream(), CU_STREAM_CAPTURE_STATUS_INVALIDATED); });
+  };
+  EXPECT_THAT(forbidden, ThrowsMessage<StreamError>(HasSubstr("could not be captured in a graph")));
+  (void)capture(policy_);
+}
+
+TEST_F(GraphTest, KeepsThePartitionAliveThatItsNodesAreIn) {
+  std::optional<Graph> graph;
+  {
+    const auto lane = Lane::create(device_.partition("gone", 16));
+    graph = capture(lane);
+  }
+  EXPECT_THROW((void)device_.partition("too much", 132 - 8 - 48), PartitionError);
+  graph.reset();
+  EXPECT_NO_THROW((void)device_.partition("all that is left", 132 - 8 - 48));
+}
+
+TEST_F(GraphTest, TheCpuHasNone) {
+  const auto lane = Lane::create(Device::open("cpu"));
+  EXPECT_THROW((void)Graph::capture(lane, [] {}), StreamError);
+}
+
+class PlaceTest : public GraphTest {};
+
+TEST_F(PlaceTest, ALaneBesideAnotherIsOnTheSameUnitsWithAStreamOfItsOwn) {
+  const auto beside = policy_.beside();
+  EXPECT_NE(beside.stream(), policy_.stream());
+  EXPECT_EQ(fake_.sms_of(beside.stream()), fake_.sms_of(policy_.stream()));
+  EXPECT_EQ(beside.place(), policy_.place());
+  EXPECT_EQ(beside.units(), policy_.units());
+}
+
+TEST_F(PlaceTest, PartitionsAreDifferentPlacesAlsoWhenTheyHadTheSameUnits) {
+  EXPECT_NE(policy_.place(), vision_.place());
+  std::uint64_t former = 0;
+  std::vector<int> groups;
+  {
+    const auto lane = Lane::create(device_.partition("short", 16));
+    former = lane.place();
+    groups.assign(lane.partition()->groups().begin(), lane.partition()->groups().end());
+  }
+  const auto lane = Lane::create(device_.partition("again", 16));
+  EXPECT_EQ(std::vector<int>(lane.partition()->groups().begin(), lane.partition()->groups().end()), groups);
+  EXPECT_NE(lane.place(), former);
+}
+
+TEST_F(PlaceTest, TheWholeDeviceIsOnePlace) {
+  EXPECT_EQ(Lane::create(device_).place(), 0U);
+  EXPECT_EQ(Lane::adopt(device_, fake_.make_stream()).place(), 0U);
+  EXPECT_EQ(Lane::create(device_).beside().place(), 0U);
+}
+
+TEST_F(PlaceTest, AnAdoptedStreamIsInThePlaceOfItsGreenContext) {
+  const auto stream = fake_.make_green_stream(24);
+  const auto same = fake_.make_green_stream(stream);
+  const auto lane = Lane::adopt(device_, stream);
+  EXPECT_NE(lane.place(), 0U);
+  EXPECT_EQ(lane.units().count, 24);
+  EXPECT_EQ(Lane::adopt(device_, same).place(), lane.place());
+  EXPECT_NE(Lane::adopt(device_, fake_.make_green_stream(24)).place(), lane.place());
+  const auto beside = lane.beside();
+  EXPECT_EQ(beside.place(), lane.place());
+  EXPECT_EQ(fake_.sms_of(beside.stream()), fake_.sms_of(stream));
+}
+
+class NamelessPlaceTest : public fake::FakeDriverTest {
+ protected:
+  NamelessPlaceTest() : FakeDriverTest({.green_ctx_get_id = false}) {}
+};
+
+TEST_F(NamelessPlaceTest, WithoutNumbersFromTheDriverEveryAdoptionIsANewPlace) {
+  const auto device = gpu();
+  const auto stream = fake_.make_green_stream(24);
+  const auto one = Lane::adopt(device, stream);
+  const auto other = Lane::adopt(device, stream);
+  EXPECT_NE(one.place(), 0U);
+  EXPECT_NE(one.place(), other.place());
+}
+
+TEST_F(PlaceTest, StreamsBesideAForeignGreenContextAreNotTakenUpElsewhere) {
+  CUstream shelved = nullptr;
+  {
+    const auto beside = Lane::adopt(device_, fake_.make_green_stream(24)).beside();
+    beside.keep_stream();
+    shelved = beside.stream().handle();
+  }
+  EXPECT_NE(Lane::create(device_).stream().handle(), shelved);
+  EXPECT_NE(Lane::adopt(device_, fake_.make_green_stream(24)).beside().stream().handle(), shelved);
+}
+
+}  // namespace
+}  // namespace greenlane

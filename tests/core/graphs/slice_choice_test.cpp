@@ -1,0 +1,144 @@
+#include "core/graphs/slice_choice.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <random>
+
+namespace greenlane::detail {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::nanoseconds;
+
+class SliceChoiceTest : public ::testing::Test {
+ protected:
+  SliceChoiceTest() {
+    for (int node = 0; node < 40; ++node) finest_.push_back({node});
+  }
+  [[nodiscard]] std::vector<SliceChoice> choices(const SliceOptions& options) const {
+    return slice_choices(finest_, times_, options);
+  }
+  std::vector<Slice> finest_;
+  std::vector<nanoseconds> times_ = std::vector<nanoseconds>(40, microseconds(10));
+};
+
+TEST_F(SliceChoiceTest, TheShortestWaitComesFirst) {
+  const auto all = choices({});
+  EXPECT_TRUE(std::ranges::is_sorted(all, {}, &SliceChoice::in_flight));
+  EXPECT_EQ(all.front().longest, microseconds(20));
+  EXPECT_EQ(all.front().look_ahead, 0);
+  EXPECT_GT(all.back().longest, microseconds(100));
+  EXPECT_LE(all.back().longest, microseconds(200));
+}
+
+TEST_F(SliceChoiceTest, TheWaitIsTheSlicesInFlight) {
+  for (const auto& choice : choices({})) EXPECT_EQ(choice.in_flight(), (choice.look_ahead + 1) * choice.longest);
+}
+
+TEST_F(SliceChoiceTest, OneKernelThatIsLongerCounts) {
+  times_[7] = microseconds(300);
+  EXPECT_EQ(choices({}).front().longest, microseconds(300));
+}
+
+TEST_F(SliceChoiceTest, WhatIsAskedForIsKept) {
+  const auto fixed = choices({.longest = microseconds(60), .look_ahead = 3});
+  ASSERT_EQ(fixed.size(), 1U);
+  EXPECT_EQ(fixed[0].longest, microseconds(60));
+  EXPECT_EQ(fixed[0].look_ahead, 3);
+  const auto long_ones = choices({.longest = microseconds(60)});
+  ASSERT_EQ(long_ones.size(), 1U);
+  EXPECT_EQ(long_ones[0].longest, microseconds(60));
+  EXPECT_EQ(long_ones[0].look_ahead, 1);
+  for (const auto& choice : choices({.look_ahead = 1})) EXPECT_EQ(choice.look_ahead, 1);
+}
+
+TEST_F(SliceChoiceTest, OfAsManySlicesTheShorterAreTaken) {
+  for (const auto& one : choices({.look_ahead = 1})) {
+    for (const auto& other : choices({.look_ahead = 1}))
+      EXPECT_EQ(one.slices.size() == other.slices.size(), one.longest == other.longest);
+  }
+}
+
+TEST_F(SliceChoiceTest, NoTwoAreTheSame) {
+  times_.assign(40, microseconds(150));  // one a slice, whatever the length, but for the last
+  EXPECT_EQ(choices({.look_ahead = 1}).size(), 1U);
+}
+
+double cost_of(const SliceChoice& choice, double cost) { return cost * static_cast<double>(choice.slices.size()); }
+
+TEST_F(SliceChoiceTest, TheFirstThatIsCheapEnoughIsTaken) {
+  const auto all = choices({});
+  int asked = 0;
+  const auto cost = [&](const SliceChoice& choice) {
+    ++asked;
+    return cost_of(choice, choice.look_ahead == 0 ? 0.02 : 0.002);
+  };
+  const auto& taken = choose_slices(all, 0.03, cost);
+  EXPECT_EQ(taken.look_ahead, 1);
+  EXPECT_LE(cost_of(taken, 0.002), 0.03);
+  for (const auto& choice : all) {
+    if (choice.in_flight() < taken.in_flight()) {
+      EXPECT_GT(cost(choice), 0.03);
+    }
+  }
+  EXPECT_LT(asked - static_cast<int>(all.size()), 10) << "few are measured";
+}
+
+TEST_F(SliceChoiceTest, WhatIsTakenIsNotWhatChanceMadeCheap) {
+  times_.assign(400, microseconds(10));
+  finest_.clear();
+  for (int node = 0; node < 400; ++node) finest_.push_back({node});
+  const auto all = choices({.look_ahead = 1});
+  constexpr unsigned kTimes = 200;
+  double mean = 0;
+  for (unsigned seed = 0; seed < kTimes; ++seed) {
+    std::mt19937 random(seed);
+    std::normal_distribution<double> noise(0, 0.01);
+    const auto& taken =
+        choose_slices(all, 0.03, [&](const SliceChoice& choice) { return cost_of(choice, 0.0003) + noise(random); });
+    mean += cost_of(taken, 0.0003) / kTimes;
+  }
+  EXPECT_LE(mean, 0.031);
+  EXPECT_GE(mean, 0.022);
+}
+
+TEST_F(SliceChoiceTest, WhatSlicesCostWhateverTheirNumberCounts) {
+  times_.assign(400, microseconds(10));
+  finest_.clear();
+  for (int node = 0; node < 400; ++node) finest_.push_back({node});
+  const auto cost = [](const SliceChoice& choice) { return 0.01 + cost_of(choice, 0.0003); };
+  const auto all = choices({.look_ahead = 1});
+  const auto& taken = choose_slices(all, 0.03, cost);
+  EXPECT_LE(cost(taken), 0.031);
+  EXPECT_GE(cost(taken), 0.025);
+}
+
+TEST_F(SliceChoiceTest, WhereNoneIsCheapEnoughTheCheapestIs) {
+  const auto all = choices({});
+  const auto& taken = choose_slices(
+      all, 0.03, [](const SliceChoice& choice) { return cost_of(choice, choice.look_ahead == 2 ? 0.05 : 0.1); });
+  EXPECT_EQ(taken.look_ahead, 2);
+  for (const auto& choice : all) EXPECT_GE(choice.slices.size(), taken.slices.size());
+}
+
+TEST_F(SliceChoiceTest, WhatWasNotMeasuredIsNotTaken) {
+  const auto all = choices({});
+  const auto& taken = choose_slices(all, 0.03, [](const SliceChoice& choice) {
+    return choice.look_ahead == 1 ? cost_of(choice, 0.1) : std::numeric_limits<double>::infinity();
+  });
+  EXPECT_EQ(taken.look_ahead, 1);
+}
+
+TEST_F(SliceChoiceTest, ASingleOneIsNotMeasured) {
+  const auto all = choices({.longest = microseconds(50), .look_ahead = 1});
+  (void)choose_slices(all, 0.03, [](const SliceChoice&) -> double {
+    ADD_FAILURE();
+    return 0;
+  });
+}
+
+}  // namespace
+}  // namespace greenlane::detail

@@ -1,0 +1,181 @@
+#include "support/fake_driver_test.hpp"
+
+#include <greenlane/core/graphs/sliced_graph.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace greenlane {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using ::testing::HasSubstr;
+
+class SlicedGraphTest : public fake::FakeDriverTest {
+ protected:
+  explicit SlicedGraphTest(fake::Config config = {}) : FakeDriverTest(std::move(config)) {
+    fake_.set_events_done(true);
+  }
+
+  Graph capture(int nodes) {
+    return Graph::capture(lane_, [&] {
+      for (int i = 0; i < nodes; ++i) fake_.mark(lane_.stream());
+    });
+  }
+  // What one run launches: the number of nodes of each slice.
+  std::vector<std::size_t> run(SlicedGraph& graph) {
+    const auto before = fake_.launches().size();
+    graph.run(gate_, lane_);
+    std::vector<std::size_t> sizes;
+    for (const auto& launch : fake_.launches()) sizes.push_back(launch.nodes.size());
+    return {sizes.begin() + static_cast<std::ptrdiff_t>(before), sizes.end()};
+  }
+
+  Device device_ = gpu();
+  Lane lane_ = Lane::create(device_.partition("lane", 48));
+  Gate gate_;
+};
+
+TEST_F(SlicedGraphTest, EveryNodeIsLaunchedOnceInTheLane) {
+  SlicedGraph graph(capture(20), lane_, {.longest = nanoseconds(1)});
+  EXPECT_EQ(graph.slices(), 20);
+  EXPECT_EQ(run(graph), std::vector<std::size_t>(20, 1));
+  for (const auto& launch : fake_.launches()) {
+    EXPECT_EQ(launch.stream, lane_.stream().handle());
+    for (const auto& sms : launch.nodes) EXPECT_EQ(sms, fake_.sms_of(lane_.stream()));
+  }
+}
+
+TEST_F(SlicedGraphTest, SlicesAreMeasuredInTheirOrder) {
+  auto whole = capture(6);
+  const auto before = fake_.launches().size();
+  SlicedGraph graph(std::move(whole), lane_, {.longest = microseconds(25)});
+  EXPECT_EQ(graph.longest_slice(), microseconds(20)) << "two nodes of ten";
+  EXPECT_EQ(run(graph), std::vector<std::size_t>(3, 2));
+  const auto finest = fake_.launches()[before];
+  EXPECT_EQ(finest.nodes.size(), 1U);
+}
+
+TEST_F(SlicedGraphTest, SlicesAreAsLongAsTheyMayBe) {
+  SlicedGraph graph(capture(20), lane_, {.longest = hours(1)});
+  EXPECT_EQ(run(graph), std::vector<std::size_t>{20});
+}
+
+TEST_F(SlicedGraphTest, WithoutMeasuringTheyHaveEqualNumbersOfNodes) {
+  const auto launches = [&] { return fake_.launches().size(); };
+  auto whole = capture(64);
+  const auto before = launches();
+  SlicedGraph graph(std::move(whole), lane_, {}, /*measure=*/false);
+  EXPECT_EQ(launches(), before);
+  EXPECT_EQ(run(graph), std::vector<std::size_t>(16, 4));
+  EXPECT_EQ(graph.longest_slice(), nanoseconds(0));
+}
+
+TEST_F(SlicedGraphTest, AGraphWithoutACutIsLaunchedWhole) {
+  SlicedGraph graph(capture(1), lane_, {});
+  EXPECT_EQ(graph.slices(), 1);
+  EXPECT_THAT(graph.obstacle(), HasSubstr("no point that every path crosses"));
+  EXPECT_EQ(run(graph), std::vector<std::size_t>{1});
+}
+
+TEST_F(SlicedGraphTest, TheGateIsAskedBeforeEverySlice) {
+  SlicedGraph graph(capture(4), lane_, {.longest = nanoseconds(1)});
+  const auto gate = std::make_shared<Gate>();
+  auto pass = std::make_optional(Gate::close(gate, lane_.place(), hours(1)));
+  const auto before = fake_.launches().size();
+  std::jthread best_effort([&] { graph.run(*gate, lane_); });
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(fake_.launches().size(), before) << "it was closed before the first";
+  pass.reset();
+  best_effort.join();
+  EXPECT_EQ(fake_.launches().size(), before + 4);
+  EXPECT_EQ(gate->report().held, 1U);
+}
+
+TEST_F(SlicedGraphTest, NoMoreAreInFlightThanTheLookAheadAllows) {
+  for (const int ahead : {0, 1, 3}) {
+    SlicedGraph graph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = ahead});
+    fake_.set_events_done(false);
+    const auto before = fake_.launches().size();
+    std::jthread best_effort([&] { graph.run(gate_, lane_); });
+    std::this_thread::sleep_for(milliseconds(20));
+    EXPECT_EQ(fake_.launches().size(), before + static_cast<std::size_t>(ahead) + 1);
+    fake_.set_events_done(true);
+    best_effort.join();
+    EXPECT_EQ(fake_.launches().size(), before + 8);
+  }
+}
+
+TEST_F(SlicedGraphTest, SlicesOfTheRunBeforeAreInFlightToo) {
+  SlicedGraph graph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 7});
+  fake_.set_events_done(false);
+  graph.run(gate_, lane_);
+  const auto before = fake_.launches().size();
+  std::jthread best_effort([&] { graph.run(gate_, lane_); });
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(fake_.launches().size(), before);
+  fake_.set_events_done(true);
+  best_effort.join();
+  EXPECT_EQ(fake_.launches().size(), before + 8);
+}
+
+TEST_F(SlicedGraphTest, ItsLogHasEverySliceOfARun) {
+  const auto log = std::make_shared<SpanLog>(100);
+  SlicedGraph graph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 1, .log = log});
+  EXPECT_TRUE(log->spans().empty()) << "what is measured is no run";
+  (void)run(graph);
+  const auto spans = log->spans();
+  ASSERT_EQ(spans.size(), 8U);
+  for (std::size_t i = 1; i < spans.size(); ++i) EXPECT_LE(spans[i - 1].end, spans[i].begin);
+}
+
+TEST_F(SlicedGraphTest, LookAheadIsTheOneThatWasAskedForOrChosen) {
+  EXPECT_EQ(SlicedGraph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 3}).look_ahead(), 3);
+  const int chosen = SlicedGraph(capture(8), lane_, {}).look_ahead();
+  EXPECT_GE(chosen, 0);
+  EXPECT_LE(chosen, 2);
+}
+
+TEST_F(SlicedGraphTest, NoMoreWholeGraphsAreInFlightThanSlicesWouldBe) {
+  SlicedGraph graph(capture(1), lane_, {.look_ahead = 1});
+  fake_.set_events_done(false);
+  const auto before = fake_.launches().size();
+  std::jthread best_effort([&] {
+    for (int run = 0; run < 5; ++run) graph.run(gate_, lane_);
+  });
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(fake_.launches().size(), before + 2);
+  fake_.set_events_done(true);
+  best_effort.join();
+  EXPECT_EQ(fake_.launches().size(), before + 5);
+}
+
+class UncuttableTest : public SlicedGraphTest {
+ protected:
+  UncuttableTest() : SlicedGraphTest({.graphs_with_memory = true}) {}
+};
+
+TEST_F(UncuttableTest, AGraphThatCannotBeClonedIsLaunchedWholeAndSaysWhy) {
+  SlicedGraph graph(capture(8), lane_, {});
+  EXPECT_THAT(graph.obstacle(), HasSubstr("cuGraphClone"));
+  EXPECT_EQ(run(graph), std::vector<std::size_t>{8});
+}
+
+class OldDriverTest : public SlicedGraphTest {
+ protected:
+  OldDriverTest() : SlicedGraphTest({.graph_get_edges = false}) {}
+};
+
+TEST_F(OldDriverTest, WithoutEdgesNothingIsCut) {
+  SlicedGraph graph(capture(8), lane_, {});
+  EXPECT_THAT(graph.obstacle(), HasSubstr("older than CUDA 12.3"));
+  EXPECT_EQ(run(graph), std::vector<std::size_t>{8});
+}
+
+}  // namespace
+}  // namespace greenlane

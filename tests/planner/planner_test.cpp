@@ -1,0 +1,222 @@
+#include "support/plan_requests.hpp"
+
+#include <greenlane/planner/planner.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace greenlane {
+namespace {
+
+using greenlane::testing::head;
+using greenlane::testing::kAllUnits;
+using greenlane::testing::point;
+using greenlane::testing::policy;
+using greenlane::testing::request;
+using greenlane::testing::slices;
+using greenlane::testing::vision;
+using std::chrono::milliseconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+TEST(Planner, OneEngineHasTheUndividedDevice) {
+  const auto plan = make_plan(request({head()}));
+  ASSERT_THAT(plan.partitions, SizeIs(1));
+  EXPECT_TRUE(plan.partitions[0].is_whole);
+  EXPECT_EQ(plan.partitions[0].units.count, kAllUnits);
+  EXPECT_EQ(plan.engines[0].lane, "head");
+  EXPECT_DOUBLE_EQ(plan.throughput, 1);
+  EXPECT_NEAR(plan.engines[0].rate_hz, 100, 1e-9);
+  EXPECT_NEAR(plan.engines[0].utilisation, 1, 1e-9);
+  EXPECT_TRUE(plan.exact);
+  EXPECT_EQ(plan.gap, 0);
+}
+
+TEST(Planner, AnUrgentEngineThatCannotWaitGetsUnitsOfItsOwn) {
+  const auto plan = make_plan(request({policy(), head()}));
+  ASSERT_THAT(plan.partitions, SizeIs(2));
+  EXPECT_EQ(plan.partitions[0].units.count, 8);
+  EXPECT_TRUE(plan.partitions[1].is_rest);
+  EXPECT_EQ(plan.partitions[1].units.count, kAllUnits - 8);
+  EXPECT_NEAR(plan.throughput, 60.0 / 68, 1e-6);
+  EXPECT_NEAR(plan.slack, 1 - 0.11, 1e-9);
+}
+
+TEST(Planner, GatesWhereTheyGiveMoreThanLanes) {
+  auto cuttable = head();
+  cuttable.slices = slices(kAllUnits, 200, 0.05);
+  const auto plan = make_plan(request({policy(), cuttable}));
+  ASSERT_THAT(plan.partitions, SizeIs(1));
+  EXPECT_EQ(plan.partitions[0].sharing, Sharing::gated);
+  EXPECT_NEAR(plan.throughput, 0.99 * 0.95, 1e-6);
+  EXPECT_NEAR(plan.engines[0].p99.count(), 55 + 200, 1e-9);
+  EXPECT_FALSE(plan.engines[0].gated);
+  EXPECT_TRUE(plan.engines[1].gated);
+  EXPECT_EQ(plan.engines[0].priority, -1);
+  EXPECT_EQ(plan.engines[1].priority, 0);
+  EXPECT_EQ(plan.engines[0].lane, "policy");
+
+  // Too long a slice, and lanes it is.
+  cuttable.slices = slices(kAllUnits, 2000, 0.05);
+  EXPECT_THAT(make_plan(request({policy(), cuttable})).partitions, SizeIs(2));
+}
+
+TEST(Planner, SlicesOfAllBestEffortEnginesAreInFlightAtOnce) {
+  auto cuttable = head();
+  cuttable.slices = slices(kAllUnits, 200, 0.05);
+  auto other = cuttable;
+  other.name = "other";
+  other.slices = slices(kAllUnits, 300, 0.1);
+  const std::vector<PlannedPartition> together{
+      {.name = {}, .units = {}, .is_whole = true, .sharing = Sharing::gated, .engines = {0, 1, 2}}};
+  const auto plan = predict(request({policy(), cuttable, other}), together);
+  EXPECT_NEAR(plan.engines[0].p99.count(), 55 + 200 + 300, 1e-9);
+  // They share the time that is left.
+  EXPECT_NEAR(plan.engines[1].rate_hz, 0.5 * 0.99 * 0.95 * 100, 1e-9);
+  EXPECT_NEAR(plan.engines[2].rate_hz, 0.5 * 0.99 * 0.9 * 100, 1e-9);
+  EXPECT_NEAR(plan.partitions[0].utilisation, 1, 1e-9);
+}
+
+TEST(Planner, OneQueueWhereTheDeadlineAllowsIt) {
+  auto patient = vision();
+  patient.deadline = milliseconds(40);
+  auto cuttable = head();
+  cuttable.slices = slices(kAllUnits, 200, 0.05);
+  const auto plan = make_plan(request({patient, cuttable}));
+  ASSERT_THAT(plan.partitions, SizeIs(1));
+  EXPECT_EQ(plan.partitions[0].sharing, Sharing::queue);
+  EXPECT_EQ(plan.engines[0].lane, plan.engines[1].lane);
+  EXPECT_FALSE(plan.engines[1].gated);
+}
+
+TEST(Planner, MoreUrgentEnginesHaveMoreUrgentPriorities) {
+  auto first = policy();
+  auto second = policy();
+  second.name = "second";
+  second.deadline = milliseconds(2);
+  auto third = policy();
+  third.name = "third";
+  third.deadline = milliseconds(3);
+  auto cuttable = head();
+  cuttable.slices = slices(kAllUnits, 200, 0);
+  auto wanted = request({third, first, second, cuttable});
+  const std::vector<PlannedPartition> together{
+      {.name = {}, .units = {}, .is_whole = true, .sharing = Sharing::gated, .engines = {0, 1, 2, 3}}};
+  const auto priorities = [&] {
+    std::vector<int> all;
+    for (const auto& engine : predict(wanted, together).engines) all.push_back(engine.priority);
+    return all;
+  };
+  EXPECT_THAT(priorities(), ElementsAre(-1, -3, -2, 0));
+  wanted.greatest_priority = -2;
+  EXPECT_THAT(priorities(), ElementsAre(-1, -2, -1, 0));
+}
+
+TEST(Planner, WeightsDecideWhoGetsTheUnits) {
+  auto other = head();
+  other.name = "other";
+  auto wanted = request({head(), other});
+  wanted.engines[1].weight = 5;
+  const auto plan = make_plan(wanted);
+  // The device is divided: in one queue both would get the same.
+  ASSERT_THAT(plan.partitions, SizeIs(2));
+  EXPECT_LT(plan.partitions[0].units, plan.partitions[1].units);
+}
+
+TEST(Planner, ALargerPartitionIsNotTakenWhereItIsSlower) {
+  EngineDemand jumpy{.name = "jumpy",
+                     .curve = {point(8, 500), point(16, 200), point(24, 300), point(kAllUnits, 300)},
+                     .period = milliseconds(10),
+                     .deadline = milliseconds(1)};
+  auto other = jumpy;
+  other.name = "other";
+  // Together they would wait for each other.
+  const auto plan = make_plan(request({jumpy, other}));
+  ASSERT_THAT(plan.partitions, SizeIs(2));
+  for (const auto& partition : plan.partitions) EXPECT_EQ(partition.units.count, 16);
+}
+
+TEST(Planner, SizesThatWereNotMeasuredCountAsTheSlowerNeighbour) {
+  const auto p99_at = [](int units) {
+    auto wanted = request({{.name = "a", .curve = {point(16, 100), point(32, 400), point(56, 200)}}, head()});
+    const std::vector<PlannedPartition> partitions{
+        {.name = {}, .units = {units}, .sharing = Sharing::alone, .engines = {0}},
+        {.name = {}, .units = {}, .is_rest = true, .sharing = Sharing::alone, .engines = {1}}};
+    return predict(wanted, partitions).engines[0].p50.count();
+  };
+  EXPECT_DOUBLE_EQ(p99_at(16), 100);
+  EXPECT_DOUBLE_EQ(p99_at(24), 400);
+  EXPECT_DOUBLE_EQ(p99_at(40), 400);
+  EXPECT_DOUBLE_EQ(p99_at(56), 200);
+  EXPECT_DOUBLE_EQ(p99_at(8), 200);
+}
+
+TEST(Planner, ContentionKeepsEnginesFromRunningBesideEachOther) {
+  auto cuttable = head();
+  cuttable.slices = slices(kAllUnits, 700, 0.3);
+  auto wanted = request({policy(), cuttable});
+  EXPECT_THAT(make_plan(wanted).partitions, SizeIs(2));
+  wanted.contention = {{1, 20}, {1, 1}};
+  EXPECT_THAT(make_plan(wanted).partitions, SizeIs(1));
+}
+
+TEST(Planner, ABestEffortEngineWithARateGetsNoMore) {
+  auto slow = head();
+  slow.period = milliseconds(100);
+  const auto plan = make_plan(request({slow}));
+  EXPECT_NEAR(plan.engines[0].rate_hz, 10, 1e-9);
+  EXPECT_NEAR(plan.throughput, 0.1, 1e-6);
+  slow.period = milliseconds(2);  // more than there is
+  const auto late = make_plan(request({slow}));
+  EXPECT_NEAR(late.engines[0].rate_hz, 100, 1e-9);
+  EXPECT_TRUE(std::isinf(late.engines[0].p99.count()));
+}
+
+TEST(Planner, CandidatesAreWhatElseMeetsTheDeadlines) {
+  const auto plans = plan_candidates(request({policy(), vision(), head()}), 10);
+  ASSERT_GE(plans.size(), 2U);
+  EXPECT_EQ(plans.front().throughput, make_plan(request({policy(), vision(), head()})).throughput);
+  for (const auto& plan : plans) {
+    EXPECT_TRUE(plan.meets_deadlines);
+    EXPECT_NEAR(plan.gap, plans.front().throughput - plan.throughput, 1e-9);
+  }
+}
+
+TEST(Prediction, RefusesPartitionsThatCannotBe) {
+  const auto wanted = request({policy(), head()});
+  const auto refusal = [&](const std::vector<PlannedPartition>& partitions) -> std::string {
+    try {
+      (void)predict(wanted, partitions);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  const PlannedPartition first{.name = {}, .units = {8}, .sharing = Sharing::alone, .engines = {0}};
+  const PlannedPartition rest{.name = {}, .units = {}, .is_rest = true, .sharing = Sharing::alone, .engines = {1}};
+  EXPECT_EQ(refusal({first, rest}), "none");
+  EXPECT_THAT(refusal({first}), HasSubstr("in no partition"));
+  EXPECT_THAT(refusal({first, first}), HasSubstr("in two partitions"));
+  auto odd = first;
+  odd.units = {12};
+  EXPECT_THAT(refusal({odd, rest}), HasSubstr("no whole groups of 8"));
+  auto large = rest;
+  large.is_rest = false;
+  large.units = {64};
+  EXPECT_THAT(refusal({first, large}), HasSubstr("more than the 8 groups"));
+  auto all_groups = first;
+  all_groups.units = {64};
+  EXPECT_THAT(refusal({all_groups, rest}), HasSubstr("only the odd group of 4 units is left for the rest"));
+  auto gated = rest;
+  gated.engines = {0, 1};
+  gated.sharing = Sharing::gated;
+  EXPECT_THAT(refusal({gated}), HasSubstr("gates need"));
+  gated.sharing = Sharing::alone;
+  EXPECT_THAT(refusal({gated}), HasSubstr("alone"));
+}
+
+}  // namespace
+}  // namespace greenlane
