@@ -14,8 +14,4 @@ namespace greenlane::detail {
 [[nodiscard]] Division division_of(const PlanRequest& request, const PlanProblem& problem,
                                    std::span<const PlannedPartition> partitions);
 
-// Says who misses its deadline in the plan that comes closest, and looks for what would make all fit: some twenty
-// searches. `exact`: there is no better plan.
-[[nodiscard]] PlanError plan_error(const PlanRequest& request, const Plan& closest, bool exact);
-
 }  // namespace greenlane::detail

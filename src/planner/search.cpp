@@ -1,5 +1,9 @@
 #include "planner/search.hpp"
 
+#include "planner/best_divisions.hpp"
+#include "planner/local_search.hpp"
+#include "planner/throughput_bound.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -70,16 +74,6 @@ class Enumeration {
 };
 
 }  // namespace
-
-void BestDivisions::add(Division division) {
-  const auto same = [&](const Division& other) {
-    return std::ranges::equal(other.blocks, division.blocks, {}, &Block::engines, &Block::engines);
-  };
-  if (std::ranges::any_of(best_, same)) return;
-  const auto place = std::ranges::find_if(best_, [&](const auto& other) { return division.score > other.score; });
-  best_.insert(place, std::move(division));
-  if (best_.size() > count_) best_.pop_back();
-}
 
 SearchResult search(const PlanProblem& problem, std::size_t count, std::int64_t most_steps) {
   if (steps(problem) <= static_cast<double>(most_steps)) {

@@ -1,5 +1,6 @@
 #include "support/plan_requests.hpp"
 
+#include <greenlane/planner/learn.hpp>
 #include <greenlane/planner/planner.hpp>
 
 #include <gmock/gmock.h>

@@ -1,6 +1,8 @@
 // Plans against all plans there are, written down once more: sets of blocks by labels, sizes and ways to share one by
 // one, nothing put together from best parts.
 #include "planner/plan.hpp"
+#include "planner/search.hpp"
+#include "planner/throughput_bound.hpp"
 #include "support/plan_requests.hpp"
 
 #include <gtest/gtest.h>

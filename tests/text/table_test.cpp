@@ -1,4 +1,4 @@
-
+#include "text/table.hpp"
 #include <gmock/gmock.h>
 
 namespace greenlane::text {

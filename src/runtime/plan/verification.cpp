@@ -1,5 +1,6 @@
 #include "runtime/plan/plans_to_try.hpp"
 
+#include <greenlane/planner/learn.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/planning.hpp>
 

@@ -1,4 +1,4 @@
-#include "planner/search.hpp"
+#include "planner/throughput_bound.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,6 @@
-#include "planner/search.hpp"
+#include "planner/local_search.hpp"
+
+#include "planner/best_divisions.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,6 @@
-#include "planner/plan.hpp"
+#include "planner/plan_error.hpp"
+
+#include "planner/search.hpp"
 
 #include <fmt/format.h>
 

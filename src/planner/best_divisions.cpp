@@ -1,0 +1,18 @@
+#include "planner/best_divisions.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace greenlane::detail {
+
+void BestDivisions::add(Division division) {
+  const auto same = [&](const Division& other) {
+    return std::ranges::equal(other.blocks, division.blocks, {}, &Block::engines, &Block::engines);
+  };
+  if (std::ranges::any_of(best_, same)) return;
+  const auto place = std::ranges::find_if(best_, [&](const auto& other) { return division.score > other.score; });
+  best_.insert(place, std::move(division));
+  if (best_.size() > count_) best_.pop_back();
+}
+
+}  // namespace greenlane::detail

@@ -1,0 +1,16 @@
+// A bound of what any division can reach.
+#pragma once
+
+#include "planner/problem.hpp"
+
+#include <cstdint>
+
+namespace greenlane::detail {
+
+// Returns an upper bound of every division's throughput, in millionths. A best-effort engine in a partition of u units,
+// for which it gets a share x of the time, uses x·u of the device's units. Urgent engines use at least what they need.
+// Without the rules that partitions are fixed, whole groups and shared fairly, a fractional knapsack is left. A greedy
+// choice solves it.
+[[nodiscard]] std::int64_t throughput_bound(const PlanProblem& problem);
+
+}  // namespace greenlane::detail
