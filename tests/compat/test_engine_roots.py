@@ -106,7 +106,7 @@ def test_without_engines_it_says_how_to_bind_the_package(tmp_path: Path, a: gl.L
 def test_a_pytorch_that_does_not_give_its_engines_out(package: Path, a: gl.Lane) -> None:
     """As before 2.13, where the loader has no get_custom_objs."""
     model = torch._inductor.aoti_load_package(str(package))
-    model.loader = object()
+    model.loader = object()  # type: ignore[assignment]
     with pytest.raises(RuntimeError, match=r"does not give out the engines inside a package: use PyTorch 2\.13 or"):
         gl.set_external_stream(model, a)
 
