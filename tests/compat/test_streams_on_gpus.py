@@ -208,15 +208,19 @@ def test_the_passthrough_holds_for_engines_without_inputs_and_on_the_second_gpu(
     assert on_gpus(
         "C++",
         """
-engine = new_engine()
+engine, other = new_engine(), new_engine(device=1)
+own = ran(engine)
+with torch.cuda.device(1):
+    own_there = ran(other)
 gl.set_engine_stream_passthrough(True)
 here = ran(engine)
-print(stream_of(torch.ops.tensorrt.execute_engine([], engine)) == here)
+print(here != own, stream_of(torch.ops.tensorrt.execute_engine([], engine)) == here)
 with torch.cuda.device(1):
-    there = ran(new_engine(device=1))
-    print(there != here, torch.cuda.current_device(), torch.cuda.current_stream() == torch.cuda.default_stream())
+    there = ran(other)
+    print(there not in (here, own, own_there), torch.cuda.current_device())
+    print(torch.cuda.current_stream() == torch.cuda.default_stream())
 """,
-    ) == ["True", "True 1 True"]
+    ) == ["True True", "True 1", "True"]
 
 
 @pytest.mark.parametrize("mode", [1, 2])
