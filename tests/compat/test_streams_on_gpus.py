@@ -4,6 +4,8 @@ The cases of upstream's test for pytorch/TensorRT#4232, in our words: swap, clea
 validation, and the routes of the passthrough.
 """
 
+from pathlib import Path
+
 import pytest
 
 from compat import gpu_runtimes
@@ -164,6 +166,46 @@ for device in (0, 1):
     )
 
 
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_graphs_of_stocks_are_no_reason_to_refuse(mode: int) -> None:
+    """Unlike pytorch/TensorRT#4232, which refuses when it binds and when it calls."""
+    assert on_gpus(
+        "C++",
+        f"""
+engine = new_engine()
+torch.ops.tensorrt.set_cudagraphs_mode({mode})
+for lane in (lanes["first"], lanes["second"], lanes["first"]):
+    engine.set_external_stream(lane.stream)
+    print(named(ran(engine)), named(ran(engine)), torch.ops.tensorrt.get_cudagraphs_mode())
+engine.clear_external_stream()
+print(named(ran(engine)))
+""",
+    ) == [f"first first {mode}", f"second second {mode}", f"first first {mode}", "another"]
+
+
+def test_an_engine_may_be_bound_anew_from_inside_its_own_call() -> None:
+    """As by a plugin that calls back into Python: no deadlock, and the call that runs stays where it is."""
+    assert on_gpus(
+        "Python",
+        """
+class Rebinds(TRTEngine):
+    target = None
+    def execute(self, tensors):
+        if self.target is not None:
+            gl.set_external_stream(self, self.target)
+        return super().execute(tensors)
+
+register_opaque_type(Rebinds, typ="reference")
+engine = Rebinds()
+gl.set_external_stream(engine, lanes["first"])
+engine.target = lanes["second"]
+print(named(ran(engine)), named(gl.get_external_stream(engine)))
+engine.target = None
+print(named(ran(engine)))
+""",
+    ) == ["first second", "second"]
+
+
 # The passthrough
 
 
@@ -264,3 +306,27 @@ gl.set_engine_stream_passthrough(True)
 print(attempt(lambda: ran(broken)), torch.cuda.current_stream() == torch.cuda.default_stream())
 """,
     ) == ["RuntimeError: this engine is broken True"]
+
+
+def test_a_package_that_pytorch_loaded_follows_the_passthrough(tmp_path: Path) -> None:
+    """The case that pytorch/TensorRT#4232 made the switch for."""
+    assert on_gpus(
+        "C++",
+        f"""
+import logging
+logging.disable(logging.WARNING)
+path = {str(tmp_path / "model.pt2")!r}
+program = torch.export.export(Accelerated(new_engine("inner")), (X,), strict=False)
+torch._inductor.aoti_compile_and_package(program, package_path=path)
+model = torch._inductor.aoti_load_package(path)
+own = stream_of(model(X))
+gl.set_engine_stream_passthrough(True)
+for lane in ("first", "second"):
+    with lanes[lane]:
+        print(named(stream_of(model(X))))
+print(stream_of(model(X)) == own)
+gl.set_external_stream(model, {{"inner": lanes["second"]}})
+with lanes["first"]:
+    print(named(stream_of(model(X))))  # a binding comes first
+""",
+    )[-4:] == ["first", "second", "False", "second"]
