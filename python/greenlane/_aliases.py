@@ -65,7 +65,7 @@ _METHODS = {name: function for name, function in _FUNCTIONS.items() if name.ends
 
 
 def _add(owner: Any, name: str, value: object) -> bool:
-    """Whether it was not there."""
+    """Tells whether the name was free."""
     if hasattr(owner, name):
         return False
     setattr(owner, name, value)

@@ -1,4 +1,4 @@
-"""What runs when a module is called: the method that a binding must stand in for."""
+"""The method that runs when a module is called, which a binding must stand in for."""
 
 import inspect
 import sys
@@ -12,13 +12,13 @@ _WAYS_TO_FORWARD = {"forward", "__call__", "_call_impl", "_wrapped_call_impl", "
 
 
 def is_mutable(module: object) -> bool:
-    """Whether it is a MutableTorchTensorRTModule, which compiles its model anew when that changes."""
+    """Tells whether it is a MutableTorchTensorRTModule, which compiles its model anew when that changes."""
     mutable = sys.modules.get(_MUTABLE)  # there if anybody has such a module
     return mutable is not None and isinstance(module, mutable.MutableTorchTensorRTModule)
 
 
 def entry_of(module: torch.nn.Module) -> str:
-    """The name of the method that a call of the module runs: ``forward``, or that of a module with a rule of its own.
+    """Gives the name of the method that a call of the module runs: ``forward``, but for one class.
 
     ``MutableTorchTensorRTModule.__call__`` calls ``_forward``, which also compiles anew.
     """
@@ -26,7 +26,7 @@ def entry_of(module: torch.nn.Module) -> str:
 
 
 def call_obstacle(module: torch.nn.Module) -> str:
-    """Why a call of the module does not reach its forward; empty where it does, as far as its code shows."""
+    """Says why a call of the module does not reach its forward; empty where it does, as far as its code shows."""
     if is_mutable(module):
         return ""
     code = getattr(inspect.unwrap(type(module).__call__), "__code__", None)

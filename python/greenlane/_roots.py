@@ -1,4 +1,4 @@
-"""What can be searched for engines: modules, programs, packages that PyTorch loaded, and engines by themselves."""
+"""The objects that are searched for engines: modules, programs, packages of PyTorch's loader, engines by themselves."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,12 +40,12 @@ def loader_of(root: object) -> Any:
 
 
 def is_bare_engine(root: object) -> bool:
-    """Whether it is an engine object itself, of Torch-TensorRT's runtime in C++ or in Python."""
+    """Tells whether it is an engine object itself, of Torch-TensorRT's runtime in C++ or in Python."""
     return _objects.is_bindable(root)
 
 
 def has_forward(root: object) -> bool:
-    """Whether the root itself can be bound, under the name ``""``."""
+    """Tells whether the root itself can be bound, under the name ``""``."""
     return isinstance(root, torch.nn.Module) or is_bare_engine(root)
 
 

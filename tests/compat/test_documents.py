@@ -1,12 +1,14 @@
-"""Every snippet of docs/torch-tensorrt.md: Python's run one after another, C++'s compile.
+"""The snippets of the documents: C++'s compile, and Python's name what is there.
 
-Python's run on GPUs of bookkeeping, over stand-ins for torch_tensorrt's compiler and for its engines.
+All of docs/torch-tensorrt.md in Python runs, on GPUs of bookkeeping, over stand-ins for torch_tensorrt's compiler and
+for its engines.
 """
 
 import json
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,21 +16,25 @@ import pytest
 from compat.stand_in import FAKE_CUDA, ROOT, in_a_process
 
 DOCUMENT = ROOT / "docs" / "torch-tensorrt.md"
+ALL = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIKE = ROOT / "examples" / "torch_tensorrt" / "bind_engines.cpp"
 """A program that is compiled as a user's would be."""
 
 
-def snippets(language: str) -> list[str]:
+def snippets(language: str, document: Path = DOCUMENT) -> list[str]:
     """The fenced blocks in a language, in order."""
-    found = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)
-    assert found
-    return found
+    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(), re.M | re.S)
 
 
-def test_no_snippet_is_in_another_language() -> None:
-    fences = re.findall(r"^```(\w*)$", DOCUMENT.read_text(), re.M)
-    assert set(fences) == {"python", "cpp", ""}
-    assert fences.count("") == len(snippets("python")) + len(snippets("cpp"))  # their ends
+@pytest.mark.parametrize("document", ALL, ids=lambda path: path.name)
+def test_no_snippet_is_in_a_language_that_nothing_checks(document: Path) -> None:
+    """Shell and TOML have tests of their own (tests/cli, tests/runtime)."""
+    fences = re.findall(r"^ *```(\w*)$", document.read_text(), re.M)
+    begun, ends = fences[::2], fences[1::2]
+    assert set(begun) <= {"python", "cpp", "sh", "toml", ""}  # without a language: output
+    assert ends == [""] * len(begun)
+    for language in ("python", "cpp"):
+        assert begun.count(language) == len(snippets(language, document))
 
 
 BEGIN = """
@@ -90,22 +96,33 @@ def test_the_snippets_in_python_run(tmp_path: Path) -> None:
     ]
 
 
-def test_the_snippets_in_cpp_compile(tmp_path: Path) -> None:
+# What the snippets leave to their reader.
+GIVEN_IN_CPP = """
+[[maybe_unused]] const greenlane::Lane& lane, [[maybe_unused]] const std::vector<at::Tensor>& inputs,
+[[maybe_unused]] const at::Tensor& observation, [[maybe_unused]] cudaStream_t my_green_stream,
+[[maybe_unused]] std::shared_ptr<const void> owner, [[maybe_unused]] std::shared_ptr<greenlane::StreamBinding> engine
+"""
+GIVEN_IN_PYTHON = """
+from typing import Any
+import torch
+import greenlane as gl
+encoder: Any; head: Any; model: Any; network: Any; observation: Any; picture: Any; state: Any; torch_tensorrt: Any
+torch_stream: torch.cuda.Stream; vision: gl.Engine; x: torch.Tensor
+policy: gl.Engine
+"""
+
+
+@pytest.mark.parametrize("document", [each for each in ALL if snippets("cpp", each)], ids=lambda path: path.name)
+def test_the_snippets_in_cpp_compile(document: Path, tmp_path: Path) -> None:
     commands = json.loads((ROOT / "build" / "compile_commands.json").read_text())
     (command,) = [each for each in commands if Path(each["file"]) == LIKE]
-    includes: list[str] = ["#include <cuda_runtime_api.h>"]
+    includes: list[str] = ["#include <cuda_runtime_api.h>", "#include <greenlane/torch/aoti.hpp>"]
     functions: list[str] = []
-    for number, snippet in enumerate(snippets("cpp")):
+    for number, snippet in enumerate(snippets("cpp", document)):
         lines = snippet.splitlines()
         includes += [line for line in lines if line.startswith("#include")]
         body = "\n".join(line for line in lines if not line.startswith("#include"))
-        functions.append(
-            f"void snippet_{number}([[maybe_unused]] const greenlane::Lane& lane, "
-            "[[maybe_unused]] const std::vector<at::Tensor>& inputs, "
-            "[[maybe_unused]] cudaStream_t my_green_stream, "
-            "[[maybe_unused]] std::shared_ptr<const void> owner, "
-            f"[[maybe_unused]] std::shared_ptr<greenlane::StreamBinding> engine) {{ {{\n{body}\n}} }}"
-        )
+        functions.append(f"void snippet_{number}({GIVEN_IN_CPP}) {{ {{\n{body}\n}} }}")
     source = tmp_path / "snippets.cpp"
     source.write_text("\n".join([*dict.fromkeys(includes), *functions]))
     words = shlex.split(command["command"])
@@ -120,3 +137,23 @@ def test_the_snippets_in_cpp_compile(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_snippets_in_python_name_what_is_there(tmp_path: Path) -> None:
+    """Names, arguments and their types, as mypy sees them; in one run, because PyTorch takes it a while."""
+    pytest.importorskip("mypy")
+    files = []
+    for document in ALL:
+        bodies = [snippet.replace("import torch_tensorrt\n", "") for snippet in snippets("python", document)]
+        files.append(tmp_path / f"{document.stem.replace('-', '_')}.py")
+        files[-1].write_text("\n".join([GIVEN_IN_PYTHON, *bodies]))
+    command = [sys.executable, "-m", "mypy", "--allow-redefinition", "--allow-untyped-globals", *map(str, files)]
+    done = subprocess.run(
+        [*command, "--config-file", "/dev/null", "--cache-dir", str(tmp_path / "cache")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=ROOT / "python",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
