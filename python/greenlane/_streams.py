@@ -102,7 +102,12 @@ def native_lane(stream: StreamLike, device: str) -> Any:
 
 
 def set_engine_stream_passthrough(on: bool) -> None:
-    """Whether engines that are not bound run on the caller's stream instead of one of their own. Process-wide."""
+    """Makes engines that are not bound run on the caller's stream instead of one of their own. Process-wide.
+
+    Packages and modules do so by themselves, and engines of Torch-TensorRT from every stream but the default one. With
+    this on, an engine of Torch-TensorRT's runtime in C++ that is called from the default stream runs in the order of
+    that stream, and on no stream of PyTorch's pool; not while Torch-TensorRT's own CUDA graphs are on.
+    """
     ops.set_engine_stream_passthrough(on)
 
 
