@@ -4,6 +4,7 @@ It must never be in one process with the real one.
 """
 
 import functools
+import os
 import subprocess
 import sys
 import time
@@ -87,12 +88,19 @@ def where(engine: Engine) -> str:
     return lane_of(run(engine, torch.ones(3)))
 
 
-def in_a_process(code: str) -> list[str]:
-    """The lines that it prints; fails where it does not end well."""
+FAKE_CUDA = ROOT / "build" / "tests" / "compat" / "libcuda.so.1"
+"""Two GPUs of bookkeeping, when it is preloaded: streams, partitions and guards are there, and nothing computes."""
+
+
+def in_a_process(code: str, *, on_gpus: bool = False, **variables: str) -> list[str]:
+    """The lines that it prints, with these environment variables; fails where it does not end well."""
     path = [str(ROOT / "tests"), str(ROOT / "python")]
     whole = f"import sys; sys.path[:0] = {path}\n{code}"
-    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    environment = {**os.environ, **variables} | ({"LD_PRELOAD": str(FAKE_CUDA)} if on_gpus else {})
+    done = subprocess.run(
+        [sys.executable, "-c", whole], capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
 

@@ -98,3 +98,32 @@ for i in range(500):
     gc.collect() if i % 50 == 0 else None
 print(len(addresses) < 500, inherited)
 """) == ["True 0"]
+
+
+@pytest.mark.parametrize("order", [FIRST, LAST])
+def test_an_engine_by_itself_is_bound_and_keeps_its_lane(order: str) -> None:
+    assert in_a_process(f"""{RUNTIME}
+{order}
+engine, x = TRTEngine("first"), torch.ones(2)
+def ran():
+    torch.ops.tensorrt.execute_engine([x], engine)
+    return engine.thread
+here = threading.get_native_id()
+lane = gl.lane("cpu", "lane")
+with gl.set_external_stream(engine, lane) as binding:
+    print(binding.names, ran() == worker_of(lane), gl.is_external_stream_set(engine), gl.get_external_stream(engine))
+    gl.clear_external_stream(engine)
+    print(ran() == here, gl.is_external_stream_set(engine, "first"))
+gl.set_external_stream(engine, {{"first": gl.lane("cpu", "kept")}})
+gc.collect()
+print(ran() != here, ran() != worker_of(lane), gl.is_external_stream_set(engine))
+try:
+    gl.set_external_stream(engine, {{"first": 0}})
+except RuntimeError as error:
+    print(str(error)[:75])
+""") == [
+        "('',) True True 0",
+        "True False",
+        "True True True",
+        "nothing was bound: the stream for 'first' is refused: stream 0x0 cannot be ",
+    ]

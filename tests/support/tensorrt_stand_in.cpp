@@ -1,12 +1,19 @@
 // A stand-in for Torch-TensorRT's runtime on machines without a GPU: the same class, operator and metadata as 2.14,
-// with engines that double their inputs on the CPU. tests/compat compares it with the real library.
+// with engines that double their inputs on the CPU. tests/compat compares it with the real library. An engine whose
+// device is a GPU chooses its stream as stock does; it runs where a preloaded double of CUDA (fake_cuda) is that GPU.
 #include <ATen/ATen.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
 #include <torch/custom_class.h>
 #include <torch/library.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -29,22 +36,63 @@ struct Engine final : torch::CustomClassHolder {
   std::vector<std::string> fields;
   bool requires_native_multidevice = false;
   std::vector<at::Tensor> pre_allocated_outputs;
+  std::optional<c10::cuda::CUDAStream> pool_stream;
 };
 using EnginePtr = c10::intrusive_ptr<Engine>;
-
-// Doubles every input, and says in a last output on which thread; without inputs that is all.
-std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
-  TORCH_CHECK(engine->fields.at(3) != "broken", "this engine is broken");
-  std::vector<at::Tensor> outputs;
-  for (const auto& input : inputs) outputs.push_back(input * 2);
-  outputs.push_back(at::tensor({static_cast<int64_t>(gettid())}, at::kLong));
-  return outputs;
-}
 
 // Which version it stands in for: "2.12", "2.13" or, where the environment says nothing, 2.14.
 std::string version() {
   const char* const named = std::getenv("GREENLANE_STAND_IN_VERSION");  // NOLINT(concurrency-mt-unsafe)
   return named ? named : "2.14";
+}
+
+// Tells a test what an engine ran on, where the environment names a file for that.
+void tell(const EnginePtr& engine, const std::string& place) {
+  static std::mutex mutex;
+  const char* const file = std::getenv("GREENLANE_STAND_IN_LOG");  // NOLINT(concurrency-mt-unsafe)
+  if (!file) return;
+  const std::scoped_lock lock(mutex);
+  std::ofstream(file, std::ios::app) << engine->fields.at(1) << " on " << place << "\n";
+}
+
+// The name of this thread, which tells the worker of a lane.
+std::string this_thread() {
+  std::ifstream comm("/proc/thread-self/comm");
+  std::string name;
+  std::getline(comm, name);
+  return name;
+}
+
+// The stream that stock's rules give: from 2.13 on the caller's, and in place of the default stream one of PyTorch's
+// pool, which is the engine's own; before that always its own.
+c10::cuda::CUDAStream choose_stream(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
+  const bool on_gpu = !inputs.empty() && inputs[0].is_cuda();
+  const auto device = on_gpu ? static_cast<c10::DeviceIndex>(inputs[0].get_device()) : c10::cuda::current_device();
+  const auto caller = c10::cuda::getCurrentCUDAStream(device);
+  const bool on_default = caller == c10::cuda::getDefaultCUDAStream(device);
+  if (!on_default && version() >= "2.13") return caller;
+  if (!engine->pool_stream) engine->pool_stream = c10::cuda::getStreamFromPool(false, device);
+  return *engine->pool_stream;
+}
+
+// Doubles every input, and says in a last output on which thread, or for a GPU on which stream; without inputs that is
+// all.
+std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
+  TORCH_CHECK(engine->fields.at(3) != "broken", "this engine is broken");
+  auto place = static_cast<int64_t>(gettid());
+  std::optional<c10::cuda::CUDAStreamGuard> guard;
+  if (engine->fields.at(2).starts_with("cpu")) {
+    tell(engine, this_thread());
+  } else {
+    const auto stream = choose_stream(inputs, engine);
+    tell(engine, engine->pool_stream && stream == *engine->pool_stream ? "its own stream" : "the caller's stream");
+    guard.emplace(stream);
+    place = reinterpret_cast<int64_t>(stream.stream());
+  }
+  std::vector<at::Tensor> outputs;
+  for (const auto& input : inputs) outputs.push_back(input * 2);
+  outputs.push_back(at::tensor({place}, at::kLong));
+  return outputs;
 }
 
 // As versions before 2.14 are asked for their names and devices.

@@ -1,6 +1,7 @@
 // The kernel of `tensorrt::execute_engine` that stands before stock's.
 #include "torch/tensorrt/engine_table.hpp"
 #include "torch/tensorrt/graph_mode.hpp"
+#include "torch/tensorrt/passthrough.hpp"
 
 #include <greenlane/torch/bound_call.hpp>
 
@@ -22,6 +23,7 @@ void call_stock(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
 void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const auto record = find_record(stack->back());
   if (!record) {
+    const PassthroughScope passthrough(*stack);
     call_stock(op, stack);
     return;
   }
@@ -33,8 +35,14 @@ void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const auto inputs = stack->at(stack->size() - 2).toTensorVector();
   BoundCall call(record->binding, inputs);
   std::optional<GraphModeScope> graphs;
-  if (call.is_bound()) graphs.emplace(*record, StreamView(call.stream().stream()));
+  std::optional<PassthroughScope> passthrough;
+  if (call.is_bound()) {
+    graphs.emplace(*record, StreamView(call.stream().stream()));
+  } else {
+    passthrough.emplace(*stack);
+  }
   call_stock(op, stack);
+  passthrough.reset();
   graphs.reset();
   call.finish(stack->back().toTensorVector());
 }
