@@ -1,9 +1,9 @@
-#include "torch/cpu_threads.hpp"
+#include "torch/caller_settings.hpp"
 #include "torch/tensor_lifetimes.hpp"
 
 #include <greenlane/torch/bound_call.hpp>
 
-#include <ATen/ThreadLocalState.h>
+#include <utility>
 
 namespace greenlane {
 namespace {
@@ -37,10 +37,21 @@ void call_on_cpu(const StreamBinding& binding, const std::function<void()>& work
     work();
     return;
   }
-  const at::ThreadLocalState settings;
+  const detail::CallerSettings settings(*lane);
   lane->run([&] {
-    const at::ThreadLocalStateGuard guard(settings);
-    if (lane->partition()) detail::use_threads(lane->units().count);
+    const detail::CallerSettings::Scope scope(settings);
+    work();
+  });
+}
+
+std::optional<LaneWork> submit_on_cpu(const StreamBinding& binding, std::function<void()> work) {
+  const auto lane = binding.lane();
+  if (!lane) {
+    work();
+    return std::nullopt;
+  }
+  return lane->submit([settings = detail::CallerSettings(*lane), work = std::move(work)] {
+    const detail::CallerSettings::Scope scope(settings);
     work();
   });
 }
