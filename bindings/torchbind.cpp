@@ -138,6 +138,7 @@ std::optional<LanePtr> lane_of(const BindingPtr& self) {
 }
 
 void finish(const c10::intrusive_ptr<CallObject>& self, const std::vector<at::Tensor>& outputs) {
+  const WayBack way_back;
   if (self->call) self->call->finish(outputs);
   self->call.reset();
 }
@@ -175,7 +176,7 @@ TORCH_LIBRARY(greenlane, m) {
       .def("obstacle", [](const c10::intrusive_ptr<DeviceInfoObject>& self) { return self->info.partition_obstacle; });
 
   m.class_<PendingObject>("Pending")
-      .def("address", [](const PendingPtr& self) { return reinterpret_cast<int64_t>(self.get()); })
+      .def("address", address_of)
       .def("cancel", cancel_pending)
       .def("finish", finish_pending);
 
@@ -217,6 +218,7 @@ TORCH_LIBRARY(greenlane, m) {
       .def("graphs", module_graphs)
       .def("run_graphs", run_graphs)
       .def("enter", [](const BindingPtr& self, const std::vector<at::Tensor>& inputs) {
+        const WayBack way_back;
         return c10::make_intrusive<CallObject>(self, inputs);
       });
 
@@ -230,7 +232,10 @@ TORCH_LIBRARY(greenlane, m) {
       .def("name", [](const EnginePtr& self) { return self->engine->name(); })
       .def("device", [](const EnginePtr& self) { return to_string(self->engine->device().id()); })
       .def("run",
-           [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
+           [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) {
+             const WayBack way_back;
+             return self->engine->run(inputs);
+           })
       .def("submit", submit_engine)
       .def("options", [](const EnginePtr& self) { return std::get<4>(state_of(self)); })
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })

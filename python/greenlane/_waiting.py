@@ -18,6 +18,8 @@ _STEP: Final = 0.02
 """Seconds after which a thread that waits looks whether Python wants something of it."""
 _LEFT_AT_END: Final = 0.5
 """Seconds for which the end of the program waits for work that nobody waits for any more."""
+_WAY_BACK: Final = 0.02
+"""Seconds for which the end of the program lets threads come back from greenlane's calls."""
 
 # Not by torchbind: a thread that Python ends after the call is unwound there through code that may not be unwound.
 _wait = ctypes.CDLL(str(library)).greenlane_wait
@@ -114,6 +116,8 @@ def _end() -> None:
     for pending in _left:
         _wait(pending.address(), max(0.0, until - time.monotonic()))
     ops.end_python()
+    # From now on threads stop inside of greenlane's calls. Those that were on their way back come back meanwhile.
+    time.sleep(_WAY_BACK)
 
 
 atexit.register(_end)

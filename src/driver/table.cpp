@@ -105,7 +105,8 @@ const std::string kOverridden = "no driver (a test says so)";
 
 bool is_lost_in_fork() noexcept { return lost.load(std::memory_order_acquire); }
 
-void disable(Table& table) noexcept {
+// A list, as in load().
+void disable(Table& table) noexcept {  // NOLINT(readability-function-cognitive-complexity)
 #define GREENLANE_DRIVER_DISABLE(name, version) \
   if (table.name) table.name = Disabled<decltype(table.name)>::call;
   GREENLANE_DRIVER_REQUIRED(GREENLANE_DRIVER_DISABLE)

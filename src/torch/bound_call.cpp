@@ -1,6 +1,7 @@
 #include "torch/caller_settings.hpp"
 #include "torch/tensor_lifetimes.hpp"
 
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/bound_call.hpp>
 
 #include <utility>
@@ -31,8 +32,25 @@ void BoundCall::finish(std::span<const at::Tensor> outputs) {
   call_.finish();
 }
 
+namespace {
+
+// For a forked child's first thread, on which OpenMP may hang.
+struct ForkedLane {
+  Lane lane = Lane::create(Device::open("cpu"), {.name = "forked", .priority = {}});
+};
+
+// Nothing: on the calling thread.
+std::optional<Lane> lane_for(const StreamBinding& binding) {
+  static detail::PerProcess<ForkedLane> forked;
+  auto lane = binding.lane();
+  if (!lane && detail::is_copy_of_parents_thread()) lane = forked.get().lane;
+  return lane;
+}
+
+}  // namespace
+
 void call_on_cpu(const StreamBinding& binding, const std::function<void()>& work) {
-  const auto lane = binding.lane();
+  const auto lane = lane_for(binding);
   if (!lane) {
     work();
     return;
@@ -45,7 +63,7 @@ void call_on_cpu(const StreamBinding& binding, const std::function<void()>& work
 }
 
 std::optional<LaneWork> submit_on_cpu(const StreamBinding& binding, std::function<void()> work) {
-  const auto lane = binding.lane();
+  const auto lane = lane_for(binding);
   if (!lane) {
     work();
     return std::nullopt;

@@ -209,7 +209,7 @@ class Doubled(torch.utils.data.Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         doubled: Tensor = self.module(torch.full((1,), float(index)))
-        return doubled
+        return doubled.detach()
 
 
 def test_workers_of_a_data_loader_get_the_error_and_end(lanes: dict[str, gl.Lane]) -> None:

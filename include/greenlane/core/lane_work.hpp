@@ -27,7 +27,7 @@ class LaneWork {
   // Whether it is done, after this time at most. Throws StreamError in a process that was forked since.
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const;
   // Drops it where it has not begun. Returns whether it is over: dropped, or done.
-  bool cancel() const noexcept;
+  [[nodiscard]] bool cancel() const noexcept;
   // Waits until it is done. Throws what the work threw, and StreamError in a process that was forked since.
   void get() const;
 

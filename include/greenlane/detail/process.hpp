@@ -14,6 +14,10 @@ namespace greenlane::detail {
 // Thread safety: any thread.
 [[nodiscard]] std::uint64_t process_generation() noexcept;
 
+// Whether the calling thread is a forked child's first, which is a copy of one of its parent's. OpenMP hangs there if
+// that one had used it: its team is not there.
+[[nodiscard]] bool is_copy_of_parents_thread() noexcept;
+
 // The process that an object was made in.
 class Origin {
  public:

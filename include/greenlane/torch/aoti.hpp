@@ -58,7 +58,7 @@ class EngineRun {
   // Whether it is done, after this time at most.
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const { return !work_ || work_->wait_for(time); }
   // See LaneWork::cancel().
-  bool cancel() const noexcept { return !work_ || work_->cancel(); }
+  [[nodiscard]] bool cancel() const noexcept { return !work_ || work_->cancel(); }
   // The outputs; waits for them. Throws as AotiEngine::run(). Once.
   [[nodiscard]] std::vector<at::Tensor> outputs() {
     if (work_) work_->get();

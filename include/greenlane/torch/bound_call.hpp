@@ -53,10 +53,10 @@ class BoundCall {
 };
 
 // For engines on the CPU: runs `work` on the lane that the engine is bound to, and returns when it has returned; in
-// place where nothing is bound. `work` finds the caller's settings that belong to a thread: PyTorch's (grad and
-// inference mode, autocast, default device and so on), the floating-point environment, and, on a lane that is pinned
-// nowhere, the number of threads.
-// Throws StreamError in a process that was forked after the lane was made.
+// place where nothing is bound, but for a forked child's first thread, on which OpenMP may hang. `work` finds the
+// caller's settings that belong to a thread: PyTorch's (grad and inference mode, autocast, default device and so on),
+// the floating-point environment, and, on a lane that is pinned nowhere, the number of threads. Throws StreamError in a
+// process that was forked after the lane was made.
 void call_on_cpu(const StreamBinding& binding, const std::function<void()>& work);
 // The same for callers that may stop waiting: queues `work`, which owns what it uses. Nothing: nothing is bound, and it
 // has run in place.

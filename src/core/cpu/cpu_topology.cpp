@@ -12,6 +12,7 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <tuple>
 
 namespace greenlane::detail {
@@ -24,14 +25,13 @@ int topology(int cpu, const char* file, int fallback) {
   return stream >> value ? value : fallback;
 }
 
-// Of the process's first thread: others may have pinned themselves, as control loops do.
-std::vector<int> read_affinity() {
+std::vector<int> read_affinity(pid_t thread) {
   // The kernel refuses masks smaller than its own, whose size it does not tell.
   for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
     const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(static_cast<std::size_t>(cpus)),
                                                                [](cpu_set_t* p) { CPU_FREE(p); });
     const std::size_t size = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
-    if (sched_getaffinity(getpid(), size, set.get()) != 0) continue;
+    if (sched_getaffinity(thread, size, set.get()) != 0) continue;
     std::vector<int> allowed;
     for (int cpu = 0; cpu < cpus; ++cpu) {
       if (CPU_ISSET_S(static_cast<std::size_t>(cpu), size, set.get())) allowed.push_back(cpu);
@@ -42,13 +42,29 @@ std::vector<int> read_affinity() {
       {.what = "the CPUs of this process could not be read", .why = "sched_getaffinity failed", .remedy = ""});
 }
 
+// Those of `cpus` that there are, and that the process may use. The kernel says so to a thread that asks for all.
+std::vector<int> usable(const std::vector<int>& cpus) {
+  std::vector<int> found;
+  std::jthread([&] {
+    const auto highest = static_cast<std::size_t>(*std::ranges::max_element(cpus)) + 1;
+    const std::size_t size = CPU_ALLOC_SIZE(highest);
+    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(highest), [](cpu_set_t* p) { CPU_FREE(p); });
+    CPU_ZERO_S(size, set.get());
+    for (const int cpu : cpus) CPU_SET_S(static_cast<std::size_t>(cpu), size, set.get());
+    if (sched_setaffinity(0, size, set.get()) == 0) found = read_affinity(0);
+  }).join();
+  return found;
+}
+
 }  // namespace
 
 std::vector<int> read_allowed_cpus() {
-  auto allowed = read_affinity();
+  // Of the process's first thread: others may have pinned themselves, as control loops do.
+  auto allowed = read_affinity(getpid());
   // Where OpenMP binds its threads it has pinned that thread, too. Its places are of the mask before that.
   if (const auto places = cpus_that_openmp_binds_to(); !places.empty()) {
-    allowed.insert(allowed.end(), places.begin(), places.end());
+    const auto known = usable(places);
+    allowed.insert(allowed.end(), known.begin(), known.end());
     std::ranges::sort(allowed);
     allowed.erase(std::ranges::unique(allowed).begin(), allowed.end());
   }

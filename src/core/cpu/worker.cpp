@@ -40,7 +40,7 @@ struct Worker::State {
 
   // The worker of the calling thread; null where it has none, and in a child that was forked from one.
   static std::shared_ptr<State> here() {
-    auto state = of_this_thread.lock();
+    const auto state = of_this_thread.lock();
     return state && state->origin.is_here() ? state : nullptr;
   }
 

@@ -55,7 +55,7 @@ class WorkerTask {
   // Throws what the work threw. Of a task that is done.
   void rethrow() const;
   // Drops it where it has not begun. Returns whether it is over.
-  bool cancel() noexcept;
+  [[nodiscard]] bool cancel() noexcept;
   // Nobody waits any more. Work that is queued is dropped. Work under way goes on, and `keep` is let go of behind it.
   void let_go(std::shared_ptr<const void> keep) noexcept;
 
