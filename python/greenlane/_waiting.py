@@ -116,7 +116,7 @@ def _end() -> None:
     for pending in _left:
         _wait(pending.address(), max(0.0, until - time.monotonic()))
     ops.end_python()
-    # From now on threads stop inside of greenlane's calls. Those that were on their way back come back meanwhile.
+    # From now on threads stop inside of greenlane's calls. A thread that had left its call gets Python's lock meanwhile.
     time.sleep(_WAY_BACK)
 
 

@@ -82,7 +82,13 @@ def test_one_core_says_why_there_are_no_more() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("OMP_PROC_BIND", "true"), ("OMP_PROC_BIND", "spread"), ("OMP_PLACES", "cores"), ("GOMP_CPU_AFFINITY", "0-63"), ("GOMP_CPU_AFFINITY", "0 1")],
+    [
+        ("OMP_PROC_BIND", "true"),
+        ("OMP_PROC_BIND", "spread"),
+        ("OMP_PLACES", "cores"),
+        ("GOMP_CPU_AFFINITY", "0-63"),
+        ("GOMP_CPU_AFFINITY", "0 1"),
+    ],
 )
 def test_threads_that_openmp_binds_are_warned_of_once(variable: str, value: str) -> None:
     needs_two_cores()

@@ -6,8 +6,8 @@
 
 namespace greenlane::detail {
 
-// The CPUs in the affinity mask of this process's first thread, as it was when first asked, siblings of one physical
-// core next to each other, so that neighbouring partitions share as few cores as can be.
+// The CPUs that this process's first thread might use when this was first asked. Siblings of one physical
+// core stand next to each other, so that neighbouring partitions share few cores.
 [[nodiscard]] const std::vector<int>& allowed_cpus();
 // The same as they are now.
 [[nodiscard]] std::vector<int> read_allowed_cpus();
