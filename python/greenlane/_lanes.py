@@ -8,6 +8,7 @@ import torch
 
 from greenlane import _checked
 from greenlane._native import ops
+from greenlane._waiting import outputs_of
 
 REST: Final[Literal["rest"]] = "rest"
 """As a size in :func:`partition`: all that the others leave."""
@@ -74,7 +75,7 @@ class Lane:
 
     def synchronize(self) -> None:
         """Waits until everything that was enqueued on it is done."""
-        self._native.synchronize()
+        outputs_of(self._native.submit())
 
     def close(self) -> None:
         """Refuses new bindings from now on. What is bound to it keeps working."""

@@ -40,6 +40,8 @@ StreamBinding::Events& StreamBinding::events() {
 }
 
 void StreamBinding::set(const Lane& lane) {
+  lane.require_here();
+  follow_fork(lane.device());
   if (lane.device() != device_) {
     throw StreamError(
         {.what = "'" + owner_ + "' cannot be bound to lane '" + lane.name() + "'",
@@ -53,6 +55,11 @@ void StreamBinding::set(const Lane& lane) {
   }
   require_bindable();
   replace(lane);
+}
+
+void StreamBinding::follow_fork(const Device& device) {
+  const std::scoped_lock lock(mutex_);
+  if (!device_.state_->origin().is_here() && device.id() == device_.id()) device_ = device;
 }
 
 void StreamBinding::set_captured_work(std::shared_ptr<CapturedWork> captured) {
@@ -136,6 +143,8 @@ void restore_all(std::span<const FormerBinding> former) noexcept {
 
 StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     : binding_(binding), lock_(binding.mutex_), lane_(binding.lane_), caller_(caller), stream_(caller) {
+  if (const auto& origin = binding.device_.state_->origin(); !origin.is_here())
+    origin.require_here("engine '" + binding.owner_ + "'");
   detail::CaptureScope::note(binding, binding.generation_);
   if (lane_) {
     if (binding.captured_) binding.captured_->require_bindable(binding.owner_);

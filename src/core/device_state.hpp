@@ -6,6 +6,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/stream.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <chrono>
 #include <functional>
@@ -34,6 +35,8 @@ class UnitSet {
   std::uint64_t place_;
 };
 
+class WorkerTask;
+
 // Whether work is enqueued on a lane, or graphs are only captured there.
 enum class LaneUse { work, capture };
 
@@ -43,6 +46,8 @@ class LaneBackend {
   virtual ~LaneBackend() = default;
   [[nodiscard]] virtual std::optional<StreamView> stream() const noexcept { return std::nullopt; }
   virtual void run(const std::function<void()>& work) = 0;
+  // Takes `work` over where it runs elsewhere; else, null, the caller runs it.
+  [[nodiscard]] virtual std::shared_ptr<WorkerTask> submit(std::function<void()>& /*work*/) { return nullptr; }
   virtual void synchronize() = 0;
   virtual void keep_stream() noexcept {}
 };
@@ -87,6 +92,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   DeviceState& operator=(const DeviceState&) = delete;
 
   [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
+  // The process that opened it. A child that is forked later opens its own.
+  [[nodiscard]] const Origin& origin() const noexcept { return origin_; }
 
   // Groups for all requests or for none; see GroupPool.
   [[nodiscard]] std::vector<std::vector<int>> take(std::span<const PartitionRequest> requests);
@@ -112,10 +119,12 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   [[nodiscard]] virtual std::unique_ptr<GraphBackend> begin_capture(StreamView stream) = 0;
 
  protected:
-  explicit DeviceState(DeviceInfo info);
+  // `note`: see GroupPool.
+  explicit DeviceState(DeviceInfo info, std::string note = {});
 
  private:
   DeviceInfo info_;
+  Origin origin_;
   mutable std::mutex mutex_;
   GroupPool pool_;
 };

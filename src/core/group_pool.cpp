@@ -12,9 +12,10 @@ const char* unit_name(DeviceId device) { return device.kind == DeviceKind::cuda 
 
 }  // namespace
 
-GroupPool::GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units)
+GroupPool::GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units, std::string note)
     : device_(device),
       split_{.whole = whole_groups, .each = {group_units}, .remainder = {remainder_units}},
+      note_(std::move(note)),
       groups_(static_cast<std::size_t>(whole_groups), Group{.units = group_units, .taken = false, .owner = {}}) {
   if (remainder_units > 0) groups_.push_back({.units = remainder_units, .taken = false, .owner = {}});
 }
@@ -97,7 +98,7 @@ void GroupPool::refuse(const PartitionRequest& request, const std::vector<Group>
   GroupPool as_it_would_be = *this;
   as_it_would_be.groups_ = groups;
   throw PartitionError({.what = what_of(request),
-                        .why = as_it_would_be.describe(),
+                        .why = as_it_would_be.describe() + (note_.empty() ? "" : "; " + note_),
                         .remedy = "ask for no more than is free, use `rest`, or close a partition"});
 }
 

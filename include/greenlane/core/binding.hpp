@@ -4,6 +4,7 @@
 #include <greenlane/core/call_observer.hpp>
 #include <greenlane/core/captured_work.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -45,6 +46,7 @@ struct FormerBinding;
 // binding away. Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is
 // bound, so calls of one bound engine are enqueued one after another, and an engine may rebind itself from inside its
 // own call.
+// Forks: in a child, calls of what was bound before throw StreamError until it is bound anew, or cleared.
 class StreamBinding {
  public:
   // `owner` names the engine in messages.
@@ -104,7 +106,7 @@ class StreamBinding {
     void enter_capture();
     void fork();
     StreamBinding& binding_;
-    std::unique_lock<std::recursive_mutex> lock_;
+    std::unique_lock<detail::ForkSafeRecursiveMutex> lock_;
     std::optional<Lane> lane_;
     StreamView caller_;
     StreamView stream_;
@@ -121,11 +123,13 @@ class StreamBinding {
   struct Events;
   Events& events();
   void replace(std::optional<Lane> lane);
+  // In a process that was forked since, the engine is on that process's device of the same name.
+  void follow_fork(const Device& device);
   void require_bindable() const;
 
   Device device_;
   std::string owner_;
-  mutable std::recursive_mutex mutex_;
+  mutable detail::ForkSafeRecursiveMutex mutex_;
   std::optional<Lane> lane_;
   std::optional<Lane> beside_;  // for calls that are captured
   std::shared_ptr<CapturedWork> captured_;

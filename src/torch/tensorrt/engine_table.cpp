@@ -4,6 +4,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/tensorrt.hpp>
 
 #include <c10/util/intrusive_ptr.h>
@@ -34,8 +35,8 @@ struct Entry {
 class EngineTable {
  public:
   static EngineTable& instance() {
-    static auto* table = new EngineTable;
-    return *table;
+    static detail::PerProcess<EngineTable> table;
+    return table.get();
   }
 
   std::shared_ptr<EngineRecord> find(const Target* engine) const noexcept {
@@ -124,7 +125,7 @@ class EngineTable {
       stopping_ = true;
     }
     arrived_.notify_one();
-    sweeper_.join();
+    if (sweeper_.joinable()) sweeper_.join();  // a forked child may have none
   }
 
   mutable std::shared_mutex mutex_;
