@@ -8,6 +8,7 @@
 
 #include <c10/util/intrusive_ptr.h>
 #include <cuda_runtime_api.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -74,6 +75,7 @@ class EngineTable {
     update_count();
     if (is_new && !sweeper_.joinable() && !stopping_) {
       std::atexit([] { instance().stop(); });
+      process_ = getpid();
       sweeper_ = std::thread([this] { sweep_until_stopped(); });
     }
     arrived_.notify_one();
@@ -119,6 +121,7 @@ class EngineTable {
   }
 
   void stop() {
+    if (getpid() != process_) return;  // a fork: the thread is not here
     {
       const std::unique_lock lock(mutex_);
       stopping_ = true;
@@ -134,6 +137,7 @@ class EngineTable {
   std::atomic<std::size_t> count_{0};
   bool stopping_ = false;
   std::thread sweeper_;
+  pid_t process_ = 0;  // that the thread belongs to
 };
 
 void warn_of_what_can_leave(const EngineMetadata& metadata) {
