@@ -9,6 +9,7 @@
 
 #include <c10/util/intrusive_ptr.h>
 #include <cuda_runtime_api.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -75,6 +76,7 @@ class EngineTable {
     update_count();
     if (is_new && !sweeper_.joinable() && !stopping_) {
       std::atexit([] { instance().stop(); });
+      process_ = getpid();
       sweeper_ = std::thread([this] { sweep_until_stopped(); });
     }
     arrived_.notify_one();
@@ -120,6 +122,7 @@ class EngineTable {
   }
 
   void stop() {
+    if (getpid() != process_) return;  // a fork: the thread is not here
     {
       const std::unique_lock lock(mutex_);
       stopping_ = true;
@@ -135,6 +138,7 @@ class EngineTable {
   std::atomic<std::size_t> count_{0};
   bool stopping_ = false;
   std::thread sweeper_;
+  pid_t process_ = 0;  // that the thread belongs to
 };
 
 void warn_of_what_can_leave(const EngineMetadata& metadata) {
