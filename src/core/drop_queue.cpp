@@ -1,6 +1,6 @@
 #include "core/drop_queue.hpp"
 
-#include <unistd.h>
+#include <greenlane/detail/process.hpp>
 
 #include <cstdlib>
 #include <utility>
@@ -9,15 +9,14 @@ namespace greenlane::detail {
 
 // Never destroyed: the driver may call back after everything else is gone.
 DropQueue& DropQueue::instance() {
-  static auto* const queue = new DropQueue;
-  return *queue;
+  static PerProcess<DropQueue> queue;
+  return queue.get();
 }
 
 void DropQueue::start() {
   const std::scoped_lock lock(mutex_);
   if (thread_.joinable() || stopping_) return;
   thread_ = std::thread([this] { work(); });
-  process_ = getpid();
   std::atexit([] { instance().stop(); });
 }
 
@@ -52,14 +51,13 @@ void DropQueue::work() {
 }
 
 void DropQueue::stop() {
-  if (getpid() != process_) return;  // a fork: the thread is not here
   {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
   }
   arrived_.notify_one();
   emptied_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();  // a forked child's own queue may have none
 }
 
 }  // namespace greenlane::detail

@@ -1,8 +1,6 @@
 // Objects that cannot be destroyed where their last user lets go of them.
 #pragma once
 
-#include <sys/types.h>
-
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -47,7 +45,6 @@ class DropQueue {
   bool at_work_ = false;
   bool stopping_ = false;
   std::thread thread_;
-  pid_t process_ = 0;  // that the thread belongs to
 };
 
 }  // namespace greenlane::detail
