@@ -162,9 +162,10 @@ int write_all(int descriptor, std::string_view text) {
   return 0;
 }
 
-// What could not be written, as an error number: ends the work of who gives the text.
-struct WriteError {
-  int number;
+// Ends the work of who gives the text.
+class WriteError : public std::system_error {
+ public:
+  explicit WriteError(int number) : std::system_error(number, std::generic_category()) {}
 };
 
 // Returns the error number.
@@ -172,7 +173,7 @@ int write_given(int descriptor, const Give& give) {
   std::string buffer;
   buffer.reserve(kBuffer);
   const auto flush = [&] {
-    if (const int error = write_all(descriptor, buffer); error != 0) throw WriteError{error};
+    if (const int error = write_all(descriptor, buffer); error != 0) throw WriteError(error);
     buffer.clear();
   };
   try {
@@ -181,12 +182,12 @@ int write_given(int descriptor, const Give& give) {
       if (piece.size() < kBuffer) {
         buffer += piece;
       } else if (const int error = write_all(descriptor, piece); error != 0) {
-        throw WriteError{error};
+        throw WriteError(error);
       }
     });
     flush();
   } catch (const WriteError& error) {
-    return error.number;
+    return error.code().value();
   }
   return 0;
 }

@@ -12,13 +12,16 @@
 namespace greenlane::fuzz {
 namespace {
 
+// Sums of products of 64 bits.
+__extension__ using Wide = __int128;
+
 // Every element of it lies in its memory.
 void require_inside(const at::Tensor& tensor) {
   if (tensor.numel() == 0) return;
-  __int128 last = tensor.storage_offset();
-  for (std::int64_t i = 0; i < tensor.dim(); ++i) last += static_cast<__int128>(tensor.size(i) - 1) * tensor.stride(i);
-  const auto item = static_cast<__int128>(tensor.element_size());
-  require(last >= 0 && (last + 1) * item <= static_cast<__int128>(tensor.storage().nbytes()),
+  Wide last = tensor.storage_offset();
+  for (std::int64_t i = 0; i < tensor.dim(); ++i) last += static_cast<Wide>(tensor.size(i) - 1) * tensor.stride(i);
+  const auto item = static_cast<Wide>(tensor.element_size());
+  require(last >= 0 && (last + 1) * item <= static_cast<Wide>(tensor.storage().nbytes()),
           "a tensor lies in its storage");
   require(tensor.storage().data() != nullptr, "a storage has memory");
   // The first and the last byte, under the sanitizer's eyes.
