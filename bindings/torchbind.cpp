@@ -4,6 +4,7 @@
 #include "graph_entries.hpp"
 #include "lane_entries.hpp"
 #include "objects.hpp"
+#include "pending_entries.hpp"
 #include "planning_entries.hpp"
 
 #include <greenlane/core/hardware_queues.hpp>
@@ -136,13 +137,8 @@ std::optional<LanePtr> lane_of(const BindingPtr& self) {
   return c10::make_intrusive<LaneObject>(*lane);
 }
 
-// For a module on the CPU: `function(key)` on its lane.
-void call_on_cpu_lane(const BindingPtr& self, int64_t function, int64_t key) {
-  auto* const work = reinterpret_cast<void (*)(int64_t)>(function);  // NOLINT(performance-no-int-to-ptr)
-  call_on_cpu(*self->binding, [&] { work(key); });
-}
-
 void finish(const c10::intrusive_ptr<CallObject>& self, const std::vector<at::Tensor>& outputs) {
+  const WayBack way_back;
   if (self->call) self->call->finish(outputs);
   self->call.reset();
 }
@@ -179,6 +175,11 @@ TORCH_LIBRARY(greenlane, m) {
            [](const c10::intrusive_ptr<DeviceInfoObject>& self) -> int64_t { return self->info.remainder.count; })
       .def("obstacle", [](const c10::intrusive_ptr<DeviceInfoObject>& self) { return self->info.partition_obstacle; });
 
+  m.class_<PendingObject>("Pending")
+      .def("address", address_of)
+      .def("cancel", cancel_pending)
+      .def("finish", finish_pending);
+
   m.class_<LaneObject>("Lane")
       .def("name", [](const LanePtr& self) { return self->lane.name(); })
       .def("device", [](const LanePtr& self) { return to_string(self->lane.device().id()); })
@@ -186,7 +187,7 @@ TORCH_LIBRARY(greenlane, m) {
       .def("cpus", cpus_of)
       .def("stream", [](const LanePtr& self) { return self->lane.stream().value(); })
       .def("keep_stream", [](const LanePtr& self) { self->lane.keep_stream(); })
-      .def("synchronize", [](const LanePtr& self) { self->lane.synchronize(); })
+      .def("submit", submit_nothing)
       .def("close", [](const LanePtr& self) { self->lane.close(); })
       .def("is_closed", [](const LanePtr& self) { return self->lane.is_closed(); });
 
@@ -211,12 +212,13 @@ TORCH_LIBRARY(greenlane, m) {
       .def("stream", [](const BindingPtr& self) { return stream_of(*self->binding); })
       .def("lane", lane_of)
       .def("clear", [](const BindingPtr& self) { self->binding->clear(); })
-      .def("call_on_cpu", call_on_cpu_lane)
+      .def("submit", submit_module)
       .def("enable_graphs", enable_graphs)
       .def("disable_graphs", disable_graphs)
       .def("graphs", module_graphs)
       .def("run_graphs", run_graphs)
       .def("enter", [](const BindingPtr& self, const std::vector<at::Tensor>& inputs) {
+        const WayBack way_back;
         return c10::make_intrusive<CallObject>(self, inputs);
       });
 
@@ -230,7 +232,11 @@ TORCH_LIBRARY(greenlane, m) {
       .def("name", [](const EnginePtr& self) { return self->engine->name(); })
       .def("device", [](const EnginePtr& self) { return to_string(self->engine->device().id()); })
       .def("run",
-           [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
+           [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) {
+             const WayBack way_back;
+             return self->engine->run(inputs);
+           })
+      .def("submit", submit_engine)
       .def("options", [](const EnginePtr& self) { return std::get<4>(state_of(self)); })
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })
       .def("graphs", [](const EnginePtr& self) { return as_tuple(self->engine->graphs()); })
@@ -300,3 +306,14 @@ TORCH_LIBRARY(greenlane, m) {
 }
 
 }  // namespace greenlane::bindings
+
+int greenlane_wait(std::int64_t address, double seconds) {
+  const auto* const pending =
+      reinterpret_cast<const greenlane::bindings::PendingObject*>(address);  // NOLINT(performance-no-int-to-ptr)
+  const std::chrono::duration<double> time(seconds);
+  try {
+    return pending->wait_for(std::chrono::duration_cast<std::chrono::nanoseconds>(time)) ? 1 : 0;
+  } catch (const std::exception&) {
+    return 1;  // finish() throws it, too
+  }
+}

@@ -12,10 +12,10 @@ from typing import Any, cast
 import torch
 
 from greenlane._calls import entry_of
-from greenlane._exchange import RUN_ADDRESS, Pending
 from greenlane._graphs import GraphOptions
 from greenlane._module_graphs import ModuleGraphs, note_change
 from greenlane._tensors import tensors_in
+from greenlane._waiting import call_on_cpu
 
 
 def is_traced_here() -> bool:
@@ -205,21 +205,3 @@ def graphs_obstacle(module: torch.nn.Module) -> str:
         "torch.compile was told to use CUDA graphs of its own (mode='reduce-overhead', or triton.cudagraphs), which "
         "run outside of any lane: compile it without, and bind it with graphs='resident'"
     )
-
-
-def call_on_cpu(binding: Any, work: Callable[[], Any]) -> Any:
-    """Runs on the worker of the lane that is bound, and gives or raises here what came of it."""
-    results: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:
-            errors.append(error)
-
-    with Pending(run) as key:
-        binding.call_on_cpu(RUN_ADDRESS, key)
-    if errors:
-        raise errors.pop()
-    return results.pop()

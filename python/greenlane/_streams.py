@@ -1,6 +1,5 @@
 """Streams of every kind, and the process-wide choice of stream for engines that are not bound."""
 
-import atexit
 import ctypes
 import itertools
 from typing import Any, Protocol, SupportsIndex, TypeAlias, runtime_checkable
@@ -86,7 +85,6 @@ def _release(key: int) -> None:
 
 _RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_release)
 _RELEASE_ADDRESS = ctypes.cast(_RELEASE, ctypes.c_void_p).value or 0
-atexit.register(ops.end_python)
 
 
 def native_lane(stream: StreamLike, device: str) -> Any:

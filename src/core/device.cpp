@@ -1,8 +1,10 @@
 #include "core/cpu/cpu_device.hpp"
 #include "core/cuda/cuda_device.hpp"
+#include "core/cuda/driver_check.hpp"
 #include "core/cuda/hardware_queues.hpp"
 #include "core/device_state.hpp"
 #include "core/partition_state.hpp"
+#include "driver/table.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
@@ -24,8 +26,8 @@ struct Devices {
 
 // Never destroyed: lanes in static storage may outlive any static of ours, and the driver may be gone by then.
 Devices& devices() {
-  static auto* all = new Devices;
-  return *all;
+  static PerProcess<Devices> all;
+  return all.get();
 }
 
 }  // namespace
@@ -35,10 +37,12 @@ UnitSet::UnitSet() noexcept {
   place_ = ++last;
 }
 
-DeviceState::DeviceState(DeviceInfo info)
-    : info_(std::move(info)), pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count) {}
+DeviceState::DeviceState(DeviceInfo info, std::string note)
+    : info_(std::move(info)),
+      pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count, std::move(note)) {}
 
 std::vector<std::vector<int>> DeviceState::take(std::span<const PartitionRequest> requests) {
+  origin_.require_here("the device " + to_string(info_.id));
   if (!info_.partition_obstacle.empty()) {
     throw PartitionError({.what = "cannot divide " + to_string(info_.id) + " (" + info_.name + ")",
                           .why = info_.partition_obstacle,
@@ -49,6 +53,7 @@ std::vector<std::vector<int>> DeviceState::take(std::span<const PartitionRequest
 }
 
 void DeviceState::give_back(std::span<const int> groups) noexcept {
+  if (!origin_.is_here()) return;
   const std::scoped_lock lock(mutex_);
   pool_.give_back(groups);
 }
@@ -101,6 +106,7 @@ std::string to_string(DeviceId id) { return id.kind == DeviceKind::cpu ? "cpu" :
 
 Device Device::open(std::string_view name) {
   if (name != "auto") return open(DeviceId::parse(name));
+  if (driver::is_lost_in_fork()) (void)detail::require_driver();  // throws: the CPU is not what "auto" stood for
   return open(detail::CudaDevice::count() > 0 ? DeviceId{DeviceKind::cuda, 0} : DeviceId{DeviceKind::cpu, 0});
 }
 
@@ -116,6 +122,7 @@ Device Device::open(DeviceId id) {
 
 std::vector<DeviceInfo> Device::enumerate() {
   std::vector<DeviceInfo> all;
+  if (driver::is_lost_in_fork()) warn("GPUs are left out: " + driver::unavailable_reason());
   for (int i = 0; i < detail::CudaDevice::count(); ++i) {
     const DeviceId id{DeviceKind::cuda, i};
     try {

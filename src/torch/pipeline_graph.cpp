@@ -6,6 +6,7 @@
 #include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/pipeline_graph.hpp>
 
 #include <c10/core/Event.h>
@@ -68,7 +69,7 @@ struct PipelineGraph::Impl {
   Device device;
   GraphOutputs outputs;
   std::vector<std::size_t> written;  // the inputs that the work writes to
-  std::mutex mutex;
+  detail::ForkSafeMutex mutex;
   Lane lane;  // where it was captured
   std::shared_ptr<detail::GraphPool> pool;
   detail::CapturedCall call;

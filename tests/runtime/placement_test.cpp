@@ -9,6 +9,12 @@
 #include <greenlane/core/hardware_queues.hpp>
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+#include <vector>
 
 namespace greenlane::runtime {
 namespace {
@@ -66,6 +72,22 @@ TEST_F(PlacementTest, SharedLanesAreOnTheWholeDeviceAndEquallyUrgent) {
     EXPECT_EQ(lane.units(), cpu_.info().units);
     EXPECT_EQ(niceness_of(lane), this_thread::niceness());
   }
+}
+
+TEST_F(PlacementTest, NiceValuesGoUpwardsFromWhatTheProcessWasStartedWith) {
+  for (int i = 0; i < 6; ++i) add("lane" + std::to_string(i), milliseconds(5 + i));
+  std::vector<int> values;
+  int own = 0;
+  std::jthread([&] {
+    own = std::min(this_thread::niceness() + 7, 12);
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), own);
+    for (const auto& [name, lane] : place(config_, cpu_, Mode::priority)) values.push_back(niceness_of(lane));
+  }).join();
+  ASSERT_EQ(values.size(), 6U);
+  EXPECT_EQ(values.front(), own) << "lower values need privileges";
+  EXPECT_TRUE(std::ranges::is_sorted(values));
+  EXPECT_EQ(std::ranges::unique(values).size(), 0U) << "each has a value of its own";
+  EXPECT_LE(values.back(), 19);
 }
 
 TEST_F(PlacementTest, PriorityFollowsTheDeadlineAndBestEffortComesLast) {

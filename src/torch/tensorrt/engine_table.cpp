@@ -4,10 +4,12 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/tensorrt.hpp>
 
 #include <c10/util/intrusive_ptr.h>
 #include <cuda_runtime_api.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -34,8 +36,8 @@ struct Entry {
 class EngineTable {
  public:
   static EngineTable& instance() {
-    static auto* table = new EngineTable;
-    return *table;
+    static detail::PerProcess<EngineTable> table;
+    return table.get();
   }
 
   std::shared_ptr<EngineRecord> find(const Target* engine) const noexcept {
@@ -74,6 +76,7 @@ class EngineTable {
     update_count();
     if (is_new && !sweeper_.joinable() && !stopping_) {
       std::atexit([] { instance().stop(); });
+      process_ = getpid();
       sweeper_ = std::thread([this] { sweep_until_stopped(); });
     }
     arrived_.notify_one();
@@ -119,12 +122,13 @@ class EngineTable {
   }
 
   void stop() {
+    if (getpid() != process_) return;  // a fork: the thread is not here
     {
       const std::unique_lock lock(mutex_);
       stopping_ = true;
     }
     arrived_.notify_one();
-    sweeper_.join();
+    if (sweeper_.joinable()) sweeper_.join();  // a forked child may have none
   }
 
   mutable std::shared_mutex mutex_;
@@ -134,6 +138,7 @@ class EngineTable {
   std::atomic<std::size_t> count_{0};
   bool stopping_ = false;
   std::thread sweeper_;
+  pid_t process_ = 0;  // that the thread belongs to
 };
 
 void warn_of_what_can_leave(const EngineMetadata& metadata) {
