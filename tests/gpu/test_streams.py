@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import greenlane as gl
-import numpy
 import pytest
 import torch
 from where import sms_of
@@ -132,6 +131,7 @@ def test_a_binding_comes_before_passthrough(models: Path, lane: gl.Lane) -> None
 
 def test_pytorchs_generic_streams_and_numpys_integers(models: Path, lane: gl.Lane) -> None:
     """Which have no handle, or are none of Python's integers."""
+    numpy = pytest.importorskip("numpy")
     engine = gl.load(models / "where.pt2")
     generic = torch.Stream(device="cuda:0")
     with torch.cuda.stream(torch.cuda.Stream()):

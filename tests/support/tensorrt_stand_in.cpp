@@ -81,7 +81,9 @@ std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, co
   TORCH_CHECK(engine->fields.at(3) != "broken", "this engine is broken");
   auto place = static_cast<int64_t>(gettid());
   std::optional<c10::cuda::CUDAStreamGuard> guard;
-  if (engine->fields.at(2).starts_with("cpu")) {
+  const auto& device = engine->fields.at(2);
+  const bool on_gpu = !device.empty() && device.front() >= '0' && device.front() <= '9';
+  if (!on_gpu) {
     tell(engine, this_thread());
   } else {
     const auto stream = choose_stream(inputs, engine);
