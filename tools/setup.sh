@@ -57,6 +57,8 @@ EOF
   # Only beside the PyTorch that it was built for, and in a folder of its own: without TensorRT it cannot be imported.
   if [[ ${packages[0]} == "torch-tensorrt==$torch" ]]; then
     "${pip[@]}" --no-deps --upgrade --target "$venv/compat" "${packages[@]}"
+    mapfile -t packages < <(packages_of compat-rtx)
+    "${pip[@]}" --no-deps --upgrade --target "$venv/compat-rtx" "${packages[@]}"
   fi
   echo "$wanted" > "$stamp"
 fi

@@ -124,6 +124,9 @@ class ObjectPlace(EnginePlace):
 
     def prepare(self, name: str, stream: StreamLike) -> Any:
         """See :class:`Place`."""
+        obstacle = _objects.graphs_obstacle(self._object)
+        if obstacle:
+            raise ValueError(obstacle)
         return _objects.binding_of(self._object, make=True)
 
 
@@ -156,17 +159,23 @@ class ModulePlace:
             obstacle = _modules.graphs_obstacle(self._module)
             if obstacle:
                 raise ValueError(obstacle)
+        for inner in self._module.modules():
+            obstacle = _objects.graphs_obstacle(inner)
+            if obstacle:
+                raise ValueError(obstacle)
         return binding
 
     def attach(self, binding: Any) -> None:
         """See :class:`Place`."""
         _modules.attach(self._module, binding)
+        _objects.forget_graphs(self._module)
 
     def tidy(self) -> None:
         """See :class:`Place`."""
         binding = self.binding()
         if binding is not None and not binding.is_set():
             _modules.detach(self._module)
+            _objects.forget_graphs(self._module)
 
     def can_capture(self) -> bool:
         """See :class:`Place`: a graph would not notice that a module is compiled anew."""

@@ -70,7 +70,9 @@ void StreamBinding::set_captured_work(std::shared_ptr<CapturedWork> captured) {
 
 void StreamBinding::require_bindable() const {
   const std::scoped_lock lock(mutex_);
-  if (captured_) captured_->require_bindable(owner_);
+  if (!captured_) return;
+  captured_->require_bindable(owner_);
+  captured_->require_movable(owner_);
 }
 
 void StreamBinding::set(StreamView stream, std::shared_ptr<const void> keep_alive) {

@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -47,9 +48,33 @@ def load() -> None:
     torch.library.register_fake("tensorrt::execute_engine", fake_execute)
 
 
-def new_engine(name: str = "engine", kind: str = "", device: str = "cpu") -> Engine:
+STANDARD, SUBGRAPH, WHOLE_GRAPH = range(3)
+"""Torch-TensorRT's ways to use CUDA graphs."""
+
+
+def new_engine(
+    name: str = "engine",
+    kind: str = "",
+    device: str = "cpu",
+    *,
+    output_allocator: bool = False,
+    multi_device: bool = False,
+) -> Engine:
     """Doubles its inputs; of the kind "broken" it throws."""
-    return torch.classes.tensorrt.Engine(["10", name, f"{device}%0%0%0%stand-in", kind, *[""] * 9])
+    fields = ["10", name, f"{device}%0%0%0%stand-in", kind, *[""] * 9]
+    fields[9], fields[11] = str(int(output_allocator)), str(int(multi_device))
+    return torch.classes.tensorrt.Engine(fields)
+
+
+@contextmanager
+def graphs(mode: int) -> Iterator[None]:
+    """Torch-TensorRT's own CUDA graphs; in the stand-in an engine then says where its graph was recorded."""
+    torch.ops.tensorrt.set_cudagraphs_mode(mode)
+    try:
+        yield
+    finally:
+        assert torch.ops.tensorrt.get_cudagraphs_mode() == mode
+        torch.ops.tensorrt.set_cudagraphs_mode(STANDARD)
 
 
 def another_handle(engine: Engine) -> Engine:

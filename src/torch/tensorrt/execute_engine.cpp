@@ -20,6 +20,17 @@ void call_stock(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   op.callBoxedForDispatchKey(c10::DispatchKey::CompositeExplicitAutograd, *stack);
 }
 
+// Without the graph that stock recorded before the engine's binding changed.
+void call_stock(const c10::OperatorHandle& op, torch::jit::Stack* stack, EngineRecord& record) {
+  if (!may_have_old_graph(record, stack->back())) {
+    call_stock(op, stack);
+    return;
+  }
+  GraphModeScope graphs(record);
+  call_stock(op, stack);
+  graphs.finish();
+}
+
 void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const auto record = find_record(stack->back());
   if (!record) {
@@ -28,22 +39,16 @@ void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     return;
   }
   if (record->binding.device().id().kind == DeviceKind::cpu) {
-    call_on_cpu(record->binding, [&] { call_stock(op, stack); });
+    call_on_cpu(record->binding, [&] { call_stock(op, stack, *record); });
     return;
   }
   // Every original input: stock tells the allocator of the copies that it makes, and of no others.
   const auto inputs = stack->at(stack->size() - 2).toTensorVector();
   BoundCall call(record->binding, inputs);
-  std::optional<GraphModeScope> graphs;
   std::optional<PassthroughScope> passthrough;
-  if (call.is_bound()) {
-    graphs.emplace(*record, StreamView(call.stream().stream()));
-  } else {
-    passthrough.emplace(*stack);
-  }
-  call_stock(op, stack);
+  if (!call.is_bound()) passthrough.emplace(*stack);
+  call_stock(op, stack, *record);
   passthrough.reset();
-  graphs.reset();
   call.finish(stack->back().toTensorVector());
 }
 
