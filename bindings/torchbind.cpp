@@ -105,8 +105,21 @@ void binding_of_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack)
   stack->emplace_back(as_list(find_bindable(object, make)));
 }
 
-c10::List<BindingPtr> python_engine_binding(int64_t id, const std::string& device, const std::string& name, bool make) {
-  return as_list(tensorrt::python_engine_binding(id, DeviceId::parse(device), name, make));
+// forget_graphs(Any object) -> (): does nothing for what is no object of torch.classes.tensorrt.Engine.
+void forget_graphs_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
+  const auto object = torch::jit::pop(*stack);
+  const auto type = object.isObject() ? object.type()->cast<c10::ClassType>() : nullptr;
+  if (type && type->name() && type->name()->qualifiedName() == tensorrt::kEngineClass) tensorrt::forget_graphs(object);
+}
+
+c10::List<BindingPtr> python_engine_binding(int64_t id, const std::string& device, const std::string& name,
+                                            bool multi_device, bool auxiliary_streams, bool make) {
+  return as_list(tensorrt::python_engine_binding(id,
+                                                 {.name = name,
+                                                  .device = DeviceId::parse(device),
+                                                  .needs_multi_device = multi_device,
+                                                  .may_have_auxiliary_streams = auxiliary_streams},
+                                                 make));
 }
 
 // is_bindable(Any object) -> bool
@@ -207,6 +220,7 @@ TORCH_LIBRARY(greenlane, m) {
   m.class_<BindingObject>("Binding")
       .def("name", [](const BindingPtr& self) { return self->binding->owner(); })
       .def("device", [](const BindingPtr& self) { return to_string(self->binding->device().id()); })
+      .def("generation", [](const BindingPtr& self) { return static_cast<int64_t>(self->binding->generation()); })
       .def("identity", [](const BindingPtr& self) { return reinterpret_cast<int64_t>(self->binding.get()); })
       .def("is_set", [](const BindingPtr& self) { return self->binding->is_set(); })
       .def("stream", [](const BindingPtr& self) { return stream_of(*self->binding); })
@@ -293,10 +307,11 @@ TORCH_LIBRARY(greenlane, m) {
   m.def("binding_of(Any object, bool make) -> __torch__.torch.classes.greenlane.Binding[]",
         torch::CppFunction::makeFromBoxedFunction<&binding_of_any>());
   m.def(
-      "python_engine_binding(int id, str device, str name, bool make) -> "
+      "python_engine_binding(int id, str device, str name, bool multi_device, bool auxiliary_streams, bool make) -> "
       "__torch__.torch.classes.greenlane.Binding[]",
       python_engine_binding);
   m.def("forget_python_engine(int id) -> ()", [](int64_t id) { tensorrt::forget_python_engine(id); });
+  m.def("forget_graphs(Any object) -> ()", torch::CppFunction::makeFromBoxedFunction<&forget_graphs_any>());
   m.def("is_bindable(Any object) -> bool", torch::CppFunction::makeFromBoxedFunction<&is_bindable_any>());
   m.def("bindable_attributes(Any module) -> str[]", torch::CppFunction::makeFromBoxedFunction<&bindable_attributes>());
   m.def(

@@ -183,6 +183,8 @@ def load(
     :raises RuntimeError: no such file, not a package, compiled for another device.
     """
     check_options(graphs, outputs)
+    if lane is not None and not isinstance(lane, Lane):
+        raise TypeError(f"{lane!r} is no lane: pass a Lane; Engine.set_external_stream takes streams of other kinds")
     native_lane = None if lane is None else lane._native
     where = None if device is None else _checked.device(device)
     file = _checked.text(path, "the path")
@@ -195,8 +197,8 @@ def load(
             file,
             native_lane,
             where,
-            _checked.text(name, "the name"),
-            _checked.text(model, "the model's name"),
+            _checked.name(name, "the name"),
+            _checked.name(model, "the model's name"),
             runners,
             resident,
             views,

@@ -116,7 +116,8 @@ def _end() -> None:
     for pending in _left:
         _wait(pending.address(), max(0.0, until - time.monotonic()))
     ops.end_python()
-    # From now on threads stop inside of greenlane's calls. A thread that had left its call gets Python's lock meanwhile.
+    # From now on threads stop inside of greenlane's calls. A thread that had left its call gets
+    # Python's lock meanwhile.
     time.sleep(_WAY_BACK)
 
 

@@ -9,6 +9,7 @@
 #include <greenlane/detail/process.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -18,6 +19,8 @@
 #include <vector>
 
 namespace greenlane::detail {
+
+class LaneInGraph;
 
 // Units made usable: a green context, or a list of CPUs.
 class UnitSet {
@@ -113,6 +116,11 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   [[nodiscard]] virtual std::unique_ptr<EventBackend> make_timed_event() = 0;
   // Whether a graph is being captured on the stream, or what was captured on it went wrong. Throws DriverError.
   [[nodiscard]] virtual bool is_capturing(StreamView stream) = 0;
+  // The number of the capture on the stream; nothing where there is none, or where it went wrong. Throws DriverError.
+  [[nodiscard]] virtual std::optional<std::uint64_t> capture_of(StreamView stream) = 0;
+  // Keeps the lane for as long as the graph that is being captured on the stream exists, and whatever is made of it.
+  // Throws DriverError.
+  virtual void give_to_capture(StreamView stream, std::unique_ptr<LaneInGraph> lane) = 0;
   // The primary CUcontext, made at the first need; null where there is none. Throws DriverError.
   [[nodiscard]] virtual void* native_context() { return nullptr; }
   // Begins a capture that concerns the calling thread alone.

@@ -27,6 +27,11 @@ std::vector<std::vector<int>> GroupPool::take(std::span<const PartitionRequest> 
                           .remedy = "give all but one of them a number of units"});
   }
   for (auto request = requests.begin(); request != requests.end(); ++request) {
+    if (request->name.empty()) {
+      throw PartitionError({.what = "cannot divide " + to_string(device_),
+                            .why = "the name of a partition is empty",
+                            .remedy = "name each, for messages and reports"});
+    }
     const auto same = [&](const auto& other) { return other.name == request->name; };
     if (std::any_of(requests.begin(), request, same)) {
       throw PartitionError({.what = "cannot divide " + to_string(device_),

@@ -41,12 +41,16 @@
   X(cuStreamGetCtx, 9020)                     \
   X(cuStreamBeginCapture, 10010)              \
   X(cuStreamEndCapture, 10000)                \
+  X(cuStreamGetCaptureInfo, 11030)            \
   X(cuThreadExchangeStreamCaptureMode, 10010) \
   X(cuEventCreate, 2000)                      \
   X(cuEventRecord, 2000)                      \
   X(cuEventQuery, 2000)                       \
   X(cuEventElapsedTime, 2000)                 \
   X(cuEventDestroy, 4000)                     \
+  X(cuUserObjectCreate, 11030)                \
+  X(cuUserObjectRelease, 11030)               \
+  X(cuGraphRetainUserObject, 11030)           \
   X(cuGraphInstantiateWithFlags, 11040)       \
   X(cuGraphLaunch, 10000)                     \
   X(cuGraphDestroy, 10000)                    \

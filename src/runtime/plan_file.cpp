@@ -74,6 +74,8 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
     for (const auto& lane : document.at("lanes")) {
       LaneConfig entry{.name = lane.at("name").get<std::string>(), .units = {}};
       if (entry.name.empty()) fail("the name of a lane is empty", "make the plan again");
+      if (std::ranges::find(planned.lanes, entry.name, &LaneConfig::name) != planned.lanes.end())
+        fail("two of its lanes are named '" + entry.name + "'", "make the plan again");
       if (lane.contains("units")) {
         entry.units = units_of(lane.at("units"));
         if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", "make the plan again");
@@ -81,13 +83,15 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
       entry.beside = lane.value("beside", "");
       planned.lanes.push_back(std::move(entry));
     }
-    const auto& engines = document.at("engines");
-    for (const auto& entry : engines) {
+    std::vector<std::string> placed;
+    for (const auto& entry : document.at("engines")) {
       const auto name = entry.at("name").get<std::string>();
       const auto engine = std::ranges::find(planned.engines, name, &EngineConfig::name);
       if (engine == planned.engines.end()) {
         fail("it places engine '" + name + "', which the configuration does not have", kMakeAPlan);
       }
+      if (std::ranges::count(placed, name) != 0) fail("it places engine '" + name + "' twice", "make the plan again");
+      placed.push_back(name);
       engine->lane = entry.at("lane").get<std::string>();
       engine->takes_turns = entry.contains("gated") && !entry.at("gated").get<bool>();
       if (entry.contains("slice_us")) {
@@ -102,9 +106,8 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
       }
     }
     for (const auto& engine : config.engines) {
-      if (std::ranges::none_of(engines, [&](const json& entry) { return entry.at("name") == engine.name; })) {
+      if (std::ranges::count(placed, engine.name) == 0)
         fail("it does not say where engine '" + engine.name + "' runs", kMakeAPlan);
-      }
     }
     std::erase_if(planned.lanes, [&](const LaneConfig& lane) {
       return std::ranges::find(planned.engines, lane.name, &EngineConfig::lane) == planned.engines.end();

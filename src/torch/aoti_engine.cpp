@@ -1,6 +1,7 @@
 #include "torch/error_output.hpp"
 #include "torch/package.hpp"
 #include "torch/probe.hpp"
+#include "torch/unpacked_folder.hpp"
 #include "torch/whole_torch.hpp"
 #include "torch/writes.hpp"
 
@@ -357,6 +358,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
 
   detail::ErrorOutput output;
+  const detail::UnpackedFolder unpacked;
   try {
     const auto index = static_cast<c10::DeviceIndex>(id.kind == DeviceKind::cuda ? id.index : -1);
     const bool resident = options.graphs == Graphs::resident && id.kind == DeviceKind::cuda;
@@ -386,6 +388,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
+    unpacked.remove();
     const auto text = output.take();
     debug(text + error.what());
     throw EngineError(

@@ -72,7 +72,7 @@ void load_libraries(const Lane& lane) {
 }
 
 std::vector<at::Tensor> rehearse(const Model& model, const std::vector<at::Tensor>& inputs) {
-  const CaptureScope scope;
+  const CaptureScope scope(CaptureScope::Purpose::rehearsal);
   auto outputs = model(inputs);
   for (const auto& entered : scope.bindings()) {
     if (entered.generation.use_count() == 1) continue;  // the engine was there for this call only

@@ -1,6 +1,7 @@
 #include "torch/package.hpp"
 
 #include "core/named_file.hpp"
+#include "torch/unpacked_folder.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -98,6 +99,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   if (!unreadable.empty())
     throw EngineError({.what = what, .why = unreadable, .remedy = "check the path, or export the model first"});
   PackageInfo info;
+  const UnpackedFolder unpacked;
   try {
     check_records(path, what);
     info.metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path, model);
@@ -105,6 +107,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   } catch (const EngineError&) {
     throw;
   } catch (const std::exception& error) {
+    unpacked.remove();
     fail_to_read(path, model, what, error.what());
   }
   const auto entry = [&](const char* key) {

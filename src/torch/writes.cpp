@@ -53,11 +53,6 @@ void KeptTensors::put_back() const {
   for (const auto& [bytes, before] : kept_) bytes.copy_(before, /*non_blocking=*/true);
 }
 
-void KeptTensors::drop_unchanged() {
-  const Plain plain;
-  std::erase_if(kept_, [](const Kept& kept) { return at::equal(kept.bytes, kept.before); });
-}
-
 bool share_memory(const at::Tensor& one, const at::Tensor& other) {
   const auto first = memory_of(one);
   const auto second = memory_of(other);

@@ -20,8 +20,6 @@ class KeptTensors {
   // Once for each memory; nothing for what has none of its own.
   void add(const at::Tensor& tensor);
   void put_back() const;
-  // Forgets what is as it was. Waits for the device.
-  void drop_unchanged();
   [[nodiscard]] bool empty() const noexcept { return kept_.empty(); }
 
  private:

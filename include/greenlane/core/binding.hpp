@@ -17,6 +17,10 @@
 
 namespace greenlane {
 
+namespace detail {
+class CallersGraphs;
+}  // namespace detail
+
 // Which stream an engine's call runs on. Asked anew for every call, in this order.
 enum class StreamSource {
   bound,        // the external stream, or lane, that the engine is bound to
@@ -41,11 +45,12 @@ struct FormerBinding;
 // rebind the first work on the new stream waits for the last on the old one, because engines own scratch memory.
 // Capture: where a graph is being captured on the caller's stream, and that is not the lane's, the engine goes to a
 // stream of its own on the lane's units (the lane's may be in use by others, who would be captured along), and the
-// events become edges of the graph. Lifetime: holds the lane, and through it the stream and its partition, or what
-// keeps an external stream alive. "Not set" and "set to null" are different things: null is refused, clear() takes a
-// binding away. Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is
-// bound, so calls of one bound engine are enqueued one after another, and an engine may rebind itself from inside its
-// own call.
+// events become edges of the graph. That graph keeps the lane for as long as it exists; binding the engine to other
+// units meanwhile gives one warning, because the graph goes on running it where it was. Lifetime: holds the lane, and
+// through it the stream and its partition, or what keeps an external stream alive. "Not set" and "set to null" are
+// different things: null is refused, clear() takes a binding away. Thread safety: all members. The lock is recursive
+// and held from enter() to finish() while a lane is bound, so calls of one bound engine are enqueued one after another,
+// and an engine may rebind itself from inside its own call.
 // Forks: in a child, calls of what was bound before throw StreamError until it is bound anew, or cleared.
 class StreamBinding {
  public:
@@ -104,6 +109,7 @@ class StreamBinding {
     Call(StreamBinding& binding, StreamView caller);
     [[nodiscard]] bool is_capturing(StreamView stream) const;
     void enter_capture();
+    void keep_lane_in_graph();
     void fork();
     StreamBinding& binding_;
     std::unique_lock<detail::ForkSafeRecursiveMutex> lock_;
@@ -138,6 +144,7 @@ class StreamBinding {
   bool entered_ = false;       // whether the present lane has had work
   bool tail_pending_ = false;  // whether the next work must wait for a former lane's
   std::unique_ptr<Events> events_;
+  std::unique_ptr<detail::CallersGraphs> callers_graphs_;  // made at the first capture
 };
 
 // One of several bindings to be made together.

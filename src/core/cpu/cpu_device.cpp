@@ -1,5 +1,6 @@
 #include "core/cpu/cpu_device.hpp"
 
+#include "core/callers_graph.hpp"
 #include "core/cpu/cpu_limits.hpp"
 #include "core/cpu/cpu_topology.hpp"
 #include "core/cpu/openmp.hpp"
@@ -116,6 +117,8 @@ std::unique_ptr<LaneBackend> CpuDevice::adopt(StreamView stream) {
 ForeignUnits CpuDevice::units_of(StreamView /*stream*/) { return {.set = nullptr, .count = info().units}; }
 
 bool CpuDevice::is_capturing(StreamView /*stream*/) { return false; }
+std::optional<std::uint64_t> CpuDevice::capture_of(StreamView /*stream*/) { return std::nullopt; }
+void CpuDevice::give_to_capture(StreamView /*stream*/, std::unique_ptr<LaneInGraph> /*lane*/) {}
 
 std::unique_ptr<GraphBackend> CpuDevice::begin_capture(StreamView /*stream*/) {
   throw StreamError(
