@@ -132,14 +132,21 @@ def test_a_nice_value_that_is_refused_names_the_processs_own(tmp_path: Path) -> 
     code = """
 import os, sys
 import greenlane as gl
-os.nice(7)
+own = os.nice(3)
 os.setuid(65534)
-print(gl.lane("cpu", "same", priority=7).name, gl.lane("cpu", "nicer", priority=9).name)
-gl.lane("cpu", "urgent", priority=0)
+try:
+    print(gl.lane("cpu", "same", priority=own).name, gl.lane("cpu", "nicer", priority=min(own + 2, 19)).name)
+    gl.lane("cpu", "urgent", priority=own - 1)
+finally:
+    print(own, os.nice(0))
 """
     done = run_program(code)
-    assert done.stdout == "same nicer\n"
-    assert re.search(r"lane 'urgent' could not be given the nice value 0: .*; use a value .* which is 7", done.stderr)
+    *names, own, at_the_end = done.stdout.split()
+    if own != at_the_end:
+        pytest.skip("something else changes the nice values of processes here")
+    assert names == ["same", "nicer"]
+    refused = rf"lane 'urgent' could not be given the nice value {int(own) - 1}: .*; use a value .* which is {own}"
+    assert re.search(refused, done.stderr)
 
 
 def test_devices_are_described_without_a_warning(capfd: pytest.CaptureFixture[str]) -> None:
