@@ -1,10 +1,8 @@
 #include "core/cpu/cpu_device.hpp"
 #include "core/cuda/cuda_device.hpp"
-#include "core/cuda/driver_check.hpp"
 #include "core/cuda/hardware_queues.hpp"
 #include "core/device_state.hpp"
 #include "core/partition_state.hpp"
-#include "driver/table.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
@@ -106,7 +104,8 @@ std::string to_string(DeviceId id) { return id.kind == DeviceKind::cpu ? "cpu" :
 
 Device Device::open(std::string_view name) {
   if (name != "auto") return open(DeviceId::parse(name));
-  if (driver::is_lost_in_fork()) (void)detail::require_driver();  // throws: the CPU is not what "auto" stood for
+  // The CPU is not what "auto" stood for where a GPU was lost: opening that says why.
+  if (!detail::CudaDevice::why_lost_in_fork().empty()) return open(DeviceId{DeviceKind::cuda, 0});
   return open(detail::CudaDevice::count() > 0 ? DeviceId{DeviceKind::cuda, 0} : DeviceId{DeviceKind::cpu, 0});
 }
 
@@ -122,7 +121,7 @@ Device Device::open(DeviceId id) {
 
 std::vector<DeviceInfo> Device::enumerate() {
   std::vector<DeviceInfo> all;
-  if (driver::is_lost_in_fork()) warn("GPUs are left out: " + driver::unavailable_reason());
+  if (const auto why = detail::CudaDevice::why_lost_in_fork(); !why.empty()) warn("GPUs are left out: " + why);
   for (int i = 0; i < detail::CudaDevice::count(); ++i) {
     const DeviceId id{DeviceKind::cuda, i};
     try {

@@ -84,6 +84,10 @@ int CudaDevice::count() noexcept {
   return driver && driver->cuDeviceGetCount(&count) == CUDA_SUCCESS ? count : 0;
 }
 
+std::string CudaDevice::why_lost_in_fork() {
+  return driver::is_lost_in_fork() ? driver::unavailable_reason() : std::string();
+}
+
 std::shared_ptr<CudaDevice> CudaDevice::open(int index) {
   const auto& driver = require_driver();
   CUdevice device = -1;

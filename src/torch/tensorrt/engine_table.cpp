@@ -8,7 +8,6 @@
 #include <ATen/core/class_type.h>
 #include <c10/util/intrusive_ptr.h>
 #include <cuda_runtime_api.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -77,7 +76,6 @@ class EngineTable {
     update_count();
     if (is_new && !sweeper_.joinable() && !stopping_) {
       std::atexit([] { instance().stop(); });
-      process_ = getpid();
       sweeper_ = std::thread([this] { sweep_until_stopped(); });
     }
     arrived_.notify_one();
@@ -123,7 +121,6 @@ class EngineTable {
   }
 
   void stop() {
-    if (getpid() != process_) return;  // a fork: the thread is not here
     {
       const std::unique_lock lock(mutex_);
       stopping_ = true;
@@ -139,12 +136,11 @@ class EngineTable {
   std::atomic<std::size_t> count_{0};
   bool stopping_ = false;
   std::thread sweeper_;
-  pid_t process_ = 0;  // that the thread belongs to
 };
 
 // Names are not unique: engines of one name are warned of together.
 void warn_once(const std::string& text) {
-  static std::mutex mutex;
+  static detail::ForkSafeMutex mutex;
   static auto* const said = new std::set<std::string, std::less<>>;
   {
     const std::scoped_lock lock(mutex);

@@ -1,6 +1,7 @@
 #include "torch/tensorrt/graph_mode.hpp"
 
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <ATen/core/class_type.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -57,7 +58,7 @@ class GraphsOff {
   }
 
  private:
-  std::mutex mutex_;
+  detail::ForkSafeMutex mutex_;
   int calls_ = 0;
   bool switched_ = false;
 };

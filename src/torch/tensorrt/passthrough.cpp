@@ -4,6 +4,7 @@
 #include <greenlane/core/current_context.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -36,7 +37,7 @@ c10::DeviceIndex device_of(const torch::jit::Stack& stack) {
 
 // A stream that CUDA orders as the default stream, in the device's primary context.
 c10::cuda::CUDAStream ordered_as_default(c10::DeviceIndex device) {
-  static auto* const mutex = new std::mutex;
+  static auto* const mutex = new detail::ForkSafeMutex;
   static auto* const streams = new std::map<c10::DeviceIndex, cudaStream_t>;
   const std::scoped_lock lock(*mutex);
   auto& stream = (*streams)[device];
