@@ -111,6 +111,7 @@ class Model(nn.Module):
                 b"", ["x"], ["y", "thread"], name=name, settings=settings, requires_output_allocator=False
             )
             module.serialized_engine = "stand-in"  # what the stand-in takes is text
+            module.target_device = torch.device("cpu")  # where the stand-in's engines are
             module.runtime_settings = stock.RuntimeSettings(runtime_cache=None)
             setattr(self, name, module)
 
