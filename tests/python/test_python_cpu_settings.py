@@ -132,7 +132,7 @@ def test_a_nice_value_that_is_refused_names_the_processs_own(tmp_path: Path) -> 
     code = """
 import os, sys
 import greenlane as gl
-os.nice(7)
+os.setpriority(os.PRIO_PROCESS, 0, 7)
 os.setuid(65534)
 print(gl.lane("cpu", "same", priority=7).name, gl.lane("cpu", "nicer", priority=9).name)
 gl.lane("cpu", "urgent", priority=0)
