@@ -62,7 +62,7 @@ def forget_graphs(module: torch.nn.Module) -> None:
         for value in list(vars(inner).values()):
             if isinstance(value, torch.ScriptObject):
                 ops.forget_graphs(value)
-            elif _is_python_engine(value):
+            elif _is_python_engine(value) and hasattr(value, "runtime_states"):
                 value.runtime_states.context_changed = True
 
 

@@ -3,6 +3,7 @@
 import atexit
 import contextvars
 import ctypes
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +22,20 @@ _LEFT_AT_END: Final = 0.5
 _WAY_BACK: Final = 0.02
 """Seconds for which the end of the program lets threads come back from greenlane's calls."""
 
-# Not by torchbind: a thread that Python ends after the call is unwound there through code that may not be unwound.
-_wait = ctypes.CDLL(str(library)).greenlane_wait
-_wait.argtypes = [ctypes.c_int64, ctypes.c_double]
-_wait.restype = ctypes.c_int
+
+@functools.cache
+def _wait_function() -> Any:
+    """Not by torchbind: a thread that Python ends after the call is unwound there through code that may not be."""
+    function = ctypes.CDLL(str(library)).greenlane_wait
+    function.argtypes = [ctypes.c_int64, ctypes.c_double]
+    function.restype = ctypes.c_int
+    return function
+
+
+def _wait(address: int, seconds: float) -> bool:
+    """Whether the work at an address of `Pending` is done; waits for it as long as that."""
+    return bool(_wait_function()(address, seconds))
+
 
 _left: list[Any] = []
 """Work that nobody waits for any more, and that may be under way."""

@@ -6,6 +6,7 @@ Their packages cannot be imported without TensorRT and a GPU: what they ask of t
 import importlib
 import sys
 import types
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -80,12 +81,13 @@ def load(package: str) -> Any:
     tensorrt._package_name = "tensorrt_rtx" if package.endswith("RTX") else "tensorrt"
     tensorrt.__version__ = "1.6.1"
     tensorrt.__path__ = []
-    tensorrt.__spec__ = types.SimpleNamespace(submodule_search_locations=[])
+    tensorrt.__spec__ = ModuleSpec("tensorrt", None, is_package=True)
     dllist = types.ModuleType("dllist")
     dllist.dllist = list  # type: ignore[attr-defined]
     sys.modules.update({"tensorrt": tensorrt, "dllist": dllist})
     for name in PACKAGES_INSIDE:
         inner = types.ModuleType(name)
+        inner.__spec__ = ModuleSpec(name, None, is_package=True)
         inner.__path__ = [str(PACKAGES[package].joinpath(*name.split(".")))]
         sys.modules[name] = inner
     python_runtime = types.ModuleType("torch_tensorrt.dynamo.runtime._TRTEngine")
@@ -109,6 +111,7 @@ class Model(nn.Module):
                 b"", ["x"], ["y", "thread"], name=name, settings=settings, requires_output_allocator=False
             )
             module.serialized_engine = "stand-in"  # what the stand-in takes is text
+            module.target_device = torch.device("cpu")  # where the stand-in's engines are
             module.runtime_settings = stock.RuntimeSettings(runtime_cache=None)
             setattr(self, name, module)
 

@@ -68,7 +68,7 @@ with stand_in.graphs({mode}):
     show(), show(), show()
     gl.set_external_stream(model, {{"_run_on_acc_0": b}})
     show(), show()
-    gl.clear_external_stream(model, ["_run_on_acc_0"])
+    gl.clear_external_stream(model, ["_run_on_acc_0", "_run_on_acc_0.engine"])
     show(), show()
     gl.clear_external_stream(model)
     show(), show()

@@ -41,8 +41,8 @@ struct Engine final : torch::CustomClassHolder {
   bool use_output_allocator_outputs = false;
   std::string cuda_graph_strategy = "disabled";
 
-  // What stock keeps of its CUDA graphs. On the CPU all streams have the same handle, as if the driver had given that of
-  // a destroyed one out again.
+  // What stock keeps of its CUDA graphs. On the CPU all streams have the same handle, as if the driver had given that
+  // of a destroyed one out again.
   std::mutex mutex;
   bool graphs_were_on = false;
   std::vector<int64_t> shapes;

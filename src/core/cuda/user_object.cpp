@@ -45,7 +45,7 @@ void give_to_capture(const driver::Table& driver, StreamView stream, std::unique
   CUuserObject object = nullptr;
   check(driver, driver.cuUserObjectCreate(&object, lane.get(), let_go, 1, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC),
         "cuUserObjectCreate", what);
-  (void)lane.release();  // the object's from now on
+  [[maybe_unused]] const auto* const owned_by_the_object = lane.release();
   const CUresult result = driver.cuGraphRetainUserObject(capture->graph, object, 1, CU_GRAPH_USER_OBJECT_MOVE);
   if (result != CUDA_SUCCESS) driver.cuUserObjectRelease(object, 1);
   check(driver, result, "cuGraphRetainUserObject", what);

@@ -234,8 +234,8 @@ std::shared_ptr<EngineRecord> find_python_record(const void* engine) noexcept {
 std::shared_ptr<EngineRecord> python_record_of(const void* engine, const EngineMetadata& metadata) {
   if (auto found = find_python_record(engine)) return found;
   warn_of_what_can_leave(metadata);
-  auto record = std::make_shared<EngineRecord>(Device::open(metadata.device), metadata.name);
-  return EngineTable::instance().insert_python(engine, std::move(record));
+  return EngineTable::instance().insert_python(
+      engine, std::make_shared<EngineRecord>(Device::open(metadata.device), metadata.name));
 }
 
 void forget_python_record(const void* engine) noexcept { EngineTable::instance().forget_python(engine); }
