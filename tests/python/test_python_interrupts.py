@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,11 +44,18 @@ def stuck() -> Iterator[Stuck]:
 
 
 def interrupt_when(event: threading.Event) -> None:
-    """Sends what Ctrl-C sends as soon as an event is there."""
+    """Sends what Ctrl-C sends when an event is there and the main thread waits for a lane."""
+
+    def is_waiting() -> bool:
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)
+        while frame is not None and frame.f_code.co_name != "outputs_of":
+            frame = frame.f_back
+        return frame is not None
 
     def send() -> None:
         assert event.wait(LONG)
-        time.sleep(0.05)  # it is waited for by now; where it is not, the interrupt comes earlier, and is heard then
+        while not is_waiting():
+            time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=send, daemon=True).start()
