@@ -33,7 +33,7 @@ namespace {
 // What an environment variable of OpenMP allows; the largest number where it does not say. Of the list that a variable
 // may hold the first item counts: it is for loops that are inside of no other.
 int allowed_by(const char* variable) {
-  int allowed = std::numeric_limits<int>::max();
+  const int allowed = std::numeric_limits<int>::max();
   const char* const value = std::getenv(variable);
   if (!value) return allowed;
   const std::string_view text(value);
@@ -50,7 +50,7 @@ int threads_for(const Lane& lane) {
   // The runtime read them when it was loaded.
   static const std::array<int, kVariables.size()> allowed{allowed_by(kVariables[0]), allowed_by(kVariables[1])};
   const int cores = lane.units().count;
-  const auto least = std::ranges::min_element(allowed);
+  const auto* const least = std::ranges::min_element(allowed);
   if (*least >= cores) return cores;
   static std::once_flag warned;
   std::call_once(warned, [&] {
