@@ -1,5 +1,6 @@
 #include "core/cpu/cpu_topology.hpp"
 
+#include "core/cpu/cpu_mask.hpp"
 #include "core/cpu/openmp.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <memory>
 #include <mutex>
 #include <thread>
 #include <tuple>
@@ -28,13 +28,11 @@ int topology(int cpu, const char* file, int fallback) {
 std::vector<int> read_affinity(pid_t thread) {
   // The kernel refuses masks smaller than its own, whose size it does not tell.
   for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
-    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(static_cast<std::size_t>(cpus)),
-                                                               [](cpu_set_t* p) { CPU_FREE(p); });
-    const std::size_t size = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
-    if (sched_getaffinity(thread, size, set.get()) != 0) continue;
+    const CpuMask mask(static_cast<std::size_t>(cpus));
+    if (sched_getaffinity(thread, mask.size(), mask.get()) != 0) continue;
     std::vector<int> allowed;
     for (int cpu = 0; cpu < cpus; ++cpu) {
-      if (CPU_ISSET_S(static_cast<std::size_t>(cpu), size, set.get())) allowed.push_back(cpu);
+      if (mask.has(cpu)) allowed.push_back(cpu);
     }
     return allowed;
   }
@@ -46,12 +44,8 @@ std::vector<int> read_affinity(pid_t thread) {
 std::vector<int> usable(const std::vector<int>& cpus) {
   std::vector<int> found;
   std::jthread([&] {
-    const auto highest = static_cast<std::size_t>(*std::ranges::max_element(cpus)) + 1;
-    const std::size_t size = CPU_ALLOC_SIZE(highest);
-    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(highest), [](cpu_set_t* p) { CPU_FREE(p); });
-    CPU_ZERO_S(size, set.get());
-    for (const int cpu : cpus) CPU_SET_S(static_cast<std::size_t>(cpu), size, set.get());
-    if (sched_setaffinity(0, size, set.get()) == 0) found = read_affinity(0);
+    const CpuMask mask(cpus);
+    if (sched_setaffinity(0, mask.size(), mask.get()) == 0) found = read_affinity(0);
   }).join();
   return found;
 }

@@ -1,13 +1,13 @@
 #include "core/cpu/thread_settings.hpp"
 
+#include "core/cpu/cpu_mask.hpp"
+
 #include <greenlane/core/error.hpp>
 
 #include <pthread.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -15,13 +15,8 @@ namespace greenlane::detail {
 namespace {
 
 void set_affinity(const std::string& lane, const std::vector<int>& cpus) {
-  const auto highest = static_cast<std::size_t>(*std::ranges::max_element(cpus)) + 1;
-  const std::size_t size = CPU_ALLOC_SIZE(highest);
-  cpu_set_t* set = CPU_ALLOC(highest);
-  CPU_ZERO_S(size, set);
-  for (const int cpu : cpus) CPU_SET_S(static_cast<std::size_t>(cpu), size, set);
-  const int error = pthread_setaffinity_np(pthread_self(), size, set);
-  CPU_FREE(set);
+  const CpuMask mask(cpus);
+  const int error = pthread_setaffinity_np(pthread_self(), mask.size(), mask.get());
   if (error != 0) {
     throw DeviceError({.what = "lane '" + lane + "' could not be pinned to its cores",
                        .why = std::strerror(error),  // NOLINT(concurrency-mt-unsafe)
