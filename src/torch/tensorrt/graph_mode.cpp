@@ -72,6 +72,8 @@ bool uses_output_allocator(const c10::IValue& engine) {
 
 }  // namespace
 
+bool stock_has_graphs() { return mode() != kStandard; }
+
 bool may_have_old_graph(const EngineRecord& record, const c10::IValue& engine) {
   if (record.needs_output_allocator) return false;  // stock records none
   const auto seen = record.graphs_current_at.load(std::memory_order_acquire);

@@ -18,6 +18,9 @@
 
 namespace greenlane::tensorrt {
 
+// Whether stock's graphs are on, in either mode. False where only stock's runtime in Python is loaded.
+[[nodiscard]] bool stock_has_graphs();
+
 // Whether stock may have a graph of this engine that was recorded before its binding changed last. Cheap.
 [[nodiscard]] bool may_have_old_graph(const EngineRecord& record, const c10::IValue& engine);
 

@@ -1,5 +1,7 @@
 #include "torch/tensorrt/passthrough.hpp"
 
+#include "torch/tensorrt/graph_mode.hpp"
+
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/current_context.hpp>
 #include <greenlane/core/device.hpp>
@@ -7,7 +9,6 @@
 #include <greenlane/detail/process.hpp>
 
 #include <ATen/core/Tensor.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
 
@@ -17,16 +18,6 @@
 
 namespace greenlane::tensorrt {
 namespace {
-
-constexpr std::int64_t kStandard = 0;
-
-bool stock_has_graphs() {
-  static const auto op = c10::Dispatcher::singleton().findSchema({"tensorrt::get_cudagraphs_mode", ""});
-  if (!op) return false;
-  torch::jit::Stack stack;
-  op->callBoxed(stack);
-  return stack.back().toInt() != kStandard;
-}
 
 // The device that stock asks for its current stream: the first input's, else the current one.
 c10::DeviceIndex device_of(const torch::jit::Stack& stack) {
