@@ -85,6 +85,8 @@ class _Call:
             self._error = error
         finally:
             with self._lock:
+                # An interrupt that comes too late would end whatever Python code this thread runs next.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
                 self._thread = None
 
     def interrupt(self) -> None:
