@@ -3,6 +3,7 @@
 
 #include <greenlane/audit/audit.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <torch/custom_class.h>
 
@@ -15,7 +16,7 @@ namespace greenlane::bindings {
 
 // Begins when it is made, and ends when it is asked for its result, or dropped.
 struct AuditObject final : torch::CustomClassHolder {
-  std::mutex mutex{};
+  detail::ForkSafeMutex mutex{};
   std::optional<audit::Audit> audit{std::in_place};
 };
 using AuditPtr = c10::intrusive_ptr<AuditObject>;

@@ -1,6 +1,10 @@
 // Ctrl-C during calls that last minutes: Python's own handler would only be heard when they return.
 #pragma once
 
+#include <greenlane/detail/process.hpp>
+
+#include <pthread.h>
+
 #include <atomic>
 #include <csignal>
 #include <exception>
@@ -15,6 +19,8 @@ class Interrupt {
  public:
   Interrupt() {
     const std::scoped_lock lock(mutex_);
+    static const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
+    (void)registered;
     if (holders_++ > 0) return;
     interrupted_ = false;
     struct sigaction action{};
@@ -33,9 +39,14 @@ class Interrupt {
   [[nodiscard]] static const std::atomic<bool>& flag() noexcept { return interrupted_; }
 
  private:
+  // Those who hold it are threads of the parent's alone, and a child hears its own Ctrl-C.
+  static void after_fork_in_child() {
+    if (holders_ > 0) sigaction(SIGINT, &former_, nullptr);
+    holders_ = 0;
+  }
   static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
   static inline std::atomic<bool> interrupted_{false};
-  static inline std::mutex mutex_;
+  static inline detail::ForkSafeMutex mutex_;
   static inline int holders_ = 0;
   static inline struct sigaction former_{};
 };

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "objects.hpp"
+#include "pending_entries.hpp"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -39,9 +39,6 @@ inline LanePtr whole_device_lane(const std::string& device, const std::string& n
   if (priority) options.priority = checked_int(*priority, "priority");
   return c10::make_intrusive<LaneObject>(Lane::create(Device::open(device), options));
 }
-
-// Whether Python can still be called: streams may be let go of by destructors that run after it has ended.
-inline std::atomic<bool> python_ended{false};
 
 // A lane over a stream that somebody else made. Where its owner lives in Python, `release(key)` is called, by any
 // thread, when nobody needs the stream any more; a release of 0 stands for a raw handle, which nobody keeps alive.

@@ -4,6 +4,7 @@
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/bound_call.hpp>
 #include <greenlane/torch/pipeline_graph.hpp>
@@ -11,6 +12,7 @@
 
 #include <torch/custom_class.h>
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -35,10 +37,20 @@ using LanePtr = c10::intrusive_ptr<LaneObject>;
 struct BindingObject final : torch::CustomClassHolder {
   explicit BindingObject(std::shared_ptr<StreamBinding> object) : binding(std::move(object)) {}
   std::shared_ptr<StreamBinding> binding;
-  std::mutex mutex{};
+  detail::ForkSafeMutex mutex{};
   std::shared_ptr<ResidentGraphs> graphs;  // a module's, while it has some; under the mutex
 };
 using BindingPtr = c10::intrusive_ptr<BindingObject>;
+
+// Work on a lane that Python waits for, piece by piece: see greenlane_wait().
+struct PendingObject final : torch::CustomClassHolder {
+  std::optional<LaneWork> work;  // a module's, or nothing but the wait; absent: it was done in place
+  std::optional<EngineRun> run;
+  [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const {
+    return (!work || work->wait_for(time)) && (!run || run->wait_for(time));
+  }
+};
+using PendingPtr = c10::intrusive_ptr<PendingObject>;
 
 // A call of a module that is under way.
 struct CallObject final : torch::CustomClassHolder {

@@ -4,6 +4,7 @@
 #include "graph_entries.hpp"
 #include "lane_entries.hpp"
 #include "objects.hpp"
+#include "pending_entries.hpp"
 #include "planning_entries.hpp"
 
 #include <greenlane/core/hardware_queues.hpp>
@@ -104,8 +105,21 @@ void binding_of_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack)
   stack->emplace_back(as_list(find_bindable(object, make)));
 }
 
-c10::List<BindingPtr> python_engine_binding(int64_t id, const std::string& device, const std::string& name, bool make) {
-  return as_list(tensorrt::python_engine_binding(id, DeviceId::parse(device), name, make));
+// forget_graphs(Any object) -> (): does nothing for what is no object of torch.classes.tensorrt.Engine.
+void forget_graphs_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
+  const auto object = torch::jit::pop(*stack);
+  const auto type = object.isObject() ? object.type()->cast<c10::ClassType>() : nullptr;
+  if (type && type->name() && type->name()->qualifiedName() == tensorrt::kEngineClass) tensorrt::forget_graphs(object);
+}
+
+c10::List<BindingPtr> python_engine_binding(int64_t id, const std::string& device, const std::string& name,
+                                            bool multi_device, bool auxiliary_streams, bool make) {
+  return as_list(tensorrt::python_engine_binding(id,
+                                                 {.name = name,
+                                                  .device = DeviceId::parse(device),
+                                                  .needs_multi_device = multi_device,
+                                                  .may_have_auxiliary_streams = auxiliary_streams},
+                                                 make));
 }
 
 // is_bindable(Any object) -> bool
@@ -136,13 +150,8 @@ std::optional<LanePtr> lane_of(const BindingPtr& self) {
   return c10::make_intrusive<LaneObject>(*lane);
 }
 
-// For a module on the CPU: `function(key)` on its lane.
-void call_on_cpu_lane(const BindingPtr& self, int64_t function, int64_t key) {
-  auto* const work = reinterpret_cast<void (*)(int64_t)>(function);  // NOLINT(performance-no-int-to-ptr)
-  call_on_cpu(*self->binding, [&] { work(key); });
-}
-
 void finish(const c10::intrusive_ptr<CallObject>& self, const std::vector<at::Tensor>& outputs) {
+  const WayBack way_back;
   if (self->call) self->call->finish(outputs);
   self->call.reset();
 }
@@ -179,6 +188,11 @@ TORCH_LIBRARY(greenlane, m) {
            [](const c10::intrusive_ptr<DeviceInfoObject>& self) -> int64_t { return self->info.remainder.count; })
       .def("obstacle", [](const c10::intrusive_ptr<DeviceInfoObject>& self) { return self->info.partition_obstacle; });
 
+  m.class_<PendingObject>("Pending")
+      .def("address", address_of)
+      .def("cancel", cancel_pending)
+      .def("finish", finish_pending);
+
   m.class_<LaneObject>("Lane")
       .def("name", [](const LanePtr& self) { return self->lane.name(); })
       .def("device", [](const LanePtr& self) { return to_string(self->lane.device().id()); })
@@ -186,7 +200,7 @@ TORCH_LIBRARY(greenlane, m) {
       .def("cpus", cpus_of)
       .def("stream", [](const LanePtr& self) { return self->lane.stream().value(); })
       .def("keep_stream", [](const LanePtr& self) { self->lane.keep_stream(); })
-      .def("synchronize", [](const LanePtr& self) { self->lane.synchronize(); })
+      .def("submit", submit_nothing)
       .def("close", [](const LanePtr& self) { self->lane.close(); })
       .def("is_closed", [](const LanePtr& self) { return self->lane.is_closed(); });
 
@@ -206,17 +220,19 @@ TORCH_LIBRARY(greenlane, m) {
   m.class_<BindingObject>("Binding")
       .def("name", [](const BindingPtr& self) { return self->binding->owner(); })
       .def("device", [](const BindingPtr& self) { return to_string(self->binding->device().id()); })
+      .def("generation", [](const BindingPtr& self) { return static_cast<int64_t>(self->binding->generation()); })
       .def("identity", [](const BindingPtr& self) { return reinterpret_cast<int64_t>(self->binding.get()); })
       .def("is_set", [](const BindingPtr& self) { return self->binding->is_set(); })
       .def("stream", [](const BindingPtr& self) { return stream_of(*self->binding); })
       .def("lane", lane_of)
       .def("clear", [](const BindingPtr& self) { self->binding->clear(); })
-      .def("call_on_cpu", call_on_cpu_lane)
+      .def("submit", submit_module)
       .def("enable_graphs", enable_graphs)
       .def("disable_graphs", disable_graphs)
       .def("graphs", module_graphs)
       .def("run_graphs", run_graphs)
       .def("enter", [](const BindingPtr& self, const std::vector<at::Tensor>& inputs) {
+        const WayBack way_back;
         return c10::make_intrusive<CallObject>(self, inputs);
       });
 
@@ -230,7 +246,11 @@ TORCH_LIBRARY(greenlane, m) {
       .def("name", [](const EnginePtr& self) { return self->engine->name(); })
       .def("device", [](const EnginePtr& self) { return to_string(self->engine->device().id()); })
       .def("run",
-           [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) { return self->engine->run(inputs); })
+           [](const EnginePtr& self, const std::vector<at::Tensor>& inputs) {
+             const WayBack way_back;
+             return self->engine->run(inputs);
+           })
+      .def("submit", submit_engine)
       .def("options", [](const EnginePtr& self) { return std::get<4>(state_of(self)); })
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })
       .def("graphs", [](const EnginePtr& self) { return as_tuple(self->engine->graphs()); })
@@ -287,10 +307,11 @@ TORCH_LIBRARY(greenlane, m) {
   m.def("binding_of(Any object, bool make) -> __torch__.torch.classes.greenlane.Binding[]",
         torch::CppFunction::makeFromBoxedFunction<&binding_of_any>());
   m.def(
-      "python_engine_binding(int id, str device, str name, bool make) -> "
+      "python_engine_binding(int id, str device, str name, bool multi_device, bool auxiliary_streams, bool make) -> "
       "__torch__.torch.classes.greenlane.Binding[]",
       python_engine_binding);
   m.def("forget_python_engine(int id) -> ()", [](int64_t id) { tensorrt::forget_python_engine(id); });
+  m.def("forget_graphs(Any object) -> ()", torch::CppFunction::makeFromBoxedFunction<&forget_graphs_any>());
   m.def("is_bindable(Any object) -> bool", torch::CppFunction::makeFromBoxedFunction<&is_bindable_any>());
   m.def("bindable_attributes(Any module) -> str[]", torch::CppFunction::makeFromBoxedFunction<&bindable_attributes>());
   m.def(
@@ -300,3 +321,14 @@ TORCH_LIBRARY(greenlane, m) {
 }
 
 }  // namespace greenlane::bindings
+
+int greenlane_wait(std::int64_t address, double seconds) {
+  const auto* const pending =
+      reinterpret_cast<const greenlane::bindings::PendingObject*>(address);  // NOLINT(performance-no-int-to-ptr)
+  const std::chrono::duration<double> time(seconds);
+  try {
+    return pending->wait_for(std::chrono::duration_cast<std::chrono::nanoseconds>(time)) ? 1 : 0;
+  } catch (const std::exception&) {
+    return 1;  // finish() throws it, too
+  }
+}

@@ -15,12 +15,17 @@ for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
 done
 if ((${#missing[@]})); then
-  echo "setup: installing ${missing[*]}"
   as_root=()
   if ((EUID)); then
-    command -v sudo >/dev/null || { echo "setup: these packages need root or sudo: ${missing[*]}" >&2; exit 1; }
     as_root=(sudo)
+    # A user who may not use sudo is told so here, and not by it. Where somebody can type, it may ask for the password.
+    if ! command -v sudo >/dev/null || { ! sudo -n true 2>/dev/null && [[ ! -t 0 ]]; }; then
+      echo "setup: these packages are missing, and to install them takes root or sudo without a password: ${missing[*]}" >&2
+      echo "setup: let an administrator run: apt-get install --no-install-recommends ${missing[*]}" >&2
+      exit 1
+    fi
   fi
+  echo "setup: installing ${missing[*]}"
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
@@ -30,6 +35,10 @@ python=${PYTHON:-python3}
 stamp="$venv/.greenlane-setup"
 wanted="$torch $("$python" -V) $(sha256sum pyproject.toml | cut -d' ' -f1)"
 if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
+  if [[ -e $venv && ! -w $venv ]]; then
+    echo "setup: $venv has to be filled anew, and is another user's: remove it, or work in a clone of your own" >&2
+    exit 1
+  fi
   echo "setup: filling $venv (PyTorch $torch)"
   "$python" -m venv "$venv"
   # Named one by one and not as an extra of this project: that would build it.
@@ -48,6 +57,8 @@ EOF
   # Only beside the PyTorch that it was built for, and in a folder of its own: without TensorRT it cannot be imported.
   if [[ ${packages[0]} == "torch-tensorrt==$torch" ]]; then
     "${pip[@]}" --no-deps --upgrade --target "$venv/compat" "${packages[@]}"
+    mapfile -t packages < <(packages_of compat-rtx)
+    "${pip[@]}" --no-deps --upgrade --target "$venv/compat-rtx" "${packages[@]}"
   fi
   echo "$wanted" > "$stamp"
 fi

@@ -1,9 +1,13 @@
 """The pipelines of the race, as their TOML files have them."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomllib
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest brings it
 
 
 @dataclass(frozen=True)

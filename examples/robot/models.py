@@ -88,7 +88,7 @@ PRESETS = {
         hog=HogConfig(size=8192, products=6),
         sweep=SweepConfig(size=16384, passes=8),
     ),
-    # One core must be enough for the deadlines in robot.toml.
+    # Two slow cores must be enough for the deadlines in robot.toml.
     "cpu": Preset(
         dtype="float32",
         vision=VisionConfig(batch=1, image=160, patch=16, dim=192, depth=6, heads=3),

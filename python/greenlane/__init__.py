@@ -10,6 +10,7 @@ An engine is a compiled model (an AOTInductor ``.pt2`` package) or any module, a
 device that no other lane has: SMs of a GPU, cores of a CPU. Importing the package needs neither a GPU nor a driver.
 """
 
+from greenlane._aliases import install_torch_tensorrt_aliases
 from greenlane._audit import Audit, AuditedEngine, AuditedKernel, StrayError, audit
 from greenlane._bindings import (
     Binding,
@@ -64,6 +65,7 @@ __all__ = [
     "get_external_stream",
     "graph_report",
     "hardware_queues",
+    "install_torch_tensorrt_aliases",
     "is_external_stream_set",
     "lane",
     "load",

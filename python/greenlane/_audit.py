@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 
@@ -61,7 +61,7 @@ class Audit:
         self._document: dict[str, Any] | None = None
         self._text = ""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Audit":
         # C++ sees the profilers of its own thread.
         if torch.autograd.profiler._is_profiler_enabled:
             raise RuntimeError(

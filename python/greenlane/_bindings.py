@@ -1,7 +1,8 @@
 """Binding engines and modules to streams, one by one or many at once."""
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -11,8 +12,9 @@ import torch
 from greenlane._graphs import GraphOptions, GraphReport, Graphs, Outputs, check_options
 from greenlane._lanes import Lane
 from greenlane._native import ops
-from greenlane._places import Place, Root, place_at, places_in
-from greenlane._streams import StreamLike, handle_of, native_lane
+from greenlane._places import Place, place_at, places_in
+from greenlane._roots import Root, has_forward, require_root
+from greenlane._streams import StreamLike, handle_of, native_lane, require_stream
 
 _log = logging.getLogger("greenlane")
 
@@ -62,7 +64,9 @@ def set_external_stream(
     them. A module on the CPU runs on the worker thread of its lane. The device is the one that the module's parameters
     are on, whatever the current one is.
 
-    :param module: an :class:`Engine`, any module, or an exported program.
+    :param module: an :class:`Engine`, any module, an exported program, a package that
+        ``torch._inductor.aoti_load_package`` returned, or an engine object of Torch-TensorRT. A program, or such a
+        package, has no binding of its own: one stream binds every engine in it, and the rest follows the caller.
     :param streams: one stream for the module and every engine in it, or a stream for each of several dotted names of
         submodules (``""`` for the module itself). Engines inside a named submodule, and submodules that were bound
         before, go with the nearest name above them. Engines of Torch-TensorRT are named by the attribute that they are,
@@ -78,9 +82,9 @@ def set_external_stream(
     :return: a context manager that puts back what was bound before; it can be dropped.
     :raises ValueError: listing every name that does not exist, cannot be bound, or stands for a module that another
         name binds elsewhere; nothing is bound then.
-    :raises TypeError: for what is no stream.
+    :raises TypeError: for what is no stream, and for what is none of the kinds above.
     :raises RuntimeError: for a stream that cannot be bound: a null or reserved handle, another device's, one that is
-        being captured, one of a closed lane. Everything is bound as before then.
+        being captured, one of a closed lane. Everything is bound as before then. The message names the submodule.
 
     >>> import greenlane as gl
     >>> import torch
@@ -98,16 +102,28 @@ def set_external_stream(
     >>> gl.clear_external_stream(model)
     """
     check_options(graphs, outputs)
+    require_root(module)
     if isinstance(streams, Mapping):
         wanted = dict(streams)
-    else:  # a program has no forward of its own: all that is in it
-        wanted = {"": streams} if isinstance(module, torch.nn.Module) else dict.fromkeys(places_in(module), streams)
+    else:
+        wanted = {"": streams} if has_forward(module) else dict.fromkeys(places_in(module), streams)
+    is_mapping = isinstance(streams, Mapping)
+    for name, stream in wanted.items():
+        with _naming(name if is_mapping else None):
+            require_stream(stream)
     requests = _requests(module, wanted)
     options = GraphOptions(outputs == "views", tune_kernels) if graphs == "resident" else None
     if options and not any(request.name in wanted and request.can_capture() for request in requests):
-        raise ValueError("nothing was bound: graphs='resident' is for modules on a GPU; load a package with it")
-    lanes = [native_lane(request.stream, request.binding.device()) for request in requests]
-    former = ops.bind_all([request.binding for request in requests], lanes)
+        raise ValueError(
+            "nothing was bound: graphs='resident' is for modules on a GPU that nothing compiles anew; load a package "
+            "with it"
+        )
+    lanes = []
+    for request in requests:
+        with _naming(request.name if is_mapping else None):
+            lanes.append(native_lane(request.stream, request.binding.device()))
+    with _naming(_first_misfit(requests, lanes) if is_mapping else None):
+        former = ops.bind_all([request.binding for request in requests], lanes)
     for request in requests:
         request.place.attach(request.binding)
         request.place.use_graphs(options if request.name in wanted else None)
@@ -147,6 +163,25 @@ def graph_report(module: torch.nn.Module, name: str = "") -> GraphReport | None:
     return place_at(module, name).graph_report()
 
 
+def _first_misfit(requests: list["_Request"], lanes: list[Any]) -> str | None:
+    """The name of the first request whose lane will be refused for what it is; None where all fit."""
+    for request, lane in zip(requests, lanes, strict=True):
+        if lane.is_closed() or lane.device() != request.binding.device():
+            return request.name
+    return None
+
+
+@contextmanager
+def _naming(name: str | None) -> Iterator[None]:
+    """Says in an error whose stream it is; None: there is only one."""
+    try:
+        yield
+    except (TypeError, ValueError, RuntimeError) as error:
+        if name is None:
+            raise
+        raise type(error)(f"nothing was bound: the stream for {name!r} is refused: {error}") from error
+
+
 @dataclass(frozen=True)
 class _Request:
     name: str
@@ -163,7 +198,10 @@ class _Request:
 def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
     """What is to be bound, each thing once; raises before anything is."""
     if not wanted:
-        raise ValueError("nothing was bound: no names were given, or there are no engines")
+        raise ValueError(
+            "nothing was bound: no names were given, or there are no engines inside (greenlane.load binds a package "
+            "as a whole)"
+        )
     problems: list[str] = []
     places: dict[str, Place] = {}
     streams = dict(wanted)

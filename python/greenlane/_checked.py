@@ -19,6 +19,13 @@ def text(value: str | os.PathLike[str], what: str) -> str:
     return given
 
 
+def name(value: str, what: str) -> str:
+    """A name as UTF-8 can have it. An empty one, where a default stands for it, is the caller's to refuse."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} is {value!r}: give a string")
+    return text(value, what)
+
+
 def whole(value: Any, what: str, least: int = -(2**31), most: int = 2**31 - 1) -> int:
     """A whole number, also of NumPy's types; TypeError for others and for bool, ValueError beyond the limits."""
     # NumPy's and PyTorch's bools have an index, too.

@@ -13,6 +13,7 @@ from greenlane._graphs import GraphReport, Graphs, Outputs, check_options, repor
 from greenlane._lanes import Lane
 from greenlane._native import ops
 from greenlane._streams import StreamLike, native_lane
+from greenlane._waiting import outputs_of
 
 
 class Engine(torch.nn.Module):
@@ -34,6 +35,7 @@ class Engine(torch.nn.Module):
         spec = native.call_spec()
         self._in_spec, self._out_spec = (pytree.treespec_loads(text) for text in spec)
         self._constants = Constants(self.name)
+        self._on_cpu = native.device() == "cpu"
 
     @property
     def name(self) -> str:
@@ -108,6 +110,8 @@ class Engine(torch.nn.Module):
 
     def run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Runs on flattened arguments and gives flattened results."""
+        if self._on_cpu:
+            return outputs_of(self._native.submit(inputs))
         return list(self._native.run(inputs))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -179,6 +183,8 @@ def load(
     :raises RuntimeError: no such file, not a package, compiled for another device.
     """
     check_options(graphs, outputs)
+    if lane is not None and not isinstance(lane, Lane):
+        raise TypeError(f"{lane!r} is no lane: pass a Lane; Engine.set_external_stream takes streams of other kinds")
     native_lane = None if lane is None else lane._native
     where = None if device is None else _checked.device(device)
     file = _checked.text(path, "the path")
@@ -191,8 +197,8 @@ def load(
             file,
             native_lane,
             where,
-            _checked.text(name, "the name"),
-            _checked.text(model, "the model's name"),
+            _checked.name(name, "the name"),
+            _checked.name(model, "the model's name"),
             runners,
             resident,
             views,

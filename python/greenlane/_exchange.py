@@ -1,5 +1,6 @@
 """Python functions that C++ calls: with tensors, or with nothing."""
 
+import contextlib
 import ctypes
 import itertools
 from collections.abc import Callable
@@ -12,7 +13,11 @@ _keys = itertools.count(1)
 
 
 def _run_pending(key: int) -> None:
-    _pending[key]()
+    function = _pending.get(key)
+    if function is None:
+        return  # its caller was interrupted, and does not wait any more
+    with contextlib.suppress(KeyboardInterrupt):  # meant for a call that had just ended
+        function()
 
 
 _RUN = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_run_pending)

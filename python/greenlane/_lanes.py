@@ -8,6 +8,7 @@ import torch
 
 from greenlane import _checked
 from greenlane._native import ops
+from greenlane._waiting import outputs_of
 
 REST: Final[Literal["rest"]] = "rest"
 """As a size in :func:`partition`: all that the others leave."""
@@ -74,7 +75,7 @@ class Lane:
 
     def synchronize(self) -> None:
         """Waits until everything that was enqueued on it is done."""
-        self._native.synchronize()
+        outputs_of(self._native.submit())
 
     def close(self) -> None:
         """Refuses new bindings from now on. What is bound to it keeps working."""
@@ -95,6 +96,7 @@ def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["res
     :param device: ``"cuda:0"``, ``"cpu"``, or ``"auto"`` for the first GPU where there is one.
     :param sizes: units (SMs or cores) by name, rounded up to the device's granularity; one of them may be :data:`REST`.
     :raises RuntimeError: where the units are not free; the message lists who holds what.
+    :raises ValueError: for an empty name, and for a size that is none.
 
     >>> import greenlane as gl
     >>> lanes = gl.partition("cpu", {"one": 1})
@@ -104,7 +106,9 @@ def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["res
     Traceback (most recent call last):
     RuntimeError: cannot give 10000 cores of cpu to 'many': 'one' holds 1; ...
     """
-    names = [_checked.text(name, "the lane's name") for name in sizes]
+    names = [_checked.name(name, "the lane's name") for name in sizes]
+    if "" in names:
+        raise ValueError("the lane's name is empty: give it one, for messages and reports")
     units = [_units(name, size) for name, size in sizes.items()]
     lanes = ops.partition(_checked.device(device), names, units)
     return {name: Lane(native) for name, native in zip(names, lanes, strict=True)}
@@ -131,4 +135,4 @@ def lane(device: str | torch.device, name: str = "", *, priority: int | None = N
     :param priority: of the CUDA stream (lower is more urgent), or a nice value on the CPU.
     """
     checked = None if priority is None else _checked.whole(priority, "the priority")
-    return Lane(ops.whole_device_lane(_checked.device(device), _checked.text(name, "the lane's name"), checked))
+    return Lane(ops.whole_device_lane(_checked.device(device), _checked.name(name, "the lane's name"), checked))

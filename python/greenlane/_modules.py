@@ -11,10 +11,11 @@ from typing import Any, cast
 
 import torch
 
-from greenlane._exchange import RUN_ADDRESS, Pending
+from greenlane._calls import entry_of
 from greenlane._graphs import GraphOptions
 from greenlane._module_graphs import ModuleGraphs, note_change
 from greenlane._tensors import tensors_in
+from greenlane._waiting import call_on_cpu
 
 
 def is_traced_here() -> bool:
@@ -25,16 +26,25 @@ def is_traced_here() -> bool:
     return torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() > 0
 
 
+def _is_scripted_here() -> bool:
+    """Whether torch.jit.script asks; it looks at the globals of a forward first."""
+    asking = sys._getframe(2).f_globals.get("__name__")
+    return asking == "torch._jit_internal"
+
+
 class BoundForward:
-    """A module's forward on the stream of its binding; stands in the module's ``__dict__`` while it is bound.
+    """A module's forward (or what its calls run instead: see :func:`entry_of`) on the stream of its binding.
+
+    It stands in the module's ``__dict__`` while the module is bound.
 
     Not a pair of hooks, because those are not called when a KeyboardInterrupt ends forward, and the lane would stay the
     current stream. The module's own hooks run outside, on the caller's stream.
     """
 
     def __init__(self, module: torch.nn.Module, binding: Any) -> None:
-        self.former = module.__dict__.get("forward")
-        forward = module.forward
+        self.entry = entry_of(module)
+        self.former = module.__dict__.get(self.entry)
+        forward = getattr(module, self.entry)
         # Weakly, or a module that is dropped would keep its memory and its lane until the collector comes by.
         self._module = weakref.ref(module)
         of_its_class = self.former is None and getattr(forward, "__self__", None) is module
@@ -47,18 +57,18 @@ class BoundForward:
                 setattr(self, name, getattr(forward, name))
 
     @property
-    def forward(self) -> Callable[..., Any]:
+    def forward(self) -> Any:
         """The module's own; looked up anew where it is its class's, because torch.fx recompiles it."""
         if self._forward is not None:
             return self._forward
         module = self._module()
         if module is None:
             raise ReferenceError("the forward of a module that is bound and gone was called: keep the module")
-        own: Callable[..., Any] = type(module).forward.__get__(module)
+        own: Callable[..., Any] = getattr(type(module), self.entry).__get__(module)
         return own
 
     @property
-    def __wrapped__(self) -> Callable[..., Any]:
+    def __wrapped__(self) -> Any:
         return self.forward
 
     def go_through(self, binding: Any) -> None:
@@ -68,8 +78,14 @@ class BoundForward:
 
     # torch.export and others look into a forward, at its __code__ for one.
     def __getattr__(self, name: str) -> Any:
-        if name in ("_forward", "forward"):  # not there yet, or the module is gone
+        if name in ("_forward", "forward", "entry"):  # not there yet, or the module is gone
             raise AttributeError(name)
+        if name == "__globals__" and _is_scripted_here():
+            raise TypeError(
+                f"torch.jit.script cannot compile {self.binding.name()!r} while it is bound, and a script carries no "
+                "binding: clear the binding first (greenlane.clear_external_stream), script the module, and bind the "
+                "script"
+            )
         return getattr(self.forward, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -108,7 +124,7 @@ class BoundForward:
 
 def bound_forward(module: torch.nn.Module) -> BoundForward | None:
     """What :func:`attach` put there."""
-    forward = module.__dict__.get("forward")
+    forward = module.__dict__.get(entry_of(module))
     return forward if isinstance(forward, BoundForward) else None
 
 
@@ -117,7 +133,7 @@ def attach(module: torch.nn.Module, binding: Any) -> None:
     forward = bound_forward(module)
     if forward is None:
         # Not by setattr: script modules look for attributes elsewhere.
-        module.__dict__["forward"] = BoundForward(module, binding)
+        module.__dict__[entry_of(module)] = BoundForward(module, binding)
         note_change()
     else:
         forward.go_through(binding)
@@ -150,15 +166,14 @@ def detach(module: torch.nn.Module) -> None:
         return
     note_change()
     if forward.former is None:
-        module.__dict__.pop("forward", None)  # another thread may have been faster
+        module.__dict__.pop(forward.entry, None)  # another thread may have been faster
     else:
-        module.__dict__["forward"] = forward.former
+        module.__dict__[forward.entry] = forward.former
 
 
 def devices_of(module: torch.nn.Module) -> set[torch.device]:
-    """Where a module's parameters and buffers are; the CPU does not count beside a GPU."""
-    devices = {tensor.device for tensor in itertools.chain(module.parameters(), module.buffers())}
-    return {device for device in devices if device.type != "cpu"} or devices
+    """Where a module's parameters and buffers are."""
+    return {tensor.device for tensor in itertools.chain(module.parameters(), module.buffers())}
 
 
 def compiled_obstacle(module: torch.nn.Module) -> str:
@@ -190,21 +205,3 @@ def graphs_obstacle(module: torch.nn.Module) -> str:
         "torch.compile was told to use CUDA graphs of its own (mode='reduce-overhead', or triton.cudagraphs), which "
         "run outside of any lane: compile it without, and bind it with graphs='resident'"
     )
-
-
-def call_on_cpu(binding: Any, work: Callable[[], Any]) -> Any:
-    """Runs on the worker of the lane that is bound, and gives or raises here what came of it."""
-    results: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:
-            errors.append(error)
-
-    with Pending(run) as key:
-        binding.call_on_cpu(RUN_ADDRESS, key)
-    if errors:
-        raise errors.pop()
-    return results.pop()

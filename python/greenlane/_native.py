@@ -27,7 +27,7 @@ def _find_library() -> Path:
     )
 
 
-def _load() -> None:
+def _load() -> Path:
     path = _find_library()
     try:
         torch.ops.load_library(str(path))
@@ -36,10 +36,12 @@ def _load() -> None:
             f"greenlane's library {path} does not load beside PyTorch {torch.__version__}: {error}; "
             "it only fits the version it was built with: build or install greenlane again"
         ) from error
+    return path
 
 
 ask_for_hardware_queues()
-_load()
+library = _load()
+"""Where it lies."""
 
 ops: Any = torch.ops.greenlane
 """The registered functions."""

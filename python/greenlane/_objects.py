@@ -1,6 +1,7 @@
 """Engines of other makers: objects of custom classes, and those of Torch-TensorRT's runtime in Python."""
 
 import sys
+import warnings
 import weakref
 from typing import Any
 
@@ -28,7 +29,79 @@ def binding_of(value: Any, make: bool) -> Any:
         _bound.add(value)
         weakref.finalize(value, ops.forget_python_engine, id(value)).atexit = False
     device = getattr(value, "_target_device", None) or torch.device("cuda", value.target_device_id)
-    return next(iter(ops.python_engine_binding(id(value), str(device), value.name, make)), None)
+    multi_device = bool(getattr(value, "requires_native_multidevice", False))
+    # TensorRT's engine knows how many it has, once it is loaded.
+    auxiliary = getattr(getattr(value, "cuda_engine", None), "num_aux_streams", None) != 0
+    found = ops.python_engine_binding(id(value), str(device), value.name, multi_device, auxiliary, make)
+    binding = next(iter(found), None)
+    if make and binding is not None:
+        _record_anew_after_changes(value, binding)
+    return binding
+
+
+def graphs_obstacle(value: object) -> str:
+    """Why an engine of the runtime in Python, or a lazy module, would leave its lane; empty where it stays there.
+
+    TensorRT-RTX captures CUDA graphs inside its own calls. Engines in C++ are asked there.
+    """
+    features = sys.modules.get("torch_tensorrt._features")
+    if features is None or not features.ENABLED_FEATURES.tensorrt_rtx:
+        return ""
+    settings = getattr(value, "runtime_settings", None)
+    if getattr(settings, "cuda_graph_strategy", "disabled") == "disabled":
+        return ""
+    return (
+        "TensorRT-RTX captures CUDA graphs of its own in it (cuda_graph_strategy), which run where they were captured, "
+        "and which nothing can drop: set cuda_graph_strategy to 'disabled', and capture the model with gl.capture"
+    )
+
+
+def forget_graphs(module: torch.nn.Module) -> None:
+    """Makes the next calls of engines inside a module record anew: the module's own binding has changed."""
+    for inner in module.modules():
+        for value in list(vars(inner).values()):
+            if isinstance(value, torch.ScriptObject):
+                ops.forget_graphs(value)
+            elif _is_python_engine(value) and hasattr(value, "runtime_states"):
+                value.runtime_states.context_changed = True
+
+
+def _record_anew_after_changes(engine: Any, binding: Any) -> None:
+    """Makes the runtime in Python drop its CUDA graph in the first call after each change of the binding.
+
+    It compares streams, and a new stream may look like the one that was destroyed. What it asks in each call is asked
+    under the binding's lock.
+    """
+    states = getattr(engine, "runtime_states", None)
+    if states is None or isinstance(states.__dict__.get("set_runtime_states"), _RecordAnew):
+        return
+    states.set_runtime_states = _RecordAnew(engine, binding)
+
+
+class _RecordAnew:
+    def __init__(self, engine: Any, binding: Any) -> None:
+        states = engine.runtime_states
+        self._engine = weakref.ref(engine)  # both hold this
+        self._states = weakref.ref(states)
+        self._own = type(states).set_runtime_states
+        self._binding = binding
+        self._seen = binding.generation()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        states = self._states()
+        generation = self._binding.generation()
+        if generation != self._seen:
+            states.context_changed = True  # type: ignore[union-attr]
+            if graphs_obstacle(self._engine()):
+                warnings.warn(
+                    f"the Torch-TensorRT engine {self._binding.name()!r} was bound otherwise after TensorRT-RTX "
+                    "captured CUDA graphs of its own in it (cuda_graph_strategy): they run where they were "
+                    "captured until its runtime settings change",
+                    stacklevel=2,
+                )
+        answer = self._own(states, *args, **kwargs)
+        self._seen = generation
+        return answer
 
 
 def _is_python_engine(value: object) -> bool:

@@ -1,20 +1,22 @@
 """What can be bound in a module, by name: the module itself, its submodules, engines among them and inside packages."""
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Hashable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import torch
 
 from greenlane import _modules, _objects
+from greenlane._calls import call_obstacle, is_mutable
 from greenlane._engines import Engine
 from greenlane._graphs import GraphOptions, GraphReport, report_of
-from greenlane._lanes import Lane
 from greenlane._native import ops
-from greenlane._streams import StreamLike, handle_of
+from greenlane._roots import Root, has_forward, modules_in, objects_in, require_root
+from greenlane._streams import StreamLike, device_of_stream, handle_of
 
-Root: TypeAlias = torch.nn.Module | torch.export.ExportedProgram
+_TENSORRT_MODULE = "torch_tensorrt.dynamo.runtime._TorchTensorRTModule"
 
 
 class Place(Protocol):
@@ -122,6 +124,9 @@ class ObjectPlace(EnginePlace):
 
     def prepare(self, name: str, stream: StreamLike) -> Any:
         """See :class:`Place`."""
+        obstacle = _objects.graphs_obstacle(self._object)
+        if obstacle:
+            raise ValueError(obstacle)
         return _objects.binding_of(self._object, make=True)
 
 
@@ -154,21 +159,27 @@ class ModulePlace:
             obstacle = _modules.graphs_obstacle(self._module)
             if obstacle:
                 raise ValueError(obstacle)
+        for inner in self._module.modules():
+            obstacle = _objects.graphs_obstacle(inner)
+            if obstacle:
+                raise ValueError(obstacle)
         return binding
 
     def attach(self, binding: Any) -> None:
         """See :class:`Place`."""
         _modules.attach(self._module, binding)
+        _objects.forget_graphs(self._module)
 
     def tidy(self) -> None:
         """See :class:`Place`."""
         binding = self.binding()
         if binding is not None and not binding.is_set():
             _modules.detach(self._module)
+            _objects.forget_graphs(self._module)
 
     def can_capture(self) -> bool:
-        """See :class:`Place`."""
-        return True
+        """See :class:`Place`: a graph would not notice that a module is compiled anew."""
+        return not is_mutable(self._module)
 
     def use_graphs(self, options: GraphOptions | None) -> None:
         """See :class:`Place`."""
@@ -188,18 +199,26 @@ class ModulePlace:
 
 
 def places_in(root: Root) -> dict[str, Place]:
-    """By dotted names; a module that is there twice has both. Engines inside packages are not among them."""
-    modules = _modules_in(root)
+    """By dotted names; a module that is there twice has both. Engines inside packages are not among them.
+
+    :raises TypeError: for what is no root.
+    """
+    require_root(root)
+    modules = modules_in(root)
     places: dict[str, Place] = {name: _place(name, modules) for name in modules}
-    return places | {name: ObjectPlace(each) for name, each in _objects_in(root)}
+    return places | {name: ObjectPlace(each) for name, each in objects_in(root)} | _compiled_places(modules)
 
 
 def place_at(root: Root, name: str) -> Place:
-    """What has this name; ValueError, with the names there are, where nothing has or more than one."""
-    modules = _modules_in(root)
+    """What has this name; ValueError, with the names there are, where nothing has or more than one.
+
+    :raises TypeError: for what is no root.
+    """
+    require_root(root)
+    modules = modules_in(root)
     if name in modules:
         return _place(name, modules)
-    objects = dict(_objects_in(root))
+    objects = dict(objects_in(root))
     if name in objects:
         return ObjectPlace(objects[name])
     there = [*modules, *objects]
@@ -218,20 +237,26 @@ def place_at(root: Root, name: str) -> Place:
             if rest in inner:
                 return inner[rest]
             there += [f"{above}.{each}" if above else each for each in inner]
+        elif package is not None and is_mutable(package):
+            raise ValueError(f"{name!r} cannot be bound: {_inside_mutable(above)}")
+    if not name and not has_forward(root):
+        raise ValueError(
+            f"{type(root).__name__!r} has no forward that could be bound: name its engines{_hint('', there)}"
+        )
     raise ValueError(f"there is no submodule {name!r}{_hint(name, there)}")
 
 
 def device_of(module: torch.nn.Module, stream: StreamLike) -> str:
-    """Where a module runs; ValueError where that is not one device."""
-    devices = _modules.devices_of(module) | {each.device for each in module.modules() if isinstance(each, Engine)}
-    devices |= {torch.device(_objects.binding_of(each, make=True).device()) for _, each in _objects_in(module)}
+    """Where a module runs; ValueError where that is not one device. The CPU does not count beside a GPU."""
+    devices = {device for each in module.modules() for device in _devices_by_settings(each)}
+    if not is_mutable(module):  # its parameters are the original model's, wherever that is now
+        devices |= _modules.devices_of(module)
+    devices |= {torch.device(_objects.binding_of(each, make=True).device()) for _, each in objects_in(module)}
+    devices = {device for device in devices if device.type == "cuda"} or devices
     if len(devices) > 1:
         raise ValueError(f"it is on {' and '.join(sorted(map(str, devices)))}: bind its submodules one by one")
-    if devices:
-        device = devices.pop()
-    elif isinstance(stream, Lane | torch.cuda.Stream):
-        device = torch.device(stream.device)
-    else:
+    device = devices.pop() if devices else device_of_stream(stream)
+    if device is None:
         handle_of(stream)  # TypeError for what is no stream
         raise ValueError(
             "it has no parameters that would tell its device, and neither does this stream: "
@@ -242,26 +267,38 @@ def device_of(module: torch.nn.Module, stream: StreamLike) -> str:
     return str(device)
 
 
-def _modules_in(root: Root) -> dict[str, torch.nn.Module]:
-    return dict(root.named_modules(remove_duplicate=False)) if isinstance(root, torch.nn.Module) else {}
+def _devices_by_settings(module: torch.nn.Module) -> Iterator[torch.device]:
+    """The device of a module that says so itself: a package, or a module of Torch-TensorRT's."""
+    said: Any = module
+    if isinstance(module, Engine) or is_mutable(module):
+        yield torch.device(said.device)
+    elif is_lazy(module):
+        yield torch.device(said.target_device)
 
 
-def _objects_in(root: Root) -> Iterator[tuple[str, object]]:
-    """The objects that can be bound, by the dotted names of the attributes, or constants, that they are."""
-    if not isinstance(root, torch.nn.Module):
-        yield from _bindable(root.constants.items())
-        return
-    for name, module in root.named_modules(remove_duplicate=False):
-        prefix = f"{name}." if name else ""
-        attributes: Iterable[tuple[str, object]] = vars(module).items()
-        if isinstance(module, torch.jit.ScriptModule):
-            attributes = [(each, module._c.getattr(each)) for each in ops.bindable_attributes(module._c)]
-        for attribute, value in _bindable(attributes):
-            yield prefix + attribute, value
+def is_lazy(module: torch.nn.Module) -> bool:
+    """Whether it is a module of Torch-TensorRT's whose engine is not set up yet."""
+    runtime = sys.modules.get(_TENSORRT_MODULE)  # there if anybody has such a module
+    return runtime is not None and isinstance(module, runtime.TorchTensorRTModule) and module.engine is None
 
 
-def _bindable(attributes: Iterable[tuple[str, object]]) -> Iterator[tuple[str, object]]:
-    return ((name, value) for name, value in list(attributes) if _objects.is_bindable(value))
+def _compiled_places(modules: Mapping[str, torch.nn.Module]) -> dict[str, Place]:
+    """What is in the models that Torch-TensorRT compiled last, and goes with the module that compiles them."""
+    places: dict[str, Place] = {}
+    for name, module in modules.items():
+        compiled = vars(module).get("gm") if is_mutable(module) else None
+        if isinstance(compiled, torch.nn.Module):
+            where = f"{name}.gm" if name else "gm"
+            places |= {f"{where}.{inner}" if inner else where: place for inner, place in places_in(compiled).items()}
+    return places
+
+
+def _inside_mutable(above: str) -> str:
+    where = repr(above) if above else "a MutableTorchTensorRTModule"
+    return (
+        f"it is inside {where}, which Torch-TensorRT compiles anew when the model changes: a binding of a part "
+        "would be lost; bind the whole module"
+    )
 
 
 def _place(name: str, modules: Mapping[str, torch.nn.Module]) -> Place:
@@ -287,12 +324,14 @@ def _obstacle(name: str, modules: Mapping[str, torch.nn.Module]) -> str:
     parts = name.split(".") if name else []
     for length in range(len(parts)):
         above = ".".join(parts[:length])
+        if is_mutable(modules[above]):
+            return _inside_mutable(above)
         if _modules.is_compiled(modules[above]):
             return f"it is inside {above!r}, which torch.compile made one program of: bind that"
         obstacle = _modules.compiled_obstacle(modules[above])
         if obstacle:
             return f"it is inside {above!r}, which{obstacle.removeprefix('it')}"
-    return _modules.compiled_obstacle(modules[name])
+    return _modules.compiled_obstacle(modules[name]) or call_obstacle(modules[name])
 
 
 def _hint(name: str, names: list[str]) -> str:

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from greenlane import _checked
 from greenlane._native import ops
@@ -54,16 +54,16 @@ class Profile:
     """All of it, as ``greenlane profile`` writes it."""
 
     @classmethod
-    def read(cls, file: str | os.PathLike[str]) -> Self:
+    def read(cls, file: str | os.PathLike[str]) -> "Profile":
         """One that was saved, also by ``greenlane profile``."""
-        return cls._of(Path(file).read_text())
+        return cls._of(Path(file).read_text(encoding="utf-8"))
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """For ``greenlane plan --profile``, and to be read again."""
-        Path(file).write_text(self.json)
+        Path(file).write_text(self.json, encoding="utf-8")
 
     @classmethod
-    def _of(cls, text: str) -> Self:
+    def _of(cls, text: str) -> "Profile":
         document = json.loads(text)
         engines = {
             each["name"]: EngineProfile(
@@ -102,10 +102,10 @@ class Plan:
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """For ``greenlane run --plan``."""
-        Path(file).write_text(self.json)
+        Path(file).write_text(self.json, encoding="utf-8")
 
     @classmethod
-    def _of(cls, text: str) -> Self:
+    def _of(cls, text: str) -> "Plan":
         document = json.loads(text)
         lanes = {each["name"]: _units(each) for each in document["lanes"]}
         engines = {each["name"]: _planned(each) for each in document["engines"]}

@@ -1,12 +1,12 @@
 """Streams of every kind, and the process-wide choice of stream for engines that are not bound."""
 
-import atexit
 import ctypes
 import itertools
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, SupportsIndex, TypeAlias, runtime_checkable
 
 import torch
 
+from greenlane import _checked
 from greenlane._lanes import Lane
 from greenlane._native import ops
 
@@ -19,25 +19,58 @@ class SupportsCudaStream(Protocol):
         """(version of the protocol, handle)."""
 
 
-StreamLike: TypeAlias = Lane | torch.cuda.Stream | int | SupportsCudaStream
-"""A lane, a stream of PyTorch's, a raw handle, or any object with ``__cuda_stream__``."""
+StreamLike: TypeAlias = Lane | torch.Stream | SupportsIndex | SupportsCudaStream
+"""A lane, a stream of PyTorch's (``torch.cuda.Stream`` or ``torch.Stream``), a raw handle (any whole number, NumPy's
+included), or any object with ``__cuda_stream__``."""
+
+_HIGHEST_HANDLE = 2**63 - 1
 
 
 def handle_of(stream: StreamLike) -> int:
-    """The handle behind a stream of any kind. Whether it can be bound is for the binding to say."""
+    """Gives the handle behind a stream of any kind; the binding judges whether it can be bound.
+
+    :raises TypeError: for what is no stream.
+    :raises ValueError: for a number that no handle can be.
+    """
     if isinstance(stream, Lane):
         return stream.stream
     if isinstance(stream, torch.cuda.Stream):
         return int(stream.cuda_stream)
-    if isinstance(stream, int) and not isinstance(stream, bool):
-        return stream
+    if isinstance(stream, torch.Stream):
+        return int(_cuda_stream(stream).cuda_stream)
     if isinstance(stream, SupportsCudaStream):
         version, handle = stream.__cuda_stream__()
         if version != 0:
             raise TypeError(f"{stream!r} speaks version {version} of __cuda_stream__, and greenlane version 0")
         return int(handle)
+    if isinstance(stream, SupportsIndex) and not isinstance(stream, torch.Tensor):
+        try:
+            return _checked.whole(stream, "the stream's handle", 0, _HIGHEST_HANDLE)
+        except TypeError:  # bools and arrays have an index, too
+            pass
     raise TypeError(
-        f"{stream!r} is no stream: pass a Lane, a torch.cuda.Stream, a handle, or an object with __cuda_stream__"
+        f"{stream!r} is no stream: pass a Lane, a torch.cuda.Stream, a torch.Stream of a GPU, a handle (a whole "
+        "number), or an object with __cuda_stream__"
+    )
+
+
+def require_stream(stream: StreamLike) -> None:
+    """TypeError or ValueError for what is no stream; see :func:`handle_of`."""
+    if not isinstance(stream, Lane):  # a lane of the CPU has no handle
+        handle_of(stream)
+
+
+def device_of_stream(stream: StreamLike) -> torch.device | None:
+    """The device of a stream that knows it; None for a handle and for foreign objects."""
+    return torch.device(stream.device) if isinstance(stream, Lane | torch.Stream) else None
+
+
+def _cuda_stream(stream: torch.Stream) -> torch.cuda.Stream:
+    """The same stream as PyTorch's class for GPUs, which alone has a handle in every version."""
+    if stream.device.type != "cuda":
+        raise TypeError(f"{stream!r} is a stream of {stream.device}: pass a torch.Stream of a GPU, or a Lane")
+    return torch.cuda.Stream(
+        stream_id=stream.stream_id, device_index=stream.device_index, device_type=stream.device_type
     )
 
 
@@ -52,7 +85,6 @@ def _release(key: int) -> None:
 
 _RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_release)
 _RELEASE_ADDRESS = ctypes.cast(_RELEASE, ctypes.c_void_p).value or 0
-atexit.register(ops.end_python)
 
 
 def native_lane(stream: StreamLike, device: str) -> Any:
@@ -60,7 +92,7 @@ def native_lane(stream: StreamLike, device: str) -> Any:
     if isinstance(stream, Lane):
         return stream._native
     handle = handle_of(stream)
-    if isinstance(stream, int):
+    if isinstance(stream, SupportsIndex) and not isinstance(stream, SupportsCudaStream):
         return ops.adopt_stream(device, handle, 0, 0)
     key = next(_keys)
     _held[key] = stream
@@ -68,7 +100,12 @@ def native_lane(stream: StreamLike, device: str) -> Any:
 
 
 def set_engine_stream_passthrough(on: bool) -> None:
-    """Whether engines that are not bound run on the caller's stream instead of one of their own. Process-wide."""
+    """Makes engines that are not bound run on the caller's stream instead of one of their own. Process-wide.
+
+    Packages and modules do so by themselves, and engines of Torch-TensorRT from every stream but the default one. With
+    this on, an engine of Torch-TensorRT's runtime in C++ that is called from the default stream runs in the order of
+    that stream, and on no stream of PyTorch's pool; not while Torch-TensorRT's own CUDA graphs are on.
+    """
     ops.set_engine_stream_passthrough(on)
 
 

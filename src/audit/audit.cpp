@@ -8,6 +8,7 @@
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/profiling.hpp>
 
 #include <algorithm>
@@ -20,7 +21,10 @@
 namespace greenlane::audit {
 namespace {
 
-std::atomic<bool> under_way{false};
+std::atomic<bool>& under_way() {
+  static detail::PerProcess<std::atomic<bool>> one;
+  return one.get();
+}
 
 // The call site of what is done to see that it is recorded.
 constexpr std::uint32_t kWitness = 0xFFFF'FFFF;
@@ -29,14 +33,19 @@ constexpr std::uint32_t kWitness = 0xFFFF'FFFF;
 class Turn {
  public:
   Turn() {
-    if (!under_way.exchange(true)) return;
+    if (!under_way().exchange(true)) return;
     throw AuditError({.what = "an audit cannot begin",
                       .why = "another one is under way, and CUPTI gives its records to one",
                       .remedy = "end that one first"});
   }
-  ~Turn() { under_way.store(false); }
+  ~Turn() {
+    if (origin_.is_here()) under_way().store(false);
+  }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
+
+ private:
+  detail::Origin origin_;
 };
 
 void require_gpu() {
@@ -80,6 +89,7 @@ struct Audit::Impl {
   ActivityLog log;
   Scene scene;
   bool is_open = false;
+  detail::Origin origin{};
 
   void start() {
     require_gpu();
@@ -94,7 +104,7 @@ struct Audit::Impl {
   }
 
   void end() noexcept {
-    if (!std::exchange(is_open, false)) return;
+    if (!std::exchange(is_open, false) || !origin.is_here()) return;  // a forked child's CUPTI may wait for ever
     recorder->stop();
     CallSites::instance().end();
   }
@@ -146,6 +156,11 @@ Audit::~Audit() {
 AuditReport Audit::stop() {
   if (!impl_ || !impl_->is_open)
     throw AuditError({.what = "an audit cannot end", .why = "it has ended", .remedy = "begin another one"});
+  if (!impl_->origin.is_here()) {
+    throw AuditError({.what = "the audit has no result in this process",
+                      .why = "it was begun in another process, which was forked since",
+                      .remedy = "end it where it was begun; a forked process can use no GPU"});
+  }
   const auto impl = std::move(impl_);  // its turn is over in any case
   struct End {
     Impl& of;

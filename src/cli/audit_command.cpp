@@ -94,7 +94,8 @@ int audit(Arguments arguments) {
   if (!arguments.trace.empty()) {
     result.kernels = std::move(report.trace);
     result.is_audited = true;
-    runtime::write_file(arguments.trace, runtime::trace_json({&result, 1}));
+    runtime::write_file(arguments.trace,
+                        [&](const runtime::TextSink& sink) { runtime::write_trace({&result, 1}, sink); });
   }
   const bool failed =
       std::ranges::any_of(result.engines, [](const runtime::EngineResult& engine) { return !engine.error.empty(); });

@@ -207,7 +207,8 @@ int run(Arguments arguments) {
   if (results.empty())
     throw EngineError({.what = "nothing was run", .why = "it was stopped before", .remedy = "run it to its end"});
   if (!arguments.json.empty()) runtime::write_file(arguments.json, results_json(pipeline, results));
-  if (!arguments.trace.empty()) runtime::write_file(arguments.trace, runtime::trace_json(results));
+  if (!arguments.trace.empty())
+    runtime::write_file(arguments.trace, [&](const runtime::TextSink& sink) { runtime::write_trace(results, sink); });
   const bool failed = std::ranges::any_of(results, [](const ModeResult& result) {
     return std::ranges::any_of(result.engines, [](const EngineResult& engine) { return !engine.error.empty(); });
   });

@@ -1,3 +1,4 @@
+#include "core/graphs/callers_graph.hpp"
 #include "core/device_state.hpp"
 #include "core/graphs/capture_scope.hpp"
 
@@ -40,6 +41,8 @@ StreamBinding::Events& StreamBinding::events() {
 }
 
 void StreamBinding::set(const Lane& lane) {
+  lane.require_here();
+  follow_fork(lane.device());
   if (lane.device() != device_) {
     throw StreamError(
         {.what = "'" + owner_ + "' cannot be bound to lane '" + lane.name() + "'",
@@ -55,6 +58,11 @@ void StreamBinding::set(const Lane& lane) {
   replace(lane);
 }
 
+void StreamBinding::follow_fork(const Device& device) {
+  const std::scoped_lock lock(mutex_);
+  if (!device_.state_->origin().is_here() && device.id() == device_.id()) device_ = device;
+}
+
 void StreamBinding::set_captured_work(std::shared_ptr<CapturedWork> captured) {
   const std::scoped_lock lock(mutex_);
   captured_.swap(captured);  // the former goes after the lock
@@ -62,7 +70,9 @@ void StreamBinding::set_captured_work(std::shared_ptr<CapturedWork> captured) {
 
 void StreamBinding::require_bindable() const {
   const std::scoped_lock lock(mutex_);
-  if (captured_) captured_->require_bindable(owner_);
+  if (!captured_) return;
+  captured_->require_bindable(owner_);
+  captured_->require_movable(owner_);
 }
 
 void StreamBinding::set(StreamView stream, std::shared_ptr<const void> keep_alive) {
@@ -77,16 +87,21 @@ void StreamBinding::replace(std::optional<Lane> lane) {
   std::optional<Lane> former;
   std::optional<Lane> former_beside;
   std::shared_ptr<void> dropped;
-  const std::scoped_lock lock(mutex_);
-  if (lane_ && entered_ && lane_ != lane && device_.id().kind == DeviceKind::cuda) {
-    events().tail->record(lane_->stream());  // NOLINT(bugprone-unchecked-optional-access): checked above
-    tail_pending_ = true;
+  std::string warning;  // given after the lock, too: it may go to Python's logging
+  {
+    const std::scoped_lock lock(mutex_);
+    if (lane_ && entered_ && lane_ != lane && device_.id().kind == DeviceKind::cuda) {
+      events().tail->record(lane_->stream());  // NOLINT(bugprone-unchecked-optional-access): checked above
+      tail_pending_ = true;
+    }
+    entered_ = entered_ && lane_ == lane;
+    former = std::exchange(lane_, std::move(lane));
+    if (beside_ && (!lane_ || lane_->place() != beside_->place())) former_beside = std::exchange(beside_, std::nullopt);
+    if (captured_) dropped = captured_->rebound(lane_);
+    if (callers_graphs_) warning = callers_graphs_->take_warning(owner_, lane_);
+    generation_->fetch_add(1, std::memory_order_acq_rel);
   }
-  entered_ = entered_ && lane_ == lane;
-  former = std::exchange(lane_, std::move(lane));
-  if (beside_ && (!lane_ || lane_->place() != beside_->place())) former_beside = std::exchange(beside_, std::nullopt);
-  if (captured_) dropped = captured_->rebound(lane_);
-  generation_->fetch_add(1, std::memory_order_acq_rel);
+  if (!warning.empty()) warn(warning);
 }
 
 std::optional<Lane> StreamBinding::lane() const {
@@ -136,6 +151,8 @@ void restore_all(std::span<const FormerBinding> former) noexcept {
 
 StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     : binding_(binding), lock_(binding.mutex_), lane_(binding.lane_), caller_(caller), stream_(caller) {
+  if (const auto& origin = binding.device_.state_->origin(); !origin.is_here())
+    origin.require_here("engine '" + binding.owner_ + "'");
   detail::CaptureScope::note(binding, binding.generation_);
   if (lane_) {
     if (binding.captured_) binding.captured_->require_bindable(binding.owner_);
@@ -175,7 +192,21 @@ void StreamBinding::Call::enter_capture() {
     stream_ = lane_.value().stream();
   }
   detail::CaptureScope::note(lane_.value());
+  if (!detail::CaptureScope::captures()) keep_lane_in_graph();
   fork();
+}
+
+void StreamBinding::Call::keep_lane_in_graph() {
+  auto& device = *binding_.device_.state_;
+  const auto& lane = lane_.value();
+  const auto capture = device.capture_of(caller_);
+  auto& graphs = binding_.callers_graphs_;
+  if (!capture || (graphs && graphs->has(*capture, lane.place()))) return;
+  auto graph =
+      std::make_shared<detail::CallersGraph>(*capture, lane.place(), detail::name_and_size(binding_.lane_.value()));
+  device.give_to_capture(caller_, std::make_unique<detail::LaneInGraph>(lane, graph));
+  if (!graphs) graphs = std::make_unique<detail::CallersGraphs>();
+  graphs->add(std::move(graph));
 }
 
 std::optional<Lane> StreamBinding::prepare_capture() {

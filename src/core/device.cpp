@@ -24,8 +24,8 @@ struct Devices {
 
 // Never destroyed: lanes in static storage may outlive any static of ours, and the driver may be gone by then.
 Devices& devices() {
-  static auto* all = new Devices;
-  return *all;
+  static PerProcess<Devices> all;
+  return all.get();
 }
 
 }  // namespace
@@ -35,10 +35,12 @@ UnitSet::UnitSet() noexcept {
   place_ = ++last;
 }
 
-DeviceState::DeviceState(DeviceInfo info)
-    : info_(std::move(info)), pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count) {}
+DeviceState::DeviceState(DeviceInfo info, std::string note)
+    : info_(std::move(info)),
+      pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count, std::move(note)) {}
 
 std::vector<std::vector<int>> DeviceState::take(std::span<const PartitionRequest> requests) {
+  origin_.require_here("the device " + to_string(info_.id));
   if (!info_.partition_obstacle.empty()) {
     throw PartitionError({.what = "cannot divide " + to_string(info_.id) + " (" + info_.name + ")",
                           .why = info_.partition_obstacle,
@@ -49,6 +51,7 @@ std::vector<std::vector<int>> DeviceState::take(std::span<const PartitionRequest
 }
 
 void DeviceState::give_back(std::span<const int> groups) noexcept {
+  if (!origin_.is_here()) return;
   const std::scoped_lock lock(mutex_);
   pool_.give_back(groups);
 }
@@ -101,6 +104,8 @@ std::string to_string(DeviceId id) { return id.kind == DeviceKind::cpu ? "cpu" :
 
 Device Device::open(std::string_view name) {
   if (name != "auto") return open(DeviceId::parse(name));
+  // The CPU is not what "auto" stood for where a GPU was lost: opening that says why.
+  if (!detail::CudaDevice::why_lost_in_fork().empty()) return open(DeviceId{DeviceKind::cuda, 0});
   return open(detail::CudaDevice::count() > 0 ? DeviceId{DeviceKind::cuda, 0} : DeviceId{DeviceKind::cpu, 0});
 }
 
@@ -116,6 +121,7 @@ Device Device::open(DeviceId id) {
 
 std::vector<DeviceInfo> Device::enumerate() {
   std::vector<DeviceInfo> all;
+  if (const auto why = detail::CudaDevice::why_lost_in_fork(); !why.empty()) warn("GPUs are left out: " + why);
   for (int i = 0; i < detail::CudaDevice::count(); ++i) {
     const DeviceId id{DeviceKind::cuda, i};
     try {

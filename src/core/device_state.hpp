@@ -6,8 +6,10 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/stream.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,6 +19,8 @@
 #include <vector>
 
 namespace greenlane::detail {
+
+class LaneInGraph;
 
 // Units made usable: a green context, or a list of CPUs.
 class UnitSet {
@@ -34,6 +38,8 @@ class UnitSet {
   std::uint64_t place_;
 };
 
+class WorkerTask;
+
 // Whether work is enqueued on a lane, or graphs are only captured there.
 enum class LaneUse { work, capture };
 
@@ -43,6 +49,8 @@ class LaneBackend {
   virtual ~LaneBackend() = default;
   [[nodiscard]] virtual std::optional<StreamView> stream() const noexcept { return std::nullopt; }
   virtual void run(const std::function<void()>& work) = 0;
+  // Takes `work` over where it runs elsewhere; else, null, the caller runs it.
+  [[nodiscard]] virtual std::shared_ptr<WorkerTask> submit(std::function<void()>& /*work*/) { return nullptr; }
   virtual void synchronize() = 0;
   virtual void keep_stream() noexcept {}
 };
@@ -87,6 +95,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   DeviceState& operator=(const DeviceState&) = delete;
 
   [[nodiscard]] const DeviceInfo& info() const noexcept { return info_; }
+  // The process that opened it. A child that is forked later opens its own.
+  [[nodiscard]] const Origin& origin() const noexcept { return origin_; }
 
   // Groups for all requests or for none; see GroupPool.
   [[nodiscard]] std::vector<std::vector<int>> take(std::span<const PartitionRequest> requests);
@@ -106,16 +116,23 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   [[nodiscard]] virtual std::unique_ptr<EventBackend> make_timed_event() = 0;
   // Whether a graph is being captured on the stream, or what was captured on it went wrong. Throws DriverError.
   [[nodiscard]] virtual bool is_capturing(StreamView stream) = 0;
+  // The number of the capture on the stream; nothing where there is none, or where it went wrong. Throws DriverError.
+  [[nodiscard]] virtual std::optional<std::uint64_t> capture_of(StreamView stream) = 0;
+  // Keeps the lane for as long as the graph that is being captured on the stream exists, and whatever is made of it.
+  // Throws DriverError.
+  virtual void give_to_capture(StreamView stream, std::unique_ptr<LaneInGraph> lane) = 0;
   // The primary CUcontext, made at the first need; null where there is none. Throws DriverError.
   [[nodiscard]] virtual void* native_context() { return nullptr; }
   // Begins a capture that concerns the calling thread alone.
   [[nodiscard]] virtual std::unique_ptr<GraphBackend> begin_capture(StreamView stream) = 0;
 
  protected:
-  explicit DeviceState(DeviceInfo info);
+  // `note`: see GroupPool.
+  explicit DeviceState(DeviceInfo info, std::string note = {});
 
  private:
   DeviceInfo info_;
+  Origin origin_;
   mutable std::mutex mutex_;
   GroupPool pool_;
 };

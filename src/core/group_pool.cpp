@@ -12,9 +12,10 @@ const char* unit_name(DeviceId device) { return device.kind == DeviceKind::cuda 
 
 }  // namespace
 
-GroupPool::GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units)
+GroupPool::GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units, std::string note)
     : device_(device),
       split_{.whole = whole_groups, .each = {group_units}, .remainder = {remainder_units}},
+      note_(std::move(note)),
       groups_(static_cast<std::size_t>(whole_groups), Group{.units = group_units, .taken = false, .owner = {}}) {
   if (remainder_units > 0) groups_.push_back({.units = remainder_units, .taken = false, .owner = {}});
 }
@@ -26,6 +27,11 @@ std::vector<std::vector<int>> GroupPool::take(std::span<const PartitionRequest> 
                           .remedy = "give all but one of them a number of units"});
   }
   for (auto request = requests.begin(); request != requests.end(); ++request) {
+    if (request->name.empty()) {
+      throw PartitionError({.what = "cannot divide " + to_string(device_),
+                            .why = "the name of a partition is empty",
+                            .remedy = "name each, for messages and reports"});
+    }
     const auto same = [&](const auto& other) { return other.name == request->name; };
     if (std::any_of(requests.begin(), request, same)) {
       throw PartitionError({.what = "cannot divide " + to_string(device_),
@@ -92,7 +98,7 @@ void GroupPool::refuse(const PartitionRequest& request, const std::vector<Group>
   GroupPool as_it_would_be = *this;
   as_it_would_be.groups_ = groups;
   throw PartitionError({.what = what_of(request),
-                        .why = as_it_would_be.describe(),
+                        .why = as_it_would_be.describe() + (note_.empty() ? "" : "; " + note_),
                         .remedy = "ask for no more than is free, use `rest`, or close a partition"});
 }
 

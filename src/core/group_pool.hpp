@@ -13,7 +13,8 @@ namespace greenlane::detail {
 class GroupPool {
  public:
   // `whole_groups` groups of `group_units` each, then, where `remainder_units` is not 0, one odd group, numbered last.
-  GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units);
+  // `note`: what a refusal says besides, where units run out.
+  GroupPool(DeviceId device, int whole_groups, int group_units, int remainder_units, std::string note = {});
 
   // Groups for every request, all or none; `rest` is served last, whatever its place. Whole groups are taken first,
   // lowest numbers first; the odd group only by `rest` or where the whole ones do not suffice, and never alone.
@@ -40,6 +41,7 @@ class GroupPool {
 
   DeviceId device_;
   DeviceGroups split_;
+  std::string note_;
   std::vector<Group> groups_;
 };
 

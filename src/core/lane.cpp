@@ -5,6 +5,8 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -32,8 +34,8 @@ struct Owners {
 };
 
 Owners& owners() {
-  static auto* all = new Owners;
-  return *all;
+  static detail::PerProcess<Owners> all;
+  return all.get();
 }
 
 }  // namespace
@@ -59,6 +61,7 @@ using detail::LaneState;
 
 Lane Lane::create(const Partition& partition, const LaneOptions& options) {
   const auto& state = partition.state_;
+  state->device()->origin().require_here("partition '" + partition.name() + "'");
   std::string name = options.name.empty() ? partition.name() : options.name;
   auto backend = state->device()->make_lane(state->unit_set(), name, options.priority, detail::LaneUse::work);
   return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
@@ -70,6 +73,7 @@ Lane Lane::create(const Partition& partition, const LaneOptions& options) {
 }
 
 Lane Lane::create(const Device& device, const LaneOptions& options) {
+  device.state_->origin().require_here("the device " + to_string(device.id()));
   std::string name = options.name.empty() ? to_string(device.id()) : options.name;
   auto backend = device.state_->make_lane(nullptr, name, options.priority, detail::LaneUse::work);
   return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
@@ -84,6 +88,7 @@ Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& opt
                  std::shared_ptr<const void> keep_alive) {
   std::string name = options.name.empty() ? "stream " + to_string(stream) : options.name;
   detail::check_stream_value(stream);  // first, and without a driver: what can never be bound anywhere
+  device.state_->origin().require_here("the device " + to_string(device.id()));
   auto backend = device.state_->adopt(stream);
   auto units = device.state_->units_of(stream);
   return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
@@ -96,6 +101,7 @@ Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& opt
 }
 
 Lane Lane::beside() const {
+  require_here();
   const auto& unit_set = state_->partition ? state_->partition->unit_set() : state_->units.set;
   std::string name = state_->name + " (graphs)";
   auto backend = state_->device->make_lane(unit_set, name, std::nullopt, detail::LaneUse::capture);
@@ -136,7 +142,27 @@ void Lane::run(const std::function<void()>& work) const {
   state->backend->run(work);
 }
 
-void Lane::synchronize() const { state_->backend->synchronize(); }
+LaneWork Lane::submit(std::function<void()> work) const {
+  const auto state = state_;
+  if (auto task = state->backend->submit(work)) return {state, std::move(task), nullptr};
+  std::exception_ptr error;
+  try {
+    work();
+  } catch (const abi::__forced_unwind&) {
+    throw;
+  } catch (...) {
+    error = std::current_exception();
+  }
+  return {state, nullptr, std::move(error)};
+}
+
+void Lane::synchronize() const {
+  require_here();
+  state_->backend->synchronize();
+}
+
+void Lane::require_here() const { state_->device->origin().require_here("lane '" + name() + "'"); }
+
 void Lane::close() noexcept { state_->close(); }
 bool Lane::is_closed() const noexcept { return state_->closed.load(std::memory_order_acquire); }
 void Lane::keep_stream() const noexcept {

@@ -1,6 +1,7 @@
 #include "text/terminal_text.hpp"
 
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -14,19 +15,21 @@
 namespace greenlane {
 namespace {
 
+// Never destroyed: warnings may come from destructors of statics. Its mutex is also the logger's: spdlog's own is one
+// for the process, and stays locked in a child that is forked while another thread writes.
 struct Sink {
-  std::mutex mutex;
+  detail::ForkSafeMutex mutex;
   std::function<void(const std::string&)> write;
 };
 
 Sink& sink() {
-  static auto* one = new Sink;  // never destroyed: warnings may come from destructors of statics
+  static auto* one = new Sink;
   return *one;
 }
 
 // Not spdlog's default logger: that writes to stdout, where results go.
 spdlog::logger& standard_error() {
-  static auto* one = new spdlog::logger("greenlane", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  static auto* one = new spdlog::logger("greenlane", std::make_shared<spdlog::sinks::stderr_color_sink_st>());
   return *one;
 }
 
@@ -47,7 +50,9 @@ void debug(const std::string& text) {
     const char* level = std::getenv("GREENLANE_LOG");
     return level && std::string_view(level) == "debug";
   }();
-  if (is_wanted) standard_error().warn("{}", text::terminal_text(text));
+  if (!is_wanted) return;
+  const std::scoped_lock lock(sink().mutex);
+  standard_error().warn("{}", text::terminal_text(text));
 }
 
 std::function<void(const std::string&)> set_warning_sink(std::function<void(const std::string&)> write) {

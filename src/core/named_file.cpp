@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <system_error>
+#include <utility>
 
 namespace greenlane::detail {
 namespace {
@@ -32,6 +33,15 @@ std::string why_not_opened(const fs::path& path, fs::file_status& status) {
   return {};
 }
 
+// The name is of the variable that names it; empty: none does.
+std::pair<fs::path, std::string> temporary_folder_and_name() {
+  for (const auto* each : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
+    const char* value = std::getenv(each);
+    if (value != nullptr && *value != 0) return {value, each};
+  }
+  return {"/tmp", ""};
+}
+
 }  // namespace
 
 std::string why_unreadable(const fs::path& path) {
@@ -41,17 +51,10 @@ std::string why_unreadable(const fs::path& path) {
   return why;
 }
 
+fs::path temporary_folder() { return temporary_folder_and_name().first; }
+
 std::string why_no_temporary_files() {
-  // As PyTorch looks for it.
-  std::string name;
-  fs::path folder = "/tmp";
-  for (const auto* each : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
-    const char* value = std::getenv(each);
-    if (value == nullptr || *value == 0) continue;
-    name = each;
-    folder = value;
-    break;
-  }
+  const auto [folder, name] = temporary_folder_and_name();
   std::error_code error;
   const bool is_folder = fs::is_directory(folder, error);
   if (is_folder && access(folder.c_str(), W_OK | X_OK) == 0) return {};

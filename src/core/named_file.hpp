@@ -9,6 +9,9 @@ namespace greenlane::detail {
 // Says why `path` cannot be read as a plain file; empty where it can. Never throws for a bad path.
 [[nodiscard]] std::string why_unreadable(const std::filesystem::path& path);
 
+// The folder for temporary files as PyTorch looks for it: TMPDIR or what stands for it, else /tmp.
+[[nodiscard]] std::filesystem::path temporary_folder();
+
 // Says why no temporary files can be made, naming TMPDIR or what stands for it; empty where they can.
 [[nodiscard]] std::string why_no_temporary_files();
 

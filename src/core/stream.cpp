@@ -1,6 +1,7 @@
 #include "core/stream_registry.hpp"
 
 #include <greenlane/core/stream.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <charconv>
 #include <mutex>
@@ -21,8 +22,8 @@ struct Registry {
 
 // Never destroyed: lanes in static storage may be closed after any static of ours.
 Registry& registry() {
-  static auto* all = new Registry;
-  return *all;
+  static PerProcess<Registry> all;
+  return all.get();
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include "driver/table.hpp"
 
 #include <dlfcn.h>
+#include <pthread.h>
 
 #include <atomic>
+#include <memory>
 #include <optional>
 
 namespace greenlane::driver {
@@ -55,27 +57,73 @@ Loaded load() {  // NOLINT(readability-function-cognitive-complexity)
   return {table, {}};
 }
 
-const Loaded& loaded() {
-  static const Loaded result = load();
-  return result;
+// The first that was loaded, never destroyed. No static of a function: whoever was forked while one is made would wait
+// for it for ever.
+std::atomic<Loaded*> in_force{nullptr};
+std::atomic<int> loading{0};
+std::atomic<bool> lost{false};
+
+Loaded& loaded() {
+  if (auto* const known = in_force.load(std::memory_order_acquire)) return *known;
+  loading.fetch_add(1);
+  auto fresh = std::make_unique<Loaded>(load());
+  Loaded* known = nullptr;
+  if (in_force.compare_exchange_strong(known, fresh.get())) known = fresh.release();
+  loading.fetch_sub(1);
+  return *known;
 }
+
+const std::string kLost =
+    "CUDA was started before this process was forked, and does not work in it: start processes with "
+    "multiprocessing's 'spawn' or 'forkserver', or use the GPU in the forked process alone";
 
 struct Override {
   std::atomic<bool> active{false};
   std::atomic<const Table*> table{nullptr};
 } override_;
 
+// The child has one thread, and no other uses a table meanwhile.
+void after_fork_in_child() {
+  auto* const known = in_force.load(std::memory_order_acquire);
+  const bool is_overridden = override_.active.load(std::memory_order_acquire) && override_.table.load() != nullptr;
+  if (is_overridden || loading.load() > 0 || (known && known->table)) lost.store(true, std::memory_order_release);
+  if (known && known->table) disable(*known->table);
+}
+
+const int registered = pthread_atfork(nullptr, nullptr, after_fork_in_child);
+
+template <typename Function>
+struct Disabled;
+template <typename... Arguments>
+struct Disabled<CUresult(CUDAAPI*)(Arguments...)> {
+  static CUresult CUDAAPI call(Arguments... /*unused*/) { return CUDA_ERROR_NOT_INITIALIZED; }
+};
+
 const std::string kOverridden = "no driver (a test says so)";
 
 }  // namespace
 
+bool is_lost_in_fork() noexcept { return lost.load(std::memory_order_acquire); }
+
+// A list, as in load().
+void disable(Table& table) noexcept {  // NOLINT(readability-function-cognitive-complexity)
+#define GREENLANE_DRIVER_DISABLE(name, version) \
+  if (table.name) table.name = Disabled<decltype(table.name)>::call;
+  GREENLANE_DRIVER_REQUIRED(GREENLANE_DRIVER_DISABLE)
+  GREENLANE_DRIVER_OPTIONAL(GREENLANE_DRIVER_DISABLE)
+  GREENLANE_DRIVER_WORK(GREENLANE_DRIVER_DISABLE)
+#undef GREENLANE_DRIVER_DISABLE
+}
+
 const Table* find() noexcept {
+  if (is_lost_in_fork()) return nullptr;
   if (override_.active.load(std::memory_order_acquire)) return override_.table.load(std::memory_order_acquire);
   const auto& result = loaded();
   return result.table ? &*result.table : nullptr;
 }
 
 const std::string& unavailable_reason() noexcept {
+  if (is_lost_in_fork()) return kLost;
   return override_.active.load(std::memory_order_acquire) ? kOverridden : loaded().reason;
 }
 

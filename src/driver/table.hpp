@@ -41,12 +41,16 @@
   X(cuStreamGetCtx, 9020)                     \
   X(cuStreamBeginCapture, 10010)              \
   X(cuStreamEndCapture, 10000)                \
+  X(cuStreamGetCaptureInfo, 11030)            \
   X(cuThreadExchangeStreamCaptureMode, 10010) \
   X(cuEventCreate, 2000)                      \
   X(cuEventRecord, 2000)                      \
   X(cuEventQuery, 2000)                       \
   X(cuEventElapsedTime, 2000)                 \
   X(cuEventDestroy, 4000)                     \
+  X(cuUserObjectCreate, 11030)                \
+  X(cuUserObjectRelease, 11030)               \
+  X(cuGraphRetainUserObject, 11030)           \
   X(cuGraphInstantiateWithFlags, 11040)       \
   X(cuGraphLaunch, 10000)                     \
   X(cuGraphDestroy, 10000)                    \
@@ -102,9 +106,17 @@ struct Table {
 };
 
 // The table in force: the driver's own, initialised with cuInit, or the one a test put in its place. Null where there
-// is no usable driver; unavailable_reason() then says why.
+// is no usable driver, and in a process that was forked after CUDA was started; unavailable_reason() then says why.
 [[nodiscard]] const Table* find() noexcept;
 [[nodiscard]] const std::string& unavailable_reason() noexcept;
+
+// Whether this process was forked from one that had started CUDA. The driver does not work there, and whatever calls it
+// may hang: the functions of the table that was in force, which streams and others still have, give
+// CUDA_ERROR_NOT_INITIALIZED and do nothing.
+[[nodiscard]] bool is_lost_in_fork() noexcept;
+
+// Makes every function of a table do so.
+void disable(Table& table) noexcept;
 
 // Puts another table in force for as long as it lives (null: as if there were no driver). For tests; not nested.
 class ScopedTable {

@@ -1,5 +1,7 @@
 #include "planner/throughput_bound.hpp"
 
+#include "planner/queue.hpp"
+
 #include <algorithm>
 #include <cmath>
 

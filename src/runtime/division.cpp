@@ -1,6 +1,7 @@
 #include "runtime/division.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace greenlane::runtime {
 namespace {
@@ -114,6 +115,23 @@ std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device
     }
   }
   return shares;
+}
+
+PipelineConfig divided(PipelineConfig config, const DeviceInfo& device) {
+  const auto shares = divide(config, device);
+  config.lanes.clear();
+  for (const auto& share : shares) {
+    for (const auto& name : share.lanes) {
+      LaneConfig lane{.name = name, .units = {}, .beside = {}};
+      if (name == share.lanes.front()) {
+        lane.units = share.request.units;
+      } else {
+        lane.beside = share.lanes.front();
+      }
+      config.lanes.push_back(std::move(lane));
+    }
+  }
+  return config;
 }
 
 }  // namespace greenlane::runtime

@@ -21,6 +21,10 @@ struct Share {
 // these shares; where it is all that is left, the pool refuses the share.
 [[nodiscard]] std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device);
 
+// The configuration with its lanes written out as they are divided: the first one of each share has the units, the
+// others are beside it.
+[[nodiscard]] PipelineConfig divided(PipelineConfig config, const DeviceInfo& device);
+
 // Whether an engine with a deadline runs on this lane, or on one beside it.
 [[nodiscard]] bool is_urgent(const PipelineConfig& config, const std::string& lane);
 

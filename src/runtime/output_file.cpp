@@ -23,6 +23,9 @@ namespace fs = std::filesystem;
 
 constexpr int kMostLinks = 40;
 constexpr int kMostNames = 100;
+constexpr std::size_t kBuffer = std::size_t{1} << 16U;
+
+using Give = std::function<void(const TextSink& sink)>;
 
 // Where the text goes.
 struct Target {
@@ -159,6 +162,36 @@ int write_all(int descriptor, std::string_view text) {
   return 0;
 }
 
+// Ends the work of who gives the text.
+class WriteError : public std::system_error {
+ public:
+  explicit WriteError(int number) : std::system_error(number, std::generic_category()) {}
+};
+
+// Returns the error number.
+int write_given(int descriptor, const Give& give) {
+  std::string buffer;
+  buffer.reserve(kBuffer);
+  const auto flush = [&] {
+    if (const int error = write_all(descriptor, buffer); error != 0) throw WriteError(error);
+    buffer.clear();
+  };
+  try {
+    give([&](std::string_view piece) {
+      if (buffer.size() + piece.size() > kBuffer) flush();
+      if (piece.size() < kBuffer) {
+        buffer += piece;
+      } else if (const int error = write_all(descriptor, piece); error != 0) {
+        throw WriteError(error);
+      }
+    });
+    flush();
+  } catch (const WriteError& error) {
+    return error.code().value();
+  }
+  return 0;
+}
+
 // In the folder of the file, with a name that no other process has. Permissions of a new file are the folder's and the
 // process's own choice.
 fs::path make_beside(const fs::path& path, int& descriptor) {
@@ -178,26 +211,47 @@ int copy_permissions(int descriptor, const struct stat& former) {
   return ::fchmod(descriptor, former.st_mode & 0777) == 0 ? 0 : errno;
 }
 
-int replace(const Target& target, const std::string& text) {
-  int number = -1;
-  const auto beside = make_beside(target.path, number);
-  if (number < 0) return errno;
-  Descriptor file(number);
-  int error = target.found ? copy_permissions(number, *target.found) : 0;
-  if (error == 0) error = write_all(number, text);
+// Goes with this object, unless it was renamed.
+class Beside {
+ public:
+  explicit Beside(const fs::path& target) : target_(target), path_(make_beside(target, number_)) {}
+  ~Beside() {
+    if (number_ >= 0 && !is_renamed_) (void)::unlink(path_.c_str());
+  }
+  Beside(const Beside&) = delete;
+  Beside& operator=(const Beside&) = delete;
+
+  [[nodiscard]] int number() const { return number_; }
+  // Returns the error number.
+  [[nodiscard]] int rename() {
+    is_renamed_ = ::rename(path_.c_str(), target_.c_str()) == 0;
+    return is_renamed_ ? 0 : errno;
+  }
+
+ private:
+  fs::path target_;
+  int number_ = -1;
+  fs::path path_;
+  bool is_renamed_ = false;
+};
+
+int replace(const Target& target, const Give& give) {
+  Beside beside(target.path);
+  if (beside.number() < 0) return errno;
+  Descriptor file(beside.number());
+  int error = target.found ? copy_permissions(file.number(), *target.found) : 0;
+  if (error == 0) error = write_given(file.number(), give);
   if (error == 0) error = file.close();
-  if (error == 0 && ::rename(beside.c_str(), target.path.c_str()) != 0) error = errno;
-  if (error != 0) (void)::unlink(beside.c_str());
-  return error;
+  return error != 0 ? error : beside.rename();
 }
 
-int write_in_place(const Target& target, const std::string& text) {
+int write_in_place(const Target& target, const Give& give) {
   int number = -1;
   do number = ::open(target.path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
   while (number < 0 && errno == EINTR);  // a pipe waits here for its reader
   if (number < 0) return errno;
   Descriptor file(number);
-  const int error = write_all(number, text);
+  const int error = write_given(number, give);
   return error != 0 ? error : file.close();
 }
 
@@ -263,19 +317,23 @@ void check_writable(const fs::path& path) {
 }
 
 void write_file(const fs::path& path, const std::string& text) {
+  write_file(path, [&](const TextSink& sink) { sink(text); });
+}
+
+void write_file(const fs::path& path, const std::function<void(const TextSink& sink)>& give) {
   const auto target = target_of(path);
   int error = 0;
   switch (target.kind) {
     case Target::Kind::replaced:
-      error = replace(target, text);
+      error = replace(target, give);
       break;
     case Target::Kind::descriptor:
       check_descriptor(path, target.descriptor);
       (void)std::fflush(nullptr);  // what was printed before comes before
-      error = write_all(target.descriptor, text);
+      error = write_given(target.descriptor, give);
       break;
     case Target::Kind::in_place:
-      error = write_in_place(target, text);
+      error = write_in_place(target, give);
   }
   if (error != 0) refuse(path, error);
 }

@@ -1,5 +1,6 @@
 #include "runtime/placement.hpp"
 
+#include "core/cpu/thread_settings.hpp"
 #include "runtime/division.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -24,13 +25,17 @@ std::vector<std::string> by_urgency(const PipelineConfig& config) {
 }
 
 // On a GPU a more negative number is more urgent; the driver clamps it to what it has. On a CPU it is a nice value, and
-// the less urgent are moved up: moving down needs privileges.
+// the less urgent are moved up from the process's own: moving down needs privileges.
 int priority_of(const std::string& lane, const std::vector<std::string>& urgent, DeviceKind kind) {
   constexpr int kNicenessStep = 5;
   constexpr int kMostNiceness = 19;
   const auto place = std::ranges::find(urgent, lane);
   if (kind == DeviceKind::cuda) return -static_cast<int>(urgent.end() - place);
-  return std::min(kNicenessStep * static_cast<int>(place - urgent.begin()), kMostNiceness);
+  const int own = detail::own_niceness();
+  const int places = static_cast<int>(urgent.size());
+  // Where they do not all fit below the nicest value in such steps, in smaller ones.
+  const int step = std::min(kNicenessStep, places > 0 ? std::max(1, (kMostNiceness - own) / places) : kNicenessStep);
+  return std::min(own + step * static_cast<int>(place - urgent.begin()), std::max(own, kMostNiceness));
 }
 
 std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const Device& device) {

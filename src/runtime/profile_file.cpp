@@ -80,7 +80,11 @@ DeviceInfo device_of(const Json& json) {
   device.granularity = {units_at(json, "granularity", 0)};
   device.groups = units_at(json, "groups", 0);
   device.remainder = {units_at(json, "remainder", 0)};
-  if (!json.at("partitions").get<bool>()) device.partition_obstacle = json.value("partition_obstacle", "it had none");
+  if (!json.at("partitions").get<bool>()) {
+    device.partition_obstacle = json.value("partition_obstacle", "it had none");
+  } else if (std::int64_t{device.groups} * device.granularity.count + device.remainder.count != device.units.count) {
+    throw std::runtime_error("its device's groups are not its units");
+  }
   return device;
 }
 

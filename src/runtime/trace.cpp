@@ -26,7 +26,10 @@ struct Slice {
 // The requests of a lane in the order in which it served them. It serves one at a time, while a request that waits for
 // another engine's has already begun for its own thread: its slice starts when the lane was free.
 std::vector<Slice> slices_of_lane(const ModeResult& result, const std::string& lane) {
+  std::size_t count = 0;
+  for (const auto& engine : result.engines) count += engine.lane == lane ? engine.spans.size() : 0;
   std::vector<Slice> slices;
+  slices.reserve(count);
   for (const auto& engine : result.engines) {
     if (engine.lane != lane) continue;
     for (const auto& span : engine.spans) slices.push_back({&engine, span});
@@ -81,25 +84,40 @@ std::vector<KernelTracks> kernels_by_place(const ModeResult& result) {
   return places;
 }
 
-// Tracks of one process, one after another.
-class Tracks {
+// The items of a list, each written when it is there.
+class Events {
  public:
-  Tracks(Json& events, int process) : events_(events), process_(process) {}
+  explicit Events(const TextSink& sink) : sink_(sink) {}
 
-  void begin(const std::string& name) { events_.push_back(metadata("thread_name", process_, ++track_, name)); }
-  void add(const std::string& name, const char* category, Nanoseconds begin, Nanoseconds end, Json args) {
-    events_.push_back({{"ph", "X"},
-                       {"name", name},
-                       {"cat", category},
-                       {"pid", process_},
-                       {"tid", track_},
-                       {"ts", text::to_microseconds(begin)},
-                       {"dur", text::to_microseconds(end - begin)},
-                       {"args", std::move(args)}});
+  void add(const Json& event) {
+    sink_((is_first_ ? "" : ",") + text::json_text(event));
+    is_first_ = false;
   }
 
  private:
-  Json& events_;
+  const TextSink& sink_;
+  bool is_first_ = true;
+};
+
+// Tracks of one process, one after another.
+class Tracks {
+ public:
+  Tracks(Events& events, int process) : events_(events), process_(process) {}
+
+  void begin(const std::string& name) { events_.add(metadata("thread_name", process_, ++track_, name)); }
+  void add(const std::string& name, const char* category, Nanoseconds begin, Nanoseconds end, Json args) {
+    events_.add({{"ph", "X"},
+                 {"name", name},
+                 {"cat", category},
+                 {"pid", process_},
+                 {"tid", track_},
+                 {"ts", text::to_microseconds(begin)},
+                 {"dur", text::to_microseconds(end - begin)},
+                 {"args", std::move(args)}});
+  }
+
+ private:
+  Events& events_;
   int process_;
   int track_ = 0;
 };
@@ -152,18 +170,25 @@ void add_gate(Tracks& tracks, const ModeResult& result) {
 
 }  // namespace
 
-std::string trace_json(std::span<const ModeResult> results) {
-  Json events = Json::array();
+void write_trace(std::span<const ModeResult> results, const TextSink& sink) {
+  sink(R"({"displayTimeUnit":"ms","traceEvents":[)");
+  Events events(sink);
   for (std::size_t mode = 0; mode < results.size(); ++mode) {
     const auto& result = results[mode];
     const int process = static_cast<int>(mode) + 1;
     const std::string kind = result.is_audited ? "audit of mode " : "mode ";
-    events.push_back(metadata("process_name", process, 0, kind + std::string(to_string(result.mode))));
+    events.add(metadata("process_name", process, 0, kind + std::string(to_string(result.mode))));
     Tracks tracks(events, process);
     add_lanes(tracks, result);
     add_gate(tracks, result);
   }
-  return text::json_text(Json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}}) + "\n";
+  sink("]}\n");
+}
+
+std::string trace_json(std::span<const ModeResult> results) {
+  std::string text;
+  write_trace(results, [&](std::string_view piece) { text += piece; });
+  return text;
 }
 
 }  // namespace greenlane::runtime

@@ -1,6 +1,7 @@
 #include "torch/error_output.hpp"
 #include "torch/package.hpp"
 #include "torch/probe.hpp"
+#include "torch/unpacked_folder.hpp"
 #include "torch/whole_torch.hpp"
 #include "torch/writes.hpp"
 
@@ -9,6 +10,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
 #include <greenlane/core/urgent.hpp>
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/bindable.hpp>
 #include <greenlane/torch/bound_call.hpp>
@@ -49,9 +51,9 @@ struct AotiEngine::Impl {
   std::vector<at::Tensor> state{};         // constants that calls write to
   std::shared_ptr<ResidentGraphs> graphs;  // null: none
   StreamBinding binding;
-  std::mutex urgency{};  // over the next
+  detail::ForkSafeMutex urgency{};  // over the next
   std::shared_ptr<UrgentEngine> urgent{};
-  std::mutex calls{};  // of a loader that may not be called from two threads at once
+  detail::ForkSafeMutex calls{};  // of a loader that may not be called from two threads at once
 
   std::shared_ptr<UrgentEngine> is_urgent() {
     const std::scoped_lock lock(urgency);
@@ -99,8 +101,19 @@ struct AotiEngine::Impl {
                                       : "look at the model; GREENLANE_LOG=debug shows PyTorch's C++ stack"});
   }
 
+  // On the thread that calls it. Throws EngineError.
+  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs) {
+    std::unique_lock<detail::ForkSafeMutex> lock(calls, std::defer_lock);
+    if (single_threaded) lock.lock();
+    try {
+      return call_model([&] { return loader.run(inputs); });
+    } catch (const Failure& failure) {
+      fail(failure);
+    }
+  }
+
   std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const BoundCall& call) {
-    std::unique_lock<std::mutex> lock(calls, std::defer_lock);
+    std::unique_lock<detail::ForkSafeMutex> lock(calls, std::defer_lock);
     if (single_threaded) {
       lock.lock();
     } else if (call.is_captured()) {
@@ -280,6 +293,20 @@ void AotiEngine::bind_inner(const std::vector<std::pair<std::string, Lane>>& lan
   bind_all(requests);
 }
 
+EngineRun AotiEngine::submit(std::vector<at::Tensor> inputs) {
+  EngineRun run;
+  const auto id = impl_->device.id();
+  if (id.kind != DeviceKind::cpu) {
+    *run.outputs_ = this->run(inputs);
+    return run;
+  }
+  impl_->signature.check(inputs, id, impl_->name);
+  impl_->note_writes(inputs);
+  run.work_ = submit_on_cpu(impl_->binding, [self = shared_from_this(), given = std::move(inputs),
+                                             outputs = run.outputs_] { *outputs = self->impl_->run_on_cpu(given); });
+  return run;
+}
+
 std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs) {
   const auto id = impl_->device.id();
   impl_->signature.check(inputs, id, impl_->name);
@@ -287,11 +314,7 @@ std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs) {
   try {
     if (id.kind == DeviceKind::cpu) {
       impl_->note_writes(inputs);
-      call_on_cpu(impl_->binding, [&] {
-        std::unique_lock<std::mutex> lock(impl_->calls, std::defer_lock);
-        if (impl_->single_threaded) lock.lock();
-        outputs = Impl::call_model([&] { return impl_->loader.run(inputs); });
-      });
+      call_on_cpu(impl_->binding, [&] { outputs = impl_->run_on_cpu(inputs); });
     } else {
       BoundCall call(impl_->binding, inputs);
       outputs = impl_->run(inputs, call);
@@ -316,7 +339,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
                        .why = "a capture needs AOTInductor's single-threaded mode, which has one runner",
                        .remedy = "load it with one runner, or without graphs"});
   }
-  static std::mutex loading;
+  static detail::ForkSafeMutex loading;
   const std::scoped_lock lock(loading);
   const CurrentContext context;
 
@@ -335,6 +358,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
 
   detail::ErrorOutput output;
+  const detail::UnpackedFolder unpacked;
   try {
     const auto index = static_cast<c10::DeviceIndex>(id.kind == DeviceKind::cuda ? id.index : -1);
     const bool resident = options.graphs == Graphs::resident && id.kind == DeviceKind::cuda;
@@ -364,6 +388,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
+    unpacked.remove();
     const auto text = output.take();
     debug(text + error.what());
     throw EngineError(

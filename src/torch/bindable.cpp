@@ -1,3 +1,4 @@
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/bindable.hpp>
 
 #include <ATen/core/class_type.h>
@@ -10,7 +11,7 @@ namespace greenlane {
 namespace {
 
 struct Classes {
-  std::mutex mutex;
+  detail::ForkSafeMutex mutex;
   std::map<std::string, BindableFinder, std::less<>> finders;
 };
 

@@ -1,9 +1,10 @@
-#include "torch/cpu_threads.hpp"
+#include "torch/caller_settings.hpp"
 #include "torch/tensor_lifetimes.hpp"
 
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/bound_call.hpp>
 
-#include <ATen/ThreadLocalState.h>
+#include <utility>
 
 namespace greenlane {
 namespace {
@@ -31,16 +32,44 @@ void BoundCall::finish(std::span<const at::Tensor> outputs) {
   call_.finish();
 }
 
+namespace {
+
+// For a forked child's first thread, on which OpenMP may hang.
+struct ForkedLane {
+  Lane lane = Lane::create(Device::open("cpu"), {.name = "forked", .priority = {}});
+};
+
+// Nothing: on the calling thread.
+std::optional<Lane> lane_for(const StreamBinding& binding) {
+  static detail::PerProcess<ForkedLane> forked;
+  auto lane = binding.lane();
+  if (!lane && detail::is_copy_of_parents_thread()) lane = forked.get().lane;
+  return lane;
+}
+
+}  // namespace
+
 void call_on_cpu(const StreamBinding& binding, const std::function<void()>& work) {
-  const auto lane = binding.lane();
+  const auto lane = lane_for(binding);
   if (!lane) {
     work();
     return;
   }
-  const at::ThreadLocalState settings;
+  const detail::CallerSettings settings(*lane);
   lane->run([&] {
-    const at::ThreadLocalStateGuard guard(settings);
-    if (lane->partition()) detail::use_threads(lane->units().count);
+    const detail::CallerSettings::Scope scope(settings);
+    work();
+  });
+}
+
+std::optional<LaneWork> submit_on_cpu(const StreamBinding& binding, std::function<void()> work) {
+  const auto lane = lane_for(binding);
+  if (!lane) {
+    work();
+    return std::nullopt;
+  }
+  return lane->submit([settings = detail::CallerSettings(*lane), work = std::move(work)] {
+    const detail::CallerSettings::Scope scope(settings);
     work();
   });
 }

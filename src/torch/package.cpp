@@ -2,6 +2,7 @@
 
 #include "core/named_file.hpp"
 #include "text/first_line.hpp"
+#include "torch/unpacked_folder.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -99,6 +100,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   if (!unreadable.empty())
     throw EngineError({.what = what, .why = unreadable, .remedy = "check the path, or export the model first"});
   PackageInfo info;
+  const UnpackedFolder unpacked;
   try {
     check_records(path, what);
     info.metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path, model);
@@ -106,6 +108,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   } catch (const EngineError&) {
     throw;
   } catch (const std::exception& error) {
+    unpacked.remove();
     fail_to_read(path, model, what, error.what());
   }
   const auto entry = [&](const char* key) {

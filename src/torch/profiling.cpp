@@ -1,3 +1,4 @@
+#include <greenlane/core/current_context.hpp>
 #include <greenlane/torch/profiling.hpp>
 
 #include <ATen/ATen.h>
@@ -21,6 +22,7 @@ constexpr int kPriorities = 4;  // at most; the lowest is 0
 bool profiler_is_running() { return torch::profiler::impl::profilerEnabled(); }
 
 std::vector<StreamView> pool_streams(DeviceId device) {
+  const CurrentContext context;  // PyTorch's guards make a primary context current
   std::vector<StreamView> streams;
   const auto index = static_cast<c10::DeviceIndex>(device.index);
   if (index >= c10::cuda::device_count()) return streams;
@@ -35,6 +37,7 @@ std::vector<StreamView> pool_streams(DeviceId device) {
 }
 
 void synchronize_devices() {
+  const CurrentContext context;
   const auto count = c10::cuda::device_count();
   for (c10::DeviceIndex index = 0; index < count; ++index) {
     if (!c10::cuda::hasPrimaryContext(index)) continue;
@@ -44,6 +47,7 @@ void synchronize_devices() {
 }
 
 bool touch_gpu() {
+  const CurrentContext context;
   const auto count = c10::cuda::device_count();
   for (c10::DeviceIndex index = 0; index < count; ++index) {
     if (!c10::cuda::hasPrimaryContext(index)) continue;

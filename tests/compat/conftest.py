@@ -3,9 +3,11 @@
 import gc
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import greenlane as gl
 import pytest
+import torch
 from python.lanes import a, b
 
 from compat import stand_in
@@ -21,6 +23,17 @@ def _stand_in() -> None:
 @pytest.fixture
 def engine() -> stand_in.Engine:
     return stand_in.new_engine()
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of AOTInductor's with the two engines of the stand-in's model inside."""
+    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13):
+        pytest.skip("this PyTorch does not give out the engines in packages")
+    path = tmp_path_factory.mktemp("package") / "engines.pt2"
+    program = torch.export.export(stand_in.Model(), (torch.ones(4),), strict=False)
+    torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+    return path
 
 
 @pytest.fixture

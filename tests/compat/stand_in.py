@@ -4,10 +4,12 @@ It must never be in one process with the real one.
 """
 
 import functools
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,9 +48,33 @@ def load() -> None:
     torch.library.register_fake("tensorrt::execute_engine", fake_execute)
 
 
-def new_engine(name: str = "engine", kind: str = "", device: str = "cpu") -> Engine:
+STANDARD, SUBGRAPH, WHOLE_GRAPH = range(3)
+"""Torch-TensorRT's ways to use CUDA graphs."""
+
+
+def new_engine(
+    name: str = "engine",
+    kind: str = "",
+    device: str = "cpu",
+    *,
+    output_allocator: bool = False,
+    multi_device: bool = False,
+) -> Engine:
     """Doubles its inputs; of the kind "broken" it throws."""
-    return torch.classes.tensorrt.Engine(["10", name, f"{device}%0%0%0%stand-in", kind, *[""] * 9])
+    fields = ["10", name, f"{device}%0%0%0%stand-in", kind, *[""] * 9]
+    fields[9], fields[11] = str(int(output_allocator)), str(int(multi_device))
+    return torch.classes.tensorrt.Engine(fields)
+
+
+@contextmanager
+def graphs(mode: int) -> Iterator[None]:
+    """Torch-TensorRT's own CUDA graphs; in the stand-in an engine then says where its graph was recorded."""
+    torch.ops.tensorrt.set_cudagraphs_mode(mode)
+    try:
+        yield
+    finally:
+        assert torch.ops.tensorrt.get_cudagraphs_mode() == mode
+        torch.ops.tensorrt.set_cudagraphs_mode(STANDARD)
 
 
 def another_handle(engine: Engine) -> Engine:
@@ -87,12 +113,19 @@ def where(engine: Engine) -> str:
     return lane_of(run(engine, torch.ones(3)))
 
 
-def in_a_process(code: str) -> list[str]:
-    """The lines that it prints; fails where it does not end well."""
+FAKE_CUDA = ROOT / "build" / "tests" / "compat" / "libcuda.so.1"
+"""Two GPUs of bookkeeping, when it is preloaded: streams, partitions and guards are there, and nothing computes."""
+
+
+def in_a_process(code: str, *, on_gpus: bool = False, **variables: str) -> list[str]:
+    """The lines that it prints, with these environment variables; fails where it does not end well."""
     path = [str(ROOT / "tests"), str(ROOT / "python")]
     whole = f"import sys; sys.path[:0] = {path}\n{code}"
-    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    environment = {**os.environ, **variables} | ({"LD_PRELOAD": str(FAKE_CUDA)} if on_gpus else {})
+    done = subprocess.run(
+        [sys.executable, "-c", whole], capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
 

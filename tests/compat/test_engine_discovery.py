@@ -191,16 +191,6 @@ def test_engines_in_a_compiled_model(a: gl.Lane, b: gl.Lane, backend: str) -> No
     assert called(compiled) == (CALLER, CALLER)
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of AOTInductor's with two engines inside."""
-    if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13):
-        pytest.skip("this PyTorch does not give out the engines in packages")
-    path = tmp_path_factory.mktemp("package") / "engines.pt2"
-    torch._inductor.aoti_compile_and_package(exported(Model()), package_path=str(path))
-    return path
-
-
 def test_engines_in_a_package_are_bound_by_their_own_names(package: Path, a: gl.Lane, b: gl.Lane) -> None:
     root = gl.load(package)
     assert lanes_of(root) == (CALLER, CALLER)

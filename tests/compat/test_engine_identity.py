@@ -22,6 +22,7 @@ from compat.stand_in import (
     another_handle,
     eventually,
     in_a_process,
+    lanes_of,
     live_engines,
     new_engine,
     where,
@@ -200,3 +201,14 @@ engine = {keep}
 print("done")
 """
     assert in_a_process(code) == ["done"]
+
+
+def test_refitting_loses_bindings_by_engine_and_keeps_those_by_module(a: gl.Lane, b: gl.Lane) -> None:
+    """It puts new engines into the modules."""
+    by_module, by_engine = Model(), Model()
+    gl.set_external_stream(by_module, {"_run_on_acc_0": a, "_run_on_acc_1": b})
+    gl.set_external_stream(by_engine, {"_run_on_acc_0.engine": a, "second": b})
+    for model in (by_module, by_engine):
+        assert lanes_of(model) == ("a", "b")
+        model._run_on_acc_0.engine, model._run_on_acc_1.engine = new_engine("first"), new_engine("second")
+    assert (lanes_of(by_module), lanes_of(by_engine)) == (("a", "b"), (CALLER, CALLER))

@@ -16,9 +16,11 @@ PROGRAM = stand_in.ROOT / "build" / "bin" / "bind_engines"
 class Product(nn.Module):
     """Two engines, and their product alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         super().__init__()
         self.model = stand_in.Model()
+        self.model._run_on_acc_0.engine = stand_in.new_engine("first", device=device)
+        self.model._run_on_acc_1.engine = stand_in.new_engine("second", device=device)
 
     def forward(self, x: Tensor) -> Tensor:
         product, _, _ = self.model(x)
@@ -26,38 +28,83 @@ class Product(nn.Module):
         return result
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With its inputs beside it."""
-    folder = tmp_path_factory.mktemp("example")
-    program = torch.export.export(Product(), (torch.ones(4),), strict=False)
+def export(folder: Path, device: str) -> Path:
+    """A package, with its inputs beside it."""
+    program = torch.export.export(Product(device), (torch.ones(4),), strict=False)
     torch._inductor.aoti_compile_and_package(program, package_path=str(folder / "model.pt2"))
     torch.save([torch.ones(4)], folder / "model.inputs.pt")
     return folder / "model.pt2"
 
 
-def run(package: Path, *more: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its engines are on the CPU."""
+    return export(tmp_path_factory.mktemp("example"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def package_of_gpu_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its engines are on a GPU."""
+    return export(tmp_path_factory.mktemp("example"), "0")
+
+
+def run(package: Path, *more: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [PROGRAM, stand_in.LIBRARY, package, package.with_suffix(".inputs.pt"), *more]
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **variables},
+    )
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the example divides two cores")
 @pytest.mark.skipif(
     tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13), reason="this PyTorch does not give the engines out"
 )
-def test_each_engine_gets_a_lane_of_its_own(package: Path) -> None:
-    done = run(package)
+def test_each_engine_gets_a_lane_of_its_own(package: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    done = run(package, GREENLANE_STAND_IN_LOG=str(log))
     assert done.returncode == 0, done.stderr
     first, second, outputs = done.stdout.splitlines()
     assert first.startswith("first on ")
     assert second.startswith("second on ")
     assert outputs == "outputs agree"
+    unbound, bound = log.read_text().splitlines()[:2], log.read_text().splitlines()[2:]
+    assert unbound == ["first on bind_engines", "second on bind_engines"]  # the program's first thread
+    assert bound == ["first on lane _torchbind", "second on lane _torchbind"]  # workers of lanes
 
 
-def test_with_passthrough_they_share_one(package: Path) -> None:
-    done = run(package, "--passthrough")
+def test_with_passthrough_they_share_one(package: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    done = run(package, "--passthrough", GREENLANE_STAND_IN_LOG=str(log))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["all engines on 1 units", "outputs agree"]
+    assert log.read_text().splitlines() == [
+        "first on bind_engines",
+        "second on bind_engines",
+        "first on lane all",
+        "second on lane all",
+    ]
+
+
+@pytest.mark.skipif(not stand_in.FAKE_CUDA.exists(), reason=f"{stand_in.FAKE_CUDA} is not built")
+def test_the_passthrough_is_what_keeps_engines_off_their_own_streams(
+    package_of_gpu_engines: Path, tmp_path: Path
+) -> None:
+    """The lane's worker calls them from the default stream, where stock would go to a stream of PyTorch's pool."""
+    log = tmp_path / "log"
+    preload = {"LD_PRELOAD": str(stand_in.FAKE_CUDA), "GREENLANE_STAND_IN_LOG": str(log)}
+    done = run(package_of_gpu_engines, "--passthrough", **preload)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert log.read_text().splitlines() == [
+        "first on its own stream",
+        "second on its own stream",
+        "first on the caller's stream",
+        "second on the caller's stream",
+    ]
 
 
 def test_what_is_missing_is_said(package: Path) -> None:

@@ -1,4 +1,6 @@
-"""Beside the real runtime library of Torch-TensorRT, as far as one comes without a GPU: no engine can be made there.
+"""Beside the real runtime libraries of Torch-TensorRT and Torch-TensorRT-RTX, as far as one comes without a GPU.
+
+No engine can be made there.
 
 Each way to load it is a process of its own, because it must never be in one process with the stand-in. What it finds
 there comes back as JSON.
@@ -21,27 +23,47 @@ from compat import stand_in
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIMS = ROOT / "build" / "tests" / "compat"
-COMPAT = Path(sys.prefix) / "compat"
-RUNTIME = COMPAT / "torch_tensorrt" / "lib" / "libtorchtrt_runtime.so"
-# In this order: the runtime asks for the two shims by name, and they stand before the lean runtime.
-BEFORE = (
-    COMPAT / "tensorrt_lean_libs" / "libnvinfer_lean.so.11",
-    SHIMS / "libnvinfer.so.11",
-    SHIMS / "libnvinfer_plugin.so.11",
-)
+FOLDERS = {"Torch-TensorRT": Path(sys.prefix) / "compat", "Torch-TensorRT-RTX": Path(sys.prefix) / "compat-rtx"}
+RUNTIMES = {name: folder / "torch_tensorrt" / "lib" / "libtorchtrt_runtime.so" for name, folder in FOLDERS.items()}
+# In this order: the first runtime asks for the two shims by name, and they stand before the lean runtime.
+BEFORE = {
+    "Torch-TensorRT": (
+        FOLDERS["Torch-TensorRT"] / "tensorrt_lean_libs" / "libnvinfer_lean.so.11",
+        SHIMS / "libnvinfer.so.11",
+        SHIMS / "libnvinfer_plugin.so.11",
+    ),
+    "Torch-TensorRT-RTX": (SHIMS / "libtensorrt_rtx.so.1",),
+}
 METHODS = ("set_external_stream", "clear_external_stream", "get_external_stream", "is_external_stream_set")
 
-real = pytest.mark.skipif(
-    not RUNTIME.exists(), reason=f"Torch-TensorRT's runtime is not in {COMPAT} (tools/setup.sh puts it there)"
+real = pytest.mark.parametrize(
+    "library",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(
+                not runtime.exists(),
+                reason=f"{name}'s runtime is not in {FOLDERS[name]} (tools/setup.sh puts it there)",
+            ),
+        )
+        for name, runtime in RUNTIMES.items()
+    ],
 )
 both_orders = pytest.mark.parametrize("order", ["greenlane, stock", "stock, greenlane"])
 
-LOAD = {
-    "greenlane": "import greenlane",
-    "stock": f"for each in {list(map(str, BEFORE))}: ctypes.CDLL(each, ctypes.RTLD_GLOBAL)\n"
-    f"torch.ops.load_library({str(RUNTIME)!r})",
-    "stand-in": f"torch.ops.load_library({str(stand_in.LIBRARY)!r})",
-}
+
+def loading(name: str, library: str) -> str:
+    """The code that loads this; `library`: which one is stock's."""
+    if name == "greenlane":
+        return "import greenlane"
+    if name == "stand-in":
+        return f"torch.ops.load_library({str(stand_in.LIBRARY)!r})"
+    return (
+        f"for each in {list(map(str, BEFORE[library]))}: ctypes.CDLL(each, ctypes.RTLD_GLOBAL)\n"
+        f"torch.ops.load_library({str(RUNTIMES[library])!r})"
+    )
+
+
 # An instance that was never initialised: it has the methods of its class, and no engine.
 LOOK = """
 op = torch.ops.tensorrt.execute_engine.default
@@ -93,9 +115,9 @@ def run(code: str) -> Found:
 
 
 @functools.cache
-def after(order: str) -> Found:
-    """What is there when these were loaded one after another."""
-    return run("\n".join(LOAD[name] for name in order.split(", ")) + LOOK)
+def after(order: str, library: str = "") -> Found:
+    """What is there when these were loaded one after another; `library`: which one is stock's."""
+    return run("\n".join(loading(name, library) for name in order.split(", ")) + LOOK)
 
 
 def kernels(found: Found) -> dict[str, tuple[str, str]]:
@@ -108,8 +130,8 @@ def kernels(found: Found) -> dict[str, tuple[str, str]]:
 
 @real
 @both_orders
-def test_the_real_library_is_as_expected(order: str) -> None:
-    facts = after(order).facts
+def test_the_real_library_is_as_expected(order: str, library: str) -> None:
+    facts = after(order, library).facts
     assert facts["schema"] == (
         "tensorrt::execute_engine(Tensor[] input_tensors, __torch__.torch.classes.tensorrt.Engine engine) -> Tensor[]"
     )
@@ -125,25 +147,25 @@ def test_the_real_library_is_as_expected(order: str) -> None:
 
 @real
 @both_orders
-def test_greenlanes_kernels_stand_before_stocks_own(order: str) -> None:
-    stock = kernels(after("stock"))
+def test_greenlanes_kernels_stand_before_stocks_own(order: str, library: str) -> None:
+    stock = kernels(after("stock", library))
     assert list(stock) == ["CompositeExplicitAutograd"]
     ours = ("execute_engine.cpp", "boxed")
-    assert kernels(after(order)) == stock | dict.fromkeys(("CUDA", "CPU", "BackendSelect"), ours)
+    assert kernels(after(order, library)) == stock | dict.fromkeys(("CUDA", "CPU", "BackendSelect"), ours)
 
 
 @real
 @both_orders
-def test_nothing_is_said_of_it(order: str) -> None:
+def test_nothing_is_said_of_it(order: str, library: str) -> None:
     """PyTorch would warn of a kernel that takes another's place."""
-    assert after(order).output == after("stock").output
-    assert not re.search(r"greenlane|overrid|execute_engine", after(order).output, re.IGNORECASE)
+    assert after(order, library).output == after("stock", library).output
+    assert not re.search(r"greenlane|overrid|execute_engine", after(order, library).output, re.IGNORECASE)
 
 
 @real
 @both_orders
-def test_the_class_gains_four_methods(order: str) -> None:
-    facts, stock = after(order).facts, after("stock").facts
+def test_the_class_gains_four_methods(order: str, library: str) -> None:
+    facts, stock = after(order, library).facts, after("stock", library).facts
     assert facts["methods"] == [*stock["methods"], *METHODS]
     assert not set(METHODS) & set(stock["methods"])
     of_stock = {name: schema for name, schema in facts["schemas"].items() if name not in METHODS}
@@ -159,8 +181,8 @@ def test_the_class_gains_four_methods(order: str) -> None:
 
 @real
 @both_orders
-def test_the_methods_answer_on_an_instance_that_was_never_initialised(order: str) -> None:
-    facts = after(order).facts
+def test_the_methods_answer_on_an_instance_that_was_never_initialised(order: str, library: str) -> None:
+    facts = after(order, library).facts
     assert facts["answers"] == ["None", "0", "False"]
     assert (facts["bindable"], facts["records"]) == (True, "[]")
     assert [each.split(":")[0] for each in facts["set"]] == ["RuntimeError"] * 3
@@ -169,8 +191,8 @@ def test_the_methods_answer_on_an_instance_that_was_never_initialised(order: str
 
 @real
 @both_orders
-def test_what_stock_throws_comes_out_as_it_is(order: str) -> None:
-    facts, stock = after(order).facts, after("stock").facts
+def test_what_stock_throws_comes_out_as_it_is(order: str, library: str) -> None:
+    facts, stock = after(order, library).facts, after("stock", library).facts
     assert stock["wrong strings"] == ["ValueError: stoi"] * 3
     for kind in ("wrong strings", "calls", "wrong calls"):
         assert facts[kind] == stock[kind]
@@ -178,15 +200,15 @@ def test_what_stock_throws_comes_out_as_it_is(order: str) -> None:
 
 
 @real
-def test_the_stand_in_has_what_the_real_library_has() -> None:
-    stock, ours = after("stock").facts, after("stand-in").facts
+def test_the_stand_in_has_what_the_real_library_has(library: str) -> None:
+    stock, ours = after("stock", library).facts, after("stand-in").facts
     assert ours["schema"] == stock["schema"]
     assert ours["constants"] == stock["constants"]
     assert set(ours["methods"]) <= set(stock["methods"])
     for name in ("serialize_metadata_only", "num_execution_contexts_created", "requires_native_multidevice_getter"):
         assert ours["schemas"][name] == stock["schemas"][name]
     assert {key: kind for key, (_, kind) in kernels(after("stand-in")).items()} == {
-        key: kind for key, (_, kind) in kernels(after("stock")).items()
+        key: kind for key, (_, kind) in kernels(after("stock", library)).items()
     }
 
 

@@ -1,5 +1,6 @@
 #include "core/cpu/cpu_topology.hpp"
 #include "core/device_state.hpp"
+#include "support/forked.hpp"
 #include "support/matchers.hpp"
 #include "support/this_thread.hpp"
 
@@ -8,8 +9,10 @@
 #include <greenlane/core/lane.hpp>
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 namespace greenlane {
@@ -159,6 +162,81 @@ TEST_F(CpuLaneTest, AnEngineMayRebindItselfFromItsLane) {
   binding.lane()->run([&] { binding.clear(); });
   EXPECT_FALSE(binding.is_set());
   EXPECT_EQ(cpu_.partition("all", rest).units().count, cores_);
+}
+
+TEST_F(CpuLaneTest, SubmittedWorkRunsInOrderAndCanBeWaitedFor) {
+  const auto lane = Lane::create(cpu_);
+  std::vector<int> order;
+  const auto first = lane.submit([&] { order.push_back(1); });
+  const auto second = lane.submit([&] { order.push_back(2); });
+  second.get();
+  EXPECT_TRUE(first.wait_for(std::chrono::seconds(0)));
+  EXPECT_EQ(order, (std::vector{1, 2}));
+}
+
+TEST_F(CpuLaneTest, WhatSubmittedWorkThrowsComesOutOfGet) {
+  const auto work = Lane::create(cpu_).submit([] { throw std::out_of_range("of the work"); });
+  EXPECT_THROW(work.get(), std::out_of_range);
+}
+
+TEST_F(CpuLaneTest, WorkThatIsLetGoOfGoesOnAndHoldsTheLane) {
+  std::atomic<bool> begun{false};
+  std::atomic<bool> go{false};
+  std::atomic<bool> done{false};
+  std::optional<LaneWork> work = Lane::create(cpu_.partition("policy", 1)).submit([&] {
+    begun = true;
+    while (!go) std::this_thread::yield();
+    done = true;
+  });
+  while (!begun) std::this_thread::yield();
+  work.reset();
+  EXPECT_THROW((void)cpu_.partition("all", cores_), PartitionError) << "its units are in use";
+  go = true;
+  while (!done) std::this_thread::yield();
+  const auto all = [&] {
+    try {
+      return cpu_.partition("all", cores_).units().count == cores_;
+    } catch (const PartitionError&) {
+      return false;
+    }
+  };
+  for (int i = 0; i < 1000 && !all(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_TRUE(all()) << "its units come back";
+}
+
+TEST_F(CpuLaneTest, QueuedWorkThatIsLetGoOfIsDropped) {
+  const auto lane = Lane::create(cpu_);
+  std::atomic<bool> begun{false};
+  std::atomic<bool> go{false};
+  bool ran = false;
+  const auto first = lane.submit([&] {
+    begun = true;
+    while (!go) std::this_thread::yield();
+  });
+  while (!begun) std::this_thread::yield();
+  (void)lane.submit([&] { ran = true; });
+  go = true;
+  lane.synchronize();
+  EXPECT_FALSE(ran);
+}
+
+TEST_F(CpuLaneTest, TheCpusAreTheProcesssAlsoWhereThisThreadIsPinned) {
+  // allowed_cpus() is asked once, so in a process of its own, and from a thread that was pinned before.
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "ThreadSanitizer loses count of threads that a forked child starts";
+#endif
+  EXPECT_EQ(in_child([] {
+              std::string text;
+              std::jthread([&] {
+                cpu_set_t one;
+                CPU_ZERO(&one);
+                CPU_SET(*this_thread::cpus().begin(), &one);
+                sched_setaffinity(0, sizeof one, &one);
+                text = std::to_string(detail::read_allowed_cpus().size());
+              }).join();
+              return text;
+            }),
+            std::to_string(this_thread::cpus().size()));
 }
 
 TEST_F(CpuLaneTest, ManyThreadsShareALane) {

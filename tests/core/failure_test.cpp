@@ -1,3 +1,5 @@
+#include "core/drop_queue.hpp"
+#include "support/callers_graph.hpp"
 #include "support/fake_driver_test.hpp"
 
 #include <greenlane/core/graphs/graph.hpp>
@@ -33,6 +35,11 @@ class FailureTest : public fake::FakeDriverTest {
     call(binding, caller_);
     const auto graph = Graph::capture(plain, [&] { call(binding, plain.stream()); });
     graph.launch(caller_);
+    {
+      const fake::CallersGraph callers(fake_, caller_, [&] { call(binding, caller_); });
+      if (callers.exists()) callers.launch(external_);
+    }
+    detail::DropQueue::instance().wait_until_empty();  // its calls are counted, too
     binding.set(lanes["head"]);
     (void)Graph::capture(plain, [&] { call(binding, plain.stream()); });
     lanes["policy"].keep_stream();
@@ -45,8 +52,10 @@ class FailureTest : public fake::FakeDriverTest {
 
   // What the scenario must leave whether it failed or not.
   void expect_nothing_half_made() {
+    detail::DropQueue::instance().wait_until_empty();
     fake_.fail(0);
     EXPECT_EQ(fake_.current_contexts(), 0);
+    EXPECT_EQ(fake_.live().user_objects, 0);
     EXPECT_EQ(fake_.live().events, 0);
     EXPECT_LE(fake_.live().streams, 1) << "the one that was kept";
     EXPECT_LE(fake_.live().green_contexts, 1);

@@ -166,6 +166,13 @@ TEST(GroupPoolTest, TwoRestsAreRefused) {
               refuses<PartitionError>("cuda:0", "more than one partition asks for `rest`", "a number of units"));
 }
 
+TEST(GroupPoolTest, APartitionHasAName) {
+  auto pool = h200();
+  EXPECT_THAT([&] { (void)pool.take(Requests{{"a", 8}, {"", rest}}); },
+              refuses<PartitionError>("cannot divide cuda:0", "the name of a partition is empty", "name each"));
+  EXPECT_EQ(pool.free_units(), 132);
+}
+
 TEST(GroupPoolTest, AtLeastOneUnitMustBeAskedFor) {
   auto pool = h200();
   for (const int units : {0, -1, -132}) {

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <thread>
 
@@ -173,6 +175,126 @@ TEST(WorkerTest, OtherWorkWaitsUntilWorkThatWaitsForAnotherIsOver) {
   });
   other.join();
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2}));
+}
+
+// Two threads, each with work on one worker that calls the other worker when both are under way.
+void call_each_other(std::span<Worker* const> workers, std::atomic<int>& done) {
+  std::atomic<std::size_t> under_way{0};
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    threads.emplace_back([&, i] {
+      workers[i]->run([&] {
+        ++under_way;
+        while (under_way < workers.size()) std::this_thread::yield();
+        workers[(i + 1) % workers.size()]->run([&] { ++done; });
+      });
+    });
+  }
+}
+
+TEST(WorkerTest, TwoThatCallEachOtherDoNotWaitForEver) {
+  Worker a("a", {}, {});
+  Worker b("b", {}, {});
+  const std::vector<Worker*> workers{&a, &b};
+  std::atomic<int> done{0};
+  for (int i = 0; i < 50; ++i) call_each_other(workers, done);
+  EXPECT_EQ(done, 100);
+}
+
+TEST(WorkerTest, ACircleOfManyDoesNotWaitForEver) {
+  std::vector<std::unique_ptr<Worker>> owned;
+  std::vector<Worker*> workers;
+  for (int i = 0; i < 7; ++i)
+    workers.push_back(
+        owned.emplace_back(std::make_unique<Worker>(std::to_string(i), std::vector<int>{}, std::nullopt)).get());
+  std::atomic<int> done{0};
+  for (int i = 0; i < 20; ++i) call_each_other(workers, done);
+  EXPECT_EQ(done, 140);
+}
+
+TEST(WorkerTest, CallsAtRandomAmongManyEnd) {
+  constexpr int kWorkers = 4;
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (int i = 0; i < kWorkers; ++i)
+    workers.push_back(std::make_unique<Worker>(std::to_string(i), std::vector<int>{}, std::nullopt));
+  std::atomic<int> leaves{0};
+  // Each call makes two more on workers that depend on the path to it.
+  const std::function<void(unsigned, int)> call = [&](unsigned path, int depth) {
+    workers[path % kWorkers]->run([&, path, depth] {
+      if (depth == 0) {
+        ++leaves;
+        return;
+      }
+      call(path * 7 + 1, depth - 1);
+      call(path * 5 + 3, depth - 1);
+    });
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned i = 0; i < 6; ++i) threads.emplace_back([&, i] { call(i, 6); });
+  }
+  EXPECT_EQ(leaves, 6 * 64);
+}
+
+TEST(WorkerTest, WorkThatNobodyHasToWaitForIsNotLetIn) {
+  // c calls a while a's work waits for b, which is busy but waits for nobody: there is no circle.
+  Worker a("a", {}, {});
+  Worker b("b", {}, {});
+  Worker c("c", {}, {});
+  std::atomic<bool> is_b_busy{false};
+  std::atomic<bool> is_c_under_way{false};
+  std::vector<int> order;  // of a's, which is one thread
+  std::jthread on_b([&] {
+    b.run([&] {
+      is_b_busy = true;
+      while (!is_c_under_way) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    });
+  });
+  while (!is_b_busy) std::this_thread::yield();
+  std::jthread on_c;
+  a.run([&] {
+    on_c = std::jthread([&] {
+      c.run([&] {
+        is_c_under_way = true;
+        a.run([&] { order.push_back(2); });
+      });
+    });
+    b.run([] {});
+    order.push_back(1);
+  });
+  on_c.join();
+  EXPECT_EQ(order, (std::vector{1, 2}));
+}
+
+TEST(WorkerTest, QueuedWorkCanBeDroppedAndWorkUnderWayCannot) {
+  Worker worker("policy", {}, {});
+  std::atomic<bool> go{false};
+  std::atomic<bool> begun{false};
+  bool ran = false;
+  const auto first = worker.submit([&] {
+    begun = true;
+    while (!go) std::this_thread::yield();
+  });
+  const auto second = worker.submit([&] { ran = true; });
+  while (!begun) std::this_thread::yield();
+  EXPECT_FALSE(first->cancel());
+  EXPECT_TRUE(second->cancel());
+  EXPECT_TRUE(second->wait_for(std::chrono::seconds(0)));
+  EXPECT_FALSE(first->wait_for(std::chrono::milliseconds(1)));
+  go = true;
+  first->wait();
+  EXPECT_TRUE(first->cancel());
+  worker.run([] {});
+  EXPECT_FALSE(ran);
+}
+
+TEST(WorkerTest, WhatWorkOwnsIsGoneWhenItIsDone) {
+  Worker worker("policy", {}, {});
+  auto owned = std::make_shared<int>(1);
+  const std::weak_ptr<int> seen = owned;
+  worker.submit([owned = std::move(owned)] {})->wait();
+  EXPECT_TRUE(seen.expired());
 }
 
 TEST(WorkerTest, WhatIsThrownComesBackThroughBothWorkers) {

@@ -1,6 +1,7 @@
 #include "driver/table.hpp"
 
 #include "support/fake_driver.hpp"
+#include "support/forked.hpp"
 
 #include <dlfcn.h>
 #include <gmock/gmock.h>
@@ -29,6 +30,35 @@ TEST(DriverTableTest, WithADriverEitherATableOrAReasonIsThere) {
 }
 
 TEST(DriverTableTest, IsTheSameAtEveryCall) { EXPECT_EQ(find(), find()); }
+
+TEST(DriverTableTest, ADisabledTableAnswersAndDoesNothing) {
+  fake::FakeDriver fake;
+  Table table = fake.table();
+  table.cuStreamGetDevice = nullptr;
+  disable(table);
+  int count = -1;
+  EXPECT_EQ(table.cuDeviceGetCount(&count), CUDA_ERROR_NOT_INITIALIZED);
+  EXPECT_EQ(count, -1);
+  EXPECT_EQ(table.cuStreamSynchronize(nullptr), CUDA_ERROR_NOT_INITIALIZED);
+  EXPECT_EQ(table.cuStreamDestroy(nullptr), CUDA_ERROR_NOT_INITIALIZED);
+  EXPECT_EQ(table.cuStreamGetDevice, nullptr) << "what a driver lacks it still lacks";
+  EXPECT_EQ(fake.violations(), std::vector<std::string>{}) << "the driver was not called";
+}
+
+TEST(DriverTableTest, AChildOfAProcessThatUsesCudaHasNoTable) {
+  fake::FakeDriver fake;
+  const ScopedTable scope(&fake.table());
+  EXPECT_EQ(in_child([] { return find() == nullptr && is_lost_in_fork() ? unavailable_reason() : "there is one"; }),
+            "CUDA was started before this process was forked, and does not work in it: start processes with "
+            "multiprocessing's 'spawn' or 'forkserver', or use the GPU in the forked process alone");
+  EXPECT_EQ(find(), &fake.table());
+  EXPECT_FALSE(is_lost_in_fork());
+}
+
+TEST(DriverTableTest, AChildOfAProcessWithoutCudaLosesNothing) {
+  const ScopedTable scope(nullptr);
+  EXPECT_EQ(in_child([] { return is_lost_in_fork() ? "lost" : "not lost"; }), "not lost");
+}
 
 TEST(ScopedTableTest, OverridesAndRestores) {
   const Table* const before = find();

@@ -30,9 +30,8 @@ def state() -> tuple[Any, ...]:
     return now, torch.cuda.current_device(), streams
 
 
-def entry_points(models: Path) -> dict[str, Callable[[], Any]]:
+def entry_points(models: Path, device: str) -> dict[str, Callable[[], Any]]:
     """All that the package offers to call, and what fails in it."""
-    device = f"cuda:{torch.cuda.device_count() - 1}"
     x = torch.arange(256, dtype=torch.float32, device=device)
     affine = models / "affine.pt2"
     lane = gl.partition(device, {"lane": 16})["lane"]
@@ -89,10 +88,10 @@ def entry_points(models: Path) -> dict[str, Callable[[], Any]]:
     }
 
 
-def check(models: Path, before: tuple[Any, ...]) -> list[str]:
-    """What leaves another state behind."""
+def check(models: Path, before: tuple[Any, ...], device: str | None = None) -> list[str]:
+    """What leaves another state behind. On the last device, or the one given."""
     wrong = []
-    entries = entry_points(models)
+    entries = entry_points(models, device or f"cuda:{torch.cuda.device_count() - 1}")
     assert state()[1:] == before[1:], "setting up"
     for name in entries:
         begun = state()
@@ -139,14 +138,14 @@ def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
 
 
 def test_within_a_green_context_of_pytorch(models: Path) -> None:
-    """Its own, which is current meanwhile: also after calls."""
+    """Its own, which is current meanwhile: also after calls. On that device: PyTorch loses it by work on another."""
     green_contexts = pytest.importorskip("torch.cuda.green_contexts")
     torch.zeros(1, device="cuda:0")
     green = green_contexts.GreenContext.create(32, 0)
     before = state()
     green.set_context()
     try:
-        assert check(models, state()) == []
+        assert check(models, state(), "cuda:0") == []
     finally:
         green.pop_context()
     assert state() == before

@@ -127,3 +127,17 @@ def test_a_binding_comes_before_passthrough(models: Path, lane: gl.Lane) -> None
     engine = gl.load(models / "where.pt2", lane=lane)
     with torch.cuda.stream(torch.cuda.Stream()):
         assert units_used(engine) == 24
+
+
+def test_pytorchs_generic_streams_and_numpys_integers(models: Path, lane: gl.Lane) -> None:
+    """Which have no handle, or are none of Python's integers."""
+    numpy = pytest.importorskip("numpy")
+    engine = gl.load(models / "where.pt2")
+    generic = torch.Stream(device="cuda:0")
+    with torch.cuda.stream(torch.cuda.Stream()):
+        engine.set_external_stream(numpy.int64(lane.stream))
+        assert units_used(engine) == 24
+        engine.set_external_stream(generic)
+        assert units_used(engine) == gl.devices()[0].units
+    with generic:
+        assert engine.get_external_stream() == torch.cuda.current_stream().cuda_stream

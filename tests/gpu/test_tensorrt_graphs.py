@@ -1,11 +1,14 @@
 """CUDA graphs of Torch-TensorRT engines on lanes: stock's own and the caller's."""
 
+import gc
+from collections.abc import Callable
+
 import greenlane as gl
 import pytest
 import torch
 from raw_streams import GreenContext, destroy
 from tensorrt_checks import MARKS, SLOW, bind, callers, constant, extremes, units, units_on, whole
-from tensorrt_runtime import SUBGRAPH, WHOLE_GRAPH, Model, graphs, new_engine
+from tensorrt_runtime import SUBGRAPH, WHOLE_GRAPH, Accelerated, Model, graphs, new_engine, run
 from torch import Tensor
 from where import sms_of
 
@@ -36,6 +39,39 @@ def test_a_graph_of_the_callers_keeps_the_lanes(lanes: dict[str, gl.Lane], mode:
                 assert (len(sms_of(first)), len(sms_of(second))) == (24, 40)
 
 
+def test_a_graph_of_the_callers_keeps_lanes_that_nobody_else_has(
+    lanes: dict[str, gl.Lane], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither their bindings nor their handles."""
+    model = Model(new_engine("first"), new_engine("second"))
+    gl.set_external_stream(model, {"first": lanes["small"], "second": lanes["large"]})
+    x = constant(0.0)
+    graph = torch.cuda.CUDAGraph()
+    with graphs(WHOLE_GRAPH):
+        model(x)
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph):
+            first, second, y = model(x)
+    capfd.readouterr()
+    gl.clear_external_stream(model)
+    said = capfd.readouterr().err
+    for name in ("first", "second"):
+        assert said.count(f"'{name}' is not bound any more") == 1
+    lanes.clear()
+    gc.collect()
+    free = gl.partition("cuda:0", {"free": gl.REST})["free"]
+    assert free.units <= whole() - 24 - 40
+    other = new_engine("other")
+    bind(other, free)
+    for value in (1.0, 2.0):
+        x.fill_(value)
+        graph.replay()
+        elsewhere = sms_of(run(other, constant(1.0))[0])
+        assert extremes(y).tolist() == [4 * value + 2] * 2
+        assert (len(sms_of(first)), len(sms_of(second))) == (24, 40)
+        assert not (sms_of(first) | sms_of(second)) & elsewhere
+
+
 def test_stocks_graphs_follow_a_rebind(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     engine = new_engine()
     with graphs(SUBGRAPH):
@@ -44,37 +80,79 @@ def test_stocks_graphs_follow_a_rebind(lanes: dict[str, gl.Lane], x: Tensor) -> 
             for stream in callers(lanes):
                 assert units_on(stream, engine, x) == lanes[name].units
         engine.clear_external_stream()
-        assert units(engine, x) == whole()
+        assert [units(engine, x) for _ in range(3)] == [whole()] * 3
 
 
-def test_stocks_graphs_notice_a_new_stream_with_an_old_handle(x: Tensor) -> None:
-    """The driver gives it out again, and stock knows streams by their handles."""
+# A handle that the driver gives out again: stock knows streams by their handles.
+
+
+def recycled(use: Callable[[int], None]) -> int:
+    """The handle of a stream on 40 SMs that was, while `use` used it, that of a stream on 24."""
     try:
         small, large = GreenContext(24), GreenContext(40)
     except RuntimeError as error:
         pytest.skip(f"no green contexts: {error}")
+    for _ in range(20):
+        # Of many handles that are given back at once, most are given out again.
+        those = [small.new_stream() for _ in range(64)]
+        old = those[32]
+        use(old)
+        # PyTorch's allocator must have done with it before it goes.
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        for stream in those:
+            destroy(stream)
+        others = [large.new_stream() for _ in range(64)]
+        if old in others:
+            return old
+        for stream in others:
+            destroy(stream)
+    pytest.fail("no handle came back in 20 tries")
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("bound", "bound"),
+        ("bound", "unbound"),
+        ("bound", "module"),
+        ("unbound", "bound"),
+        ("unbound", "module"),
+        ("module", "bound"),
+        ("module", "unbound"),
+        ("module", "module"),
+    ],
+)
+def test_no_graph_of_stocks_outlives_a_change(x: Tensor, first: str, then: str) -> None:
+    """Recorded in calls of one kind on a stream, and then called on what looks like that stream."""
     engine = new_engine()
-    with graphs(SUBGRAPH):
-        for _ in range(20):
-            # Of many handles that are given back at once, most are given out again.
-            those = [small.new_stream() for _ in range(64)]
-            old = those[32]
-            engine.set_external_stream(old)
-            assert [units(engine, x.clone()) for _ in range(3)] == [24, 24, 24]
-            # PyTorch's allocator must have done with it before it goes.
-            engine.clear_external_stream()
-            torch.cuda.synchronize()
-            torch.cuda.empty_cache()
-            for stream in those:
-                destroy(stream)
-            others = [large.new_stream() for _ in range(64)]
-            if old in others:
-                break
-            for stream in others:
-                destroy(stream)
-        else:
-            pytest.fail("no handle came back in 20 tries")
-        engine.set_external_stream(old)
-        assert [units(engine, x.clone()) for _ in range(3)] == [40, 40, 40]
+
+    def where_on(kind: str, stream: int) -> list[int]:
+        """How many SMs three calls take; the binding is taken away again."""
+        own = torch.cuda.ExternalStream(stream)
+        if kind == "unbound":
+            with torch.cuda.stream(own):
+                return [units(engine, x.clone()) for _ in range(3)]
+        if kind == "module":
+            module = Accelerated(engine)
+            gl.set_external_stream(module, {"": own})
+            engine.clear_external_stream()  # of both, the module's alone
+            used = [len(sms_of(module(x.clone())[0])) for _ in range(3)]
+            gl.clear_external_stream(module)
+            return used
+        engine.set_external_stream(stream)
+        used = [units(engine, x.clone()) for _ in range(3)]
         engine.clear_external_stream()
+        return used
+
+    def use(stream: int) -> None:
+        bind_and_clear = first == "unbound"  # so that the engine is known
+        if bind_and_clear:
+            engine.set_external_stream(stream)
+            engine.clear_external_stream()
+        assert where_on(first, stream) == [24] * 3
+
+    with graphs(SUBGRAPH):
+        stream = recycled(use)
+        assert where_on(then, stream) == [40] * 3
     torch.cuda.synchronize()

@@ -57,6 +57,32 @@ def test_passthrough_follows_a_stream_guard(lanes: dict[str, gl.Lane], x: Tensor
         engine.clear_external_stream()
 
 
+def stream_of_memory(tensor: Tensor) -> int:
+    """The stream for whose work the caching allocator took a tensor's memory."""
+    (segment,) = [
+        each for each in torch.cuda.memory_snapshot() if 0 <= tensor.data_ptr() - each["address"] < each["total_size"]
+    ]
+    return int(segment["stream"])
+
+
+def test_passthrough_needs_no_other_stream_from_the_default_one(x: Tensor) -> None:
+    """CUDA itself orders the engine's work with the default stream's: no read is torn or early."""
+    engine = new_engine()
+    assert stream_of_memory(run(engine, x)[1]) == 0
+    gl.set_engine_stream_passthrough(True)
+    assert stream_of_memory(run(engine, x)[1]) != 0
+    for i in range(100):
+        y = torch.empty_like(x)
+        torch.cuda._sleep(SLOW)
+        y.fill_(i)
+        twice = run(engine, y)[1]
+        y.fill_(-1)
+        seen = twice + 0
+        del y, twice
+        torch.testing.assert_close(seen, torch.full_like(seen, 2.0 * i))
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
+
+
 # Engines that are bound
 
 

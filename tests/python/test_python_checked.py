@@ -104,6 +104,36 @@ def test_a_name_that_is_not_utf8_is_refused_with_one_message(call: Callable[[], 
     assert r"caf\udce9" in str(error.value)
 
 
+def test_a_lane_without_a_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="the lane's name is empty: give it one"):
+        gl.partition("cpu", {"": 1})
+    assert gl.lane("cpu", "").name == "cpu", "a lane on the whole device has its device's name"
+
+
+@pytest.mark.parametrize("name", [1, None, b"policy", Path("policy"), ("a", "b")])
+def test_a_name_that_is_no_string_is_refused(name: Any) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: gl.partition("cpu", {name: 1}),
+        lambda: gl.lane("cpu", name),
+        lambda: gl.load("a.pt2", name=name),
+        lambda: gl.load("a.pt2", model=name),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"name is .*: give a string"):
+            call()
+
+
+ODD_NAMES = ["a\nb", "\x1b[31mred", "a\0b", "\u202eab", "é" * 40, "'", " ", "a+b", "/", "%s{}"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_an_odd_name_is_kept_and_shown_escaped(name: str) -> None:
+    assert gl.partition("cpu", {name: 1})[name].name == name
+    with pytest.raises(RuntimeError, match="cannot give 9999 cores") as error:
+        gl.partition("cpu", {name: 9999})
+    assert str(error.value).isprintable()
+
+
 def test_an_empty_path_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="the path of the package is empty"):
         gl.load("")

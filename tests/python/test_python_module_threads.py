@@ -3,8 +3,10 @@
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import greenlane as gl
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -81,3 +83,69 @@ def test_a_call_on_one_lane_may_wait_for_a_call_on_another(a: gl.Lane, b: gl.Lan
     assert in_time(lambda: sets(torch.zeros(1))).item() == 2
     thread.join(60)
     assert [result.item() for result in results] == [1]
+
+
+class Calls(nn.Module):
+    """Calls another module when all that are in a circle are under way."""
+
+    def __init__(self, barrier: threading.Barrier) -> None:
+        super().__init__()
+        self.barrier = barrier
+        self.others: list[nn.Module] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.barrier.wait(60)
+        for other in self.others:
+            x = other(x)
+        return x
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_lanes_that_call_each_other_do_not_wait_for_ever(count: int) -> None:
+    lanes = [gl.lane("cpu", str(i)) for i in range(count)]
+    probes = [Probe() for _ in lanes]
+    barrier = threading.Barrier(count)
+    callers = [Calls(barrier) for _ in lanes]
+    for i, lane in enumerate(lanes):
+        gl.set_external_stream(probes[i], lane)
+        gl.set_external_stream(callers[i], lane)
+        callers[i].others = [probes[(i + 1) % count], probes[(i + 2) % count]]
+    with ThreadPoolExecutor(count) as threads:
+        for _ in range(5):
+            results = threads.map(lambda caller: caller(torch.ones(1)), callers, timeout=60)
+            assert [result.item() for result in results] == [4] * count
+    assert [set(probe.threads) for probe in probes] == [{str(i)} for i in range(count)]
+
+
+def test_engines_of_lanes_that_call_each_other_do_not_wait_for_ever(a: gl.Lane, b: gl.Lane, models: Path) -> None:
+    x = torch.randn(4, 8)
+    engines = [gl.load(models / "affine.pt2", lane=lane) for lane in (a, b)]
+    barrier = threading.Barrier(2)
+    callers = [Calls(barrier), Calls(barrier)]
+    expected = engines[0](x)
+    for caller, lane, engine in zip(callers, (a, b), reversed(engines), strict=True):
+        caller.others = [engine]
+        gl.set_external_stream(caller, {"": lane})
+    with ThreadPoolExecutor(2) as threads:
+        for result in threads.map(lambda caller: caller(x), callers, timeout=60):
+            torch.testing.assert_close(result, expected)
+
+
+def test_lanes_may_wait_for_each_others_queues(a: gl.Lane, b: gl.Lane) -> None:
+    barrier = threading.Barrier(2)
+
+    class Synchronizes(nn.Module):
+        def __init__(self, other: gl.Lane) -> None:
+            super().__init__()
+            self.other = other
+
+        def forward(self) -> str:
+            barrier.wait(60)
+            self.other.synchronize()
+            return "done"
+
+    modules = [Synchronizes(b), Synchronizes(a)]
+    for module, lane in zip(modules, (a, b), strict=True):
+        gl.set_external_stream(module, lane)
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(lambda module: module(), modules, timeout=60)) == ["done", "done"]

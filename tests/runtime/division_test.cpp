@@ -110,6 +110,22 @@ TEST(Division, ComposedNamesAreNobodyElses) {
   EXPECT_NO_THROW((void)taken(shares, cpu_of(2)));
 }
 
+TEST(Division, WrittenOutItIsTheSameDivision) {
+  const auto config = Builder().urgent("policy").urgent("vision").best_effort("head").best_effort("hog").config();
+  for (const auto& device : {cpu_of(2), cpu_of(3), cpu_of(4), cpu_of(9), h200(), device_of(3, 8, 12)}) {
+    const auto written = divided(config, device);
+    EXPECT_EQ(text_of(divide(written, device)), text_of(divide(config, device))) << device.groups;
+    for (const auto& lane : written.lanes) EXPECT_NE(lane.units.has_value(), !lane.beside.empty()) << lane.name;
+    EXPECT_EQ(written.engines.size(), 4U);
+  }
+  const auto two = divided(config, cpu_of(2)).lanes;
+  ASSERT_EQ(two.size(), 4U);
+  EXPECT_EQ(two[0].name, "policy");
+  EXPECT_EQ(two[1].beside, "policy");
+  EXPECT_EQ(two[2].name, "head");
+  EXPECT_EQ(two[3].beside, "head");
+}
+
 TEST(Division, ALaneThatIsBesideNoneIsNotBesideOneWithoutAName) {
   EXPECT_EQ(divided(Builder().best_effort("").urgent("policy").best_effort("b"), cpu_of(3)), "policy=1 =1 b=rest");
 }

@@ -9,6 +9,12 @@
 #include <greenlane/core/hardware_queues.hpp>
 
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+#include <vector>
 
 namespace greenlane::runtime {
 namespace {
@@ -30,6 +36,9 @@ class PlacementTest : public ::testing::Test {
     return niceness;
   }
 
+  // Nice values go up from this thread's own, and end at 19.
+  static bool has_nicer_values() { return this_thread::niceness() <= 10; }
+
   Device cpu_ = Device::open("cpu");
   int cores_ = cpu_.info().units.count;
   PipelineConfig config_;
@@ -49,6 +58,7 @@ TEST_F(PlacementTest, LanesOfTheConfigurationAreOnPartitionsThatDoNotOverlap) {
 }
 
 TEST_F(PlacementTest, LanesThatShareAPartitionAreTheMoreUrgentTheShorterTheirDeadline) {
+  if (!has_nicer_values()) GTEST_SKIP() << "this process is as nice as can be";
   for (int i = 0; i <= cores_; ++i) add("lane" + std::to_string(i), milliseconds(100 - i));
   const auto lanes = place(config_, cpu_, Mode::lanes);
   const auto& first = lanes.at("lane0");
@@ -68,7 +78,25 @@ TEST_F(PlacementTest, SharedLanesAreOnTheWholeDeviceAndEquallyUrgent) {
   }
 }
 
+TEST_F(PlacementTest, NiceValuesGoUpwardsFromWhatTheProcessWasStartedWith) {
+  if (!has_nicer_values()) GTEST_SKIP() << "this process is as nice as can be";
+  for (int i = 0; i < 6; ++i) add("lane" + std::to_string(i), milliseconds(5 + i));
+  std::vector<int> values;
+  int own = 0;
+  std::jthread([&] {
+    own = std::min(this_thread::niceness() + 7, 12);
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), own);
+    for (const auto& [name, lane] : place(config_, cpu_, Mode::priority)) values.push_back(niceness_of(lane));
+  }).join();
+  ASSERT_EQ(values.size(), 6U);
+  EXPECT_EQ(values.front(), own) << "lower values need privileges";
+  EXPECT_TRUE(std::ranges::is_sorted(values));
+  EXPECT_EQ(std::ranges::unique(values).size(), 0U) << "each has a value of its own";
+  EXPECT_LE(values.back(), 19);
+}
+
 TEST_F(PlacementTest, PriorityFollowsTheDeadlineAndBestEffortComesLast) {
+  if (!has_nicer_values()) GTEST_SKIP() << "this process is as nice as can be";
   add("best effort", {});
   add("later", milliseconds(50));
   add("sooner", milliseconds(5));

@@ -124,6 +124,17 @@ TEST_F(ProfileTest, WhatIsNoProfileIsRefusedByName) {
   EXPECT_THAT([&] { (void)load_profile(folder_.path()); }, refuses<ConfigError>("it is a folder", "--profile"));
 }
 
+TEST_F(ProfileTest, GroupsAreAllOfTheDevice) {
+  Profile made;
+  made.device = Device::open("cpu").info();
+  auto json = nlohmann::json::parse(profile_json(made));
+  json["device"]["groups"] = made.device.groups + 1;
+  EXPECT_THAT([&] { (void)read_profile(json.dump(), "it"); },
+              refuses<ConfigError>("it is no profile", "groups are not its units", "greenlane profile"));
+  json["device"]["partitions"] = false;
+  EXPECT_EQ(read_profile(json.dump(), "it").device.groups, made.device.groups + 1) << "and nobody divides it";
+}
+
 TEST_F(ProfileTest, NumbersThatDoNotFitAreRefusedByName) {
   Profile made;
   made.device = Device::open("cpu").info();

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include <future>
+#include <stdexcept>
 
 namespace greenlane::runtime {
 namespace {
@@ -307,6 +308,40 @@ TEST(WriteFile, ThoseWhoWriteTheSameFileDoNotMeet) {
   EXPECT_NO_THROW(other.get());
   EXPECT_THAT(folder.read("out.json"), ::testing::AnyOf(std::string(10'000, 'a'), std::string(10'000, 'b')));
   EXPECT_THAT(folder.names(), ::testing::ElementsAre("out.json"));
+}
+
+TEST(WriteFile, TextThatComesInPiecesIsWrittenInTheirOrder) {
+  const Folder folder;
+  std::string all;
+  write_file(folder / "out.json", [&](const TextSink& sink) {
+    for (const std::size_t length : {0U, 1U, 65'535U, 3U, 65'536U, 200'000U, 40'000U, 40'000U}) {
+      const std::string piece(length, static_cast<char>('a' + all.size() % 26));
+      all += piece;
+      sink(piece);
+    }
+  });
+  EXPECT_EQ(folder.read("out.json"), all);
+}
+
+TEST(WriteFile, WhereTheTextBreaksOffTheFormerFileStays) {
+  const Folder folder;
+  (void)folder.write("out.json", "former");
+  const auto give = [](const TextSink& sink) {
+    sink(std::string(200'000, 'x'));
+    throw std::length_error("broke off");
+  };
+  EXPECT_THAT([&] { write_file(folder / "out.json", give); }, ::testing::ThrowsMessage<std::length_error>("broke off"));
+  EXPECT_EQ(folder.read("out.json"), "former");
+  EXPECT_THAT(folder.names(), ::testing::ElementsAre("out.json"));
+}
+
+TEST(WriteFile, ADiskThatIsFullEndsTheWorkOfWhoGivesTheText) {
+  int pieces = 0;
+  const auto give = [&](const TextSink& sink) {
+    for (; pieces < 1000; ++pieces) sink(std::string(10'000, 'x'));
+  };
+  EXPECT_THAT([&] { write_file("/dev/full", give); }, refuses<ConfigError>("/dev/full", "No space left", "free space"));
+  EXPECT_LT(pieces, 20);
 }
 
 TEST(WriteFile, WhereItCannotWriteItSaysSoAndLeavesNothing) {

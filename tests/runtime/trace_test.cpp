@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <random>
+#include <string_view>
 
 namespace greenlane::runtime {
 namespace {
@@ -123,6 +125,37 @@ TEST(Trace, SlicesOfOneTrackNeverOverlap) {
 TEST(Trace, WithoutSpansItIsStillValid) {
   EXPECT_TRUE(json::parse(trace_json({})).at("traceEvents").empty());
   EXPECT_TRUE(events({mode_of(Mode::lanes, {engine_of("a", "one", {})})}, "X").empty());
+}
+
+// The highest that it was since `reset_peak()`, in bytes.
+std::size_t peak_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoul(line.substr(6)) * 1024;
+  }
+  return 0;
+}
+
+void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+TEST(Trace, ALongOneIsWrittenWithoutBeingInMemory) {
+  std::vector<RequestSpan> spans;
+  for (int i = 0; i < 200'000; ++i) spans.push_back(span_of(10 * i, 10 * i + 1, 10 * i + 5));
+  const std::vector<ModeResult> results{mode_of(Mode::lanes, {engine_of("policy", "one", std::move(spans))})};
+  reset_peak();
+  const auto before = peak_memory();
+  std::size_t written = 0;
+  write_trace(results, [&](std::string_view piece) { written += piece.size(); });
+  EXPECT_GT(written, 20'000'000U);
+  EXPECT_LT(peak_memory() - before, written / 2) << "the requests of a lane are put in order";
+}
+
+TEST(Trace, PiecesMakeUpTheWhole) {
+  const std::vector<ModeResult> results{mode_of(Mode::lanes, {engine_of("a", "one", {span_of(0, 1, 2)})})};
+  std::string pieces;
+  write_trace(results, [&](std::string_view piece) { pieces += piece; });
+  EXPECT_EQ(pieces, trace_json(results));
+  EXPECT_EQ(json::parse(pieces).at("displayTimeUnit"), "ms");
 }
 
 TEST(Trace, NamesAreQuotedAsJsonWantsIt) {

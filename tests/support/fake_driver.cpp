@@ -49,7 +49,8 @@ Gpu gpu_that_cannot_be_divided() { return {.name = "Fake solid", .sms = 132, .gr
 
 std::ostream& operator<<(std::ostream& out, const Live& live) {
   return out << live.primary_retains << " context retains, " << live.green_contexts << " green contexts, "
-             << live.streams << " streams, " << live.events << " events, " << live.graphs << " graphs";
+             << live.streams << " streams, " << live.events << " events, " << live.graphs << " graphs, "
+             << live.user_objects << " user objects";
 }
 
 bool happens_before(const Work& a, const Work& b) {
@@ -100,6 +101,24 @@ Stream* State::find(CUstream handle, int device) {
   }
   const auto found = streams.find(handle);
   return found == streams.end() ? nullptr : &found->second;
+}
+
+void State::retain(const UserObjects& objects) {
+  for (const auto& [object, count] : objects) user_objects.at(object).references += count;
+}
+
+void State::release(const UserObjects& objects) {
+  for (const auto& [object, count] : objects) {
+    const auto found = user_objects.find(object);
+    if (found == user_objects.end() || found->second.references < count) {
+      violations.emplace_back("a user object released too often");
+      continue;
+    }
+    found->second.references -= count;
+    if (found->second.references != 0) continue;
+    destroyed_objects.push_back(found->second);
+    user_objects.erase(found);
+  }
 }
 
 std::set<int> State::sms_of(const Stream& stream) const {
@@ -217,6 +236,7 @@ Live FakeDriver::live() const {
   for (const auto& [handle, green] : state_->greens) live.green_contexts += green.is_application ? 0 : 1;
   for (const auto& [handle, stream] : state_->streams) live.streams += stream.is_application ? 0 : 1;
   live.events = static_cast<int>(state_->events.size());
+  live.user_objects = static_cast<int>(state_->user_objects.size());
   return live;
 }
 

@@ -54,6 +54,7 @@ struct Live {
   int streams = 0;
   int events = 0;
   int graphs = 0;  // executable ones, and those not yet
+  int user_objects = 0;
   friend bool operator==(const Live&, const Live&) = default;
 };
 std::ostream& operator<<(std::ostream& out, const Live& live);

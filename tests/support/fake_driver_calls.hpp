@@ -5,7 +5,9 @@
 #include "support/fake_driver_state.hpp"
 
 #include <atomic>
+#include <string>
 #include <type_traits>
+#include <vector>
 
 namespace greenlane::fake {
 
@@ -18,18 +20,41 @@ inline std::atomic<State*> in_force{nullptr};
 
 enum class Effect { make, release };
 
+// Whether this thread is in the destructor of a user object.
+inline thread_local bool in_destructor = false;
+
+// Calls the destructors of user objects that are due.
+inline void call_destructors(State& state) {
+  std::vector<UserObject> due;
+  {
+    const std::scoped_lock lock(state.mutex);
+    due.swap(state.destroyed_objects);
+  }
+  for (const auto& object : due) {
+    in_destructor = true;
+    object.destroy(object.pointer);
+    in_destructor = false;
+  }
+}
+
 // Every function goes through here: it is counted, and fails where the test wants it to.
 template <class Body>
 CUresult call(const char* function, Body body, Effect effect = Effect::make) {
   State* state = in_force.load(std::memory_order_acquire);
   if (!state) return CUDA_ERROR_DEINITIALIZED;
-  const std::scoped_lock lock(state->mutex);
-  ++state->calls;
-  ++state->calls_by_function[function];
-  const bool fails = state->fails_now();
-  if (fails && effect == Effect::make) return CUDA_ERROR_UNKNOWN;
-  const CUresult result = body(*state);
-  return fails ? CUDA_ERROR_UNKNOWN : result;
+  CUresult result = CUDA_ERROR_UNKNOWN;
+  {
+    const std::scoped_lock lock(state->mutex);
+    ++state->calls;
+    ++state->calls_by_function[function];
+    if (in_destructor)
+      return state->violate(std::string(function) + " in the destructor of a user object", CUDA_ERROR_NOT_PERMITTED);
+    const bool fails = state->fails_now();
+    if (!fails || effect == Effect::release) result = body(*state);
+    if (fails) result = CUDA_ERROR_UNKNOWN;
+  }
+  call_destructors(*state);
+  return result;
 }
 
 // Null where there is no such device.

@@ -40,9 +40,19 @@ struct GraphNode {
 };
 using Graph = std::vector<GraphNode>;  // a chain
 
+// What belongs to graphs.
+struct UserObject {
+  void* pointer = nullptr;
+  CUhostFn destroy = nullptr;
+  unsigned int references = 0;  // its maker's and the graphs'
+  unsigned int of_maker = 0;
+};
+using UserObjects = std::map<CUuserObject, unsigned int>;  // how many references
+
 // A capture that has begun.
 struct Capture {
   CUstream origin = nullptr;
+  CUgraph graph = nullptr;
   std::vector<std::set<int>> nodes;  // the SMs of each
 };
 
@@ -70,6 +80,10 @@ struct State {
   std::map<std::uint64_t, Capture> captures;
   std::map<CUgraph, Graph> graphs;
   std::map<CUgraphExec, std::vector<std::set<int>>> executables;
+  std::map<CUuserObject, UserObject> user_objects;
+  std::map<CUgraph, UserObjects> objects_of_graphs;  // of those that are being captured, too
+  std::map<CUgraphExec, UserObjects> objects_of_executables;
+  std::vector<UserObject> destroyed_objects;  // their destructors are called when the lock is free
   std::vector<Launch> launches;
   std::chrono::microseconds time_launched{0};  // that all of them take: ten for each node
   std::map<CUgreenCtx, GreenContext> greens;
@@ -107,6 +121,8 @@ struct State {
   [[nodiscard]] int current_device() const;
   // Those that work on the stream runs on.
   [[nodiscard]] std::set<int> sms_of(const Stream& stream) const;
+  void retain(const UserObjects& objects);
+  void release(const UserObjects& objects);
   // Null where there is none; of the reserved handles, that of `device`.
   [[nodiscard]] Stream* find(CUstream handle, int device);
 };

@@ -16,7 +16,8 @@ CUresult fake_cuStreamBeginCapture(CUstream stream, CUstreamCaptureMode mode) {
     found->capture = CU_STREAM_CAPTURE_STATUS_ACTIVE;
     found->capture_id = s.next_capture++;
     found->joined = true;
-    s.captures[found->capture_id] = {.origin = stream, .nodes = {}};
+    s.captures[found->capture_id] = {.origin = stream, .graph = s.new_handle<CUgraph>(), .nodes = {}};
+    s.objects_of_graphs.try_emplace(s.captures[found->capture_id].graph);
     return CUDA_SUCCESS;
   });
 }
@@ -41,9 +42,11 @@ CUresult fake_cuStreamEndCapture(CUstream stream, CUgraph* graph) {
     for (auto& [handle, event] : s.events) {
       if (event.capture_id == id) event = {.device = event.device, .recorded = false, .clock = {}};
     }
-    if (invalid) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-    if (!joined) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
-    *graph = s.new_handle<CUgraph>();
+    if (invalid || !joined) {
+      s.release(s.objects_of_graphs.extract(capture.mapped().graph).mapped());
+      return invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
+    }
+    *graph = capture.mapped().graph;
     for (auto& sms : capture.mapped().nodes)
       s.graphs[*graph].push_back({.handle = s.new_handle<CUgraphNode>(), .sms = std::move(sms), .origin = nullptr});
     s.graphs.try_emplace(*graph);
@@ -60,6 +63,8 @@ CUresult fake_cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph
     *executable = s.new_handle<CUgraphExec>();
     auto& nodes = s.executables[*executable];
     for (const auto& node : found->second) nodes.push_back(node.sms);
+    s.objects_of_executables[*executable] = s.objects_of_graphs[graph];
+    s.retain(s.objects_of_graphs[graph]);
     return CUDA_SUCCESS;
   });
 }
@@ -78,6 +83,7 @@ CUresult fake_cuGraphLaunch(CUgraphExec executable, CUstream stream) {
 CUresult fake_cuGraphDestroy(CUgraph graph) {
   const auto destroy = [&](State& s) {
     if (s.graphs.erase(graph) == 0) return s.violate("an unknown graph destroyed", CUDA_ERROR_INVALID_HANDLE);
+    if (auto objects = s.objects_of_graphs.extract(graph)) s.release(objects.mapped());
     return CUDA_SUCCESS;
   };
   return call("cuGraphDestroy", destroy, Effect::release);
@@ -97,6 +103,7 @@ CUresult fake_cuGraphExecDestroy(CUgraphExec executable) {
         s.violate("a graph destroyed after the units of its nodes", CUDA_SUCCESS);
     }
     s.executables.erase(found);
+    s.release(s.objects_of_executables.extract(executable).mapped());
     return CUDA_SUCCESS;
   };
   return call("cuGraphExecDestroy", destroy, Effect::release);
@@ -140,6 +147,8 @@ CUresult fake_cuGraphClone(CUgraph* clone, CUgraph graph) {
     *clone = s.new_handle<CUgraph>();
     for (const auto& node : original)
       s.graphs[*clone].push_back({.handle = s.new_handle<CUgraphNode>(), .sms = node.sms, .origin = node.handle});
+    s.objects_of_graphs[*clone] = s.objects_of_graphs[graph];
+    s.retain(s.objects_of_graphs[*clone]);
     return CUDA_SUCCESS;
   });
 }
@@ -159,6 +168,62 @@ CUresult fake_cuGraphDestroyNode(CUgraphNode node) {
       if (std::erase_if(nodes, [&](const GraphNode& each) { return each.handle == node; }) > 0) return CUDA_SUCCESS;
     }
     return s.violate("an unknown node destroyed", CUDA_ERROR_INVALID_HANDLE);
+  });
+}
+
+CUresult fake_cuStreamGetCaptureInfo(CUstream stream, CUstreamCaptureStatus* status, cuuint64_t* id, CUgraph* graph,
+                                     const CUgraphNode** dependencies, std::size_t* count) {
+  return call("cuStreamGetCaptureInfo", [&](State& s) {
+    const Stream* found = s.find(stream, std::max(s.current_device(), 0));
+    if (!found) return s.violate("an unknown stream asked for its capture", CUDA_ERROR_INVALID_HANDLE);
+    if (dependencies || count) s.violate("a capture asked for more than the fake knows", CUDA_SUCCESS);
+    *status = found->capture;
+    if (found->capture != CU_STREAM_CAPTURE_STATUS_ACTIVE) return CUDA_SUCCESS;
+    *id = found->capture_id;
+    // Captures that a test merely claims (set_capture) have no graph.
+    *graph = found->capture_id == 0 ? nullptr : s.captures.at(found->capture_id).graph;
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuUserObjectCreate(CUuserObject* object, void* pointer, CUhostFn destroy, unsigned int references,
+                                 unsigned int flags) {
+  return call("cuUserObjectCreate", [&](State& s) {
+    if (!destroy || references == 0 || flags != CU_USER_OBJECT_NO_DESTRUCTOR_SYNC)
+      return s.violate("a user object made wrongly", CUDA_ERROR_INVALID_VALUE);
+    *object = s.new_handle<CUuserObject>();
+    s.user_objects[*object] = {
+        .pointer = pointer, .destroy = destroy, .references = references, .of_maker = references};
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuUserObjectRelease(CUuserObject object, unsigned int count) {
+  const auto release = [&](State& s) {
+    const auto found = s.user_objects.find(object);
+    if (found == s.user_objects.end() || found->second.of_maker < count)
+      return s.violate("a user object released that is somebody else's", CUDA_ERROR_INVALID_VALUE);
+    found->second.of_maker -= count;
+    return s.release({{object, count}}), CUDA_SUCCESS;
+  };
+  return call("cuUserObjectRelease", release, Effect::release);
+}
+
+CUresult fake_cuGraphRetainUserObject(CUgraph graph, CUuserObject object, unsigned int count, unsigned int flags) {
+  return call("cuGraphRetainUserObject", [&](State& s) {
+    const auto found = s.user_objects.find(object);
+    const auto holder = s.objects_of_graphs.find(graph);
+    if (found == s.user_objects.end() || holder == s.objects_of_graphs.end())
+      return s.violate("an unknown user object, or for an unknown graph", CUDA_ERROR_INVALID_VALUE);
+    if (flags == CU_GRAPH_USER_OBJECT_MOVE) {
+      if (found->second.of_maker < count)
+        return s.violate("a user object moved that is somebody else's", CUDA_ERROR_INVALID_VALUE);
+      found->second.of_maker -= count;
+    } else {
+      found->second.references += count;
+    }
+    holder->second[object] += count;
+    return CUDA_SUCCESS;
   });
 }
 

@@ -170,6 +170,8 @@ CUresult fake_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
   State* state = in_force.load(std::memory_order_acquire);
   if (!state) return CUDA_ERROR_DEINITIALIZED;
   const std::scoped_lock lock(state->mutex);
+  if (in_destructor)
+    return state->violate("the mode of captures changed in the destructor of a user object", CUDA_ERROR_NOT_PERMITTED);
   auto& own = state->capture_modes.try_emplace(std::this_thread::get_id(), CU_STREAM_CAPTURE_MODE_GLOBAL).first->second;
   return std::swap(own, *mode), CUDA_SUCCESS;
 }

@@ -1,12 +1,19 @@
 // A stand-in for Torch-TensorRT's runtime on machines without a GPU: the same class, operator and metadata as 2.14,
-// with engines that double their inputs on the CPU. tests/compat compares it with the real library.
+// with engines that double their inputs on the CPU. tests/compat compares it with the real library. An engine whose
+// device is a GPU chooses its stream as stock does; it runs where a preloaded double of CUDA (fake_cuda) is that GPU.
 #include <ATen/ATen.h>
+#include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
 #include <torch/custom_class.h>
 #include <torch/library.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -20,6 +27,7 @@ std::atomic<int64_t> graphs_mode{0};
 struct Engine final : torch::CustomClassHolder {
   explicit Engine(std::vector<std::string> info) : fields(std::move(info)) {
     TORCH_CHECK(fields.size() == 13, "Expected 13 fields, found ", fields.size());
+    requires_native_multidevice = fields[11] == "1";
     ++live;
   }
   ~Engine() override { --live; }
@@ -29,17 +37,18 @@ struct Engine final : torch::CustomClassHolder {
   std::vector<std::string> fields;
   bool requires_native_multidevice = false;
   std::vector<at::Tensor> pre_allocated_outputs;
+  std::optional<c10::cuda::CUDAStream> pool_stream;
+  bool use_output_allocator_outputs = false;
+  std::string cuda_graph_strategy = "disabled";
+
+  // What stock keeps of its CUDA graphs. On the CPU all streams have the same handle, as if the driver had given that
+  // of a destroyed one out again.
+  std::mutex mutex;
+  bool graphs_were_on = false;
+  std::vector<int64_t> shapes;
+  std::optional<int64_t> recorded_in;  // thread, or stream of a GPU
 };
 using EnginePtr = c10::intrusive_ptr<Engine>;
-
-// Doubles every input, and says in a last output on which thread; without inputs that is all.
-std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
-  TORCH_CHECK(engine->fields.at(3) != "broken", "this engine is broken");
-  std::vector<at::Tensor> outputs;
-  for (const auto& input : inputs) outputs.push_back(input * 2);
-  outputs.push_back(at::tensor({static_cast<int64_t>(gettid())}, at::kLong));
-  return outputs;
-}
 
 // Which version it stands in for: "2.12", "2.13" or, where the environment says nothing, 2.14.
 std::string version() {
@@ -47,11 +56,83 @@ std::string version() {
   return named ? named : "2.14";
 }
 
+// Tells a test what an engine ran on, where the environment names a file for that.
+void tell(const EnginePtr& engine, const std::string& place) {
+  static std::mutex mutex;
+  const char* const file = std::getenv("GREENLANE_STAND_IN_LOG");  // NOLINT(concurrency-mt-unsafe)
+  if (!file) return;
+  const std::scoped_lock lock(mutex);
+  std::ofstream(file, std::ios::app) << engine->fields.at(1) << " on " << place << "\n";
+}
+
+// The name of this thread, which tells the worker of a lane.
+std::string this_thread() {
+  std::ifstream comm("/proc/thread-self/comm");
+  std::string name;
+  std::getline(comm, name);
+  return name;
+}
+
+// The stream that stock's rules give: from 2.13 on the caller's, and in place of the default stream one of PyTorch's
+// pool, which is the engine's own; before that always its own.
+c10::cuda::CUDAStream choose_stream(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
+  const bool on_gpu = !inputs.empty() && inputs[0].is_cuda();
+  const auto device = on_gpu ? static_cast<c10::DeviceIndex>(inputs[0].get_device()) : c10::cuda::current_device();
+  const auto caller = c10::cuda::getCurrentCUDAStream(device);
+  const bool on_default = caller == c10::cuda::getDefaultCUDAStream(device);
+  if (!on_default && version() >= "2.13") return caller;
+  if (!engine->pool_stream) engine->pool_stream = c10::cuda::getStreamFromPool(false, device);
+  return *engine->pool_stream;
+}
+
+// Doubles every input, and says in a last output on which thread, or for a GPU on which stream; without inputs that is
+// all. In mode SUBGRAPH that is where its graph was recorded, since that is where a graph runs.
+std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
+  TORCH_CHECK(engine->fields.at(3) != "broken", "this engine is broken");
+  const std::scoped_lock lock(engine->mutex);
+  const bool graphs_on = graphs_mode == 1;
+  TORCH_CHECK(!graphs_on || (engine->fields.at(9) != "1" && !engine->use_output_allocator_outputs),
+              "output allocation is incompatible with CUDA Graphs");
+  std::vector<int64_t> shapes;
+  for (const auto& input : inputs) shapes.insert(shapes.end(), input.sizes().begin(), input.sizes().end());
+  for (const auto& input : inputs) TORCH_CHECK(input.numel() != 13, "this input is unlucky");
+  auto place = static_cast<int64_t>(gettid());
+  std::optional<c10::cuda::CUDAStreamGuard> guard;
+  const auto& device = engine->fields.at(2);
+  const bool on_gpu = !device.empty() && device.front() >= '0' && device.front() <= '9';
+  if (!on_gpu) {
+    tell(engine, this_thread());
+  } else {
+    const auto stream = choose_stream(inputs, engine);
+    tell(engine, engine->pool_stream && stream == *engine->pool_stream ? "its own stream" : "the caller's stream");
+    guard.emplace(stream);
+    place = reinterpret_cast<int64_t>(stream.stream());
+  }
+  // As stock's TorchTRTRuntimeStates does it.
+  const bool stream_changed = on_gpu && engine->recorded_in != place;
+  const bool records = graphs_on && (!engine->graphs_were_on || shapes != engine->shapes || stream_changed);
+  engine->graphs_were_on = graphs_on;
+  engine->shapes = std::move(shapes);
+  if (!graphs_on) engine->recorded_in.reset();
+  if (records) engine->recorded_in = place;
+  std::vector<at::Tensor> outputs;
+  for (const auto& input : inputs) outputs.push_back(input * 2);
+  outputs.push_back(at::tensor({engine->recorded_in.value_or(place)}, at::kLong));
+  return outputs;
+}
+
 // As versions before 2.14 are asked for their names and devices.
 std::string describe(const EnginePtr& self) {
   const auto& device = self->fields.at(2);
   return "Torch-TensorRT TensorRT Engine:\n  Name: " + self->fields.at(1) +
-         "\n  Device: Device(ID: " + device.substr(0, device.find('%')) + ", Name: stand-in)\n";
+         "\n  Device: Device(ID: " + device.substr(0, device.find('%')) + ", Name: stand-in)\n" +
+         "RuntimeSettings{\n  CUDA Graph Strategy: " + self->cuda_graph_strategy + "\n}";
+}
+
+// Stock's last argument is a cache; here there is none.
+void update_runtime_settings(const EnginePtr& self, int64_t /*specialization*/, int64_t cuda_graph_strategy,
+                             const std::optional<std::string>& /*cache*/) {
+  self->cuda_graph_strategy = cuda_graph_strategy == 0 ? "disabled" : "whole_graph_capture";
 }
 
 }  // namespace
@@ -63,6 +144,8 @@ TORCH_LIBRARY(tensorrt, m) {
       .def("__obj_flatten__",
            [](const EnginePtr& self) { return std::make_tuple(std::make_tuple(std::string("fields"), self->fields)); })
       .def_readonly("requires_native_multidevice", &Engine::requires_native_multidevice)
+      .def_readwrite("use_output_allocator_outputs", &Engine::use_output_allocator_outputs)
+      .def("update_runtime_settings", update_runtime_settings)
       .def_pickle([](const EnginePtr& self) { return self->fields; },
                   [](std::vector<std::string> fields) { return c10::make_intrusive<Engine>(std::move(fields)); });
   if (version() >= "2.13") {

@@ -1,9 +1,13 @@
+#include "support/forked.hpp"
+
 #include <greenlane/torch/bound_call.hpp>
 
 #include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cfenv>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -54,6 +58,42 @@ TEST_F(CallOnCpuTest, TheCallersModesHoldOnTheLaneAndEndWithTheCall) {
     EXPECT_FALSE(grad_mode_on_lane());
   }
   lane_.run([] { EXPECT_TRUE(c10::GradMode::is_enabled()); });
+}
+
+TEST_F(CallOnCpuTest, TheCallersRoundingHoldsOnTheLaneAndEndsWithTheCall) {
+  binding_.set(lane_);
+  int rounding = -1;
+  std::fesetround(FE_UPWARD);
+  call_on_cpu(binding_, [&] { rounding = std::fegetround(); });
+  std::fesetround(FE_TONEAREST);
+  EXPECT_EQ(rounding, FE_UPWARD);
+  lane_.run([&] { rounding = std::fegetround(); });
+  EXPECT_EQ(rounding, FE_TONEAREST);
+}
+
+TEST_F(CallOnCpuTest, SubmittedItRunsOnTheLaneWithTheSettingsOfItsCaller) {
+  binding_.set(lane_);
+  bool enabled = true;
+  std::optional<LaneWork> work;
+  {
+    const c10::NoGradGuard guard;
+    work = submit_on_cpu(binding_, [&] { enabled = c10::GradMode::is_enabled(); });
+  }
+  ASSERT_TRUE(work.has_value());
+  work->get();
+  EXPECT_FALSE(enabled);
+  binding_.clear();
+  EXPECT_FALSE(submit_on_cpu(binding_, [&] { enabled = true; }).has_value()) << "done in place";
+  EXPECT_TRUE(enabled);
+}
+
+TEST_F(CallOnCpuTest, AForkedChildIsRefusedAndUnboundLeavesTheForkedThread) {
+  binding_.set(lane_);
+  EXPECT_THAT(in_child([&] { return thread_of_call() == std::thread::id() ? "nowhere" : "ran"; }),
+              ::testing::HasSubstr("made in another process"));
+  binding_.clear();
+  EXPECT_EQ(in_child([&] { return thread_of_call() == std::this_thread::get_id() ? "in place" : "beside"; }), "beside");
+  EXPECT_EQ(thread_of_call(), std::this_thread::get_id());
 }
 
 TEST_F(CallOnCpuTest, AnEngineMayBindItselfElsewhereFromInside) {

@@ -25,10 +25,14 @@ class GraphModeTest : public fake::FakeDriverTest {
   static std::int64_t mode() { return call("tensorrt::get_cudagraphs_mode", {}).toInt(); }
   static void set_mode(std::int64_t mode) { call("tensorrt::set_cudagraphs_mode", {mode}); }
 
-  // The mode that stock sees in a call on this stream.
-  std::int64_t mode_in_call(StreamView stream) {
-    const GraphModeScope scope(record_, stream);
-    return mode();
+  bool may_have_old_graph() { return tensorrt::may_have_old_graph(record_, c10::IValue()); }
+  // The mode that stock sees in a call.
+  std::int64_t mode_in_call(bool throws = false) {
+    if (!may_have_old_graph()) return mode();
+    GraphModeScope scope(record_);
+    const auto seen = mode();
+    if (!throws) scope.finish();
+    return seen;
   }
 
   Device device_ = gpu();
@@ -43,34 +47,97 @@ class GraphModeTest : public fake::FakeDriverTest {
   }
 };
 
-TEST_F(GraphModeTest, OnAnotherStreamStockRecordsAnewByItself) {
+TEST_F(GraphModeTest, TheFirstCallAfterAnyChangeIsWithoutGraphs) {
   set_mode(1);
-  record_.binding.set(stream_);
-  EXPECT_EQ(mode_in_call(stream_), 1);
+  EXPECT_EQ(mode_in_call(), 1) << "it was never bound";
+  for (const auto& change : {+[](StreamBinding& binding, StreamView stream) { binding.set(stream); },
+                             +[](StreamBinding& binding, StreamView) { binding.clear(); }}) {
+    for (int again = 0; again < 2; ++again) {
+      change(record_.binding, stream_);
+      EXPECT_EQ(mode_in_call(), 0) << "stock drops what it recorded";
+      EXPECT_EQ(mode(), 1) << "and they are on again after it";
+      EXPECT_EQ(mode_in_call(), 1);
+    }
+  }
   record_.binding.set(other_);
-  EXPECT_EQ(mode_in_call(other_), 1);
-  EXPECT_EQ(mode_in_call(other_), 1);
+  EXPECT_EQ(mode_in_call(), 0);
+  EXPECT_EQ(mode_in_call(), 1);
 }
 
-TEST_F(GraphModeTest, ANewStreamWithAnOldHandleMakesItRecordAnew) {
+TEST_F(GraphModeTest, ACallThatThrewDoesNotCount) {
   set_mode(1);
   record_.binding.set(stream_);
-  EXPECT_EQ(mode_in_call(stream_), 1);
-  record_.binding.set(stream_);  // for all that stock can see, the same
-  EXPECT_EQ(mode_in_call(stream_), 0) << "graphs are off in the first call, so that stock drops what it recorded";
-  EXPECT_EQ(mode(), 1) << "and on again after it";
-  EXPECT_EQ(mode_in_call(stream_), 1);
+  EXPECT_EQ(mode_in_call(true), 0);
+  EXPECT_EQ(mode(), 1);
+  EXPECT_EQ(mode_in_call(), 0);
+  EXPECT_EQ(mode_in_call(), 1);
+}
+
+TEST_F(GraphModeTest, AChangeDuringTheCallCountsForTheNext) {
+  set_mode(1);
+  record_.binding.set(stream_);
+  {
+    GraphModeScope scope(record_);
+    record_.binding.set(other_);
+    scope.finish();
+  }
+  EXPECT_EQ(mode_in_call(), 0);
+  EXPECT_EQ(mode_in_call(), 1);
 }
 
 TEST_F(GraphModeTest, OtherModesAreLeftAlone) {
   for (const std::int64_t mode : {0, 2}) {
     set_mode(mode);
     record_.binding.set(stream_);
-    EXPECT_EQ(mode_in_call(stream_), mode);
-    record_.binding.set(stream_);
-    EXPECT_EQ(mode_in_call(stream_), mode);
+    EXPECT_EQ(mode_in_call(), mode);
+    EXPECT_EQ(mode_in_call(), mode);
     EXPECT_EQ(GraphModeTest::mode(), mode);
+    EXPECT_FALSE(may_have_old_graph()) << "stock drops graphs in these modes by itself";
   }
+}
+
+TEST_F(GraphModeTest, OneCallDoesNotTurnGraphsOnWhileAnotherNeedsThemOff) {
+  set_mode(1);
+  EngineRecord second{device_, "second"};
+  record_.binding.set(stream_);
+  second.binding.set(stream_);
+  std::optional<GraphModeScope> first(std::in_place, record_);
+  {
+    GraphModeScope other(second);
+    EXPECT_EQ(mode(), 0);
+    first->finish();
+    first.reset();
+    EXPECT_EQ(mode(), 0) << "the other call still needs it";
+    other.finish();
+  }
+  EXPECT_EQ(mode(), 1);
+  EXPECT_FALSE(may_have_old_graph());
+}
+
+TEST_F(GraphModeTest, AModeThatIsChosenMeanwhileStays) {
+  set_mode(1);
+  record_.binding.set(stream_);
+  {
+    const GraphModeScope scope(record_);
+    set_mode(2);
+  }
+  EXPECT_EQ(mode(), 2);
+  set_mode(1);
+  {
+    GraphModeScope scope(record_);
+    set_mode(1);  // on again: the call may have replayed a graph
+    scope.finish();
+  }
+  EXPECT_EQ(mode_in_call(), 0);
+  EXPECT_EQ(mode(), 1);
+}
+
+TEST_F(GraphModeTest, AnEngineWithAnOutputAllocatorHasNoGraphs) {
+  set_mode(1);
+  EngineRecord record{device_, "engine"};
+  record.needs_output_allocator = true;
+  record.binding.set(stream_);
+  EXPECT_FALSE(tensorrt::may_have_old_graph(record, c10::IValue()));
 }
 
 // Where only stock's runtime in Python is there: nothing has graphs that it could tell of. In a process of its own, as
@@ -82,7 +149,9 @@ TEST_F(WithoutStockTest, AnEngineCanBeBoundTwiceToOneStream) {
   EngineRecord record{gpu(), "engine"};
   for (int turn = 0; turn < 2; ++turn) {
     record.binding.set(stream);
-    EXPECT_NO_THROW(GraphModeScope(record, stream));
+    EXPECT_TRUE(may_have_old_graph(record, c10::IValue()));
+    EXPECT_NO_THROW(GraphModeScope(record).finish());
+    EXPECT_FALSE(may_have_old_graph(record, c10::IValue()));
   }
 }
 

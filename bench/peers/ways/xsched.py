@@ -33,6 +33,8 @@ def lend(mix: Mix, use: Use) -> None:
     except OSError as error:
         raise AbsentError(f"not installed: {error}") from error
     torch.zeros(1, device="cuda")
+    # First: a new scheduler knows no hints that came before it.
+    check("XHintSetScheduler", queues.XHintSetScheduler(SCHEDULER_LOCAL, HIGHEST_PRIORITY_FIRST))
     streams = {engine.name: torch.cuda.Stream() for engine in mix.engines}
     priorities = {name: -priority for name, priority in mix.priorities().items()}  # here the higher is the more urgent
     for name, stream in streams.items():
@@ -44,5 +46,4 @@ def lend(mix: Mix, use: Use) -> None:
         configured = queues.XQueueSetLaunchConfig(queue, ctypes.c_int64(threshold), ctypes.c_int64(batch))
         check("XQueueSetLaunchConfig", configured)
         check("XHintPriority", queues.XHintPriority(queue, ctypes.c_int32(priorities[name])))
-    check("XHintSetScheduler", queues.XHintSetScheduler(SCHEDULER_LOCAL, HIGHEST_PRIORITY_FIRST))
     use({name: stream.cuda_stream for name, stream in streams.items()}, {"priorities": priorities})

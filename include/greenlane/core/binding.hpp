@@ -4,6 +4,7 @@
 #include <greenlane/core/call_observer.hpp>
 #include <greenlane/core/graphs/captured_work.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -15,6 +16,10 @@
 #include <vector>
 
 namespace greenlane {
+
+namespace detail {
+class CallersGraphs;
+}  // namespace detail
 
 // Which stream an engine's call runs on. Asked anew for every call, in this order.
 enum class StreamSource {
@@ -40,11 +45,13 @@ struct FormerBinding;
 // rebind the first work on the new stream waits for the last on the old one, because engines own scratch memory.
 // Capture: where a graph is being captured on the caller's stream, and that is not the lane's, the engine goes to a
 // stream of its own on the lane's units (the lane's may be in use by others, who would be captured along), and the
-// events become edges of the graph. Lifetime: holds the lane, and through it the stream and its partition, or what
-// keeps an external stream alive. "Not set" and "set to null" are different things: null is refused, clear() takes a
-// binding away. Thread safety: all members. The lock is recursive and held from enter() to finish() while a lane is
-// bound, so calls of one bound engine are enqueued one after another, and an engine may rebind itself from inside its
-// own call.
+// events become edges of the graph. That graph keeps the lane for as long as it exists; binding the engine to other
+// units meanwhile gives one warning, because the graph goes on running it where it was. Lifetime: holds the lane, and
+// through it the stream and its partition, or what keeps an external stream alive. "Not set" and "set to null" are
+// different things: null is refused, clear() takes a binding away. Thread safety: all members. The lock is recursive
+// and held from enter() to finish() while a lane is bound, so calls of one bound engine are enqueued one after another,
+// and an engine may rebind itself from inside its own call.
+// Forks: in a child, calls of what was bound before throw StreamError until it is bound anew, or cleared.
 class StreamBinding {
  public:
   // `owner` names the engine in messages.
@@ -102,9 +109,10 @@ class StreamBinding {
     Call(StreamBinding& binding, StreamView caller);
     [[nodiscard]] bool is_capturing(StreamView stream) const;
     void enter_capture();
+    void keep_lane_in_graph();
     void fork();
     StreamBinding& binding_;
-    std::unique_lock<std::recursive_mutex> lock_;
+    std::unique_lock<detail::ForkSafeRecursiveMutex> lock_;
     std::optional<Lane> lane_;
     StreamView caller_;
     StreamView stream_;
@@ -121,11 +129,13 @@ class StreamBinding {
   struct Events;
   Events& events();
   void replace(std::optional<Lane> lane);
+  // In a process that was forked since, the engine is on that process's device of the same name.
+  void follow_fork(const Device& device);
   void require_bindable() const;
 
   Device device_;
   std::string owner_;
-  mutable std::recursive_mutex mutex_;
+  mutable detail::ForkSafeRecursiveMutex mutex_;
   std::optional<Lane> lane_;
   std::optional<Lane> beside_;  // for calls that are captured
   std::shared_ptr<CapturedWork> captured_;
@@ -134,6 +144,7 @@ class StreamBinding {
   bool entered_ = false;       // whether the present lane has had work
   bool tail_pending_ = false;  // whether the next work must wait for a former lane's
   std::unique_ptr<Events> events_;
+  std::unique_ptr<detail::CallersGraphs> callers_graphs_;  // made at the first capture
 };
 
 // One of several bindings to be made together.

@@ -32,7 +32,8 @@ class PartitionError : public Error {
   using Error::Error;
 };
 
-// A stream or a lane that must not be used: null, reserved, closed, captured, or of another device.
+// A stream or a lane that must not be used: null, reserved, closed, captured, of another device, or of
+// the process that this one was forked from.
 class StreamError : public Error {
  public:
   using Error::Error;

@@ -1,6 +1,7 @@
 // Lanes: ordered execution queues, each on a partition or on a stream that the caller made.
 #pragma once
 
+#include <greenlane/core/lane_work.hpp>
 #include <greenlane/core/partition.hpp>
 #include <greenlane/core/stream.hpp>
 
@@ -64,9 +65,21 @@ class Lane {
   // Runs `work` on the lane and returns when `work` has returned; what it throws comes out here. On a CPU lane it runs
   // on the worker, in the order of the calls (called from the lane's own worker: in place). On a GPU lane it runs in
   // place: what it enqueues is its own affair.
+  //
+  // Two CPU lanes cannot wait for each other for ever: work that waits for another lane lets in what that lane,
+  // directly or by way of others, waits for here. Waits that greenlane does not see, for an event or a lock of the
+  // caller's own, are the caller's affair. Throws StreamError on a CPU lane in a process that was forked after the lane
+  // was made.
   void run(const std::function<void()>& work) const;
+  // Queues `work`, which owns what it uses, and returns. On a GPU lane, and from the CPU lane's own worker, it has run
+  // in place when this returns.
+  // Throws StreamError as run() does.
+  [[nodiscard]] LaneWork submit(std::function<void()> work) const;
   // Blocks until everything that was enqueued on the lane is done.
+  // Throws StreamError in a process that was forked after the lane was made.
   void synchronize() const;
+  // Throws that, and does nothing else.
+  void require_here() const;
 
   // Refuses new bindings from now on. What is bound to it keeps working, and its units are returned when the last user
   // lets go.

@@ -161,12 +161,15 @@ struct PlanRemedies {
 class PlanError : public Error {
  public:
   PlanError(const Message& message, std::vector<Shortfall> shortfalls, PlanRemedies remedies)
-      : Error(message), shortfalls_(std::move(shortfalls)), remedies_(std::move(remedies)) {}
+      : Error(message), remedy_(message.remedy), shortfalls_(std::move(shortfalls)), remedies_(std::move(remedies)) {}
   // The worst first; never empty.
   [[nodiscard]] const std::vector<Shortfall>& shortfalls() const noexcept { return shortfalls_; }
   [[nodiscard]] const PlanRemedies& remedies() const noexcept { return remedies_; }
+  // The last part of what().
+  [[nodiscard]] const std::string& remedy() const noexcept { return remedy_; }
 
  private:
+  std::string remedy_;
   std::vector<Shortfall> shortfalls_;
   PlanRemedies remedies_;
 };

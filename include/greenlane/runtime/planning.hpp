@@ -43,7 +43,7 @@ struct PredictedRun {
 // One way to run a pipeline: on the lanes of a plan, or in a mode that needs none.
 struct PlanCandidate {
   Mode mode = Mode::lanes;
-  std::optional<Plan> plan{};               // in mode lanes
+  std::optional<Plan> plan{};               // in mode lanes, unless they are divided evenly
   PipelineConfig config{};                  // with the plan's lanes
   std::optional<PredictedRun> predicted{};  // before it was measured; absent where nothing was known of the mode
   std::optional<MeasuredRun> measured{};    // the latest run
@@ -53,6 +53,8 @@ struct PlanResult {
   PlanRequest request;                    // with contention and corrections as they were learned
   std::vector<PlanCandidate> candidates;  // never empty
   std::size_t chosen = 0;
+  // Why no plan is predicted to meet the deadlines; absent: one is.
+  std::optional<PlanError> no_plan{};
 };
 
 // What the planner is asked for a pipeline of which this is known. Throws ConfigError where the profile lacks an
@@ -94,7 +96,8 @@ inline constexpr double kSameThroughput = 0.01;
 // highest throughput: of those that meet all deadlines with the margin, or else of those that meet them. Where none
 // does, of the one with the largest slack.
 [[nodiscard]] std::size_t best_of(std::span<const PlanCandidate> candidates);
-// Throws PlanError, by what was measured, where the chosen one misses a deadline.
+
+// Throws PlanError, by what was measured, where the chosen one misses a deadline. What would do is the prediction's.
 void require_deadlines(const PlanResult& result);
 
 struct VerifyOptions {
@@ -105,13 +108,15 @@ struct VerifyOptions {
   std::function<void(const std::string& what)> progress;
 };
 
-// Runs the plans of the best predictions and, with the pipeline's own lanes, the modes gates, priority and shared;
-// learns from what was seen, and goes on with the plans that are best then, and with sizes next to those of the best
-// one, until none that was not tried is expected to be better or the budget is used up. Chooses as best_of does (see
-// require_deadlines), predicts that one by what it showed, and runs it again, up to four times as long: until every
-// deadline engine's p99 is as predicted to 15 %, three times at most. Another one is chosen where it does not meet the
-// deadlines then, or not with the margin. Throws PlanError where no plan is predicted to meet the deadlines and nothing
-// was seen to, and EngineError after a stop with nothing tried.
+// Runs the plans of the best predictions and, with the pipeline's own lanes, the modes gates, priority and shared.
+// Lanes that are divided evenly are run as well, where some of them share units or no plan is predicted to meet the
+// deadlines. Learns from what was seen, and goes on with the plans that are best then, and with sizes next to those of
+// the best one, until none that was not tried is expected to be better or the budget is used up. Chooses as best_of
+// does (see require_deadlines), predicts that one by what it showed, and runs it again, up to four times as long: until
+// every deadline engine's p99 is as predicted to 15 %, three times at most. Another one is chosen where it does not
+// meet the deadlines then, or not with the margin. Where nothing meets them the result says so: see require_deadlines.
+// Throws PlanError where no plan is predicted to meet the deadlines and nothing was tried, and EngineError after a stop
+// with nothing tried.
 [[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
 // As a file (JSON), which apply_plan takes: docs/configuration.md describes it.

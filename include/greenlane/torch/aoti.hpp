@@ -52,10 +52,29 @@ struct InnerEngine {
   std::shared_ptr<StreamBinding> binding;
 };
 
+// A run that was submitted. Where it goes before the run is done, see LaneWork. Thread safety: none.
+class EngineRun {
+ public:
+  // Whether it is done, after this time at most.
+  [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const { return !work_ || work_->wait_for(time); }
+  // See LaneWork::cancel().
+  [[nodiscard]] bool cancel() const noexcept { return !work_ || work_->cancel(); }
+  // The outputs; waits for them. Throws as AotiEngine::run(). Once.
+  [[nodiscard]] std::vector<at::Tensor> outputs() {
+    if (work_) work_->get();
+    return std::move(*outputs_);
+  }
+
+ private:
+  friend class AotiEngine;
+  std::optional<LaneWork> work_;  // absent: it is done
+  std::shared_ptr<std::vector<at::Tensor>> outputs_ = std::make_shared<std::vector<at::Tensor>>();
+};
+
 // A loaded package. Calls are enqueued on its lane and join the caller's current stream (of the engine's device,
 // whatever device is current): the engine waits for what the caller enqueued before, the caller's later work for the
 // engine. Thread safety: all members.
-class AotiEngine {
+class AotiEngine : public std::enable_shared_from_this<AotiEngine> {
  public:
   ~AotiEngine();
   AotiEngine(const AotiEngine&) = delete;
@@ -74,6 +93,10 @@ class AotiEngine {
   // On a CPU lane it returns when the model is done.
   // Throws EngineError, before anything is enqueued, where the inputs do not fit.
   [[nodiscard]] std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs);
+
+  // As run(), for callers that may stop waiting, as at Ctrl-C. On a CPU lane it returns when the run is queued;
+  // elsewhere when run() would. The run holds the engine.
+  [[nodiscard]] EngineRun submit(std::vector<at::Tensor> inputs);
 
   // From the next call on, on this lane. Throws StreamError when the lane is closed or of another device.
   void bind(const Lane& lane);

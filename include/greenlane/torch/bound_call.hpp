@@ -52,8 +52,14 @@ class BoundCall {
   c10::cuda::CUDAStreamGuard guard_;
 };
 
-// For engines on the CPU: runs `work` on the lane that the engine is bound to, with the caller's thread-local settings
-// of PyTorch (grad mode and so on), and returns when it has returned; in place where nothing is bound.
+// For engines on the CPU: runs `work` on the lane that the engine is bound to, and returns when it has returned; in
+// place where nothing is bound, but for a forked child's first thread, on which OpenMP may hang. `work` finds the
+// caller's settings that belong to a thread: PyTorch's (grad and inference mode, autocast, default device and so on),
+// the floating-point environment, and, on a lane that is pinned nowhere, the number of threads. Throws StreamError in a
+// process that was forked after the lane was made.
 void call_on_cpu(const StreamBinding& binding, const std::function<void()>& work);
+// The same for callers that may stop waiting: queues `work`, which owns what it uses. Nothing: nothing is bound, and it
+// has run in place.
+[[nodiscard]] std::optional<LaneWork> submit_on_cpu(const StreamBinding& binding, std::function<void()> work);
 
 }  // namespace greenlane

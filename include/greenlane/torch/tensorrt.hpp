@@ -31,10 +31,20 @@ inline constexpr const char* kEngineClass = "__torch__.torch.classes.tensorrt.En
 // Torch-TensorRT before 2.13, which choose streams regardless of the caller's, refuse to be bound: StreamError.
 [[nodiscard]] std::shared_ptr<StreamBinding> binding_of(const c10::IValue& engine, bool make = true);
 
-// The same for an engine of stock's Python runtime, which is no object of that class but Python's own: `id` is what
-// Python calls id(), and Python has to say when the object goes, before its memory is another's.
-[[nodiscard]] std::shared_ptr<StreamBinding> python_engine_binding(std::int64_t id, DeviceId device,
-                                                                   const std::string& name, bool make = true);
+// For an engine inside a module whose binding has changed: its next call replays no graph that stock recorded before.
+// Throws EngineError.
+void forget_graphs(const c10::IValue& engine);
+
+// The same as binding_of for an engine of stock's Python runtime, which is no object of that class but Python's own:
+// `id` is what Python calls id(), and Python has to say when the object goes, before its memory is another's.
+struct PythonEngine {
+  std::string name;
+  DeviceId device;
+  bool needs_multi_device = false;         // it talks to other devices by itself
+  bool may_have_auxiliary_streams = true;  // TensorRT may have given it streams of its own
+};
+[[nodiscard]] std::shared_ptr<StreamBinding> python_engine_binding(std::int64_t id, const PythonEngine& description,
+                                                                   bool make = true);
 void forget_python_engine(std::int64_t id) noexcept;
 
 }  // namespace greenlane::tensorrt

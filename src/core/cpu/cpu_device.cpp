@@ -1,11 +1,21 @@
 #include "core/cpu/cpu_device.hpp"
 
+#include "core/graphs/callers_graph.hpp"
+#include "core/cpu/cpu_limits.hpp"
 #include "core/cpu/cpu_topology.hpp"
+#include "core/cpu/openmp.hpp"
 #include "core/cpu/worker.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 
+#include <fmt/format.h>
 #include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <utility>
 
 namespace greenlane::detail {
 namespace {
@@ -25,6 +35,7 @@ class CpuLane final : public LaneBackend {
       : worker_(name, cpus_of(units), niceness) {}
 
   void run(const std::function<void()>& work) override { worker_.run(work); }
+  std::shared_ptr<WorkerTask> submit(std::function<void()>& work) override { return worker_.submit(std::move(work)); }
   void synchronize() override {
     worker_.run([] {});  // work returns when it is done, so being served is enough
   }
@@ -50,9 +61,40 @@ DeviceInfo read_info() {
   return info;
 }
 
+// Why the device has fewer cores than the machine; empty where it has all.
+std::string why_so_few() {
+  const auto here = static_cast<std::size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+  const auto allowed = allowed_cpus().size();
+  if (allowed >= here) return {};
+  return fmt::format(
+      "this process may run on {} of the machine's {} cores, by its affinity mask or cpuset: see `taskset -p`, a "
+      "container's --cpuset-cpus, or a main thread that pinned itself",
+      allowed, here);
+}
+
+// What keeps lanes from having the cores that they are given, each said once, with the remedy.
+void warn_of_limits(std::size_t cores) {
+  static std::once_flag warned;
+  std::call_once(warned, [cores] {
+    if (const auto quota = cpu_quota(); quota && *quota < static_cast<double>(cores)) {
+      warn(fmt::format(
+          "this process may use the time of {:.3g} cores, as its control group says (a container's CPU quota), and "
+          "lanes on the CPU divide {} cores: lanes that are busy together for longer are stopped, and miss deadlines; "
+          "divide no more than {:.0f}, or give the container cores of its own (--cpuset-cpus) in place of a quota",
+          *quota, cores, std::max(1.0, std::floor(*quota))));
+    }
+    if (!cpus_that_openmp_binds_to().empty()) {
+      const auto variables = openmp_binding_variables();
+      warn("OpenMP binds its threads to cores of its own choice" + (variables.empty() ? "" : " (" + variables + ")") +
+           ", so that engines on lanes of the CPU leave their lanes' cores; unset it before the program starts: lanes "
+           "pin their threads by themselves");
+    }
+  });
+}
+
 }  // namespace
 
-CpuDevice::CpuDevice() : DeviceState(read_info()) {}
+CpuDevice::CpuDevice() : DeviceState(read_info(), why_so_few()) {}
 
 std::shared_ptr<UnitSet> CpuDevice::make_units(std::span<const int> groups) {
   std::vector<int> cpus;
@@ -62,6 +104,7 @@ std::shared_ptr<UnitSet> CpuDevice::make_units(std::span<const int> groups) {
 
 std::unique_ptr<LaneBackend> CpuDevice::make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
                                                   std::optional<int> priority, LaneUse /*use*/) {
+  warn_of_limits(allowed_cpus().size());
   return std::make_unique<CpuLane>(units.get(), name, priority);
 }
 
@@ -74,6 +117,8 @@ std::unique_ptr<LaneBackend> CpuDevice::adopt(StreamView stream) {
 ForeignUnits CpuDevice::units_of(StreamView /*stream*/) { return {.set = nullptr, .count = info().units}; }
 
 bool CpuDevice::is_capturing(StreamView /*stream*/) { return false; }
+std::optional<std::uint64_t> CpuDevice::capture_of(StreamView /*stream*/) { return std::nullopt; }
+void CpuDevice::give_to_capture(StreamView /*stream*/, std::unique_ptr<LaneInGraph> /*lane*/) {}
 
 std::unique_ptr<GraphBackend> CpuDevice::begin_capture(StreamView /*stream*/) {
   throw StreamError(

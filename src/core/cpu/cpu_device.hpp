@@ -16,6 +16,8 @@ class CpuDevice final : public DeviceState {
   [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
   [[nodiscard]] std::unique_ptr<EventBackend> make_timed_event() override;
   [[nodiscard]] bool is_capturing(StreamView stream) override;
+  [[nodiscard]] std::optional<std::uint64_t> capture_of(StreamView stream) override;
+  void give_to_capture(StreamView stream, std::unique_ptr<LaneInGraph> lane) override;
   [[nodiscard]] std::unique_ptr<GraphBackend> begin_capture(StreamView stream) override;
 };
 

@@ -1,12 +1,18 @@
 #include "core/cpu/cpu_topology.hpp"
 
+#include "core/cpu/cpu_mask.hpp"
+#include "core/cpu/openmp.hpp"
+
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
-#include <memory>
+#include <mutex>
+#include <thread>
 #include <tuple>
 
 namespace greenlane::detail {
@@ -19,16 +25,14 @@ int topology(int cpu, const char* file, int fallback) {
   return stream >> value ? value : fallback;
 }
 
-std::vector<int> read_affinity() {
+std::vector<int> read_affinity(pid_t thread) {
   // The kernel refuses masks smaller than its own, whose size it does not tell.
   for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
-    const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(CPU_ALLOC(static_cast<std::size_t>(cpus)),
-                                                               [](cpu_set_t* p) { CPU_FREE(p); });
-    const std::size_t size = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
-    if (sched_getaffinity(0, size, set.get()) != 0) continue;
+    const CpuMask mask(static_cast<std::size_t>(cpus));
+    if (sched_getaffinity(thread, mask.size(), mask.get()) != 0) continue;
     std::vector<int> allowed;
     for (int cpu = 0; cpu < cpus; ++cpu) {
-      if (CPU_ISSET_S(static_cast<std::size_t>(cpu), size, set.get())) allowed.push_back(cpu);
+      if (mask.has(cpu)) allowed.push_back(cpu);
     }
     return allowed;
   }
@@ -36,17 +40,39 @@ std::vector<int> read_affinity() {
       {.what = "the CPUs of this process could not be read", .why = "sched_getaffinity failed", .remedy = ""});
 }
 
+// Those of `cpus` that there are, and that the process may use. The kernel says so to a thread that asks for all.
+std::vector<int> usable(const std::vector<int>& cpus) {
+  std::vector<int> found;
+  std::jthread([&] {
+    const CpuMask mask(cpus);
+    if (sched_setaffinity(0, mask.size(), mask.get()) == 0) found = read_affinity(0);
+  }).join();
+  return found;
+}
+
 }  // namespace
 
+std::vector<int> read_allowed_cpus() {
+  // Of the process's first thread: others may have pinned themselves, as control loops do.
+  auto allowed = read_affinity(getpid());
+  // Where OpenMP binds its threads it has pinned that thread, too. Its places are of the mask before that.
+  if (const auto places = cpus_that_openmp_binds_to(); !places.empty()) {
+    const auto known = usable(places);
+    allowed.insert(allowed.end(), known.begin(), known.end());
+    std::ranges::sort(allowed);
+    allowed.erase(std::ranges::unique(allowed).begin(), allowed.end());
+  }
+  std::ranges::sort(allowed, {}, [](int cpu) {
+    return std::tuple(topology(cpu, "physical_package_id", 0), topology(cpu, "core_id", cpu), cpu);
+  });
+  return allowed;
+}
+
 const std::vector<int>& allowed_cpus() {
-  static const std::vector<int> cpus = [] {
-    auto allowed = read_affinity();
-    std::ranges::sort(allowed, {}, [](int cpu) {
-      return std::tuple(topology(cpu, "physical_package_id", 0), topology(cpu, "core_id", cpu), cpu);
-    });
-    return allowed;
-  }();
-  return cpus;
+  static PerProcess<std::vector<int>> cpus;
+  static PerProcess<std::once_flag> read;
+  std::call_once(read.get(), [] { cpus.get() = read_allowed_cpus(); });
+  return cpus.get();
 }
 
 std::string cpu_model_name() {

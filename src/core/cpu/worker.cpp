@@ -1,136 +1,257 @@
 #include "core/cpu/worker.hpp"
 
-#include <greenlane/core/error.hpp>
+#include "core/cpu/thread_settings.hpp"
 
-#include <pthread.h>
-#include <sched.h>
-#include <sys/resource.h>
-#include <unistd.h>
+#include <cxxabi.h>
 
 #include <algorithm>
-#include <cstring>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 namespace greenlane::detail {
 namespace {
 
-void set_affinity(const std::string& lane, const std::vector<int>& cpus) {
-  const auto highest = static_cast<std::size_t>(*std::ranges::max_element(cpus)) + 1;
-  const std::size_t size = CPU_ALLOC_SIZE(highest);
-  cpu_set_t* set = CPU_ALLOC(highest);
-  CPU_ZERO_S(size, set);
-  for (const int cpu : cpus) CPU_SET_S(static_cast<std::size_t>(cpu), size, set);
-  const int error = pthread_setaffinity_np(pthread_self(), size, set);
-  CPU_FREE(set);
-  if (error != 0) {
-    throw DeviceError({.what = "lane '" + lane + "' could not be pinned to its cores",
-                       .why = std::strerror(error),  // NOLINT(concurrency-mt-unsafe)
-                       .remedy = "check the affinity (taskset -p) and the cpuset that this process was started with"});
-  }
-}
+using Clock = std::chrono::steady_clock;
 
-void set_niceness(const std::string& lane, int niceness) {
-  // On Linux niceness belongs to a thread, and threads that it starts inherit it.
-  if (setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness) != 0) {
-    throw DeviceError({.what = "lane '" + lane + "' could not be given the nice value " + std::to_string(niceness),
-                       .why = std::strerror(errno),  // NOLINT(concurrency-mt-unsafe)
-                       .remedy = "use a value that is not below the process's own, or run with CAP_SYS_NICE"});
-  }
+// How often a worker that waits looks anew whether somebody waits for it: a moment between two waits of another worker
+// may have hidden that.
+constexpr auto kLook = std::chrono::milliseconds(5);
+
+// Over which worker waits for which task.
+std::mutex& waits() {
+  static PerProcess<std::mutex> one;
+  return one.get();
 }
 
 }  // namespace
 
-Worker::Worker(const std::string& name, std::vector<int> cpus, std::optional<int> niceness)
-    : thread_([this] { loop(); }) {
-  const std::function<void()> prepare = [&] {
-    pthread_setname_np(pthread_self(), ("lane " + name).substr(0, 15).c_str());
-    if (!cpus.empty()) set_affinity(name, cpus);
-    if (niceness) set_niceness(name, *niceness);
-  };
+struct Worker::State {
+  std::mutex mutex;
+  std::condition_variable arrived;   // work, and what this worker's work waits for
+  std::condition_variable finished;  // a task
+  std::deque<std::shared_ptr<WorkerTask>> queue;
+  bool stopping = false;
+  WorkerTask* waits_for = nullptr;  // what the innermost work under way waits for; under waits()
+  std::thread thread;
+  const Origin origin;
+
+  // The worker of the calling thread; null where it has none, and in a child that was forked from one.
+  static std::shared_ptr<State> here() {
+    const auto state = of_this_thread.lock();
+    return state && state->origin.is_here() ? state : nullptr;
+  }
+
+  static void loop(const std::shared_ptr<State>& self);
+  // Runs it, and tells whoever waits.
+  static void perform(WorkerTask& task);
+  // Until the task is done or the time is over. Meanwhile this worker, whose work waits, does what must be done first.
+  void wait_nested(WorkerTask& task, Clock::time_point until);
+  // Takes the queued task, if there is one, without which `task` cannot be done. Under the mutex.
+  std::shared_ptr<WorkerTask> take_needed_for(const WorkerTask& task);
+  void wake() {
+    {
+      const std::scoped_lock lock(mutex);
+    }
+    arrived.notify_all();
+  }
+
+  static thread_local std::weak_ptr<State> of_this_thread;
+};
+
+thread_local std::weak_ptr<Worker::State> Worker::State::of_this_thread;
+
+void Worker::State::loop(const std::shared_ptr<State>& self) {
+  of_this_thread = self;
+  std::unique_lock lock(self->mutex);
+  while (true) {
+    self->arrived.wait(lock, [&] { return self->stopping || !self->queue.empty(); });
+    if (self->queue.empty()) return;
+    const auto task = std::move(self->queue.front());
+    self->queue.pop_front();
+    task->status_ = WorkerTask::Status::under_way;
+    lock.unlock();
+    perform(*task);
+    // A child that the work forked, and that returned from there: its only thread ends, and so does the process.
+    if (!self->origin.is_here()) return;
+    lock.lock();
+  }
+}
+
+void Worker::State::perform(WorkerTask& task) {
+  std::exception_ptr error;
   try {
-    run(prepare);
+    task.work_();
+    task.work_ = nullptr;  // what it owns goes before anybody hears that it is done
+  } catch (abi::__forced_unwind&) {
+    throw;  // the thread is being ended, as Python does with threads that outlive it
+  } catch (...) {
+    error = std::current_exception();
+    task.work_ = nullptr;
+  }
+  if (!task.origin_.is_here()) return;
+  std::shared_ptr<const void> kept;
+  {
+    const std::scoped_lock lock(task.worker_->mutex);
+    task.error_ = std::move(error);
+    task.status_ = WorkerTask::Status::done;
+    kept = std::move(task.keep_);
+  }
+  task.worker_->finished.notify_all();
+  if (const auto caller = task.caller_.lock()) caller->wake();
+}
+
+std::shared_ptr<WorkerTask> Worker::State::take_needed_for(const WorkerTask& task) {
+  const std::scoped_lock lock(waits());
+  // From worker to worker, along what their innermost work waits for: either one of them can go on, or it is a circle.
+  // The bound is for a circle that this worker is no part of.
+  constexpr int kMostWorkers = 10'000;
+  const State* worker = task.worker_.get();
+  for (int i = 0; i < kMostWorkers; ++i) {
+    const auto* const next = worker->waits_for;
+    if (!next) return nullptr;
+    if (next->worker_.get() == this) {
+      const auto queued = std::ranges::find(queue, next, &std::shared_ptr<WorkerTask>::get);
+      if (queued == queue.end()) return nullptr;
+      auto needed = std::move(*queued);
+      queue.erase(queued);
+      needed->status_ = WorkerTask::Status::under_way;
+      return needed;
+    }
+    worker = next->worker_.get();
+  }
+  return nullptr;
+}
+
+void Worker::State::wait_nested(WorkerTask& task, Clock::time_point until) {
+  WorkerTask* outer = nullptr;
+  {
+    const std::scoped_lock lock(waits());
+    outer = std::exchange(waits_for, &task);
+  }
+  task.worker_->wake();  // it may wait for this one
+  std::unique_lock lock(mutex);
+  while (true) {
+    lock.unlock();
+    bool is_done = false;
+    {
+      const std::scoped_lock its(task.worker_->mutex);
+      is_done = task.status_ == WorkerTask::Status::done;
+    }
+    lock.lock();
+    const auto now = Clock::now();
+    if (is_done || now >= until) break;
+    if (const auto needed = take_needed_for(task)) {
+      lock.unlock();
+      perform(*needed);
+      lock.lock();
+      continue;
+    }
+    arrived.wait_until(lock, std::min<Clock::time_point>(until, now + kLook));
+  }
+  lock.unlock();
+  const std::scoped_lock waiting(waits());
+  waits_for = outer;
+}
+
+WorkerTask::WorkerTask(std::function<void()> work, std::shared_ptr<Worker::State> worker)
+    : work_(std::move(work)), worker_(std::move(worker)), caller_(Worker::State::here()) {}
+
+bool WorkerTask::wait_for(std::chrono::nanoseconds time) {
+  origin_.require_here("work on a lane");
+  const auto now = Clock::now();
+  const auto until = time > Clock::time_point::max() - now ? Clock::time_point::max() : now + time;
+  if (const auto here = Worker::State::here(); here && here != worker_) here->wait_nested(*this, until);
+  std::unique_lock lock(worker_->mutex);
+  const auto is_done = [this] { return status_ == Status::done; };
+  if (until == Clock::time_point::max()) {
+    worker_->finished.wait(lock, is_done);
+    return true;
+  }
+  return worker_->finished.wait_until(lock, until, is_done);
+}
+
+void WorkerTask::wait() { (void)wait_for(std::chrono::nanoseconds::max()); }
+
+void WorkerTask::rethrow() const {
+  if (error_) std::rethrow_exception(error_);
+}
+
+bool WorkerTask::cancel() noexcept {
+  if (!origin_.is_here()) return true;
+  std::function<void()> dropped;  // goes after the lock, with what it owns
+  const std::scoped_lock lock(worker_->mutex);
+  if (status_ != Status::queued) return status_ == Status::done;
+  std::erase_if(worker_->queue, [this](const auto& task) { return task.get() == this; });
+  dropped.swap(work_);
+  status_ = Status::done;
+  return true;
+}
+
+void WorkerTask::let_go(std::shared_ptr<const void> keep) noexcept {
+  if (cancel()) return;
+  const std::scoped_lock lock(worker_->mutex);
+  if (status_ == Status::under_way) keep_ = std::move(keep);
+}
+
+Worker::Worker(std::string name, std::vector<int> cpus, std::optional<int> niceness)
+    : name_(std::move(name)), state_(std::make_shared<State>()) {
+  state_->thread = std::thread([state = state_] { State::loop(state); });
+  try {
+    run([&] { apply_thread_settings(name_, cpus, niceness); });
   } catch (...) {
     {
-      const std::scoped_lock lock(mutex_);
-      stopping_ = true;
+      const std::scoped_lock lock(state_->mutex);
+      state_->stopping = true;
     }
-    arrived_.notify_one();
-    thread_.join();
+    state_->arrived.notify_all();
+    state_->thread.join();
     throw;
   }
 }
 
 Worker::~Worker() {
+  // In a forked child the state stays for ever: its thread, which is not there, holds it.
+  if (!origin_.is_here()) return;
   {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
+    const std::scoped_lock lock(state_->mutex);
+    state_->stopping = true;
   }
-  arrived_.notify_one();
-  thread_.join();
+  state_->arrived.notify_all();
+  if (State::here() == state_) {
+    state_->thread.detach();
+  } else {
+    state_->thread.join();
+  }
 }
 
-thread_local const Worker::Task* Worker::current = nullptr;
-
 void Worker::run(const std::function<void()>& work) {
-  if (std::this_thread::get_id() == thread_.get_id()) {
+  origin_.require_here("lane '" + name_ + "'");
+  if (State::here() == state_) {
     work();
     return;
   }
-  Task task{.work = &work, .worker = this, .caller = current};
-  bool inner = false;
-  for (const Task* above = current; above && !inner; above = above->caller) inner = above->worker == this;
-  std::unique_lock lock(mutex_);
-  (inner ? inner_ : queue_).push_back(&task);
-  arrived_.notify_one();
-  if (task.caller) {
-    lock.unlock();
-    task.caller->worker->wait_as_caller(task);
-  } else {
-    finished_.wait(lock, [&] { return task.done; });
-    lock.unlock();
-  }
-  if (task.error) std::rethrow_exception(task.error);
+  const auto task = submit([&work] { work(); });
+  task->wait();
+  task->rethrow();
 }
 
-void Worker::perform(Task& task) {
-  const Task* const outer = std::exchange(current, &task);
-  try {
-    (*task.work)();
-  } catch (...) {
-    task.error = std::current_exception();
+std::shared_ptr<WorkerTask> Worker::submit(std::function<void()> work) {
+  origin_.require_here("lane '" + name_ + "'");
+  auto task = std::make_shared<WorkerTask>(std::move(work), state_);
+  if (State::here() == state_) {
+    task->status_ = WorkerTask::Status::under_way;
+    State::perform(*task);
+    return task;
   }
-  current = outer;
-  Worker& waiting = task.caller ? *task.caller->worker : *this;
-  // Under the lock, because the task is gone as soon as its caller sees that it is done.
-  const std::scoped_lock lock(waiting.mutex_);
-  task.done = true;
-  (task.caller ? waiting.arrived_ : waiting.finished_).notify_all();
-}
-
-void Worker::wait_as_caller(const Task& task) {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    arrived_.wait(lock, [&] { return task.done || !inner_.empty(); });
-    if (task.done) return;
-    Task* inner = inner_.front();
-    inner_.pop_front();
-    lock.unlock();
-    perform(*inner);
-    lock.lock();
+  {
+    const std::scoped_lock lock(state_->mutex);
+    state_->queue.push_back(task);
   }
-}
-
-void Worker::loop() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    arrived_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
-    Task* task = queue_.front();
-    queue_.pop_front();
-    lock.unlock();
-    perform(*task);
-    lock.lock();
-  }
+  state_->arrived.notify_all();
+  return task;
 }
 
 }  // namespace greenlane::detail

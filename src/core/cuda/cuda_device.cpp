@@ -6,6 +6,7 @@
 #include "core/cuda/graph.hpp"
 #include "core/cuda/hardware_queues.hpp"
 #include "core/cuda/stream_check.hpp"
+#include "core/cuda/user_object.hpp"
 #include "core/stream_registry.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -81,6 +82,10 @@ int CudaDevice::count() noexcept {
   const auto* driver = driver::find();
   int count = 0;
   return driver && driver->cuDeviceGetCount(&count) == CUDA_SUCCESS ? count : 0;
+}
+
+std::string CudaDevice::why_lost_in_fork() {
+  return driver::is_lost_in_fork() ? driver::unavailable_reason() : std::string();
 }
 
 std::shared_ptr<CudaDevice> CudaDevice::open(int index) {
@@ -170,6 +175,12 @@ bool CudaDevice::is_capturing(StreamView stream) {
   if (const CUresult result = driver_.cuStreamIsCapturing(stream.handle(), &status); result != CUDA_SUCCESS)
     check(driver_, result, "cuStreamIsCapturing", "stream " + to_string(stream) + " could not be asked for a capture");
   return status != CU_STREAM_CAPTURE_STATUS_NONE;
+}
+
+std::optional<std::uint64_t> CudaDevice::capture_of(StreamView stream) { return detail::capture_of(driver_, stream); }
+
+void CudaDevice::give_to_capture(StreamView stream, std::unique_ptr<LaneInGraph> lane) {
+  detail::give_to_capture(driver_, stream, std::move(lane));
 }
 
 std::unique_ptr<GraphBackend> CudaDevice::begin_capture(StreamView stream) {

@@ -15,6 +15,8 @@ class CudaDevice final : public DeviceState {
  public:
   // GPUs of this machine; 0 where there is no usable driver.
   [[nodiscard]] static int count() noexcept;
+  // Why no GPU can be used in this process though its parent used some; empty where it is no such process.
+  [[nodiscard]] static std::string why_lost_in_fork();
   // Throws DeviceError where there is no such GPU or no driver. Makes no context yet.
   [[nodiscard]] static std::shared_ptr<CudaDevice> open(int index);
 
@@ -28,6 +30,8 @@ class CudaDevice final : public DeviceState {
   [[nodiscard]] std::unique_ptr<EventBackend> make_event() override;
   [[nodiscard]] std::unique_ptr<EventBackend> make_timed_event() override;
   [[nodiscard]] bool is_capturing(StreamView stream) override;
+  [[nodiscard]] std::optional<std::uint64_t> capture_of(StreamView stream) override;
+  void give_to_capture(StreamView stream, std::unique_ptr<LaneInGraph> lane) override;
   [[nodiscard]] void* native_context() override;
   [[nodiscard]] std::unique_ptr<GraphBackend> begin_capture(StreamView stream) override;
 

@@ -6,12 +6,16 @@ namespace greenlane::detail {
 
 const driver::Table& require_driver() {
   if (const auto* table = driver::find()) return *table;
+  if (driver::is_lost_in_fork())
+    throw DeviceError(
+        {.what = "no GPU can be used in this process", .why = driver::unavailable_reason(), .remedy = ""});
   throw DeviceError({.what = "there is no CUDA device here",
                      .why = driver::unavailable_reason(),
                      .remedy = "install NVIDIA's driver on a machine that has a GPU, or use the device cpu"});
 }
 
 std::string describe(const driver::Table& driver, CUresult result) {
+  if (driver::is_lost_in_fork()) return "no answer (" + driver::unavailable_reason() + ")";
   const char* name = nullptr;
   const char* text = nullptr;
   driver.cuGetErrorName(result, &name);

@@ -5,6 +5,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -32,8 +33,8 @@ struct Book {
 
 // Never destroyed: lanes in static storage may outlive any static of ours.
 Book& book() {
-  static auto* one = new Book;
-  return *one;
+  static PerProcess<Book> one;
+  return one.get();
 }
 
 int queues_by_variable() {

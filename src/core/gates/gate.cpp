@@ -1,6 +1,7 @@
 #include "core/spin.hpp"
 
 #include <greenlane/core/gate.hpp>
+#include <greenlane/detail/process.hpp>
 
 #include <algorithm>
 #include <map>
@@ -12,9 +13,10 @@ std::shared_ptr<Gate> Gate::of(const Device& device) {
     std::mutex mutex;
     std::map<DeviceId, std::shared_ptr<Gate>> by_device;
   };
-  static auto* all = new Gates;  // never destroyed: engines in static storage may still be called
-  const std::scoped_lock lock(all->mutex);
-  auto& gate = all->by_device[device.id()];
+  static detail::PerProcess<Gates> in_all;  // never destroyed: engines in static storage may still be called
+  auto& all = in_all.get();
+  const std::scoped_lock lock(all.mutex);
+  auto& gate = all.by_device[device.id()];
   if (!gate) gate = std::make_shared<Gate>();
   return gate;
 }

@@ -25,15 +25,18 @@ class CaptureScope {
     std::uint64_t value;
   };
 
-  CaptureScope() noexcept { current_ = this; }
+  // Whether greenlane captures a graph meanwhile, which keeps its lanes itself.
+  enum class Purpose { rehearsal, capture };
+
+  explicit CaptureScope(Purpose purpose) noexcept : purpose_(purpose) { current_ = this; }
   ~CaptureScope();
   CaptureScope(const CaptureScope&) = delete;
   CaptureScope& operator=(const CaptureScope&) = delete;
 
   [[nodiscard]] const std::vector<Lane>& lanes() const noexcept { return lanes_; }
   [[nodiscard]] const std::vector<Entered>& bindings() const noexcept { return bindings_; }
-  // Whether anybody collects; the others do nothing where nobody does.
-  [[nodiscard]] static bool is_active() noexcept { return current_ != nullptr; }
+  // Whether what is captured in this thread is greenlane's graph, and no caller's.
+  [[nodiscard]] static bool captures() noexcept;
   // A lane that the graph's nodes are on.
   static void note(const Lane& lane);
   // An engine that was called, bound or not: bound otherwise, it would be captured otherwise.
@@ -42,6 +45,7 @@ class CaptureScope {
  private:
   static thread_local CaptureScope* current_;
   CaptureScope* outer_ = current_;
+  Purpose purpose_;
   std::vector<Lane> lanes_;
   std::vector<Entered> bindings_;
 };

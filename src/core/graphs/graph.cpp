@@ -14,6 +14,13 @@ thread_local CaptureScope* CaptureScope::current_ = nullptr;
 
 CaptureScope::~CaptureScope() { current_ = outer_; }
 
+bool CaptureScope::captures() noexcept {
+  for (const auto* scope = current_; scope; scope = scope->outer_) {
+    if (scope->purpose_ == Purpose::capture) return true;
+  }
+  return false;
+}
+
 void CaptureScope::note(const Lane& lane) {
   for (auto* scope = current_; scope; scope = scope->outer_) {
     if (std::ranges::find(scope->lanes_, lane) == scope->lanes_.end()) scope->lanes_.push_back(lane);
@@ -31,7 +38,7 @@ void CaptureScope::note(StreamBinding& binding, const Generation& generation) {
 
 Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
   auto state = std::make_shared<State>();
-  const detail::CaptureScope scope;
+  const detail::CaptureScope scope(detail::CaptureScope::Purpose::capture);
   detail::CaptureScope::note(lane);
   state->backend = lane.state_->device->begin_capture(lane.stream());
   work();

@@ -16,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 const char* const kMakeAPlan = "make a plan for this configuration";
+const char* const kMakeItAgain = "make the plan again";
 constexpr std::int64_t kMostUnits = 1'000'000;
 // In microseconds.
 constexpr double kShortestSlice = 1e-3;
@@ -53,6 +54,71 @@ bool is_mode(const std::string& text) {
   return std::ranges::any_of(kAll, [&](Mode mode) { return to_string(mode) == text; });
 }
 
+template <typename Fail>
+std::vector<LaneConfig> lanes_of(const json& document, const Fail& fail) {
+  std::vector<LaneConfig> lanes;
+  for (const auto& lane : document.at("lanes")) {
+    LaneConfig entry{.name = lane.at("name").get<std::string>(), .units = {}};
+    if (entry.name.empty()) fail("the name of a lane is empty", kMakeItAgain);
+    if (std::ranges::find(lanes, entry.name, &LaneConfig::name) != lanes.end())
+      fail("two of its lanes are named '" + entry.name + "'", kMakeItAgain);
+    if (lane.contains("units")) {
+      entry.units = units_of(lane.at("units"));
+      if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", kMakeItAgain);
+    }
+    entry.beside = lane.value("beside", "");
+    lanes.push_back(std::move(entry));
+  }
+  return lanes;
+}
+
+// Sets what a plan says of one engine.
+template <typename Fail>
+void set_engine(EngineConfig& engine, const json& entry, const std::vector<LaneConfig>& lanes, const Fail& fail) {
+  engine.lane = entry.at("lane").get<std::string>();
+  engine.takes_turns = entry.contains("gated") && !entry.at("gated").get<bool>();
+  if (entry.contains("slice_us")) {
+    const auto slice = text::number(entry.at("slice_us"), kShortestSlice, kLongestSlice);
+    if (!slice) fail("the slice_us of engine '" + engine.name + "' is no time from 0.001 to 1000000 µs", kMakeItAgain);
+    engine.slice = from_seconds(1e-6 * slice.value());
+  }
+  if (std::ranges::find(lanes, engine.lane, &LaneConfig::name) == lanes.end()) {
+    fail("engine '" + engine.name + "' is on lane '" + engine.lane + "', which is not among its lanes", kMakeItAgain);
+  }
+}
+
+// Sets the lane of every engine, each of which the plan must name once.
+template <typename Fail>
+void set_engines(PipelineConfig& config, const json& document, const Fail& fail) {
+  std::vector<std::string> placed;
+  for (const auto& entry : document.at("engines")) {
+    const auto name = entry.at("name").get<std::string>();
+    const auto engine = std::ranges::find(config.engines, name, &EngineConfig::name);
+    if (engine == config.engines.end())
+      fail("it places engine '" + name + "', which the configuration does not have", kMakeAPlan);
+    if (std::ranges::count(placed, name) != 0) fail("it places engine '" + name + "' twice", kMakeItAgain);
+    placed.push_back(name);
+    set_engine(*engine, entry, config.lanes, fail);
+  }
+  for (const auto& engine : config.engines) {
+    if (std::ranges::count(placed, engine.name) == 0)
+      fail("it does not say where engine '" + engine.name + "' runs", kMakeAPlan);
+  }
+}
+
+// A lane beside another must share the units of a lane that has some.
+template <typename Fail>
+void check_neighbours(const std::vector<LaneConfig>& lanes, const Fail& fail) {
+  for (const auto& lane : lanes) {
+    if (lane.beside.empty()) continue;
+    const auto other = std::ranges::find(lanes, lane.beside, &LaneConfig::name);
+    if (other == lanes.end() || !other->beside.empty() || lane.units) {
+      fail("lane '" + lane.name + "' is beside '" + lane.beside + "', which has no units of its own or no engine",
+           kMakeItAgain);
+    }
+  }
+}
+
 }  // namespace
 
 std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
@@ -70,53 +136,12 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
     if (!is_mode(mode))
       fail("its mode is '" + mode + "'", "a plan is for one of the modes lanes, gates, shared and priority");
     planned.planned_for = device_of(document, plan, fail);
-    planned.lanes.clear();
-    for (const auto& lane : document.at("lanes")) {
-      LaneConfig entry{.name = lane.at("name").get<std::string>(), .units = {}};
-      if (entry.name.empty()) fail("the name of a lane is empty", "make the plan again");
-      if (lane.contains("units")) {
-        entry.units = units_of(lane.at("units"));
-        if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", "make the plan again");
-      }
-      entry.beside = lane.value("beside", "");
-      planned.lanes.push_back(std::move(entry));
-    }
-    const auto& engines = document.at("engines");
-    for (const auto& entry : engines) {
-      const auto name = entry.at("name").get<std::string>();
-      const auto engine = std::ranges::find(planned.engines, name, &EngineConfig::name);
-      if (engine == planned.engines.end()) {
-        fail("it places engine '" + name + "', which the configuration does not have", kMakeAPlan);
-      }
-      engine->lane = entry.at("lane").get<std::string>();
-      engine->takes_turns = entry.contains("gated") && !entry.at("gated").get<bool>();
-      if (entry.contains("slice_us")) {
-        const auto slice = text::number(entry.at("slice_us"), kShortestSlice, kLongestSlice);
-        if (!slice)
-          fail("the slice_us of engine '" + name + "' is no time from 0.001 to 1000000 µs", "make the plan again");
-        engine->slice = from_seconds(1e-6 * slice.value());
-      }
-      if (std::ranges::find(planned.lanes, engine->lane, &LaneConfig::name) == planned.lanes.end()) {
-        fail("engine '" + name + "' is on lane '" + engine->lane + "', which is not among its lanes",
-             "make the plan again");
-      }
-    }
-    for (const auto& engine : config.engines) {
-      if (std::ranges::none_of(engines, [&](const json& entry) { return entry.at("name") == engine.name; })) {
-        fail("it does not say where engine '" + engine.name + "' runs", kMakeAPlan);
-      }
-    }
+    planned.lanes = lanes_of(document, fail);
+    set_engines(planned, document, fail);
     std::erase_if(planned.lanes, [&](const LaneConfig& lane) {
       return std::ranges::find(planned.engines, lane.name, &EngineConfig::lane) == planned.engines.end();
     });
-    for (const auto& lane : planned.lanes) {
-      if (lane.beside.empty()) continue;
-      const auto other = std::ranges::find(planned.lanes, lane.beside, &LaneConfig::name);
-      if (other == planned.lanes.end() || !other->beside.empty() || lane.units) {
-        fail("lane '" + lane.name + "' is beside '" + lane.beside + "', which has no units of its own or no engine",
-             "make the plan again");
-      }
-    }
+    check_neighbours(planned.lanes, fail);
   } catch (const json::exception& error) {
     fail(error.what(), R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})");
   }

@@ -239,8 +239,9 @@ void require_deadlines(const PlanResult& result) {
   }
   throw PlanError({.what = "nothing that was tried meets all deadlines",
                    .why = missed,
-                   .remedy = "give an engine a later deadline, a lower rate or a smaller model"},
-                  std::move(shortfalls), {});
+                   .remedy = result.no_plan ? result.no_plan->remedy()
+                                            : "give an engine a later deadline, a lower rate or a smaller model"},
+                  std::move(shortfalls), result.no_plan ? result.no_plan->remedies() : PlanRemedies{});
 }
 
 }  // namespace greenlane::runtime

@@ -120,6 +120,8 @@ std::vector<Plan> neighbours(const PlanResult& so_far) {
 
 }  // namespace
 
+bool PlansToTry::note(const PipelineConfig& config) { return returned_.insert(key_of(config)).second; }
+
 // Candidates have their best sizes only, so those that were tried are among the best for long: there must be room for
 // others behind them.
 std::vector<Plan> PlansToTry::next(Kind kind, const PlanResult& so_far, const PipelineConfig& config,
@@ -135,7 +137,7 @@ std::vector<Plan> PlansToTry::next(Kind kind, const PlanResult& so_far, const Pi
   for (auto& plan : candidates()) {
     if (plans.size() == most) break;
     if (is_looked_for && !is_promising(plan, so_far.candidates)) continue;
-    if (!returned_.insert(key_of(with_plan(config, plan))).second) continue;
+    if (!note(with_plan(config, plan))) continue;
     // What is only hoped for is not what is predicted.
     plans.push_back(kind == hoped_for ? predict(request, plan.partitions) : std::move(plan));
   }

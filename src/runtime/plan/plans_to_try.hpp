@@ -28,6 +28,9 @@ class PlansToTry {
   [[nodiscard]] std::vector<Plan> next(Kind kind, const PlanResult& so_far, const PipelineConfig& config,
                                        std::size_t most);
 
+  // Counts these lanes as returned. False where they were.
+  bool note(const PipelineConfig& config);
+
  private:
   std::set<std::string> returned_;
 };

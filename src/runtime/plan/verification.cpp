@@ -1,3 +1,4 @@
+#include "runtime/division.hpp"
 #include "runtime/plan/plans_to_try.hpp"
 
 #include <greenlane/planner/learn.hpp>
@@ -52,6 +53,7 @@ class Verification {
     const bool has_partitions = pipeline_.device().info().partition_obstacle.empty();
     if (has_partitions) (void)try_plans(PlansToTry::first);
     const auto sliced = with_slices(original_, result_.request);
+    if (has_partitions) try_division(sliced);
     for (const Mode mode : {Mode::gates, Mode::priority, Mode::shared}) {
       if (!is_over(end_of_search_)) (void)try_one({.mode = mode, .config = sliced});
     }
@@ -59,11 +61,10 @@ class Verification {
            (try_plans(PlansToTry::predicted) || try_plans(PlansToTry::hoped_for) || try_plans(PlansToTry::nearby))) {
     }
     if (result_.candidates.empty()) {
-      if (nothing_fits_) throw PlanError(*nothing_fits_);
+      if (result_.no_plan) throw PlanError(*result_.no_plan);
       throw EngineError({.what = "no plan was tried", .why = "it was stopped", .remedy = "run it to its end"});
     }
     choose_and_confirm();
-    if (nothing_fits_.has_value() && !run_of(chosen()).meets_deadlines) throw PlanError(nothing_fits_.value());
     return std::move(result_);
   }
 
@@ -82,7 +83,7 @@ class Verification {
     try {
       plans = plans_.next(kind, result_, original_, options_.at_once);
     } catch (const PlanError& error) {
-      if (kind == PlansToTry::first) nothing_fits_ = error;
+      if (kind == PlansToTry::first) result_.no_plan = error;
     }
     bool is_any_new = false;
     for (auto& plan : plans) {
@@ -96,6 +97,16 @@ class Verification {
       (void)learn_from(tried.plan.value(), run_of(tried), kRoundsToLearn);
     }
     return is_any_new;
+  }
+
+  // What `greenlane run` makes of a file that says nothing of units. Lanes beside each other on units that cannot be
+  // divided further are no plan, for the operating system's scheduler is in no model.
+  void try_division(const PipelineConfig& config) {
+    if (is_over(end_of_search_)) return;
+    auto candidate = PlanCandidate{.config = divided(config, pipeline_.device().info())};
+    const bool are_beside =
+        std::ranges::any_of(candidate.config.lanes, [](const auto& lane) { return !lane.beside.empty(); });
+    if ((are_beside || result_.no_plan) && plans_.note(candidate.config)) (void)try_one(std::move(candidate));
   }
 
   // False where it was stopped on the way: that says nothing.
@@ -209,6 +220,7 @@ class Verification {
 
   static std::string describe(const PlanCandidate& candidate) {
     std::string text(to_string(candidate.mode));
+    if (candidate.mode == Mode::lanes && !candidate.plan) return text + ", divided evenly";
     if (!candidate.plan) return text;
     for (const auto& partition : candidate.plan->partitions)
       text += " " + partition.name + "=" + std::to_string(partition.units.count);
@@ -222,7 +234,6 @@ class Verification {
   Time end_of_search_;
   PlanResult result_;
   PlansToTry plans_;
-  std::optional<PlanError> nothing_fits_;
 };
 
 }  // namespace

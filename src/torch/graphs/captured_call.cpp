@@ -5,6 +5,7 @@
 #include "torch/writes.hpp"
 
 #include <greenlane/core/binding.hpp>
+#include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
 
 #include <ATen/ATen.h>
@@ -64,6 +65,7 @@ CaptureTurn::~CaptureTurn() {
 void load_libraries(const Lane& lane) {
   const auto index = static_cast<c10::DeviceIndex>(lane.device().id().index);
   const at::NoGradGuard no_grad;
+  const CurrentContext context;  // the guard makes a primary context current
   const c10::cuda::CUDAStreamGuard guard(c10::cuda::getStreamFromExternal(lane.stream().handle(), index));
   const auto options = at::TensorOptions(at::Device(at::kCUDA, index)).dtype(at::kHalf);
   const auto matrix = at::zeros({8, 8}, options);
@@ -72,7 +74,7 @@ void load_libraries(const Lane& lane) {
 }
 
 std::vector<at::Tensor> rehearse(const Model& model, const std::vector<at::Tensor>& inputs) {
-  const CaptureScope scope;
+  const CaptureScope scope(CaptureScope::Purpose::rehearsal);
   auto outputs = model(inputs);
   for (const auto& entered : scope.bindings()) {
     if (entered.generation.use_count() == 1) continue;  // the engine was there for this call only
@@ -149,6 +151,7 @@ Graph CapturedCall::capture(const Lane& lane, const Model& model, KernelTarget t
   const auto index = static_cast<c10::DeviceIndex>(lane.device().id().index);
   const auto stream = c10::cuda::getStreamFromExternal(lane.stream().handle(), index);
   load_libraries(lane);
+  const CurrentContext context;  // the guard makes a primary context current
   const c10::cuda::CUDAStreamGuard guard(stream);
   const NoAutocastCache no_cache;
   const KernelScope kernels(lane.device().info().units.count, target);

@@ -6,6 +6,7 @@
 #include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/pipeline_graph.hpp>
 
 #include <c10/core/Event.h>
@@ -68,7 +69,7 @@ struct PipelineGraph::Impl {
   Device device;
   GraphOutputs outputs;
   std::vector<std::size_t> written;  // the inputs that the work writes to
-  std::mutex mutex;
+  detail::ForkSafeMutex mutex;
   Lane lane;  // where it was captured
   std::shared_ptr<detail::GraphPool> pool;
   detail::CapturedCall call;
@@ -114,6 +115,10 @@ std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs
   const CurrentContext context(impl_->device);
   const c10::cuda::CUDAGuard guard(index_of(impl_->device));
   const auto stream = c10::cuda::getCurrentCUDAStream(index_of(impl_->device));
+  if (c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None)
+    throw StreamError({.what = "a pipeline's graph cannot be launched while another graph is being captured",
+                       .why = "its memory, and the lanes in it, are its own",
+                       .remedy = "call the function itself in that capture, or launch one graph after the other"});
   const std::scoped_lock lock(impl_->mutex);
   if (impl_->has_run) impl_->last.block(stream);  // the memory is the same for every run
   detail::copy_into(fixed, inputs);

@@ -4,6 +4,7 @@
 #include "torch/tensor_lifetimes.hpp"
 #include "torch/writes.hpp"
 
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/resident_graph.hpp>
 
 #include <c10/cuda/CUDAException.h>
@@ -91,7 +92,7 @@ struct ResidentGraphs::Impl {
   Device device;
   GraphOptions options;
   // Recursive: an engine may be rebound from within its own call.
-  mutable std::recursive_mutex mutex;
+  mutable detail::ForkSafeRecursiveMutex mutex;
   std::shared_ptr<detail::GraphPool> pool;  // made at the first capture
   std::optional<Lane> beside;               // where graphs are captured
   GraphCache cache;

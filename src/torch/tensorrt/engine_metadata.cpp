@@ -4,6 +4,7 @@
 
 #include <ATen/core/class_type.h>
 #include <ATen/core/function.h>
+#include <link.h>
 
 #include <charconv>
 #include <string_view>
@@ -12,9 +13,10 @@
 namespace greenlane::tensorrt {
 namespace {
 
-// Fields of the metadata, an interface of Torch-TensorRT's (NAME_IDX and DEVICE_IDX).
+// Fields of the metadata, an interface of Torch-TensorRT's (NAME_IDX, DEVICE_IDX, REQUIRES_OUTPUT_ALLOCATOR_IDX).
 constexpr std::size_t kNameField = 1;
 constexpr std::size_t kDeviceField = 2;
+constexpr std::size_t kOutputAllocatorField = 9;
 
 c10::IValue call(const c10::IValue& engine, torch::jit::Function& method) {
   return method(std::vector<c10::IValue>{engine});
@@ -39,6 +41,14 @@ DeviceId device_of(std::string_view text, const std::string& name) {
                      .remedy = "use a version of Torch-TensorRT that this version of greenlane knows: 2.13 or 2.14"});
 }
 
+// The setting is there without TensorRT-RTX, too, and does nothing then.
+bool is_rtx_loaded() {
+  const auto look = [](dl_phdr_info* library, std::size_t /*size*/, void* /*data*/) -> int {
+    return library->dlpi_name && std::string_view(library->dlpi_name).find("libtensorrt_rtx") != std::string_view::npos;
+  };
+  return dl_iterate_phdr(look, nullptr) != 0;
+}
+
 }  // namespace
 
 EngineMetadata read_metadata(const c10::IValue& engine) {
@@ -52,6 +62,7 @@ EngineMetadata read_metadata(const c10::IValue& engine) {
     metadata.name = fields.at(kNameField).toStringRef();
     const std::string device = fields.at(kDeviceField).toStringRef();  // "id%major%minor%type%name"
     metadata.device = device_of(std::string_view(device).substr(0, device.find('%')), metadata.name);
+    metadata.needs_output_allocator = fields.at(kOutputAllocatorField).toStringRef() == "1";
   } else {                                                                            // before 2.14
     const std::string text = call(engine, type->getMethod("__str__")).toStringRef();  // a copy
     metadata.name = between(text, "  Name: ", "\n");
@@ -60,6 +71,12 @@ EngineMetadata read_metadata(const c10::IValue& engine) {
   if (const auto property = type->getProperty("requires_native_multidevice"))
     metadata.needs_multi_device = call(engine, *property->getter).toBool();
   return metadata;
+}
+
+bool has_own_graphs(const c10::IValue& engine) {
+  const std::string text = call(engine, engine.toObjectRef().type()->getMethod("__str__")).toStringRef();  // a copy
+  const auto strategy = between(text, "CUDA Graph Strategy: ", "\n");
+  return !strategy.empty() && strategy != "disabled" && is_rtx_loaded();
 }
 
 }  // namespace greenlane::tensorrt

@@ -1,11 +1,11 @@
 #include "torch/tensorrt/engine_table.hpp"
 
-#include "torch/tensorrt/engine_metadata.hpp"
-
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 #include <greenlane/torch/tensorrt.hpp>
 
+#include <ATen/core/class_type.h>
 #include <c10/util/intrusive_ptr.h>
 #include <cuda_runtime_api.h>
 
@@ -13,7 +13,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <thread>
 #include <unordered_map>
@@ -34,8 +36,8 @@ struct Entry {
 class EngineTable {
  public:
   static EngineTable& instance() {
-    static auto* table = new EngineTable;
-    return *table;
+    static detail::PerProcess<EngineTable> table;
+    return table.get();
   }
 
   std::shared_ptr<EngineRecord> find(const Target* engine) const noexcept {
@@ -124,7 +126,7 @@ class EngineTable {
       stopping_ = true;
     }
     arrived_.notify_one();
-    sweeper_.join();
+    if (sweeper_.joinable()) sweeper_.join();  // a forked child may have none
   }
 
   mutable std::shared_mutex mutex_;
@@ -136,19 +138,27 @@ class EngineTable {
   std::thread sweeper_;
 };
 
+// Names are not unique: engines of one name are warned of together.
+void warn_once(const std::string& text) {
+  static detail::ForkSafeMutex mutex;
+  static auto* const said = new std::set<std::string, std::less<>>;
+  {
+    const std::scoped_lock lock(mutex);
+    if (!said->insert(text).second) return;
+  }
+  warn(text);
+}
+
 void warn_of_what_can_leave(const EngineMetadata& metadata) {
-  static std::once_flag auxiliary;
-  std::call_once(auxiliary, [] {
-    warn(
-        "TensorRT gives some engines auxiliary streams of its own, which run on all SMs: compile the engines that you "
-        "bind with max_aux_streams=0 to keep all of their work in the lane");
-  });
-  static std::once_flag multi_device;
+  const auto engine = "the Torch-TensorRT engine '" + metadata.name + "'";
+  if (metadata.may_have_auxiliary_streams) {
+    warn_once(engine +
+              " may have auxiliary streams of TensorRT's, which run on all SMs: compile it with max_aux_streams=0 to "
+              "keep all of its work in its lane");
+  }
   if (metadata.needs_multi_device) {
-    std::call_once(multi_device, [&] {
-      warn("the Torch-TensorRT engine '" + metadata.name +
-           "' talks to other devices by itself (native multi-device): its communication runs outside of its lane");
-    });
+    warn_once(engine +
+              " talks to other devices by itself (native multi-device): its communication runs outside of its lane");
   }
 }
 
@@ -156,7 +166,19 @@ std::shared_ptr<EngineRecord> make_record(const c10::IValue& engine) {
   const auto metadata = read_metadata(engine);
   if (metadata.follows_caller) warn_of_what_can_leave(metadata);
   const auto device = Device::open(metadata.device);
-  return std::make_shared<EngineRecord>(device, metadata.name, metadata.follows_caller);
+  auto record = std::make_shared<EngineRecord>(device, metadata.name, metadata.follows_caller);
+  record->needs_output_allocator = metadata.needs_output_allocator;
+  // The record must not keep the engine, and the engine may be on its way.
+  record->has_own_graphs =
+      [type = engine.toObjectRef().type(),
+       weak = c10::weak_intrusive_ptr<torch::CustomClassHolder>(engine.toObjectRef().getSlot(0).toCapsule())] {
+        auto target = weak.lock();
+        if (!target) return false;
+        const auto object = c10::ivalue::Object::create(c10::StrongTypePtr(nullptr, c10::TypePtr(type)), 1);
+        object->setSlot(0, c10::IValue::make_capsule(std::move(target)));
+        return has_own_graphs(object);
+      };
+  return record;
 }
 
 }  // namespace
@@ -166,6 +188,28 @@ void EngineRecord::require_bindable(const std::string& engine) const {
   throw StreamError({.what = "the Torch-TensorRT engine '" + engine + "' cannot be bound",
                      .why = "this version of Torch-TensorRT runs engines on streams of its own choice",
                      .remedy = "use Torch-TensorRT 2.13 or newer"});
+}
+
+void EngineRecord::require_movable(const std::string& engine) const {
+  if (!has_own_graphs || !has_own_graphs()) return;
+  throw StreamError({.what = "the Torch-TensorRT engine '" + engine + "' cannot be bound",
+                     .why = "TensorRT-RTX captures CUDA graphs of its own in it (cuda_graph_strategy), which run where "
+                            "they were captured, and which nothing can drop",
+                     .remedy = "set cuda_graph_strategy to 'disabled', and capture the model with gl.capture"});
+}
+
+std::shared_ptr<void> EngineRecord::rebound(const std::optional<Lane>& lane) noexcept {
+  if (lane || !has_own_graphs) return nullptr;
+  try {
+    if (!has_own_graphs()) return nullptr;
+    auto text = "the Torch-TensorRT engine '" + binding.owner() +
+                "' is not bound any more, but TensorRT-RTX captured CUDA graphs of its own in it meanwhile "
+                "(cuda_graph_strategy): they run where they were captured until its runtime settings change";
+    // Said when the binding's lock is free.
+    return {nullptr, [text = std::move(text)](void*) noexcept { warn(text); }};
+  } catch (const std::exception&) {
+    return nullptr;  // it does not describe itself: nothing is known
+  }
 }
 
 std::shared_ptr<EngineRecord> find_record(const c10::IValue& engine) noexcept {
@@ -187,10 +231,11 @@ std::shared_ptr<EngineRecord> find_python_record(const void* engine) noexcept {
   return EngineTable::instance().find_python(engine);
 }
 
-std::shared_ptr<EngineRecord> python_record_of(const void* engine, const Device& device, const std::string& name) {
+std::shared_ptr<EngineRecord> python_record_of(const void* engine, const EngineMetadata& metadata) {
   if (auto found = find_python_record(engine)) return found;
-  warn_of_what_can_leave({.name = name, .device = device.id()});
-  return EngineTable::instance().insert_python(engine, std::make_shared<EngineRecord>(device, name));
+  warn_of_what_can_leave(metadata);
+  return EngineTable::instance().insert_python(
+      engine, std::make_shared<EngineRecord>(Device::open(metadata.device), metadata.name));
 }
 
 void forget_python_record(const void* engine) noexcept { EngineTable::instance().forget_python(engine); }

@@ -1,6 +1,7 @@
 // The kernel of `tensorrt::execute_engine` that stands before stock's.
 #include "torch/tensorrt/engine_table.hpp"
 #include "torch/tensorrt/graph_mode.hpp"
+#include "torch/tensorrt/passthrough.hpp"
 
 #include <greenlane/torch/bound_call.hpp>
 
@@ -19,23 +20,35 @@ void call_stock(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   op.callBoxedForDispatchKey(c10::DispatchKey::CompositeExplicitAutograd, *stack);
 }
 
+// Without the graph that stock recorded before the engine's binding changed.
+void call_stock(const c10::OperatorHandle& op, torch::jit::Stack* stack, EngineRecord& record) {
+  if (!may_have_old_graph(record, stack->back())) {
+    call_stock(op, stack);
+    return;
+  }
+  GraphModeScope graphs(record);
+  call_stock(op, stack);
+  graphs.finish();
+}
+
 void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const auto record = find_record(stack->back());
   if (!record) {
+    const PassthroughScope passthrough(*stack);
     call_stock(op, stack);
     return;
   }
   if (record->binding.device().id().kind == DeviceKind::cpu) {
-    call_on_cpu(record->binding, [&] { call_stock(op, stack); });
+    call_on_cpu(record->binding, [&] { call_stock(op, stack, *record); });
     return;
   }
   // Every original input: stock tells the allocator of the copies that it makes, and of no others.
   const auto inputs = stack->at(stack->size() - 2).toTensorVector();
   BoundCall call(record->binding, inputs);
-  std::optional<GraphModeScope> graphs;
-  if (call.is_bound()) graphs.emplace(*record, StreamView(call.stream().stream()));
-  call_stock(op, stack);
-  graphs.reset();
+  std::optional<PassthroughScope> passthrough;
+  if (!call.is_bound()) passthrough.emplace(*stack);
+  call_stock(op, stack, *record);
+  passthrough.reset();
   call.finish(stack->back().toTensorVector());
 }
 

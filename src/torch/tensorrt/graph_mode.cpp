@@ -1,11 +1,16 @@
 #include "torch/tensorrt/graph_mode.hpp"
 
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
 
+#include <ATen/core/class_type.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/function.h>
 
 #include <exception>
-#include <utility>
+#include <mutex>
+#include <string>
+#include <vector>
 
 namespace greenlane::tensorrt {
 namespace {
@@ -28,24 +33,68 @@ void set_mode(std::int64_t mode) {
   op.callBoxed(stack);
 }
 
+// The setting is the process's. One call must not turn graphs on while another relies on their being off.
+class GraphsOff {
+ public:
+  static GraphsOff& instance() {
+    static auto* const all = new GraphsOff;
+    return *all;
+  }
+
+  void enter() {
+    const std::scoped_lock lock(mutex_);
+    if (mode() == kSubgraph) {
+      set_mode(kStandard);
+      switched_ = true;
+    }
+    ++calls_;
+  }
+
+  void leave() {
+    const std::scoped_lock lock(mutex_);
+    if (--calls_ != 0 || !switched_) return;
+    switched_ = false;
+    if (mode() == kStandard) set_mode(kSubgraph);  // else somebody chose another one meanwhile
+  }
+
+ private:
+  detail::ForkSafeMutex mutex_;
+  int calls_ = 0;
+  bool switched_ = false;
+};
+
+// Users may ask for one at any time. Stock refuses such a call while its graphs are on, and says so.
+bool uses_output_allocator(const c10::IValue& engine) {
+  if (!engine.isObject()) return false;
+  const auto property = engine.toObjectRef().type()->getProperty("use_output_allocator_outputs");
+  return property && (*property->getter)(std::vector<c10::IValue>{engine}).toBool();
+}
+
 }  // namespace
 
-GraphModeScope::GraphModeScope(EngineRecord& record, StreamView stream) {
-  if (!std::exchange(record.is_rebound, false)) return;
-  if (stream == record.graph_stream && mode() == kSubgraph) {
-    set_mode(kStandard);
-    switched_off_ = true;
-  }
-  record.graph_stream = stream;
+bool stock_has_graphs() { return mode() != kStandard; }
+
+bool may_have_old_graph(const EngineRecord& record, const c10::IValue& engine) {
+  if (record.needs_output_allocator) return false;  // stock records none
+  const auto seen = record.graphs_current_at.load(std::memory_order_acquire);
+  return seen != record.binding.generation() && !uses_output_allocator(engine);
+}
+
+GraphModeScope::GraphModeScope(EngineRecord& record) : record_(record), generation_(record.binding.generation()) {
+  GraphsOff::instance().enter();
 }
 
 GraphModeScope::~GraphModeScope() {
-  if (!switched_off_) return;
   try {
-    set_mode(kSubgraph);
+    GraphsOff::instance().leave();
   } catch (const std::exception& error) {
     warn(std::string("CUDA graphs of Torch-TensorRT stay off: ") + error.what());
   }
+}
+
+void GraphModeScope::finish() {
+  // Turned on by somebody else during the call, graphs may have been on in it.
+  if (mode() != kSubgraph) record_.graphs_current_at.store(generation_, std::memory_order_release);
 }
 
 }  // namespace greenlane::tensorrt

@@ -96,12 +96,21 @@ std::shared_ptr<StreamBinding> binding_of(const c10::IValue& engine, bool make) 
   return {record, &record->binding};
 }
 
-std::shared_ptr<StreamBinding> python_engine_binding(std::int64_t id, DeviceId device, const std::string& name,
-                                                     bool make) {
+std::shared_ptr<StreamBinding> python_engine_binding(std::int64_t id, const PythonEngine& description, bool make) {
   const auto* const engine = reinterpret_cast<const void*>(id);  // NOLINT(performance-no-int-to-ptr)
-  const auto record = make ? python_record_of(engine, Device::open(device), name) : find_python_record(engine);
+  const auto record =
+      make ? python_record_of(engine, {.name = description.name,
+                                       .device = description.device,
+                                       .needs_multi_device = description.needs_multi_device,
+                                       .may_have_auxiliary_streams = description.may_have_auxiliary_streams,
+                                       .follows_caller = true})
+           : find_python_record(engine);
   if (!record) return nullptr;
   return {record, &record->binding};
+}
+
+void forget_graphs(const c10::IValue& engine) {
+  record_of(engine)->graphs_current_at.store(EngineRecord::kNever, std::memory_order_release);
 }
 
 void forget_python_engine(std::int64_t id) noexcept {

@@ -54,6 +54,14 @@ TEST_F(PlanFileTest, LanesMayBeBesideOthersAndTheModeIsThePlans) {
   expect_refused(R"({"lanes": [{"name": "a", "beside": "b"}, {"name": "b", "beside": "a"}], )" + engines, "beside 'b'");
 }
 
+TEST_F(PlanFileTest, LanesAndEnginesStandInItOnce) {
+  const std::string engines = R"({"name": "vision", "lane": "a"}, {"name": "policy", "lane": "a"})";
+  expect_refused(R"({"lanes": [{"name": "a"}, {"name": "a", "units": 1}], "engines": [)" + engines + "]}",
+                 "two of its lanes are named 'a'");
+  expect_refused(R"({"lanes": [{"name": "a"}], "engines": [)" + engines + R"(, {"name": "vision", "lane": "a"}]})",
+                 "places engine 'vision' twice");
+}
+
 TEST_F(PlanFileTest, WhoHasNoGatesInThePlanTakesTurns) {
   apply(R"({"lanes": [{"name": "a"}], "engines": [{"name": "vision", "lane": "a", "gated": false},
             {"name": "policy", "lane": "a", "gated": true}]})");

@@ -203,6 +203,15 @@ TEST_F(PlanRequestTest, WhatWasTriedAndMissedIsNoPlan) {
   head.name = "head";
   result.candidates[0].measured.value().engines = {policy, head};
   EXPECT_THAT([&] { require_deadlines(result); }, refuses<PlanError>("nothing that was tried", "policy had a p99 of"));
+  result.no_plan = PlanError({.what = "no plan", .why = "why", .remedy = "what would do: 7 Hz"}, {}, {.rate_hz = 7.0});
+  try {
+    require_deadlines(result);
+    ADD_FAILURE();
+  } catch (const PlanError& error) {
+    EXPECT_THAT(error.what(), ::testing::AllOf(::testing::HasSubstr("policy had a p99 of"),
+                                               ::testing::EndsWith("; what would do: 7 Hz")));
+    EXPECT_EQ(error.remedies().rate_hz, 7.0);
+  }
   result.candidates[0].measured.value().meets_deadlines = true;
   EXPECT_NO_THROW(require_deadlines(result));
 }
@@ -276,7 +285,7 @@ TEST_F(VerifyTest, PlansAndModesAreTriedAndTheBestIsTaken) {
   EXPECT_GE(result.candidates.size(), 4U) << "a plan and three modes";
   for (const auto& candidate : result.candidates) {
     ASSERT_TRUE(candidate.measured);
-    EXPECT_EQ(candidate.plan.has_value(), candidate.mode == Mode::lanes);
+    if (candidate.plan) EXPECT_EQ(candidate.mode, Mode::lanes);
     EXPECT_EQ(candidate.measured->engines.size(), 2U);
   }
   const auto& chosen = result.candidates.at(result.chosen);
@@ -285,10 +294,10 @@ TEST_F(VerifyTest, PlansAndModesAreTriedAndTheBestIsTaken) {
   ASSERT_EQ(chosen.predicted->engines.size(), 2U);
   EXPECT_GT(chosen.predicted->engines[0].p99.count(), 0);
   EXPECT_GT(chosen.predicted->engines[1].rate_hz, 0);
-  EXPECT_EQ(chosen.predicted->engines[0].utilisation.has_value(), chosen.mode == Mode::lanes);
+  EXPECT_EQ(chosen.predicted->engines[0].utilisation.has_value(), chosen.plan.has_value());
   for (const auto& candidate : result.candidates) {
     if (&candidate == &chosen) continue;
-    EXPECT_EQ(candidate.predicted.has_value(), candidate.mode == Mode::lanes);
+    EXPECT_EQ(candidate.predicted.has_value(), candidate.plan.has_value());
   }
   const auto json = nlohmann::json::parse(plan_json(result, pipeline.device().info()));
   EXPECT_TRUE(json.at("engines").at(0).at("predicted").at("p99_us").is_number());
@@ -315,7 +324,48 @@ TEST_F(VerifyTest, WhatIsRunHasTheSlicesOfThePlan) {
 
 TEST_F(VerifyTest, WhereNoPlanNorModeMeetsTheDeadlinesThatIsSaid) {
   auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 0.0001\n"));
-  EXPECT_THAT([&] { (void)verify(pipeline); }, refuses<PlanError>("'a'"));
+  const auto result = verify(pipeline);
+  EXPECT_THAT([&] { require_deadlines(result); }, refuses<PlanError>("nothing that was tried", "a had a p99 of"));
+  ASSERT_TRUE(result.no_plan.has_value());
+  EXPECT_THAT(result.no_plan->what(), ::testing::HasSubstr("'a'"));
+  EXPECT_GE(result.candidates.size(), 4U) << "even lanes and three modes, to be shown";
+  for (const auto& candidate : result.candidates) EXPECT_TRUE(candidate.measured.has_value());
+}
+
+// By their profile nothing fits, and what is run shows that it does.
+TEST_F(VerifyTest, WhereNoPlanFitsEvenLanesAreTriedAndMayBeThePlan) {
+  auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 2000\n") +
+                                            engine_table("b", "pair", "rate_hz = 20\ndeadline_ms = 2000\n"));
+  const auto device = pipeline.device().info();
+  PlanRequest request{.device = {.whole = device.groups, .each = device.granularity, .remainder = {}}};
+  for (const std::string name : {"a", "b"}) {
+    // So much longer than it is that nothing fits.
+    request.engines.push_back({.name = name,
+                               .curve = {{.units = {1}, .p50 = seconds(3), .p99 = seconds(3), .mean = seconds(3)}},
+                               .period = milliseconds(50),
+                               .deadline = seconds(2)});
+  }
+  const auto result =
+      verify_plans(pipeline, std::move(request),
+                   {.each = milliseconds(200), .budget = seconds(10), .at_once = 2, .stop = nullptr, .progress = {}});
+  ASSERT_TRUE(result.no_plan.has_value());
+  const auto divided = std::ranges::find_if(result.candidates, [](const PlanCandidate& candidate) {
+    return candidate.mode == Mode::lanes && !candidate.plan;
+  });
+  ASSERT_NE(divided, result.candidates.end());
+  EXPECT_TRUE(divided->measured.value().meets_deadlines);
+  EXPECT_NO_THROW(require_deadlines(result));
+  // It comes back from its file.
+  const auto file =
+      folder_.write("plan.json", plan_json({.request = result.request, .candidates = {*divided}, .chosen = 0}, device));
+  auto config = pipeline.config();
+  EXPECT_EQ(apply_plan(config, file), "lanes");
+  ASSERT_EQ(config.lanes.size(), divided->config.lanes.size());
+  for (std::size_t i = 0; i < config.lanes.size(); ++i) {
+    EXPECT_EQ(config.lanes[i].name, divided->config.lanes[i].name);
+    EXPECT_EQ(config.lanes[i].beside, divided->config.lanes[i].beside);
+    EXPECT_EQ(config.lanes[i].units.has_value(), divided->config.lanes[i].units.has_value());
+  }
 }
 
 }  // namespace

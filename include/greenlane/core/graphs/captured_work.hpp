@@ -20,6 +20,10 @@ class CapturedWork {
   // anew: its graphs would run where they were captured.
   virtual void require_bindable(const std::string& engine) const { (void)engine; }
 
+  // Asked only before the engine is bound, and need not be cheap. Throws StreamError where what it captured would go on
+  // running elsewhere.
+  virtual void require_movable(const std::string& engine) const { (void)engine; }
+
   // The engine is on `lane` from now on, or (nothing) on no lane: what was captured elsewhere is never replayed again.
   // Gives what is to be freed when the lock is released.
   [[nodiscard]] virtual std::shared_ptr<void> rebound(const std::optional<Lane>& lane) noexcept = 0;

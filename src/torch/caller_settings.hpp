@@ -1,0 +1,38 @@
+// Settings that belong to a thread, carried from a caller to the worker of a CPU lane.
+#pragma once
+
+#include <greenlane/core/lane.hpp>
+
+#include <ATen/ThreadLocalState.h>
+
+#include <cfenv>
+
+namespace greenlane::detail {
+
+// The calling thread's settings, for work on `lane`.
+class CallerSettings {
+ public:
+  explicit CallerSettings(const Lane& lane);
+
+  // While one lives they are the calling thread's.
+  class Scope {
+   public:
+    explicit Scope(const CallerSettings& settings);
+    ~Scope();
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    at::ThreadLocalStateGuard guard_;
+    bool autocast_cache_;
+    std::fenv_t environment_{};
+  };
+
+ private:
+  at::ThreadLocalState state_;
+  bool autocast_cache_;        // which the above leaves out
+  std::fenv_t environment_{};  // rounding, and whether denormal numbers are zero
+  int threads_;
+};
+
+}  // namespace greenlane::detail

@@ -1,0 +1,107 @@
+"""What leaves a lane although its engine is bound: said once of every engine, by name.
+
+Each case is a process of its own.
+"""
+
+import re
+
+import pytest
+
+from compat.stand_in import in_a_process
+from compat.test_python_runtime import RUNTIME
+
+BEGIN = """
+import os
+os.dup2(1, 2)  # in order
+import greenlane as gl
+from compat import stand_in
+stand_in.load()
+lane = gl.lane("cpu", "lane")
+def bind(engine, root=stand_in.Accelerated):
+    gl.set_external_stream(root(engine), {"engine": lane})
+"""
+AUXILIARY = r"the Torch-TensorRT engine '(.*)' may have auxiliary streams.*max_aux_streams=0"
+MULTI_DEVICE = r"the Torch-TensorRT engine '(.*)' talks to other devices by itself \(native multi-device\)"
+
+
+def said(pattern: str, code: str) -> list[str]:
+    """The engines that are named so, in order."""
+    return [found[1] for line in in_a_process(code) if (found := re.search(pattern, line))]
+
+
+def test_every_engine_is_named_once_for_its_auxiliary_streams() -> None:
+    code = """
+first, second = stand_in.new_engine("first"), stand_in.new_engine("second")
+for engine in (first, second, first):
+    bind(engine)
+first.clear_external_stream()
+bind(first)
+"""
+    assert said(AUXILIARY, BEGIN + code) == ["first", "second"]
+
+
+def test_every_engine_that_talks_to_other_devices_is_named_once() -> None:
+    code = """
+engines = [stand_in.new_engine(name, multi_device=multi) for name, multi in
+    (("first", True), ("alone", False), ("second", True))]
+for engine in engines * 2:
+    bind(engine)
+"""
+    assert said(MULTI_DEVICE, BEGIN + code) == ["first", "second"]
+
+
+def test_all_engines_of_a_model_are_named() -> None:
+    code = """
+model = stand_in.Model()
+for module, name in ((model._run_on_acc_0, "one"), (model._run_on_acc_1, "two")):
+    module.engine = stand_in.new_engine(name, multi_device=True)
+gl.set_external_stream(model, lane)
+"""
+    assert said(MULTI_DEVICE, BEGIN + code) == ["one", "two"]
+    assert said(AUXILIARY, BEGIN + code) == ["one", "two"]
+
+
+def test_an_engine_that_is_bound_by_its_method_is_named() -> None:
+    code = """
+engine = stand_in.new_engine("first", multi_device=True)
+try:
+    engine.set_external_stream(1)
+except RuntimeError:
+    pass
+"""
+    assert said(MULTI_DEVICE, BEGIN + code) == said(AUXILIARY, BEGIN + code) == ["first"]
+
+
+def test_engines_that_are_not_bound_are_not_named() -> None:
+    assert in_a_process(BEGIN + "stand_in.where(stand_in.new_engine('first', multi_device=True))") == []
+
+
+PYTHON = f"""
+import os
+os.dup2(1, 2)
+{RUNTIME}
+load_runtime(); import greenlane as gl
+lane = gl.lane("cpu", "lane")
+class Loaded:
+    def __init__(self, streams):
+        self.num_aux_streams = streams
+def engine(name, multi_device, streams):
+    made = TRTEngine(name)
+    made.requires_native_multidevice = multi_device
+    if streams is not None:
+        made.cuda_engine = Loaded(streams)
+    return made
+models = [Accelerated(engine(*each)) for each in
+    (("first", True, None), ("second", False, 0), ("third", True, 2), ("fourth", True, 0))]
+for model in models * 2:
+    gl.set_external_stream(model, {{"engine": lane}})
+"""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "engines"),
+    [(MULTI_DEVICE, ["first", "third", "fourth"]), (AUXILIARY, ["first", "third"])],
+)
+def test_engines_of_the_runtime_in_python_are_named(pattern: str, engines: list[str]) -> None:
+    """Once they are loaded they know how many auxiliary streams they have."""
+    assert said(pattern, PYTHON) == engines

@@ -1,0 +1,90 @@
+"""Modules of Torch-TensorRT whose engine is not set up yet (lazy_engine_init=True)."""
+
+import sys
+import types
+
+import greenlane as gl
+import pytest
+import torch
+from python.probes import CALLER, lane_of
+from torch import Tensor, nn
+
+from compat.stand_in import new_engine
+
+
+class TorchTensorRTModule(nn.Module):
+    """As stock's, as far as its engine and its device go."""
+
+    def __init__(self, device: str, other: torch.device | None = None) -> None:
+        super().__init__()
+        self.engine = None
+        self.target_device = torch.device(device)  # from its settings
+        if other is not None:
+            self.register_buffer("constant", torch.zeros(1, device=other))
+
+    def setup_engine(self) -> None:
+        self.engine = new_engine("lazy", device=str(self.target_device))
+
+    def forward(self, x: Tensor) -> str:
+        if self.engine is None:
+            self.setup_engine()
+        _, thread = torch.ops.tensorrt.execute_engine([x], self.engine)
+        return lane_of(int(thread))
+
+
+@pytest.fixture(autouse=True)
+def _stock(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("torch_tensorrt.dynamo.runtime._TorchTensorRTModule")
+    vars(module)["TorchTensorRTModule"] = TorchTensorRTModule
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+X = torch.ones(2)
+
+
+def test_one_is_bound_before_its_engine_is_there(a: gl.Lane, b: gl.Lane) -> None:
+    module = TorchTensorRTModule("cpu")
+    with gl.set_external_stream(module, a) as binding:
+        assert binding.names == ("",)
+        assert module(X) == "a"  # which sets it up
+        with gl.set_external_stream(module, b) as another:
+            assert another.names == ("", "engine")
+            assert module(X) == "b"
+        assert module(X) == "a"
+    assert module(X) == CALLER
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("cpu", "stream 0x1234 cannot be a lane of cpu: the CPU has no streams"), ("cuda:1", "there is no CUDA device")],
+)
+def test_a_handle_finds_its_device_in_the_settings(device: str, message: str) -> None:
+    """Without parameters neither the module nor a handle would tell."""
+    with pytest.raises(RuntimeError, match=message):
+        gl.set_external_stream(TorchTensorRTModule(device), 0x1234)
+    with pytest.raises(RuntimeError, match=message):
+        gl.set_external_stream(nn.Sequential(TorchTensorRTModule(device), nn.ReLU()), 0x1234)
+
+
+def test_the_settings_come_before_the_device_of_the_stream(a: gl.Lane) -> None:
+    with pytest.raises(RuntimeError, match="there is no CUDA device"):  # and not: bound to a lane of the CPU
+        gl.set_external_stream(TorchTensorRTModule("cuda:1"), a)
+
+
+def test_two_devices_are_two(a: gl.Lane) -> None:
+    modules = nn.ModuleList([TorchTensorRTModule("cuda:0"), TorchTensorRTModule("cuda:1")])
+    with pytest.raises(ValueError, match="it is on cuda:0 and cuda:1: bind its submodules one by one"):
+        gl.set_external_stream(modules, a)
+
+
+def test_constants_on_the_cpu_do_not_count_beside_a_gpu(a: gl.Lane) -> None:
+    with pytest.raises(RuntimeError, match="there is no CUDA device"):
+        gl.set_external_stream(TorchTensorRTModule("cuda:0", torch.device("cpu")), a)
+
+
+def test_when_its_engine_is_there_that_tells(a: gl.Lane) -> None:
+    module = TorchTensorRTModule("cpu")
+    module.setup_engine()
+    module.target_device = torch.device("cuda:1")
+    assert gl.set_external_stream(module, a).names == ("", "engine")
+    assert module(X) == "a"

@@ -1,0 +1,245 @@
+// Graphs that callers capture keep the lanes that are in them, and say so when an engine in one is bound elsewhere.
+#include "support/callers_graph.hpp"
+
+#include "core/drop_queue.hpp"
+#include "support/binding_fixture.hpp"
+
+#include <greenlane/core/graphs/graph.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+
+namespace greenlane {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class CallersGraphTest : public fake::BindingTest {
+ protected:
+  ~CallersGraphTest() override { wait(); }
+
+  static void wait() { detail::DropQueue::instance().wait_until_empty(); }
+
+  // A graph of `calls` calls, captured on a stream of the caller's.
+  std::unique_ptr<fake::CallersGraph> capture(StreamBinding& binding, int calls = 1) {
+    return std::make_unique<fake::CallersGraph>(fake_, caller_, [&, calls] {
+      for (int i = 0; i < calls; ++i) (void)call(binding, fake_, caller_);
+    });
+  }
+  std::vector<std::set<int>> nodes_of(const fake::CallersGraph& graph) {
+    graph.launch(other_caller_);
+    return fake_.launches().back().nodes;
+  }
+  // Whether as many SMs can be had beside the fixture's 8 and 48.
+  bool can_have(int sms) {
+    try {
+      (void)device_.partition("other", sms);
+      return true;
+    } catch (const PartitionError&) {
+      return false;
+    }
+  }
+
+  static constexpr int kRest = 132 - 8 - 48;
+};
+
+TEST_F(CallersGraphTest, KeepsALaneThatNobodyElseHas) {
+  std::unique_ptr<fake::CallersGraph> graph;
+  std::set<int> sms;
+  {
+    StreamBinding other{device_, "other"};
+    const auto lane = Lane::create(device_.partition("gone", 16));
+    sms = fake_.sms_of(lane.stream());
+    other.set(lane);
+    graph = capture(other);
+  }
+  wait();
+  EXPECT_THAT(nodes_of(*graph), ElementsAre(sms));
+  EXPECT_FALSE(can_have(kRest)) << "the graph's SMs were given to others";
+  graph.reset();
+  wait();
+  EXPECT_TRUE(can_have(kRest));
+}
+
+TEST_F(CallersGraphTest, KeepsTheLaneThatItWasCapturedOn) {
+  std::unique_ptr<fake::CallersGraph> graph;
+  {
+    StreamBinding other{device_, "other"};
+    const auto lane = Lane::create(device_.partition("gone", 16));
+    other.set(lane);
+    graph =
+        std::make_unique<fake::CallersGraph>(fake_, lane.stream(), [&] { (void)call(other, fake_, lane.stream()); });
+    EXPECT_EQ(fake_.live().streams, 3) << "no lane beside it is needed";
+  }
+  wait();
+  EXPECT_FALSE(can_have(kRest));
+  graph.reset();
+  wait();
+  EXPECT_TRUE(can_have(kRest));
+}
+
+TEST_F(CallersGraphTest, KeepsWhatKeepsAnAdoptedStreamAlive) {
+  auto owner = std::make_shared<int>();
+  const std::weak_ptr<int> seen = owner;
+  binding_.set(fake_.make_green_stream(16), std::move(owner));
+  auto graph = capture(binding_);
+  binding_.clear();
+  wait();
+  EXPECT_FALSE(seen.expired());
+  graph.reset();
+  wait();
+  EXPECT_TRUE(seen.expired());
+}
+
+TEST_F(CallersGraphTest, HoldsEachLaneOnce) {
+  binding_.set(policy_);
+  const auto graph = capture(binding_, 100);
+  EXPECT_EQ(fake_.live().user_objects, 1);
+  const auto second = capture(binding_);
+  EXPECT_EQ(fake_.live().user_objects, 2) << "each graph for itself";
+}
+
+TEST_F(CallersGraphTest, HoldsAllLanesOfAnEngineThatIsReboundInACapture) {
+  const fake::CallersGraph graph(fake_, caller_, [&] {
+    for (const auto& lane : {policy_, vision_, policy_}) {
+      binding_.set(lane);
+      (void)call(caller_);
+    }
+  });
+  EXPECT_EQ(fake_.live().user_objects, 2);
+  EXPECT_EQ(nodes_of(graph).size(), 3U);
+}
+
+TEST_F(CallersGraphTest, HoldsNothingForEnginesThatAreNotBound) {
+  const auto graph = capture(binding_);
+  EXPECT_EQ(fake_.live().user_objects, 0);
+  binding_.set(policy_);
+  EXPECT_THAT(warnings_.texts(), IsEmpty());
+}
+
+TEST_F(CallersGraphTest, OurOwnGraphsKeepTheirLanesThemselves) {
+  binding_.set(policy_);
+  const auto plain = Lane::create(device_);
+  const auto graph = Graph::capture(plain, [&] { (void)call(binding_, fake_, plain.stream()); });
+  EXPECT_EQ(fake_.live().user_objects, 0);
+  binding_.set(vision_);
+  EXPECT_THAT(warnings_.texts(), IsEmpty());
+}
+
+TEST_F(CallersGraphTest, ACaptureThatFailsKeepsNothing) {
+  binding_.set(policy_);
+  const fake::CallersGraph graph(fake_, caller_, [&] {
+    (void)call(caller_);
+    fake_.set_capture(caller_, CU_STREAM_CAPTURE_STATUS_INVALIDATED);
+    (void)call(caller_);
+  });
+  EXPECT_FALSE(graph.exists());
+  wait();
+  EXPECT_EQ(fake_.live().user_objects, 0);
+  binding_.set(vision_);
+  EXPECT_THAT(warnings_.texts(), IsEmpty());
+}
+
+TEST_F(CallersGraphTest, TheLaneIsDroppedByAnotherThread) {
+  struct Owner {
+    std::thread::id* dropped_by;
+    ~Owner() { *dropped_by = std::this_thread::get_id(); }
+  };
+  std::thread::id dropped_by;
+  binding_.set(fake_.make_green_stream(16), std::shared_ptr<Owner>(new Owner{&dropped_by}));
+  auto graph = capture(binding_);
+  binding_.clear();
+  graph.reset();
+  wait();
+  EXPECT_NE(dropped_by, std::thread::id());
+  EXPECT_NE(dropped_by, std::this_thread::get_id());
+}
+
+TEST_F(CallersGraphTest, ARebindIsWarnedOfOnce) {
+  binding_.set(policy_);
+  const auto graph = capture(binding_);
+  EXPECT_THAT(warnings_.texts(), IsEmpty());
+  binding_.set(vision_);
+  EXPECT_THAT(warnings_.texts(),
+              ElementsAre(AllOf(HasSubstr("'engine' is now bound to lane 'vision' (48 SMs)"),
+                                HasSubstr("still runs it on lane 'policy' (8 SMs) and keeps that lane"),
+                                HasSubstr("capture the graph again"))));
+  binding_.clear();
+  binding_.set(vision_);
+  EXPECT_THAT(warnings_.texts(), SizeIs(1));
+}
+
+TEST_F(CallersGraphTest, AClearIsWarnedOf) {
+  binding_.set(policy_);
+  const auto graph = capture(binding_);
+  binding_.clear();
+  EXPECT_THAT(warnings_.texts(), ElementsAre(HasSubstr("'engine' is not bound any more, but a CUDA graph")));
+}
+
+TEST_F(CallersGraphTest, WhatIsPutBackIsWarnedOf) {
+  const BindingRequest request{.binding = &binding_, .lane = policy_};
+  const auto former = bind_all({&request, 1});
+  const auto graph = capture(binding_);
+  restore_all(former);
+  EXPECT_THAT(warnings_.texts(), SizeIs(1));
+}
+
+TEST_F(CallersGraphTest, OtherLanesOnTheSameUnitsAreNoChange) {
+  binding_.set(policy_);
+  const auto graph = capture(binding_);
+  binding_.set(policy_);
+  binding_.set(policy_.beside());
+  EXPECT_THAT(warnings_.texts(), IsEmpty());
+}
+
+TEST_F(CallersGraphTest, AGraphThatIsGoneIsNotWarnedOf) {
+  binding_.set(policy_);
+  auto graph = capture(binding_);
+  auto second = capture(binding_);
+  graph.reset();
+  second.reset();
+  binding_.set(vision_);
+  EXPECT_THAT(warnings_.texts(), IsEmpty());
+}
+
+TEST_F(CallersGraphTest, EachGraphIsWarnedOf) {
+  binding_.set(policy_);
+  const auto first = capture(binding_);
+  binding_.set(vision_);
+  const auto second = capture(binding_);
+  binding_.set(policy_);
+  EXPECT_THAT(warnings_.texts(), ElementsAre(HasSubstr("on lane 'policy' (8 SMs)"), HasSubstr("on lane 'vision' (48")));
+}
+
+TEST_F(CallersGraphTest, TheWarningMayAskTheBinding) {
+  binding_.set(policy_);
+  const auto graph = capture(binding_);
+  std::optional<Lane> seen;
+  auto former = set_warning_sink([&](const std::string&) {
+    // As Python's logging does it: another thread holds a lock that this one needs, and needs the binding.
+    std::thread([&] { seen = binding_.lane(); }).join();
+  });
+  binding_.set(vision_);
+  (void)set_warning_sink(std::move(former));
+  EXPECT_EQ(seen, vision_);
+}
+
+TEST_F(CallersGraphTest, AnEngineMayGoBeforeTheGraph) {
+  std::unique_ptr<fake::CallersGraph> graph;
+  {
+    StreamBinding other{device_, "other"};
+    other.set(policy_);
+    graph = capture(other);
+  }
+  EXPECT_THAT(nodes_of(*graph), ElementsAre(fake_.sms_of(policy_.stream())));
+}
+
+}  // namespace
+}  // namespace greenlane

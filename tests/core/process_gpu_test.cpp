@@ -1,0 +1,69 @@
+// What a forked child can do with the parent's objects on a GPU.
+#include "support/fake_driver_test.hpp"
+#include "support/forked.hpp"
+
+#include <greenlane/core/device.hpp>
+
+#include <gmock/gmock.h>
+
+namespace greenlane {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class GpuForkTest : public fake::FakeDriverTest {};
+
+const auto kRefuses = AllOf(StartsWith("threw: "), HasSubstr("made in another process"));
+const auto kLost = AllOf(StartsWith("threw: "), HasSubstr("CUDA was started before this process was forked"));
+
+TEST_F(GpuForkTest, LanesOfTheParentAreRefused) {
+  const auto lane = Lane::create(gpu().partition("policy", 8));
+  EXPECT_THAT(in_child([&] {
+                lane.synchronize();
+                return "waited";
+              }),
+              AllOf(kRefuses, HasSubstr("lane 'policy'")));
+  EXPECT_THAT(in_child([&] {
+                (void)lane.beside();
+                return "made";
+              }),
+              kRefuses);
+}
+
+TEST_F(GpuForkTest, BindingsOfTheParentAreRefused) {
+  const auto lane = Lane::create(gpu());
+  StreamBinding binding(gpu(), "engine");
+  binding.set(lane);
+  EXPECT_THAT(in_child([&] {
+                auto call = binding.enter(StreamView::default_stream());
+                return "entered";
+              }),
+              AllOf(kRefuses, HasSubstr("engine 'engine'")));
+  EXPECT_THAT(in_child([&] {
+                binding.set(lane);
+                return "bound";
+              }),
+              kRefuses);
+}
+
+TEST_F(GpuForkTest, NoGpuCanBeOpened) {
+  (void)gpu();
+  EXPECT_THAT(in_child([] { return to_string(Device::open("cuda:0").id()); }), kLost);
+  EXPECT_THAT(in_child([] { return to_string(Device::open("auto").id()); }), kLost) << "not the CPU instead";
+  EXPECT_EQ(in_child([] { return to_string(Device::open("cpu").id()); }), "cpu");
+}
+
+TEST_F(GpuForkTest, DevicesAreListedWithoutGpusAndAWarningSaysWhy) {
+  (void)gpu();
+  EXPECT_THAT(in_child([] {
+                const fake::Warnings warnings;
+                const auto devices = Device::enumerate();
+                return std::to_string(devices.size()) + " " + warnings.texts().at(0);
+              }),
+              StartsWith("1 GPUs are left out: CUDA was started"));
+}
+
+}  // namespace
+}  // namespace greenlane

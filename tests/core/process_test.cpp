@@ -1,0 +1,235 @@
+#include "support/forked.hpp"
+
+#include <greenlane/core/binding.hpp>
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/gate.hpp>
+#include <greenlane/core/lane.hpp>
+#include <greenlane/core/log.hpp>
+#include <greenlane/detail/process.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <optional>
+#include <thread>
+
+#if defined(__SANITIZE_THREAD__)
+// ThreadSanitizer else ends children that start threads.
+extern "C" const char* __tsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "die_after_fork=0";
+}
+#endif
+
+namespace greenlane {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+const auto kRefuses = AllOf(StartsWith("threw: "), HasSubstr("made in another process"), HasSubstr("after the fork"));
+
+class ForkTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+#if defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "ThreadSanitizer loses count of threads that a forked child starts";
+#endif
+  }
+  Device cpu_ = Device::open("cpu");
+  std::optional<Partition> partition_ = cpu_.partition("policy", 1);
+  std::optional<Lane> lane_ = Lane::create(*partition_);
+};
+
+TEST(ProcessTest, GenerationGrowsInTheChildAlone) {
+  const auto before = detail::process_generation();
+  EXPECT_EQ(in_child([&] { return std::to_string(detail::process_generation() - before); }), "1");
+  EXPECT_EQ(detail::process_generation(), before);
+}
+
+TEST(ProcessTest, AChildBeginsWithStateOfItsOwn) {
+  static detail::PerProcess<std::string> text;
+  text.get() = "parent";
+  EXPECT_EQ(in_child([] { return "'" + text.get() + "'"; }), "''");
+  EXPECT_EQ(text.get(), "parent");
+}
+
+TEST(ProcessTest, AMutexThatAnotherThreadHeldIsFreeInTheChild) {
+  detail::ForkSafeMutex mutex;
+  std::atomic<bool> held{false};
+  std::atomic<bool> done{false};
+  const std::jthread other([&] {
+    const std::scoped_lock lock(mutex);
+    held = true;
+    while (!done) std::this_thread::yield();
+  });
+  while (!held) std::this_thread::yield();
+  EXPECT_EQ(in_child([&] {
+              const std::scoped_lock lock(mutex);
+              return "free";
+            }),
+            "free");
+  done = true;
+}
+
+TEST(ProcessTest, WarningsCanBeGivenInAChildAlsoWhereAThreadOfTheParentIsGivingOne) {
+  std::atomic<bool> inside{false};
+  std::atomic<bool> done{false};
+  auto former = set_warning_sink([&](const std::string& text) {
+    if (text != "long") return;
+    inside = true;
+    while (!done) std::this_thread::yield();
+  });
+  std::jthread other([] { warn("long"); });
+  while (!inside) std::this_thread::yield();
+  EXPECT_EQ(in_child([] {
+              warn("short");
+              return "warned";
+            }),
+            "warned");
+  done = true;
+  other.join();
+  set_warning_sink(std::move(former));
+}
+
+TEST_F(ForkTest, RunningOnALaneOfTheParentIsRefused) {
+  EXPECT_THAT(in_child([&] {
+                lane_->run([] {});
+                return "ran";
+              }),
+              AllOf(kRefuses, HasSubstr("lane 'policy'")));
+}
+
+TEST_F(ForkTest, SubmittingAndWaitingAreRefused) {
+  EXPECT_THAT(in_child([&] {
+                (void)lane_->submit([] {});
+                return "submitted";
+              }),
+              kRefuses);
+  EXPECT_THAT(in_child([&] {
+                lane_->synchronize();
+                return "waited";
+              }),
+              kRefuses);
+  const auto work = lane_->submit([] {});
+  EXPECT_THAT(in_child([&] {
+                work.get();
+                return "got";
+              }),
+              kRefuses);
+}
+
+TEST_F(ForkTest, ALaneIsRefusedWhileItsWorkIsUnderWay) {
+  std::atomic<bool> begun{false};
+  std::atomic<bool> done{false};
+  const auto work = lane_->submit([&] {
+    begun = true;
+    while (!done) std::this_thread::yield();
+  });
+  while (!begun) std::this_thread::yield();
+  EXPECT_THAT(in_child([&] {
+                lane_->run([] {});
+                return "ran";
+              }),
+              kRefuses);
+  done = true;
+  work.get();
+}
+
+TEST_F(ForkTest, PartitionsAndDevicesOfTheParentAreRefused) {
+  EXPECT_THAT(in_child([&] {
+                (void)Lane::create(*partition_);
+                return "made";
+              }),
+              AllOf(kRefuses, HasSubstr("partition 'policy'")));
+  EXPECT_THAT(in_child([&] {
+                (void)Lane::create(cpu_);
+                return "made";
+              }),
+              AllOf(kRefuses, HasSubstr("the device cpu")));
+  EXPECT_THAT(in_child([&] {
+                (void)cpu_.partition("another", 1);
+                return "made";
+              }),
+              kRefuses);
+}
+
+TEST_F(ForkTest, LettingGoOfThemWaitsForNobody) {
+  EXPECT_EQ(in_child([&] {
+              lane_.reset();
+              partition_.reset();
+              return "gone";
+            }),
+            "gone");
+}
+
+TEST_F(ForkTest, AChildMakesLanesOfItsOwnOnAllCores) {
+  const int cores = cpu_.info().units.count;
+  EXPECT_EQ(in_child([&] {
+              const auto lanes = Device::open("cpu").partition({{"own", rest}});
+              bool ran = false;
+              lanes["own"].run([&] { ran = true; });
+              return ran ? std::to_string(lanes["own"].units().count) : "not run";
+            }),
+            std::to_string(cores));
+}
+
+TEST_F(ForkTest, ABindingRefusesTheParentsLaneAndTakesAnotherOne) {
+  StreamBinding binding(cpu_, "engine");
+  binding.set(*lane_);
+  EXPECT_THAT(in_child([&] {
+                binding.lane()->run([] {});
+                return "ran";
+              }),
+              kRefuses);
+  EXPECT_THAT(in_child([&] {
+                binding.set(*lane_);
+                return "bound";
+              }),
+              kRefuses);
+  EXPECT_EQ(in_child([&] {
+              binding.clear();
+              return binding.is_set() ? "set" : "clear";
+            }),
+            "clear");
+  EXPECT_EQ(in_child([&] {
+              const auto own = Lane::create(Device::open("cpu"));
+              binding.set(own);
+              bool ran = false;
+              binding.lane()->run([&] { ran = true; });
+              return ran ? "ran" : "not run";
+            }),
+            "ran");
+}
+
+TEST_F(ForkTest, AChildThatWorkForkedAndThatReturnsFromItEnds) {
+  pid_t child = 0;
+  lane_->run([&] { child = fork(); });  // what follows is not reached in the child: this thread is not there
+  ASSERT_GT(child, 0);
+  int status = -1;
+  for (int i = 0; i < 1000 && waitpid(child, &status, WNOHANG) == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_TRUE(WIFEXITED(status)) << "it hangs";
+  if (!WIFEXITED(status)) kill(child, SIGKILL);
+}
+
+TEST_F(ForkTest, AChildThatWorkForkedMayUseALaneOfItsOwn) {
+  std::string text;
+  lane_->run([&] {
+    text = in_child([] {
+      bool ran = false;
+      Lane::create(Device::open("cpu")).run([&] { ran = true; });
+      return ran ? "ran" : "not run";
+    });
+  });
+  EXPECT_EQ(text, "ran");
+}
+
+TEST_F(ForkTest, GatesOfAChildAreItsOwn) {
+  EXPECT_EQ(in_child([&] { return std::to_string(Gate::of(Device::open("cpu"))->report().passes); }), "0");
+}
+
+}  // namespace
+}  // namespace greenlane

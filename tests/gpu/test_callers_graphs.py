@@ -1,0 +1,174 @@
+"""Graphs that a program captures by itself, as torch.cuda.CUDAGraph: they keep the lanes that are in them."""
+
+import gc
+import time
+from pathlib import Path
+
+import greenlane as gl
+import pytest
+import torch
+from torch import Tensor, nn
+from where import sms_of, where
+
+UNITS = 24
+
+
+class Where(nn.Module):
+    """Says where it runs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The SM of each block, plus the first element of x."""
+        out: Tensor = where(x)
+        return out
+
+
+def captured(engine: nn.Module, x: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+    """A graph of one call of it, and the output that replays write to."""
+    engine(x)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.no_grad(), torch.cuda.graph(graph):
+        y = engine(x)
+    return graph, y
+
+
+def replayed(graph: torch.cuda.CUDAGraph, y: Tensor) -> set[int]:
+    """The SMs that the graph's kernel runs on now."""
+    y.zero_()
+    graph.replay()
+    return sms_of(y)
+
+
+def free_units() -> int:
+    """All that nobody holds, which is at least a group."""
+    gc.collect()
+    lane = gl.partition("cuda:0", {"free": gl.REST})["free"]
+    return lane.units
+
+
+def eventually_free(units: int) -> bool:
+    """Whether so many come back: the driver says a little later that a graph is gone."""
+    for _ in range(200):
+        if free_units() == units:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.zeros(1, dtype=torch.int32, device="cuda")
+
+
+def new_engine(kind: str, models: Path, lane: gl.Lane) -> nn.Module:
+    """Bound to the lane."""
+    if kind == "package":
+        engine: nn.Module = gl.load(models / "where.pt2", lane=lane, graphs="resident")
+        return engine
+    module = Where()
+    gl.set_external_stream(module, lane, graphs="resident" if kind == "resident module" else "off")
+    return module
+
+
+def let_go(engine: nn.Module) -> None:
+    """Takes its binding away."""
+    if isinstance(engine, gl.Engine):
+        engine.unbind()
+    else:
+        gl.clear_external_stream(engine)
+
+
+@pytest.mark.parametrize("kind", ["package", "module", "resident module"])
+def test_the_lane_stays_while_the_graph_exists(models: Path, x: Tensor, kind: str) -> None:
+    before = free_units()
+    engine = new_engine(kind, models, gl.partition("cuda:0", {"small": UNITS})["small"])
+    graph, y = captured(engine, x)
+    used = replayed(graph, y)
+    assert len(used) == UNITS
+    let_go(engine)
+    del engine
+    # Its units are nobody else's: an engine on all others runs beside it.
+    other = new_engine("module", models, gl.partition("cuda:0", {"other": gl.REST})["other"])
+    for _ in range(3):
+        elsewhere = sms_of(other(x))
+        assert replayed(graph, y) == used
+        assert not used & elsewhere
+        assert len(elsewhere) == before - UNITS
+    let_go(other)
+    del other
+    assert not eventually_free_at_once(before)
+    graph.reset()
+    del graph, y
+    assert eventually_free(before), "the lane of a graph that is gone never comes back"
+
+
+def eventually_free_at_once(units: int) -> bool:
+    """Whether so many are free now, or shortly after."""
+    time.sleep(0.2)
+    return free_units() == units
+
+
+def test_of_two_lanes_in_one_graph_both_stay(models: Path, x: Tensor) -> None:
+    before = free_units()
+    lanes = gl.partition("cuda:0", {"small": 16, "large": 40})
+    small, large = (new_engine("module", models, lanes[name]) for name in ("small", "large"))
+    small(x)
+    large(x)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        one, two = small(x), large(x)
+    for engine in (small, large):
+        let_go(engine)
+    del lanes, small, large, engine
+    assert not eventually_free_at_once(before)
+    assert free_units() == before - 16 - 40
+    used, others = replayed(graph, one), replayed(graph, two)
+    assert (len(used), len(others)) == (16, 40)
+    assert not used & others
+    del graph, one, two
+    assert eventually_free(before)
+
+
+def test_rebinding_an_engine_in_a_graph_warns_once(models: Path, x: Tensor, capfd: pytest.CaptureFixture[str]) -> None:
+    lanes = gl.partition("cuda:0", {"small": UNITS, "large": 40})
+    engine = new_engine("module", models, lanes["small"])
+    graph, y = captured(engine, x)
+    assert "graph" not in capfd.readouterr().err
+    gl.set_external_stream(engine, lanes["large"])
+    said = capfd.readouterr().err
+    assert said.count("keeps that lane") == 1
+    assert "capture the graph again" in said
+    # As it says: the graph stays where it was, and the engine goes.
+    assert (len(replayed(graph, y)), len(sms_of(engine(x)))) == (UNITS, 40)
+    gl.clear_external_stream(engine)
+    assert "graph" not in capfd.readouterr().err
+    graph, y = captured(engine, x)
+    gl.set_external_stream(engine, lanes["large"])
+    assert "graph" not in capfd.readouterr().err, "it is in no graph on a lane"
+
+
+def test_many_graphs_leave_nothing(models: Path, x: Tensor) -> None:
+    """Captured, replayed, and gone while they may still run."""
+    before = free_units()
+    for _ in range(50):
+        engine = new_engine("module", models, gl.partition("cuda:0", {"small": UNITS})["small"])
+        graph, y = captured(engine, x)
+        used = len(replayed(graph, y))
+        assert used == UNITS
+        graph.replay()
+        let_go(engine)
+        del graph, y, engine
+        assert eventually_free(before)
+
+
+def test_a_graph_of_ours_is_not_captured_along(models: Path, x: Tensor) -> None:
+    """Its memory is its own."""
+    lanes = gl.partition("cuda:0", {"small": UNITS})
+    engine = new_engine("package", models, lanes["small"])
+    ours = gl.capture(engine, x)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with pytest.raises(RuntimeError, match="while another graph is being captured"), torch.cuda.graph(graph):
+        ours(x)
+    assert len(sms_of(ours(x))) == UNITS

@@ -1,0 +1,146 @@
+// A GPU for whole processes on machines without one, by LD_PRELOAD: the fake driver behind libcuda.so.1's one entry
+// point, and as much of CUDA's runtime as PyTorch asks for streams, events and guards. Nothing computes: memory on this
+// GPU, and kernels, are not there.
+#include "support/fake_driver.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace {
+
+using greenlane::driver::Table;
+using greenlane::fake::FakeDriver;
+
+constexpr int kGpus = 2;
+thread_local int current = 0;
+
+// Never destroyed: streams in static storage outlive main().
+FakeDriver& fake() {
+  static auto* const driver = new FakeDriver({.gpus = std::vector<greenlane::fake::Gpu>(kGpus)});
+  return *driver;
+}
+
+// Every function of the table by its name.
+const std::map<std::string, void*>& functions() {
+  static const auto* const all = [] {
+    const Table& table = fake().table();
+    auto* entries = new std::map<std::string, void*>;
+#define GREENLANE_FAKE_EXPORT(name, version) (*entries)[#name] = reinterpret_cast<void*>(table.name);
+    GREENLANE_DRIVER_REQUIRED(GREENLANE_FAKE_EXPORT)
+    GREENLANE_DRIVER_OPTIONAL(GREENLANE_FAKE_EXPORT)
+#undef GREENLANE_FAKE_EXPORT
+    return entries;
+  }();
+  return *all;
+}
+
+CUresult unsupported() { return CUDA_ERROR_NOT_SUPPORTED; }
+
+}  // namespace
+
+extern "C" {
+
+// The driver
+
+#undef cuGetProcAddress
+CUresult cuGetProcAddress(const char* name, void** address, int /*version*/, cuuint64_t /*flags*/) {
+  const auto found = functions().find(name);
+  *address = found == functions().end() ? nullptr : found->second;
+  return *address ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
+}
+// PyTorch looks this one up by itself.
+CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* active) {
+  return fake().table().cuDevicePrimaryCtxGetState(device, flags, active);
+}
+
+// The runtime: devices
+
+cudaError_t cudaGetDeviceCount(int* count) { return *count = kGpus, cudaSuccess; }
+cudaError_t cudaGetDevice(int* device) { return *device = current, cudaSuccess; }
+cudaError_t cudaSetDevice(int device) { return current = device, cudaSuccess; }
+cudaError_t cudaDriverGetVersion(int* version) { return *version = CUDA_VERSION, cudaSuccess; }
+cudaError_t cudaRuntimeGetVersion(int* version) { return *version = CUDA_VERSION, cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaPeekAtLastError() { return cudaSuccess; }
+cudaError_t cudaFree(void* /*memory*/) { return cudaSuccess; }
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int /*device*/) {
+  *properties = {};
+  std::strcpy(properties->name, "Fake H200");
+  properties->major = 9;
+  properties->multiProcessorCount = 132;
+  properties->warpSize = 32;
+  properties->totalGlobalMem = std::size_t{139} << 30;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr /*attribute*/, int /*device*/) {
+  return *value = 0, cudaSuccess;
+}
+cudaError_t cudaDeviceCanAccessPeer(int* can, int /*device*/, int /*peer*/) { return *can = 0, cudaSuccess; }
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  *free = *total = std::size_t{139} << 30;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, unsigned int /*version*/,
+                                             unsigned long long /*flags*/, cudaDriverEntryPointQueryResult* status) {
+  const auto found = functions().find(name);
+  *function = found == functions().end() ? reinterpret_cast<void*>(&unsupported) : found->second;
+  if (status) *status = cudaDriverEntryPointSuccess;
+  return cudaSuccess;
+}
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* /*mode*/) { return cudaSuccess; }
+
+// The runtime: streams. They are the application's, for the driver that greenlane sees.
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int /*flags*/, int /*priority*/) {
+  return *stream = fake().make_stream(current).handle(), cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
+  return cudaStreamCreateWithPriority(stream, flags, 0);
+}
+cudaError_t cudaStreamQuery(cudaStream_t /*stream*/) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t /*stream*/) { return cudaSuccess; }
+cudaError_t cudaStreamWaitEvent(cudaStream_t /*stream*/, cudaEvent_t /*event*/, unsigned int /*flags*/) {
+  return cudaSuccess;
+}
+cudaError_t cudaStreamGetPriority(cudaStream_t /*stream*/, int* priority) { return *priority = 0, cudaSuccess; }
+cudaError_t cudaStreamDestroy(cudaStream_t /*stream*/) { return cudaSuccess; }
+#if CUDART_VERSION >= 13000  // another form before
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t /*stream*/, cudaStreamCaptureStatus* status,
+                                     unsigned long long* /*id*/, cudaGraph_t* /*graph*/,
+                                     const cudaGraphNode_t** /*dependencies*/, const cudaGraphEdgeData** /*edges*/,
+                                     std::size_t* /*count*/) {
+  return *status = cudaStreamCaptureStatusNone, cudaSuccess;
+}
+#endif
+cudaError_t cudaStreamIsCapturing(cudaStream_t /*stream*/, cudaStreamCaptureStatus* status) {
+  return *status = cudaStreamCaptureStatusNone, cudaSuccess;
+}
+
+// The runtime: events
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int /*flags*/) {
+  static std::atomic<std::uintptr_t> next{0x900000};
+  return *event = reinterpret_cast<cudaEvent_t>(next += 0x10), cudaSuccess;
+}
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t /*event*/, cudaStream_t /*stream*/, unsigned int /*flags*/) {
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
+cudaError_t cudaEventDestroy(cudaEvent_t /*event*/) { return cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t /*event*/, cudaStream_t /*stream*/) { return cudaSuccess; }
+cudaError_t cudaEventQuery(cudaEvent_t /*event*/) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t /*event*/) { return cudaSuccess; }
+
+}  // extern "C"

@@ -1,0 +1,113 @@
+#include "torch/unpacked_folder.hpp"
+
+#include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
+#include "support/torch_models.hpp"
+#include "torch/package.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <caffe2/serialize/inline_container.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <functional>
+
+namespace greenlane {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Temporary files of this process go to a folder of its own.
+class UnpackedFolderTest : public ::testing::Test {
+ protected:
+  UnpackedFolderTest() {
+    fs::create_directory(temporary());
+    setenv("TMPDIR", temporary().c_str(), 1);
+  }
+
+  [[nodiscard]] fs::path temporary() const { return folder_ / "tmp"; }
+  [[nodiscard]] bool is_empty() const { return fs::is_empty(temporary()); }
+
+  // The affine model's package, whose records were changed; those that became empty are left out.
+  [[nodiscard]] std::string changed(
+      const std::function<void(const std::string& name, std::string& bytes)>& change) const {
+    const auto path = (folder_ / "changed.pt2").string();
+    caffe2::serialize::PyTorchStreamReader reader(models::path_of("affine.pt2"));
+    caffe2::serialize::PyTorchStreamWriter writer(path);
+    for (const auto& record : reader.getAllRecords()) {
+      if (record.starts_with(".data/") || record == "version" || record == "byteorder") continue;  // the writer's own
+      const auto [data, size] = reader.getRecord(record);
+      std::string bytes(static_cast<const char*>(data.get()), size);
+      change(record, bytes);
+      if (!bytes.empty()) writer.writeRecord(record, bytes.data(), bytes.size());
+    }
+    writer.writeEndOfFile();
+    return path;
+  }
+
+  [[nodiscard]] fs::path make_package_folder(const std::string& name) const {
+    fs::create_directories(temporary() / name / "package" / "data" / "aotinductor" / "model");
+    fs::permissions(temporary() / name, fs::perms::owner_all);
+    return temporary() / name;
+  }
+
+ private:
+  Folder folder_;
+};
+
+TEST_F(UnpackedFolderTest, APackageThatDoesNotLoadLeavesNothing) {
+  const auto replaces = [](const std::string& ending, const std::string& with) {
+    return [=](const std::string& name, std::string& bytes) {
+      if (name.ends_with(ending)) bytes = with;
+    };
+  };
+  for (const auto& path : {std::pair(".so", ""), std::pair(".so", "no library"), std::pair("_metadata.json", "{"),
+                           std::pair("_metadata.json", ""), std::pair("_metadata.json", R"({"AOTI_DEVICE_KEY": 3})")}) {
+    const auto package = changed(replaces(path.first, path.second));
+    for (int times = 0; times < 2; ++times) EXPECT_THROW((void)load_aoti(package), EngineError) << path.first;
+    EXPECT_TRUE(is_empty()) << path.first << " = " << path.second;
+  }
+}
+
+TEST_F(UnpackedFolderTest, APackageThatLoadsLeavesNothingWhenItGoes) {
+  {
+    const auto engine = models::load("affine");
+    EXPECT_FALSE(is_empty());
+  }
+  EXPECT_TRUE(is_empty());
+}
+
+TEST_F(UnpackedFolderTest, OnlyTheFolderOfTheLoadIsRemoved) {
+  const auto before = make_package_folder("before");
+  const detail::UnpackedFolder unpacked;
+  const auto now = make_package_folder("now");
+  fs::create_directories(temporary() / "other");
+  fs::permissions(temporary() / "other", fs::perms::owner_all);
+  fs::create_directory_symlink(before, temporary() / "link");
+  unpacked.remove();
+  EXPECT_TRUE(fs::exists(before));
+  EXPECT_TRUE(fs::exists(temporary() / "other"));
+  EXPECT_TRUE(fs::exists(temporary() / "link"));
+  EXPECT_FALSE(fs::exists(now));
+}
+
+TEST_F(UnpackedFolderTest, WhereAnotherProcessLoadsAPackageNothingIsRemoved) {
+  const detail::UnpackedFolder unpacked;
+  const auto one = make_package_folder("one");
+  const auto other = make_package_folder("other");
+  unpacked.remove();
+  EXPECT_TRUE(fs::exists(one));
+  EXPECT_TRUE(fs::exists(other));
+}
+
+TEST_F(UnpackedFolderTest, AFolderThatOthersMayReadIsNoneOfPyTorchs) {
+  const detail::UnpackedFolder unpacked;
+  const auto one = make_package_folder("one");
+  fs::permissions(one, fs::perms::owner_all | fs::perms::group_read);
+  unpacked.remove();
+  EXPECT_TRUE(fs::exists(one));
+}
+
+}  // namespace
+}  // namespace greenlane
