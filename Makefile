@@ -4,7 +4,7 @@ PY := $(PYTHON_VENV)/bin/python
 SECONDS_TO_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run examples test test-cpp test-python sanitize lint format gpu-kit clean
+.PHONY: help setup program build run examples test test-cpp test-python sanitize lint format gpu-kit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -12,14 +12,17 @@ help:  ## Show this list
 setup:  ## Install what is missing: Debian packages, and PyTorch in .venv
 	@tools/setup.sh
 
-build: setup  ## Build the program, the libraries and the tests into build/
+program: setup  ## Build the program, its libraries and the Python package into build/
 	@test -f build/build.ninja || cmake --preset release --log-level=WARNING
+	@cmake --build --preset release --target greenlane_cli greenlane_bindings
+
+build: program  ## Build all, tests and benchmarks too
 	@cmake --build --preset release
 
 examples: setup  ## Compile the example models for this machine's device
 	@$(PY) examples/robot/export.py
 
-run: build examples  ## Run the example pipeline (SECONDS_TO_RUN=10)
+run: program examples  ## Run the example pipeline (SECONDS_TO_RUN=10)
 	build/bin/greenlane run examples/robot/robot.toml --seconds $(SECONDS_TO_RUN) --check
 
 test: test-cpp test-python  ## Run all tests

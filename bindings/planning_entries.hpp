@@ -4,8 +4,11 @@
 #include "interrupt.hpp"
 
 #include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/plan_json.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile.hpp>
+#include <greenlane/runtime/profile_file.hpp>
+#include <greenlane/runtime/verification.hpp>
 
 #include <c10/util/Exception.h>
 

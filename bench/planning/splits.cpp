@@ -3,7 +3,10 @@
 // out are those where an engine is predicted to have a p99 of more than twice its deadline. The best three of those
 // that met all deadlines are run again in the end, for twice as long: the best of many was lucky in part.
 #include <greenlane/core/error.hpp>
+#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/runtime/plan_json.hpp>
 #include <greenlane/runtime/planning.hpp>
+#include <greenlane/runtime/profile_file.hpp>
 #include <greenlane/runtime/report.hpp>
 
 #include <algorithm>

@@ -1,4 +1,6 @@
-#include "cli/commands.hpp"
+#include "cli/devices_command.hpp"
+
+#include "cli/exit_status.hpp"
 #include "cli/say.hpp"
 #include "text/table.hpp"
 

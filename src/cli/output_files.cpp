@@ -1,8 +1,9 @@
 #include "cli/output_files.hpp"
 
-#include "runtime/output_file.hpp"
+#include "runtime/output_target.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/runtime/output_file.hpp>
 #include <greenlane/runtime/report.hpp>
 
 #include <fcntl.h>

@@ -1,6 +1,9 @@
+#include "cli/plan_command.hpp"
+
 #include "cli/between.hpp"
-#include "cli/commands.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/output_files.hpp"
+#include "cli/pipeline_setup.hpp"
 #include "cli/progress.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
@@ -9,8 +12,12 @@
 #include "text/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/runtime/plan_json.hpp>
 #include <greenlane/runtime/planning.hpp>
+#include <greenlane/runtime/profile_file.hpp>
 #include <greenlane/runtime/report.hpp>
+#include <greenlane/runtime/verification.hpp>
 
 #include <fmt/format.h>
 

@@ -1,17 +1,20 @@
+#include "cli/profile_command.hpp"
+
 #include "cli/between.hpp"
-#include "cli/commands.hpp"
+#include "cli/exit_status.hpp"
 #include "cli/output_files.hpp"
-#include "cli/progress.hpp"
+#include "cli/pipeline_setup.hpp"
 #include "cli/say.hpp"
 #include "cli/stop_signal.hpp"
 #include "text/duration.hpp"
 #include "text/table.hpp"
 #include "text/terminal_text.hpp"
 
-#include <greenlane/core/hardware_queues.hpp>
+#include <greenlane/runtime/output_file.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile.hpp>
+#include <greenlane/runtime/profile_file.hpp>
 #include <greenlane/runtime/report.hpp>
 
 #include <fmt/format.h>
@@ -66,31 +69,6 @@ int profile(const Arguments& arguments) {
 }
 
 }  // namespace
-
-void request_queues(const runtime::PipelineConfig& config) {
-  if (config.device != "cpu") (void)request_hardware_queues(streams_of(config));
-}
-
-runtime::Pipeline load_pipeline(runtime::PipelineConfig config) {
-  request_queues(config);
-  auto loading = std::make_unique<Progress>("loading models");
-  runtime::Pipeline pipeline(std::move(config));
-  loading.reset();
-  const auto& info = pipeline.device().info();
-  const bool on_gpu = info.id.kind == DeviceKind::cuda;
-  const auto queues = on_gpu ? fmt::format(" · {} hardware queues", hardware_queues(info.id).in_force) : std::string();
-  say("{} · {} · {} {}{}\n", to_string(info.id), info.name, info.units.count, on_gpu ? "SMs" : "cores", queues);
-  return pipeline;
-}
-
-runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds, const std::atomic<bool>& stop) {
-  const Progress progress("profiling");
-  runtime::ProfileOptions options;
-  options.most = runtime::from_seconds(seconds);
-  options.stop = &stop;
-  options.progress = [&](double share, const std::string& /*engine*/) { progress.update(share); };
-  return make_profile(pipeline, options);
-}
 
 void add_profile_command(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("profile", "Measures every engine alone on every size of partition");

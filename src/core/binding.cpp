@@ -1,5 +1,5 @@
-#include "core/graphs/callers_graph.hpp"
 #include "core/device_state.hpp"
+#include "core/graphs/callers_graph.hpp"
 #include "core/graphs/capture_scope.hpp"
 
 #include <greenlane/core/binding.hpp>

@@ -1,4 +1,6 @@
 // The one file of the runtime that knows PyTorch.
+#include "runtime/aoti_workload.hpp"
+
 #include "text/first_line.hpp"
 #include "torch/writes.hpp"
 

@@ -1,7 +1,7 @@
-#include "runtime/output_file.hpp"
+#include "runtime/output_target.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/runtime/output_file.hpp>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <random>
 #include <string_view>
@@ -21,25 +20,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMostLinks = 40;
 constexpr int kMostNames = 100;
 constexpr std::size_t kBuffer = std::size_t{1} << 16U;
 
 using Give = std::function<void(const TextSink& sink)>;
-
-// Where the text goes.
-struct Target {
-  enum class Kind {
-    replaced,    // a regular file, or none yet: written beside and renamed
-    in_place,    // a device or a pipe
-    descriptor,  // open in this process
-  };
-  Kind kind = Kind::replaced;
-  fs::path path;
-  int descriptor = -1;
-  // Absent for a file that is not there yet.
-  std::optional<struct stat> found;
-};
 
 [[noreturn]] void refuse(const fs::path& path, const std::string& why,
                          const std::string& remedy = "name a file in a folder that exists and is yours") {
@@ -69,76 +53,10 @@ class Descriptor {
   int number_;
 };
 
-fs::path folder_of(const fs::path& path) {
-  const auto folder = path.parent_path();
-  return folder.empty() ? fs::path(".") : folder;
-}
-
-// "/dev/fd" and "/proc/self/fd" lead to the folder of this process.
-std::optional<int> number_in_proc(const fs::path& path) {
-  const std::string name = path.filename().string();
-  int number = -1;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error != std::errc() || end != name.data() + name.size() || number < 0) return {};
-  std::error_code missing;
-  const auto folder = fs::canonical(folder_of(path), missing);
-  if (missing || folder != "/proc/" + std::to_string(getpid()) + "/fd") return {};
-  return number;
-}
-
-bool is_same(const struct stat& one, const struct stat& other) {
-  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
-// A rename would take the file away from what is printed after it.
-std::optional<int> stream_on(const struct stat& file) {
-  for (const int number : {STDOUT_FILENO, STDERR_FILENO}) {
-    struct stat stream{};
-    if (fstat(number, &stream) == 0 && is_same(file, stream)) return number;
-  }
-  return {};
-}
-
-Target target_of_found(const fs::path& path, const struct stat& found) {
-  Target target{.kind = Target::Kind::in_place, .path = path, .descriptor = -1, .found = found};
-  if (!S_ISREG(found.st_mode)) return target;
-  target.kind = Target::Kind::replaced;
-  if (const auto stream = stream_on(found)) {
-    target.kind = Target::Kind::descriptor;
-    target.descriptor = *stream;
-  }
-  return target;
-}
-
-// Follows links one by one, for a descriptor may be behind one. Returns an error number where that does not work.
-int find_target(fs::path path, Target& target) {
-  for (int links = 0; links < kMostLinks; ++links) {
-    if (const auto number = number_in_proc(path)) {
-      target = {.kind = Target::Kind::descriptor, .path = path, .descriptor = *number, .found = {}};
-      return 0;
-    }
-    struct stat found{};
-    if (lstat(path.c_str(), &found) != 0) {
-      if (errno != ENOENT) return errno;
-      target = {.kind = Target::Kind::replaced, .path = path, .descriptor = -1, .found = {}};
-      return 0;
-    }
-    if (!S_ISLNK(found.st_mode)) {
-      target = target_of_found(path, found);
-      return 0;
-    }
-    std::error_code error;
-    const auto next = fs::read_symlink(path, error);
-    if (error) return error.value();
-    path = next.is_absolute() ? next : folder_of(path) / next;
-  }
-  return ELOOP;
-}
-
-Target target_of(const fs::path& path) {
-  Target target;
+OutputTarget target_of(const fs::path& path) {
+  OutputTarget target;
   if (const int error = find_target(path, target)) refuse(path, error);
-  if (target.kind == Target::Kind::in_place && target.found) {
+  if (target.kind == OutputTarget::Kind::in_place && target.found) {
     if (S_ISDIR(target.found->st_mode)) refuse(path, "it is a folder");
     if (S_ISSOCK(target.found->st_mode)) refuse(path, "it is a socket");
     if (S_ISBLK(target.found->st_mode)) refuse(path, "it is a disk");
@@ -235,7 +153,7 @@ class Beside {
   bool is_renamed_ = false;
 };
 
-int replace(const Target& target, const Give& give) {
+int replace(const OutputTarget& target, const Give& give) {
   Beside beside(target.path);
   if (beside.number() < 0) return errno;
   Descriptor file(beside.number());
@@ -245,7 +163,7 @@ int replace(const Target& target, const Give& give) {
   return error != 0 ? error : beside.rename();
 }
 
-int write_in_place(const Target& target, const Give& give) {
+int write_in_place(const OutputTarget& target, const Give& give) {
   int number = -1;
   do number = ::open(target.path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
   while (number < 0 && errno == EINTR);  // a pipe waits here for its reader
@@ -255,7 +173,7 @@ int write_in_place(const Target& target, const Give& give) {
   return error != 0 ? error : file.close();
 }
 
-void check_folder(const fs::path& path, const Target& target) {
+void check_folder(const fs::path& path, const OutputTarget& target) {
   const auto folder = folder_of(target.path);
   if (::faccessat(AT_FDCWD, (folder / ".").c_str(), W_OK | X_OK, AT_EACCESS) != 0) refuse(path, errno);
   // Such a file never has a name. Not every file system has them.
@@ -281,37 +199,16 @@ void check_descriptor(const fs::path& path, int descriptor) {
 
 }  // namespace
 
-std::optional<FileIdentity> identity_of(const fs::path& path) {
-  Target target;
-  if (find_target(path, target) != 0) return {};
-  struct stat found{};
-  if (target.kind == Target::Kind::descriptor) {
-    if (fstat(target.descriptor, &found) != 0) return {};
-  } else if (target.found) {
-    found = *target.found;
-  } else {
-    if (::stat(folder_of(target.path).c_str(), &found) != 0) return {};
-    return FileIdentity{.device = found.st_dev, .inode = found.st_ino, .name = target.path.filename().string()};
-  }
-  return FileIdentity{.device = found.st_dev, .inode = found.st_ino, .name = {}};
-}
-
-std::optional<int> descriptor_of(const fs::path& path) {
-  Target target;
-  if (find_target(path, target) != 0 || target.kind != Target::Kind::descriptor) return {};
-  return target.descriptor;
-}
-
 void check_writable(const fs::path& path) {
   const auto target = target_of(path);
   switch (target.kind) {
-    case Target::Kind::replaced:
+    case OutputTarget::Kind::replaced:
       check_folder(path, target);
       break;
-    case Target::Kind::descriptor:
+    case OutputTarget::Kind::descriptor:
       check_descriptor(path, target.descriptor);
       break;
-    case Target::Kind::in_place:
+    case OutputTarget::Kind::in_place:
       if (::faccessat(AT_FDCWD, target.path.c_str(), W_OK, AT_EACCESS) != 0) refuse(path, errno);
   }
 }
@@ -324,15 +221,15 @@ void write_file(const fs::path& path, const std::function<void(const TextSink& s
   const auto target = target_of(path);
   int error = 0;
   switch (target.kind) {
-    case Target::Kind::replaced:
+    case OutputTarget::Kind::replaced:
       error = replace(target, give);
       break;
-    case Target::Kind::descriptor:
+    case OutputTarget::Kind::descriptor:
       check_descriptor(path, target.descriptor);
       (void)std::fflush(nullptr);  // what was printed before comes before
       error = write_given(target.descriptor, give);
       break;
-    case Target::Kind::in_place:
+    case OutputTarget::Kind::in_place:
       error = write_in_place(target, give);
   }
   if (error != 0) refuse(path, error);

@@ -1,3 +1,4 @@
+#include "runtime/aoti_workload.hpp"
 #include "runtime/engine_threads.hpp"
 #include "runtime/placement.hpp"
 #include "runtime/plan/planned_device.hpp"

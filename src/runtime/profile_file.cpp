@@ -5,6 +5,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/profile.hpp>
+#include <greenlane/runtime/profile_file.hpp>
 #include <greenlane/runtime/report.hpp>
 
 #include <nlohmann/json.hpp>

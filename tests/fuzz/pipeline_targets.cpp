@@ -4,8 +4,11 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/config.hpp>
+#include <greenlane/runtime/plan_file.hpp>
+#include <greenlane/runtime/plan_json.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile.hpp>
+#include <greenlane/runtime/profile_file.hpp>
 
 #include <algorithm>
 #include <cmath>

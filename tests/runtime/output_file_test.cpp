@@ -1,5 +1,4 @@
-#include "runtime/output_file.hpp"
-
+#include "runtime/output_target.hpp"
 #include "support/runtime_folder.hpp"
 
 #include <gmock/gmock.h>

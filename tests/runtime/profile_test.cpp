@@ -3,6 +3,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/profile.hpp>
+#include <greenlane/runtime/profile_file.hpp>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

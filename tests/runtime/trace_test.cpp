@@ -1,4 +1,5 @@
 #include <greenlane/runtime/report.hpp>
+#include <greenlane/runtime/trace.hpp>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,5 @@
 #include "text/table.hpp"
+
 #include <gmock/gmock.h>
 
 namespace greenlane::text {

@@ -87,9 +87,4 @@ enum class NamedFiles { must_exist, may_be_missing };
 // each engine, and the default stream. For request_hardware_queues().
 [[nodiscard]] int streams_of(const PipelineConfig& config);
 
-// Takes lanes, units and who runs where from a plan (JSON, see docs/configuration.md) instead of from the
-// configuration, and notes the device that it is for. Returns the mode that the plan is for. Throws ConfigError where
-// the plan is for other engines, or has a mode that is none.
-std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan);
-
 }  // namespace greenlane::runtime

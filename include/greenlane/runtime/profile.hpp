@@ -57,11 +57,6 @@ struct ProfileOptions {
 // pauses than two milliseconds. Throws EngineError where an engine throws, or after a stop.
 [[nodiscard]] Profile make_profile(Pipeline& pipeline, const ProfileOptions& options);
 
-// As JSON: docs/configuration.md describes it. Reading throws ConfigError, which says where it came from.
-[[nodiscard]] std::string profile_json(const Profile& profile);
-[[nodiscard]] Profile read_profile(const std::string& json, const std::string& where);
-[[nodiscard]] Profile load_profile(const std::filesystem::path& file);
-
 // Why runs of this configuration here say nothing of the profile's device: theirs is another one. Empty where it is
 // not.
 [[nodiscard]] std::string why_elsewhere(const Profile& profile, const PipelineConfig& config);

@@ -60,9 +60,4 @@ class Workload {
   [[nodiscard]] virtual std::string check() = 0;
 };
 
-// Loads an AOTInductor package with its inputs and, where there are any, its expected outputs. Throws ConfigError
-// naming the configuration's file and the engine.
-[[nodiscard]] std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine,
-                                                           const Device& device);
-
 }  // namespace greenlane::runtime

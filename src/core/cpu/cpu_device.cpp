@@ -1,10 +1,10 @@
 #include "core/cpu/cpu_device.hpp"
 
-#include "core/graphs/callers_graph.hpp"
 #include "core/cpu/cpu_limits.hpp"
 #include "core/cpu/cpu_topology.hpp"
 #include "core/cpu/openmp.hpp"
 #include "core/cpu/worker.hpp"
+#include "core/graphs/callers_graph.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>

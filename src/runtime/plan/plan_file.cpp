@@ -4,6 +4,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/config.hpp>
 #include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/plan_file.hpp>
 
 #include <nlohmann/json.hpp>
 

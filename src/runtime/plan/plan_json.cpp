@@ -1,6 +1,7 @@
 #include "text/duration.hpp"
 #include "text/json_text.hpp"
 
+#include <greenlane/runtime/plan_json.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/report.hpp>
 

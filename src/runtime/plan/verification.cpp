@@ -1,9 +1,10 @@
 #include "runtime/division.hpp"
 #include "runtime/plan/plans_to_try.hpp"
 
-#include <greenlane/planner/learn.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/planner/learn.hpp>
 #include <greenlane/runtime/planning.hpp>
+#include <greenlane/runtime/verification.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -3,6 +3,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/config.hpp>
+#include <greenlane/runtime/plan_file.hpp>
 
 #include <gmock/gmock.h>
 

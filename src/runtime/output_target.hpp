@@ -1,13 +1,34 @@
-// Which file a path names, before that file is written. write_file() and check_writable() are in report.hpp.
+// Finds the file that a path names, before that file is written.
 #pragma once
 
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <optional>
 #include <string>
 
 namespace greenlane::runtime {
+
+// The place that a text goes to.
+struct OutputTarget {
+  enum class Kind {
+    replaced,    // a regular file, or none yet: written beside and renamed
+    in_place,    // a device or a pipe
+    descriptor,  // open in this process
+  };
+  Kind kind = Kind::replaced;
+  std::filesystem::path path;
+  int descriptor = -1;
+  // Absent for a file that is not there yet.
+  std::optional<struct stat> found;
+};
+
+// Finds it for a path. Follows links one by one, because a descriptor may be behind one.
+// Returns: an error number, or 0.
+[[nodiscard]] int find_target(std::filesystem::path path, OutputTarget& target);
+
+// The folder of a file; "." for a bare name.
+[[nodiscard]] std::filesystem::path folder_of(const std::filesystem::path& path);
 
 // A file, however its path is spelled.
 struct FileIdentity {

@@ -1,0 +1,11 @@
+// `greenlane devices`: lists the devices.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace greenlane::cli {
+
+// Adds the subcommand. Its callback does the work and sets `status`: see exit_status.hpp.
+void add_devices_command(CLI::App& app, int& status);
+
+}  // namespace greenlane::cli

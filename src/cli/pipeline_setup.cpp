@@ -1,0 +1,41 @@
+#include "cli/pipeline_setup.hpp"
+
+#include "cli/progress.hpp"
+#include "cli/say.hpp"
+
+#include <greenlane/core/hardware_queues.hpp>
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace greenlane::cli {
+
+void request_queues(const runtime::PipelineConfig& config) {
+  if (config.device != "cpu") (void)request_hardware_queues(streams_of(config));
+}
+
+runtime::Pipeline load_pipeline(runtime::PipelineConfig config) {
+  request_queues(config);
+  auto loading = std::make_unique<Progress>("loading models");
+  runtime::Pipeline pipeline(std::move(config));
+  loading.reset();
+  const auto& info = pipeline.device().info();
+  const bool on_gpu = info.id.kind == DeviceKind::cuda;
+  const auto queues = on_gpu ? fmt::format(" · {} hardware queues", hardware_queues(info.id).in_force) : std::string();
+  say("{} · {} · {} {}{}\n", to_string(info.id), info.name, info.units.count, on_gpu ? "SMs" : "cores", queues);
+  return pipeline;
+}
+
+runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds, const std::atomic<bool>& stop) {
+  const Progress progress("profiling");
+  runtime::ProfileOptions options;
+  options.most = runtime::from_seconds(seconds);
+  options.stop = &stop;
+  options.progress = [&](double share, const std::string& /*engine*/) { progress.update(share); };
+  return make_profile(pipeline, options);
+}
+
+}  // namespace greenlane::cli

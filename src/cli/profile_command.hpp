@@ -1,0 +1,11 @@
+// `greenlane profile`: measures every engine alone on every size of partition.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace greenlane::cli {
+
+// Adds the subcommand. Its callback does the work and sets `status`: see exit_status.hpp.
+void add_profile_command(CLI::App& app, int& status);
+
+}  // namespace greenlane::cli

@@ -1,0 +1,17 @@
+// Packages as workloads.
+#pragma once
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/runtime/config.hpp>
+#include <greenlane/runtime/workload.hpp>
+
+#include <memory>
+
+namespace greenlane::runtime {
+
+// Loads an AOTInductor package with its inputs and, where there are any, its expected outputs. Throws ConfigError
+// naming the configuration's file and the engine.
+[[nodiscard]] std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine,
+                                                           const Device& device);
+
+}  // namespace greenlane::runtime
