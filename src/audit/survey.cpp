@@ -7,19 +7,12 @@
 
 #include <set>
 #include <string>
-#include <string_view>
 
 namespace greenlane::audit {
-namespace {
-
-// As Lane::beside calls the lanes that graphs are captured on.
-constexpr std::string_view kForGraphs = " (graphs)";
-
-}  // namespace
 
 void survey_lanes(Recorder& recorder, Scene& scene) {
   detail::visit_streams([&](const detail::RegisteredStream& registered) {
-    const auto& [stream, lane, is_closed] = registered;
+    const auto& [stream, lane, is_closed, is_for_captures] = registered;
     const auto context = detail::context_of(stream);
     if (!context) return;
     if (const auto number = recorder.number_of(context->context, stream))
@@ -31,7 +24,7 @@ void survey_lanes(Recorder& recorder, Scene& scene) {
     info.is_used = info.is_used || !is_closed;
     if (context->is_green) info.units = context->units.count;
     info.device = static_cast<std::uint32_t>(context->device);
-    if (!context->is_green || lane.ends_with(kForGraphs)) return;
+    if (!context->is_green || is_for_captures) return;
     const std::string quoted = "'" + lane + "'";
     if (info.partition.find(quoted) == std::string::npos)
       info.partition += (info.partition.empty() ? "" : ", ") + quoted;

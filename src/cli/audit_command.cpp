@@ -52,13 +52,6 @@ void require_gpu(const runtime::PipelineConfig& config) {
                      .remedy = "audit it on a machine with an NVIDIA GPU"});
 }
 
-Mode mode_of(const std::string& planned) {
-  for (const auto mode : {Mode::lanes, Mode::gates, Mode::shared, Mode::priority}) {
-    if (planned == to_string(mode)) return mode;
-  }
-  return Mode::lanes;
-}
-
 void print(const audit::AuditReport& report, const runtime::ModeResult& result) {
   say("\nmode {}\n{}", to_string(result.mode), audit::audit_text(report));
   for (const auto& engine : result.engines) {
@@ -69,7 +62,7 @@ void print(const audit::AuditReport& report, const runtime::ModeResult& result) 
 
 int audit(Arguments arguments) {
   auto config = runtime::load_config(arguments.config);
-  const Mode mode = arguments.plan.empty() ? Mode::lanes : mode_of(apply_plan(config, arguments.plan));
+  const Mode mode = arguments.plan.empty() ? Mode::lanes : apply_plan(config, arguments.plan);
   if (arguments.any_device) config.planned_for.reset();
   request_queues(config);
   require_gpu(config);

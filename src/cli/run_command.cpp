@@ -22,7 +22,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <memory>
 
@@ -47,12 +46,9 @@ struct Arguments {
 };
 
 std::vector<Mode> modes_of(std::string_view name) {
-  constexpr std::array kAll{Mode::lanes, Mode::gates, Mode::shared, Mode::priority};
   if (name.empty()) return {Mode::lanes};
-  if (name == "compare") return {kAll.begin(), kAll.end()};
-  for (const Mode mode : kAll) {
-    if (to_string(mode) == name) return {mode};
-  }
+  if (name == "compare") return {runtime::kAllModes.begin(), runtime::kAllModes.end()};
+  if (const auto mode = runtime::mode_named(name)) return {*mode};
   throw ConfigError({.what = "--mode " + std::string(name),
                      .why = "there is no such mode",
                      .remedy = "use lanes, gates, shared, priority or compare"});
@@ -169,15 +165,13 @@ runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomi
 }
 
 int run(Arguments arguments) {
-  (void)modes_of(arguments.mode);  // before anything is read
+  auto modes = modes_of(arguments.mode);  // before anything is read
   auto config = runtime::load_config(arguments.config);
-  std::string chosen = arguments.mode;
   if (!arguments.plan.empty()) {
     const auto planned = apply_plan(config, arguments.plan);
-    if (chosen.empty()) chosen = planned;
+    if (arguments.mode.empty()) modes = {planned};
     if (arguments.any_device) config.planned_for.reset();
   }
-  const auto modes = modes_of(chosen);
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
   check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
   arguments.json = kept_apart(arguments.json);

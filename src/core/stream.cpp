@@ -15,6 +15,7 @@ struct Registry {
   struct Entry {
     std::string lane;
     bool closed = false;
+    bool for_captures = false;
   };
   std::mutex mutex;
   std::unordered_map<std::int64_t, Entry> streams;
@@ -28,10 +29,10 @@ Registry& registry() {
 
 }  // namespace
 
-void register_open(StreamView stream, const std::string& lane) {
+void register_open(StreamView stream, const std::string& lane, bool for_captures) {
   auto& all = registry();
   const std::scoped_lock lock(all.mutex);
-  all.streams[stream.value()] = {.lane = lane};
+  all.streams[stream.value()] = {.lane = lane, .for_captures = for_captures};
 }
 
 void register_closed(StreamView stream) noexcept {
@@ -58,7 +59,10 @@ void visit_streams(const std::function<void(const RegisteredStream&)>& visit) {
   auto& all = registry();
   const std::scoped_lock lock(all.mutex);
   for (const auto& [value, entry] : all.streams) {
-    visit({.stream = StreamView::from_value(value), .lane = entry.lane, .is_closed = entry.closed});
+    visit({.stream = StreamView::from_value(value),
+           .lane = entry.lane,
+           .is_closed = entry.closed,
+           .is_for_captures = entry.for_captures});
   }
 }
 

@@ -11,7 +11,8 @@ namespace greenlane::detail {
 
 // Thread safety: all functions. Handles are forgotten when the stream is destroyed, because the driver gives their
 // values to new streams.
-void register_open(StreamView stream, const std::string& lane);
+// `for_captures`: graphs are captured there, and no engine runs there.
+void register_open(StreamView stream, const std::string& lane, bool for_captures = false);
 void register_closed(StreamView stream) noexcept;
 void unregister(StreamView stream) noexcept;
 // The name of the closed lane that this stream belongs to.
@@ -21,6 +22,7 @@ struct RegisteredStream {
   StreamView stream;
   std::string lane;
   bool is_closed = false;
+  bool is_for_captures = false;
 };
 // All of them, none of which is destroyed meanwhile. `visit` must call none of the others.
 void visit_streams(const std::function<void(const RegisteredStream& stream)>& visit);

@@ -168,20 +168,6 @@ void watch(const Timetable& timetable, const RunOptions& options, const std::ato
 
 }  // namespace
 
-std::string_view to_string(Mode mode) {
-  switch (mode) {
-    case Mode::lanes:
-      return "lanes";
-    case Mode::gates:
-      return "gates";
-    case Mode::shared:
-      return "shared";
-    case Mode::priority:
-      return "priority";
-  }
-  return "?";
-}
-
 Pipeline::Pipeline(PipelineConfig config) : config_(std::move(config)), device_(Device::open(config_.device)) {
   require_planned_device(config_, device_.info());
   // Before the models are loaded, which takes its time: units that do not fit are an error in every mode.

@@ -82,6 +82,17 @@ TEST_F(AuditTest, WhatACallLaunchesElsewhereIsAStray) {
   EXPECT_EQ(report.engines[0].strays[1].cause, StrayCause::captured_elsewhere);
 }
 
+TEST_F(AuditTest, ALaneMayHaveANameThatALaneForCapturesCouldHave) {
+  const auto lane = Lane::create(device_.partition("guest (graphs)", 8));
+  const auto for_captures = lane.beside();
+  policy_.set(lanes_["policy"]);
+  Audit audit;
+  call(policy_, lane.stream());
+  const auto report = audit.stop();
+  ASSERT_THAT(report.engines.at(0).strays, SizeIs(1));
+  EXPECT_EQ(report.engines[0].strays[0].where, "partition 'guest (graphs)' (8 SMs)");
+}
+
 TEST_F(AuditTest, TheDefaultStreamIsKnown) {
   policy_.set(lanes_["policy"]);
   Audit audit;

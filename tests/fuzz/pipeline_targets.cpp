@@ -94,7 +94,7 @@ void read_plan(std::string_view input) {
             "a plan that is refused changes nothing");
     return;
   }
-  require(*mode == "lanes" || *mode == "gates" || *mode == "shared" || *mode == "priority", "a plan has a mode");
+  require(mode_named(to_string(*mode)) == *mode, "a plan has a mode");
   require_sound(config);
 }
 

@@ -6,6 +6,7 @@
 #include <greenlane/core/gate.hpp>
 #include <greenlane/runtime/config.hpp>
 #include <greenlane/runtime/latency_histogram.hpp>
+#include <greenlane/runtime/mode.hpp>
 #include <greenlane/runtime/workload.hpp>
 
 #include <atomic>
@@ -20,12 +21,6 @@
 #include <vector>
 
 namespace greenlane::runtime {
-
-// How engines share the device: on lanes with partitions of their own; all of them on the whole device, with gates
-// between urgent and best-effort ones, as there are on lanes that share units; on plain streams (unpinned threads); or
-// on those with priorities.
-enum class Mode { lanes, gates, shared, priority };
-[[nodiscard]] std::string_view to_string(Mode mode);
 
 // One request, for the trace. Times since the start of the measurement.
 struct RequestSpan {

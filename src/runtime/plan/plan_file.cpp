@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
 
 namespace greenlane::runtime {
 namespace {
@@ -48,11 +47,6 @@ PlannedDevice device_of(const json& document, const std::filesystem::path& plan,
   if (document.contains("versions") && !document.at("versions").is_null())
     device.torch = document.at("versions").value("torch", "");
   return device;
-}
-
-bool is_mode(const std::string& text) {
-  constexpr std::array kAll{Mode::lanes, Mode::gates, Mode::shared, Mode::priority};
-  return std::ranges::any_of(kAll, [&](Mode mode) { return to_string(mode) == text; });
 }
 
 template <typename Fail>
@@ -122,20 +116,20 @@ void check_neighbours(const std::vector<LaneConfig>& lanes, const Fail& fail) {
 
 }  // namespace
 
-std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
+Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
   const auto fail = [&](const std::string& why, const std::string& remedy) {
     throw ConfigError(
         {.what = plan.string() + " is no plan for " + config.file.string(), .why = why, .remedy = remedy});
   };
   const auto text = detail::read_named_file(plan, plan.string() + " is no plan for " + config.file.string(),
                                             "check the path given to --plan");
-  std::string mode;
+  std::optional<Mode> mode;
   PipelineConfig planned = config;  // so that a plan that does not fit changes nothing
   try {
     const json document = json::parse(text);
-    mode = document.value("mode", "lanes");
-    if (!is_mode(mode))
-      fail("its mode is '" + mode + "'", "a plan is for one of the modes lanes, gates, shared and priority");
+    const auto name = document.value("mode", "lanes");
+    mode = mode_named(name);
+    if (!mode) fail("its mode is '" + name + "'", "a plan is for one of the modes lanes, gates, shared and priority");
     planned.planned_for = device_of(document, plan, fail);
     planned.lanes = lanes_of(document, fail);
     set_engines(planned, document, fail);
@@ -147,7 +141,7 @@ std::string apply_plan(PipelineConfig& config, const std::filesystem::path& plan
     fail(error.what(), R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})");
   }
   config = std::move(planned);
-  return mode;
+  return mode.value();
 }
 
 }  // namespace greenlane::runtime

@@ -21,7 +21,7 @@ class PlanFileTest : public ::testing::Test {
       config_.lanes.push_back({.name = name, .units = UnitRequest(1)});
     }
   }
-  std::string apply(const std::string& text) { return apply_plan(config_, folder_.write("plan.json", text)); }
+  Mode apply(const std::string& text) { return apply_plan(config_, folder_.write("plan.json", text)); }
   template <class... Parts>
   void expect_refused(const std::string& text, Parts... parts) {
     EXPECT_THAT([&] { (void)apply(text); },
@@ -48,9 +48,9 @@ TEST_F(PlanFileTest, LanesMayBeBesideOthersAndTheModeIsThePlans) {
   const std::string engines = R"("engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": "b"}]})";
   EXPECT_EQ(
       apply(R"({"mode": "gates", "lanes": [{"name": "a", "units": 8}, {"name": "b", "beside": "a"}], )" + engines),
-      "gates");
+      Mode::gates);
   EXPECT_EQ(config_.lanes[1].beside, "a");
-  EXPECT_EQ(apply(R"({"lanes": [{"name": "a", "units": 8}, {"name": "b"}], )" + engines), "lanes");
+  EXPECT_EQ(apply(R"({"lanes": [{"name": "a", "units": 8}, {"name": "b"}], )" + engines), Mode::lanes);
   expect_refused(R"({"lanes": [{"name": "a"}, {"name": "b", "beside": "c"}], )" + engines, "beside 'c'");
   expect_refused(R"({"lanes": [{"name": "a", "beside": "b"}, {"name": "b", "beside": "a"}], )" + engines, "beside 'b'");
 }

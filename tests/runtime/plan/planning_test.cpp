@@ -124,7 +124,7 @@ TEST_F(PlanRequestTest, APlansFileIsAppliedAsThePlanWas) {
   const auto result = plan_without_device(config_, plan_request(config_, profile_));
   const Folder folder;
   auto config = config_;
-  EXPECT_EQ(apply_plan(config, folder.write("plan.json", plan_json(result, profile_.device))), "lanes");
+  EXPECT_EQ(apply_plan(config, folder.write("plan.json", plan_json(result, profile_.device))), Mode::lanes);
   const auto& planned = result.candidates.at(result.chosen).config;
   ASSERT_EQ(config.lanes.size(), planned.lanes.size());
   for (std::size_t i = 0; i < config.lanes.size(); ++i) {
@@ -362,7 +362,7 @@ TEST_F(VerifyTest, WhereNoPlanFitsEvenLanesAreTriedAndMayBeThePlan) {
   const auto file =
       folder_.write("plan.json", plan_json({.request = result.request, .candidates = {*divided}, .chosen = 0}, device));
   auto config = pipeline.config();
-  EXPECT_EQ(apply_plan(config, file), "lanes");
+  EXPECT_EQ(apply_plan(config, file), Mode::lanes);
   ASSERT_EQ(config.lanes.size(), divided->config.lanes.size());
   for (std::size_t i = 0; i < config.lanes.size(); ++i) {
     EXPECT_EQ(config.lanes[i].name, divided->config.lanes[i].name);
