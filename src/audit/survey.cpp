@@ -12,7 +12,7 @@
 namespace greenlane::audit {
 namespace {
 
-// As Lane::beside calls the lanes that graphs are captured on.
+// The ending of the names that Lane::beside gives to lanes for graph capture.
 constexpr std::string_view kForGraphs = " (graphs)";
 
 }  // namespace
