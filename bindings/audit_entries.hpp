@@ -1,4 +1,4 @@
-// The audit of whatever the process does. Bodies of the functions that torchbind.cpp registers.
+// Audits of the whole process: bodies of the functions that torchbind.cpp registers.
 #pragma once
 
 #include <greenlane/audit/audit.hpp>
@@ -14,14 +14,15 @@
 
 namespace greenlane::bindings {
 
-// Begins when it is made, and ends when it is asked for its result, or dropped.
+// An audit that begins when it is made, and ends when stop_audit() or drop_audit() is called.
 struct AuditObject final : torch::CustomClassHolder {
   detail::ForkSafeMutex mutex{};
   std::optional<audit::Audit> audit{std::in_place};
 };
 using AuditPtr = c10::intrusive_ptr<AuditObject>;
 
-// What was found, as JSON and for people.
+// Ends the audit; returns its result as JSON and as text for people.
+// Throws: AuditError if it has ended.
 inline std::tuple<std::string, std::string> stop_audit(const AuditPtr& self) {
   const std::scoped_lock lock(self->mutex);
   if (!self->audit)
@@ -31,7 +32,7 @@ inline std::tuple<std::string, std::string> stop_audit(const AuditPtr& self) {
   return {audit::audit_json(report), audit::audit_text(report)};
 }
 
-// Without a result: nobody waits for the GPU.
+// Ends the audit without a result and without waiting for the GPU.
 inline void drop_audit(const AuditPtr& self) {
   const std::scoped_lock lock(self->mutex);
   self->audit.reset();

@@ -1,4 +1,4 @@
-// What the entries for CUDA graphs do.
+// CUDA graphs and gates: bodies of the functions that torchbind.cpp registers.
 #pragma once
 
 #include "objects.hpp"
@@ -19,8 +19,8 @@ inline GraphOptions graph_options(bool views, bool tune) {
   return {.outputs = views ? GraphOutputs::views : GraphOutputs::copies, .tune_kernels = tune};
 }
 
-// Units, units that kernels were picked for (-1: the whole device's), replays and slices of each graph; bytes; the
-// obstacle.
+// Lists of each graph's units, units that its kernels were picked for (-1: the whole device), replays and slices. Then
+// bytes of device memory, and the obstacle.
 using ReportTuple = std::tuple<std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>,
                                int64_t, std::string>;
 
@@ -39,7 +39,7 @@ inline std::optional<ReportTuple> as_tuple(const std::optional<GraphReport>& rep
   return result;
 }
 
-// A model in Python: `function(key)` is called with the inputs in the exchange, and leaves the outputs there.
+// Returns a model in Python: `function(key)` is called with the inputs in the exchange, and leaves the outputs there.
 inline ResidentGraphs::Model python_model(const ExchangePtr& exchange, int64_t function, int64_t key) {
   auto* const call = reinterpret_cast<void (*)(int64_t)>(function);  // NOLINT(performance-no-int-to-ptr)
   return [exchange, call, key](const std::vector<at::Tensor>& inputs) {
@@ -76,7 +76,7 @@ inline std::optional<ReportTuple> module_graphs(const BindingPtr& self) {
   return as_tuple(graphs->report());
 }
 
-// One call of a module with graphs, within `call`.
+// Runs one call of a module with graphs, within `call`.
 inline std::vector<at::Tensor> run_graphs(const BindingPtr& self, const c10::intrusive_ptr<CallObject>& call,
                                           const ExchangePtr& exchange, int64_t function, int64_t key,
                                           const std::vector<at::Tensor>& inputs, int64_t variant) {
@@ -87,10 +87,10 @@ inline std::vector<at::Tensor> run_graphs(const BindingPtr& self, const c10::int
   return graphs->run(*call->call, inputs, {.variant = variant}, model);
 }
 
-// 0: not urgent.
+// Sets the engine's deadline; 0: not urgent.
 inline void set_urgent(const EnginePtr& self, double deadline_ms) {
   using Milliseconds = std::chrono::duration<double, std::milli>;
-  // A day: what is longer, or no number, is no deadline. Five of it still fit into nanoseconds.
+  // The limit is a day. Five deadlines of a day still fit into nanoseconds.
   TORCH_CHECK_VALUE(deadline_ms >= 0 && deadline_ms <= 86'400'000.0, "a deadline of ", deadline_ms,
                     " ms: give a positive number, a day at most, or None");
   std::optional<std::chrono::nanoseconds> deadline;
@@ -98,7 +98,7 @@ inline void set_urgent(const EnginePtr& self, double deadline_ms) {
   self->engine->set_urgent(deadline);
 }
 
-// A longest slice of 0: as short as costs little.
+// Sets the engine's gates; a longest slice of 0: the shortest slices that cost little.
 inline void set_gates(const EnginePtr& self, bool on, double longest_us) {
   using Microseconds = std::chrono::duration<double, std::micro>;
   TORCH_CHECK_VALUE(longest_us >= 0 && longest_us <= 1e6, "gates: ", longest_us, " us is no time up to a second");
@@ -107,8 +107,8 @@ inline void set_gates(const EnginePtr& self, bool on, double longest_us) {
   self->engine->set_gates(on ? std::optional(options) : std::nullopt);
 }
 
-// Urgent calls that closed the gate; times that best effort was held, microseconds of that in all and at most; urgent
-// calls that were let go of.
+// Returns the number of urgent calls that closed the gate; the number of times that best-effort work was held; the
+// total and longest time held, in microseconds; and the number of urgent calls that were let go of.
 inline std::tuple<int64_t, int64_t, double, double, int64_t> gate_report(const std::string& device) {
   using Microseconds = std::chrono::duration<double, std::micro>;
   const auto report = Gate::of(Device::open(device))->report();

@@ -1,4 +1,4 @@
-// Ctrl-C during calls that last minutes: Python's own handler would only be heard when they return.
+// Ctrl-C during calls that last minutes: Python's own handler would run only after they return.
 #pragma once
 
 #include <greenlane/detail/process.hpp>
@@ -13,8 +13,9 @@
 
 namespace greenlane::bindings {
 
-// While one lives SIGINT is noted here; then it is passed on, for Python to raise KeyboardInterrupt.
-// Thread safety: may live in several threads at once.
+// A scope in which SIGINT is only noted. When the last scope ends, a noted SIGINT is raised again, so that Python
+// raises KeyboardInterrupt.
+// Thread safety: several threads may have one at once.
 class Interrupt {
  public:
   Interrupt() {
@@ -39,7 +40,7 @@ class Interrupt {
   [[nodiscard]] static const std::atomic<bool>& flag() noexcept { return interrupted_; }
 
  private:
-  // Those who hold it are threads of the parent's alone, and a child hears its own Ctrl-C.
+  // The holders are threads of the parent, which a child does not have; the child handles its own Ctrl-C.
   static void after_fork_in_child() {
     if (holders_ > 0) sigaction(SIGINT, &former_, nullptr);
     holders_ = 0;
@@ -51,7 +52,7 @@ class Interrupt {
   static inline struct sigaction former_{};
 };
 
-// What `work` returns, which is to end soon when the flag it is given is set; "" where it was.
+// Returns the result of `work`, or "" after Ctrl-C. `work` is given a flag, and must end soon after the flag is set.
 template <typename Work>
 std::string interruptible(Work work) {
   const Interrupt interrupt;

@@ -1,4 +1,4 @@
-// What the entries for devices and lanes do.
+// Devices and lanes: bodies of the functions that torchbind.cpp registers.
 #pragma once
 
 #include "objects.hpp"
@@ -13,13 +13,13 @@
 
 namespace greenlane::bindings {
 
-// A number from Python, which has 64 bits, as an int. What does not fit is refused, never wrapped.
+// Returns a 64-bit number from Python as an int. A number that does not fit is refused, and never wrapped.
 inline int checked_int(int64_t value, const char* what) {
   TORCH_CHECK_VALUE(std::in_range<int>(value), what, ": ", value, " is no number of 32 bits");
   return static_cast<int>(value);
 }
 
-// A request of -1 units stands for `rest`.
+// Divides a device into lanes; a size of -1 units stands for `rest`.
 inline std::vector<LanePtr> partition(const std::string& device, const std::vector<std::string>& names,
                                       const std::vector<int64_t>& units) {
   TORCH_CHECK_VALUE(names.size() == units.size(), "partition: ", names.size(), " names and ", units.size(), " sizes");
@@ -40,8 +40,9 @@ inline LanePtr whole_device_lane(const std::string& device, const std::string& n
   return c10::make_intrusive<LaneObject>(Lane::create(Device::open(device), options));
 }
 
-// A lane over a stream that somebody else made. Where its owner lives in Python, `release(key)` is called, by any
-// thread, when nobody needs the stream any more; a release of 0 stands for a raw handle, which nobody keeps alive.
+// Makes a lane over a stream that the caller made. If the stream's owner lives in Python, `release(key)` is called by
+// any thread when the stream is no longer needed. A `release` of 0 stands for a raw handle, which the caller keeps
+// alive.
 inline LanePtr adopt_stream(const std::string& device, int64_t handle, int64_t key, int64_t release) {
   std::shared_ptr<const void> owner;
   if (release != 0) {

@@ -1,4 +1,4 @@
-// What the classes under torch.classes.greenlane hold.
+// The objects behind the classes under torch.classes.greenlane.
 #pragma once
 
 #include <greenlane/core/binding.hpp>
@@ -33,7 +33,7 @@ struct LaneObject final : torch::CustomClassHolder {
 };
 using LanePtr = c10::intrusive_ptr<LaneObject>;
 
-// The binding of an engine (which it keeps alive), or one of its own for a module.
+// A binding: an engine's, which keeps the engine alive, or a module's own.
 struct BindingObject final : torch::CustomClassHolder {
   explicit BindingObject(std::shared_ptr<StreamBinding> object) : binding(std::move(object)) {}
   std::shared_ptr<StreamBinding> binding;
@@ -42,9 +42,9 @@ struct BindingObject final : torch::CustomClassHolder {
 };
 using BindingPtr = c10::intrusive_ptr<BindingObject>;
 
-// Work on a lane that Python waits for, piece by piece: see greenlane_wait().
+// Work on a lane that Python waits for in short steps: see greenlane_wait().
 struct PendingObject final : torch::CustomClassHolder {
-  std::optional<LaneWork> work;  // a module's, or nothing but the wait; absent: it was done in place
+  std::optional<LaneWork> work;  // a module's, or an empty task to wait for; absent: it was done in place
   std::optional<EngineRun> run;
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const {
     return (!work || work->wait_for(time)) && (!run || run->wait_for(time));
@@ -60,7 +60,8 @@ struct CallObject final : torch::CustomClassHolder {
   std::optional<BoundCall> call;
 };
 
-// By which C++ calls a model in Python: `function(key)` reads inputs() and gives outputs, or says why there are none.
+// The data exchanged when C++ calls a model in Python: `function(key)` reads the inputs, and gives outputs or a
+// failure.
 struct ExchangeObject final : torch::CustomClassHolder {
   std::vector<at::Tensor> inputs;
   std::optional<std::vector<at::Tensor>> outputs;
@@ -74,20 +75,19 @@ struct PipelineGraphObject final : torch::CustomClassHolder {
 };
 using PipelineGraphPtr = c10::intrusive_ptr<PipelineGraphObject>;
 
-// What several bindings were before they were made together.
+// The former state of several bindings that were bound together.
 struct FormerObject final : torch::CustomClassHolder {
   std::vector<BindingPtr> bindings;
   std::vector<FormerBinding> former;
 };
 
-// What a package is loaded from and with, but for the lane: a copy of an engine, or one from a file, carries no
-// binding.
+// Everything that a package is loaded with, except the lane: a copy of an engine, or one from a file, has no binding.
 struct EngineSource {
   std::string path;
   std::string name;
   std::string model;
   std::int64_t num_runners;
-  bool resident;  // whether with graphs, and how
+  bool resident;  // whether with resident graphs; the next two are their options
   bool views;
   bool tune;
   bool stateful;

@@ -1,5 +1,5 @@
-// Work on CPU lanes that Python waits for. It waits in short steps, between which Python hears Ctrl-C, and outside of
-// torchbind: a thread that Python ends while it waits, because the program ends, is unwound through C code alone.
+// Work on CPU lanes that Python waits for. The waits are short steps, between which Python handles Ctrl-C. They are
+// outside of torchbind: if Python ends a waiting thread at the end of the program, only C code is unwound.
 #pragma once
 
 #include "objects.hpp"
@@ -13,12 +13,12 @@
 
 namespace greenlane::bindings {
 
-// Whether Python can still be called: streams may be let go of by destructors that run after it has ended, and workers
-// may have work left.
+// True after the end of Python, when it cannot be called any more. Destructors may release streams after that, and
+// workers may have work left.
 inline std::atomic<bool> python_ended{false};
 
-// At the end of what a thread of Python's calls. Python ends threads that come back to it after its own end, and stacks
-// with torchbind's frames may not be unwound: such a thread stops for good here.
+// A guard at the end of every call from a Python thread. After its own end, Python ends threads that return to it, and
+// stacks with torchbind's frames may not be unwound. Such a thread stops here for good.
 struct WayBack {
   WayBack() = default;
   WayBack(const WayBack&) = delete;
@@ -28,13 +28,14 @@ struct WayBack {
   }
 };
 
-// Calls `function(key)`, which is Python's. After the end of Python the thread stops for good: it would be ended there.
+// Calls `function(key)`, a function of Python's. After the end of Python, the thread stops here for good, because
+// Python would end it.
 inline void call_python(void (*function)(int64_t), int64_t key) {
   while (python_ended) std::this_thread::sleep_for(std::chrono::hours(1));
   function(key);
 }
 
-// `function(key)` on the lane of a module's binding; in place where nothing is bound.
+// Submits `function(key)` to the lane of a module's binding; calls it in place if nothing is bound.
 inline PendingPtr submit_module(const BindingPtr& self, int64_t function, int64_t key) {
   const WayBack way_back;
   auto* const work = reinterpret_cast<void (*)(int64_t)>(function);  // NOLINT(performance-no-int-to-ptr)
@@ -50,7 +51,7 @@ inline PendingPtr submit_engine(const EnginePtr& self, std::vector<at::Tensor> i
   return pending;
 }
 
-// Done when all that was submitted to the lane before is done.
+// Returns work that is done when everything that was submitted to the lane before is done. On a GPU it waits first.
 inline PendingPtr submit_nothing(const LanePtr& self) {
   const WayBack way_back;
   auto pending = c10::make_intrusive<PendingObject>();
@@ -67,14 +68,15 @@ inline int64_t address_of(const PendingPtr& self) {
   return reinterpret_cast<int64_t>(self.get());
 }
 
-// Throws what the work threw; of an engine, gives its outputs. Once.
+// Returns an engine's outputs; empty for a module. Call it once.
+// Throws: the error of the work.
 inline std::vector<at::Tensor> finish_pending(const PendingPtr& self) {
   const WayBack way_back;
   if (self->work) self->work->get();
   return self->run ? self->run->outputs() : std::vector<at::Tensor>();
 }
 
-// Whether it is over, dropped if it had not begun.
+// Drops the work if it has not begun; returns whether it is over.
 inline bool cancel_pending(const PendingPtr& self) {
   const WayBack way_back;
   return (!self->work || self->work->cancel()) && (!self->run || self->run->cancel());
@@ -82,5 +84,6 @@ inline bool cancel_pending(const PendingPtr& self) {
 
 }  // namespace greenlane::bindings
 
-// For ctypes: whether the PendingObject at `address` is over, after so many seconds at most.
+// Waits for the PendingObject at `address`, at most this many seconds; returns 1 if it is over, else 0. Called by
+// ctypes.
 extern "C" __attribute__((visibility("default"))) int greenlane_wait(std::int64_t address, double seconds);

@@ -1,4 +1,4 @@
-// Profiles and plans of whole pipelines: JSON in, JSON out. Bodies of the functions that torchbind.cpp registers.
+// Profiles and plans of whole pipelines, as JSON: bodies of the functions that torchbind.cpp registers.
 #pragma once
 
 #include "interrupt.hpp"
@@ -23,7 +23,7 @@ inline std::chrono::nanoseconds checked_seconds(double seconds) {
   return runtime::from_seconds(seconds);
 }
 
-// "" after Ctrl-C.
+// Returns a profile as JSON; "" after Ctrl-C.
 inline std::string profile_pipeline(const std::string& config, double seconds) {
   const auto most = checked_seconds(seconds);
   return interruptible([&](const std::atomic<bool>* stop) {
@@ -32,7 +32,7 @@ inline std::string profile_pipeline(const std::string& config, double seconds) {
   });
 }
 
-// An empty profile: measured first. "" after Ctrl-C.
+// Returns a plan as JSON; "" after Ctrl-C. If the given profile is empty, the pipeline is measured first.
 inline std::string plan_pipeline(const std::string& file, const std::string& profile, double margin, bool verify,
                                  double seconds, double budget) {
   TORCH_CHECK_VALUE(margin >= 0 && margin <= 10, "a margin must be between 0 and 10");

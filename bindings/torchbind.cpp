@@ -1,5 +1,5 @@
-// Everything that greenlane registers with PyTorch: torch.classes.greenlane.* and torch.ops.greenlane.*.
-// Registration only: what the entries do stands in the libraries below.
+// Registers torch.classes.greenlane.* and torch.ops.greenlane.* with PyTorch. The functions' bodies are in the headers
+// beside this file, or in the libraries below.
 #include "audit_entries.hpp"
 #include "graph_entries.hpp"
 #include "lane_entries.hpp"
@@ -36,7 +36,7 @@ EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
   AotiOptions options;
   if (lane) options.lane = (*lane)->lane;
   if (device) options.device = DeviceId::parse(*device);
-  // "" and what has no absolute path stay as they are: loading says why.
+  // "" and a path without an absolute form stay as they are: loading reports the reason.
   std::error_code error;
   const auto absolute = std::filesystem::absolute(path, error).string();
   return load({.path = error ? path : absolute,
@@ -50,7 +50,7 @@ EnginePtr load_aoti(const std::string& path, const std::optional<LanePtr>& lane,
               std::move(options));
 }
 
-// Path, name, model, device; runners, and whether resident, with views, tuned, stateful.
+// Path, name, model, device; then number of runners, resident, views, tune and stateful.
 using EngineState = std::tuple<std::string, std::string, std::string, std::string, std::vector<int64_t>>;
 
 EngineState state_of(const EnginePtr& self) {
@@ -77,7 +77,7 @@ BindingPtr binding_of(const EnginePtr& self) {
   return c10::make_intrusive<BindingObject>(std::shared_ptr<StreamBinding>(self->engine, &self->engine->binding()));
 }
 
-// The engines inside: their keys and, in the same order, their bindings, which know their names.
+// Returns the engines inside a package: their keys and, in the same order, their bindings, which have their names.
 std::tuple<std::vector<std::string>, std::vector<BindingPtr>> inner_engines(const EnginePtr& self) {
   std::vector<std::string> keys;
   std::vector<BindingPtr> bindings;
@@ -88,24 +88,24 @@ std::tuple<std::vector<std::string>, std::vector<BindingPtr>> inner_engines(cons
   return {std::move(keys), std::move(bindings)};
 }
 
-// As the operators below give it: one binding or none.
+// Returns one binding or none, in the form that the operators below return.
 c10::List<BindingPtr> as_list(std::shared_ptr<StreamBinding> binding) {
-  const c10::List<BindingPtr> list;  // a handle: what it holds may change
+  const c10::List<BindingPtr> list;  // a handle: its content may change
   if (binding) list.push_back(c10::make_intrusive<BindingObject>(std::move(binding)));
   return list;
 }
 
-// The operators on objects of any class are boxed: no typed kernel takes `Any`.
+// Operators on objects of any class are boxed, because no typed kernel takes `Any`.
 
-// binding_of(Any object, bool make) -> Binding[]: its one binding; none where it cannot have one, or (without `make`)
-// was never given one.
+// binding_of(Any object, bool make) -> Binding[]: returns the object's one binding; none if it cannot have one, or if
+// it was never given one and `make` is false.
 void binding_of_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
   const bool make = torch::jit::pop(*stack).toBool();
   const auto object = torch::jit::pop(*stack);
   stack->emplace_back(as_list(find_bindable(object, make)));
 }
 
-// forget_graphs(Any object) -> (): does nothing for what is no object of torch.classes.tensorrt.Engine.
+// forget_graphs(Any object) -> (): does nothing for an object of another class than torch.classes.tensorrt.Engine.
 void forget_graphs_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
   const auto object = torch::jit::pop(*stack);
   const auto type = object.isObject() ? object.type()->cast<c10::ClassType>() : nullptr;
@@ -127,7 +127,7 @@ void is_bindable_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack
   stack->back() = is_bindable(stack->back());
 }
 
-// bindable_attributes(Any module) -> str[]: the names of those attributes of a script module that can be bound.
+// bindable_attributes(Any module) -> str[]: returns the names of a script module's attributes that can be bound.
 void bindable_attributes(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
   const auto object = torch::jit::pop(*stack).toObject();
   c10::List<std::string> names;
@@ -138,7 +138,7 @@ void bindable_attributes(const c10::OperatorHandle& /*op*/, torch::jit::Stack* s
   stack->emplace_back(std::move(names));
 }
 
-// 0 where nothing is bound, and on the CPU; is_set() tells that apart.
+// Returns the handle of the bound stream; 0 if nothing is bound, and on the CPU. is_set() tells the two apart.
 int64_t stream_of(const StreamBinding& binding) {
   const auto stream = binding.stream();
   return stream ? stream->value() : 0;
@@ -240,8 +240,8 @@ TORCH_LIBRARY(greenlane, m) {
 
   m.class_<FormerObject>("Former").def("restore", restore);
 
-  // The methods on streams take and give raw handles, reinterpret_cast<int64_t>(cudaStream_t), which must live for as
-  // long as they are bound.
+  // Methods on streams take and return raw handles, reinterpret_cast<int64_t>(cudaStream_t). A handle must stay valid
+  // as long as it is bound.
   m.class_<EngineObject>("Engine")
       .def("name", [](const EnginePtr& self) { return self->engine->name(); })
       .def("device", [](const EnginePtr& self) { return to_string(self->engine->device().id()); })
@@ -270,7 +270,7 @@ TORCH_LIBRARY(greenlane, m) {
   m.def("set_engine_stream_passthrough(bool on) -> ()", [](bool on) { set_engine_stream_passthrough(on); });
   m.def("get_engine_stream_passthrough() -> bool", [] { return engine_stream_passthrough(); });
   m.def("end_python() -> ()", [] { python_ended = true; });
-  // Queues in force, and streams in use.
+  // Returns the number of queues in force, and of streams in use.
   m.def("hardware_queues(str device) -> (int, int)", [](const std::string& device) {
     const auto queues = hardware_queues(DeviceId::parse(device));
     return std::tuple<int64_t, int64_t>(queues.in_force, queues.streams);

@@ -1,7 +1,7 @@
 # Warnings, ccache and sanitizers, in one interface target: greenlane_options.
 add_library(greenlane_options INTERFACE)
 target_compile_options(greenlane_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror=return-type)
-# GCC 12 sees overlapping copies in std::string's operator+ where there are none (GCC bug 105651).
+# GCC 12 warns of overlapping copies in std::string's operator+ where there are none (GCC bug 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(greenlane_options INTERFACE -Wno-restrict)
 endif()
@@ -13,7 +13,8 @@ endif()
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # Precompiled headers defeat ccache's checks unless it is told that they are safe (ccache manual, "Precompiled headers").
+  # Precompiled headers defeat ccache's checks unless ccache is told that they are safe (its manual, "Precompiled
+  # headers").
   set(CMAKE_CXX_COMPILER_LAUNCHER
       ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
 endif()

@@ -1,5 +1,6 @@
-# CUPTI's headers, for the audit: for types only, CUPTI itself is loaded at run time. They come with PyTorch's wheels
-# or with a toolkit. Without them, or with some that are too old, the audit says that it was built without.
+# CUPTI's headers for the audit. Only types are used; CUPTI itself is loaded at run time. The headers come with
+# PyTorch's wheels or with a toolkit. Without them, or with headers that are too old, the audit says that it was built
+# without CUPTI.
 include(CheckCXXSourceCompiles)
 if(NOT DEFINED GREENLANE_CUPTI_INCLUDE_DIR)
   find_path(GREENLANE_CUPTI_INCLUDE_DIR cupti.h NO_DEFAULT_PATH

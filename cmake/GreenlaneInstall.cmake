@@ -1,5 +1,5 @@
-# `cmake --install`: libraries, headers, the program, and a package for find_package(greenlane). In a wheel: the libraries
-# only, inside the Python package.
+# `cmake --install`: libraries, headers, the program, and a package for find_package(greenlane). A wheel gets only the
+# libraries, inside the Python package.
 if(GREENLANE_WHEEL)
   # site-packages/greenlane/lib beside site-packages/torch/lib
   set_target_properties(greenlane_core greenlane_planner greenlane_torch greenlane_audit greenlane_runtime greenlane_bindings PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../../torch/lib;$ORIGIN/../../nvidia/cu13/lib")

@@ -1,4 +1,5 @@
-# The interpreter whose PyTorch is used: the one a wheel build names, else the project's .venv, else the first on the PATH.
+# The interpreter whose PyTorch is used: the interpreter of a wheel build, else the project's .venv, else the first on
+# the PATH.
 if(NOT GREENLANE_PYTHON)
   if(SKBUILD AND Python_EXECUTABLE)
     set(GREENLANE_PYTHON ${Python_EXECUTABLE} CACHE FILEPATH "Python interpreter whose PyTorch greenlane is built against")
@@ -9,9 +10,9 @@ if(NOT GREENLANE_PYTHON)
   endif()
 endif()
 
-# greenlane_python_find(<variable> <relative path>...): the first of the paths that exists in a folder where that interpreter finds packages.
-# pip's isolated builds hide the environment's own packages from sys.path, so its site folder is searched too: the
-# libraries must match the PyTorch that they will be loaded beside.
+# greenlane_python_find(<variable> <relative path>...): sets the first of the paths that exists in a folder where that
+# interpreter finds packages. The interpreter's site folder is searched too, because pip's isolated builds hide its
+# packages from sys.path, and the libraries must match the PyTorch beside which they will be loaded.
 function(greenlane_python_find variable)
   execute_process(
     COMMAND ${GREENLANE_PYTHON} -c "import sys, sysconfig; print(';'.join(dict.fromkeys([sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), *filter(None, sys.path)])))"

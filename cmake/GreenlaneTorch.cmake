@@ -1,6 +1,6 @@
-# PyTorch as its wheel brings it. find_package(Torch) would ask for nvcc and a whole toolkit, which greenlane does not
-# need; the target torch::wheel below holds what it does: headers, libc10, libc10_cuda, libtorch_cpu.
-# libtorch_cuda (half a gigabyte) is loaded by greenlane when the first CUDA engine is.
+# PyTorch from its wheel. find_package(Torch) would ask for nvcc and a whole toolkit, which greenlane does not need. The
+# target torch::wheel below has what greenlane needs: headers, libc10, libc10_cuda, libtorch_cpu. greenlane loads
+# libtorch_cuda (half a gigabyte) with the first CUDA engine.
 include(${CMAKE_CURRENT_LIST_DIR}/GreenlanePython.cmake)
 if(NOT GREENLANE_TORCH_DIR)
   greenlane_python_find(found torch/include/ATen/ATen.h)
@@ -17,7 +17,7 @@ string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" GREENLANE_TORCH_VERSION "${version
 if(GREENLANE_TORCH_VERSION VERSION_LESS 2.11)
   message(FATAL_ERROR "PyTorch ${GREENLANE_TORCH_VERSION} in ${GREENLANE_TORCH_DIR} is too old: greenlane needs 2.11 or newer.")
 endif()
-# NVIDIA ships one header that the CUDA runtime's headers include in a package of its own.
+# NVIDIA ships one header, which the CUDA runtime's headers include, in a package of its own.
 if(EXISTS ${GREENLANE_CUDA_INCLUDE_DIR}/crt/host_defines.h)
   set(GREENLANE_CUDA_CRT_DIR ${GREENLANE_CUDA_INCLUDE_DIR})
 else()
@@ -35,13 +35,13 @@ if(NOT TARGET torch::wheel)
     ${GREENLANE_CUDA_CRT_DIR})
   target_link_libraries(torch::wheel INTERFACE
     ${GREENLANE_TORCH_DIR}/lib/libtorch_cpu.so ${GREENLANE_TORCH_DIR}/lib/libc10_cuda.so ${GREENLANE_TORCH_DIR}/lib/libc10.so)
-  # Inline functions of its headers call the CUDA runtime.
+  # Inline functions of PyTorch's headers call the CUDA runtime.
   file(GLOB cudart ${GREENLANE_CUDA_INCLUDE_DIR}/../lib/libcudart.so.* ${GREENLANE_CUDA_INCLUDE_DIR}/../lib64/libcudart.so)
   if(cudart)
     list(GET cudart 0 cudart)
     target_link_libraries(torch::wheel INTERFACE ${cudart})
   endif()
-  # Its libraries find each other, and NVIDIA's, by a path of their own; the linker needs not look.
+  # PyTorch's libraries find each other and NVIDIA's by their own run path, so the linker need not look for them.
   target_link_options(torch::wheel INTERFACE -Wl,--allow-shlib-undefined)
 endif()
 message(STATUS "PyTorch ${GREENLANE_TORCH_VERSION} in ${GREENLANE_TORCH_DIR}")

@@ -1,8 +1,8 @@
 """The build backend of `pip install .`: scikit-build-core, and PyTorch where there is none to build against.
 
-The libraries fit only the PyTorch that they were built with, so a PyTorch in the environment that pip installs into
-is used in place, also from an isolated build. Only without one is it a requirement of the build; pip then resolves the
-package's own dependency to the same version.
+The libraries fit only the PyTorch that they were built with. A PyTorch in the environment into which pip installs is
+therefore used in place, also from an isolated build. Without one, PyTorch is a requirement of the build; pip then
+resolves the package's own dependency to the same version.
 """
 
 import sysconfig
@@ -39,10 +39,10 @@ def _torch_if_missing() -> list[str]:
 
 
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
-    """What pip installs for the build beside pyproject.toml's own requirements."""
+    """Returns what pip installs for the build beside pyproject.toml's own requirements."""
     return [*_base.get_requires_for_build_wheel(config_settings), *_torch_if_missing()]
 
 
 def get_requires_for_build_editable(config_settings: dict[str, Any] | None = None) -> list[str]:
-    """The same for editable installs."""
+    """Returns the same for editable installs."""
     return [*_base.get_requires_for_build_editable(config_settings), *_torch_if_missing()]

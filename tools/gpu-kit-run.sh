@@ -17,15 +17,16 @@ robot=$kit/examples/robot
 models=$kit/tests/gpu/build
 gated=$kit/bench/gates/build
 status=0
-# Where the compiler links libstdc++ into packages statically, Python, which does not, must have it where they see it.
+# Preloads libstdc++: a compiler may link it into packages statically, and Python, which is not linked with it,
+# must have it where the packages see it.
 in_python() { limited "$1" env LD_PRELOAD=libstdc++.so.6 python3 "${@:2}"; }
 with_tensorrt() { GREENLANE_TENSORRT_RUNTIME=$kit/tensorrt in_python "$@"; }
-# The pipelines named in MIXES, or these.
+# Sets `configs` to the pipelines named in MIXES, or to the given ones.
 take_mixes() {
   configs=()
   for mix in ${MIXES:-"$@"}; do configs+=("$robot/$mix.toml"); done
 }
-# A wait on the GPU that nobody ends would last for ever.
+# Limits a command, because a wait on the GPU that nobody ends would last for ever.
 limited() { timeout -s KILL "$@" || { echo "FAILED ($?): ${*:2}"; status=1; }; }
 
 for part in $parts; do

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds everything against the oldest supported PyTorch and lays it out in build/gpu-kit/kit, from where it runs on a
-# machine with a GPU and that PyTorch, without compiling: kit/run.sh.
-# GREENLANE_TENSORRT_RUNTIME may name a folder with Torch-TensorRT's runtime, built for that PyTorch, and the double of
-# TensorRT's (tests/gpu/tensorrt_double): the kit takes them along for its parts `tensorrt` and `tensorrt_cost`.
+# Builds everything against the oldest supported PyTorch and lays it out in build/gpu-kit/kit. From there kit/run.sh
+# runs it without compiling, on a machine with a GPU and that PyTorch. GREENLANE_TENSORRT_RUNTIME may name a folder with
+# Torch-TensorRT's runtime, built for that PyTorch, and the double of TensorRT's (tests/gpu/tensorrt_double): the kit
+# takes them along for its parts `tensorrt` and `tensorrt_cost`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/setup.sh .venv-gpu-kit 2.11.0
 test -f build/gpu-kit/build.ninja || cmake --preset gpu-kit --log-level=WARNING -DGREENLANE_PYTHON="$PWD/.venv-gpu-kit/bin/python" -DGREENLANE_TESTS=OFF
 cmake --build --preset gpu-kit
 
-# The example programs as another project builds them: from an installed package.
+# Builds the example programs as another project does: from an installed package.
 prefix=build/gpu-kit/install
 consumer=build/gpu-kit/consumer
 cmake --install build/gpu-kit --prefix "$prefix" > /dev/null

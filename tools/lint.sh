@@ -15,7 +15,7 @@ echo "lint: ruff and mypy"
 "$bin/mypy" bench/peers
 "$bin/mypy" tests
 
-# Whoever analysed this exact content of a file and its settings before need not do so again: PyTorch's headers cost
+# A file whose content and settings were analysed before is not analysed again, because PyTorch's headers cost
 # clang-tidy half a minute each.
 cache=build/lint
 mkdir -p "$cache"

@@ -1,7 +1,7 @@
 """Builds libraries that lack one event or one record each: mutants.py BUILD_FOLDER OUT_FOLDER.
 
-The GPU tests of joins (tests/gpu/test_joins.py) must fail with every one of them: `kit/run.sh OUT mutants` says whether
-they do. OUT_FOLDER gets a folder for each, with the library that takes the whole one's place.
+The GPU tests of joins (tests/gpu/test_joins.py) must fail with every one of them; `kit/run.sh OUT mutants` checks that.
+OUT_FOLDER gets a folder for each, with the library that replaces the whole one.
 """
 
 import re
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Mutant:
-    """A line of a source file that is left out, every time it stands there."""
+    """A line of a source file that is left out wherever it stands."""
 
     name: str
     source: str
@@ -37,7 +37,7 @@ MUTANTS = [
 
 
 def command(build: Path, target: str, ending: str) -> list[str]:
-    """How Ninja makes a target, without the launcher before the compiler."""
+    """Returns the command by which Ninja makes a target, without the launcher before the compiler."""
     out = subprocess.run(
         ["ninja", "-C", build, "-t", "commands", "-s", target], check=True, text=True, capture_output=True
     )
@@ -53,7 +53,7 @@ def make(mutant: Mutant, build: Path, out: Path, scratch: Path) -> None:
     pattern = re.compile(rf"^(.*){re.escape(mutant.line)}$", re.M)
     if not pattern.search(text):
         sys.exit(f"mutants: {mutant.source} has no line {mutant.line!r}: say what it is now")
-    # A condition or a statement may stand before it on the same line.
+    # A condition or a statement may come before the line's text.
     changed = scratch / f"{mutant.name}.cpp"
     changed.write_text(pattern.sub(r"\1;", text))
     name = mutant.library.removeprefix("lib").removesuffix(".so")
@@ -62,7 +62,7 @@ def make(mutant: Mutant, build: Path, out: Path, scratch: Path) -> None:
     compiled = scratch / f"{mutant.name}.o"
     words = command(build, thing, "c++")
     words[words.index("-c") + 1] = str(changed)
-    words.append("-w")  # of what the line leaves behind
+    words.append("-w")  # no warnings of what the line leaves behind
     words[words.index("-o") + 1] = str(compiled)
     subprocess.run(words, cwd=build, check=True)
     words = command(build, f"lib/{mutant.library}", "c++")

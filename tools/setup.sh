@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing: Debian packages (tools/debian-packages.txt) and a virtual environment.
+# Installs missing Debian packages (tools/debian-packages.txt) and a virtual environment.
 # usage: setup.sh [VENV [TORCH_VERSION]]. A second call finds everything there and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +8,8 @@ torch=${2:-2.14.0}
 exec 9< tools/setup.sh && flock 9  # two calls at once would fill one environment twice
 
 mapfile -t packages < tools/debian-packages.txt
-# For the test that opens report pages. Ubuntu's browsers are snaps: there it takes one that is installed, or is skipped.
+# The browser is for the test that opens report pages. Ubuntu's browsers are snaps: that test takes an installed one, or
+# is skipped.
 grep -q '^ID=ubuntu$' /etc/os-release || packages+=(chromium-headless-shell)
 missing=()
 for package in "${packages[@]}"; do
@@ -18,7 +19,7 @@ if ((${#missing[@]})); then
   as_root=()
   if ((EUID)); then
     as_root=(sudo)
-    # A user who may not use sudo is told so here, and not by it. Where somebody can type, it may ask for the password.
+    # Tells a user who may not use sudo so here, instead of sudo. If somebody can type, sudo may ask for the password.
     if ! command -v sudo >/dev/null || { ! sudo -n true 2>/dev/null && [[ ! -t 0 ]]; }; then
       echo "setup: these packages are missing, and to install them takes root or sudo without a password: ${missing[*]}" >&2
       echo "setup: let an administrator run: apt-get install --no-install-recommends ${missing[*]}" >&2
@@ -30,7 +31,7 @@ if ((${#missing[@]})); then
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 
-# What belongs in the environment; a change of it, or of the Python that made it, is a reason to look again.
+# The packages of the environment. They are checked again when the stamp's PyTorch, Python or pyproject.toml changes.
 python=${PYTHON:-python3}
 stamp="$venv/.greenlane-setup"
 wanted="$torch $("$python" -V) $(sha256sum pyproject.toml | cut -d' ' -f1)"
@@ -41,7 +42,7 @@ if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
   fi
   echo "setup: filling $venv (PyTorch $torch)"
   "$python" -m venv "$venv"
-  # Named one by one and not as an extra of this project: that would build it.
+  # The packages are named one by one, because an extra of this project would build the project.
   packages_of() {
     "$venv/bin/python" - "$@" <<'EOF'
 import re, sys
@@ -54,7 +55,8 @@ EOF
   pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
   "${pip[@]}" "torch==$torch" numpy 'nvidia-cuda-crt==13.0.*' "${packages[@]}"
   mapfile -t packages < <(packages_of compat)
-  # Only beside the PyTorch that it was built for, and in a folder of its own: without TensorRT it cannot be imported.
+  # Installed only beside the PyTorch that it was built for, and in a folder of its own, because it cannot be imported
+  # without TensorRT.
   if [[ ${packages[0]} == "torch-tensorrt==$torch" ]]; then
     "${pip[@]}" --no-deps --upgrade --target "$venv/compat" "${packages[@]}"
     mapfile -t packages < <(packages_of compat-rtx)

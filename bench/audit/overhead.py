@@ -1,6 +1,7 @@
-"""What an audit costs: calls a second before, during and after audits: overhead.py MODELS OUT.json.
+"""Measures the cost of audits: calls a second before, during and after audits: overhead.py MODELS OUT.json.
 
-Of engines on lanes, each alone and all at once, with the packages of tests/gpu. SECONDS_TO_RUN (default 3) for each.
+The engines run on lanes, each alone and all at once, with the packages of tests/gpu. SECONDS_TO_RUN (default 3) for
+each run.
 """
 
 import json
@@ -21,7 +22,7 @@ Call = tuple[gl.Engine, Tensor]
 
 
 def rates(calls: dict[str, Call], seconds: float = SECONDS) -> dict[str, float]:
-    """Calls a second of engines that run at the same time, back to back."""
+    """Returns the calls a second of engines that run at the same time, back to back."""
     found: dict[str, float] = {}
     begin = threading.Barrier(len(calls))
 
@@ -45,7 +46,7 @@ def rates(calls: dict[str, Call], seconds: float = SECONDS) -> dict[str, float]:
 
 
 def measured(calls: dict[str, Call]) -> dict[str, Any]:
-    """The rates before, during and after, and what the audit saw."""
+    """Returns the rates before, during and after an audit, and what the audit saw."""
     rates(calls, 1)  # a device that was idle is slow at first
     before = rates(calls)
     start = time.perf_counter()
@@ -68,12 +69,12 @@ def measured(calls: dict[str, Call]) -> dict[str, Any]:
 
 
 def in_turn(times: Callable[[], float], count: int) -> float:
-    """The median."""
+    """Returns the median of `count` measurements."""
     return sorted(times() for _ in range(count))[count // 2]
 
 
 def empty_audit_ms() -> float:
-    """Of an audit of nothing."""
+    """Returns the time of an audit without work, in milliseconds."""
     start = time.perf_counter()
     with gl.audit():
         pass
@@ -81,7 +82,7 @@ def empty_audit_ms() -> float:
 
 
 def main() -> None:
-    """Measures all of it."""
+    """Runs the program."""
     models, out = Path(sys.argv[1]), Path(sys.argv[2])
     lanes = gl.partition("cuda:0", {"small": 16, "middle": 48, "large": gl.REST})
     small = torch.arange(256, dtype=torch.float32, device="cuda")

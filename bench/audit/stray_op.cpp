@@ -1,4 +1,4 @@
-// An operator that leaves the stream that it is called on, as some plugins do: for tests of the audit.
+// An operator that leaves its caller's stream, as some plugins do: for tests of the audit.
 #include <ATen/ATen.h>
 #include <c10/core/Event.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -28,7 +28,7 @@ at::Tensor stray(const at::Tensor& x) {
 
 }  // namespace
 
-// A fragment: others have operators there, too.
+// A fragment, because others have operators in this namespace too.
 TORCH_LIBRARY_FRAGMENT(greenlane_test, m) { m.def("stray(Tensor x) -> Tensor"); }
 TORCH_LIBRARY_IMPL(greenlane_test, CUDA, m) { m.impl("stray", stray); }
 TORCH_LIBRARY_IMPL(greenlane_test, Meta, m) {

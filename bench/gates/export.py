@@ -1,6 +1,6 @@
-"""Compiles the models that gates are measured with, on the GPU of this machine: export.py FOLDER.
+"""Compiles the models for measuring gates, on the GPU of this machine: export.py FOLDER.
 
-A vision transformer of 86 million parameters, urgent, and two wide transformer blocks, best effort.
+The urgent one is a vision transformer of 86 million parameters, the best-effort one eight wide transformer blocks.
 """
 
 import sys
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 
 class Block(nn.Module):
-    """Of a transformer."""
+    """A transformer block."""
 
     def __init__(self, width: int) -> None:
-        """Of this many features."""
+        """Makes a block of this many features."""
         super().__init__()
         self.heads = width // 64
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
@@ -22,7 +22,7 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attention and a wide layer."""
+        """Applies attention and a wide layer."""
         batch, tokens, width = x.shape
         qkv = self.qkv(self.norms[0](x)).view(batch, tokens, 3, self.heads, 64).permute(2, 0, 3, 1, 4)
         attended = nn.functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
@@ -32,10 +32,10 @@ class Block(nn.Module):
 
 
 class Vision(nn.Module):
-    """As ViT-B/16."""
+    """A vision transformer like ViT-B/16."""
 
     def __init__(self) -> None:
-        """With random weights."""
+        """Makes it with random weights."""
         super().__init__()
         self.patches = nn.Conv2d(3, 768, 16, 16)
         self.places = nn.Parameter(0.02 * torch.randn(1, 196, 768))
@@ -43,7 +43,7 @@ class Vision(nn.Module):
         self.head = nn.Linear(768, 1000)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Scores of a thousand classes."""
+        """Returns the scores of a thousand classes."""
         x = self.patches(pictures).flatten(2).transpose(1, 2) + self.places
         y: Tensor = self.head(self.blocks(x).mean(1))
         return y
@@ -53,19 +53,19 @@ class Head(nn.Module):
     """Eight wide blocks."""
 
     def __init__(self) -> None:
-        """With random weights."""
+        """Makes them with random weights."""
         super().__init__()
         self.blocks = nn.Sequential(*(Block(1024) for _ in range(8)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """A transformer."""
+        """Applies all blocks."""
         y: Tensor = self.blocks(x)
         return y
 
 
 def repeat_weights(model: nn.Module) -> None:
-    """So that a package of 200 MB can be packed into a few: what is computed is as costly as before."""
-    period = 65537  # a prime: no two rows of a weight are alike
+    """Repeats the weights, so that a package of 200 MB packs into a few MB. The computation costs the same."""
+    period = 65537  # a prime, so that no two rows of a weight are alike
     for parameter in model.parameters():
         flat = parameter.data.flatten()
         parameter.data = flat[torch.arange(flat.numel(), device=flat.device) % period].view(parameter.shape)

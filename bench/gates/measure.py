@@ -1,10 +1,10 @@
-"""Measures gates: measure.py PROGRAM MODELS_FOLDER OUT.json, with the models of export.py and the robot's policy in it.
+"""Measures gates: measure.py PROGRAM MODELS_FOLDER OUT.json, with the models of export.py and the robot's policy.
 
-An urgent vision transformer beside a best-effort transformer, at two rates, with known and with random arrivals: p99
-against its p99 alone on the whole GPU with the same arrivals, and the best-effort rate against what would be left if
-nothing were lost. Then slices of other lengths and the other modes, for one of these; and a policy net beside both,
-gated or in a lane of its own. SECONDS_TO_RUN (default 8) for each run, twice as long where arrivals are random; all in
-one call, on one machine.
+An urgent vision transformer runs beside a best-effort transformer, at two rates, with known and with random arrivals.
+Its p99 is compared with its p99 alone on the whole GPU with the same arrivals. The best-effort rate is compared with
+the rate that would be left if nothing were lost. For one of these cases, other lengths of slices and other modes
+follow. Then a policy net runs beside both, gated or in a lane of its own. SECONDS_TO_RUN (default 8) for each run,
+twice that for random arrivals; all runs are in one call, on one machine.
 """
 
 import json
@@ -20,17 +20,17 @@ SECONDS = float(os.environ.get("SECONDS_TO_RUN", "8"))
 
 
 def engine(name: str, folder: Path, **keys: object) -> str:
-    """A table of the configuration."""
+    """Returns an engine's table of the configuration."""
     lines = [f"[engine.{name}]", f'model = "{folder / name}.pt2"', f'inputs = "{folder / name}.inputs.pt"']
     return "\n".join([*lines, *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]) + "\n"
 
 
 def run(program: str, mode: str, *tables: str) -> dict[str, Any]:
-    """What one mode measured: engines by name, and the gate."""
+    """Returns the results of one mode: engines by name, and the gate."""
     with tempfile.TemporaryDirectory() as scratch:
         config, out = Path(scratch) / "pipeline.toml", Path(scratch) / "out.json"
         config.write_text('device = "cuda:0"\n' + "".join(tables))
-        # The p99 of random arrivals depends on the few that follow each other closely.
+        # The p99 of random arrivals depends on the few requests that follow each other closely.
         length = str(2 * SECONDS if any("poisson" in table for table in tables) else SECONDS)
         command = [program, "run", str(config), "--mode", mode, "--check", "--seconds", length, "--json", str(out)]
         subprocess.run(command, check=True)
@@ -41,35 +41,35 @@ def run(program: str, mode: str, *tables: str) -> dict[str, Any]:
 
 
 def lane(name: str, **keys: object) -> str:
-    """A table of the configuration."""
+    """Returns a lane's table of the configuration."""
     return "\n".join([f"[lane.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]) + "\n"
 
 
 class Measurement:
-    """What was run, and what that says."""
+    """The runs so far, and the figures that follow from them."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        """With models of this folder."""
+        """Uses the models of this folder."""
         self.program, self.folder = program, folder
         self.runs: dict[str, Any] = {}
         self.solo_hz = 0.0
 
     def run(self, title: str, mode: str, *tables: str) -> dict[str, Any]:
-        """One run, kept under this title."""
+        """Runs one mode and keeps the result under this title."""
         self.runs[title] = run(self.program, mode, *tables)
         engines: dict[str, Any] = self.runs[title]["engines"]
         return engines
 
     def vit(self, rate: float, arrivals: str, **keys: object) -> str:
-        """The urgent engine."""
+        """Returns the table of the urgent engine."""
         return engine("vit", self.folder, rate_hz=rate, deadline_ms=10, arrivals=arrivals, **keys)
 
     def head(self, **keys: object) -> str:
-        """The best-effort engine."""
+        """Returns the table of the best-effort engine."""
         return engine("head", self.folder, **keys)
 
     def rates(self, title: str, *others: str) -> dict[str, float]:
-        """The best-effort engine's without urgent work, uncut ("off") and cut ("auto"), in turns."""
+        """Returns the best-effort rates without urgent work, uncut ("off") and cut ("auto"), measured in turns."""
         rates: dict[str, list[float]] = {"off": [], "auto": []}
         for turn in range(2):
             for gates, seen in rates.items():
@@ -78,7 +78,7 @@ class Measurement:
         return {gates: statistics.mean(seen) for gates, seen in rates.items()}
 
     def row(self, rate: float, arrivals: str, mode: str, gates: str = "auto", *lanes: str) -> dict[str, Any]:
-        """Both, against the urgent one alone and what is left of the other."""
+        """Runs both engines, and compares them with the urgent one alone and with what it leaves of the other."""
         title = f"alone, {rate} Hz {arrivals}"
         if title not in self.runs:
             self.run(title, "gates", self.vit(rate, arrivals))
@@ -103,7 +103,7 @@ class Measurement:
         return row
 
     def policy(self) -> list[dict[str, Any]]:
-        """A policy net beside both: everything gated, or the net in a lane of its own and gates on the rest."""
+        """Runs a policy net beside both: everything gated, or the net in a lane of its own and gates on the rest."""
         policy = engine("policy", self.folder, rate_hz=500, deadline_ms=1)
         alone = self.run("policy alone", "gates", policy)["policy"]
         ways: dict[str, tuple[str, list[str]]] = {"gated": ("gates", [])}
@@ -135,7 +135,7 @@ def main() -> None:
     measured = Measurement(program, folder)
     alone = measured.rates("best effort alone")
     measured.solo_hz = alone["off"]
-    # Whose only request comes before the measurement begins.
+    # The only request of this urgent engine comes before the measurement begins.
     idle = measured.rates("beside an idle one", measured.vit(0.01, "periodic"))
     summary: dict[str, Any] = {
         "cost_without_urgent_work": 1 - alone["auto"] / alone["off"],

@@ -1,4 +1,4 @@
-"""Draws what measure.py measured: plot.py GATES.json OUT.svg.
+"""Draws the results of measure.py: plot.py GATES.json OUT.svg.
 
 Requires matplotlib.
 """

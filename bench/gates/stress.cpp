@@ -1,12 +1,11 @@
-// Gates under load and misuse, on a real GPU: whether anything hangs, is lost or runs out of order.
+// Stresses gates under load and misuse on a real GPU, to see whether anything hangs, is lost or runs out of order.
 //
 //   gates_stress OUT.json [PASSES] [SECONDS]     prints a line for each scenario
 //
-// Engines are chains of kernels in which every launch changes the memory in a way of its own, so that what is there at
-// the end is right only if each slice of each run ran once and in order. Times are for information; what is asserted
-// are results, progress of everybody, and, within an order of magnitude, the limit of a call that does not end. A
-// thread that stands still for 20 s ends the program. Status: 0, 1 if something was not as it must be, 2 where there is
-// no GPU, 3 for a hang.
+// Engines are chains of kernels. Every launch changes the memory in its own way, so the final memory is right only if
+// each slice of each run ran once and in order. Times are for information. The checks are of results, of progress of
+// all engines, and, within an order of magnitude, of the limit of a call that does not end. A thread that stands still
+// for 20 s ends the program. Status: 0, 1 for a failed check, 2 where there is no GPU, 3 for a hang.
 #include "gates/stress_scenarios.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -25,7 +24,7 @@ namespace {
 using greenlane::stress::Json;
 using greenlane::stress::Setup;
 
-// Null where there is none.
+// Returns the GPU; absent where there is none.
 std::optional<greenlane::Device> find_gpu() try {
   return greenlane::Device::open("cuda:0");
 } catch (const greenlane::DeviceError& error) {
@@ -73,7 +72,7 @@ int main(int argc, char** argv) {
       failed = failed || !as_it_must_be;
       std::printf("%s: %s %s\n", name.c_str(), as_it_must_be ? "ok" : "FAILED", result.dump().c_str());
       std::fflush(stdout);
-      // Each time, so that what a later hang leaves is there.
+      // Writes the file after each scenario, so that a later hang leaves the earlier results.
       std::ofstream(argv[1]) << json.dump(1) << '\n';
     };
     stress("passes", [&] { return passes(setup, calls); });

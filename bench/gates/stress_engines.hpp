@@ -1,4 +1,4 @@
-// Engines that are nothing but a chain of kernels.
+// Engines that consist of a chain of kernels.
 #pragma once
 
 #include "gates/stress_scenarios.hpp"
@@ -13,10 +13,11 @@
 
 namespace greenlane::stress {
 
-// Longer than the watchdog's patience: no call is let go of, unless it is meant to be.
+// A limit beyond the watchdog's patience: no call is let go of, unless a scenario means it to be.
 inline constexpr std::chrono::nanoseconds kNoLimit = std::chrono::minutes(1);
 
-// Runs back to back, a kernel a slice. Not measured: that would run the parts out of order.
+// A best-effort engine that runs back to back, one kernel a slice. Its slices are not measured, because that would run
+// the parts out of order.
 class BestEffort {
  public:
   BestEffort(const Setup& setup, GateWait wait)
@@ -44,7 +45,7 @@ class BestEffort {
   std::atomic<std::uint64_t> runs_{0};
 };
 
-// Two tiny kernels a call, and waits for them.
+// An urgent engine with two tiny kernels a call. A call waits for them.
 class Urgent {
  public:
   Urgent(const Setup& setup, std::chrono::nanoseconds limit)
@@ -57,7 +58,7 @@ class Urgent {
     lane_.synchronize();
     calls_.fetch_add(1, std::memory_order_relaxed);
   }
-  // A call that does something else, and does not wait.
+  // Makes a call that does other work and does not wait.
   template <typename Work>
   void call_with(Work work) {
     const auto begin = std::chrono::steady_clock::now();
@@ -69,7 +70,7 @@ class Urgent {
   void expect() { engine_.expect(lane_.place()); }
   [[nodiscard]] const Lane& lane() const noexcept { return lane_; }
   [[nodiscard]] std::uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }
-  // How long closing the gate took, for each call.
+  // Returns how long each call took to close the gate.
   [[nodiscard]] const std::vector<std::chrono::nanoseconds>& closing() const noexcept { return closing_; }
   void check() const {
     lane_.synchronize();

@@ -1,4 +1,4 @@
-// Many engines at once.
+// The scenario with many engines at once.
 #include "gates/stress_engines.hpp"
 #include "gates/stress_outcome.hpp"
 
@@ -41,7 +41,7 @@ Json many(const Setup& setup, std::chrono::seconds duration, GateWait wait) {
   for (int i = 0; i < kUrgent; ++i) {
     auto& engine = urgent[static_cast<std::size_t>(i)];
     auto& latency = latencies[static_cast<std::size_t>(i)];
-    // Arrivals come whether or not the engine is ready, and every latency counts from them.
+    // Arrivals come whether or not the engine is ready, and every latency counts from its arrival.
     const auto turn = [&, end = begin + duration, arrival = begin, random = std::mt19937_64(static_cast<unsigned>(i)),
                        interval = std::exponential_distribution<double>(kRate)]() mutable {
       arrival += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(interval(random)));

@@ -1,4 +1,4 @@
-// What came of a scenario, put together for its result.
+// Collects the failures of a scenario for its result.
 #pragma once
 
 #include "gates/stress_scenarios.hpp"
@@ -19,14 +19,14 @@ class Outcome {
     if (!holds) failures_.push_back(failure);
   }
   void add(std::vector<std::string> failures) { std::ranges::move(failures, std::back_inserter(failures_)); }
-  // Whether an engine's memory is what its work leaves there.
+  // Checks that an engine's memory is what its work leaves there.
   template <typename Engine>
   void check(const std::string& name, const Engine& engine) try {
     engine.check();
   } catch (const std::exception& error) {
     failures_.push_back(name + ": " + error.what());
   }
-  // The scenario's result: what was measured, and what was not as it must be.
+  // Returns the scenario's result: the measurements, and the failures.
   [[nodiscard]] Json with(Json measured) && {
     measured["failures"] = std::move(failures_);
     return measured;
@@ -48,7 +48,7 @@ class Outcome {
           {"limits_hit", report.limits_hit}};
 }
 
-// In microseconds.
+// Returns quantiles in microseconds.
 [[nodiscard]] inline Json quantiles(std::vector<std::chrono::nanoseconds> times) {
   if (times.empty()) return nullptr;
   std::ranges::sort(times);

@@ -22,7 +22,7 @@ void spin_for(std::chrono::nanoseconds time) {
   for (const auto end = Clock::now() + time; Clock::now() < end;) continue;
 }
 
-// Two best-effort engines, one of each way to wait, and their threads.
+// Two best-effort engines, one for each way to wait, and their threads.
 class Others {
  public:
   explicit Others(const Setup& setup)
@@ -46,7 +46,7 @@ class Others {
   Team team_;
 };
 
-// Keeps a stream from going on until it is opened.
+// A valve that holds a stream until it is opened.
 class Valve {
  public:
   ~Valve() { open(); }
@@ -77,7 +77,7 @@ Json passes(const Setup& setup, std::uint64_t calls) {
     const auto turn = [&, random = std::minstd_rand(++seed)]() mutable {
       if (begun.fetch_add(1, std::memory_order_relaxed) >= calls) return false;
       engine.call();
-      spin_for(std::chrono::nanoseconds(random() % 30'000));  // else best effort would have no turn at all
+      spin_for(std::chrono::nanoseconds(random() % 30'000));  // otherwise best effort would have no turn at all
       return true;
     };
     urgent.add("urgent", turn);
@@ -120,7 +120,7 @@ Json throws(const Setup& setup, std::uint64_t times) {
       ++thrown;
     }
     if (!gate->is_open(engine.lane().place())) ++left_closed;
-    if (turns % 10 == 0) engine.call();  // it goes on as if nothing had been
+    if (turns % 10 == 0) engine.call();  // it goes on as if nothing had happened
     spin_for(50us);
     return true;
   });
@@ -147,7 +147,7 @@ Json never_ends(const Setup& setup) {
   Urgent other(setup, kLimit);
   Others others(setup);
   Team urgent(setup.watchdog, *setup.kernel);
-  const struct Opener {  // goes first: nothing can be destroyed while a stream waits
+  const struct Opener {  // goes first, because nothing can be destroyed while a stream waits
     Valve& valve;
     ~Opener() { valve.open(); }
   } opener{valve};

@@ -1,4 +1,4 @@
-// What is done to gates: each function one scenario, which returns what happened as JSON, with a list `failures`.
+// The scenarios of the stress test. Each function returns what happened as JSON, with a list `failures`.
 #pragma once
 
 #include "gates/stress_team.hpp"
@@ -20,13 +20,14 @@ struct Setup {
 };
 using Json = nlohmann::ordered_json;
 
-// So many urgent calls from two threads, beside two best-effort engines.
+// Makes `calls` urgent calls from two threads, beside two best-effort engines.
 [[nodiscard]] Json passes(const Setup& setup, std::uint64_t calls);
-// An urgent engine whose work throws after the gate was closed for it and before anything is launched.
+// Makes urgent calls whose work throws after the gate was closed and before anything is launched.
 [[nodiscard]] Json throws(const Setup& setup, std::uint64_t times);
-// An urgent call that does not end: best effort goes on after its limit, and other urgent engines all the time.
+// Makes an urgent call that does not end. Best effort goes on after the call's limit, and other urgent engines all the
+// time.
 [[nodiscard]] Json never_ends(const Setup& setup);
-// 32 best-effort engines, which wait at the gate in this way, and 8 urgent ones with random arrivals.
+// Runs 32 best-effort engines, which wait at the gate in this way, and 8 urgent ones with random arrivals.
 [[nodiscard]] Json many(const Setup& setup, std::chrono::seconds duration, GateWait wait);
 
 }  // namespace greenlane::stress

@@ -41,7 +41,7 @@ void Watchdog::look(std::chrono::steady_clock::time_point now) {
   }
   if (!stands_still) return;
   std::fprintf(stderr, "gates_stress: FAILED: somebody stands still%s\n", report.c_str());
-  // Whoever stands still cannot be joined, so nothing can be destroyed.
+  // A thread that stands still cannot be joined, so nothing can be destroyed.
   std::_Exit(3);
 }
 
@@ -52,7 +52,8 @@ void Team::add(std::string name, std::function<bool()> turn) {
 }
 
 void Team::work(const std::string& name, const std::function<bool()>& turn) {
-  // Linux rounds a thread's sleeps up by 50 us to save power unless it is told not to, as the runtime does.
+  // Linux delays the end of a thread's sleep by up to 50 us to save power, unless it is told not to. The runtime does
+  // the same.
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
   const auto watched = watchdog_.watch(name);
   try {

@@ -1,4 +1,4 @@
-// Threads that are watched: one that stands still ends the program, which would hang otherwise.
+// Watched threads: a thread that stands still ends the program, which would hang otherwise.
 #pragma once
 
 #include "gates/stress_work.hpp"
@@ -17,7 +17,7 @@
 
 namespace greenlane::stress {
 
-// Ends the program, with a message and status 3, when somebody watched has made no step for as long as `patience`.
+// Ends the program, with a message and status 3, when something watched has made no step for `patience`.
 // Thread safety: all members.
 class Watchdog {
  public:
@@ -35,7 +35,7 @@ class Watchdog {
     std::uint64_t seen_ = 0;
     std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   };
-  // Watched until the last handle goes.
+  // Watches until the last handle goes.
   [[nodiscard]] std::shared_ptr<Watched> watch(std::string name);
 
  private:
@@ -45,10 +45,11 @@ class Watchdog {
   std::mutex mutex_;
   std::condition_variable_any over_;
   std::list<std::weak_ptr<Watched>> watched_;
-  std::jthread thread_;  // last: it uses the others
+  std::jthread thread_;  // last, because it uses the others
 };
 
-// Threads that do the same turn over and over. What one throws stops all of them, and is kept. Thread safety: none.
+// Threads that repeat their turns. An exception in one of them stops all and is kept.
+// Thread safety: none.
 class Team {
  public:
   Team(Watchdog& watchdog, const Kernel& kernel) : watchdog_(watchdog), kernel_(kernel) {}
@@ -58,7 +59,7 @@ class Team {
 
   // Calls `turn` until it returns false or the team is stopped.
   void add(std::string name, std::function<bool()> turn);
-  // Waits until all have ended by themselves, or stops them first. Returns what went wrong.
+  // Waits until all have ended by themselves (finish), or stops them first (stop). Returns the failures.
   [[nodiscard]] std::vector<std::string> finish();
   [[nodiscard]] std::vector<std::string> stop();
 

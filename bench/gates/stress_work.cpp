@@ -17,7 +17,7 @@ constexpr std::uint32_t kFactor = 1664525;
 constexpr std::uint32_t kSeed = 1;
 constexpr unsigned int kBlock = 256;
 
-// As PTX, which the driver compiles, so that no compiler for GPUs is needed. The factor is kFactor.
+// The kernel as PTX, which the driver compiles, so that no GPU compiler is needed. Its factor is kFactor.
 constexpr const char* kCode = R"(
 .version 7.0
 .target sm_70
@@ -105,7 +105,7 @@ Chain::Chain(std::shared_ptr<const Kernel> kernel, const ChainShape& shape)
   detail::check(driver, driver.cuMemAlloc(&memory_, shape_.words * sizeof(std::uint32_t)), "cuMemAlloc", what);
   try {
     detail::check(driver, driver.cuMemsetD32(memory_, kSeed, shape_.words), "cuMemsetD32", what);
-    // It goes on after the call has returned, and lanes do not wait for the default stream.
+    // The memset goes on after the call has returned, and lanes do not wait for the default stream.
     detail::check(driver, driver.cuStreamSynchronize(nullptr), "cuStreamSynchronize", what);
   } catch (...) {
     driver.cuMemFree(memory_);

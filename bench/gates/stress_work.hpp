@@ -1,4 +1,4 @@
-// Work for a GPU whose result tells whether every part of it ran once and in order.
+// Work for a GPU whose result shows whether every part of it ran once and in order.
 #pragma once
 
 #include "core/cuda/primary_context.hpp"
@@ -12,7 +12,7 @@
 
 namespace greenlane::stress {
 
-// x -> factor * x + addend, modulo 2^32. Two of them do not commute, so that a changed order shows.
+// The map x -> factor * x + addend, modulo 2^32. Two maps do not commute, so that a changed order shows.
 struct Affine {
   std::uint32_t factor = 1;
   std::uint32_t addend = 0;
@@ -23,20 +23,22 @@ struct Affine {
   [[nodiscard]] std::uint32_t operator()(std::uint32_t x) const noexcept { return factor * x + addend; }
 };
 
-// The one kernel, on one device: applies a map to each word some times. Thread safety: const members.
+// The one kernel, on one device. It applies a map to each word a number of times.
+// Thread safety: const members.
 class Kernel {
  public:
-  // Throws DriverError, and DeviceError where there is no driver.
+  // Loads the kernel.
+  // Throws: DriverError, and DeviceError where there is no driver.
   explicit Kernel(const Device& device);
   ~Kernel();
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
 
-  // What every thread has to make current that enqueues.
+  // Returns the context that every enqueueing thread must make current.
   [[nodiscard]] const detail::PrimaryContext& context() const noexcept { return context_; }
   void launch(StreamView stream, CUdeviceptr words, unsigned int count, std::uint32_t addend,
               unsigned int repeats) const;
-  // Keeps the stream from going on until `function` returns.
+  // Holds the stream until `function` returns.
   void call_host(StreamView stream, CUhostFn function, void* argument) const;
 
  private:
@@ -49,12 +51,12 @@ class Kernel {
 struct ChainShape {
   int kernels = 16;
   unsigned int words = 1U << 20U;  // a multiple of 256
-  // Odd, so that the maps of two kernels do not commute. 255 are some 20 us on an H200.
+  // Odd, so that the maps of two kernels do not commute. 255 repeats take some 20 us on an H200.
   unsigned int repeats = 255;
 };
 
-// Memory of its own, and kernels that change all of it one after another, each in a way of its own. What is there after
-// any number of runs depends on every kernel that was ever launched, and on their order.
+// A chain of kernels with memory of its own. Each kernel changes all of the memory in its own way. After any number of
+// runs, the memory depends on every kernel that was launched, and on their order.
 class Chain {
  public:
   Chain(std::shared_ptr<const Kernel> kernel, const ChainShape& shape);
@@ -63,7 +65,8 @@ class Chain {
   Chain& operator=(const Chain&) = delete;
 
   [[nodiscard]] Graph capture(const Lane& lane) const;
-  // Throws std::runtime_error unless the memory is what it is after so many runs. The lane must be idle.
+  // Checks the memory after this number of runs. The lane must be idle.
+  // Throws: std::runtime_error where the memory is wrong.
   void check(std::uint64_t runs) const;
 
  private:

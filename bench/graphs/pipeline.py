@@ -1,7 +1,7 @@
 """Runs the robot's pipeline with and without graphs, and its urgent engines alone: pipeline.py PROGRAM OUT.json.
 
-The heavy neighbour of examples/robot/h200-neighbour.toml runs beside them; alone, each has the same partition. All in
-one run, on lanes; SECONDS_TO_RUN (default 10) for each.
+The heavy neighbour of examples/robot/h200-neighbour.toml runs beside them; alone, each engine has the same partition.
+All runs are in one call, on lanes; SECONDS_TO_RUN (default 10) for each.
 """
 
 import json
@@ -18,13 +18,13 @@ URGENT = ("policy", "vision")
 
 
 def alone(text: str, engine: str) -> str:
-    """The configuration without the other engines and lanes."""
+    """Returns the configuration without the other engines and lanes."""
     tables = re.split(r"(?m)^(?=\[)", text)
     return tables[0] + "".join(t for t in tables[1:] if re.match(rf"\[(engine|lane)\.{engine}\]", t))
 
 
 def run(program: str, config: Path, graphs: str) -> dict[str, Any]:
-    """What the program measured, by engine."""
+    """Returns the program's results, by engine."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         seconds = os.environ.get("SECONDS_TO_RUN", "10")

@@ -19,7 +19,7 @@ GRAPHS = ("resident", "off")
 
 
 def configuration(models: Path, lanes: int, graphs: str) -> str:
-    """The pipeline file of one case."""
+    """Returns the pipeline file of one case."""
 
     def engine(name: str, model: str, more: str) -> str:
         files = f'model = "{models}/{model}.pt2"\ninputs = "{models}/{model}.inputs.pt"\n'
@@ -31,7 +31,7 @@ def configuration(models: Path, lanes: int, graphs: str) -> str:
 
 
 def run(program: str, text: str) -> dict[str, Any]:
-    """What the program measured."""
+    """Returns the program's results."""
     with tempfile.TemporaryDirectory() as folder:
         config, out = Path(folder) / "lanes.toml", Path(folder) / "out.json"
         config.write_text(text)

@@ -1,10 +1,11 @@
-// What a call through greenlane costs the calling thread more than AOTIModelPackageLoader::run on the same stream.
+// Measures how much more a call through greenlane costs the calling thread than AOTIModelPackageLoader::run on the same
+// stream.
 //
 //   bound_call PACKAGE.pt2 INPUTS.pt [CALLS]     prints JSON
 //
-// Variants take turns in short blocks, so that clocks and neighbours change for all of them alike; the device is waited
-// for between blocks, outside the measured time. A figure is the median over the blocks of a block's mean. Times are
-// those of enqueueing: what the GPU does meanwhile is the same in all variants, and is not measured.
+// Variants take turns in short blocks, so that clocks and neighbours change for all of them alike. The program waits
+// for the device between blocks, outside the measured time. A figure is the median over the blocks of a block's mean.
+// Times are those of enqueueing: the GPU's work is the same in all variants and is not measured.
 //
 // "By hand" is what a careful caller would write without greenlane to run on one stream and be called from another: the
 // floor for a bound call whose streams differ.
@@ -81,7 +82,7 @@ int main(int argc, char** argv) {
         call();
       };
     };
-    // The caller's stream is the lane's, or another one (a plain stream of PyTorch's).
+    // The caller stream is the lane's, or another one (a plain stream of PyTorch's).
     const auto caller = c10::cuda::getStreamFromPool();
     const c10::cuda::CUDAStreamGuard guard(caller);
     std::vector<Variant> variants;

@@ -1,11 +1,11 @@
-"""What a call through greenlane costs the calling thread in Python, against AOTInductor's own loader.
+"""Measures the cost of a call through greenlane for the calling thread in Python, against AOTInductor's own loader.
 
     bound_call.py PACKAGE.pt2 INPUTS.pt [CALLS]     prints JSON
 
-The twin of bound_call.cpp, by the same method: variants take turns in short blocks, the device is waited for between
-blocks, and a figure is the median over the blocks of a block's mean. Times are those of enqueueing; what the GPU does
-meanwhile is not measured. Where a variant says nothing else, the current stream is set once for its whole block and
-outside the measured time, since `with torch.cuda.stream(...)` costs as much as what is measured.
+The twin of bound_call.cpp, by the same method. Variants take turns in short blocks, the program waits for the device
+between blocks, and a figure is the median over the blocks of a block's mean. Times are those of enqueueing; the GPU's
+work is not measured. Unless a variant says otherwise, the current stream is set once for its whole block, outside the
+measured time, because `with torch.cuda.stream(...)` costs as much as the call.
 """
 
 import gc
@@ -28,7 +28,7 @@ WARM_UP_BLOCKS = 20
 
 @dataclass
 class Variant:
-    """A way to call the engine, on a caller's stream."""
+    """A way to call the engine, on a caller stream."""
 
     name: str
     caller: torch.cuda.Stream
@@ -37,7 +37,7 @@ class Variant:
 
 
 def measure(variants: list[Variant], calls: int) -> None:
-    """All variants in turns."""
+    """Measures all variants in turns."""
     for block in range(-WARM_UP_BLOCKS, calls // BLOCK):
         for variant in variants:
             call = variant.call
@@ -52,7 +52,7 @@ def measure(variants: list[Variant], calls: int) -> None:
 
 
 def by_hand(stock: Callable[..., Any], inputs: list[Tensor], stream: torch.cuda.Stream, *, records: bool) -> None:
-    """What PyTorch's notes on CUDA semantics ask of who runs something on one stream and is called from another."""
+    """Runs on one stream for a caller on another, as PyTorch's notes on CUDA semantics demand."""
     caller = torch.cuda.current_stream()
     stream.wait_stream(caller)
     with torch.cuda.stream(stream):
@@ -66,7 +66,8 @@ def by_hand(stock: Callable[..., Any], inputs: list[Tensor], stream: torch.cuda.
 
 
 def make_variants(package: str, inputs: list[Tensor]) -> list[Variant]:
-    """Stock, bound to one lane and called from its stream and from another, with and without graphs, and by hand."""
+    """Makes all variants: stock, bound to one lane (called from its stream and another, with and without graphs), by
+    hand."""
     lane = gl.partition("cuda:0", {"lane": 32, "other": gl.REST})["lane"]
     stream, caller = lane.torch_stream, torch.cuda.Stream()
     stock = torch._inductor.aoti_load_package(package)

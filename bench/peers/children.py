@@ -1,4 +1,4 @@
-"""Programs that a contestant runs, each under a limit: a hang must not stop the race."""
+"""Runs a contestant's programs, each under a limit, because a hang must not stop the race."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ KEPT = 1500  # characters of a failure's output
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended."""
+    """The end of a program."""
 
     status: int | None  # none: killed at its limit
     output: str  # the end of what it wrote
 
     @property
     def problem(self) -> str | None:
-        """What happened, where it did not end well."""
+        """Describes the failure; None where the program ended well."""
         if self.status == 0:
             return None
         how = "killed at its time limit" if self.status is None else f"exit status {self.status}"
@@ -32,7 +32,7 @@ class Child:
     """A running program in a process group of its own, so that all of it can be killed."""
 
     def __init__(self, command: Sequence[str | Path], log: Path, environment: dict[str, str] | None = None) -> None:
-        """Starts it; its output goes to the log."""
+        """Starts the program; its output goes to the log."""
         self.log = log
         self._out: IO[bytes] = log.open("wb")
         self._process = subprocess.Popen(
@@ -46,11 +46,11 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Returns true until the program has ended."""
         return self._process.poll() is None
 
     def end(self, until: float) -> Ended:
-        """Waits until then, of the monotonic clock, and kills what still runs."""
+        """Waits until this time of the monotonic clock, and kills what still runs."""
         status: int | None
         try:
             status = self._process.wait(max(0.0, until - time.monotonic()))
@@ -63,5 +63,5 @@ class Child:
 
 
 def run(command: Sequence[str | Path], log: Path, limit: float, environment: dict[str, str] | None = None) -> Ended:
-    """Runs a program for at most so many seconds."""
+    """Runs a program for at most `limit` seconds."""
     return Child(command, log, environment).end(time.monotonic() + limit)

@@ -1,4 +1,4 @@
-"""What greenlane claims against the others, and whether one mix bears it out."""
+"""greenlane's claims against the others, and whether one mix confirms them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +15,7 @@ THROUGHPUT_MODES = ("gates", "plan")
 
 
 def throughput(row: Row, alone: Row | None, mix: Mix) -> float | None:
-    """The weighted sum of best-effort rates, each relative to alone on the whole device: as the planner has it."""
+    """Returns the weighted sum of best-effort rates, each relative to alone on the whole device, as in the planner."""
     total = 0.0
     for engine in mix.best_effort:
         seen, solo = row.engine(engine.name), alone.engine(engine.name) if alone else None
@@ -26,7 +26,7 @@ def throughput(row: Row, alone: Row | None, mix: Mix) -> float | None:
 
 
 def meets_deadlines(row: Row, mix: Mix) -> bool:
-    """Whether every engine with a deadline has its p99 within it."""
+    """Returns true where every engine with a deadline has its p99 within it."""
     seen = [(row.engine(engine.name), engine.deadline_us) for engine in mix.urgent]
     return row.status == "measured" and all(
         engine is not None and deadline is not None and engine["p99_us"] <= deadline for engine, deadline in seen
@@ -34,13 +34,13 @@ def meets_deadlines(row: Row, mix: Mix) -> bool:
 
 
 def best_p99(rows: Iterable[Row], engine: str) -> tuple[float, str] | None:
-    """The lowest, and whose it is."""
+    """Returns the lowest p99 and the title of its row."""
     seen = [(measured["p99_us"], row.title) for row in rows if (measured := row.engine(engine))]
     return min(seen, default=None)
 
 
 def verdict(claim: str, ours: Any, theirs: Any, factor: float, *, less: bool) -> Json:
-    """One claim: who it is about, the figures, and whether it holds; null where there was nothing to compare."""
+    """Returns one claim with its figures, and whether it holds; null where there was nothing to compare."""
     result: Json = {"claim": claim, "ours": ours, "theirs": theirs, "factor": factor, "ratio": None, "holds": None}
     if ours is None or theirs is None or not theirs[0]:
         return result
@@ -50,7 +50,7 @@ def verdict(claim: str, ours: Any, theirs: Any, factor: float, *, less: bool) ->
 
 
 def evaluate(mix: Mix, rows: list[Row]) -> list[Json]:
-    """All claims of one mix."""
+    """Evaluates all claims of one mix."""
     measured = [row for row in rows if row.status == "measured"]
     of_kind = {kind: [row for row in measured if row.kind == kind] for kind in ("shared", "partitioned", "greenlane")}
     lanes = [row for row in of_kind["greenlane"] if row.variant in LANES]

@@ -1,4 +1,4 @@
-"""Who takes part, in the order of the table."""
+"""The contestants, in the order of the table."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ Run = Callable[[Setting, Mix], list[Row]]
 
 
 def alone(setting: Setting, mix: Mix, known: Row | None = None) -> Row:
-    """Every engine by itself on the whole device: what the others' figures are relative to. Those that are known from
-    another mix are not measured again."""
+    """Measures every engine by itself on the whole device; the others' figures are relative to these. Engines that are
+    known from another mix are not measured again."""
     row = known or Row("alone", "alone", setting.variants()[0])
     missing = [engine.name for engine in mix.engines if row.engine(engine.name) is None]
     if not missing:
@@ -32,34 +32,34 @@ def alone(setting: Setting, mix: Mix, known: Row | None = None) -> Row:
 
 
 def whole_device(setting: Setting) -> str:
-    """How an engine gets a stream that is not special."""
+    """Returns the way in which an engine gets an ordinary stream."""
     return "plain" if setting.on_gpu else "threads"
 
 
 def plain(setting: Setting, mix: Mix) -> list[Row]:
-    """Plain streams."""
+    """Races plain streams."""
     return in_one_process(setting, mix, Row("plain streams", "shared"), whole_device(setting), setting.variants())
 
 
 def priority(setting: Setting, mix: Mix) -> list[Row]:
-    """Stream priorities."""
+    """Races stream priorities."""
     return in_one_process(setting, mix, Row("stream priorities", "shared"), "priority", setting.variants())
 
 
 def processes(setting: Setting, mix: Mix) -> list[Row]:
-    """A process an engine; the driver gives them the whole device in turns."""
+    """Races one process for each engine; the driver gives them the whole device in turns."""
     row = Row("separate processes", "shared")
     return in_processes(setting, mix, row, whole_device(setting), setting.variants()[:1], {})
 
 
 def with_mps(setting: Setting, mix: Mix) -> list[Row]:
-    """MPS as it is, and with active-thread percentages."""
+    """Races MPS as it is, and with active-thread percentages."""
     shared = under_mps(setting, mix, Row("MPS", "shared"), limited=False)
     return shared + under_mps(setting, mix, Row("MPS percentages", "partitioned"), limited=True)
 
 
 def under_mps(setting: Setting, mix: Mix, row: Row, *, limited: bool) -> list[Row]:
-    """A process an engine, under a daemon of its own."""
+    """Races one process for each engine, under a daemon of its own."""
     control = mps.find()
     if control is None:
         row.status, row.what_happened = "absent", f"{mps.NAME} is not on the path, nor in {', '.join(mps.PLACES)}"
@@ -84,17 +84,17 @@ def under_mps(setting: Setting, mix: Mix, row: Row, *, limited: bool) -> list[Ro
 
 
 def torch_green(setting: Setting, mix: Mix) -> list[Row]:
-    """PyTorch's green contexts."""
+    """Races PyTorch's green contexts."""
     return in_one_process(setting, mix, Row("torch green contexts", "partitioned"), "torch_green", setting.variants())
 
 
 def cuda_core(setting: Setting, mix: Mix) -> list[Row]:
-    """cuda.core by hand."""
+    """Races cuda.core by hand."""
     return in_one_process(setting, mix, Row("cuda.core", "partitioned"), "cuda_core", setting.variants())
 
 
 def holoscan(setting: Setting, mix: Mix) -> list[Row]:
-    """Holoscan's pool of green contexts: as documented; where that fails, with SMs that are scheduled together, too."""
+    """Races Holoscan's pool of green contexts as documented; if that fails, also with SMs scheduled together."""
     path = os.environ.get("PYTHONPATH", "")
     environment = {"PYTHONPATH": f"{setting.holoscan}{os.pathsep}{path}"} if setting.holoscan else None
     variants = setting.variants()[:1]
@@ -106,7 +106,7 @@ def holoscan(setting: Setting, mix: Mix) -> list[Row]:
 
 
 def xsched(setting: Setting, mix: Mix) -> list[Row]:
-    """XSched's queues over plain streams."""
+    """Races XSched's queues over plain streams."""
     row = Row("XSched", "scheduled")
     if setting.xsched is None:
         row.status, row.what_happened = "absent", "not installed: it is in no package index; see --xsched"
@@ -117,16 +117,16 @@ def xsched(setting: Setting, mix: Mix) -> list[Row]:
 
 
 def greenlane(variant: str, *options: str | Path) -> Run:
-    """A contestant of greenlane's own."""
+    """Makes a contestant of greenlane's own."""
     return lambda setting, mix: [own.run(setting, mix, Row("greenlane", "greenlane", variant), *options)]
 
 
 def planned(setting: Setting, mix: Mix) -> list[Row]:
-    """greenlane's planner."""
+    """Races greenlane's planner."""
     return [own.run_planned(setting, mix, Row("greenlane", "greenlane", "plan"))]
 
 
-# By the names that --only takes.
+# All contestants, by the names that --only takes.
 ALL: dict[str, Run] = {
     "plain": plain,
     "priority": priority,
@@ -142,5 +142,5 @@ ALL: dict[str, Run] = {
     "gates": greenlane("gates", "--mode", "gates"),
     "plan": planned,
 }
-# On a machine without a GPU.
+# The contestants on a machine without a GPU.
 ON_CPU = ("plain", "processes", "xsched", "lanes", "gates", "plan")

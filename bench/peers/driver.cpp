@@ -1,8 +1,8 @@
 // The loop that drives every contestant of the race in Python's process: torch.classes.greenlane_peers.Driver.
 //
-// A peer makes streams, as its documentation advises, and hands their handles over; what runs on them is the same for
-// all of them: raw AOTInductor packages or, with graphs, PyTorch's own CUDA graphs of them, captured on those streams,
-// called by greenlane's loop at the same arrivals. No lane, binding or graph of greenlane's takes part.
+// A peer makes streams, as its documentation advises, and passes their handles. The work on them is the same for all
+// peers: raw AOTInductor packages or, with graphs, PyTorch's own CUDA graphs of them, captured on those streams, called
+// by greenlane's loop at the same arrivals. No lane, binding or graph of greenlane's takes part.
 #include "runtime/engine_loop.hpp"
 
 #include <greenlane/runtime/report.hpp>
@@ -32,13 +32,13 @@ DeviceId device_of(const PipelineConfig& config) {
   return {at::Context::hasCUDA() ? DeviceKind::cuda : DeviceKind::cpu, 0};
 }
 
-// An engine on the stream that a peer made for it; on a CPU, on the thread that calls.
+// An engine on the stream that a peer made for it; on a CPU, on the calling thread.
 class RawWorkload final : public Workload {
  public:
   RawWorkload(const EngineConfig& engine, DeviceId device, std::optional<CUDAStream> stream)
       : inputs_(to_device(load_tensors(engine.inputs), device)),
         expected_(engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs)),
-        // Single-threaded, or it could not be captured: between its calls AOTInductor would wait.
+        // Single-threaded, because otherwise AOTInductor would wait between its calls, and could not be captured.
         loader_(engine.model, "model", true, 1, stream ? stream->device_index() : c10::DeviceIndex{-1}),
         stream_(stream),
         done_(device.kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {}
@@ -46,7 +46,7 @@ class RawWorkload final : public Workload {
   void bind(const Lane& /*lane*/) override {}
   void unbind() override {}
 
-  // To be called once the engine is warm, while nothing else runs.
+  // Captures the engine. Called once the engine is warm, while nothing else runs.
   void capture() {
     const CUDAStream stream = stream_.value();
     const c10::cuda::CUDAStreamGuard guard(stream);
@@ -93,7 +93,7 @@ class RawWorkload final : public Workload {
   std::optional<at::cuda::CUDAGraph> graph_;
 };
 
-// As Pipeline::run does it.
+// Warms the engine up as Pipeline::run does.
 void warm_up(RawWorkload& workload) {
   const auto enough = Clock::now() + std::chrono::milliseconds(100);
   for (int runs = 0; runs < 3 || Clock::now() < enough; ++runs) workload.run();
@@ -105,6 +105,7 @@ void check(RawWorkload& workload, EngineResult& result) {
   result.checked = result.error.empty();
 }
 
+// The class that Python uses.
 // Thread safety: none.
 class Driver : public torch::CustomClassHolder {
  public:
@@ -125,10 +126,10 @@ class Driver : public torch::CustomClassHolder {
     }
   }
 
-  // Has calls replayed from graphs from now on, or not. Returns, by engine, why that was impossible.
+  // Prepares all engines: later calls are replayed from graphs, or not. Returns, by engine, why that was impossible.
   c10::Dict<std::string, std::string> prepare(bool graphs) {
     TORCH_CHECK_VALUE(!graphs || device_.kind == DeviceKind::cuda, "there are no CUDA graphs on a CPU");
-    const c10::Dict<std::string, std::string> failed;  // a handle: what it holds may change
+    const c10::Dict<std::string, std::string> failed;  // a handle: its contents may change
     for (const auto& [name, workload] : workloads_) {
       try {
         workload->drop_graph();
@@ -143,7 +144,7 @@ class Driver : public torch::CustomClassHolder {
     return failed;
   }
 
-  // Measures these engines side by side, from `begin_ns` of the steady clock on (0: now), and returns JSON.
+  // Measures these engines side by side, from `begin_ns` of the steady clock on (0: now). Returns JSON.
   std::string run(const std::vector<std::string>& engines, double seconds, double warm_up_seconds, double spin_seconds,
                   int64_t begin_ns) {
     Timetable timetable;
@@ -179,7 +180,8 @@ class Driver : public torch::CustomClassHolder {
   }
 
  private:
-  // By how much this process missed a common beginning: what arrived before counts as latency, but in the warm-up.
+  // Returns by how much this process missed a common beginning. Earlier arrivals count as latency, except in the
+  // warm-up.
   static double late_ms(Clock::time_point soon, Clock::time_point begin) {
     return std::chrono::duration<double, std::milli>(std::max(soon - begin, Clock::duration(0))).count();
   }

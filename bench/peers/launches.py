@@ -1,4 +1,4 @@
-"""Contestants that the driver races: all engines in one process, or one process an engine with a common start."""
+"""Contestants that the driver races: all engines in one process, or one process for each engine with a common start."""
 
 import json
 import time
@@ -14,7 +14,7 @@ SOON = 0.05  # seconds between the last process's being ready and the common sta
 
 
 def read(out: Path) -> Json:
-    """What a process wrote; one that wrote nothing measured no variant."""
+    """Reads a process's results; a process that wrote nothing measured no variant."""
     written: Json = json.loads(out.read_text()) if out.exists() else {"variants": {}}
     return written
 
@@ -28,7 +28,7 @@ def in_one_process(
     environment: dict[str, str] | None = None,
     options: Sequence[str | Path] = (),
 ) -> list[Row]:
-    """A row for each variant; all are measured in one process, since loading costs as much as measuring."""
+    """Returns a row for each variant. One process measures all, because loading costs as much as measuring."""
     out = setting.new_file("json")
     where = ["--where"] if setting.on_gpu and row.kind == "partitioned" else []
     command = setting.member(way, mix.config, variants, out, *where, *options)
@@ -41,7 +41,7 @@ def in_one_process(
 def in_processes(
     setting: Setting, mix: Mix, row: Row, way: str, variants: list[str], environments: dict[str, dict[str, str]]
 ) -> list[Row]:
-    """One process an engine, each with an environment of its own."""
+    """Runs one process for each engine, each with an environment of its own."""
     where = ["--where"] if setting.on_gpu and row.kind == "partitioned" else []
     start = setting.new_file("start")
     start.mkdir()
@@ -68,7 +68,7 @@ def in_processes(
 
 
 def start_together(folder: Path, variant: str, running: dict[str, children.Child], until: float) -> bool:
-    """Waits until all are ready and tells them when to start; false where one of them ended first."""
+    """Waits until all are ready and tells them when to start. Returns false where one of them ended first."""
     while time.monotonic() < until and all(child.is_running for child in running.values()):
         if all((folder / f"{variant}.{name}.ready").exists() for name in running):
             part = folder / f"{variant}.part"

@@ -1,8 +1,8 @@
-"""One process of a contestant: makes streams as a peer does, has the driver race on them, and writes what it measured.
+"""One process of a contestant: makes a peer's streams, has the driver race on them, and writes the results.
 
     member.py WAY --config FILE --driver LIBRARY --out FILE ...
 
-What was measured is written after every variant, so that a crash in the next one does not take it along.
+Results are written after every variant, so that a crash in the next variant does not lose them.
 """
 
 import argparse
@@ -18,11 +18,11 @@ import torch
 from mixes import Mix, load_mix
 from ways import AbsentError
 
-WARM_UP = 0.5  # seconds that are not counted, as `greenlane run` has it
+WARM_UP = 0.5  # seconds that are not counted, as in `greenlane run`
 
 
 def wait_for_start(folder: Path, variant: str, name: str) -> int:
-    """Says that this process is ready; returns when all start, in nanoseconds of the steady clock."""
+    """Reports that this process is ready. Returns the time at which all start, in nanoseconds of the steady clock."""
     (folder / f"{variant}.{name}.ready").touch()
     go = folder / f"{variant}.go"
     while not go.exists():
@@ -31,22 +31,22 @@ def wait_for_start(folder: Path, variant: str, name: str) -> int:
 
 
 class Member:
-    """What this process measured so far."""
+    """The results of this process so far."""
 
     def __init__(self, arguments: argparse.Namespace, mix: Mix) -> None:
-        """Of these engines."""
+        """Measures these engines."""
         self.arguments, self.mix = arguments, mix
         self.result: dict[str, Any] = {"way": arguments.way, "notes": {}, "variants": {}}
 
     def write(self) -> None:
-        """The whole file or nothing."""
+        """Writes the whole file or nothing."""
         out: Path = self.arguments.out
         part = out.with_suffix(".part")
         part.write_text(json.dumps(self.result))
         part.rename(out)
 
     def race(self, handles: dict[str, int], notes: dict[str, Any]) -> None:
-        """Called with the peer's streams."""
+        """Races on the peer's streams."""
         arguments = self.arguments
         on_gpu = torch.cuda.is_available()
         self.result["notes"] = notes
@@ -61,7 +61,7 @@ class Member:
         for variant in arguments.variants:
             failed = dict(driver.prepare(variant == "graphs"))
             names = [name for name in wanted if name not in failed]
-            # Alone: one after another, on a device that nobody else uses.
+            # With --alone, one after another, on a device that nobody else uses.
             rounds = [[name] for name in names] if arguments.alone else [names]
             engines = []
             for each in rounds:

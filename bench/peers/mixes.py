@@ -1,4 +1,4 @@
-"""The pipelines of the race, as their TOML files have them."""
+"""The pipelines of the race, read from their TOML files."""
 
 import sys
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ else:
 
 @dataclass(frozen=True)
 class Engine:
-    """What the race knows of an engine."""
+    """The facts that the race needs of an engine."""
 
     name: str
     lane: str
@@ -32,28 +32,29 @@ class Mix:
 
     @property
     def urgent(self) -> list[Engine]:
-        """Those with a deadline, the shortest first."""
+        """Returns the engines with a deadline, the shortest deadline first."""
         with_deadline = [(engine.deadline_us, engine) for engine in self.engines if engine.deadline_us is not None]
         return [engine for _, engine in sorted(with_deadline, key=lambda pair: pair[0])]
 
     @property
     def best_effort(self) -> list[Engine]:
-        """The others, in the order of the file."""
+        """Returns the other engines, in the order of the file."""
         return [engine for engine in self.engines if engine.deadline_us is None]
 
     def sizes(self, whole: int) -> dict[str, int]:
-        """Of each engine, the units that greenlane gives its lane on a device of so many."""
+        """Returns the units of each engine's lane in greenlane, on a device of `whole` units."""
         fixed = {lane: units for lane, units in self.units.items() if isinstance(units, int)}
         return {each.name: fixed.get(each.lane, whole - sum(fixed.values())) for each in self.engines}
 
     def priorities(self) -> dict[str, int]:
-        """By deadline, as `greenlane run --mode priority` has them: the lower, the more urgent; best effort 0."""
+        """Returns priorities by deadline, as `greenlane run --mode priority` does: a lower one is more urgent; best
+        effort has 0."""
         urgent = [engine.name for engine in self.urgent]
         return {each.name: urgent.index(each.name) - len(urgent) if each.deadline_us else 0 for each in self.engines}
 
 
 def load_mix(config: Path) -> Mix:
-    """Reads the file. That it is in order is for greenlane to say, which reads it as well."""
+    """Reads the file. greenlane reads it too, and checks that it is valid."""
     table = tomllib.loads(config.read_text())
     engines = []
     for name, keys in table["engine"].items():

@@ -13,7 +13,7 @@ MOST_FOR_A_PROFILE = 300  # seconds; five engines on an H200 take 130
 
 
 def run(setting: Setting, mix: Mix, row: Row, *options: str | Path) -> Row:
-    """One mode, in a process of its own."""
+    """Runs one mode, in a process of its own."""
     out = setting.new_file("json")
     command: list[str | Path] = [setting.greenlane, "run", mix.config, "--check", "--seconds", str(setting.seconds)]
     command += ["--spin-ms", str(setting.spin_ms)]
@@ -30,7 +30,7 @@ def run(setting: Setting, mix: Mix, row: Row, *options: str | Path) -> Row:
 
 
 def run_planned(setting: Setting, mix: Mix, row: Row) -> Row:
-    """What the planner finds from the engines, rates and deadlines alone; lanes and units of the file do not matter."""
+    """Runs a plan made from engines, rates and deadlines alone; lanes and units of the file do not matter."""
     plan = setting.new_file("json")
     command: list[str | Path] = [setting.greenlane, "plan", mix.config, "--out", plan]
     if setting.profile:

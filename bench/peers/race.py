@@ -1,4 +1,4 @@
-"""The ways to share a device, raced: the same compiled engines, rates and deadlines, in one run on one machine.
+"""Races the ways to share a device: the same compiled engines, rates and deadlines, in one run on one machine.
 
     race.py --greenlane PROGRAM --driver LIBRARY --configs PIPELINE.toml... --out results.json
 
@@ -23,7 +23,7 @@ from setting import Setting
 
 
 def device_of(greenlane: Path) -> dict[str, Any]:
-    """The first device that greenlane sees: a GPU where there is one."""
+    """Returns the first device that greenlane sees: a GPU where there is one."""
     done = subprocess.run([greenlane, "devices", "--json"], capture_output=True, text=True, timeout=60, check=True)
     devices = json.loads(done.stdout)
     first: dict[str, Any] = next((each for each in devices if each["unit"] == "SM"), devices[0])
@@ -31,28 +31,28 @@ def device_of(greenlane: Path) -> dict[str, Any]:
 
 
 class Race:
-    """Mixes and contestants, and what was measured so far."""
+    """A race of contestants on mixes, with the results so far."""
 
     def __init__(self, setting: Setting, device: dict[str, Any], out: Path) -> None:
-        """Nothing yet."""
+        """Starts without results."""
         self.setting, self.out = setting, out
         self.alone: Row | None = None
         self.results: dict[str, Any] = {"device": device, "versions": {}, "seconds": setting.seconds, "mixes": []}
         self.results["spin_ms"] = setting.spin_ms
 
     def run(self, mix: Mix, names: list[str]) -> None:
-        """One mix."""
+        """Races on one mix."""
         begin = time.monotonic()
         rows: list[Row] = []
         for name in names:
             start = time.monotonic()
             try:
                 added = contestants.ALL[name](self.setting, mix)
-            except Exception as error:  # of one contestant, and no reason to end the race
+            except Exception as error:  # an error of one contestant does not end the race
                 added = [Row(name, "", status="failed", what_happened=f"{type(error).__name__}: {error}")]
             rows += added
             self.say(mix, added, start)
-        # Last, since programs that run first on a machine find it asleep.
+        # Last, because programs that run first on a machine find it asleep.
         start = time.monotonic()
         self.alone = contestants.alone(self.setting, mix, self.alone)
         rows.insert(0, self.alone)
@@ -72,7 +72,7 @@ class Race:
 
     @staticmethod
     def say(mix: Mix, rows: list[Row], start: float) -> None:
-        """Progress, for who waits."""
+        """Prints progress for whoever waits."""
         for row in rows:
             row.took_s = time.monotonic() - start
             why = f" ({row.what_happened})" if row.what_happened else ""

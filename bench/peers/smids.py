@@ -1,6 +1,6 @@
-"""On which SMs the work of a stream really runs: a kernel that writes down `%smid`, launched on it.
+"""Finds the SMs that a stream's work really runs on, by a kernel that writes down `%smid`.
 
-What a peer says of its partitions and what it made need not be the same.
+A peer's statement about its partitions may differ from what it made.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from ways.by_hand import call
 
-# Each block writes the number of its SM, and stays for a while, so that every SM of the partition gets one.
+# Each block writes the number of its SM and stays for a while, so that every SM of the partition gets a block.
 PTX = b"""
 .version 7.0
 .target sm_70
@@ -36,11 +36,11 @@ wait:
 }
 \0"""
 BLOCKS = 8192
-NANOSECONDS = 20_000  # that a block stays
+NANOSECONDS = 20_000  # for which a block stays
 
 
 def sms_of(handles: dict[str, int]) -> dict[str, set[int]]:
-    """The SMs of each stream, one stream at a time."""
+    """Returns the SMs of each stream, measured one stream at a time."""
     from cuda.bindings import driver
 
     torch.zeros(1, device="cuda")  # the calling thread may have no context yet
@@ -58,7 +58,7 @@ def sms_of(handles: dict[str, int]) -> dict[str, set[int]]:
 
 
 def describe(handles: dict[str, int]) -> dict[str, Any]:
-    """How many SMs each stream used, and how many two of them share; or why that is unknown."""
+    """Returns how many SMs each stream used, and how many two streams share; or why that is unknown."""
     try:
         seen = sms_of(handles)
     except Exception as error:

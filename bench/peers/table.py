@@ -1,4 +1,4 @@
-"""The race in text: one table for each mix."""
+"""The race as text: one table for each mix."""
 
 from claims import meets_deadlines, throughput
 from mixes import Mix
@@ -6,12 +6,12 @@ from rows import Json, Row
 
 
 def time_of(us: float) -> str:
-    """In microseconds, or milliseconds where those are many."""
+    """Returns a time in microseconds, or in milliseconds from 10000 us on."""
     return f"{us:.0f}" if us < 10_000 else f"{us / 1000:.1f}m"
 
 
 def urgent_cell(engine: Json | None) -> str:
-    """p50, p99, max, and how many were missed."""
+    """Returns p50, p99, max, and the number of missed requests."""
     if engine is None:
         return "–"
     times = " / ".join(time_of(engine[key]) for key in ("p50_us", "p99_us", "max_us"))
@@ -19,7 +19,7 @@ def urgent_cell(engine: Json | None) -> str:
 
 
 def best_effort_cell(engine: Json | None, solo: Json | None) -> str:
-    """The rate, absolute and relative to alone."""
+    """Returns the rate, absolute and relative to alone."""
     if engine is None:
         return "–"
     relative = f"  {engine['rate_hz'] / solo['rate_hz']:.2f}" if solo and solo["rate_hz"] else ""
@@ -27,7 +27,7 @@ def best_effort_cell(engine: Json | None, solo: Json | None) -> str:
 
 
 def lines(mix: Mix, rows: list[Row]) -> list[list[str]]:
-    """Cells, the head first."""
+    """Returns the cells, the head first."""
     head = ["contestant", *(f"{e.name} p50/p99/max us, missed" for e in mix.urgent)]
     head += [*(f"{engine.name} Hz, of alone" for engine in mix.best_effort), "best effort", "deadlines"]
     alone = next((row for row in rows if row.kind == "alone"), None)
@@ -47,7 +47,7 @@ def lines(mix: Mix, rows: list[Row]) -> list[list[str]]:
 
 
 def text(mix: Mix, rows: list[Row], claims: list[Json]) -> str:
-    """The table, what happened to those that could not be measured, and the claims."""
+    """Returns the table, the failures, and the claims."""
     cells = lines(mix, rows)
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     written = [f"mix {mix.name}"]

@@ -1,12 +1,12 @@
 """Measures plans against every split of a coarse grid: measure.py PROGRAM SPLITS OUT_FOLDER CONFIG...
 
-PROGRAM is greenlane, SPLITS the program of splits.cpp. One profile of the engines of all configurations; for each of
-these a plan from it and the grid. In the summary: the plan's throughput against the best of the grid that meets all
-deadlines, and for each engine the measured against the predicted p99. The best of many runs was lucky in part, and a
-plan's figures are those of a run that confirmed it; so the best splits are run again, and the best of the grid is the
-best of those by their second runs. By first runs alone it is `best_of_grid_at_first`. GRID_STEP (default 3) is the
-grid's step in groups, GRID_SECONDS (default 1) what each split is run for (twice that when it is run again),
-PLAN_BUDGET (default 60) what a plan takes at most. A profile that is in the folder already is taken as it is.
+PROGRAM is greenlane, SPLITS the program of splits.cpp. The engines of all configurations get one profile; each
+configuration gets a plan from it, and the grid. The summary has the plan's throughput against the best of the grid that
+meets all deadlines, and for each engine the measured against the predicted p99. The best of many runs was lucky in
+part, and a plan's figures are those of a run that confirmed it. So the best splits are run again, and the best of the
+grid is the best by those second runs. By first runs alone it is `best_of_grid_at_first`. GRID_STEP (default 3) is the
+grid's step in groups, GRID_SECONDS (default 1) the time of a split's run (twice that when it is run again), PLAN_BUDGET
+(default 60) the most that a plan takes. A profile that is already in the folder is used.
 """
 
 import json
@@ -27,13 +27,13 @@ Json = dict[str, Any]
 
 
 def best_of(candidates: list[Json]) -> Json | None:
-    """Of those that meet all deadlines, the one with the highest throughput."""
+    """Returns the candidate with the highest throughput among those that meet all deadlines."""
     met = [each for each in candidates if each["measured"]["meets_deadlines"]]
     return max(met, key=lambda each: each["measured"]["throughput"], default=None)
 
 
 def first_and_second_runs(candidates: list[Json]) -> tuple[list[Json], list[Json]]:
-    """Each split is run once; what has the mode and lanes of an earlier one is that one, run again."""
+    """Separates first and second runs: a candidate with the mode and lanes of an earlier one is its second run."""
     first: list[Json] = []
     second: list[Json] = []
     seen: set[str] = set()
@@ -45,7 +45,7 @@ def first_and_second_runs(candidates: list[Json]) -> tuple[list[Json], list[Json
 
 
 def errors_of(plan: Json) -> dict[str, float]:
-    """Measured against predicted p99, by engine; empty where nothing was predicted."""
+    """Returns measured against predicted p99, by engine; empty where nothing was predicted."""
     return {
         each["name"]: each["measured"]["p99_us"] / each["predicted"]["p99_us"] - 1
         for each in plan["engines"]
@@ -54,13 +54,13 @@ def errors_of(plan: Json) -> dict[str, float]:
 
 
 def shortly(candidate: Json) -> Json:
-    """Which one it is and what it gave."""
+    """Returns a candidate's mode, lanes and measurements."""
     lanes = {lane["name"]: lane.get("units", lane.get("beside", "open")) for lane in candidate["lanes"]}
     return {"mode": candidate["mode"], "lanes": lanes, **candidate["measured"]}
 
 
 def against_grid(plan: Json | None, candidates: list[Json]) -> Json:
-    """The best of the grid, by second and by first runs, and the plan's throughput against these."""
+    """Returns the best of the grid, by second and by first runs, and the plan's throughput against these."""
     first, second = first_and_second_runs(candidates)
     summary: Json = {"splits": len(first)}
     for at, best in (("", best_of(second or first)), ("_at_first", best_of(first))):
@@ -72,7 +72,7 @@ def against_grid(plan: Json | None, candidates: list[Json]) -> Json:
 
 
 def union(configs: list[Path]) -> str:
-    """A configuration with the engines of all, in any lanes."""
+    """Returns a configuration with the engines of all, in any lanes."""
     engines: Json = {}
     for config in configs:
         for name, engine in tomllib.loads(config.read_text())["engine"].items():
@@ -85,14 +85,14 @@ def union(configs: list[Path]) -> str:
 
 
 def timed(*command: str | Path, check: bool = True) -> tuple[int, float]:
-    """Runs it; exit status and seconds."""
+    """Runs a command; returns its exit status and seconds."""
     begin = time.monotonic()
     status = subprocess.run(command, check=check).returncode
     return status, time.monotonic() - begin
 
 
 def measure(program: str, splits: str, profile: Path, config: Path, scratch: Path) -> Json:
-    """A plan for this configuration, the grid, and how they compare."""
+    """Makes a plan for this configuration, runs the grid, and compares them."""
     plan, grid = scratch / "plan.json", scratch / "grid.json"
     budget = os.environ.get("PLAN_BUDGET", "60")
     command: list[str | Path] = [program, "plan", config, "--profile", profile, "--out", plan, "--budget", budget]

@@ -1,7 +1,7 @@
-"""Draws what measure.py measured: plot.py OUT.svg PLANNING.json...
+"""Draws the results of measure.py: plot.py OUT.svg PLANNING.json...
 
-Every split of the grid by its best-effort throughput and the slack of its tightest deadline, and the plan. Requires
-matplotlib.
+Shows every split of the grid by its best-effort throughput and the slack of its tightest deadline, and the plan.
+Requires matplotlib.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-LOWEST = -1.0  # what is later than twice the deadline is all the same
+LOWEST = -1.0  # later than twice the deadline is all the same
 MODES = {
     "lanes": ("o", "tab:blue"),
     "gates": ("D", "tab:green"),
@@ -22,7 +22,7 @@ MODES = {
 
 
 def draw(axes: Any, measured: dict[str, Any]) -> None:
-    """One mix."""
+    """Draws one mix."""
     for mode, (mark, colour) in MODES.items():
         runs = [each["measured"] for each in measured["grid"] if each["mode"] == mode]
         x = [max(run["slack"], LOWEST) for run in runs]

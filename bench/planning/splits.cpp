@@ -1,7 +1,7 @@
-// Runs every way to share a device of a coarse grid, to see what plans are measured against:
-// splits CONFIG PROFILE.json OUT.json [STEP [SECONDS]], sizes in steps of STEP (3) groups, each for SECONDS (1). Left
-// out are those where an engine is predicted to have a p99 of more than twice its deadline. The best three of those
-// that met all deadlines are run again in the end, for twice as long: the best of many was lucky in part.
+// Runs every way to share a device in a coarse grid, with which plans are compared: splits CONFIG PROFILE.json OUT.json
+// [STEP [SECONDS]], sizes in steps of STEP (3) groups, each for SECONDS (1). Ways in which an engine has a predicted
+// p99 of more than twice its deadline are left out. The best three that met all deadlines are run again at the end, for
+// twice as long, because the best of many was lucky in part.
 #include <greenlane/core/error.hpp>
 #include <greenlane/runtime/output_file.hpp>
 #include <greenlane/runtime/plan_json.hpp>
@@ -25,7 +25,7 @@ constexpr std::size_t kRunAgain = 3;
 
 using Blocks = std::vector<std::vector<std::size_t>>;
 
-// Every way to put so many engines into blocks.
+// Visits every way to put the engines into blocks.
 void for_each_blocks(std::size_t engines, Blocks& blocks, std::size_t next, const std::function<void()>& use) {
   if (next == engines) {
     use();
@@ -58,7 +58,7 @@ class Grid {
   }
 
  private:
-  // All sizes of what is left for these blocks; the last one takes the rest.
+  // Visits all sizes of the remaining groups for these blocks; the last block takes the rest.
   void sizes(const Blocks& blocks, std::vector<PlannedPartition>& partitions, int groups) {
     if (groups < 1) return;
     const auto index = partitions.size();
@@ -97,7 +97,7 @@ class Grid {
   std::vector<Plan> plans_;
 };
 
-// Indices of those that met all deadlines, the best first.
+// Returns the indices of the candidates that met all deadlines, the best first.
 std::vector<std::size_t> best_that_met(const std::vector<PlanCandidate>& candidates, std::size_t most) {
   std::vector<PlanCandidate> left;
   std::vector<std::size_t> indices;
@@ -130,7 +130,7 @@ void run(int argc, char** argv) {
     std::printf("%zu %s: %.3f, slack %.2f\n", result.candidates.size(),
                 std::string(to_string(result.candidates.back().mode)).c_str(), measured.throughput, measured.slack);
     std::fflush(stdout);
-    // What was measured so far is kept, should the machine's time run out.
+    // Keeps the results so far, in case the machine's time runs out.
     write_file(argv[3], plan_json(result, pipeline.device().info()));
   };
   const auto sliced = with_slices(pipeline.config(), result.request);

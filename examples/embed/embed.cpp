@@ -22,8 +22,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Calls an engine for two seconds. Each call joins this thread's current stream by itself; reading a result would wait
-// for it, and so does the lane's synchronize().
+// Calls an engine for two seconds. Each call joins this thread's current stream by itself. Reading a result would wait
+// for the call, as the lane's synchronize() does.
 void serve(greenlane::AotiEngine& engine, const greenlane::Lane& lane, const std::vector<at::Tensor>& inputs) {
   int calls = 0;
   const auto end = Clock::now() + std::chrono::seconds(2);

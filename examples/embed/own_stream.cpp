@@ -1,8 +1,8 @@
-// An AOTInductor package on a CUDA stream that this program made itself; no Python in the process.
+// Runs an AOTInductor package on a CUDA stream that this program made itself, without Python in the process.
 //
 //   own_stream model.pt2 model.inputs.pt
 //
-// The stream may be any: one of cudaStreamCreateWithPriority, of another library, of a green context of your own.
+// Any stream will do: one of cudaStreamCreateWithPriority, of another library, of a green context of your own.
 #include <greenlane/core/error.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
@@ -40,8 +40,8 @@ int main(int argc, char** argv) {
 
     const auto stream = make_stream();
     const greenlane::StreamView view(stream.get());
-    engine->bind(view, stream);                // keeps it alive for as long as anybody needs it
-    const auto outputs = engine->run(inputs);  // on ours; the caller's stream waits for it
+    engine->bind(view, stream);                // the binding keeps the stream alive
+    const auto outputs = engine->run(inputs);  // on our stream; the caller stream waits for it
     const bool ran_there = cudaStreamQuery(stream.get()) == cudaErrorNotReady;
     check(cudaDeviceSynchronize());
 

@@ -51,7 +51,7 @@ class ExportError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """What to compile for."""
+    """The device to compile for, with its preset and types."""
 
     device: torch.device
     preset: models.Preset

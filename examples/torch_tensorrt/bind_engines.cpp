@@ -1,11 +1,11 @@
-// A package that Torch-TensorRT compiled (output_format="aot_inductor"), with each TensorRT engine on a lane of its
+// Binds each TensorRT engine of a package that Torch-TensorRT compiled (output_format="aot_inductor") to a lane of its
 // own.
 //
 //   bind_engines libtorchtrt_runtime.so model.pt2 model.inputs.pt
 //   bind_engines libtorchtrt_runtime.so model.pt2 model.inputs.pt --passthrough
 //
-// The first needs PyTorch 2.13 or newer, which gives out the engines inside a package. The second does without: the
-// engines follow the stream that is current when the package is called, here that of one lane for all of them.
+// The first form needs PyTorch 2.13 or newer, which gives access to the engines inside a package. The second form does
+// not: the engines follow the stream that is current when the package is called, here that of one lane for all of them.
 // Against an installed greenlane, its whole CMakeLists.txt is:
 //   find_package(greenlane REQUIRED)
 //   add_executable(bind_engines bind_engines.cpp)
@@ -26,7 +26,7 @@
 
 namespace {
 
-// As many lanes as there are engines, of equal size; what does not divide is the last one's.
+// Binds each engine to a lane of its own. Lanes have equal sizes; the last one also gets what does not divide.
 void bind_each(greenlane::AotiEngine& package) {
   const auto engines = package.inner_engines();
   if (engines.empty()) {
@@ -48,7 +48,7 @@ void bind_each(greenlane::AotiEngine& package) {
     std::printf("%s on %d units\n", engine.name.c_str(), lanes[engine.key].units().count);
 }
 
-// All of them on the stream of one lane, which the call makes current.
+// Runs all engines on the stream of one lane, which the call makes current.
 void pass_through(greenlane::AotiEngine& package) {
   greenlane::set_engine_stream_passthrough(true);
   const auto lanes = package.device().partition({{"all", package.device().info().granularity.count}});

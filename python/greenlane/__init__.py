@@ -6,8 +6,9 @@
 1
 >>> lanes["policy"].close()
 
-An engine is a compiled model (an AOTInductor ``.pt2`` package) or any module, a lane an ordered queue on a part of the
-device that no other lane has: SMs of a GPU, cores of a CPU. Importing the package needs neither a GPU nor a driver.
+An engine is a compiled model (an AOTInductor ``.pt2`` package) or any module. A lane is an ordered queue on a part of
+the device that no other lane has: SMs of a GPU, or cores of a CPU. Importing the package needs neither a GPU nor a
+driver.
 """
 
 from greenlane._aliases import install_torch_tensorrt_aliases

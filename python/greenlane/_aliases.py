@@ -1,4 +1,4 @@
-"""The names of pytorch/TensorRT#4232 in Torch-TensorRT's own modules."""
+"""Adds the names of pytorch/TensorRT#4232 to Torch-TensorRT's own modules."""
 
 import importlib
 import sys
@@ -26,7 +26,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 _MODULE = ("torch_tensorrt.dynamo.runtime._TorchTensorRTModule", "TorchTensorRTModule")
 _PYTHON_ENGINE = ("torch_tensorrt.dynamo.runtime._TRTEngine", "TRTEngine")
-_libraries: list[torch.library.Library] = []  # what they define lasts as long as they do
+_libraries: list[torch.library.Library] = []  # what a library defines lasts as long as the library
 
 
 def install_torch_tensorrt_aliases() -> tuple[str, ...]:
@@ -38,7 +38,8 @@ def install_torch_tensorrt_aliases() -> tuple[str, ...]:
     * ``TorchTensorRTModule``, and engines of the runtime in Python: the four functions as methods. Engines of the
       runtime in C++ have these methods as soon as greenlane is imported.
 
-    A name that is there already stays as it is. A second call installs nothing.
+    A name that exists already is left as it is. A second call installs nothing.
+
     Thread safety: call it from one thread, before other threads use Torch-TensorRT.
 
     :return: the full names that were installed.
@@ -65,7 +66,7 @@ _METHODS = {name: function for name, function in _FUNCTIONS.items() if name.ends
 
 
 def _add(owner: Any, name: str, value: object) -> bool:
-    """Tells whether the name was free."""
+    """Adds a value under a name unless the name is taken; returns whether it was added."""
     if hasattr(owner, name):
         return False
     setattr(owner, name, value)
@@ -73,12 +74,12 @@ def _add(owner: Any, name: str, value: object) -> bool:
 
 
 def _as_method(function: Callable[..., Any], kind: str) -> Callable[..., Any]:
-    """The function on the engine itself: of a module the engine in it."""
+    """Returns the function as a method; on a module, it applies to the engine inside."""
 
     def method(self: Any, *stream: Any) -> Any:
         engine = self.get_engine() if kind == "TorchTensorRTModule" else self
         result = function(engine, *stream)
-        return None if function is set_external_stream else result  # as the methods of engines in C++
+        return None if function is set_external_stream else result  # like the methods of engines in C++
 
     method.__name__ = function.__name__
     method.__doc__ = function.__doc__

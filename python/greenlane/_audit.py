@@ -1,4 +1,4 @@
-"""Audits: which engine every kernel is of, and which ran outside of their lanes."""
+"""Audits: the engine behind every kernel, and the kernels that ran outside of their engine's lane."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import greenlane._native  # noqa: F401  (registers the class)
 
 
 class StrayError(RuntimeError):
-    """Kernels ran where they should not."""
+    """Kernels ran outside of their lane's partition, or an audit lost records."""
 
 
 @dataclass(frozen=True)
@@ -19,33 +19,33 @@ class AuditedKernel:
     """Runs of one kernel in one place."""
 
     engine: str | None
-    """None: it is no engine's work."""
+    """The engine's name. None: no engine launched the kernel."""
     kernel: str
     count: int
     gpu_us: float
-    """Of all together; CUPTI makes it longer than it is."""
+    """Total GPU time of all runs, in microseconds. CUPTI makes it longer than it is."""
     where: str
     cause: str | None
-    """The likely one, of a stray; None: it is none."""
+    """The likely cause of a stray. None: the kernel is no stray."""
 
 
 @dataclass(frozen=True)
 class AuditedEngine:
-    """What an engine did on a lane."""
+    """An engine's work on one lane."""
 
     name: str
     lane: str | None
-    """None: it was not bound."""
+    """The lane's name. None: the engine was not bound."""
     units: int
-    """Of the lane; 0: unknown, or none."""
+    """Number of the lane's units. 0: unknown, or no lane."""
     calls: int
     kernels: int
     copies: int
-    """And memsets; they take no units."""
+    """Number of copies and memsets; they take no units."""
     gpu_us: float
-    """Of its kernels; CUPTI makes it longer than it is."""
+    """Total GPU time of its kernels, in microseconds. CUPTI makes it longer than it is."""
     judged: bool
-    """False: the driver does not say where its lane is, and no kernel could be told from a stray."""
+    """False: the driver does not say where the lane is, so no kernel could be told from a stray."""
     strays: tuple[AuditedKernel, ...]
 
 
@@ -54,7 +54,10 @@ def _begin() -> Any:
 
 
 class Audit:
-    """What the GPU did between the two ends of a ``with`` block; see :func:`audit`. Results are there after it."""
+    """A record of the GPU's work during a ``with`` block; see :func:`audit`.
+
+    The results are available after the block. Before that, and after a block that raised, they raise RuntimeError.
+    """
 
     def __init__(self) -> None:
         self._running: Any = None
@@ -62,7 +65,7 @@ class Audit:
         self._text = ""
 
     def __enter__(self) -> "Audit":
-        # C++ sees the profilers of its own thread.
+        # C++ sees only the profilers of its own thread.
         if torch.autograd.profiler._is_profiler_enabled:
             raise RuntimeError(
                 "an audit cannot begin: PyTorch's profiler is running, and CUPTI gives its records to one; "
@@ -83,7 +86,8 @@ class Audit:
 
     @property
     def engines(self) -> tuple[AuditedEngine, ...]:
-        """All that were called, in the order of their first calls; one that was bound anew is there once a lane."""
+        """All engines that were called, in the order of their first calls; an engine that was rebound appears once per
+        lane."""
         return tuple(
             AuditedEngine(
                 **{**each, "strays": tuple(AuditedKernel(engine=each["name"], **stray) for stray in each["strays"])}
@@ -104,26 +108,26 @@ class Audit:
 
     @property
     def dropped(self) -> int:
-        """Records that CUPTI lost: of those nothing is known."""
+        """Number of records that CUPTI lost; nothing is known of their kernels."""
         return int(self._result()["dropped"])
 
     @property
     def clean(self) -> bool:
-        """Whether there are no strays, and nothing was lost."""
+        """True if there are no strays and no record was lost."""
         return bool(self._result()["clean"])
 
     @property
     def json(self) -> str:
-        """All of it, as ``greenlane audit --json`` has it below ``"audit"``."""
+        """The whole result, in the form that ``greenlane audit --json`` writes below ``"audit"``."""
         return json.dumps(self._result())
 
     def check(self) -> None:
-        """Raises :class:`StrayError`, which lists them, unless :attr:`clean`."""
+        """Raises :class:`StrayError`, which lists the strays, unless :attr:`clean` is true."""
         if not self.clean:
             raise StrayError(f"the audit is not clean:\n{self}")
 
     def __str__(self) -> str:
-        """A table."""
+        """Returns the result as a table."""
         return self._text if self._document is not None else "an audit without a result"
 
     def _result(self) -> dict[str, Any]:
@@ -136,7 +140,7 @@ class Audit:
 
 
 def audit() -> Audit:
-    """Records which kernels the GPUs run during a ``with`` block, whose they are, and which are strays.
+    """Records the kernels that the GPUs run during a ``with`` block, the engine of each kernel, and the strays.
 
     ::
 
@@ -145,9 +149,9 @@ def audit() -> Audit:
         print(audit)
         audit.check()
 
-    CUPTI, which records them, makes everything slower: measure nothing meanwhile. There is one audit at a time in a
-    process, and none beside PyTorch's profiler. Where the block raises, recording ends and there is no result.
+    CUPTI records the kernels and makes everything slower, so do not measure times during an audit. A process can have
+    one audit at a time, and none while PyTorch's profiler runs. If the block raises, recording ends without a result.
 
-    :raises RuntimeError: on entering, where there is no GPU or no CUPTI, and beside another audit or profiler.
+    :raises RuntimeError: on entering the block: there is no GPU or no CUPTI, or another audit or profiler is running.
     """
     return Audit()

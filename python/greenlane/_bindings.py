@@ -1,4 +1,4 @@
-"""Binding engines and modules to streams, one by one or many at once."""
+"""Functions that bind engines and modules to streams, one by one or many at once."""
 
 import logging
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -20,19 +20,22 @@ _log = logging.getLogger("greenlane")
 
 
 class Binding:
-    """What :func:`set_external_stream` bound: a context manager that puts back what was before; it can be dropped."""
+    """The result of :func:`set_external_stream`: a context manager that restores the former bindings when it exits.
+
+    Dropping it leaves the new bindings in place.
+    """
 
     def __init__(self, requests: list["_Request"], former: Any) -> None:
         self.names = tuple(request.name for request in requests)
-        """The submodules that were bound; ``""`` is the module itself."""
+        """The names of the submodules that were bound; ``""`` is the module itself."""
         self._requests = list(requests)
         self._former = former
 
     def restore(self) -> None:
-        """Binds everything as it was before; a second call does nothing."""
+        """Restores the former bindings; a second call does nothing."""
         self._former.restore()
         for request in self._requests:
-            request.place.attach(request.binding)  # may have been cleared since, and bound anew
+            request.place.attach(request.binding)  # may have been cleared and bound again since
             request.place.tidy()
             request.place.use_graphs(request.former_graphs)
         self._requests.clear()
@@ -57,34 +60,36 @@ def set_external_stream(
     outputs: Outputs = "copies",
     tune_kernels: bool = True,
 ) -> Binding:
-    """Runs an engine or a module, or several submodules of it, on the streams given, from the next call on.
+    """Binds an engine, a module or several of its submodules to the given streams, from the next call on.
 
-    A module that is bound waits, when it is called, for what was enqueued on the caller's stream before, and what is
-    enqueued there later waits for it; tensors in nested arguments and results are kept until both streams are done with
-    them. A module on the CPU runs on the worker thread of its lane. The device is the one that the module's parameters
-    are on, whatever the current one is.
+    A bound module waits for the work that was enqueued on the caller's stream before the call. Work that is enqueued on
+    the caller's stream later waits for the module. Tensors in nested arguments and results are kept alive until both
+    streams are done with them. A module on the CPU runs on the worker thread of its lane. The device is the one that
+    holds the module's parameters, whatever device is current.
 
     :param module: an :class:`Engine`, any module, an exported program, a package that
         ``torch._inductor.aoti_load_package`` returned, or an engine object of Torch-TensorRT. A program, or such a
         package, has no binding of its own: one stream binds every engine in it, and the rest follows the caller.
-    :param streams: one stream for the module and every engine in it, or a stream for each of several dotted names of
-        submodules (``""`` for the module itself). Engines inside a named submodule, and submodules that were bound
-        before, go with the nearest name above them. Engines of Torch-TensorRT are named by the attribute that they are,
-        or by their own metadata. Engines inside a package are named by their own metadata, or by the package's key for
-        them; where nobody names them, they run as they do by themselves on the package's stream.
-    :param graphs: ``"resident"``: calls of the modules named (for one stream: of the module) are replayed from CUDA
-        graphs, which stay on the lane's SMs. For inference: the module must not be called where gradients are recorded,
-        and its weights are read where they were, so a parameter that is replaced by another object is not noticed.
-        Arguments may be tensors, numbers and texts, nested; a number that was never seen is captured anew. Hooks and
-        attributes of its submodules count at the capture alone. What cannot be captured runs as without, with one
-        warning. Packages take this at :func:`load`.
-    :param outputs: see :func:`load`, as ``tune_kernels``, which is off by itself for modules that change their buffers.
-    :return: a context manager that puts back what was bound before; it can be dropped.
-    :raises ValueError: listing every name that does not exist, cannot be bound, or stands for a module that another
-        name binds elsewhere; nothing is bound then.
-    :raises TypeError: for what is no stream, and for what is none of the kinds above.
-    :raises RuntimeError: for a stream that cannot be bound: a null or reserved handle, another device's, one that is
-        being captured, one of a closed lane. Everything is bound as before then. The message names the submodule.
+    :param streams: one stream for the module and every engine in it, or a mapping from dotted names of submodules to
+        streams (``""`` for the module itself). Engines inside a named submodule, and submodules that were bound before,
+        go with the nearest name above them. An engine of Torch-TensorRT is named by its attribute, or by its own
+        metadata. An engine inside a package is named by its own metadata, or by the package's key for it. Without a
+        name, it runs on the package's stream as it does by itself.
+    :param graphs: ``"resident"``: calls of the named modules (for one stream: of the module) are replayed from CUDA
+        graphs, which stay on the lane's SMs. This is for inference: a call that would record gradients runs without a
+        graph. A call is captured again if a parameter or buffer was replaced, or has other memory. Arguments may be
+        tensors, numbers and texts, nested; a new number is captured again. Hooks and attributes of submodules count at
+        the capture alone. A call that cannot be captured runs without a graph, with one warning. Packages take this
+        option at :func:`load`.
+    :param outputs: see :func:`load`.
+    :param tune_kernels: see :func:`load`. Turn it off for a module that keeps state in objects of custom classes, or in
+        custom operators.
+    :return: a context manager that restores the former bindings; it can be dropped.
+    :raises ValueError: a name does not exist, cannot be bound, or stands for a module that another name binds
+        elsewhere. The message lists every such name, and nothing is bound.
+    :raises TypeError: a stream is no stream, or the module is none of the kinds above.
+    :raises RuntimeError: a stream cannot be bound: its handle is null or reserved, it is on another device, it is being
+        captured, or its lane is closed. All bindings stay as they were, and the message names the submodule.
 
     >>> import greenlane as gl
     >>> import torch
@@ -133,10 +138,10 @@ def set_external_stream(
 
 
 def clear_external_stream(module: Root, names: Iterable[str] | None = None) -> None:
-    """Takes bindings away; not an error where there is none.
+    """Removes bindings; a module without a binding is no error.
 
-    :param names: of submodules, ``""`` for the module itself; default: the module and everything in it.
-    :raises ValueError: for a name that does not exist; nothing is cleared then.
+    :param names: names of submodules, ``""`` for the module itself; default: the module and everything in it.
+    :raises ValueError: a name does not exist; then nothing is cleared.
     """
     found = places_in(module).values() if names is None else [place_at(module, name) for name in names]
     for place in found:
@@ -147,24 +152,24 @@ def clear_external_stream(module: Root, names: Iterable[str] | None = None) -> N
 
 
 def get_external_stream(module: Root, name: str = "") -> int:
-    """The handle of the stream that a module is bound to by itself; 0 where it is not, and on the CPU."""
+    """Returns the handle of the stream that the module itself is bound to; 0 if it is not bound, and on the CPU."""
     binding = place_at(module, name).binding()
     return 0 if binding is None else int(binding.stream())
 
 
 def is_external_stream_set(module: Root, name: str = "") -> bool:
-    """Whether a module is bound by itself, to a stream or a lane."""
+    """Returns whether the module itself is bound to a stream or a lane."""
     binding = place_at(module, name).binding()
     return binding is not None and bool(binding.is_set())
 
 
 def graph_report(module: torch.nn.Module, name: str = "") -> GraphReport | None:
-    """The CUDA graphs of a module, or of an engine: None where it was bound, or loaded, without."""
+    """Returns the CUDA graphs of a module or an engine; None if it was bound, or loaded, without graphs."""
     return place_at(module, name).graph_report()
 
 
 def _first_misfit(requests: list["_Request"], lanes: list[Any]) -> str | None:
-    """The name of the first request whose lane will be refused for what it is; None where all fit."""
+    """Returns the name of the first request whose lane is closed or of another device; None if all lanes fit."""
     for request, lane in zip(requests, lanes, strict=True):
         if lane.is_closed() or lane.device() != request.binding.device():
             return request.name
@@ -173,7 +178,7 @@ def _first_misfit(requests: list["_Request"], lanes: list[Any]) -> str | None:
 
 @contextmanager
 def _naming(name: str | None) -> Iterator[None]:
-    """Says in an error whose stream it is; None: there is only one."""
+    """Adds to an error the name of the submodule whose stream was refused; None: there is only one stream."""
     try:
         yield
     except (TypeError, ValueError, RuntimeError) as error:
@@ -191,12 +196,12 @@ class _Request:
     former_graphs: GraphOptions | None
 
     def can_capture(self) -> bool:
-        """Whether its calls can be replayed from graphs."""
+        """Returns whether calls of the bound thing can be replayed from graphs."""
         return bool(self.binding.device() != "cpu") and self.place.can_capture()
 
 
 def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
-    """What is to be bound, each thing once; raises before anything is."""
+    """Returns a request for each thing to bind, each thing once; raises ValueError before anything is bound."""
     if not wanted:
         raise ValueError(
             "nothing was bound: no names were given, or there are no engines inside (greenlane.load binds a package "
@@ -210,7 +215,8 @@ def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
             places[name] = place_at(root, name)
         except ValueError as error:
             problems.append(str(error))
-    # What is in them and has a binding of its own goes with the nearest name above it, unless it has a name itself.
+    # An inner module or engine with a binding of its own goes with the nearest name above it, unless it has a name
+    # itself.
     named = {place.key for place in places.values()}
     for name, place in places_in(root).items():
         above = _nearest(name, wanted)
@@ -226,7 +232,7 @@ def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
                     name, place, streams[name], place.prepare(name, streams[name]), place.graph_options()
                 )
             except ValueError as error:
-                if name in wanted:  # else it was bound before something compiled it, and that is bound now
+                if name in wanted:  # else it was bound before it was compiled into something that is bound now
                     problems.append(f"{name!r} cannot be bound: {error}")
         elif not _same(earlier.stream, streams[name]):
             problems.append(f"{earlier.name!r} and {name!r} are one module and cannot be on two streams")
@@ -236,7 +242,7 @@ def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
 
 
 def _nearest(name: str, wanted: Mapping[str, object]) -> str | None:
-    """The longest of the names that is a part of this one, whole components from the left."""
+    """Returns the longest of the names that is a prefix of this one in whole components."""
     parts = name.split(".")
     for length in range(len(parts) - 1, -1, -1):
         above = ".".join(parts[:length])

@@ -1,4 +1,4 @@
-"""The method that runs when a module is called, which a binding must stand in for."""
+"""The method that a call of a module runs, and that a binding must replace."""
 
 import inspect
 import sys
@@ -12,21 +12,22 @@ _WAYS_TO_FORWARD = {"forward", "__call__", "_call_impl", "_wrapped_call_impl", "
 
 
 def is_mutable(module: object) -> bool:
-    """Tells whether it is a MutableTorchTensorRTModule, which compiles its model anew when that changes."""
-    mutable = sys.modules.get(_MUTABLE)  # there if anybody has such a module
+    """Returns whether the module is a MutableTorchTensorRTModule, which compiles its model again when the model
+    changes."""
+    mutable = sys.modules.get(_MUTABLE)  # loaded if there is such a module
     return mutable is not None and isinstance(module, mutable.MutableTorchTensorRTModule)
 
 
 def entry_of(module: torch.nn.Module) -> str:
-    """Gives the name of the method that a call of the module runs: ``forward``, but for one class.
+    """Returns the name of the method that a call of the module runs: ``forward``, except for one class.
 
-    ``MutableTorchTensorRTModule.__call__`` calls ``_forward``, which also compiles anew.
+    ``MutableTorchTensorRTModule.__call__`` calls ``_forward``, which also compiles the model again.
     """
     return "_forward" if is_mutable(module) else "forward"
 
 
 def call_obstacle(module: torch.nn.Module) -> str:
-    """Says why a call of the module does not reach its forward; empty where it does, as far as its code shows."""
+    """Returns why a call of the module does not reach its forward; empty if it does, as far as its code shows."""
     if is_mutable(module):
         return ""
     code = getattr(inspect.unwrap(type(module).__call__), "__code__", None)
@@ -39,7 +40,7 @@ def call_obstacle(module: torch.nn.Module) -> str:
 
 
 def _names_in(code: Any) -> set[str]:
-    """All attributes and globals that a function's code and the functions in it use."""
+    """Returns all attributes and globals that a function's code and its inner functions use."""
     names = set(code.co_names)
     for constant in code.co_consts:
         if inspect.iscode(constant):

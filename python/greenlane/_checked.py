@@ -1,4 +1,4 @@
-"""What comes from the caller, checked before it goes to C++: names and paths, numbers, devices."""
+"""Checks of the caller's arguments before they go to C++: names and paths, numbers, devices."""
 
 import operator
 import os
@@ -8,7 +8,11 @@ import torch
 
 
 def text(value: str | os.PathLike[str], what: str) -> str:
-    """A name or a path as UTF-8 can have it; ValueError where it cannot: C++ gets no other text."""
+    """Returns a name or a path as text that UTF-8 can encode, because C++ takes no other text.
+
+    :raises TypeError: it is no string.
+    :raises ValueError: it cannot be encoded.
+    """
     given = os.fspath(value)
     if not isinstance(given, str):
         raise TypeError(f"{what} is {given!r}: give a string")
@@ -20,14 +24,18 @@ def text(value: str | os.PathLike[str], what: str) -> str:
 
 
 def name(value: str, what: str) -> str:
-    """A name as UTF-8 can have it. An empty one, where a default stands for it, is the caller's to refuse."""
+    """Returns a name as text that UTF-8 can encode. The caller refuses an empty name if it allows no default."""
     if not isinstance(value, str):
         raise TypeError(f"{what} is {value!r}: give a string")
     return text(value, what)
 
 
 def whole(value: Any, what: str, least: int = -(2**31), most: int = 2**31 - 1) -> int:
-    """A whole number, also of NumPy's types; TypeError for others and for bool, ValueError beyond the limits."""
+    """Returns a whole number, also from NumPy's types.
+
+    :raises TypeError: it is no whole number, or a bool.
+    :raises ValueError: it is beyond the limits.
+    """
     # NumPy's and PyTorch's bools have an index, too.
     is_bool = type(value).__name__ in ("bool", "bool_") or getattr(value, "dtype", None) == torch.bool
     candidate: Any = None if is_bool else value
@@ -41,7 +49,7 @@ def whole(value: Any, what: str, least: int = -(2**31), most: int = 2**31 - 1) -
 
 
 def device(value: str | torch.device) -> str:
-    """The device as greenlane names it. PyTorch numbers CPUs, too: its ``cpu:0`` is the CPU."""
+    """Returns the device as greenlane names it. PyTorch numbers CPUs, too: its ``cpu:0`` is the CPU."""
     if isinstance(value, torch.device) and value.type == "cpu" and value.index in (None, 0):
         return "cpu"
     return text(str(value), "the device")

@@ -1,4 +1,4 @@
-"""Arguments of an engine that are no tensors: constants of the export, whose values the package does not keep."""
+"""An engine's arguments that are no tensors: constants of the export, whose values the package does not keep."""
 
 import warnings
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from torch.utils import _pytree as pytree
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether export would take both for the same constant: one type, and equal or both NaN."""
+    """Returns whether export would treat both as one constant: the same type, and equal or both NaN."""
     if type(one) is not type(other):
         return False
     try:
         return bool(one == other) or bool(one != one and other != other)
-    except Exception:  # it cannot be compared, so nothing speaks against it
+    except Exception:  # they cannot be compared, so nothing says that they differ
         return True
 
 
@@ -23,17 +23,18 @@ def _type(value: Any) -> str:
 
 
 def _name(arguments: tuple[Any, Any], index: int) -> str:
-    """ "args[1]", "kwargs['scale']" of the leaf with this number."""
+    """Returns the name of the leaf with this number, such as "args[1]" or "kwargs['scale']"."""
     path = pytree.tree_flatten_with_path(arguments)[0][index][0]
     kind = "args" if path[0] == pytree.SequenceKey(0) else "kwargs"
     return kind + pytree.keystr(path[1:])
 
 
 class Constants:
-    """The constants of an engine's first call; later calls must agree with it.
+    """The constants of an engine's first call, which later calls must repeat.
 
-    A package computes the same whatever constants it is called with. The first call's cannot be checked, so they are
-    warned of. Of two calls that differ, at least one would get the result of other arguments than it gave.
+    A package computes the same result whatever constants it is called with. The constants of the first call cannot be
+    checked, so one warning lists them. If two calls differ, at least one of them would get the result of other
+    arguments than it gave.
     """
 
     def __init__(self, engine: str) -> None:
@@ -41,7 +42,7 @@ class Constants:
         self._first: dict[str, dict[int, Any]] = {}  # empty until a call succeeded
 
     def check(self, constants: dict[int, Any], arguments: tuple[Any, Any]) -> None:
-        """Raises RuntimeError where these constants, by the number of their leaf, are not those of the first call."""
+        """Raises RuntimeError unless these constants, by the number of their leaf, equal those of the first call."""
         first = self._first.get("call")
         if first is None:
             return
@@ -61,7 +62,7 @@ class Constants:
             )
 
     def no_tensors(self, constants: dict[int, Any], arguments: tuple[Any, Any], tensors: int) -> str:
-        """The message where a call has too few tensors or too many, and arguments that are none."""
+        """Returns the message for a call that has too few or too many tensors beside arguments that are no tensors."""
         given = ", ".join(f"{_name(arguments, index)} is of type {_type(value)}" for index, value in constants.items())
         return (
             f"engine {self._engine!r} was given {tensors} tensors, and takes another number of them: {given}, and no "
@@ -69,7 +70,7 @@ class Constants:
         )
 
     def remember(self, constants: dict[int, Any], arguments: tuple[Any, Any], leaves: Sequence[Any]) -> None:
-        """Takes the constants of a call that succeeded for the export's, with one warning, where it is the first."""
+        """Takes the constants of the first call that succeeded as those of the export, with one warning."""
         if "call" in self._first:
             return
         if self._first.setdefault("call", constants) is not constants:

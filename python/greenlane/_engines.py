@@ -1,4 +1,4 @@
-"""Engines: compiled models."""
+"""Engines: compiled models that greenlane loads."""
 
 import os
 from typing import Any
@@ -19,14 +19,15 @@ from greenlane._waiting import outputs_of
 class Engine(torch.nn.Module):
     """A loaded AOTInductor package: a module that is called like the one it was exported from.
 
-    Runs on its lane and joins the caller's current stream: it waits for what was enqueued there before, and what is
-    enqueued there later waits for it. Inputs that do not fit raise RuntimeError before anything runs.
+    Stream order: an engine runs on its lane and joins the caller's current stream. It waits for the work that was
+    enqueued there before, and work that is enqueued there later waits for it. Inputs that do not fit raise RuntimeError
+    before anything runs.
 
     Arguments that are no tensors (numbers, strings, None) are constants of the export, and the package does not keep
-    their values. The first call's are taken for the export's, with one warning; RuntimeError where a later call gives
-    others.
+    their values. The first call's constants are taken for the export's, with one warning. A later call with other
+    constants raises RuntimeError.
 
-    A copy (``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded anew from the same file and bound to nothing.
+    A copy (``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded again from the same file and is not bound.
     """
 
     def __init__(self, native: Any) -> None:
@@ -39,83 +40,101 @@ class Engine(torch.nn.Module):
 
     @property
     def name(self) -> str:
-        """For messages and reports."""
+        """The engine's name in messages and reports."""
         return str(self._native.name())
 
     @property
     def device(self) -> torch.device:
-        """The device it runs on, whatever the current one is."""
+        """The device that the engine runs on, whatever device is current."""
         return torch.device(self._native.device())
 
     @property
     def lane(self) -> Lane | None:
-        """The lane it is bound to."""
+        """The lane that the engine is bound to; None if it is not bound."""
         native = self._native.binding().lane()
         return None if native is None else Lane(native)
 
     @property
     def graphs(self) -> GraphReport | None:
-        """Its CUDA graphs; None where it was loaded without, and on the CPU."""
+        """The engine's CUDA graphs; None if it was loaded without graphs, and on the CPU."""
         return report_of(self._native.graphs())
 
     def set_urgent(self, deadline_ms: float | None) -> None:
-        """Whether its calls hold engines with gates that share its SMs, until their work is done.
+        """Sets whether the engine's calls hold engines with gates that share its SMs, until its work is done.
 
-        A call that does not end holds them for five deadlines at most. Nothing changes on a CPU. Copies are not urgent.
+        A call that does not end holds them for at most five deadlines. On a CPU nothing changes. Copies are not urgent.
+
+        :param deadline_ms: the engine's deadline in milliseconds, at most a day; None: not urgent.
+        :raises ValueError: the deadline is not positive, or longer than a day.
         """
         if deadline_ms is not None and not deadline_ms > 0:
             raise ValueError(f"a deadline of {deadline_ms} ms: give a positive number, or None")
         self._native.set_urgent(deadline_ms or 0.0)
 
     def set_gates(self, gates: str) -> None:
-        """Whether its graphs are launched in slices that let urgent engines pass.
+        """Sets whether the engine's graphs are launched in slices that let urgent engines pass.
+
+        Calls with slices return when the last slice is launched. While the engine is urgent itself, its graphs are
+        launched whole. On a CPU nothing changes. Copies have no gates.
 
         :param gates: ``"auto"`` for the shortest slices that cost little, a longest slice such as ``"50us"``, or
-            ``"off"``. Its calls then return when the last slice is launched. While it is urgent itself it
-            is launched whole. Copies have no gates.
-        :raises RuntimeError: it was loaded without graphs.
+            ``"off"``.
+        :raises ValueError: ``gates`` is none of these.
+        :raises RuntimeError: the engine was loaded without graphs.
         """
         longest = longest_slice(gates)
         self._native.set_gates(longest is not None, longest or 0.0)
 
     def bind(self, lane: Lane) -> None:
-        """Runs on this lane from the next call on; RuntimeError where it is closed or of another device."""
+        """Binds the engine to a lane, from the next call on.
+
+        :raises RuntimeError: the lane is closed or of another device.
+        """
         self.set_external_stream(lane)
 
     def unbind(self) -> None:
-        """Runs on the caller's stream from the next call on."""
+        """Removes the binding: from the next call on, the engine runs on the caller's stream."""
         self.clear_external_stream()
 
     def set_external_stream(self, stream: StreamLike) -> None:
-        """Runs on this stream from the next call on.
+        """Binds the engine to a stream, from the next call on.
 
         A :class:`Lane`, ``torch.cuda.Stream``, ``ExternalStream`` or any object with ``__cuda_stream__`` is kept alive
-        for as long as the engine, or the caching allocator, needs its stream. A raw handle must live that long by
-        itself. RuntimeError, and the binding as it was, for null (and the two other reserved handles), a stream of
-        another device, one that is being captured, and one of a closed lane.
+        for as long as the engine, or the caching allocator, needs its stream. The caller must keep a raw handle valid
+        for that long.
+
+        :raises RuntimeError: the handle is null or one of the two other reserved handles, or the stream is of another
+            device, is being captured, or belongs to a closed lane. The binding stays as it was.
         """
         self._native.bind(native_lane(stream, self._native.device()))
 
     def clear_external_stream(self) -> None:
-        """Takes the binding away; not an error where there is none."""
+        """Removes the binding; an engine without a binding is no error."""
         self._native.clear_external_stream()
 
     def get_external_stream(self) -> int:
-        """The handle of the stream that it is bound to; 0 where it is not bound."""
+        """Returns the handle of the stream that the engine is bound to; 0 if it is not bound, and on the CPU."""
         return int(self._native.get_external_stream())
 
     def is_external_stream_set(self) -> bool:
-        """Whether it is bound to a stream or a lane."""
+        """Returns whether the engine is bound to a stream or a lane."""
         return bool(self._native.is_external_stream_set())
 
     def run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Runs on flattened arguments and gives flattened results."""
+        """Runs the engine on flattened arguments and returns flattened results.
+
+        :raises RuntimeError: the inputs do not fit, or the engine fails.
+        """
         if self._on_cpu:
             return outputs_of(self._native.submit(inputs))
         return list(self._native.run(inputs))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs with the arguments of the exported module; see the class for those that are no tensors."""
+        """Runs the engine with the arguments of the exported module; for arguments that are no tensors, see the class.
+
+        :raises TypeError: the keyword arguments or the nesting differ from the export.
+        :raises RuntimeError: the inputs do not fit, the constants differ from the first call's, or the engine fails.
+        """
         _, names = self._in_spec.context, self._in_spec.child(1).context
         if set(names) != set(kwargs):
             raise TypeError(f"engine {self.name!r} takes the keyword arguments {sorted(names)}, not {sorted(kwargs)}")
@@ -133,7 +152,7 @@ class Engine(torch.nn.Module):
         try:
             outputs = self.run(tensors)
         except RuntimeError as error:
-            # The number is wrong because something else was given where the export had a tensor.
+            # The number of tensors is wrong because something else was given in place of a tensor.
             if constants and f": {len(tensors)} were given" in str(error):
                 raise RuntimeError(self._constants.no_tensors(constants, arguments, len(tensors))) from error
             raise
@@ -164,23 +183,29 @@ def load(
     urgent: float | None = None,
     gates: str = "off",
 ) -> Engine:
-    """Loads an AOTInductor package (``.pt2``). It is native code: load what you trust.
+    """Loads an AOTInductor package (``.pt2``). A package is native code: load only packages that you trust.
 
-    :param lane: where it runs; without one, on the caller's stream until :meth:`Engine.bind`.
-    :param device: where it is loaded; default: the lane's device, else the first of the kind it was compiled for.
-    :param name: for messages; default: the file's stem.
-    :param model: which model of a package that holds several.
-    :param num_runners: how many calls may be under way at once.
-    :param graphs: ``"resident"``: while it is bound to a lane of a GPU, its calls are replayed from CUDA graphs, which
-        stay on the lane's SMs; one runner only. What cannot be captured runs as without, with one warning.
-    :param outputs: of a replayed call: ``"copies"``, or ``"views"`` of the graph's memory, good until the next call.
-    :param tune_kernels: whether kernels are picked for the lane's number of SMs; a few numbers are tried at the first
-        capture, for which the model runs a few dozen times more; what these runs change is put back.
-    :param stateful: whether it keeps state that its source does not show, in objects of custom classes or in custom
-        operators. It is then run exactly as often as it is called.
-    :param urgent: its deadline in milliseconds: see :meth:`Engine.set_urgent`.
+    :param lane: the lane to run on; without one, the engine runs on the caller's stream until :meth:`Engine.bind`.
+    :param device: the device to load on; default: the lane's device, else the first device of the kind that the package
+        was compiled for.
+    :param name: the name for messages; default: the file's stem.
+    :param model: the name of the model, in a package that holds several.
+    :param num_runners: how many calls may be under way at once, from 1 to 1024.
+    :param graphs: ``"resident"``: while the engine is bound to a lane of a GPU, its calls are replayed from CUDA
+        graphs, which stay on the lane's SMs. This allows one runner only. A call that cannot be captured runs without a
+        graph, with one warning.
+    :param outputs: results of a replayed call: ``"copies"``, or ``"views"`` of the graph's memory, valid until the next
+        call.
+    :param tune_kernels: whether kernels are picked for the lane's number of SMs. A few numbers are tried at the first
+        capture, for which the model runs a few dozen more times. Changes that these runs make are undone.
+    :param stateful: whether the model keeps state that its source does not show, in objects of custom classes or in
+        custom operators. Such a model runs exactly as often as it is called.
+    :param urgent: the engine's deadline in milliseconds: see :meth:`Engine.set_urgent`.
     :param gates: see :meth:`Engine.set_gates`.
-    :raises RuntimeError: no such file, not a package, compiled for another device.
+    :raises RuntimeError: the file does not exist, is no package, holds no such model, or is compiled for another
+        device; the number of runners does not fit; the lane is closed; or gates are on without graphs.
+    :raises ValueError: an option is unknown, the deadline is not positive, or the path is empty.
+    :raises TypeError: the lane is no :class:`Lane`, a name is no string, or ``num_runners`` is no whole number.
     """
     check_options(graphs, outputs)
     if lane is not None and not isinstance(lane, Lane):

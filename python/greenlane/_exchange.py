@@ -1,4 +1,4 @@
-"""Python functions that C++ calls: with tensors, or with nothing."""
+"""Python functions that C++ calls, with tensors or without arguments."""
 
 import contextlib
 import ctypes
@@ -15,18 +15,18 @@ _keys = itertools.count(1)
 def _run_pending(key: int) -> None:
     function = _pending.get(key)
     if function is None:
-        return  # its caller was interrupted, and does not wait any more
+        return  # its caller was interrupted, and no longer waits
     with contextlib.suppress(KeyboardInterrupt):  # meant for a call that had just ended
         function()
 
 
 _RUN = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_run_pending)
 RUN_ADDRESS = ctypes.cast(_RUN, ctypes.c_void_p).value or 0
-"""Of a C function that calls what :class:`Pending` holds under the key it is given."""
+"""Address of a C function that calls the function that :class:`Pending` holds under the given key."""
 
 
 class Pending:
-    """While it is entered, C++ can call a function by the key that this gives. It must not raise."""
+    """A context manager under whose key C++ can call a function while it is entered. The function must not raise."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
@@ -41,9 +41,9 @@ class Pending:
 
 
 class Model:
-    """A function from tensors to tensors that C++ calls any number of times; what it raises comes out in the end.
+    """A function from tensors to tensors that C++ calls any number of times; :meth:`call` raises its error at the end.
 
-    :meth:`call` passes on what C++ needs: an exchange, an address and a key.
+    :meth:`call` passes on the three things that C++ needs: an exchange, an address and a key.
     """
 
     def __init__(self, function: Callable[[list[torch.Tensor]], list[torch.Tensor]]) -> None:
@@ -55,7 +55,7 @@ class Model:
     def _run(self) -> None:
         self._error = None
         if self._interrupt is not None:
-            return  # C++ takes a failed capture for a reason to run eagerly
+            return  # C++ takes a failed capture as a reason to run eagerly
         try:
             self._exchange.give(self._function(self._exchange.inputs()))
         except Exception as error:
@@ -65,7 +65,7 @@ class Model:
             self._interrupt = interrupt
 
     def call(self, native: Callable[[Any, int, int], Any]) -> Any:
-        """What ``native(exchange, address, key)`` returns; where the last call of the function raised, that."""
+        """Returns the result of ``native(exchange, address, key)``; if that fails, raises the last call's error."""
         try:
             with Pending(self._run) as key:
                 result = native(self._exchange, RUN_ADDRESS, key)

@@ -1,4 +1,4 @@
-"""Gates: urgent engines pass between two slices of a best-effort engine's graph."""
+"""Gates, at which urgent engines pass between two slices of a best-effort engine's graph."""
 
 import re
 from dataclasses import dataclass
@@ -11,25 +11,30 @@ from greenlane._native import ops
 
 @dataclass(frozen=True)
 class GateReport:
-    """What the gate of a device has done since the process began."""
+    """The use of a device's gate since the process began."""
 
     passes: int
-    """Urgent calls."""
+    """Number of urgent calls."""
     held: int
-    """Times that best-effort work waited."""
+    """Number of times that best-effort work waited."""
     held_us: float
     longest_held_us: float
     limits_hit: int
-    """Urgent calls that did not end within five deadlines, and held nobody any more."""
+    """Number of urgent calls that did not end within five deadlines and were let go of."""
 
 
 def gate_report(device: str | torch.device = "cuda:0") -> GateReport:
-    """The gate of a device."""
+    """Returns the use of a device's gate since the process began."""
     return GateReport(*ops.gate_report(_checked.device(device)))
 
 
 def longest_slice(gates: str) -> float | None:
-    """Of ``"auto"`` (0), a time such as ``"50us"`` in microseconds, or None for ``"off"``; ValueError for others."""
+    """Returns the longest slice in microseconds: 0 for ``"auto"``, the time for a text such as ``"50us"``.
+
+    None stands for ``"off"``.
+
+    :raises ValueError: ``gates`` is none of these.
+    """
     if gates in ("auto", "off"):
         return 0.0 if gates == "auto" else None
     time = re.fullmatch(r"(\d+(?:\.\d+)?)(us|ms)", gates)

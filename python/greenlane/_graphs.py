@@ -1,30 +1,34 @@
-"""CUDA graphs of engines: how they are asked for, and what is known of them."""
+"""CUDA graphs of engines: the options to ask for them, and reports on them."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 Graphs: TypeAlias = Literal["off", "resident"]
-"""Whether calls of an engine that is bound to a lane of a GPU are replayed from CUDA graphs."""
+"""The choice whether a bound engine's calls on a GPU are replayed from CUDA graphs: ``"resident"``, or ``"off"``."""
 Outputs: TypeAlias = Literal["copies", "views"]
-"""What a replayed call returns: tensors of its own, or the graph's, which the next call overwrites."""
+"""The result of a replayed call: tensors of its own, or views of the graph's memory, which the next call overwrites."""
 
 
 @dataclass(frozen=True)
 class GraphInfo:
-    """One graph of an engine."""
+    """One graph of an engine or a module."""
 
     units: int
-    """Of the lane that it runs on."""
+    """Number of units of the lane that it runs on."""
     kernel_units: int | None
-    """For which its kernels were picked; None: for the whole device."""
+    """Number of units that its kernels were picked for; None: the whole device."""
     replays: int
     slices: int
-    """That it is launched in: more than one where it lets urgent engines pass."""
+    """Number of slices that it is launched in: more than one if it lets urgent engines pass."""
 
 
 @dataclass(frozen=True)
 class GraphReport:
-    """The graphs of an engine: those used last first, the device memory that they hold, why some call has none."""
+    """The graphs of an engine or a module.
+
+    ``graphs`` starts with the one used last. ``bytes`` is the device memory that they hold. ``obstacle`` says why some
+    calls have no graph; it is empty if there is no such call.
+    """
 
     graphs: tuple[GraphInfo, ...]
     bytes: int
@@ -33,14 +37,14 @@ class GraphReport:
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """How a module's calls are replayed."""
+    """The options with which a module's calls are replayed."""
 
     views: bool
     tune: bool
 
 
 def report_of(native: Any) -> GraphReport | None:
-    """From what C++ gives; None where there are no graphs."""
+    """Makes a report of the values that C++ gives; None if there are no graphs."""
     if native is None:
         return None
     units, kernel_units, replays, slices, size, obstacle = native
@@ -49,7 +53,7 @@ def report_of(native: Any) -> GraphReport | None:
 
 
 def check_options(graphs: str, outputs: str) -> None:
-    """ValueError for what is no option."""
+    """Raises ValueError unless both options are known."""
     if graphs not in ("off", "resident"):
         raise ValueError(f"graphs={graphs!r}: use 'off' or 'resident'")
     if outputs not in ("copies", "views"):

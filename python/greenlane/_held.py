@@ -1,4 +1,4 @@
-"""What a module holds from one call to the next: tensors, and numbers that its work may depend on."""
+"""The state that a module holds from one call to the next: tensors, and numbers that its work may depend on."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +10,11 @@ _OF_MODULES = ("_backward", "_forward", "_state_dict", "_load_state_dict", "_is_
 _NUMBERS = (bool, int, float, str)
 
 Holdings = dict[tuple[Any, ...], Any]
-"""By where it is: the tensor, or the number itself."""
+"""Maps the path of each tensor or number to the tensor itself, or the number."""
 
 
 def holdings(module: torch.nn.Module) -> Holdings:
-    """All that can be reached through attributes, lists and dicts, of the module and those inside it."""
+    """Returns all tensors and numbers that can be reached through attributes, lists and dicts of the module."""
     found: Holdings = {}
     seen: set[int] = set()
     stack: list[tuple[tuple[Any, ...], Any]] = [((), module)]
@@ -31,7 +31,10 @@ def holdings(module: torch.nn.Module) -> Holdings:
 
 
 def difference(before: Holdings, after: Holdings) -> str:
-    """How a call changed them; empty where all are the same. A tensor is the same as long as it is that object."""
+    """Describes the first change between two states; empty if there is none.
+
+    A tensor counts as unchanged as long as it is the same object.
+    """
     for path in before.keys() | after.keys():
         was, now = before.get(path), after.get(path)
         if was is now or (type(was) is type(now) and type(was) in _NUMBERS and (was == now or was != was)):

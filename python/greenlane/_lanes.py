@@ -1,4 +1,4 @@
-"""Lanes: ordered queues on parts of a device."""
+"""Lanes: ordered queues on parts of a device, or on whole devices."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -11,15 +11,16 @@ from greenlane._native import ops
 from greenlane._waiting import outputs_of
 
 REST: Final[Literal["rest"]] = "rest"
-"""As a size in :func:`partition`: all that the others leave."""
+"""A size in :func:`partition` that stands for all units that the other sizes leave."""
 
 
 class Lane:
-    """A queue for engines: a CUDA stream on SMs of its own, or a worker thread on cores of its own.
+    """An ordered queue for engines: a CUDA stream on SMs of its own, or a worker thread on cores of its own.
 
-    Made by :func:`partition` or :func:`lane`. It is also a context manager, in which PyTorch enqueues on it, and,
-    having ``__cuda_stream__``, a stream for CuPy, cuda.core and Numba. Its units return to the device when the last
-    object that uses it, bound engines included, is gone.
+    :func:`partition` and :func:`lane` make lanes. On a GPU, a lane is also a context manager, inside which PyTorch
+        enqueues work on it. It has ``__cuda_stream__``, so CuPy, cuda.core and Numba take it as a stream.
+
+    Lifetime: its units return to the device when the last object that uses it, bound engines included, is gone.
     """
 
     def __init__(self, native: Any) -> None:
@@ -28,38 +29,38 @@ class Lane:
 
     @property
     def name(self) -> str:
-        """For messages and reports."""
+        """The lane's name in messages and reports."""
         return str(self._native.name())
 
     @property
     def device(self) -> torch.device:
-        """The device it is on."""
+        """The device that the lane is on."""
         return torch.device(self._native.device())
 
     @property
     def units(self) -> int:
-        """SMs or cores that it really has: a request is rounded up to the device's granularity."""
+        """Number of SMs or cores that the lane has: a request is rounded up to the device's granularity."""
         return int(self._native.units())
 
     @property
     def cpus(self) -> tuple[int, ...]:
-        """The cores of a lane on a partition of the CPU, as the operating system numbers them; empty elsewhere."""
+        """The lane's cores, as the operating system numbers them; empty on a GPU, and without a partition."""
         return tuple(self._native.cpus())
 
     @property
     def stream(self) -> int:
-        """The handle of its CUDA stream, valid for as long as the lane. Raises RuntimeError on a CPU lane."""
+        """The handle of the lane's CUDA stream, valid as long as the lane. Raises RuntimeError on a CPU lane."""
         return int(self._native.stream())
 
     @property
     def torch_stream(self) -> torch.cuda.ExternalStream:
-        """Its stream for PyTorch. Raises RuntimeError on a CPU lane."""
+        """The lane's stream for PyTorch. Raises RuntimeError on a CPU lane."""
         # PyTorch may remember the stream in tensors that outlive the lane.
         self._native.keep_stream()
         return torch.cuda.ExternalStream(self.stream, device=self.device)
 
     def __cuda_stream__(self) -> tuple[int, int]:
-        """The protocol by which other libraries take the stream: (version, handle)."""
+        """Returns (version of the protocol, handle), for other libraries that take the stream."""
         return (0, self.stream)
 
     def __enter__(self) -> "Lane":
@@ -74,16 +75,19 @@ class Lane:
         self._contexts.pop().__exit__(kind, error, trace)
 
     def synchronize(self) -> None:
-        """Waits until everything that was enqueued on it is done."""
+        """Waits until all work that was enqueued on the lane is done.
+
+        On a CPU lane, Ctrl-C ends the wait; on a GPU it does not.
+        """
         outputs_of(self._native.submit())
 
     def close(self) -> None:
-        """Refuses new bindings from now on. What is bound to it keeps working."""
+        """Refuses new bindings from now on. Engines that are bound to the lane keep working."""
         self._native.close()
 
     @property
     def closed(self) -> bool:
-        """Whether :meth:`close` was called."""
+        """True after :meth:`close` was called."""
         return bool(self._native.is_closed())
 
     def __repr__(self) -> str:
@@ -91,12 +95,15 @@ class Lane:
 
 
 def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["rest"]]) -> dict[str, Lane]:
-    """Divides a device: a partition and a lane on it for every name, all or none.
+    """Divides a device: makes a partition, and a lane on it, for every name, or none at all.
 
-    :param device: ``"cuda:0"``, ``"cpu"``, or ``"auto"`` for the first GPU where there is one.
-    :param sizes: units (SMs or cores) by name, rounded up to the device's granularity; one of them may be :data:`REST`.
-    :raises RuntimeError: where the units are not free; the message lists who holds what.
-    :raises ValueError: for an empty name, and for a size that is none.
+    :param device: ``"cuda:0"``, ``"cpu"``, or ``"auto"`` for the first GPU if there is one.
+    :param sizes: number of units (SMs or cores) by name, rounded up to the device's granularity; one of them may be
+        :data:`REST`.
+    :return: the lanes by name.
+    :raises RuntimeError: the units are not free; the message lists the holders of units.
+    :raises ValueError: a name is empty, or a size is neither positive nor :data:`REST`.
+    :raises TypeError: a name is no string, or a size is no whole number.
 
     >>> import greenlane as gl
     >>> lanes = gl.partition("cpu", {"one": 1})
@@ -115,12 +122,12 @@ def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["res
 
 
 def _units(name: str, size: object) -> int:
-    """-1 stands for the rest."""
+    """Returns a checked number of units; -1 stands for the rest."""
     if isinstance(size, str):
         if size == REST:
             return -1
         raise ValueError(f"cannot give {size!r} units to {name!r}: ask for a positive number or REST")
-    # What is too much for the device the device says, with what is free.
+    # The device itself refuses a size that is too large for it, and says how much is free.
     units = _checked.whole(size, f"the size of {name!r}", -(2**63), 2**63 - 1)
     if units < 1:
         raise ValueError(f"cannot give {units} units to {name!r}: ask for a positive number or REST")
@@ -130,9 +137,10 @@ def _units(name: str, size: object) -> int:
 
 
 def lane(device: str | torch.device, name: str = "", *, priority: int | None = None) -> Lane:
-    """A lane on the whole device: a plain stream, or a worker thread that is pinned nowhere.
+    """Makes a lane on the whole device: a plain stream, or a worker thread that is pinned to no cores.
 
-    :param priority: of the CUDA stream (lower is more urgent), or a nice value on the CPU.
+    :param name: the name for messages and reports.
+    :param priority: the CUDA stream's priority (lower is more urgent), or a nice value on the CPU.
     """
     checked = None if priority is None else _checked.whole(priority, "the priority")
     return Lane(ops.whole_device_lane(_checked.device(device), _checked.name(name, "the lane's name"), checked))

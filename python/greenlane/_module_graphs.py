@@ -1,4 +1,4 @@
-"""CUDA graphs of modules: what may be captured, and which call is like which."""
+"""CUDA graphs of modules: which calls may be captured, and which of them share a graph."""
 
 import itertools
 import operator
@@ -23,13 +23,16 @@ _CONSTANTS = (bool, int, float, str, type(None), torch.dtype, torch.device, torc
 
 
 def note_change() -> None:
-    """Some module was bound that was not, or is not any more."""
+    """Notes that a module was bound or unbound."""
     global _changes
     _changes += 1
 
 
 class ModuleGraphs:
-    """The graphs of a bound module. What is baked into one, beside the lane and the tensors' shapes, is its variant."""
+    """The graphs of a bound module.
+
+    A variant is a number for everything that is fixed in a graph beside the lane and the tensors' shapes.
+    """
 
     def __init__(self, module: torch.nn.Module, binding: Any, is_bound: Callable[[torch.nn.Module], bool]) -> None:
         self._module = weakref.ref(module)
@@ -43,18 +46,18 @@ class ModuleGraphs:
         self._is_refused = False
         self._bound_inside: tuple[bool, ...] = ()
         self.obstacle = ""
-        """Why some call has no graph, for reasons that C++ does not know; empty where there are none."""
+        """The reason why some calls have no graph, if C++ does not know it; empty if there is none."""
 
     def _take_weights(self, module: torch.nn.Module) -> None:
         self._inside = list(module.modules())[1:]
-        # With them alive, their memory is no other tensor's, and its address tells whether they moved.
+        # While they are alive, no other tensor has their memory, so an address tells whether a weight moved.
         self._weights = _weights_of(module)
         self._owners = _owners_of(module)
         self._owned = [value for owner in self._owners for value in owner.values() if value is not None]
         self._seen_changes = -1
 
     def run(self, call: Any, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """One call of the module, within ``call``."""
+        """Runs one call of the module, within ``call``."""
         module = self._module()
         if module is None or self._is_refused or torch.cuda.is_current_stream_capturing():
             return forward(*args, **kwargs)
@@ -85,7 +88,7 @@ class ModuleGraphs:
     def _observed(
         self, module: torch.nn.Module, variant: int, forward: Callable[..., Any], args: Any, kwargs: Any
     ) -> Any:
-        """An eager call. What it leaves behind tells what every call does; in a graph nobody can see it."""
+        """Runs an eager call and compares the module's state before and after; a replayed call cannot be compared."""
         if variant in self._results:
             return forward(*args, **kwargs)
         before = holdings(module)
@@ -94,12 +97,16 @@ class ModuleGraphs:
         return result
 
     def _judge(self, variant: int, change: str) -> None:
-        """A call that changed what the module holds may have made a table once. One after another are too many."""
+        """Judges a variant by the change that its call made.
+
+        A single change may come from a table that the first call makes. More than ``_MOST_CHANGES`` calls with changes
+        one after another refuse the module.
+        """
         if not change:
             self._changes_in_a_row = 0
             if variant in self._unsteady:
                 self._unsteady.discard(variant)
-                # As a call that nobody has seen yet.
+                # A new number makes the next call count as a first one.
                 key = next(key for key, known in self._variants.items() if known == variant)
                 self._variants[key] = next(_numbers)
             return
@@ -114,7 +121,7 @@ class ModuleGraphs:
     ) -> int | None:
         owned = [value for owner in self._owners for value in owner.values() if value is not None]
         if len(owned) != len(self._owned) or any(map(operator.is_not, owned, self._owned)):
-            # Other parameters, buffers or modules were put there. Graphs of the former ones are not found again.
+            # Other parameters, buffers or modules were assigned. Graphs of the former ones are not found again.
             self._take_weights(module)
         if torch.is_grad_enabled() and any(t.requires_grad for t in itertools.chain(tensors, self._weights)):
             self._warn("gradients are recorded: call it under torch.inference_mode() or torch.no_grad()")
@@ -133,7 +140,7 @@ class ModuleGraphs:
         modes = autocast, torch.is_inference_mode_enabled(), torch.is_grad_enabled()
         key = (str(spec), constants, weights, modes, training, self._bound_inside)
         if len(self._variants) > _MOST_VARIANTS:
-            # Somebody passes ever new numbers: what was captured for the old ones is not found again.
+            # The caller keeps passing new numbers, and graphs of the old ones are not found again.
             self._variants.clear()
             self._results.clear()
             self._unsteady.clear()
@@ -150,6 +157,6 @@ def _weights_of(module: torch.nn.Module) -> list[torch.Tensor]:
 
 
 def _owners_of(module: torch.nn.Module) -> list[dict[str, Any]]:
-    """The dicts that hold its parameters, buffers and inner modules."""
+    """Returns the dicts that hold the module's parameters, buffers and inner modules."""
     dicts = (owned for inner in module.modules() for owned in (inner._parameters, inner._buffers, inner._modules))
     return [owned for owned in dicts if owned]

@@ -1,4 +1,4 @@
-"""Modules of PyTorch on lanes: a binding of their own, and a forward that goes through it."""
+"""Modules of PyTorch on lanes: each has a binding of its own, and a forward that goes through the binding."""
 
 import copy
 import functools
@@ -19,33 +19,34 @@ from greenlane._waiting import call_on_cpu
 
 
 def is_traced_here() -> bool:
-    """Whether the calling thread makes a program of what it calls: such programs hold operators and no bindings."""
+    """Returns whether the calling thread traces its calls into a program, which holds operators and no bindings."""
     if torch.compiler.is_dynamo_compiling() or torch._C._get_tracing_state() is not None:
         return True
-    # That flag is up for every thread while one of them compiles or exports, and only that one is in a mode.
+    # is_compiling() is true in every thread while one thread compiles or exports; only that thread is in a dispatch
+    # mode.
     return torch.compiler.is_compiling() and torch._C._len_torch_dispatch_stack() > 0
 
 
 def _is_scripted_here() -> bool:
-    """Whether torch.jit.script asks; it looks at the globals of a forward first."""
+    """Returns whether torch.jit.script asks; it looks at the globals of a forward first."""
     asking = sys._getframe(2).f_globals.get("__name__")
     return asking == "torch._jit_internal"
 
 
 class BoundForward:
-    """A module's forward (or what its calls run instead: see :func:`entry_of`) on the stream of its binding.
+    """A module's forward (or the method that :func:`entry_of` names) on the stream of its binding.
 
     It stands in the module's ``__dict__`` while the module is bound.
 
-    Not a pair of hooks, because those are not called when a KeyboardInterrupt ends forward, and the lane would stay the
-    current stream. The module's own hooks run outside, on the caller's stream.
+    It is not a pair of hooks, because hooks are not called when a KeyboardInterrupt ends forward, and the lane would
+    stay the current stream. The module's own hooks run outside, on the caller's stream.
     """
 
     def __init__(self, module: torch.nn.Module, binding: Any) -> None:
         self.entry = entry_of(module)
         self.former = module.__dict__.get(self.entry)
         forward = getattr(module, self.entry)
-        # Weakly, or a module that is dropped would keep its memory and its lane until the collector comes by.
+        # Held weakly: otherwise a module that is dropped would keep its memory and its lane until the collector runs.
         self._module = weakref.ref(module)
         of_its_class = self.former is None and getattr(forward, "__self__", None) is module
         self._forward = None if of_its_class else forward
@@ -58,7 +59,8 @@ class BoundForward:
 
     @property
     def forward(self) -> Any:
-        """The module's own; looked up anew where it is its class's, because torch.fx recompiles it."""
+        """The module's own forward; if it belongs to the class, it is looked up at each call, because torch.fx
+        recompiles it."""
         if self._forward is not None:
             return self._forward
         module = self._module()
@@ -72,11 +74,11 @@ class BoundForward:
         return self.forward
 
     def go_through(self, binding: Any) -> None:
-        """From the next call on."""
+        """Goes through this binding, from the next call on."""
         self.binding = binding
         self.on_cpu = binding.device() == "cpu"
 
-    # torch.export and others look into a forward, at its __code__ for one.
+    # torch.export and others look into a forward, for example at its __code__.
     def __getattr__(self, name: str) -> Any:
         if name in ("_forward", "forward", "entry"):  # not there yet, or the module is gone
             raise AttributeError(name)
@@ -105,14 +107,14 @@ class BoundForward:
             call.finish(outputs)
 
     def _refuse_own_graphs(self) -> None:
-        """As when it was bound: the setting may have changed since."""
+        """Repeats the check that was made at binding, because the setting may have changed since."""
         module = self._module()
         obstacle = "" if module is None else graphs_obstacle(module)
         if obstacle:
             raise RuntimeError(f"{self.binding.name()!r} cannot run on its lane: {obstacle}")
 
-    # A copy of the module, and what is saved of it, has the forward that it would have without a binding. What is
-    # saved names nothing of greenlane's.
+    # A copy of the module, and its saved form, have the forward that the module has without a binding. The saved form
+    # names nothing of greenlane's.
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return copy.deepcopy(self.forward, memo)
 
@@ -123,16 +125,16 @@ class BoundForward:
 
 
 def bound_forward(module: torch.nn.Module) -> BoundForward | None:
-    """What :func:`attach` put there."""
+    """Returns the forward that :func:`attach` put there; None if there is none."""
     forward = module.__dict__.get(entry_of(module))
     return forward if isinstance(forward, BoundForward) else None
 
 
 def attach(module: torch.nn.Module, binding: Any) -> None:
-    """Makes a module's forward go through this binding, and no other."""
+    """Makes a module's forward go through this binding alone."""
     forward = bound_forward(module)
     if forward is None:
-        # Not by setattr: script modules look for attributes elsewhere.
+        # setattr is not used, because script modules look for attributes elsewhere.
         module.__dict__[entry_of(module)] = BoundForward(module, binding)
         note_change()
     else:
@@ -140,7 +142,7 @@ def attach(module: torch.nn.Module, binding: Any) -> None:
 
 
 def use_graphs(module: torch.nn.Module, options: GraphOptions | None) -> None:
-    """Replays a bound module's calls from CUDA graphs from now on; None: no more."""
+    """Replays a bound module's calls from CUDA graphs from now on; None: stops replaying."""
     forward = bound_forward(module)
     if forward is None or forward.on_cpu or forward.graph_options == options:
         return
@@ -154,7 +156,7 @@ def use_graphs(module: torch.nn.Module, options: GraphOptions | None) -> None:
 
 
 def graph_options(module: torch.nn.Module) -> GraphOptions | None:
-    """What :func:`use_graphs` said last."""
+    """Returns the options of the last :func:`use_graphs`."""
     forward = bound_forward(module)
     return None if forward is None else forward.graph_options
 
@@ -172,31 +174,32 @@ def detach(module: torch.nn.Module) -> None:
 
 
 def devices_of(module: torch.nn.Module) -> set[torch.device]:
-    """Where a module's parameters and buffers are."""
+    """Returns the devices of a module's parameters and buffers."""
     return {tensor.device for tensor in itertools.chain(module.parameters(), module.buffers())}
 
 
 def compiled_obstacle(module: torch.nn.Module) -> str:
-    """Why a module's forward is not what runs when it is called; empty where it is."""
+    """Returns why a call of the module does not run its forward; empty if it does."""
     if getattr(module, "_compiled_call_impl", None) is not None:
         return "it was compiled in place (Module.compile), where no binding reaches: bind torch.compile(module) instead"
     return ""
 
 
 def is_compiled(module: torch.nn.Module) -> bool:
-    """Whether it is what torch.compile returned."""
-    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # heavy to import, and there if anything was compiled
+    """Returns whether torch.compile returned this module."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")  # heavy to import, and loaded if anything was compiled
     return dynamo is not None and isinstance(module, dynamo.OptimizedModule)
 
 
 def graphs_obstacle(module: torch.nn.Module) -> str:
-    """Why a module on a GPU would leave its lane; empty where it stays there, as what was not compiled does.
+    """Returns why a module on a GPU would leave its lane; empty if it stays there, as an uncompiled module does.
 
-    CUDA graphs of Inductor's are captured on a stream that it makes, and run on all SMs wherever they are replayed.
+    Inductor captures its CUDA graphs on a stream that it makes, and they run on all SMs wherever they are replayed.
     """
     if not is_compiled(module):
         return ""
-    # Inductor's settings when compile() was called; another backend has none. They may have changed for all since.
+    # Inductor's settings at the time of compile(); another backend has none. The process-wide settings may have changed
+    # since.
     config: Mapping[str, Any] | None = cast(Any, module).dynamo_ctx.compiler_config
     inductor = sys.modules.get("torch._inductor.config")
     if config is None or not (config.get("triton.cudagraphs") or (inductor and inductor.triton.cudagraphs)):

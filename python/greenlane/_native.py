@@ -1,4 +1,4 @@
-"""The compiled library: loads it once and names what it registered with PyTorch.
+"""Loads the compiled library once, and names the functions that it registered with PyTorch.
 
 Everything is reached through torchbind, so one library serves every version of Python.
 """
@@ -15,7 +15,7 @@ _NAME = "libgreenlane_bindings.so"
 
 def _find_library() -> Path:
     package = Path(__file__).resolve().parent
-    # Installed, the library lies inside the package; in a checkout, where CMake built it.
+    # An installed library is inside the package; in a checkout it is in CMake's build folder.
     candidates = [package / "lib" / _NAME, package.parents[1] / "build" / "lib" / _NAME]
     for path in candidates:
         if path.exists():
@@ -41,7 +41,7 @@ def _load() -> Path:
 
 ask_for_hardware_queues()
 library = _load()
-"""Where it lies."""
+"""Path of the library."""
 
 ops: Any = torch.ops.greenlane
-"""The registered functions."""
+"""The registered operators."""

@@ -1,4 +1,4 @@
-"""How the tensors of a call are nested, apart from the tensors."""
+"""The nesting of a call's tensors, apart from the tensors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,24 +9,28 @@ from torch.utils import _pytree as pytree
 
 
 class TensorHere:
-    """Stands where a tensor was."""
+    """A mark in the place of a tensor."""
 
 
 @dataclass(frozen=True)
 class Nesting:
-    """How tensors were nested: leaves that are the class :class:`TensorHere` were some, the others are themselves."""
+    """The nesting of tensors: a leaf that is the class :class:`TensorHere` stands for a tensor, other leaves for
+    themselves."""
 
     spec: Any
     leaves: Sequence[Any]
 
 
 def without_tensor(leaf: Any) -> Any:
-    """The leaf itself, or what stands for a tensor."""
+    """Returns the leaf itself, or :class:`TensorHere` for a tensor."""
     return TensorHere if isinstance(leaf, torch.Tensor) else leaf
 
 
 def flatten(value: Any) -> tuple[Nesting, list[torch.Tensor]]:
-    """TypeError for what is neither a tensor, a number, a text nor None."""
+    """Splits a value into its nesting and its tensors.
+
+    :raises TypeError: a leaf is neither a tensor, a number, a text nor None.
+    """
     leaves, spec = pytree.tree_flatten(value)
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
     if not all(leaf is None or isinstance(leaf, torch.Tensor | int | float | str) for leaf in leaves):
@@ -36,7 +40,7 @@ def flatten(value: Any) -> tuple[Nesting, list[torch.Tensor]]:
 
 
 def unflatten(result: Nesting, tensors: Sequence[torch.Tensor]) -> Any:
-    """With tensors where there were some."""
+    """Rebuilds a value from its nesting and tensors."""
     given = iter(tensors)
     leaves = [next(given) if leaf is TensorHere else leaf for leaf in result.leaves]
     return pytree.tree_unflatten(leaves, result.spec)

@@ -1,4 +1,4 @@
-"""Engines of other makers: objects of custom classes, and those of Torch-TensorRT's runtime in Python."""
+"""Engines of other makers: objects of custom classes, and engines of Torch-TensorRT's runtime in Python."""
 
 import sys
 import warnings
@@ -14,23 +14,23 @@ _bound: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
 def is_bindable(value: object) -> bool:
-    """Whether it is an engine that has a binding of its own, or can be given one."""
+    """Returns whether the value is an engine that has a binding of its own, or can be given one."""
     if isinstance(value, torch.ScriptObject):
         return bool(ops.is_bindable(value))
     return _is_python_engine(value)
 
 
 def binding_of(value: Any, make: bool) -> Any:
-    """The torchbind object of its binding; None where it was never given one, unless it is to be made."""
+    """Returns the torchbind object of the engine's binding; None if it was never given one and ``make`` is false."""
     if isinstance(value, torch.ScriptObject):
         return next(iter(ops.binding_of(value, make)), None)
-    # The address is another object's when this one is gone.
+    # Another object may get the address when this one is gone.
     if make and value not in _bound:
         _bound.add(value)
         weakref.finalize(value, ops.forget_python_engine, id(value)).atexit = False
     device = getattr(value, "_target_device", None) or torch.device("cuda", value.target_device_id)
     multi_device = bool(getattr(value, "requires_native_multidevice", False))
-    # TensorRT's engine knows how many it has, once it is loaded.
+    # Once it is loaded, TensorRT's engine knows its number of auxiliary streams.
     auxiliary = getattr(getattr(value, "cuda_engine", None), "num_aux_streams", None) != 0
     found = ops.python_engine_binding(id(value), str(device), value.name, multi_device, auxiliary, make)
     binding = next(iter(found), None)
@@ -40,9 +40,9 @@ def binding_of(value: Any, make: bool) -> Any:
 
 
 def graphs_obstacle(value: object) -> str:
-    """Why an engine of the runtime in Python, or a lazy module, would leave its lane; empty where it stays there.
+    """Returns why an engine of the runtime in Python, or a lazy module, would leave its lane; empty if it stays there.
 
-    TensorRT-RTX captures CUDA graphs inside its own calls. Engines in C++ are asked there.
+    TensorRT-RTX captures CUDA graphs inside its own calls. Engines of the runtime in C++ are asked in C++.
     """
     features = sys.modules.get("torch_tensorrt._features")
     if features is None or not features.ENABLED_FEATURES.tensorrt_rtx:
@@ -57,7 +57,8 @@ def graphs_obstacle(value: object) -> str:
 
 
 def forget_graphs(module: torch.nn.Module) -> None:
-    """Makes the next calls of engines inside a module record anew: the module's own binding has changed."""
+    """Makes the engines inside a module record their graphs again in the next calls: the module's own binding has
+    changed."""
     for inner in module.modules():
         for value in list(vars(inner).values()):
             if isinstance(value, torch.ScriptObject):
@@ -69,8 +70,8 @@ def forget_graphs(module: torch.nn.Module) -> None:
 def _record_anew_after_changes(engine: Any, binding: Any) -> None:
     """Makes the runtime in Python drop its CUDA graph in the first call after each change of the binding.
 
-    It compares streams, and a new stream may look like the one that was destroyed. What it asks in each call is asked
-    under the binding's lock.
+    The runtime compares streams, and a new stream may look like a destroyed one. Its check in each call runs under the
+    binding's lock.
     """
     states = getattr(engine, "runtime_states", None)
     if states is None or isinstance(states.__dict__.get("set_runtime_states"), _RecordAnew):
@@ -81,7 +82,7 @@ def _record_anew_after_changes(engine: Any, binding: Any) -> None:
 class _RecordAnew:
     def __init__(self, engine: Any, binding: Any) -> None:
         states = engine.runtime_states
-        self._engine = weakref.ref(engine)  # both hold this
+        self._engine = weakref.ref(engine)  # weak, because both hold this object
         self._states = weakref.ref(states)
         self._own = type(states).set_runtime_states
         self._binding = binding
@@ -105,5 +106,5 @@ class _RecordAnew:
 
 
 def _is_python_engine(value: object) -> bool:
-    runtime = sys.modules.get(_PYTHON_RUNTIME)  # there if anybody has such an engine
+    runtime = sys.modules.get(_PYTHON_RUNTIME)  # loaded if there is such an engine
     return runtime is not None and isinstance(value, runtime.TRTEngine)

@@ -1,4 +1,4 @@
-"""Several engines on several lanes as one CUDA graph."""
+"""Several engines on several lanes in one CUDA graph."""
 
 import contextlib
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _captured: list[Any] = []
 
 
 class PipelineGraph:
-    """Several engines on several lanes as one graph, as :func:`capture` made it: called as the function was."""
+    """A CUDA graph of several engines on several lanes, made by :func:`capture`; called like the captured function."""
 
     def __init__(self, native: Any, spec: Any, result: "Nesting") -> None:
         self._native = native
@@ -26,7 +26,12 @@ class PipelineGraph:
         self._result = result
 
     def __call__(self, *inputs: Any) -> Any:
-        """Launches it on the current stream. RuntimeError where the inputs are not like those at capture."""
+        """Launches the graph on the current stream.
+
+        :raises TypeError: the inputs are nested otherwise than at capture.
+        :raises RuntimeError: the inputs differ in number, shape or dtype from those at capture, or another graph is
+            being captured.
+        """
         tensors, spec = pytree.tree_flatten(inputs)
         if spec != self._spec:
             raise TypeError(f"the inputs are nested otherwise than at capture: {spec}, not {self._spec}")
@@ -34,24 +39,25 @@ class PipelineGraph:
 
     @property
     def bytes(self) -> int:
-        """Of the device, that it holds."""
+        """Bytes of device memory that the graph holds."""
         return int(self._native.bytes())
 
 
 def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copies") -> PipelineGraph:
-    """Captures what a function does with its engines as one CUDA graph, to be launched on any stream.
+    """Captures a function's work with its engines as one CUDA graph, which can be launched on any stream.
 
-    Each bound engine's part runs on its lane's SMs wherever the graph is launched, and what is bound nowhere on the
-    whole device. The function is called once as it is, and once more to be captured; buffers, inputs and random
-    numbers are put back after the first call. Inputs that it writes to are written back after each launch. It must not
-    wait for the device, and do nothing on the host that every call must do. Branches that may overlap go through
-    :func:`concurrently`, and packages must have been loaded with ``graphs="resident"``. The graph keeps the lanes
-    alive, but not the engines.
+    A bound engine's part runs on its lane's SMs wherever the graph is launched; work that is not bound runs on the
+    whole device. The function is called once as it is, and once more for the capture. Buffers, inputs and random
+    numbers are restored after the first call. Inputs that the function writes to are written back after each launch.
+    The function must not wait for the device, and must do nothing on the host that every call needs. Branches that may
+    overlap go through :func:`concurrently`, and packages must have been loaded with ``graphs="resident"``.
+
+    Lifetime: the graph keeps the lanes alive, but not the engines.
 
     :param inputs: tensors of one GPU, nested or not; later calls take others of the same shapes.
-    :param outputs: whether a call returns copies, or the graph's own tensors, which the next call overwrites.
-    :raises ValueError: inputs without a tensor on a GPU, or with anything but tensors.
-    :raises RuntimeError: what the function does cannot be captured.
+    :param outputs: whether a call returns copies, or views of the graph's own tensors, which the next call overwrites.
+    :raises ValueError: there is no tensor on a GPU among the inputs, or something else than such tensors.
+    :raises RuntimeError: the function's work cannot be captured.
 
     ``graph = gl.capture(lambda picture, state: head(vision(picture), policy(state)), picture, state)``
     """
@@ -77,8 +83,9 @@ def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copi
 def concurrently(*branches: Callable[[], Any]) -> list[Any]:
     """Calls each function with a CUDA stream of its own as the current one, so that their work may overlap.
 
-    All begin after what is on the current stream, and what is enqueued there later waits for all of them. They are
-    called one after another. In a capture they become its branches. Without a GPU they are simply called.
+    Stream order: all branches begin after the work on the current stream, and work that is enqueued there later waits
+    for all of them. The functions are called one after another. In a capture they become branches of the graph. Without
+    a GPU they are simply called.
 
     >>> import greenlane as gl
     >>> gl.concurrently(lambda: 1, lambda: 2)
@@ -89,10 +96,10 @@ def concurrently(*branches: Callable[[], Any]) -> list[Any]:
     caller = torch.cuda.current_stream()
     fork = caller.record_event()
     results = []
-    # Not PyTorch's own streams, which are everybody's: what others enqueue there would be captured along.
+    # PyTorch's own streams are shared: work that others enqueue there would be captured as well.
     lanes = [ops.branch_lane(str(caller.device)) for _ in branches]
     if torch.cuda.is_current_stream_capturing():
-        _captured.extend(lanes)  # who captures may be PyTorch, and nobody is to take them up before it ends
+        _captured.extend(lanes)  # PyTorch may be capturing: nothing else may use the lanes before that ends
     forked = [torch.cuda.ExternalStream(lane.stream(), device=caller.device) for lane in lanes]
     try:
         for branch, stream in zip(branches, forked, strict=True):
@@ -103,7 +110,7 @@ def concurrently(*branches: Callable[[], Any]) -> list[Any]:
                 if tensor.is_cuda:
                     tensor.record_stream(caller)
     except BaseException:
-        # What they enqueued may use memory that the caller frees now. In a capture that failed nothing can be joined.
+        # Their work may use memory that the caller frees now. In a capture that failed nothing can be joined.
         with contextlib.suppress(RuntimeError):
             for stream in forked:
                 caller.wait_stream(stream)

@@ -1,4 +1,4 @@
-"""What can be bound in a module, by name: the module itself, its submodules, engines among them and inside packages."""
+"""Things that can be bound in a module, by name: the module, its submodules, and engines, also inside packages."""
 
 import dataclasses
 import sys
@@ -20,42 +20,45 @@ _TENSORRT_MODULE = "torch_tensorrt.dynamo.runtime._TorchTensorRTModule"
 
 
 class Place(Protocol):
-    """One thing that has a binding, or can be given one."""
+    """A thing that has a binding, or can be given one."""
 
     @property
     def key(self) -> Hashable:
-        """The same for the same thing under another name."""
+        """A key that is the same for one thing under all of its names."""
 
     def binding(self) -> Any:
-        """The torchbind object of its binding, set or not; None where it has none so far."""
+        """Returns the torchbind object of its binding, set or not; None if it has none so far."""
 
     def stands_alone(self) -> bool:
-        """Whether it has a binding of its own beside that of the module that it is inside."""
+        """Returns whether it has a binding of its own beside that of the module that holds it."""
 
     def prepare(self, name: str, stream: StreamLike) -> Any:
-        """That, made where there is none, but not in force yet; ValueError with the reason where it cannot be bound."""
+        """Returns its binding, and makes one if there is none; the binding is not in force yet.
+
+        :raises ValueError: it cannot be bound; the message says why.
+        """
 
     def attach(self, binding: Any) -> None:
         """Makes its calls go through the binding."""
 
     def tidy(self) -> None:
-        """Takes away what :meth:`attach` did where nothing is bound any more."""
+        """Undoes :meth:`attach` if nothing is bound any more."""
 
     def can_capture(self) -> bool:
-        """Whether :meth:`use_graphs` does anything on a GPU."""
+        """Returns whether :meth:`use_graphs` does anything on a GPU."""
 
     def use_graphs(self, options: GraphOptions | None) -> None:
-        """Replays its calls from CUDA graphs from now on; None: no more."""
+        """Replays its calls from CUDA graphs from now on; None: stops replaying."""
 
     def graph_options(self) -> GraphOptions | None:
-        """What :meth:`use_graphs` said last."""
+        """Returns the options of the last :meth:`use_graphs`."""
 
     def graph_report(self) -> GraphReport | None:
-        """Its CUDA graphs; None where it has none."""
+        """Returns its CUDA graphs; None if it has none."""
 
 
 class EnginePlace:
-    """An engine, which has its binding in it; or an engine inside a package."""
+    """An engine, which holds its binding, or an engine inside a package."""
 
     def __init__(self, key: Hashable, binding: Any) -> None:
         self.key = key
@@ -80,7 +83,7 @@ class EnginePlace:
         """See :class:`Place`: nothing to do."""
 
     def can_capture(self) -> bool:
-        """See :class:`Place`: what it captures is its own affair, since it was loaded."""
+        """See :class:`Place`: the choice was made when the engine was loaded."""
         return False
 
     def use_graphs(self, options: GraphOptions | None) -> None:
@@ -96,7 +99,7 @@ class EnginePlace:
 
 
 class PackagePlace(EnginePlace):
-    """A package, loaded by greenlane."""
+    """A package that greenlane loaded."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(id(engine), engine._native.binding())
@@ -178,7 +181,7 @@ class ModulePlace:
             _objects.forget_graphs(self._module)
 
     def can_capture(self) -> bool:
-        """See :class:`Place`: a graph would not notice that a module is compiled anew."""
+        """See :class:`Place`: a graph would not notice that a module is compiled again."""
         return not is_mutable(self._module)
 
     def use_graphs(self, options: GraphOptions | None) -> None:
@@ -199,9 +202,11 @@ class ModulePlace:
 
 
 def places_in(root: Root) -> dict[str, Place]:
-    """By dotted names; a module that is there twice has both. Engines inside packages are not among them.
+    """Returns everything that can be bound, by dotted names; a module under two names is listed under both.
 
-    :raises TypeError: for what is no root.
+    Engines inside packages are not listed.
+
+    :raises TypeError: the root is of no known kind.
     """
     require_root(root)
     modules = modules_in(root)
@@ -210,9 +215,10 @@ def places_in(root: Root) -> dict[str, Place]:
 
 
 def place_at(root: Root, name: str) -> Place:
-    """What has this name; ValueError, with the names there are, where nothing has or more than one.
+    """Returns the thing with this name.
 
-    :raises TypeError: for what is no root.
+    :raises ValueError: no thing, or more than one, has this name. The message lists the names.
+    :raises TypeError: the root is of no known kind.
     """
     require_root(root)
     modules = modules_in(root)
@@ -247,9 +253,12 @@ def place_at(root: Root, name: str) -> Place:
 
 
 def device_of(module: torch.nn.Module, stream: StreamLike) -> str:
-    """Where a module runs; ValueError where that is not one device. The CPU does not count beside a GPU."""
+    """Returns the device that a module runs on. If it is on a GPU and the CPU, the GPU counts.
+
+    :raises ValueError: there is not exactly one device, or it is neither a GPU nor the CPU.
+    """
     devices = {device for each in module.modules() for device in _devices_by_settings(each)}
-    if not is_mutable(module):  # its parameters are the original model's, wherever that is now
+    if not is_mutable(module):  # its parameters belong to the original model, on whatever device that is now
         devices |= _modules.devices_of(module)
     devices |= {torch.device(_objects.binding_of(each, make=True).device()) for _, each in objects_in(module)}
     devices = {device for device in devices if device.type == "cuda"} or devices
@@ -257,7 +266,7 @@ def device_of(module: torch.nn.Module, stream: StreamLike) -> str:
         raise ValueError(f"it is on {' and '.join(sorted(map(str, devices)))}: bind its submodules one by one")
     device = devices.pop() if devices else device_of_stream(stream)
     if device is None:
-        handle_of(stream)  # TypeError for what is no stream
+        handle_of(stream)  # raises TypeError unless it is a stream
         raise ValueError(
             "it has no parameters that would tell its device, and neither does this stream: "
             "pass a Lane, or torch.cuda.ExternalStream(handle, device=...)"
@@ -268,7 +277,7 @@ def device_of(module: torch.nn.Module, stream: StreamLike) -> str:
 
 
 def _devices_by_settings(module: torch.nn.Module) -> Iterator[torch.device]:
-    """The device of a module that says so itself: a package, or a module of Torch-TensorRT's."""
+    """Yields the device of a module that names it: a package, or a module of Torch-TensorRT's."""
     said: Any = module
     if isinstance(module, Engine) or is_mutable(module):
         yield torch.device(said.device)
@@ -277,13 +286,14 @@ def _devices_by_settings(module: torch.nn.Module) -> Iterator[torch.device]:
 
 
 def is_lazy(module: torch.nn.Module) -> bool:
-    """Whether it is a module of Torch-TensorRT's whose engine is not set up yet."""
-    runtime = sys.modules.get(_TENSORRT_MODULE)  # there if anybody has such a module
+    """Returns whether the module is one of Torch-TensorRT's whose engine is not set up yet."""
+    runtime = sys.modules.get(_TENSORRT_MODULE)  # loaded if there is such a module
     return runtime is not None and isinstance(module, runtime.TorchTensorRTModule) and module.engine is None
 
 
 def _compiled_places(modules: Mapping[str, torch.nn.Module]) -> dict[str, Place]:
-    """What is in the models that Torch-TensorRT compiled last, and goes with the module that compiles them."""
+    """Returns the things inside the models that Torch-TensorRT compiled last, which go with the module that compiles
+    them."""
     places: dict[str, Place] = {}
     for name, module in modules.items():
         compiled = vars(module).get("gm") if is_mutable(module) else None
@@ -309,7 +319,7 @@ def _place(name: str, modules: Mapping[str, torch.nn.Module]) -> Place:
 
 
 def _inside(package: Engine) -> Iterator[tuple[str, Place]]:
-    """Engines inside a package under their keys, and under their own names where those are unique."""
+    """Yields engines inside a package under their keys, and under their own names if those are unique."""
     keys, bindings = package._native.inner_engines()
     names = [binding.name() for binding in bindings]
     for name, key, binding in zip(names, keys, bindings, strict=True):
@@ -320,7 +330,7 @@ def _inside(package: Engine) -> Iterator[tuple[str, Place]]:
 
 
 def _obstacle(name: str, modules: Mapping[str, torch.nn.Module]) -> str:
-    """Why a forward of its own is not what runs when this module is called; empty where it is."""
+    """Returns why a call of this module does not run its own forward; empty if it does."""
     parts = name.split(".") if name else []
     for length in range(len(parts)):
         above = ".".join(parts[:length])

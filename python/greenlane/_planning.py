@@ -12,7 +12,7 @@ from greenlane._native import ops
 
 @dataclass(frozen=True)
 class LatencyPoint:
-    """Latency of an engine's requests, alone on so many units."""
+    """Latency of an engine's requests in microseconds, alone on a number of units."""
 
     units: int
     p50_us: float
@@ -23,43 +23,43 @@ class LatencyPoint:
 
 @dataclass(frozen=True)
 class GatedPoint:
-    """A best-effort engine behind a gate, on so many units."""
+    """A best-effort engine behind a gate, on a number of units."""
 
     units: int
     in_flight_us: float
-    """What an urgent request may wait for."""
+    """Longest time in microseconds that an urgent request may wait for work in flight."""
     overhead: float
-    """Of the engine's rate, as a share."""
+    """Loss of the engine's rate, as a share."""
     slices: int
 
 
 @dataclass(frozen=True)
 class EngineProfile:
-    """An engine on every size of partition; the last one is the undivided device."""
+    """Measurements of an engine on every size of partition; the last size is the undivided device."""
 
     name: str
     curve: tuple[LatencyPoint, ...]
     gated: tuple[GatedPoint, ...]
-    """Empty: it has a deadline, cannot be cut, or runs on a CPU."""
+    """Empty: the engine has a deadline, cannot be cut, or runs on a CPU."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How long every engine of a pipeline takes, alone, on every size of partition."""
+    """Latency of every engine of a pipeline, alone, on every size of partition."""
 
     device: str
-    """Its name."""
+    """The device's name."""
     engines: dict[str, EngineProfile]
     json: str
-    """All of it, as ``greenlane profile`` writes it."""
+    """The whole profile, as ``greenlane profile`` writes it."""
 
     @classmethod
     def read(cls, file: str | os.PathLike[str]) -> "Profile":
-        """One that was saved, also by ``greenlane profile``."""
+        """Reads a profile that :meth:`save` or ``greenlane profile`` wrote."""
         return cls._of(Path(file).read_text(encoding="utf-8"))
 
     def save(self, file: str | os.PathLike[str]) -> None:
-        """For ``greenlane plan --profile``, and to be read again."""
+        """Writes the profile, for ``greenlane plan --profile`` and for :meth:`read`."""
         Path(file).write_text(self.json, encoding="utf-8")
 
     @classmethod
@@ -78,30 +78,32 @@ class Profile:
 
 @dataclass(frozen=True)
 class PlannedEngine:
-    """Where an engine is to run, and what is to be expected of it."""
+    """An engine's lane in a plan, and its expected latency."""
 
     name: str
     lane: str
     predicted_p99_us: float | None
-    """By the model, or by an earlier run. None: nothing was, or requests come faster than they can be served."""
+    """Predicted p99 in microseconds, by the model or an earlier run. None: there is no prediction, or requests come
+    faster than they can be served."""
     measured_p99_us: float | None
-    """None: the plan was not tried."""
+    """Measured p99 in microseconds. None: the plan was not tried."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The lanes that meet every deadline."""
+    """Lanes with which the pipeline meets every deadline."""
 
     mode: str
     """``"lanes"``, or the mode that did better: ``"gates"``, ``"priority"`` or ``"shared"``."""
     lanes: dict[str, int | str | None]
-    """Units of each lane, ``"rest"``, ``"beside NAME"`` for that lane's units, or None in modes without partitions."""
+    """Number of units of each lane; or ``"rest"``; or ``"beside NAME"`` for that lane's units; or None in modes without
+    partitions."""
     engines: dict[str, PlannedEngine]
     json: str
-    """All of it, as ``greenlane plan`` writes it."""
+    """The whole plan, as ``greenlane plan`` writes it."""
 
     def save(self, file: str | os.PathLike[str]) -> None:
-        """For ``greenlane run --plan``."""
+        """Writes the plan, for ``greenlane run --plan``."""
         Path(file).write_text(self.json, encoding="utf-8")
 
     @classmethod
@@ -123,7 +125,7 @@ def _planned(engine: dict[str, Any]) -> PlannedEngine:
 
 
 def _whole(text: str) -> str:
-    # After Ctrl-C there is nothing, and Python has raised KeyboardInterrupt by now, unless its handler was replaced.
+    # After Ctrl-C the text is empty, and Python has raised KeyboardInterrupt by now, unless its handler was replaced.
     if not text:
         raise RuntimeError("it was interrupted")
     return text
@@ -133,8 +135,8 @@ def profile(config: str | os.PathLike[str], seconds: float = 1.0) -> Profile:
     """Measures every engine of a pipeline alone on every size of partition.
 
     :param config: the pipeline's TOML file.
-    :param seconds: how long to measure an engine on a size at most.
-    :raises RuntimeError: for files that are missing or wrong, and engines that throw.
+    :param seconds: longest time to measure an engine on one size.
+    :raises RuntimeError: a file is missing or wrong, or an engine throws.
     """
     return Profile._of(_whole(ops.profile_pipeline(_checked.text(config, "the path"), seconds)))
 
@@ -148,15 +150,17 @@ def plan(
     seconds: float = 2.0,
     budget: float = 60.0,
 ) -> Plan:
-    """Finds the lanes that meet every deadline, and tries the best on the device.
+    """Finds the lanes that meet every deadline, and tries the best ones on the device.
 
     :param config: the pipeline's TOML file; its lanes do not matter.
-    :param profile: latencies, also of another machine's device, where plans cannot be tried; None: measured first.
-    :param margin: a predicted p99 so much longer must still meet its deadline.
+    :param profile: measured latencies; None: they are measured first. A profile of another machine's device is allowed,
+        but then no plan is tried.
+    :param margin: share that is added to a predicted p99 before it is compared with its deadline.
     :param verify: whether plans are tried, beside the modes without lanes.
-    :param seconds: how long to run each.
-    :param budget: seconds after which no other is begun.
-    :raises RuntimeError: where deadlines cannot be met: it says whose, by how much, and what would help.
+    :param seconds: how long each trial runs.
+    :param budget: number of seconds after which no further trial begins.
+    :raises RuntimeError: deadlines cannot be met; the message says which, by how much, and what would help.
+    :raises ValueError: a number is out of range.
     """
     given = profile.json if profile is not None else ""
     return Plan._of(

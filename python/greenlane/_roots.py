@@ -1,4 +1,4 @@
-"""The objects that are searched for engines: modules, programs, packages of PyTorch's loader, engines by themselves."""
+"""Objects that are searched for engines: modules, programs, packages of PyTorch's loader, and engines themselves."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,8 @@ from greenlane import _objects
 from greenlane._native import ops
 
 Root: TypeAlias = torch.nn.Module | torch.export.ExportedProgram | Any
-"""A module, a program, what ``torch._inductor.aoti_load_package`` returned, or an engine object of Torch-TensorRT."""
+"""A module, a program, a package that ``torch._inductor.aoti_load_package`` returned, or an engine object of
+Torch-TensorRT."""
 
 KINDS = (
     "an Engine (greenlane.load), a torch.nn.Module, a torch.export.ExportedProgram, a package from "
@@ -21,7 +22,7 @@ _PACKAGES = "torch._inductor.package.package"
 
 
 def require_root(root: object) -> None:
-    """TypeError, with the kinds that are accepted, for what is none of them."""
+    """Raises TypeError, with the accepted kinds, unless the root is of one of them."""
     if isinstance(root, torch.nn.Module | torch.export.ExportedProgram):
         return
     if loader_of(root) is not None or is_bare_engine(root):
@@ -31,8 +32,8 @@ def require_root(root: object) -> None:
 
 
 def loader_of(root: object) -> Any:
-    """PyTorch's loader of a package; None where it is no package that PyTorch loaded."""
-    packages = sys.modules.get(_PACKAGES)  # there if anybody loaded one
+    """Returns PyTorch's loader of a package; None if the root is no package that PyTorch loaded."""
+    packages = sys.modules.get(_PACKAGES)  # imported if a package was loaded
     if packages is not None and isinstance(root, packages.AOTICompiledModel):
         return root.loader
     loader_class = getattr(getattr(torch._C, "_aoti", None), "AOTIModelPackageLoader", None)
@@ -40,22 +41,22 @@ def loader_of(root: object) -> Any:
 
 
 def is_bare_engine(root: object) -> bool:
-    """Tells whether it is an engine object itself, of Torch-TensorRT's runtime in C++ or in Python."""
+    """Returns whether the root is itself an engine object of Torch-TensorRT's runtime in C++ or in Python."""
     return _objects.is_bindable(root)
 
 
 def has_forward(root: object) -> bool:
-    """Tells whether the root itself can be bound, under the name ``""``."""
+    """Returns whether the root itself can be bound, under the name ``""``."""
     return isinstance(root, torch.nn.Module) or is_bare_engine(root)
 
 
 def modules_in(root: Root) -> dict[str, torch.nn.Module]:
-    """Modules by dotted names; a module that is there twice has both. None in programs and packages."""
+    """Returns modules by dotted names; a module under two names is listed under both. Only modules have any."""
     return dict(root.named_modules(remove_duplicate=False)) if isinstance(root, torch.nn.Module) else {}
 
 
 def objects_in(root: Root) -> Iterator[tuple[str, object]]:
-    """Engine objects by the dotted names of the attributes, constants or keys that they are; ``""``: the root."""
+    """Yields engine objects with the dotted names of their attributes, constants or keys; ``""`` is the root."""
     if isinstance(root, torch.nn.Module):
         yield from _attributes_of(root)
     elif isinstance(root, torch.export.ExportedProgram):

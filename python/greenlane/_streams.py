@@ -13,24 +13,24 @@ from greenlane._native import ops
 
 @runtime_checkable
 class SupportsCudaStream(Protocol):
-    """What CuPy, cuda.core and others call a stream."""
+    """A stream of CuPy, cuda.core and others."""
 
     def __cuda_stream__(self) -> tuple[int, int]:
-        """(version of the protocol, handle)."""
+        """Returns (version of the protocol, handle)."""
 
 
 StreamLike: TypeAlias = Lane | torch.Stream | SupportsIndex | SupportsCudaStream
-"""A lane, a stream of PyTorch's (``torch.cuda.Stream`` or ``torch.Stream``), a raw handle (any whole number, NumPy's
-included), or any object with ``__cuda_stream__``."""
+"""A lane, a stream of PyTorch's (``torch.cuda.Stream`` or ``torch.Stream``), a raw handle (any whole number, also
+NumPy's), or any object with ``__cuda_stream__``."""
 
 _HIGHEST_HANDLE = 2**63 - 1
 
 
 def handle_of(stream: StreamLike) -> int:
-    """Gives the handle behind a stream of any kind; the binding judges whether it can be bound.
+    """Returns the handle behind a stream of any kind; the binding decides whether it can be bound.
 
-    :raises TypeError: for what is no stream.
-    :raises ValueError: for a number that no handle can be.
+    :raises TypeError: it is no stream.
+    :raises ValueError: the number cannot be a handle.
     """
     if isinstance(stream, Lane):
         return stream.stream
@@ -55,18 +55,18 @@ def handle_of(stream: StreamLike) -> int:
 
 
 def require_stream(stream: StreamLike) -> None:
-    """TypeError or ValueError for what is no stream; see :func:`handle_of`."""
+    """Raises TypeError or ValueError unless it is a stream; see :func:`handle_of`."""
     if not isinstance(stream, Lane):  # a lane of the CPU has no handle
         handle_of(stream)
 
 
 def device_of_stream(stream: StreamLike) -> torch.device | None:
-    """The device of a stream that knows it; None for a handle and for foreign objects."""
+    """Returns the device of a lane or a stream of PyTorch's; None for a handle and for foreign objects."""
     return torch.device(stream.device) if isinstance(stream, Lane | torch.Stream) else None
 
 
 def _cuda_stream(stream: torch.Stream) -> torch.cuda.Stream:
-    """The same stream as PyTorch's class for GPUs, which alone has a handle in every version."""
+    """Returns the same stream as PyTorch's class for GPUs, the only class that has a handle in every version."""
     if stream.device.type != "cuda":
         raise TypeError(f"{stream!r} is a stream of {stream.device}: pass a torch.Stream of a GPU, or a Lane")
     return torch.cuda.Stream(
@@ -74,7 +74,7 @@ def _cuda_stream(stream: torch.Stream) -> torch.cuda.Stream:
     )
 
 
-# What is bound must live for as long as C++ needs its stream, and C++ says when that is over.
+# A bound object must live as long as C++ needs its stream, and C++ says when that time is over.
 _held: dict[int, object] = {}
 _keys = itertools.count(1)
 
@@ -88,7 +88,10 @@ _RELEASE_ADDRESS = ctypes.cast(_RELEASE, ctypes.c_void_p).value or 0
 
 
 def native_lane(stream: StreamLike, device: str) -> Any:
-    """The lane itself, or one that adopts a stream for as long as anybody needs it; RuntimeError where it must not."""
+    """Returns the lane itself, or a lane that adopts the stream and keeps it alive.
+
+    :raises RuntimeError: the stream cannot be adopted.
+    """
     if isinstance(stream, Lane):
         return stream._native
     handle = handle_of(stream)
@@ -100,17 +103,17 @@ def native_lane(stream: StreamLike, device: str) -> Any:
 
 
 def set_engine_stream_passthrough(on: bool) -> None:
-    """Makes engines that are not bound run on the caller's stream instead of one of their own. Process-wide.
+    """Sets whether engines that are not bound run on the caller's stream instead of one of their own. Process-wide.
 
-    Packages and modules do so by themselves, and engines of Torch-TensorRT from every stream but the default one. With
-    this on, an engine of Torch-TensorRT's runtime in C++ that is called from the default stream runs in the order of
-    that stream, and on no stream of PyTorch's pool; not while Torch-TensorRT's own CUDA graphs are on.
+    Packages and modules always do. Engines of Torch-TensorRT do so from every stream except the default one. With this
+    setting on, an engine of its runtime in C++ that is called from the default stream runs in that stream's order, on
+    no stream of PyTorch's pool. It has no effect while Torch-TensorRT's own CUDA graphs are on.
     """
     ops.set_engine_stream_passthrough(on)
 
 
 def get_engine_stream_passthrough() -> bool:
-    """What :func:`set_engine_stream_passthrough` said last; at first, no.
+    """Returns the last setting of :func:`set_engine_stream_passthrough`; False at first.
 
     >>> import greenlane as gl
     >>> gl.get_engine_stream_passthrough()

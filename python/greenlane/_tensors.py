@@ -1,4 +1,4 @@
-"""Tensors in what modules take and give."""
+"""The tensors in a module's arguments and results."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """The tensors in nested containers, dataclasses (registered with PyTorch or not) and tensor subclasses.
+    """Yields the tensors in nested containers, dataclasses (registered with PyTorch or not) and tensor subclasses.
 
-    Containers of a kind of their own, such as a class derived from dict, are leaves for pytree.
+    pytree treats containers of other classes, such as a class derived from dict, as leaves; this function looks inside.
     """
     for leaf in pytree.tree_leaves(value):
         if isinstance(leaf, torch.Tensor):

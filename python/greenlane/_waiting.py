@@ -1,4 +1,4 @@
-"""Waits for work on CPU lanes. Ctrl-C ends such a wait, and a thread that outlives Python may be ended in it."""
+"""Waits for work on CPU lanes. Ctrl-C ends such a wait. At the end of the program, Python may end a waiting thread."""
 
 import atexit
 import contextvars
@@ -16,16 +16,17 @@ from greenlane._exchange import RUN_ADDRESS, Pending
 from greenlane._native import library, ops
 
 _STEP: Final = 0.02
-"""Seconds after which a thread that waits looks whether Python wants something of it."""
+"""Seconds after which a waiting thread lets Python handle signals."""
 _LEFT_AT_END: Final = 0.5
-"""Seconds for which the end of the program waits for work that nobody waits for any more."""
+"""Seconds that the end of the program waits for work that no thread waits for any more."""
 _WAY_BACK: Final = 0.02
-"""Seconds for which the end of the program lets threads come back from greenlane's calls."""
+"""Seconds that the end of the program leaves threads to return from greenlane's calls."""
 
 
 @functools.cache
 def _wait_function() -> Any:
-    """Not by torchbind: a thread that Python ends after the call is unwound there through code that may not be."""
+    """Returns the function that waits. It is called by ctypes and not torchbind: Python may end the thread after the
+    call, and torchbind's frames may not be unwound."""
     function = ctypes.CDLL(str(library)).greenlane_wait
     function.argtypes = [ctypes.c_int64, ctypes.c_double]
     function.restype = ctypes.c_int
@@ -33,12 +34,12 @@ def _wait_function() -> Any:
 
 
 def _wait(address: int, seconds: float) -> bool:
-    """Whether the work at an address of `Pending` is done; waits for it as long as that."""
+    """Waits for the work at the address of a `Pending`, at most this long; returns whether the work is done."""
     return bool(_wait_function()(address, seconds))
 
 
 _left: list[Any] = []
-"""Work that nobody waits for any more, and that may be under way."""
+"""Work that may be under way, and that no thread waits for any more."""
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def _dropped_at_interrupt(pending: Any) -> Iterator[None]:
 
 
 def outputs_of(pending: Any) -> list[torch.Tensor]:
-    """Waits for what was submitted, and gives what came of it."""
+    """Waits for submitted work, and returns its outputs or raises its error."""
     with _dropped_at_interrupt(pending):
         address = pending.address()
         while not _wait(address, _STEP):
@@ -62,7 +63,7 @@ def outputs_of(pending: Any) -> list[torch.Tensor]:
 
 
 class _Call:
-    """One call of a module on a worker's thread."""
+    """A call of a module on a worker's thread."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
@@ -74,7 +75,7 @@ class _Call:
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """On the worker's thread."""
+        """Runs the call, on the worker's thread."""
         with self._lock:
             if self._is_dropped:
                 return
@@ -85,12 +86,12 @@ class _Call:
             self._error = error
         finally:
             with self._lock:
-                # An interrupt that comes too late would end whatever Python code this thread runs next.
+                # An interrupt that comes too late would end other Python code that this thread runs next.
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(threading.get_ident()), None)
                 self._thread = None
 
     def interrupt(self) -> None:
-        """Ends it by a KeyboardInterrupt in its thread, as soon as that runs Python code."""
+        """Ends the call by a KeyboardInterrupt in its thread, as soon as that thread runs Python code."""
         with self._lock:
             self._is_dropped = True
             if self._thread is not None:
@@ -99,7 +100,7 @@ class _Call:
                 )
 
     def result(self) -> Any:
-        """What the module returned or raised. Context variables that it set are set for the caller, too."""
+        """Returns or raises the module's result. Context variables that the module set are set for the caller, too."""
         if self._error is not None:
             try:
                 raise self._error
@@ -113,7 +114,7 @@ class _Call:
 
 
 def call_on_cpu(binding: Any, work: Callable[[], Any]) -> Any:
-    """Runs on the worker of the lane that is bound, with the caller's context, and gives or raises what came of it."""
+    """Runs work on the worker of the bound lane, with the caller's context, and returns or raises its result."""
     call = _Call(work)
     with Pending(call.run) as key:
         try:
@@ -129,8 +130,8 @@ def _end() -> None:
     for pending in _left:
         _wait(pending.address(), max(0.0, until - time.monotonic()))
     ops.end_python()
-    # From now on threads stop inside of greenlane's calls. A thread that had left its call gets
-    # Python's lock meanwhile.
+    # From now on threads stop inside greenlane's calls. A thread that had left its call gets Python's lock during this
+    # sleep.
     time.sleep(_WAY_BACK)
 
 

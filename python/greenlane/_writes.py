@@ -1,4 +1,4 @@
-"""What operators write to, told to C++ before they do: a graph must leave it as the calls would."""
+"""Tells C++ of the operators' writes before they happen, so that a graph can have the same effects as the calls."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -8,16 +8,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from greenlane._native import ops
 
-# Of batch norms, whose declarations keep silent about them.
+# Arguments that batch norms write to without declaring it.
 _UNDECLARED = ("running_mean", "running_var")
 _written_arguments: dict[Any, tuple[tuple[int, str], ...]] = {}
 
 
 def recorded(function: Callable[[], Any], tensors: Sequence[torch.Tensor]) -> Any:
-    """Calls a function; where C++ asks for it, tells what its operators write to.
+    """Calls a function, and tells C++ of its operators' writes if C++ asks for them.
 
-    :param tensors: looked at once more when it returns, because kernels that no operator launches write as well: of
-        Triton, or of a compiled function. They are small beside the weights: inputs and buffers.
+    :param tensors: inputs and buffers, which are compared after the call, because kernels that no operator launches
+        write as well: kernels of Triton, or of a compiled function. They are small beside the weights.
     """
     if not ops.collects_writes():
         return function()
@@ -27,14 +27,14 @@ def recorded(function: Callable[[], Any], tensors: Sequence[torch.Tensor]) -> An
     for tensor, copy in before:
         if not torch.equal(_bits(tensor), _bits(copy)):
             written = _copy(tensor)
-            _put(tensor, copy)  # it is kept as it was before the write
+            _put(tensor, copy)  # noted with its values from before the write
             ops.note_write(tensor)
             _put(tensor, written)
     return result
 
 
 class _WriteMode(TorchDispatchMode):
-    """Notes each tensor that is written to and was there before."""
+    """A mode that notes each tensor that is written to and was not made inside the mode."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -84,7 +84,7 @@ def _has_memory(tensor: torch.Tensor) -> bool:
 def _address(tensor: torch.Tensor) -> int:
     try:
         return int(tensor.untyped_storage().data_ptr())
-    except (RuntimeError, NotImplementedError):  # of a subclass without memory of its own
+    except (RuntimeError, NotImplementedError):  # a subclass without memory of its own
         return 0
 
 
@@ -99,7 +99,7 @@ def _put(tensor: torch.Tensor, values: torch.Tensor) -> None:
 
 
 def _bits(tensor: torch.Tensor) -> torch.Tensor:
-    """Its bytes, for which NaN equals NaN."""
+    """Returns the tensor's bytes; as bytes, NaN equals NaN."""
     with torch.no_grad():
         flat = tensor.detach().contiguous().reshape(-1)
         return flat.view(torch.uint8) if flat.numel() else flat

@@ -1,4 +1,4 @@
-// What the GPU did, as the audit keeps it.
+// The GPU's work as the audit keeps it.
 #pragma once
 
 #include <chrono>
@@ -9,8 +9,7 @@ namespace greenlane::audit {
 
 enum class ActivityKind { kernel, copy };
 
-// What one piece of work has in common with others that are counted together. Contexts and streams have CUPTI's
-// numbers.
+// The key under which pieces of work are counted together. Contexts and streams have CUPTI's numbers.
 struct ActivityKey {
   std::uint32_t site = 0;  // number of the call site that enqueued it; 0: none
   ActivityKind kind = ActivityKind::kernel;
@@ -22,20 +21,20 @@ struct ActivityKey {
   friend auto operator<=>(const ActivityKey&, const ActivityKey&) = default;
 };
 
-// Pieces of work with the same key.
+// All pieces of work with the same key.
 struct Activity {
   ActivityKind kind = ActivityKind::kernel;
-  std::string kernel{};    // its name, of a kernel
+  std::string kernel{};    // its name; empty for copies
   std::uint32_t site = 0;  // number of the call site that enqueued it; 0: none
   std::uint32_t device = 0;
-  std::uint32_t context = 0;  // of a node of a graph: the one that it was captured in
-  std::uint32_t stream = 0;   // of a node of a graph: the one that it was launched on
+  std::uint32_t context = 0;  // for a node of a graph: the context that it was captured in
+  std::uint32_t stream = 0;   // for a node of a graph: the stream that it was launched on
   bool in_graph = false;
   std::uint64_t count = 1;
   std::chrono::nanoseconds time{0};
 };
 
-// One kernel, for the trace. Times are those of steady_clock.
+// One kernel, for the trace. Its times are those of steady_clock.
 struct KernelSpan {
   ActivityKey key;
   std::chrono::nanoseconds begin{0};

@@ -40,7 +40,8 @@ void ActivityLog::add_dropped(std::uint64_t count) {
 
 void ActivityLog::settle() {
   const std::scoped_lock lock(mutex_);
-  // What waits longest is nobody's when too many wait: launches that no engine made have no record of a call site.
+  // Gives the oldest work to nobody when too much is waiting: launches that no engine made have no record of a call
+  // site.
   const std::size_t too_many = waiting_.size() > kMostWaiting ? waiting_.size() - kMostWaiting : 0;
   std::size_t index = 0;
   std::erase_if(waiting_, [&](Waiting& each) {

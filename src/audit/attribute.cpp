@@ -10,7 +10,7 @@
 namespace greenlane::audit {
 namespace {
 
-// What became of a stream: why work that was enqueued on it is outside of the engine's partition.
+// Returns why work on the activity's stream is outside of the engine's partition.
 StrayCause cause_of_stream(const Activity& activity, const Scene& scene) {
   const auto stream = scene.streams.find(activity.stream);
   if (stream == scene.streams.end()) return StrayCause::side_stream;
@@ -25,8 +25,8 @@ StrayCause cause_of_stream(const Activity& activity, const Scene& scene) {
   return StrayCause::side_stream;
 }
 
-// CUPTI says nothing of contexts that were made before it began: one that is neither a lane's nor the device's own is
-// most likely a green one of somebody else's.
+// Returns true where the context is known and is not green. CUPTI says nothing of contexts that were made before it
+// began, so an unknown context is most likely somebody else's green one.
 bool is_undivided(const Activity& activity, const Scene& scene) {
   const auto* context = scene.context(activity.context);
   return context && !context->is_green;
@@ -37,7 +37,7 @@ std::string in_words(int units) {
   return " (" + std::to_string(units) + (units == 1 ? " SM)" : " SMs)");
 }
 
-// Rows that differ in nothing but their numbers are one.
+// Rows that differ only in their numbers are merged.
 using KernelRows = std::map<std::tuple<std::string, std::string, std::optional<StrayCause>>, AuditedKernel>;
 
 void add(KernelRows& rows, const Activity& activity, const Scene& scene, std::optional<StrayCause> cause) {
@@ -51,7 +51,7 @@ void add(KernelRows& rows, const Activity& activity, const Scene& scene, std::op
   row.time += activity.time;
 }
 
-// Strays first, then the longest.
+// Sorts strays first, then by time, the longest first.
 std::vector<AuditedKernel> sorted(KernelRows rows) {
   std::vector<AuditedKernel> list;
   list.reserve(rows.size());
@@ -63,7 +63,7 @@ std::vector<AuditedKernel> sorted(KernelRows rows) {
   return list;
 }
 
-// An engine and a lane: call sites of one engine on several streams of a lane are one row.
+// One row for each engine and lane. Call sites of one engine on several streams of a lane share a row.
 struct EngineRows {
   std::vector<AuditedEngine> engines;
   std::vector<KernelRows> strays;
@@ -99,7 +99,7 @@ std::optional<StrayCause> stray_cause(const Activity& activity, const Scene& sce
     return site ? StrayCause::not_bound : StrayCause::no_engine;
   }
   if (!site->lane->context || activity.context == *site->lane->context) return std::nullopt;
-  // A node is where it was captured, whatever stream it was launched on.
+  // A node runs where it was captured, whatever stream it was launched on.
   return activity.in_graph ? StrayCause::captured_elsewhere : cause_of_stream(activity, scene);
 }
 

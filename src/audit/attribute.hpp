@@ -1,4 +1,4 @@
-// The audit's judgement. Pure: it knows nothing of CUDA.
+// The audit's judgement: pure functions, without CUDA.
 #pragma once
 
 #include "audit/activity.hpp"
@@ -12,13 +12,13 @@
 
 namespace greenlane::audit {
 
-// Whose the activities are, and which of their kernels are strays: of a bound engine those in another context than its
-// lane's; of all others those on undivided units of a device that is divided.
+// Assigns the activities to engines and finds the strays. A bound engine's kernels are strays in any context but its
+// lane's. All other kernels are strays on the undivided units of a device that is divided.
 [[nodiscard]] AuditReport attribute(std::span<const Activity> activities, const Scene& scene);
 
-// Why this one is a stray; nothing where it is none.
+// Returns why the activity is a stray; absent where it is none.
 [[nodiscard]] std::optional<StrayCause> stray_cause(const Activity& activity, const Scene& scene);
-// "the partition of lane 'vision' (48 SMs)".
+// Returns the place in words, such as "partition 'vision' (48 SMs)".
 [[nodiscard]] std::string place_of(const Activity& activity, const Scene& scene);
 
 }  // namespace greenlane::audit

@@ -26,10 +26,10 @@ std::atomic<bool>& under_way() {
   return one.get();
 }
 
-// The call site of what is done to see that it is recorded.
+// The call site of the work that shows, at the end, whether work is still recorded.
 constexpr std::uint32_t kWitness = 0xFFFF'FFFF;
 
-// The right to audit, which one has at a time.
+// The right to audit, which only one audit has at a time.
 class Turn {
  public:
   Turn() {
@@ -64,7 +64,7 @@ void require_no_profiler(const char* what) {
                     .remedy = "end the profiler first, and profile in another run"});
 }
 
-// A profiler that came and went has the records, and has switched them off.
+// Throws where the witness was not recorded: a profiler that came and went has the records, and has switched them off.
 void require_witness(const ActivityLog::Contents& contents) {
   if (std::ranges::any_of(contents.activities, [](const auto& activity) { return activity.site == kWitness; })) return;
   throw AuditError({.what = "the audit has no result",
@@ -73,7 +73,7 @@ void require_witness(const ActivityLog::Contents& contents) {
                     .remedy = "audit without it"});
 }
 
-// Whether there is a stray for which PyTorch's pool may be the reason.
+// Returns true where PyTorch's pool may be the reason for a stray.
 bool has_side_streams(const AuditReport& report) {
   return std::ranges::any_of(report.engines, [](const auto& engine) {
     return std::ranges::any_of(engine.strays, [](const auto& stray) { return stray.cause == StrayCause::side_stream; });
@@ -95,9 +95,9 @@ struct Audit::Impl {
     require_gpu();
     require_no_profiler("an audit cannot begin");
     recorder = &audit::recorder();
-    synchronize_devices();  // what was enqueued before is not looked at
+    synchronize_devices();  // earlier work is not audited
     survey_lanes(*recorder, scene);
-    // First, so that whatever is recorded has had a chance to be known.
+    // Begins before the recorder, so that the call site of every recorded launch can be known.
     CallSites::instance().begin(*recorder);
     is_open = true;
     recorder->start(log);
@@ -109,7 +109,7 @@ struct Audit::Impl {
     CallSites::instance().end();
   }
 
-  // Whether something was done whose record must be there at the end.
+  // Enqueues work whose record must be there at the end. Returns false where it enqueued none.
   bool leave_witness() const {
     recorder->push(kWitness);
     const bool done = touch_gpu();
@@ -161,7 +161,7 @@ AuditReport Audit::stop() {
                       .why = "it was begun in another process, which was forked since",
                       .remedy = "end it where it was begun; a forked process can use no GPU"});
   }
-  const auto impl = std::move(impl_);  // its turn is over in any case
+  const auto impl = std::move(impl_);  // gives up its turn in any case
   struct End {
     Impl& of;
     ~End() { of.end(); }

@@ -55,7 +55,7 @@ std::string units_text(const AuditedEngine& engine) {
   return fmt::format("{} {}", engine.units, engine.units == 1 ? "SM" : "SMs");
 }
 
-// Rows of strays, or of what else no engine enqueued.
+// Returns a table of strays, or of other work that no engine enqueued.
 std::string table_of(const std::vector<std::pair<std::string, AuditedKernel>>& rows) {
   text::Table table({"of", "kernel", "ran on", "likely cause", "times", "GPU time"}, 4);
   for (const auto& [owner, kernel] : rows) {

@@ -61,7 +61,7 @@ std::uint32_t CallSites::find(const StreamBinding& binding, const std::optional<
   }
   auto& site = contents_.sites[number - 1];
   ++site.calls;
-  // Asked while the lane lives, and again where a capture was under way.
+  // Asks while the lane lives, and asks again where a capture was under way.
   if (lane && site.lane && !site.lane->context) {
     const auto context = detail::context_of(lane->stream());
     auto* const recorder = recorder_.load(std::memory_order_acquire);

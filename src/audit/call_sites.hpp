@@ -1,4 +1,4 @@
-// Which engines were called during an audit, and on which lanes.
+// Numbers the engines that are called during an audit, with the lanes of their calls.
 #pragma once
 
 #include "audit/recorder.hpp"
@@ -18,20 +18,20 @@
 
 namespace greenlane::audit {
 
-// The observer of an audit; one for the process, which outlives all calls. It holds no lane, or what the audited code
-// closes would stay open.
+// The call observer of audits. There is one for the process, and it outlives all calls. It holds no lane, because a
+// lane that the audited code closes would then stay open.
 class CallSites final : public CallObserver {
  public:
   [[nodiscard]] static CallSites& instance();
 
   // Tells the recorder of every call from now on.
   void begin(Recorder& recorder);
-  // Of no more. Calls under way still tell it of their ends.
+  // Tells the recorder of no further calls. Calls under way still tell it of their ends.
   void end();
 
   struct Contents {
     std::vector<CallSite> sites;
-    std::set<int> devices;  // the engines'
+    std::set<int> devices;  // the devices of the engines
   };
   [[nodiscard]] Contents take();
 
@@ -39,7 +39,8 @@ class CallSites final : public CallObserver {
   void left() noexcept override;
 
  private:
-  // The binding, the place and the stream of its lane, and the engine's name: another's binding may get the address.
+  // The binding, the place and the stream of its lane, and the engine's name, because another engine's binding may get
+  // the same address.
   using Key = std::tuple<const StreamBinding*, std::uint64_t, std::int64_t, std::string>;
   [[nodiscard]] std::uint32_t find(const StreamBinding& binding, const std::optional<Lane>& lane);
 

@@ -19,12 +19,12 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// PyTorch's profiler has the other two.
+// PyTorch's profiler uses the other two custom kinds.
 constexpr auto kOurs = CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM2;
 constexpr std::size_t kBufferBytes = 4U << 20U;
 
-// Call sites are known of calls of the driver and the runtime, which records of kernels then name. Those go last: what
-// is enqueued before they are on would be nobody's.
+// Call sites belong to calls of the driver and the runtime, and the records of kernels name those calls. Kernels go
+// last: work that is enqueued before the other kinds are on would be nobody's.
 constexpr std::array kKinds{CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION,
                             CUPTI_ACTIVITY_KIND_DRIVER,
                             CUPTI_ACTIVITY_KIND_RUNTIME,
@@ -33,7 +33,7 @@ constexpr std::array kKinds{CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION,
                             CUPTI_ACTIVITY_KIND_MEMSET,
                             CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL};
 
-// Held while a buffer is read, so that the log is not gone meanwhile.
+// The log that takes the records. The mutex is held while a buffer is read, so that the log does not go meanwhile.
 struct LogInForce {
   std::mutex mutex;
   ActivityLog* log = nullptr;
@@ -49,7 +49,8 @@ struct LogInForce {
 };
 std::atomic<bool> is_recording{false};
 
-// CUPTI has no way back to its own clock, which is this one: after an audit others get what they had.
+// CUPTI cannot be set back to its own clock, which is the system clock. After an audit, this callback gives others the
+// same times.
 std::uint64_t CUPTIAPI time_now() {
   const auto now = is_recording.load(std::memory_order_relaxed)
                        ? std::chrono::steady_clock::now().time_since_epoch()
@@ -57,8 +58,8 @@ std::uint64_t CUPTIAPI time_now() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<nanoseconds>(now).count());
 }
 
-// Buffers that CUPTI has of ours. It may give us one of somebody who recorded before us, and them one of ours: whoever
-// made one frees it. Never destroyed: CUPTI calls back when the process ends.
+// The buffers that we lent to CUPTI. CUPTI may give us a buffer of an earlier recorder, and give that recorder one of
+// ours, so a buffer is freed by its maker. Never destroyed: CUPTI calls back when the process ends.
 struct Buffers {
   std::mutex mutex;
   std::unordered_map<const std::uint8_t*, std::unique_ptr<std::uint8_t[]>> lent;
@@ -74,7 +75,7 @@ void CUPTIAPI request_buffer(std::uint8_t** buffer, std::size_t* size, std::size
   std::unique_ptr<std::uint8_t[]> memory(new (std::nothrow) std::uint8_t[kBufferBytes]);
   *most_records = 0;
   *buffer = memory.get();
-  *size = *buffer ? kBufferBytes : 0;  // without one CUPTI drops records, and counts them
+  *size = *buffer ? kBufferBytes : 0;  // without a buffer, CUPTI drops records and counts them
   const std::scoped_lock lock(all.mutex);
   if (memory) all.lent[memory.get()] = std::move(memory);
 }
@@ -123,11 +124,11 @@ void read(const CUpti_Activity& record, ActivityLog& log) {
       break;
     }
     default:
-      break;  // calls of the driver and the runtime: there for their numbers only
+      break;  // calls of the driver and the runtime: recorded only for their numbers
   }
 }
 
-// In a thread of CUPTI's, or in the one that flushes.
+// Reads a buffer. Runs in a thread of CUPTI's, or in the one that flushes.
 void CUPTIAPI take_buffer(CUcontext /*context*/, std::uint32_t /*stream*/, std::uint8_t* buffer, std::size_t /*size*/,
                           std::size_t valid) {
   const auto* const table = cupti::find();
@@ -182,7 +183,7 @@ class CuptiRecorder final : public Recorder {
       stop();
       refuse(table, call, result);
     };
-    // Buffers that were somebody else's go back to them. Where nobody recorded before there is nothing to do.
+    // Gives an earlier recorder its buffers back. Does nothing if nobody recorded before.
     table.cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
     LogInForce::instance().set(&log);
     is_recording.store(true, std::memory_order_relaxed);
@@ -196,7 +197,7 @@ class CuptiRecorder final : public Recorder {
       const auto& table = require();
       const auto result = table.cuptiActivityFlushAll(0);
       for (const auto kind : kKinds) table.cuptiActivityDisable(kind);
-      // What is not complete now never will be.
+      // A record that is not complete now never will be.
       table.cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
       if (result != CUPTI_SUCCESS) warn("CUPTI could not give all that it recorded: " + describe(table, result));
     } catch (const std::exception& error) {

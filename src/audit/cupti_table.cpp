@@ -12,7 +12,7 @@
 namespace greenlane::cupti {
 namespace {
 
-// Until CUDA 13 its version was a number of its own.
+// CUPTI's version was a number of its own until CUDA 13.
 constexpr int kFirstWithCudaVersion = 100'000;
 constexpr int kMajor = CUPTI_API_VERSION >= kFirstWithCudaVersion ? CUPTI_API_VERSION / 10'000 : 12;
 
@@ -21,7 +21,7 @@ struct Loaded {
   std::string reason;
 };
 
-// Beside the PyTorch that is loaded: NVIDIA's wheels lie next to its own.
+// Returns the folders that may hold CUPTI: beside the loaded PyTorch, where NVIDIA's wheels are, and in a toolkit.
 std::vector<std::filesystem::path> folders() {
   std::vector<std::filesystem::path> found;
   if (void* torch = dlopen("libtorch_cpu.so", RTLD_NOW | RTLD_NOLOAD)) {
@@ -42,10 +42,10 @@ std::vector<std::filesystem::path> folders() {
   return found;
 }
 
-// Never closed: it keeps threads and hooks of its own in the driver.
+// Opens CUPTI. Never closes it, because CUPTI keeps threads and hooks of its own in the driver.
 void* open(std::string& reason) {
   const std::string name = "libcupti.so." + std::to_string(kMajor);
-  // A second copy beside one that is loaded would see nothing.
+  // A second copy beside a loaded one would see nothing.
   if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_NOLOAD)) return library;
   std::string searched = "the loader's paths";
   if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
@@ -58,7 +58,7 @@ void* open(std::string& reason) {
   return nullptr;
 }
 
-// A list of functions is many branches for the analyser, and one for a reader.
+// Looks up all functions. The analyser counts many branches in this list; a reader sees one.
 Loaded load() {  // NOLINT(readability-function-cognitive-complexity)
   Loaded loaded;
   void* library = open(loaded.reason);

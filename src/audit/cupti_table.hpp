@@ -1,7 +1,8 @@
 // The one table of CUPTI's functions.
 //
 // CUPTI comes with PyTorch or with a toolkit and is opened at the first audit: nothing links to it. Tests put a table
-// of their own in its place. Thread safety: all functions.
+// of their own in its place.
+// Thread safety: all functions.
 #pragma once
 
 #include <cupti.h>
@@ -30,12 +31,12 @@ struct Table {
 #undef GREENLANE_CUPTI_MEMBER
 };
 
-// The table in force; null where there is no CUPTI of the kind that greenlane was built for, and unavailable_reason()
-// then says why.
+// Returns the table in force. Null where there is no CUPTI of the kind that greenlane was built for;
+// unavailable_reason() then says why.
 [[nodiscard]] const Table* find() noexcept;
 [[nodiscard]] std::string unavailable_reason();
 
-// Puts another table in force for as long as it lives (null: as if there were no CUPTI). For tests; not nested.
+// Another table that is in force while this object lives (null: as if there were no CUPTI). For tests; not nested.
 class ScopedTable {
  public:
   explicit ScopedTable(const Table* table) noexcept;

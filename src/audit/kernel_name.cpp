@@ -8,7 +8,8 @@
 namespace greenlane::audit {
 namespace {
 
-// Where the list of arguments begins: the last closing bracket's partner. npos where there is none.
+// Returns the position of the argument list: the bracket that the last closing bracket closes. npos where there is
+// none.
 std::size_t begin_of_arguments(const std::string& name) {
   if (!name.ends_with(')')) return std::string::npos;
   int depth = 0;

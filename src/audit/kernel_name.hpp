@@ -1,4 +1,4 @@
-// Names of kernels for people.
+// Makes kernel names readable.
 #pragma once
 
 #include <cstddef>
@@ -6,9 +6,9 @@
 
 namespace greenlane::audit {
 
-// As the source has it, where the compiler mangled it.
+// Returns the name as it is in the source, where the compiler mangled it; otherwise the same name.
 [[nodiscard]] std::string demangled(const std::string& name);
-// For a table: without arguments, and no longer than this, cut in the middle.
+// Returns the name for a table: without arguments, at most `most` letters, cut in the middle.
 [[nodiscard]] std::string shortened(const std::string& name, std::size_t most);
 
 }  // namespace greenlane::audit

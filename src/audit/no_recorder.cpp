@@ -1,4 +1,4 @@
-// Instead of cupti_recorder.cpp, where CMake found no headers of CUPTI.
+// Replaces cupti_recorder.cpp where CMake found no headers of CUPTI.
 #include "audit/recorder.hpp"
 
 #include <greenlane/core/error.hpp>

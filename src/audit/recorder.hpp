@@ -1,4 +1,4 @@
-// What records the GPU's work: CUPTI, behind an interface without its types.
+// Records the GPU's work with CUPTI, behind an interface without CUPTI's types.
 #pragma once
 
 #include "audit/activity_log.hpp"
@@ -15,20 +15,23 @@ namespace greenlane::audit {
 class Recorder {
  public:
   virtual ~Recorder() = default;
-  // Records into the log from now on, which must live until stop(). Throws AuditError, and then nothing is recorded.
+  // Records into the log from now on.
+  // Lifetime: the log must live until stop().
+  // Throws: AuditError; nothing is recorded then.
   virtual void start(ActivityLog& log) = 0;
-  // Gives the log what is left of the work that is done. Never throws: it says what failed.
+  // Gives the log the remaining records of finished work. Never throws; warns of failures.
   virtual void stop() noexcept = 0;
-  // What the calling thread enqueues from now on is of this call site, until the matching pop().
+  // Assigns the calling thread's work to this call site, until the matching pop().
   virtual void push(std::uint32_t site) noexcept = 0;
   virtual void pop() noexcept = 0;
-  // The number by which records name it; nothing where CUPTI does not know it.
+  // Returns the number that records use for the context; absent where CUPTI does not know it.
   [[nodiscard]] virtual std::optional<std::uint32_t> number_of(CUctx_st* context) = 0;
-  // `context` null: whatever it is in.
+  // Returns the stream's number. A null `context` stands for the one that the stream is in.
   [[nodiscard]] virtual std::optional<std::uint32_t> number_of(CUctx_st* context, StreamView stream) = 0;
 };
 
-// The process's one. Throws AuditError where there is no CUPTI, or greenlane was built without its headers.
+// Returns the recorder of the process.
+// Throws: AuditError where there is no CUPTI, or where greenlane was built without its headers.
 [[nodiscard]] Recorder& recorder();
 
 }  // namespace greenlane::audit

@@ -1,4 +1,4 @@
-// What an audit knows beside activities: who called, and what CUPTI's numbers stand for.
+// The facts that an audit needs beside activities: who called, and what CUPTI's numbers stand for.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace greenlane::audit {
 struct SiteLane {
   std::string name;
   int units = 0;
-  std::optional<std::uint32_t> context;  // absent: the driver did not tell
+  std::optional<std::uint32_t> context;  // absent: the driver does not tell
 };
 
 // An engine's calls with one binding.
@@ -26,9 +26,9 @@ struct CallSite {
 
 struct ContextInfo {
   bool is_green = false;
-  bool is_used = false;     // a lane is on it, or work ran there: streams of closed lanes keep theirs
+  bool is_used = false;     // a lane is on it, or work ran there; streams of closed lanes keep others
   int units = 0;            // 0: unknown
-  std::string partition{};  // the lanes on it; empty: it is none of greenlane's
+  std::string partition{};  // the lanes on it; empty: not greenlane's
   std::uint32_t device = 0;
 };
 
@@ -36,7 +36,7 @@ enum class StreamKind { lane, default_stream, pool };
 
 struct StreamInfo {
   StreamKind kind = StreamKind::lane;
-  std::string lane{};  // of a lane's
+  std::string lane{};  // the lane's name, for kind `lane`
 };
 
 struct Scene {
@@ -44,7 +44,7 @@ struct Scene {
   std::map<std::uint32_t, ContextInfo> contexts;
   std::map<std::uint32_t, StreamInfo> streams;
 
-  // Null: no engine's, or of a context that nobody knows.
+  // Returns null for 0 and for a number that is not known.
   [[nodiscard]] const CallSite* site(std::uint32_t number) const {
     return number == 0 || number > sites.size() ? nullptr : &sites[number - 1];
   }
@@ -52,7 +52,7 @@ struct Scene {
     const auto found = contexts.find(number);
     return found == contexts.end() ? nullptr : &found->second;
   }
-  // Whether the device is divided now: then undivided work takes SMs that are others'.
+  // Returns true where the device is divided now. Undivided work then takes SMs of others.
   [[nodiscard]] bool has_partitions(std::uint32_t device) const {
     return std::ranges::any_of(contexts, [&](const auto& each) {
       return each.second.is_green && each.second.is_used && each.second.device == device;

@@ -1,4 +1,4 @@
-// Which contexts and streams there are, by CUPTI's numbers.
+// Finds contexts and streams by CUPTI's numbers.
 #pragma once
 
 #include "audit/call_sites.hpp"
@@ -11,15 +11,15 @@
 
 namespace greenlane::audit {
 
-// Of greenlane's lanes. Asked at both ends of an audit, because lanes come and go.
+// Adds greenlane's lanes. Called at both ends of an audit, because lanes come and go.
 void survey_lanes(Recorder& recorder, Scene& scene);
-// Of a device's undivided context, and its default stream.
+// Adds a device's undivided context and its default stream.
 void survey_device(Recorder& recorder, int device, Scene& scene);
-// Streams of PyTorch's pool.
+// Adds streams of PyTorch's pool.
 void survey_pool(Recorder& recorder, std::span<const StreamView> streams, Scene& scene);
-// What the records say of contexts that nobody else knows.
+// Adds the recorded contexts; the records may be the only source that knows them.
 void add_contexts(std::span<const RecordedContext> contexts, Scene& scene);
-// Where engines were bound and where work ran.
+// Marks the contexts where engines were bound or work ran as used.
 void note_use(std::span<const Activity> activities, Scene& scene);
 
 }  // namespace greenlane::audit

@@ -8,7 +8,7 @@
 namespace greenlane::audit {
 namespace {
 
-// The lane under whose track a partition's kernels stand: a name that engines know, and it has that context.
+// Returns the name of an engine's lane in this context, or an empty name. The trace shows the kernels under that lane.
 std::string lane_on(std::uint32_t context, const Scene& scene) {
   for (const auto& site : scene.sites) {
     if (site.lane && site.lane->context == context) return site.lane->name;

@@ -1,4 +1,4 @@
-// Kernels as the trace shows them.
+// Prepares kernels for the trace.
 #pragma once
 
 #include "audit/activity_log.hpp"
@@ -10,7 +10,7 @@
 
 namespace greenlane::audit {
 
-// With readable names and places, in the order of their beginnings.
+// Returns the kernels with readable names and places, in the order in which they began.
 [[nodiscard]] std::vector<TracedKernel> traced(const ActivityLog::Contents& contents, const Scene& scene);
 
 }  // namespace greenlane::audit

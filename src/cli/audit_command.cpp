@@ -31,19 +31,19 @@ namespace {
 
 using runtime::Mode;
 
-// Viewers do not like more.
+// Trace viewers do not cope with more.
 constexpr std::size_t kMostKernels = 200'000;
 
 struct Arguments {
   std::filesystem::path config;
   std::filesystem::path plan;
-  bool any_device = false;  // whether the plan may be of another device
+  bool any_device = false;  // the plan may be of another device
   double seconds = 2;
   std::filesystem::path json;
   std::filesystem::path trace;
 };
 
-// Before models are loaded, which takes its time.
+// Refuses a device without CUDA. Called before the models are loaded, which takes long.
 void require_gpu(const runtime::PipelineConfig& config) {
   const auto device = Device::open(config.device).id();
   if (device.kind == DeviceKind::cuda) return;
@@ -79,7 +79,7 @@ int audit(Arguments arguments) {
     std::optional<audit::Audit> audit;
     runtime::RunOptions options;
     options.duration = runtime::from_seconds(arguments.seconds);
-    // Nothing is timed: what the engines need to be warm they got when they were placed, graphs included.
+    // Nothing is timed, and the pipeline warms the engines up, graphs included, before it calls `before`.
     options.warm_up = runtime::Nanoseconds(0);
     options.trace = !arguments.trace.empty();
     options.stop = &stop;

@@ -1,4 +1,4 @@
-// Numbers on the command line.
+// Checks numbers on the command line.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,7 +9,7 @@
 
 namespace greenlane::cli {
 
-// A number from `least` to `most`, both inclusive. CLI11's own range lets "nan" pass.
+// A validator for numbers from `least` to `most`, both inclusive. CLI11's own range lets "nan" pass.
 class Between : public CLI::Validator {
  public:
   Between(double least, double most) : CLI::Validator(fmt::format("{} to {}", least, most)) {

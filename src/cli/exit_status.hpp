@@ -1,9 +1,9 @@
-// The statuses that the program ends with.
+// The exit statuses of the program.
 #pragma once
 
 namespace greenlane::cli {
 
-// Exit statuses: what scripts can rely on. A command that was stopped ends by the signal: see end_if_stopped().
+// The exit statuses on which scripts can rely. A stopped command ends by its signal instead: see end_if_stopped().
 enum ExitStatus : int {
   kSuccess = 0,
   kFailed = 1,    // an engine failed, its outputs were wrong, its work left its lane, or nothing could be printed

@@ -61,7 +61,7 @@ int run_program(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace greenlane::cli;
   open_standard_streams();
-  // A reader that went away and a limit of file sizes are errors of writing, and not the end: results can go elsewhere.
+  // A reader that went away and a limit of file sizes are write errors, not the end: results can go elsewhere.
   (void)std::signal(SIGPIPE, SIG_IGN);
   (void)std::signal(SIGXFSZ, SIG_IGN);
   int status = run_program(argc, argv);

@@ -29,7 +29,7 @@ std::vector<NamedFile> files_of(const runtime::PipelineConfig& config) {
     files.push_back({"the expected outputs of engine '" + engine.name + "'", engine.outputs});
   }
   for (const auto& library : config.libraries) {
-    // The system looks for a bare name, and not here.
+    // The system's library search finds a bare name, not this folder.
     if (library.has_parent_path()) files.push_back({"a library of the configuration", library});
   }
   return files;

@@ -1,4 +1,4 @@
-// The files that a command writes: told apart from those that it reads, and from what it prints.
+// Keeps the files that a command writes apart from the files that it reads, and from the text that it prints.
 #pragma once
 
 #include <greenlane/runtime/config.hpp>
@@ -12,26 +12,27 @@
 
 namespace greenlane::cli {
 
-// Refuses an empty name, which an empty variable of a shell leaves. Without this check the option counts as not given.
+// A validator that refuses an empty name, which an empty shell variable leaves. Without it the option would count as
+// not given.
 class FileName : public CLI::Validator {
  public:
   FileName();
 };
 
-// A file and what it is to the command.
+// A file and its role in the command.
 struct NamedFile {
   std::string name;
   std::filesystem::path path;  // empty: not given
 };
 
-// Refuses outputs that cannot be written, that are one file, or that are read: the configuration and every file that it
-// names, and `inputs`. Files are compared by what they are and not by their spelling.
+// Refuses outputs that cannot be written, that are the same file, or that the command reads: the configuration, every
+// file that it names, and `inputs`. Files are compared by identity and not by spelling.
 // Throws: ConfigError.
 void check_outputs(std::initializer_list<NamedFile> outputs, const runtime::PipelineConfig& config,
                    std::vector<NamedFile> inputs = {});
 
-// Returns the path to write to. "-" is standard output. If the output is standard output, then from now on text for
-// people goes to standard error, so that programs can read what is left.
+// Returns the path to write to. "-" is standard output. If the output is standard output, text for people goes to
+// standard error from now on, so that programs can read the output alone.
 [[nodiscard]] std::filesystem::path kept_apart(const std::filesystem::path& output);
 
 }  // namespace greenlane::cli

@@ -1,4 +1,4 @@
-// What several commands do first: load a pipeline, and profile it.
+// The first steps of several commands: load a pipeline, and profile it.
 #pragma once
 
 #include <greenlane/runtime/pipeline.hpp>
@@ -8,11 +8,11 @@
 
 namespace greenlane::cli {
 
-// Asks CUDA for as many hardware queues as the pipeline has streams. Before anything that looks for a GPU.
+// Asks CUDA for one hardware queue for each stream of the pipeline. Called before anything looks for a GPU.
 void request_queues(const runtime::PipelineConfig& config);
 // Calls request_queues(), loads the pipeline, shows progress, and prints the device.
 [[nodiscard]] runtime::Pipeline load_pipeline(runtime::PipelineConfig config);
-// With progress; at most so many seconds for each engine and size.
+// Profiles the pipeline and shows progress. Takes at most `seconds` for each engine and size.
 [[nodiscard]] runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds,
                                                const std::atomic<bool>& stop);
 

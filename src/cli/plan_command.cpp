@@ -44,7 +44,7 @@ struct Arguments {
   bool verify = true;
 };
 
-// Whether plans can be tried; says so where they cannot.
+// Returns true where plans can be tried here. Says why where they cannot.
 bool is_here(const runtime::Profile& profile, const runtime::PipelineConfig& config) {
   const auto why = why_elsewhere(profile, config);
   if (!why.empty()) say("{}: the plan is not verified\n", text::terminal_text(why));
@@ -102,7 +102,7 @@ void print_chosen(const PlanResult& result) {
     say("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
 }
 
-// Before any work is done for it. Returns the path to write to.
+// Checks the output before any work is done for it. Returns the path to write to.
 std::filesystem::path output_of(const Arguments& arguments, const runtime::PipelineConfig& config) {
   check_outputs({{"--out", arguments.out}}, config, {{"the profile", arguments.profile}});
   return kept_apart(arguments.out);
@@ -110,7 +110,7 @@ std::filesystem::path output_of(const Arguments& arguments, const runtime::Pipel
 
 struct Made {
   PlanResult result;
-  bool was_stopped = false;  // then it is half a search, and nothing was written
+  bool was_stopped = false;  // the search is not complete then, and nothing was written
 };
 
 Made make_result(const Arguments& arguments) {

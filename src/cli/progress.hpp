@@ -1,11 +1,11 @@
-// A line that shows how far a run is.
+// Shows how far a run is.
 #pragma once
 
 #include <string>
 
 namespace greenlane::cli {
 
-// Drawn on stderr when that is a terminal; silent in a pipe. Erased when it goes.
+// A progress line on stderr. Nothing is drawn if stderr is no terminal. The destructor erases the line.
 class Progress {
  public:
   explicit Progress(std::string what);

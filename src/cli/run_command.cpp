@@ -36,7 +36,7 @@ struct Arguments {
   std::filesystem::path config;
   std::string mode;  // empty: the plan's, or lanes
   std::filesystem::path plan;
-  bool any_device = false;  // whether the plan may be of another device
+  bool any_device = false;  // the plan may be of another device
   std::string graphs;
   double seconds = 10;
   double spin_ms = text::to_microseconds(runtime::kSpin) / 1e3;
@@ -54,7 +54,7 @@ std::vector<Mode> modes_of(std::string_view name) {
                      .remedy = "use lanes, gates, shared, priority or compare"});
 }
 
-// "48 SMs", "core 1", "cores 0,2": cores by number, because engines may have to share them.
+// Returns "48 SMs", "core 1" or "cores 0,2". Cores have numbers, because engines may have to share them.
 std::string place_of(const EngineResult& engine, const Device& device) {
   const bool one = engine.units == 1;
   if (device.id().kind == DeviceKind::cuda) return fmt::format("{} {}", engine.units, one ? "SM" : "SMs");
@@ -62,7 +62,7 @@ std::string place_of(const EngineResult& engine, const Device& device) {
   return fmt::format("{} {}", one ? "core" : "cores", fmt::join(engine.cpus, ","));
 }
 
-// As the engines' `graphs` and `tune_kernels`, for all of them.
+// Sets `graphs` and `tune_kernels` of all engines.
 void apply_graphs(runtime::PipelineConfig& config, const std::string& graphs) {
   for (auto& engine : config.engines) {
     engine.graphs = graphs != "off";
@@ -70,7 +70,7 @@ void apply_graphs(runtime::PipelineConfig& config, const std::string& graphs) {
   }
 }
 
-// "yes", "96 SMs" where kernels were picked for so many, "no".
+// Returns "no", "yes", or "96 SMs" for kernels that were picked for 96 SMs.
 std::string graph_text(const EngineResult& engine) {
   if (!engine.graphs || engine.graphs->replays == 0) return "no";
   return engine.graphs->kernel_units ? fmt::format("{} SMs", *engine.graphs->kernel_units) : "yes";
@@ -81,7 +81,7 @@ std::string_view checked_text(const EngineResult& engine) {
   return *engine.checked ? "ok" : "WRONG";
 }
 
-// How many times the latency of the first mode's: what lanes are compared for.
+// Returns the p99 as a multiple of the p99 in the first mode.
 std::string ratio_text(const EngineResult& engine, const ModeResult& first) {
   const auto same = std::ranges::find(first.engines, engine.name, &EngineResult::name);
   if (same == first.engines.end() || same->latency.count() == 0 || engine.latency.count() == 0) return "–";
@@ -133,7 +133,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
       warn("greenlane: engine '{}' lets nobody pass inside its graph: {}\n", text::terminal_text(engine.name),
            text::terminal_text(engine.graphs->gate_obstacle));
     if (engine.error.empty()) continue;
-    // What an engine threw names it.
+    // An error that an engine threw names the engine.
     const bool is_named = engine.error.starts_with("engine '" + engine.name + "'");
     warn("greenlane: {}\n",
          text::terminal_text(is_named ? engine.error : "engine '" + engine.name + "': " + engine.error));
@@ -145,8 +145,7 @@ bool leaves_all_open(const runtime::PipelineConfig& config) {
          std::ranges::all_of(config.lanes, [](const auto& lane) { return !lane.units && lane.beside.empty(); });
 }
 
-// Lanes from a quick profile and no more than a prediction. Where that does not work out they stay as they are, and the
-// run shows why.
+// Plans lanes from a quick profile, by prediction only. If that fails, says why and leaves the lanes as they are.
 runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
   constexpr double kSeconds = 0.2;
   const std::string file = text::terminal_text(pipeline.config().file.filename().string());

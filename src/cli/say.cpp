@@ -19,7 +19,7 @@ void write_text(std::FILE* stream, const std::string& text) {
 
 void open_standard_streams() {
   for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-    // The lowest number that is free is `number`.
+    // `number` is the lowest free descriptor, so open() returns it.
     if (::fcntl(number, F_GETFD) < 0 && errno == EBADF) (void)::open("/dev/null", O_RDONLY);
   }
 }

@@ -1,4 +1,4 @@
-// Text for people. Failures to print are kept for the end: results must not be lost for them.
+// Prints text for people. A failure to print is reported at the end, so that no results are lost for it.
 #pragma once
 
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 
 namespace greenlane::cli {
 
-// Never throws for a stream that cannot be written, as fmt::print does.
+// Writes the text. Never throws for a stream that cannot be written, as fmt::print does.
 void write_text(std::FILE* stream, const std::string& text);
 
 // Prints to standard output.
@@ -24,11 +24,12 @@ void warn(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   write_text(stderr, fmt::format(format, std::forward<Arguments>(arguments)...));
 }
 
-// Gives the standard streams that are closed a descriptor that cannot be written. Otherwise the next file that is
-// opened would be one of them, and would be printed to.
+// Opens each standard stream that is closed, with a descriptor that cannot be written. Otherwise the next file that is
+// opened would become that stream, and receive printed text.
 void open_standard_streams();
 
-// Writes what standard output still holds. Returns the error number of the first failure since the start, or 0.
+// Writes the text that standard output still holds. Returns the error number of the first failure since the start, or
+// 0.
 [[nodiscard]] int finish_standard_output();
 
 }  // namespace greenlane::cli

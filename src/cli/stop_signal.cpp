@@ -32,7 +32,7 @@ void end_if_stopped() {
   const int signal = stopping_signal.load(std::memory_order_relaxed);
   (void)std::signal(signal, SIG_DFL);
   (void)std::raise(signal);
-  // The first process of a container gets here.
+  // The first process of a container gets here, because the signal does not end it.
   std::_Exit(128 + signal);
 }
 

@@ -22,7 +22,8 @@ std::atomic<bool> passthrough{false};
 bool engine_stream_passthrough() noexcept { return passthrough.load(std::memory_order_acquire); }
 void set_engine_stream_passthrough(bool on) noexcept { passthrough.store(on, std::memory_order_release); }
 
-// Made at the first call that needs them: a binding that is never crossed costs no events.
+// The events of a binding, made at the first call that needs them. A binding whose stream is always the caller's costs
+// no events.
 struct StreamBinding::Events {
   explicit Events(detail::DeviceState& device)
       : fork(device.make_event()), join(device.make_event()), tail(device.make_event()) {}
@@ -65,7 +66,7 @@ void StreamBinding::follow_fork(const Device& device) {
 
 void StreamBinding::set_captured_work(std::shared_ptr<CapturedWork> captured) {
   const std::scoped_lock lock(mutex_);
-  captured_.swap(captured);  // the former goes after the lock
+  captured_.swap(captured);  // the former object is destroyed after the lock is released
 }
 
 void StreamBinding::require_bindable() const {
@@ -83,11 +84,11 @@ void StreamBinding::set(StreamView stream, std::shared_ptr<const void> keep_aliv
 void StreamBinding::clear() { replace(std::nullopt); }
 
 void StreamBinding::replace(std::optional<Lane> lane) {
-  // Destroyed after the lock is released: a CPU lane's worker may need it to finish.
+  // Destroyed after the lock is released: a CPU lane's worker may need the lock to finish.
   std::optional<Lane> former;
   std::optional<Lane> former_beside;
   std::shared_ptr<void> dropped;
-  std::string warning;  // given after the lock, too: it may go to Python's logging
+  std::string warning;  // given after the lock is released, because it may go to Python's logging
   {
     const std::scoped_lock lock(mutex_);
     if (lane_ && entered_ && lane_ != lane && device_.id().kind == DeviceKind::cuda) {
@@ -139,7 +140,7 @@ std::vector<FormerBinding> bind_all(std::span<const BindingRequest> requests) {
 }
 
 void restore_all(std::span<const FormerBinding> former) noexcept {
-  // The last first: one binding may have been named twice.
+  // In reverse order, because one binding may be named twice.
   for (const auto& [binding, lane] : std::views::reverse(former)) {
     try {
       binding->replace(lane);
@@ -164,12 +165,11 @@ StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
   }
   observed_.begin(binding, binding.lane_);
   if (captured_) return;
-  // A graph cannot wait for what is outside of it: the next call that is none of a graph's will.
+  // A graph cannot wait for work outside it. The next call outside a graph waits instead.
   if (binding.tail_pending_ && !is_capturing(stream_)) {
     auto& tail = *binding.events().tail;
     tail.make_wait(stream_);
-    // Unbound calls may come on any number of streams, and each of them has to wait, until there is nothing to wait
-    // for.
+    // Unbound calls may come on any number of streams. Each of these streams must wait until the tail is done.
     binding.tail_pending_ = !lane_ && !tail.is_done();
   }
   if (!lane_) {
@@ -184,7 +184,7 @@ bool StreamBinding::Call::is_capturing(StreamView stream) const {
   return !stream.is_default() && binding_.device_.state_->is_capturing(stream);
 }
 
-// What went before, on whatever stream, is no part of the graph: there is nothing else to wait for.
+// Earlier work, on whatever stream, is not part of the graph, so the graph has nothing else to wait for.
 void StreamBinding::Call::enter_capture() {
   captured_ = true;
   if (crosses()) {
@@ -237,9 +237,9 @@ void StreamBinding::Call::finish() {
     return;
   }
   if (binding_.lane_ == lane_) {
-    binding_.entered_ = true;  // also where it was bound elsewhere and back during this call
+    binding_.entered_ = true;  // also if it was bound elsewhere and back during this call
   } else {
-    // Rebound during this call: what was enqueued since then is the former lane's work too, beside what is pending.
+    // Rebound during this call: this call's work counts as the former lane's work, after the work that is pending.
     auto& tail = *binding_.events().tail;
     if (binding_.tail_pending_) tail.make_wait(stream_);
     tail.record(stream_);
@@ -253,7 +253,7 @@ StreamBinding::Call::~Call() {
     finish();
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): the engine's own error is on its way to the caller
   }
-  // Before the lane goes: what it keeps alive may need another thread that waits for this binding.
+  // Before the lane is released: an object that it keeps alive may need another thread that waits for this binding.
   if (lock_.owns_lock()) lock_.unlock();
 }
 

@@ -22,7 +22,7 @@ struct Devices {
   std::map<DeviceId, std::shared_ptr<DeviceState>> open;
 };
 
-// Never destroyed: lanes in static storage may outlive any static of ours, and the driver may be gone by then.
+// Never destroyed: lanes in static storage may outlive any static object here, and the driver may be gone by then.
 Devices& devices() {
   static PerProcess<Devices> all;
   return all.get();
@@ -92,7 +92,7 @@ DeviceId DeviceId::parse(std::string_view text) {
     const auto digits = text.substr(prefix.size());
     int index = -1;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-    // from_chars takes a minus sign, which not even 0 has.
+    // from_chars accepts a minus sign, which is not allowed here, not even for 0.
     if (error == std::errc{} && end == digits.data() + digits.size() && !digits.starts_with('-'))
       return {DeviceKind::cuda, index};
   }
@@ -104,7 +104,7 @@ std::string to_string(DeviceId id) { return id.kind == DeviceKind::cpu ? "cpu" :
 
 Device Device::open(std::string_view name) {
   if (name != "auto") return open(DeviceId::parse(name));
-  // The CPU is not what "auto" stood for where a GPU was lost: opening that says why.
+  // If a GPU was lost in a fork, "auto" does not mean the CPU. Opening the GPU reports the reason.
   if (!detail::CudaDevice::why_lost_in_fork().empty()) return open(DeviceId{DeviceKind::cuda, 0});
   return open(detail::CudaDevice::count() > 0 ? DeviceId{DeviceKind::cuda, 0} : DeviceId{DeviceKind::cpu, 0});
 }

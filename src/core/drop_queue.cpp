@@ -57,7 +57,7 @@ void DropQueue::stop() {
   }
   arrived_.notify_one();
   emptied_.notify_all();
-  if (thread_.joinable()) thread_.join();  // a forked child's own queue may have none
+  if (thread_.joinable()) thread_.join();  // in a forked child the queue may have no thread
 }
 
 }  // namespace greenlane::detail

@@ -1,4 +1,4 @@
-// Objects that cannot be destroyed where their last user lets go of them.
+// Objects that cannot be destroyed where their last user releases them.
 #pragma once
 
 #include <condition_variable>
@@ -8,12 +8,12 @@
 
 namespace greenlane::detail {
 
-// Destroys what is put there in a thread of its own. CUDA's callbacks put lanes there, because such callbacks may not
-// call CUDA. The thread exists from start() until the process ends; what comes later stays where it is.
-// Thread safety: all members.
+// A queue whose objects are destroyed on a separate thread. CUDA's callbacks put lanes there, because such callbacks
+// may not call CUDA. The thread exists from start() until the process ends; later objects are not destroyed.
+// Thread safety: all members may be called from any thread.
 class DropQueue {
  public:
-  // Derive from it to have something destroyed.
+  // The base class of objects to destroy.
   class Entry {
    public:
     virtual ~Entry() = default;
@@ -27,11 +27,12 @@ class DropQueue {
   };
 
   static DropQueue& instance();
-  // To be called before the first put(). Throws std::system_error where no thread can be made.
+  // Starts the thread. Call it before the first put().
+  // Throws: std::system_error if no thread can be made.
   void start();
-  // Only queues: allocates nothing, calls nothing of CUDA.
+  // Only queues: allocates nothing and makes no CUDA call.
   void put(std::unique_ptr<Entry> entry) noexcept;
-  // Blocks until everything is destroyed that was put there.
+  // Blocks until all queued objects are destroyed.
   void wait_until_empty();
 
  private:
@@ -41,7 +42,7 @@ class DropQueue {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::condition_variable emptied_;
-  std::unique_ptr<Entry> first_;  // a stack: the order does not matter
+  std::unique_ptr<Entry> first_;  // a stack, because the order does not matter
   bool at_work_ = false;
   bool stopping_ = false;
   std::thread thread_;

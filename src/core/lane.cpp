@@ -26,7 +26,7 @@ LaneState::LaneState(LaneParts parts)
 
 namespace {
 
-// What keeps adopted streams alive on which tensors were recorded, once for each stream. Never destroyed, as the
+// The owners of adopted streams on which tensors were recorded, once for each stream. Never destroyed, because the
 // streams must not be.
 struct Owners {
   std::mutex mutex;
@@ -44,7 +44,7 @@ LaneState::~LaneState() {
   const auto stream = backend->stream();
   if (!stream || !adopted || !kept || !keep_alive) return;
   auto& all = owners();
-  std::shared_ptr<const void> former;  // let go of after the lock
+  std::shared_ptr<const void> former;  // released after the lock
   const std::scoped_lock lock(all.mutex);
   former = std::exchange(all.by_stream[stream->value()], keep_alive);
 }
@@ -87,7 +87,7 @@ Lane Lane::create(const Device& device, const LaneOptions& options) {
 Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& options,
                  std::shared_ptr<const void> keep_alive) {
   std::string name = options.name.empty() ? "stream " + to_string(stream) : options.name;
-  detail::check_stream_value(stream);  // first, and without a driver: what can never be bound anywhere
+  detail::check_stream_value(stream);  // first, and without a driver: handles that can never be bound
   device.state_->origin().require_here("the device " + to_string(device.id()));
   auto backend = device.state_->adopt(stream);
   auto units = device.state_->units_of(stream);

@@ -1,4 +1,4 @@
-// What stands behind a Lane.
+// The state behind a Lane.
 #pragma once
 
 #include "core/device_state.hpp"
@@ -10,7 +10,7 @@
 
 namespace greenlane::detail {
 
-// What a lane is made of; `partition` null: on the whole device, or on a stream's foreign units.
+// The parts of a lane. Null `partition`: on the whole device, or on a stream's foreign units.
 struct LaneParts {
   std::string name;
   std::shared_ptr<DeviceState> device;
@@ -33,9 +33,9 @@ class LaneState {
   const std::string name;
   const bool adopted;
   const std::shared_ptr<DeviceState> device;
-  const std::shared_ptr<const void> keep_alive;  // of an adopted stream: goes after the backend
+  const std::shared_ptr<const void> keep_alive;  // for an adopted stream; released after the backend
   const std::shared_ptr<PartitionState> partition;
-  const ForeignUnits units;  // without a partition
+  const ForeignUnits units;  // if there is no partition
   const std::unique_ptr<LaneBackend> backend;
   std::atomic<bool> closed{false};
   std::atomic<bool> kept{false};  // see Lane::keep_stream

@@ -15,8 +15,8 @@
 namespace greenlane {
 namespace {
 
-// Never destroyed: warnings may come from destructors of statics. Its mutex is also the logger's: spdlog's own is one
-// for the process, and stays locked in a child that is forked while another thread writes.
+// Never destroyed: warnings may come from destructors of statics. The mutex also guards the logger, because spdlog's
+// own mutex is one for the process and stays locked in a child that is forked while another thread writes.
 struct Sink {
   detail::ForkSafeMutex mutex;
   std::function<void(const std::string&)> write;
@@ -27,7 +27,7 @@ Sink& sink() {
   return *one;
 }
 
-// Not spdlog's default logger: that writes to stdout, where results go.
+// Not spdlog's default logger, which writes to stdout, where results go.
 spdlog::logger& standard_error() {
   static auto* one = new spdlog::logger("greenlane", std::make_shared<spdlog::sinks::stderr_color_sink_st>());
   return *one;

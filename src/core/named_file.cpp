@@ -20,7 +20,7 @@ constexpr std::size_t kMostBytes = std::size_t{256} << 20;
 
 std::string text_of(int error) { return std::generic_category().message(error); }
 
-// Also of pipes and devices; empty where it can be opened.
+// Returns the reason why the file, pipe or device cannot be opened; empty if it can.
 std::string why_not_opened(const fs::path& path, fs::file_status& status) {
   if (path.empty()) return "its name is empty";
   if (path.native().find('\0') != std::string::npos) return "its name has a zero byte";
@@ -33,7 +33,7 @@ std::string why_not_opened(const fs::path& path, fs::file_status& status) {
   return {};
 }
 
-// The name is of the variable that names it; empty: none does.
+// Returns the folder and the variable that names it; empty name: no variable is set.
 std::pair<fs::path, std::string> temporary_folder_and_name() {
   for (const auto* each : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
     const char* value = std::getenv(each);

@@ -24,7 +24,7 @@ std::vector<std::shared_ptr<PartitionState>> make_partitions(const std::shared_p
       partitions.push_back(std::make_shared<PartitionState>(device, requests[next].name, taken[next]));
     }
   } catch (...) {
-    // The one that failed has returned its own.
+    // The failed partition has returned its groups itself.
     for (++next; next < taken.size(); ++next) device->give_back(taken[next]);
     throw;
   }

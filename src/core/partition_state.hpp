@@ -1,4 +1,4 @@
-// What stands behind a Partition: its groups, returned to the device when it is destroyed.
+// The state behind a Partition: its groups, returned to the device when it is destroyed.
 #pragma once
 
 #include "core/device_state.hpp"
@@ -12,7 +12,7 @@ namespace greenlane::detail {
 
 class PartitionState {
  public:
-  // Owns `groups` from here on, also when this throws.
+  // Owns `groups`, also if this throws.
   PartitionState(std::shared_ptr<DeviceState> device, std::string name, std::vector<int> groups);
   ~PartitionState();
   PartitionState(const PartitionState&) = delete;
@@ -30,13 +30,13 @@ class PartitionState {
     std::vector<int> indices;
     ~HeldGroups() { device->give_back(indices); }
   };
-  HeldGroups groups_;  // the first member: it outlives what is made of it, and is returned should that fail
+  HeldGroups groups_;  // the first member: returned after the unit set is gone, also if making the unit set fails
   std::string name_;
   Units units_;
   std::shared_ptr<UnitSet> unit_set_;
 };
 
-// Takes and makes all of them or none.
+// Takes and makes all partitions or none.
 [[nodiscard]] std::vector<std::shared_ptr<PartitionState>> make_partitions(const std::shared_ptr<DeviceState>& device,
                                                                            std::span<const PartitionRequest> requests);
 

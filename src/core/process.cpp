@@ -11,7 +11,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a child of fork(
 
 thread_local bool is_copy = false;
 
-// Before any thread of ours can fork: when the library is loaded.
+// Registered when the library is loaded, before any thread of greenlane can fork.
 const int registered = pthread_atfork(nullptr, nullptr, [] {
   generation.fetch_add(1, std::memory_order_acq_rel);
   is_copy = true;

@@ -5,8 +5,8 @@
 
 namespace greenlane::detail {
 
-// Before a spinning thread looks again: short against a slice, and long enough that the cores beside it, and who else
-// talks to the driver, are not disturbed. Now and then others may need the core.
+// A spinning thread's pause between two looks. It is short against a slice, and long enough not to disturb neighbouring
+// cores and other users of the driver. Now and then it yields the core.
 class Spin {
  public:
   void pause() {

@@ -21,7 +21,7 @@ struct Registry {
   std::unordered_map<std::int64_t, Entry> streams;
 };
 
-// Never destroyed: lanes in static storage may be closed after any static of ours.
+// Never destroyed: lanes in static storage may be closed after any static object here is gone.
 Registry& registry() {
   static PerProcess<Registry> all;
   return all.get();

@@ -1,4 +1,4 @@
-// The streams that greenlane made, and which of them belong to a lane that was closed.
+// The streams that greenlane made, and their lanes, open or closed.
 #pragma once
 
 #include <greenlane/core/stream.hpp>
@@ -9,13 +9,14 @@
 
 namespace greenlane::detail {
 
-// Thread safety: all functions. Handles are forgotten when the stream is destroyed, because the driver gives their
-// values to new streams.
-// `for_captures`: graphs are captured there, and no engine runs there.
+// Register and unregister streams. A handle is forgotten when its stream is destroyed, because the driver gives its
+// value to new streams.
+// `for_captures`: graphs are captured on the stream, and no engine runs there.
+// Thread safety: all functions may be called from any thread.
 void register_open(StreamView stream, const std::string& lane, bool for_captures = false);
 void register_closed(StreamView stream) noexcept;
 void unregister(StreamView stream) noexcept;
-// The name of the closed lane that this stream belongs to.
+// Returns the name of the closed lane that this stream belongs to; nothing if there is none.
 [[nodiscard]] std::optional<std::string> closed_lane_of(StreamView stream);
 
 struct RegisteredStream {
@@ -24,7 +25,7 @@ struct RegisteredStream {
   bool is_closed = false;
   bool is_for_captures = false;
 };
-// All of them, none of which is destroyed meanwhile. `visit` must call none of the others.
+// Visits all streams; none is destroyed meanwhile. `visit` must not call the other functions here.
 void visit_streams(const std::function<void(const RegisteredStream& stream)>& visit);
 
 }  // namespace greenlane::detail

@@ -25,9 +25,9 @@ bool look_up(GetProcAddress get, const char* name, int version, Function& functi
   return found;
 }
 
-// A list of entry points is many branches for the analyser, and one for a reader.
+// A list of entry points is many branches for the analyser but simple for a reader.
 Loaded load() {  // NOLINT(readability-function-cognitive-complexity)
-  // Never closed: the driver keeps threads and state of its own until the process ends.
+  // Never closed: the driver keeps its own threads and state until the process ends.
   void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char* error = dlerror();
@@ -57,8 +57,8 @@ Loaded load() {  // NOLINT(readability-function-cognitive-complexity)
   return {table, {}};
 }
 
-// The first that was loaded, never destroyed. No static of a function: whoever was forked while one is made would wait
-// for it for ever.
+// The first table that was loaded, never destroyed. It is not a static of a function, because a child that is forked
+// while such a static is being made would wait for it for ever.
 std::atomic<Loaded*> in_force{nullptr};
 std::atomic<int> loading{0};
 std::atomic<bool> lost{false};
@@ -82,7 +82,7 @@ struct Override {
   std::atomic<const Table*> table{nullptr};
 } override_;
 
-// The child has one thread, and no other uses a table meanwhile.
+// Runs in the child, which has one thread; no other thread uses a table.
 void after_fork_in_child() {
   auto* const known = in_force.load(std::memory_order_acquire);
   const bool is_overridden = override_.active.load(std::memory_order_acquire) && override_.table.load() != nullptr;
@@ -105,7 +105,7 @@ const std::string kOverridden = "no driver (a test says so)";
 
 bool is_lost_in_fork() noexcept { return lost.load(std::memory_order_acquire); }
 
-// A list, as in load().
+// A list of entry points, as in load().
 void disable(Table& table) noexcept {  // NOLINT(readability-function-cognitive-complexity)
 #define GREENLANE_DRIVER_DISABLE(name, version) \
   if (table.name) table.name = Disabled<decltype(table.name)>::call;

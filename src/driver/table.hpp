@@ -1,8 +1,8 @@
 // The one table of CUDA driver entry points.
 //
-// libcuda.so.1 is opened at run time and every function is asked of cuGetProcAddress, so greenlane builds, loads and
-// runs where no driver is installed. Nothing else in the project calls the driver. Tests put a table of their own in
-// its place.
+// libcuda.so.1 is opened at run time, and every function is looked up by cuGetProcAddress, so greenlane builds, loads
+// and runs without an installed driver. Nothing else in the project calls the driver. Tests replace the table by their
+// own.
 //
 // Thread safety: every function here may be called from any thread.
 #pragma once
@@ -11,9 +11,9 @@
 
 #include <string>
 
-// X(name, version): the function, and the CUDA version in which the form used here appeared. The version picks both the
-// type (PFN_<name>_v<version>) and what cuGetProcAddress is asked for, so a newer driver can never hand out another
-// form than the one that is called.
+// X(name, version): the function, and the CUDA version in which the form used here appeared. The version selects the
+// type (PFN_<name>_v<version>) and the form that cuGetProcAddress returns, so a newer driver never returns another form
+// than the one that is called.
 #define GREENLANE_DRIVER_REQUIRED(X)          \
   X(cuInit, 2000)                             \
   X(cuDriverGetVersion, 2020)                 \
@@ -61,7 +61,7 @@
   X(cuGraphNodeFindInClone, 10000)            \
   X(cuGraphDestroyNode, 10000)
 
-// Newer drivers only: null in the table where the driver lacks them. Their users ask before they call.
+// Functions of newer drivers: null in the table if the driver lacks them. Users check before they call.
 #define GREENLANE_DRIVER_OPTIONAL(X)    \
   X(cuDeviceGetDevResource, 12040)      \
   X(cuDevSmResourceSplitByCount, 12040) \
@@ -76,8 +76,8 @@
   X(cuGraphGetEdges, 12030)             \
   X(cuStreamGetDevice, 12080)
 
-// Memory and work, which greenlane leaves to its engines: for programs in bench/ that bring none. Null where the driver
-// lacks them, and in the tables of tests.
+// Memory and work functions, which greenlane leaves to its engines: for programs in bench/ without an engine. Null if
+// the driver lacks them, and in the tables of tests.
 #define GREENLANE_DRIVER_WORK(X) \
   X(cuMemAlloc, 3020)            \
   X(cuMemFree, 3020)             \
@@ -98,27 +98,28 @@ struct Table {
   GREENLANE_DRIVER_WORK(GREENLANE_DRIVER_MEMBER)
 #undef GREENLANE_DRIVER_MEMBER
 
-  // Whether this driver can divide a device (CUDA 12.5 and newer).
+  // Returns true if this driver can divide a device (CUDA 12.5 and newer).
   [[nodiscard]] bool has_green_contexts() const noexcept {
     return cuDeviceGetDevResource && cuDevSmResourceSplitByCount && cuDevResourceGenerateDesc && cuGreenCtxCreate &&
            cuGreenCtxDestroy && cuGreenCtxStreamCreate;
   }
 };
 
-// The table in force: the driver's own, initialised with cuInit, or the one a test put in its place. Null where there
-// is no usable driver, and in a process that was forked after CUDA was started; unavailable_reason() then says why.
+// find() returns the table in force: the driver's own, initialised with cuInit, or the table of a test. Null if there
+// is no usable driver, and in a process that was forked after CUDA was started; unavailable_reason() then gives the
+// reason.
 [[nodiscard]] const Table* find() noexcept;
 [[nodiscard]] const std::string& unavailable_reason() noexcept;
 
-// Whether this process was forked from one that had started CUDA. The driver does not work there, and whatever calls it
-// may hang: the functions of the table that was in force, which streams and others still have, give
+// Returns true if this process was forked from one that had started CUDA. The driver does not work there, and calls of
+// it may hang. The functions of the former table, which streams and other objects still have, therefore return
 // CUDA_ERROR_NOT_INITIALIZED and do nothing.
 [[nodiscard]] bool is_lost_in_fork() noexcept;
 
-// Makes every function of a table do so.
+// Makes every function of a table return CUDA_ERROR_NOT_INITIALIZED and do nothing.
 void disable(Table& table) noexcept;
 
-// Puts another table in force for as long as it lives (null: as if there were no driver). For tests; not nested.
+// A scope in which another table is in force (null: as if there were no driver). For tests; cannot be nested.
 class ScopedTable {
  public:
   explicit ScopedTable(const Table* table) noexcept;

@@ -9,14 +9,15 @@
 
 namespace greenlane::detail {
 
-// Keeps the best divisions. Keeps each set of blocks once, and of equal ones the earlier. Thread safety: none.
+// The best divisions of a search. Keeps each set of blocks once, and the earlier of equal ones.
+// Thread safety: none.
 class BestDivisions {
  public:
   explicit BestDivisions(std::size_t count) : count_(count) {}
-  // Returns whether a division of this score would be kept.
+  // Returns true where a division of this score would be kept.
   [[nodiscard]] bool wants(const Score& score) const { return best_.size() < count_ || score > best_.back().score; }
   void add(Division division);
-  // The best first. Once.
+  // Returns the divisions, the best first. Called once.
   [[nodiscard]] std::vector<Division> take() { return std::move(best_); }
 
  private:

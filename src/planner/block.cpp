@@ -7,7 +7,7 @@
 namespace greenlane::detail {
 namespace {
 
-// Keeps what is infinite finite, and sums of it within 64 bits.
+// Replaces infinite values, so that sums stay within 64 bits.
 constexpr double kMost = 1e9;
 
 std::int64_t millionths(double value) { return std::llround(std::min(value, kMost) * 1e6); }
@@ -54,25 +54,27 @@ Score BlockModel::predict(EngineSet block, Size size, Sharing sharing) {
   return score();
 }
 
-// After the model and apart from it: a block's prediction depends on nothing but the block, as the search needs it.
+// Applies the corrections after the model and apart from it. A block's prediction then depends on nothing but the
+// block, which the search needs.
 void BlockModel::correct(std::span<const PredictionFactors> factors) {
   for (std::size_t i = 0; i < predictions_.size(); ++i) {
     auto& prediction = predictions_[i];
     prediction.p99 *= factors[i].p99;
-    // The tail is what deadlines are held against, so it is the median that gives way.
+    // Deadlines are held against the tail, so the median gives way.
     prediction.p50 = std::min(prediction.p50 * factors[i].p50, prediction.p99);
     const auto& engine = problem_->engine(prediction.engine);
     if (engine.urgent || prediction.rate <= 0) continue;
     double rate = prediction.rate * factors[i].rate;
     if (engine.open) rate = std::min(rate, 1 / engine.period);
-    // Who is served more often than there seemed to be time for has used it better, not more than all of it.
+    // An engine that is served more often than its time seemed to allow has used that time better, not more than all of
+    // it.
     prediction.utilisation =
         std::min(prediction.utilisation * rate / prediction.rate, std::max(1.0, prediction.utilisation));
     prediction.rate = rate;
   }
 }
 
-// Max-min fair: all get the same level, and nobody more than it asks for.
+// Shares out time by max-min fairness: all get the same level, and none gets more than its demand.
 void BlockModel::share_out(double available) {
   std::ranges::sort(claims_, {}, [](const Claim& claim) { return claim.demand / claim.usage; });
   double usage = 0;
@@ -86,13 +88,13 @@ void BlockModel::share_out(double available) {
   }
 }
 
-// Engines take turns: those that always have a request there are served equally often.
+// Predicts engines that take turns. Engines that always have a request waiting are served equally often.
 void BlockModel::in_queue() {
   for (std::size_t i = 0; i < predictions_.size(); ++i) {
     const auto& engine = problem_->engine(predictions_[i].engine);
     const auto& service = services_[i];
     const bool is_open = engine.urgent && engine.open;
-    // A best-effort engine with a rate may fall behind, and then always has a request there.
+    // A best-effort engine with a rate may fall behind, and then always has a request waiting.
     loads_.push_back({.kind = is_open ? kind_of(engine) : Load::Kind::closed,
                       .p50 = service.p50,
                       .p99 = service.p99,
@@ -119,7 +121,8 @@ void BlockModel::in_queue() {
   }
 }
 
-// Urgent engines run beside each other; best-effort ones, beside each other too, get the time when none of them does.
+// Predicts engines at a gate. Urgent engines run beside each other. Best-effort engines, beside each other too, get the
+// time when no urgent engine runs.
 void BlockModel::gated() {
   double blocking = 0;
   bool is_left = true;
@@ -132,7 +135,7 @@ void BlockModel::gated() {
                         .p99 = service.p99,
                         .mean = service.mean,
                         .period = engine.period});
-      is_left &= engine.open;  // one that is back to back never opens the gate
+      is_left &= engine.open;  // an engine that is back to back never opens the gate
     } else {
       blocking += service.in_flight;
       const double mean = service.mean / (1 - service.overhead);
@@ -141,7 +144,7 @@ void BlockModel::gated() {
   }
   share_out(is_left ? 1 - open_utilisation(loads_) : 0);
 
-  double busy = 0;  // the longest that urgent engines hold best effort
+  double busy = 0;  // the longest time for which urgent engines hold best effort
   std::size_t urgent = 0;
   for (std::size_t i = 0; i < predictions_.size(); ++i) {
     auto& prediction = predictions_[i];

@@ -1,4 +1,4 @@
-// What is to be expected of engines that share one partition.
+// Predicts engines that share one partition.
 #pragma once
 
 #include "planner/problem.hpp"
@@ -12,14 +12,15 @@
 
 namespace greenlane::detail {
 
-// What a plan, or a part of it, is worth. In millionths, so that sums are exact and do not depend on their order.
+// The worth of a plan, or of a part of it. Sums are in millionths, so that they are exact and do not depend on their
+// order.
 struct Score {
-  std::int64_t violation = 0;   // by how much p99s with their margins exceed deadlines, relative, summed
+  std::int64_t violation = 0;   // relative excess of p99s with their margins over deadlines, summed
   std::int64_t throughput = 0;  // of best-effort engines, weighted, relative to alone on the whole device, summed
   double slack = 1;             // the smallest
 
-  // Of two parts on different units. Keeps order: a better part makes a better whole, because sums and minima do. So
-  // the best whole can be put together from best parts.
+  // Adds a part on other units. Keeps order: a better part makes a better whole, because sums and minima do. So the
+  // best whole can be put together from best parts.
   [[nodiscard]] Score with(const Score& other) const {
     return {.violation = violation + other.violation,
             .throughput = throughput + other.throughput,
@@ -42,24 +43,25 @@ struct EnginePrediction {
   double utilisation = 0;
 };
 
-// Holds memory of its own that is used again and again. Thread safety: none.
+// A model of engines that share one partition. Reuses its own memory.
+// Thread safety: none.
 class BlockModel {
  public:
   explicit BlockModel(const PlanProblem& problem) : problem_(&problem) {}
 
-  // `gated` only where can_be_gated.
+  // Predicts the engines of a block. `gated` is valid only where can_be_gated() returns true.
   Score predict(EngineSet block, Size size, Sharing sharing);
-  // Of the last one, in ascending order of engines.
+  // Returns the engines of the last prediction, in ascending order.
   [[nodiscard]] std::span<const EnginePrediction> engines() const noexcept { return predictions_; }
 
-  // There is an urgent engine, somebody to share with, and every best-effort engine can be cut.
+  // Returns true where there is an urgent engine and another engine, and every best-effort engine can be cut.
   [[nodiscard]] bool can_be_gated(EngineSet block) const;
 
  private:
-  // A best-effort engine's, or one's that is back to back, part of the time that is left.
+  // A claim to the time that is left, by a best-effort engine or by an urgent one without a rate.
   struct Claim {
     std::size_t member = 0;
-    double usage = 0;   // of the server's time, for each unit of the level that all get
+    double usage = 0;   // of the server's time, for each unit of the common level
     double demand = 0;  // of the server's time, at most
     double got = 0;
   };
@@ -70,7 +72,7 @@ class BlockModel {
   [[nodiscard]] Score score() const;
 
   const PlanProblem* problem_;
-  std::vector<Service> services_;  // of members, with contention
+  std::vector<Service> services_;  // those of the members, with contention
   std::vector<EnginePrediction> predictions_;
   std::vector<Load> loads_;
   std::vector<Claim> claims_;

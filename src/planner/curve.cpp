@@ -6,7 +6,7 @@
 namespace greenlane::detail {
 namespace {
 
-// The measured points around a size: both are the same one where it was measured or lies outside.
+// Returns the measured points around a size. Both are the same point where the size was measured or lies outside.
 template <typename Point>
 std::pair<const Point*, const Point*> around(const std::vector<Point>& points, Units units) {
   const auto above = std::ranges::lower_bound(points, units, {}, &Point::units);
@@ -15,7 +15,7 @@ std::pair<const Point*, const Point*> around(const std::vector<Point>& points, U
   return {&*(above - 1), &*above};
 }
 
-// Perfectly parallel work is what suffers most from fewer units.
+// Returns how much longer work takes on fewer units than measured. Assumes perfectly parallel work, which suffers most.
 double growth(Units measured, Units units) {
   return units < measured ? static_cast<double>(measured.count) / units.count : 1;
 }

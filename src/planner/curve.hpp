@@ -1,4 +1,4 @@
-// What is known of an engine at sizes that were not measured. Arithmetic only.
+// Estimates an engine's service at sizes that were not measured. Arithmetic only.
 #pragma once
 
 #include <greenlane/planner/planner.hpp>
@@ -7,7 +7,7 @@
 
 namespace greenlane::detail {
 
-// One request's service, in microseconds, and what gating costs there.
+// The service of one request in microseconds, and the costs of gating it.
 struct Service {
   double p50 = 0;
   double p99 = 0;
@@ -16,8 +16,8 @@ struct Service {
   double overhead = 0;
 };
 
-// Measured points of an engine. Curves have plateaus and jumps, and a larger partition can be slower: nothing but what
-// was measured on both sides is assumed in between.
+// The measured points of an engine. Curves have plateaus and jumps, and a larger partition can be slower. Between two
+// points the longer of the two measured times therefore counts, and nothing else is assumed.
 class Curve {
  public:
   explicit Curve(const EngineDemand& engine);

@@ -5,7 +5,8 @@
 
 namespace greenlane::detail {
 
-// Gates come first: where both are worth the same, urgent engines need not wait for each other's whole requests.
+// Returns the better way to share. Gates win a tie, because urgent engines then need not wait for each other's whole
+// requests.
 BlockScores::Entry BlockScores::best(EngineSet block, Size size) {
   if (std::has_single_bit(block))
     return {.score = model_.predict(block, size, Sharing::alone), .sharing = Sharing::alone};
@@ -66,7 +67,8 @@ void SizeStack::push(EngineSet block) {
   }
 }
 
-// Groups may be left over, since more of them can be slower, but not beside a block that takes the rest.
+// Returns the best end. Groups may be left over, because more of them can be slower, but not beside a block that takes
+// the rest.
 SizeStack::End SizeStack::end() const {
   const auto& level = top();
   End end{.state = &level.with_rest.back(), .taken = level.with_rest.size() - 1, .with_rest = true};

@@ -1,4 +1,4 @@
-// Sizes for blocks of engines: the best way to divide the device's groups among given sets, set by set.
+// Divides the device's groups among given blocks of engines in the best way, block by block.
 #pragma once
 
 #include "planner/block.hpp"
@@ -9,7 +9,7 @@
 
 namespace greenlane::detail {
 
-// Engines on one partition.
+// The engines on one partition.
 struct Block {
   EngineSet engines = 0;
   Size size;
@@ -21,7 +21,7 @@ struct Division {
   std::vector<Block> blocks;
 };
 
-// What a set of engines is worth at each size, shared in the better way. Computed once.
+// The scores of sets of engines at each size, shared in the better way. Each is computed once.
 class BlockScores {
  public:
   explicit BlockScores(const PlanProblem& problem) : problem_(&problem), model_(problem) {}
@@ -31,9 +31,9 @@ class BlockScores {
     Sharing sharing = Sharing::alone;
   };
   struct Table {
-    std::vector<Entry> plain;  // by groups; the first means nothing
-    // By groups beside the remainder; what is below the problem's fewest groups means nothing. Empty where there is no
-    // remainder.
+    std::vector<Entry> plain;  // by groups; the first entry means nothing
+    // Entries by groups beside the remainder; those below the problem's fewest groups mean nothing. Empty where there
+    // is no remainder.
     std::vector<Entry> with_rest;
   };
   [[nodiscard]] const Table& of(EngineSet block);
@@ -48,30 +48,30 @@ class BlockScores {
   std::unordered_map<EngineSet, Table> tables_;
 };
 
-// A stack of blocks, each with the best scores for every number of groups that it and those below it take together.
-// That is enough to know the best division once the last block is there: Score::with keeps order.
+// A stack of blocks. Each level has the best scores for every number of groups that its block and the blocks below it
+// take together. Score::with keeps order, so these scores give the best division once the last block is there.
 class SizeStack {
  public:
   explicit SizeStack(BlockScores& scores);
 
   void push(EngineSet block);
   void pop() { --depth_; }
-  // No division of these blocks fits the device.
+  // Returns true where no division of these blocks fits the device.
   [[nodiscard]] bool is_hopeless() const { return !top().fits; }
-  // With all engines on the stack and at least two blocks; not when it is hopeless.
+  // Returns the best score. All engines must be on the stack, in at least two blocks, and is_hopeless() must be false.
   [[nodiscard]] Score best() const;
   [[nodiscard]] Division best_division() const;
 
  private:
   struct State {
     Score score;
-    int groups = -1;  // of the last block; -1: cannot be
+    int groups = -1;  // of the last block; -1: impossible
     bool takes_rest = false;
   };
   struct Level {
     EngineSet block = 0;
     bool fits = true;
-    // By groups taken so far: without the remainder, and with it in one of the blocks.
+    // The best states by groups taken so far: without the remainder, and with the remainder in one of the blocks.
     std::vector<State> plain;
     std::vector<State> with_rest;
   };
@@ -85,7 +85,7 @@ class SizeStack {
 
   BlockScores* scores_;
   std::size_t depth_ = 0;
-  std::vector<Level> levels_;  // one below the first block
+  std::vector<Level> levels_;  // the first one has no block
 };
 
 }  // namespace greenlane::detail

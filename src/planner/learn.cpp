@@ -13,10 +13,10 @@ constexpr double kLeastContention = 0.8;
 constexpr double kMostContention = 8;
 constexpr double kLeastCorrection = 1.0 / 8;
 constexpr double kMostCorrection = 8;
-// Who hardly runs can hardly be blamed, but not nobody where all hardly run.
+// An engine that hardly runs gets hardly any blame. It gets some, because all engines may hardly run.
 constexpr double kLeastBlame = 1e-3;
 
-// Measured, as a multiple of what was predicted. Absent where that says nothing.
+// Measured values as multiples of the predicted ones. Absent where they say nothing.
 struct Errors {
   std::optional<double> p50;
   std::optional<double> p99;
@@ -32,22 +32,24 @@ Errors errors_of(const PlannedEngine& predicted, const MeasuredEngine& measured)
   Errors errors{.p50 = times(measured.p50.count(), predicted.p50.count()),
                 .p99 = times(measured.p99.count(), predicted.p99.count()),
                 .rate = {}};
-  // One that was never served is the worst case, not an unknown one.
+  // An engine that was never served is the worst case, not an unknown one.
   if (measured.rate_hz && predicted.rate_hz > 0)
     errors.rate = std::max(times(*measured.rate_hz, predicted.rate_hz).value_or(0), kLeastCorrection);
   return errors;
 }
 
-// By how much service was longer. In the middle: what is wrong with the tail alone says little of other partitions, and
-// has a factor of its own. What is back to back is worth its rate, to which all requests add.
+// Returns by how much service was longer, judged by the median. An error of the tail alone says little of other
+// partitions, and has a factor of its own. An engine that is back to back is judged by its rate: the rate is its worth,
+// and all requests add to it.
 std::optional<double> slowdown(const EngineDemand& demand, const Errors& errors) {
   if (errors.rate && !demand.deadline && !demand.period) return 1 / *errors.rate;
   return errors.p50;
 }
 
-// One run says how much slower an engine was, not because of whom. The blame goes to the engines of other partitions in
-// proportion to the time for which they run. Runs of other plans, where they share other partitions, tell them apart.
-// Returns by how much that makes its service longer in this plan.
+// Blames the engines of other partitions in proportion to the time for which they run: one run says how much slower an
+// engine was, but not because of which other. Runs of other plans, where the engines share other partitions, tell them
+// apart.
+// Returns: the factor by which the blame makes the engine's service longer in this plan.
 double blame_others(std::vector<double>& row, const Plan& plan, const PlannedEngine& engine, double slower) {
   const auto blame = [&](const PlannedEngine& other) {
     return other.partition == engine.partition ? 0 : std::max(kLeastBlame, other.utilisation);
@@ -76,15 +78,16 @@ SharingCorrection& correction_of(PlanRequest& request, const PlannedPartition& p
                         .factors = std::vector<PredictionFactors>(partition.engines.size())});
 }
 
-// `done`: what contention has changed already.
+// Learns half of an error. `done` is the factor that contention has changed already.
 void correct(double& factor, std::optional<double> error, double done) {
   if (error) factor = std::clamp(factor * std::pow(*error, kDamping) / done, kLeastCorrection, kMostCorrection);
 }
 
 }  // namespace
 
-// Engines with mates blame nobody elsewhere: a partition's engines have always the same engines outside, so what those
-// do to them is part of the correction, whereas what mates did would be taken for contention in every other plan.
+// Engines with partition mates blame no engine elsewhere. A partition's engines always have the same engines outside,
+// so the effect of those engines is part of the correction. The effect of mates would be taken for contention in every
+// other plan.
 PlanRequest learn(PlanRequest request, const Plan& plan, std::span<const MeasuredEngine> measured) {
   const detail::PlanProblem problem(request);  // checks the factors, too
   if (request.contention.empty())
@@ -109,7 +112,7 @@ PlanRequest learn(PlanRequest request, const Plan& plan, std::span<const Measure
                                                                 correction.engines.begin())];
     correct(factors.p50, errors.p50, longer);
     correct(factors.p99, errors.p99, longer);
-    // A rate that requests have does not change with service.
+    // A rate that the requests have does not change with service.
     if (!demand->deadline) correct(factors.rate, errors.rate, demand->period ? 1 : 1 / longer);
   }
   return request;

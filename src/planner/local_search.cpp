@@ -15,12 +15,12 @@ namespace {
 // Sets of blocks that are looked at, in all starts together.
 constexpr std::int64_t kFewestLooks = 2'000;
 constexpr std::int64_t kMostLooks = 20'000;
-constexpr std::int64_t kStepsPerLook = 5'000;  // about as many, for a dozen engines
+constexpr std::int64_t kStepsPerLook = 5'000;  // a rough value for a dozen engines
 constexpr int kRandomStarts = 6;
 
 using Blocks = std::vector<EngineSet>;
 
-// Ascending by their lowest engines: each set of blocks has one form.
+// Drops empty blocks and sorts the others by their lowest engines, so that each set of blocks has one form.
 void normalise(Blocks& blocks) {
   std::erase(blocks, EngineSet{0});
   std::ranges::sort(blocks, {}, [](EngineSet block) { return std::countr_zero(block); });
@@ -55,7 +55,7 @@ class LocalSearch {
   [[nodiscard]] std::vector<Division> take() { return best_.take(); }
 
  private:
-  // Absent: more blocks than the device has parts.
+  // Returns the score of the blocks. Absent where there are more blocks than the device has parts.
   std::optional<Score> look(const Blocks& blocks) {
     ++looks_;
     if (blocks.size() == 1) {
@@ -81,7 +81,7 @@ class LocalSearch {
     return score;
   }
 
-  // One engine elsewhere or alone, two blocks together, two engines exchanged.
+  // Returns the blocks with one engine moved elsewhere or alone, two blocks joined, or two engines exchanged.
   [[nodiscard]] std::vector<Blocks> neighbours(const Blocks& blocks) const {
     std::vector<Blocks> all;
     const auto add = [&all](Blocks next) {
@@ -137,7 +137,7 @@ class LocalSearch {
 std::vector<Division> search_locally(const PlanProblem& problem, std::size_t count, std::int64_t most_steps) {
   LocalSearch search(problem, count, most_steps);
   search.climb({problem.all()});
-  // Urgent engines alone and best effort together; all alone.
+  // Starts from urgent engines alone and best effort together, and from all engines alone.
   Blocks urgent_alone{0};
   Blocks all_alone;
   for (std::size_t engine = 0; engine < problem.engines(); ++engine) {
@@ -150,7 +150,7 @@ std::vector<Division> search_locally(const PlanProblem& problem, std::size_t cou
   }
   search.climb(std::move(urgent_alone));
   search.climb(std::move(all_alone));
-  std::mt19937_64 random(problem.engines());  // the same for the same request
+  std::mt19937_64 random(problem.engines());  // the same seed for the same request
   for (int start = 0; start < kRandomStarts; ++start) {
     Blocks blocks(2 + random() % 3);
     for (std::size_t engine = 0; engine < problem.engines(); ++engine) blocks[random() % blocks.size()] |= only(engine);

@@ -14,7 +14,8 @@ namespace {
   throw ConfigError({.what = "cannot predict these partitions", .why = why, .remedy = remedy});
 }
 
-// The shorter the deadline, the more urgent, as far as the device tells priorities apart; best effort has 0.
+// Returns an engine's priority. A shorter deadline is more urgent, as far as the device tells priorities apart. Best
+// effort has 0, and so have all engines of a partition without a gate.
 int priority(const PlanRequest& request, const PlannedPartition& partition, std::size_t engine) {
   const auto& deadline = request.engines[engine].deadline;
   if (!deadline || partition.sharing != Sharing::gated) return 0;
@@ -43,7 +44,7 @@ PlannedPartition partition_of(const PlanRequest& request, const PlanProblem& pro
   return partition;
 }
 
-// Names of several engines are composed, and an engine may be named so itself, as in "a+b".
+// Makes the partition's name unique. Names of several engines are composed, and an engine may itself be named "a+b".
 void make_unique(PlannedPartition& partition, const PlanRequest& request, const Plan& plan) {
   if (partition.engines.size() == 1) return;
   const auto is_taken = [&](const std::string& name) {
@@ -55,7 +56,7 @@ void make_unique(PlannedPartition& partition, const PlanRequest& request, const 
     partition.name = composed + " (" + std::to_string(number) + ")";
 }
 
-// The groups that a partition has of its own; 0 for the rest.
+// Returns the number of groups that a partition has of its own; 0 for the rest.
 int whole_groups(const PlanRequest& request, const PlannedPartition& partition) {
   if (partition.is_rest) return 0;
   const int each = request.device.each.count;

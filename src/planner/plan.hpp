@@ -1,4 +1,4 @@
-// Between divisions, which the search knows, and plans, which users do.
+// Converts between the divisions of the search and the plans of users.
 #pragma once
 
 #include "planner/search.hpp"
@@ -7,10 +7,11 @@
 
 namespace greenlane::detail {
 
-// Names, lanes, priorities and predictions. `exact` and `gap` are for the searcher to fill in.
+// Returns the plan with names, lanes, priorities and predictions. The caller fills in `exact` and `gap`.
 [[nodiscard]] Plan plan_of(const PlanRequest& request, const PlanProblem& problem, const Division& division);
 
-// Throws ConfigError where they do not fit the device, share in a way that cannot be, or leave an engine out.
+// Returns the division that the partitions make.
+// Throws: ConfigError where they do not fit the device, share in an impossible way, or leave an engine out.
 [[nodiscard]] Division division_of(const PlanRequest& request, const PlanProblem& problem,
                                    std::span<const PlannedPartition> partitions);
 

@@ -12,7 +12,7 @@
 namespace greenlane::detail {
 namespace {
 
-// For each what-if: there are many, and a proof is not needed where a plan is found.
+// For each what-if search: there are many of them, and a plan that was found needs no proof.
 constexpr std::int64_t kMostSteps = 10'000'000;
 constexpr double kLeastRate = 1.0 / 64;
 constexpr double kRatePrecision = 1.01;
@@ -37,7 +37,7 @@ std::vector<Shortfall> shortfalls_of(const PlanRequest& request, const Plan& clo
   return shortfalls;
 }
 
-// Three digits, upwards: what is said to do must do.
+// Rounds up to three digits, so that the stated value is enough.
 double rounded_up(double value) {
   const double digit = std::pow(10, std::floor(std::log10(value)) - 2);
   return std::ceil(value / digit * (1 - 1e-12)) * digit;

@@ -1,12 +1,12 @@
-// What to say where no plan meets all deadlines.
+// Builds the error for a request whose deadlines no plan meets.
 #pragma once
 
 #include <greenlane/planner/planner.hpp>
 
 namespace greenlane::detail {
 
-// Says which engines miss their deadlines in the plan that comes closest. Looks for changes that would make all engines
-// fit: some twenty searches. `exact`: no better plan exists.
+// Returns an error that names the engines which miss their deadlines in the plan that comes closest. Looks for changes
+// that would make all engines fit, by some twenty searches. `exact`: no better plan exists.
 [[nodiscard]] PlanError plan_error(const PlanRequest& request, const Plan& closest, bool exact);
 
 }  // namespace greenlane::detail

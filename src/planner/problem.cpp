@@ -58,7 +58,7 @@ void check(const EngineDemand& engine) {
 
 void check(const SharingCorrection& correction, std::size_t engines) {
   const auto& members = correction.engines;
-  // Strictly ascending.
+  // The members must be strictly ascending.
   const bool is_set = !members.empty() && members.back() < engines &&
                       std::ranges::adjacent_find(members, std::ranges::greater_equal()) == members.end();
   if (!is_set || (members.size() == 1) != (correction.sharing == Sharing::alone))
@@ -102,7 +102,7 @@ void check(const PlanRequest& request) {
   for (const auto& correction : request.corrections) check(correction, request.engines.size());
 }
 
-// Sizes are numbered: whole groups alone, the same with the remainder, the undivided device.
+// Numbers the sizes: whole groups alone, then the same with the remainder, then the undivided device.
 std::size_t number(Size size, int groups) {
   if (size.is_whole) return 2 * static_cast<std::size_t>(groups + 1);
   return static_cast<std::size_t>(size.groups) + (size.is_rest ? static_cast<std::size_t>(groups + 1) : 0);
@@ -122,7 +122,7 @@ PlanProblem::PlanProblem(const PlanRequest& request) : device_(request.device), 
     const Curve curve(engine);
     auto& services = services_.emplace_back(number({.is_whole = true}, groups()) + 1);
     const auto fill = [&](Size size) {
-      // There is no partition without units.
+      // A partition has at least one unit.
       if (units(size).count > 0) services[number(size, groups())] = curve.at(units(size));
     };
     for (int k = 0; k <= groups(); ++k) {
@@ -177,7 +177,7 @@ double PlanProblem::most_rate_correction(std::size_t engine) const {
   double most = 1;
   for (const auto& [key, factors] : corrections_) {
     if ((key.first & only(engine)) == 0) continue;
-    // Its factors come after those of the members below it.
+    // The engine's factors come after the factors of the members below it.
     most = std::max(most, factors[static_cast<std::size_t>(std::popcount(key.first & (only(engine) - 1)))].rate);
   }
   return most;

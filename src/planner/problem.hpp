@@ -1,4 +1,4 @@
-// A request for a plan, checked, with what is known of every engine at every size that a partition can have.
+// A checked request for a plan, with the service of every engine at every size that a partition can have.
 #pragma once
 
 #include "planner/curve.hpp"
@@ -14,7 +14,7 @@
 
 namespace greenlane::detail {
 
-// Bit i: engine i.
+// A set of engines: bit i stands for engine i.
 using EngineSet = std::uint64_t;
 
 inline constexpr std::size_t kMostPlannedEngines = 64;
@@ -26,16 +26,17 @@ inline constexpr std::size_t kMostPlannedEngines = 64;
   return set;
 }
 
-// How much of the device a partition has.
+// The part of the device that a partition has.
 struct Size {
   int groups = 0;
-  bool is_rest = false;   // the remainder, too
+  bool is_rest = false;   // includes the remainder
   bool is_whole = false;  // undivided
 };
 
 class PlanProblem {
  public:
-  // Throws ConfigError.
+  // Checks the request.
+  // Throws: ConfigError.
   explicit PlanProblem(const PlanRequest& request);
 
   struct Engine {
@@ -54,19 +55,19 @@ class PlanProblem {
   [[nodiscard]] const Engine& engine(std::size_t index) const { return engines_[index]; }
   [[nodiscard]] int groups() const noexcept { return device_.whole; }
   [[nodiscard]] bool has_remainder() const noexcept { return device_.remainder.count > 0; }
-  // The fewest groups beside which a partition has the remainder.
+  // Returns the fewest groups beside which a partition may have the remainder.
   [[nodiscard]] int fewest_groups() const noexcept { return device_.fewest_of_partition(); }
   [[nodiscard]] double margin() const noexcept { return margin_; }
   [[nodiscard]] Units units(Size size) const;
-  // As measured alone.
+  // Returns the engine's service as measured alone.
   [[nodiscard]] const Service& alone(std::size_t engine, Size size) const;
-  // By which its services take longer while all engines outside of the set run elsewhere.
+  // Returns the factor by which the engine's services take longer while all engines outside of the set run elsewhere.
   [[nodiscard]] double contention(std::size_t engine, EngineSet together) const;
-  // No set makes it less.
+  // Returns a lower bound of contention() over all sets.
   [[nodiscard]] double least_contention(std::size_t engine) const;
-  // Of these engines, in ascending order; empty where nothing is known to be wrong.
+  // Returns the factors of these engines, in ascending order; empty where no error is known.
   [[nodiscard]] std::span<const PredictionFactors> corrections(EngineSet block, Sharing sharing) const;
-  // No set and no way to share makes a rate more; at least 1.
+  // Returns an upper bound, at least 1, of the engine's rate factors over all sets and ways to share.
   [[nodiscard]] double most_rate_correction(std::size_t engine) const;
 
  private:

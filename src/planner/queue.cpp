@@ -6,36 +6,38 @@
 namespace greenlane::detail {
 namespace {
 
-// Rounds of the fixed-point iterations, before the bound in closed form is taken.
+// Most rounds of an iteration. A fixed point that is not found by then is replaced by a bound in closed form.
 constexpr int kMostRounds = 32;
 
 bool is_open(const Load& load) { return load.kind != Load::Kind::closed; }
 
-// Arrivals within a half-open window.
+// Returns the arrivals within a half-open window, at least 1.
 double arrivals(double window, double period) { return std::max(1.0, std::ceil(window / period - 1e-9)); }
 
-// The wait in an M/G/1 queue. Its mean is Pollaczek and Khinchine's: a request finds one of each load with the
-// probability of that load's share of the time, and waits for what is left of it and for what comes meanwhile. That
-// time is uniform where few wait, exponential where many do (exact for M/M/1); the longer of the two answers counts.
-// Both grow with every load and rate. The second moment of a service is bounded by mean × p99, that of one that never
-// takes longer.
+// The wait in an M/G/1 queue. Its mean is Pollaczek and Khinchine's: a request finds each load in service with the
+// probability of that load's share of the time. It waits for the rest of that service, and for the work that arrives
+// meanwhile. This time is uniform where few requests wait and exponential where many do (exact for M/M/1); the longer
+// of the two answers counts. Both grow with every load and rate. The second moment of a service is bounded by mean ×
+// p99, as if no service took longer than its p99.
 class Wait {
  public:
-  // Of `own` by random loads, itself one or not; behind each of its own requests there is the closed ones' work.
+  // Takes the random loads for which `own` waits; `own` may be random or not. The work of `closed` is behind each
+  // request of `own`.
   Wait(std::span<const Load> loads, std::size_t own, const Load& closed) : loads_(loads), own_(own), closed_(closed) {}
 
-  // By all open loads, in whatever way they come.
+  // Returns the wait for all open loads, periodic and random.
   static Wait of_all_open(std::span<const Load> loads) {
     Wait wait(loads, loads.size(), {});
     wait.random_only_ = false;
     return wait;
   }
 
-  // `load`: of the server, by what has no part in the wait, too: that delays its end.
+  // Returns a quantile of the wait. `load` is the whole load of the server. Loads that have no part in the wait delay
+  // its end.
   [[nodiscard]] double quantile(double q, double load) const {
     if (load >= 1) return kInfinite;
-    // Newton's steps come from below and never go too far: the probability is convex, of exponentials its logarithm,
-    // too.
+    // Newton's steps come from below and never go too far, because the probability is convex. The logarithm of the
+    // exponential one is convex too.
     const double uniform = root([&](double wait) {
       const Tail tail = longer_if_uniform(wait, load);
       return tail.probability > 1 - q ? (tail.probability - (1 - q)) / tail.slope : 0;
@@ -48,7 +50,7 @@ class Wait {
   }
 
  private:
-  // The probability that it is longer, and how fast that falls.
+  // The probability that the wait is longer, and how fast it falls.
   struct Tail {
     double probability = 0;
     double slope = 0;
@@ -87,7 +89,7 @@ class Wait {
     return tail;
   }
 
-  // Share of the time, and the longest service, of each load that has a part in the wait.
+  // Visits each load that has a part in the wait, with its share of the time and its longest service.
   template <typename Visit>
   void for_each(const Visit& visit) const {
     for (std::size_t i = 0; i < loads_.size(); ++i) {
@@ -103,7 +105,7 @@ class Wait {
   bool random_only_ = true;
 };
 
-// The smallest window that is as long as the work which arrives in it; `otherwise` where it is not found soon.
+// Returns the smallest window that is as long as the work which arrives in it; `otherwise` where it is not found soon.
 template <typename Work>
 double fixed_point(const Work& work, double otherwise) {
   double window = work(0.0);
@@ -119,7 +121,7 @@ double positive_or_infinite(double numerator, double denominator) {
   return denominator > 0 ? numerator / denominator : kInfinite;
 }
 
-// Of open loads, random or not: a half of the requests find less than this.
+// Returns the wait that half of the requests stay below, for all open loads.
 double median_wait(std::span<const Load> loads, double load) { return Wait::of_all_open(loads).quantile(0.5, load); }
 
 }  // namespace
@@ -132,12 +134,12 @@ double open_utilisation(std::span<const Load> loads) {
   return utilisation;
 }
 
-// Ahead of each request is at most one of every other engine. Periodic engines can be in any phase, so it is one of
-// each that can be there; which random ones are there is left to the wait. Own requests that come meanwhile find the
-// same again, those of closed engines every time: n of them in a window of n periods.
+// At most one request of every other engine is ahead of each request. Periodic engines can be in any phase, so each of
+// them counts; the wait covers the random ones. Own requests that come meanwhile find the same again. They find those
+// of closed engines every time: n of them in a window of n periods.
 Response response_in_queue(std::span<const Load> loads, std::size_t own) {
   const Load& me = loads[own];
-  Load closed;  // all other closed ones together
+  Load closed;  // all other closed loads together
   int closed_count = 0;
   for (std::size_t i = 0; i < loads.size(); ++i) {
     if (i == own || is_open(loads[i])) continue;
@@ -165,27 +167,27 @@ Response response_in_queue(std::span<const Load> loads, std::size_t own) {
     for (std::size_t i = 0; i < loads.size(); ++i) {
       const auto& other = loads[i];
       if (i == own || other.kind != Load::Kind::periodic) continue;
-      // One more than arrive: it may have been late already.
+      // One more than the arrivals, because an earlier request may be late.
       sum += std::min(requests, arrivals(window, other.period) + 1) * other.p99;
     }
     return sum;
   };
   double p99 =
       fixed_point(work, positive_or_infinite(random_wait + me.p99 + closed.p99 + 2 * periodic_p99, rest_of_server));
-  // Without closed ones the server is idle at times, and what holds for every order may say more.
+  // Without closed loads the server is idle at times, and the bound that holds for every order may be lower.
   if (me.kind == Load::Kind::periodic && p99 > me.period && closed_count == 0)
     p99 = std::min(p99, response_on_shared_units(loads, own, 0).p99);
-  // Of the closed one that is being served, half is over.
+  // Half of the closed request that is being served is over.
   const double closed_p50 = closed_count == 0 ? 0 : closed.p50 * (closed_count - 0.5) / closed_count;
   return {.p50 = std::min(me.p50 + closed_p50 + median_wait(loads, load), p99), .p99 = p99};
 }
 
-// The busy period bounds the response, whatever the order. It begins with the blocking.
+// The busy period bounds the response in every order. It begins with the blocking.
 Response response_on_shared_units(std::span<const Load> loads, std::size_t own, double blocking) {
   const Load& me = loads[own];
   const double load = open_utilisation(loads);
   const auto closed = std::ranges::count_if(loads, [](const Load& other) { return !is_open(other); });
-  // One that is always there leaves the others a share that nobody knows.
+  // A load that is always there leaves the others an unknown share.
   if (load >= 1 || (closed > 0 && loads.size() > 1)) return {.p50 = kInfinite, .p99 = kInfinite};
 
   double periodic_p99 = 0;

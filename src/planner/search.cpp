@@ -12,7 +12,7 @@
 namespace greenlane::detail {
 namespace {
 
-// Number of ways to put so many engines into blocks (Bell); ascending by the Bell triangle.
+// Returns the number of ways to put the engines into blocks (Bell's numbers), by the Bell triangle.
 double set_partitions(std::size_t engines) {
   std::vector<double> row{1};
   for (std::size_t i = 1; i < engines; ++i) {
@@ -23,14 +23,15 @@ double set_partitions(std::size_t engines) {
   return row.back();
 }
 
-// As many sizes are compared for each beginning of a set of blocks, of which there are as many as sets of blocks.
+// Returns the number of comparisons of two sizes. Each beginning of a set of blocks takes the same number of them, and
+// there are no more beginnings than sets.
 double steps(const PlanProblem& problem) {
   const double groups = problem.groups() + 1;
   return set_partitions(problem.engines()) * groups * (groups + 1) / 2 * (problem.has_remainder() ? 3 : 1);
 }
 
-// All sets of blocks: the next block is one that has the lowest engine that is left. Sets that begin with the same
-// blocks have their sizes worked out once.
+// A visit of all sets of blocks. The next block always has the lowest engine that is left. Sizes are worked out once
+// for all sets that begin with the same blocks.
 class Enumeration {
  public:
   Enumeration(const PlanProblem& problem, std::size_t count) : scores_(problem), stack_(scores_), best_(count) {
@@ -48,7 +49,7 @@ class Enumeration {
   void extend(EngineSet left, bool is_first) {
     const EngineSet lowest = left & -left;
     const EngineSet others = left & ~lowest;
-    // All subsets of the others, the full one first.
+    // Visits all subsets of the others, the full one first.
     for (EngineSet with = others;; with = (with - 1) & others) {
       const EngineSet block = lowest | with;
       if (!is_first || block != left) try_next(block, left & ~block);

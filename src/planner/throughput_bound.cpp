@@ -8,7 +8,7 @@
 namespace greenlane::detail {
 namespace {
 
-// More of the device's units, and what an engine's throughput gains by them.
+// An addition of units, and the throughput that an engine gains by it.
 struct Step {
   double units = 0;
   double gain = 0;
@@ -34,7 +34,7 @@ double mean(const PlanProblem& problem, std::size_t engine, Size size) {
   return problem.alone(engine, size).mean * problem.least_contention(engine);
 }
 
-// The upper hull of throughput over units, from none of either: its slopes fall.
+// Adds the upper hull of throughput over units, which begins with none of either. The slopes of its steps fall.
 void add_hull(const PlanProblem& problem, std::size_t index, std::vector<Step>& steps) {
   const auto& engine = problem.engine(index);
   const double best = engine.weight * engine.solo_mean * problem.most_rate_correction(index);
@@ -46,7 +46,7 @@ void add_hull(const PlanProblem& problem, std::size_t index, std::vector<Step>& 
   std::ranges::sort(points, [](const Point& a, const Point& b) {
     return a.units < b.units || (a.units == b.units && a.throughput > b.throughput);
   });
-  // With a rate it gets no further than that, corrected or not.
+  // An engine with a rate gets no further than that rate, corrected or not.
   const double most = engine.open ? engine.weight * engine.solo_mean / engine.period : kInfinite;
   Point at;
   while (at.throughput < most) {
@@ -88,7 +88,7 @@ std::int64_t throughput_bound(const PlanProblem& problem) {
     throughput += step.gain * std::min(1.0, units / step.units);
     units -= step.units;
   }
-  // A part's throughput is rounded, and there are no more parts than engines.
+  // The throughput of each part is rounded, and there are no more parts than engines.
   return static_cast<std::int64_t>(std::ceil(throughput * 1e6)) + static_cast<std::int64_t>(problem.engines());
 }
 

@@ -1,4 +1,4 @@
-// A bound of what any division can reach.
+// Bounds the throughput of all divisions.
 #pragma once
 
 #include "planner/problem.hpp"
@@ -7,10 +7,9 @@
 
 namespace greenlane::detail {
 
-// Returns an upper bound of every division's throughput, in millionths. A best-effort engine in a partition of u units,
-// for which it gets a share x of the time, uses x·u of the device's units. Urgent engines use at least what they need.
-// Without the rules that partitions are fixed, whole groups and shared fairly, a fractional knapsack is left. A greedy
-// choice solves it.
+// Returns an upper bound of every division's throughput, in millionths. A best-effort engine that gets a share x of the
+// time on u units uses x·u of the device's units. Urgent engines use at least what they need. Without the rules that
+// partitions are fixed, whole groups and shared fairly, a fractional knapsack is left. A greedy choice solves it.
 [[nodiscard]] std::int64_t throughput_bound(const PlanProblem& problem);
 
 }  // namespace greenlane::detail

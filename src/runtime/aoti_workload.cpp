@@ -1,4 +1,4 @@
-// The one file of the runtime that knows PyTorch.
+// Runs AOTInductor packages as workloads. No other file of the runtime uses PyTorch's own headers.
 #include "runtime/aoti_workload.hpp"
 
 #include "text/first_line.hpp"
@@ -77,7 +77,7 @@ class AotiWorkload final : public Workload {
     } catch (const Error&) {
       throw;
     } catch (const std::exception& error) {
-      const std::string text = error.what();  // PyTorch's go on with a C++ stack
+      const std::string text = error.what();  // PyTorch appends a C++ stack trace
       throw EngineError({.what = text::first_line(text), .why = "", .remedy = ""});
     }
   }
@@ -110,7 +110,7 @@ class AotiWorkload final : public Workload {
     done_.synchronize();
   }
 
-  // Each request comes with its recorded inputs, also where the one before wrote to them.
+  // Restores the recorded inputs before each request, because the previous one may have written to them.
   void take_inputs() {
     for (const auto& [given, recorded] : written_inputs_) given.copy_(recorded, /*non_blocking=*/true);
   }
@@ -120,14 +120,15 @@ class AotiWorkload final : public Workload {
       run_on_cpu();
       return;
     }
-    // What has no graph yields between two requests, as all do on a CPU.
+    // Without a resident graph, a gated engine waits at the gate before each request, as every gated engine on a CPU
+    // does.
     if (role_.gated && !has_graphs_) (void)gate_->wait(lane_.value().place(), GateWait::spin);
-    // With the lane's stream as the caller's there is nothing to join.
+    // The lane's stream is the caller stream, so there is nothing to join.
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
     const c10::cuda::CUDAStreamGuard guard(stream);
     take_inputs();
     outputs_ = engine_->run(inputs_);
-    // Waiting for the lane instead would be waiting for the engines that share it, too.
+    // Waits for this request only. A wait for the lane would include the engines that share it.
     done_.record(stream);
     wait();
   }
@@ -140,7 +141,7 @@ class AotiWorkload final : public Workload {
     outputs_ = engine_->run(inputs_);
   }
 
-  static constexpr int kLimit = 5;  // deadlines, as AotiEngine::set_urgent has it
+  static constexpr int kLimit = 5;  // in deadlines; the same as in AotiEngine::set_urgent
 
   GateRole role_;
   std::shared_ptr<Gate> gate_;
@@ -150,9 +151,9 @@ class AotiWorkload final : public Workload {
   std::vector<at::Tensor> outputs_;
   std::optional<Lane> lane_;
   bool has_graphs_;
-  detail::KeptTensors state_;  // as the package was loaded
+  detail::KeptTensors state_;  // its values when the package was loaded
   std::optional<detail::KeptGenerator> generator_;
-  std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // and as they were recorded
+  std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // each with its recorded copy
   c10::Event done_;
 };
 
@@ -163,7 +164,7 @@ std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
   try {
     auto inputs = to_device(load_tensors(engine.inputs), device.id());
     auto expected = engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs);
-    // Outputs are looked at between two requests at most.
+    // Outputs are read only between two requests, so they may be views of the graph's own memory.
     auto loaded = load_aoti(
         engine.model,
         {.device = device.id(),

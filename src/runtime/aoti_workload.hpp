@@ -1,4 +1,4 @@
-// Packages as workloads.
+// Makes workloads from AOTInductor packages.
 #pragma once
 
 #include <greenlane/core/device.hpp>
@@ -9,8 +9,8 @@
 
 namespace greenlane::runtime {
 
-// Loads an AOTInductor package with its inputs and, where there are any, its expected outputs. Throws ConfigError
-// naming the configuration's file and the engine.
+// Loads an AOTInductor package with its inputs and, where there are any, its expected outputs.
+// Throws: ConfigError, which names the configuration's file and the engine.
 [[nodiscard]] std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine,
                                                            const Device& device);
 

@@ -47,7 +47,7 @@ fs::path named_file(TomlTable& table, std::string_view key, const fs::path& fold
   return path;
 }
 
-// policy.inputs.pt -> policy.outputs.pt, where that file exists.
+// Returns policy.outputs.pt for policy.inputs.pt, or an empty path where that file does not exist.
 fs::path outputs_beside(const fs::path& inputs) {
   std::string name = inputs.filename().string();
   const auto at = name.rfind(".inputs.");
@@ -57,9 +57,9 @@ fs::path outputs_beside(const fs::path& inputs) {
   return fs::is_regular_file(path, ignored) ? path : fs::path{};
 }
 
-constexpr double kShortest = 1e-9;  // seconds: times are whole nanoseconds
+constexpr double kShortest = 1e-9;  // in seconds: times are whole nanoseconds
 
-// "auto", "off", or a time such as "50us".
+// Reads `gates`: "auto", "off", or a time such as "50us".
 void read_gates(TomlTable& table, EngineConfig& engine) {
   const auto gates = table.get_string("gates");
   if (!gates || *gates == "auto") return;
@@ -76,7 +76,7 @@ void read_gates(TomlTable& table, EngineConfig& engine) {
   engine.slice = from_seconds(seconds);
 }
 
-// "policy" of [engine.policy].
+// Returns the part of the table's name after the point: "policy" of [engine.policy].
 std::string name_in(const TomlTable& table) {
   auto name = table.name().substr(table.name().find('.') + 1);
   if (name.empty())
@@ -93,7 +93,7 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles fi
       named_file(table, "inputs", folder, files, "save a list of example inputs with torch.save, or correct the path");
   engine.outputs = outputs_beside(engine.inputs);
   if (const auto rate = table.get_positive("rate_hz")) {
-    // Beyond that a period would be no nanosecond, or more of them than a number holds.
+    // A period is a whole number of nanoseconds. These limits keep it between 1 µs and 1000000 s.
     if (*rate < 1e-6 || *rate > 1e6) {
       table.fail(*table.get("rate_hz"), "rate_hz", "this is not between 0.000001 and 1000000 requests a second",
                  "leave the key out where the engine is to run back to back");
@@ -166,7 +166,7 @@ LaneConfig read_lane(TomlTable& table) {
   return lane;
 }
 
-// Lanes beside others: each of one that has units of its own.
+// Checks that every lane beside another is beside a lane with units of its own.
 void check_beside(const PipelineConfig& config, std::vector<TomlTable>& tables) {
   for (const auto& lane : config.lanes) {
     if (lane.beside.empty()) continue;
@@ -198,14 +198,14 @@ PipelineConfig load_config(const fs::path& file, NamedFiles files) {
     }
   }
   for (const auto& library : root.get_strings("libraries")) {
-    // A bare name is looked up where the system looks for libraries.
+    // The system's library search finds a bare name.
     const bool bare = library.find('/') == std::string::npos;
     config.libraries.push_back(bare || fs::path(library).is_absolute() ? fs::path(library) : folder / library);
   }
   for (auto& table : root.get_tables("engine")) config.engines.push_back(read_engine(table, folder, files));
   auto lane_tables = root.get_tables("lane");
   if (config.engines.empty()) {
-    root.refuse_unknown();  // it may be misspelled
+    root.refuse_unknown();  // `engine` may be misspelled
     root.fail_missing("engine", "describe at least one engine in a table [engine.NAME]");
   }
   for (const auto& engine : config.engines) {

@@ -12,7 +12,7 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-// The name itself, or with a number where a lane of the user's, or another share, has it.
+// Returns the name, with a number where a lane of the configuration or another share already has it.
 std::string unique(const std::string& composed, const PipelineConfig& config, const std::vector<Share>& shares) {
   const auto is_taken = [&](const std::string& name) {
     return std::ranges::find(config.lanes, name, &LaneConfig::name) != config.lanes.end() ||
@@ -25,7 +25,8 @@ std::string unique(const std::string& composed, const PipelineConfig& config, co
 
 int groups_for(Units units, Units granularity) { return (units.count + granularity.count - 1) / granularity.count; }
 
-// One share a lane, `groups` of them evenly; the odd group and what does not divide join the last lane's groups.
+// Makes one share for each lane and divides `groups` evenly. The last lane also gets the odd group and the groups that
+// do not divide.
 std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool may_take_rest,
                         const DeviceInfo& device) {
   const int each = groups / static_cast<int>(lanes.size());
@@ -38,7 +39,8 @@ std::vector<Share> even(const std::vector<std::string>& lanes, int groups, bool 
   return shares;
 }
 
-// Fewer groups than lanes: a group a share, several lanes on each; the odd group joins the last one.
+// Makes shares where there are fewer groups than lanes: one group for each share, with several lanes on it. The odd
+// group joins the last share.
 std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::vector<std::string>& best_effort,
                            int groups, bool may_take_rest, const DeviceInfo& device, const PipelineConfig& config) {
   const auto count = static_cast<std::size_t>(std::max(groups, 1));
@@ -54,7 +56,7 @@ std::vector<Share> crowded(const std::vector<std::string>& urgent, const std::ve
     auto name = names.size() == 1 ? names.front() : unique(joined(names), config, shares);
     shares.push_back({.request = {.name = std::move(name), .units = device.granularity}, .lanes = std::move(names)});
   }
-  // Where no group is left it asks for the rest all the same: the pool then says what is left, and why that is too
+  // The last share asks for the rest even where no group is left: the pool then says what is left, and why that is too
   // little.
   if (may_take_rest && device.remainder.count > 0) shares.back().request.units = rest;
   return shares;
@@ -66,7 +68,7 @@ bool is_beside(const PipelineConfig& config, const std::string& lane, const std:
   });
 }
 
-// Lanes that are not beside others.
+// Divides the device among the lanes that are not beside others.
 std::vector<Share> divide_among_own(const PipelineConfig& config, const DeviceInfo& device) {
   std::vector<Share> shares;
   std::vector<std::string> urgent;

@@ -1,4 +1,4 @@
-// How a device is divided among lanes when the configuration does not say. Arithmetic only.
+// Divides a device among lanes where the configuration does not. Arithmetic only.
 #pragma once
 
 #include <greenlane/core/device.hpp>
@@ -9,23 +9,24 @@
 
 namespace greenlane::runtime {
 
-// A partition to be made and the lanes that are to be on it.
+// A partition to make, and the lanes on it.
 struct Share {
   PartitionRequest request;
   std::vector<std::string> lanes;
 };
 
-// Lanes with units get what they ask for. What is left is divided evenly among the others, and what does not divide
-// goes to a best-effort lane. Where there are fewer groups than lanes, lanes share partitions: best-effort ones keep to
-// themselves, so that they disturb no deadline. Lanes beside others join those's shares. The odd group joins one of
-// these shares; where it is all that is left, the pool refuses the share.
+// Returns one share for each partition. Lanes with units get those units. The other lanes divide the remaining groups
+// evenly, and the groups that do not divide go to the last of them, which is a best-effort lane if there is one. If
+// there are fewer groups than lanes, lanes share partitions; best-effort lanes get a partition of their own if there
+// are two groups or more, so that they disturb no deadline. A lane beside another joins that lane's share. The odd
+// group joins one of these shares; if only the odd group is left, the pool refuses the share.
 [[nodiscard]] std::vector<Share> divide(const PipelineConfig& config, const DeviceInfo& device);
 
-// The configuration with its lanes written out as they are divided: the first one of each share has the units, the
-// others are beside it.
+// Returns the configuration with its lanes written out as divide() divides them. The first lane of each share has the
+// units; the other lanes are beside it.
 [[nodiscard]] PipelineConfig divided(PipelineConfig config, const DeviceInfo& device);
 
-// Whether an engine with a deadline runs on this lane, or on one beside it.
+// Returns true where an engine with a deadline runs on this lane or on a lane beside it.
 [[nodiscard]] bool is_urgent(const PipelineConfig& config, const std::string& lane);
 
 }  // namespace greenlane::runtime

@@ -12,7 +12,7 @@
 namespace greenlane::runtime {
 namespace {
 
-// Returns false when the run is stopped first. Sleeps in short steps, so that a stop is noticed.
+// Waits until `time`. Returns false if the run is stopped first. Sleeps in short steps to notice a stop.
 bool wait_until(Clock::time_point time, Nanoseconds spin, const std::atomic<bool>& stop) {
   constexpr auto step = std::chrono::milliseconds(50);
   while (!stop.load(std::memory_order_relaxed)) {
@@ -43,7 +43,7 @@ class Recorder {
     ++result_.unserved;
     count(end - scheduled);
     if (!deadline_ || end - scheduled <= *deadline_)
-      ++result_.misses;  // it had not failed yet, but it was not served either
+      ++result_.misses;  // counted as a miss even if it is not late yet: it was not served
   }
 
  private:
@@ -59,7 +59,7 @@ class Recorder {
   EngineResult& result_;
 };
 
-// Tells the first request that counts: it finds the state that the engine was loaded with.
+// Finds the first measured request, before which the engine's state is reset.
 class FirstMeasured {
  public:
   explicit FirstMeasured(Clock::time_point measure) : measure_(measure) {}
@@ -74,7 +74,7 @@ class FirstMeasured {
   bool seen_ = false;
 };
 
-// When requests come: one period after another, or at random with that mean. The same in every run of an engine.
+// An engine's arrivals: one period apart, or random with the period as their mean. They are the same in every run.
 class Arrivals {
  public:
   Arrivals(const EngineConfig& engine, Clock::time_point begin)
@@ -96,16 +96,17 @@ class Arrivals {
   Clock::time_point next_;
 };
 
-// Arrivals come whether or not the engine is ready: one that falls behind serves the backlog at once, and every latency
-// counts from the scheduled time. What arrived before the end is still served while it can meet its deadline.
+// Serves requests at their arrivals, whether or not the engine is ready. An engine that falls behind serves its backlog
+// at once, and every latency counts from the scheduled time. After the end, requests that have already arrived are
+// served while they can meet their deadlines.
 void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timetable& timetable,
                      const std::atomic<bool>& stop, Recorder& recorder) {
   const auto deadline = engine.deadline.value_or(engine.period.value());
-  // Best effort gets most of the time between two calls.
+  // An early close takes at most an eighth of a period, so best effort keeps most of the time between two calls.
   constexpr int kMostEarly = 8;
   const auto early = engine.deadline && !engine.poisson ? std::min(timetable.early, engine.period.value() / kMostEarly)
                                                         : Nanoseconds(0);
-  // Requests that do not count would change hidden state before those that do.
+  // Requests that do not count would change hidden state before the measured ones.
   Arrivals arrivals(engine, workload.may_be_warmed_up() ? timetable.begin : timetable.measure);
   FirstMeasured first(timetable.measure);
   const auto announce = [&] {
@@ -144,7 +145,7 @@ void run_back_to_back(Workload& workload, const Timetable& timetable, const std:
 
 void run_engine(Workload& workload, const EngineConfig& engine, const Timetable& timetable,
                 const std::atomic<bool>& stop, bool trace, EngineResult& result) {
-  // Linux rounds a thread's sleeps up by 50 us to save power unless it is told not to.
+  // Linux delays the end of a thread's sleep by up to 50 us to save power, unless it is told not to.
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
   Recorder recorder(engine, timetable, trace, result);
   try {

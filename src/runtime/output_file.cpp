@@ -46,7 +46,7 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
 
   [[nodiscard]] int number() const { return number_; }
-  // Returns the error number: some file systems tell only here that the disk is full.
+  // Returns an error number, or 0. Some file systems report only here that the disk is full.
   [[nodiscard]] int close() { return ::close(std::exchange(number_, -1)) == 0 || errno == EINTR ? 0 : errno; }
 
  private:
@@ -64,7 +64,7 @@ OutputTarget target_of(const fs::path& path) {
   return target;
 }
 
-// Returns the error number.
+// Returns an error number, or 0.
 int write_all(int descriptor, std::string_view text) {
   while (!text.empty()) {
     const auto count = ::write(descriptor, text.data(), text.size());
@@ -80,13 +80,13 @@ int write_all(int descriptor, std::string_view text) {
   return 0;
 }
 
-// Ends the work of who gives the text.
+// An error that ends the function which gives the text.
 class WriteError : public std::system_error {
  public:
   explicit WriteError(int number) : std::system_error(number, std::generic_category()) {}
 };
 
-// Returns the error number.
+// Returns an error number, or 0.
 int write_given(int descriptor, const Give& give) {
   std::string buffer;
   buffer.reserve(kBuffer);
@@ -110,8 +110,8 @@ int write_given(int descriptor, const Give& give) {
   return 0;
 }
 
-// In the folder of the file, with a name that no other process has. Permissions of a new file are the folder's and the
-// process's own choice.
+// Makes a file in the target's folder, with a name that no other process has. The folder and the process decide the
+// permissions of a new file.
 fs::path make_beside(const fs::path& path, int& descriptor) {
   std::random_device random;
   for (int tries = 0; tries < kMostNames; ++tries) {
@@ -122,14 +122,14 @@ fs::path make_beside(const fs::path& path, int& descriptor) {
   return {};
 }
 
-// As the file that is replaced. Only root may give a file to another owner.
+// Copies owner, group and permissions of the replaced file. Only root may give a file to another owner.
 int copy_permissions(int descriptor, const struct stat& former) {
   (void)!::fchown(descriptor, static_cast<uid_t>(-1), former.st_gid);
   (void)!::fchown(descriptor, former.st_uid, static_cast<gid_t>(-1));
   return ::fchmod(descriptor, former.st_mode & 0777) == 0 ? 0 : errno;
 }
 
-// Goes with this object, unless it was renamed.
+// A new file beside the target. The destructor removes it unless it was renamed.
 class Beside {
  public:
   explicit Beside(const fs::path& target) : target_(target), path_(make_beside(target, number_)) {}
@@ -140,7 +140,7 @@ class Beside {
   Beside& operator=(const Beside&) = delete;
 
   [[nodiscard]] int number() const { return number_; }
-  // Returns the error number.
+  // Returns an error number, or 0.
   [[nodiscard]] int rename() {
     is_renamed_ = ::rename(path_.c_str(), target_.c_str()) == 0;
     return is_renamed_ ? 0 : errno;
@@ -166,7 +166,7 @@ int replace(const OutputTarget& target, const Give& give) {
 int write_in_place(const OutputTarget& target, const Give& give) {
   int number = -1;
   do number = ::open(target.path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
-  while (number < 0 && errno == EINTR);  // a pipe waits here for its reader
+  while (number < 0 && errno == EINTR);  // opening a pipe waits for its reader
   if (number < 0) return errno;
   Descriptor file(number);
   const int error = write_given(number, give);
@@ -176,7 +176,7 @@ int write_in_place(const OutputTarget& target, const Give& give) {
 void check_folder(const fs::path& path, const OutputTarget& target) {
   const auto folder = folder_of(target.path);
   if (::faccessat(AT_FDCWD, (folder / ".").c_str(), W_OK | X_OK, AT_EACCESS) != 0) refuse(path, errno);
-  // Such a file never has a name. Not every file system has them.
+  // A file made with O_TMPFILE never has a name. Not every file system has such files.
   const Descriptor file(::open(folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
   if (file.number() < 0) {
     if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT) refuse(path, errno);
@@ -226,7 +226,7 @@ void write_file(const fs::path& path, const std::function<void(const TextSink& s
       break;
     case OutputTarget::Kind::descriptor:
       check_descriptor(path, target.descriptor);
-      (void)std::fflush(nullptr);  // what was printed before comes before
+      (void)std::fflush(nullptr);  // earlier output comes first
       error = write_given(target.descriptor, give);
       break;
     case OutputTarget::Kind::in_place:

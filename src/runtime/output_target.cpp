@@ -13,7 +13,8 @@ namespace fs = std::filesystem;
 
 constexpr int kMostLinks = 40;
 
-// "/dev/fd" and "/proc/self/fd" lead to the folder of this process.
+// Returns N for a path to descriptor N of this process; "/dev/fd" and "/proc/self/fd" lead to the folder of its
+// descriptors.
 std::optional<int> number_in_proc(const fs::path& path) {
   const std::string name = path.filename().string();
   int number = -1;
@@ -29,7 +30,7 @@ bool is_same(const struct stat& one, const struct stat& other) {
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-// A rename would take the file away from what is printed after it.
+// Returns the standard stream that is open on this file. A rename would take the file away from later output.
 std::optional<int> stream_on(const struct stat& file) {
   for (const int number : {STDOUT_FILENO, STDERR_FILENO}) {
     struct stat stream{};

@@ -9,12 +9,12 @@
 
 namespace greenlane::runtime {
 
-// The place that a text goes to.
+// The place to which a text is written.
 struct OutputTarget {
   enum class Kind {
-    replaced,    // a regular file, or none yet: written beside and renamed
+    replaced,    // a regular file, or none yet: a file beside it is written and renamed
     in_place,    // a device or a pipe
-    descriptor,  // open in this process
+    descriptor,  // a descriptor that is open in this process
   };
   Kind kind = Kind::replaced;
   std::filesystem::path path;
@@ -23,28 +23,29 @@ struct OutputTarget {
   std::optional<struct stat> found;
 };
 
-// Finds it for a path. Follows links one by one, because a descriptor may be behind one.
+// Finds the target of a path. Follows links one by one, because a link may lead to a descriptor.
 // Returns: an error number, or 0.
 [[nodiscard]] int find_target(std::filesystem::path path, OutputTarget& target);
 
-// The folder of a file; "." for a bare name.
+// Returns the folder of a file; "." for a bare name.
 [[nodiscard]] std::filesystem::path folder_of(const std::filesystem::path& path);
 
-// A file, however its path is spelled.
+// The identity of a file, however its path is spelled.
 struct FileIdentity {
   dev_t device = 0;
   ino_t inode = 0;
-  // Of a file that is not there yet: its name, and the two above are its folder's.
+  // The name of a file that is not there yet; `device` and `inode` are its folder's then. Empty for a file that is
+  // there.
   std::string name;
 
   bool operator==(const FileIdentity&) const = default;
 };
 
-// Follows symbolic links. Absent where the path leads nowhere.
+// Returns the identity of a file; follows symbolic links. Absent where the path leads nowhere.
 [[nodiscard]] std::optional<FileIdentity> identity_of(const std::filesystem::path& path);
 
-// The descriptor of this process that the path names ("/dev/stdout", "/proc/self/fd/5"), or that is open on the regular
-// file that the path names, if it is standard output or standard error.
+// Returns the descriptor of this process that the path names ("/dev/stdout", "/proc/self/fd/5"). For a regular file,
+// returns standard output or standard error if that stream is open on it. Absent otherwise.
 [[nodiscard]] std::optional<int> descriptor_of(const std::filesystem::path& path);
 
 }  // namespace greenlane::runtime

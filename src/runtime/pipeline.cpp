@@ -40,9 +40,9 @@ EngineResult describe(const EngineConfig& engine, const Lane& lane) {
   return result;
 }
 
-// Runs until it is likely to be warm, compares the last result, and puts back what these runs changed. Engines one
-// after another: lazy loading of kernels takes locks in the driver that would be counted against whoever waits for
-// them.
+// Runs the engine until it is likely to be warm, checks the last result, and puts back the state that these runs
+// changed. Engines are warmed up one after another: lazy loading of kernels takes locks in the driver, and the wait for
+// them would count against other engines.
 void warm_up(Workload& workload, bool check, const std::atomic<bool>& stop, EngineResult& result) {
   if (!workload.may_be_warmed_up()) return;
   try {
@@ -51,7 +51,7 @@ void warm_up(Workload& workload, bool check, const std::atomic<bool>& stop, Engi
     const bool is_checked = check && !stop && workload.has_expected_outputs();
     if (is_checked && workload.has_state()) {
       workload.reset_state();
-      workload.run();  // what is expected is the first result
+      workload.run();  // the expected outputs are those of a first run
     }
     if (is_checked) {
       result.error = workload.check();
@@ -64,8 +64,8 @@ void warm_up(Workload& workload, bool check, const std::atomic<bool>& stop, Engi
   }
 }
 
-// The outputs of the last measured run, made beside everything else, must be right too. What they are after so many
-// runs of an engine with state nobody knows.
+// Checks the outputs of the last measured run, which was made beside all other engines. Leaves out engines with state,
+// because nobody knows their right outputs after so many runs.
 void check_again(Workload& workload, EngineResult& result) {
   if (workload.has_state()) return;
   if (!result.checked || !*result.checked || !result.error.empty() || result.requests == result.unserved) return;
@@ -73,7 +73,7 @@ void check_again(Workload& workload, EngineResult& result) {
   result.checked = result.error.empty();
 }
 
-// Leaves the device, also after an error, as the next mode should find it: no engine on a lane, no memory held.
+// A guard that leaves the device ready for the next mode, also after an error: no engine on a lane, no memory held.
 class Departure {
  public:
   Departure(const std::vector<std::unique_ptr<Workload>>& workloads, Device device)
@@ -99,8 +99,9 @@ class Departure {
   Device device_;
 };
 
-// Engines with a deadline are urgent. The others let those pass that share their units: all in mode gates, and on lanes
-// those that are beside others.
+// Returns the gate role of each engine. Engines with a deadline are urgent, and best-effort engines let them pass. In
+// mode gates this concerns all engines; in mode lanes on a GPU, engines that share units without taking turns. Other
+// engines have no role.
 std::vector<GateRole> roles_of(const PipelineConfig& config, const std::map<std::string, Lane>& lanes, Mode mode) {
   const auto share = [&](const EngineConfig& one, const EngineConfig& other) {
     return mode == Mode::gates ||
@@ -129,8 +130,8 @@ std::vector<GateRole> roles_of(const PipelineConfig& config, const std::map<std:
   return roles;
 }
 
-// How long an urgent request may wait for the slices in flight, and a little for the host: closing the gate so long
-// before a known arrival spares it the wait.
+// Returns how long an urgent request may wait for the slices in flight, with a little added for the host. A gate that
+// closes this long before a known arrival spares the request the wait.
 Nanoseconds longest_wait(const std::vector<std::unique_ptr<Workload>>& workloads) {
   constexpr auto kHost = microseconds(10);
   Nanoseconds longest{0};
@@ -149,8 +150,8 @@ std::vector<Span> since(Clock::time_point begin, const std::vector<TimeSpan>& sp
   return relative;
 }
 
-// Shows progress until the end, and calls `at_begin` when the measurement begins: until then caches and workspaces
-// grow.
+// Shows progress until the end. Calls `at_begin` when the measurement begins, because caches and workspaces grow until
+// then.
 void watch(const Timetable& timetable, const RunOptions& options, const std::atomic<bool>& stop,
            const std::function<void()>& at_begin) {
   const auto step = [&](Clock::time_point until) {
@@ -170,7 +171,8 @@ void watch(const Timetable& timetable, const RunOptions& options, const std::ato
 
 Pipeline::Pipeline(PipelineConfig config) : config_(std::move(config)), device_(Device::open(config_.device)) {
   require_planned_device(config_, device_.info());
-  // Before the models are loaded, which takes its time: units that do not fit are an error in every mode.
+  // Checks the division before the models are loaded, which takes long. Units that do not fit are an error in every
+  // mode.
   if (device_.info().partition_obstacle.empty()) (void)runtime::place(config_, device_, Mode::lanes);
   for (const auto& library : config_.libraries) {
     try {
@@ -215,7 +217,7 @@ ModeResult Pipeline::run(Mode mode, const RunOptions& options) {
     result.engines.push_back(describe(config_.engines[i], lane));
     threads.add([&, i] { warm_up(*workloads_[i], options.check, stop, result.engines[i]); },
                 [&, i](const Timetable& timetable) {
-                  if (!result.engines[i].error.empty() && !result.engines[i].checked) return;  // it failed just now
+                  if (!result.engines[i].error.empty() && !result.engines[i].checked) return;  // its warm-up threw
                   run_engine(*workloads_[i], config_.engines[i], timetable, stop, options.trace, result.engines[i]);
                 });
   }

@@ -10,7 +10,7 @@
 namespace greenlane::runtime {
 namespace {
 
-// Lanes with deadlines, the shortest first.
+// Returns the lanes with deadlines, the shortest deadline first.
 std::vector<std::string> by_urgency(const PipelineConfig& config) {
   std::map<std::string, Nanoseconds> shortest;
   for (const auto& engine : config.engines) {
@@ -24,8 +24,9 @@ std::vector<std::string> by_urgency(const PipelineConfig& config) {
   return lanes;
 }
 
-// On a GPU a more negative number is more urgent; the driver clamps it to what it has. On a CPU it is a nice value, and
-// the less urgent are moved up from the process's own: moving down needs privileges.
+// Returns a lane's priority. On a GPU a more negative number is more urgent, and the driver clamps it to its range. On
+// a CPU it is a nice value: less urgent lanes move up from the process's own value, because moving down needs
+// privileges.
 int priority_of(const std::string& lane, const std::vector<std::string>& urgent, DeviceKind kind) {
   constexpr int kNicenessStep = 5;
   constexpr int kMostNiceness = 19;
@@ -33,7 +34,7 @@ int priority_of(const std::string& lane, const std::vector<std::string>& urgent,
   if (kind == DeviceKind::cuda) return -static_cast<int>(urgent.end() - place);
   const int own = detail::own_niceness();
   const int places = static_cast<int>(urgent.size());
-  // Where they do not all fit below the nicest value in such steps, in smaller ones.
+  // Takes smaller steps where the lanes do not all fit below the highest nice value.
   const int step = std::min(kNicenessStep, places > 0 ? std::max(1, (kMostNiceness - own) / places) : kNicenessStep);
   return std::min(own + step * static_cast<int>(place - urgent.begin()), std::max(own, kMostNiceness));
 }
@@ -46,8 +47,9 @@ std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const De
   for (const auto& share : shares) requests.push_back(share.request);
   std::map<std::string, Lane> lanes;
   try {
-    // Partitions divide a GPU's SMs, not what hands work to them: there, priorities shorten the tail of an urgent
-    // lane that is alone on its own. A CPU's cores have nobody else, so that the partition's lane is the lane.
+    // Partitions divide a GPU's SMs, but not the hardware that hands work to them. Priorities there shorten the tail
+    // even of an urgent lane that is alone on its partition. A CPU partition's cores serve nobody else, so a lane that
+    // is alone on it is the partition's own lane.
     std::vector<Partition> partitions;
     {
       const auto made = device.partition(requests);
@@ -56,7 +58,7 @@ std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const De
         if (share.lanes.size() == 1 && kind == DeviceKind::cpu) lanes.emplace(share.lanes.front(), first);
         partitions.push_back(first.partition().value());
       }
-    }  // the other streams that came with the partitions are gone before more are made: they would take hardware queues
+    }  // the partitions' other streams go before more are made, because each would take a hardware queue
     for (std::size_t i = 0; i < shares.size(); ++i) {
       for (const auto& name : shares[i].lanes) {
         if (lanes.contains(name)) continue;

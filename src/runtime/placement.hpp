@@ -1,4 +1,4 @@
-// Lanes for a pipeline, in each of the modes that can be compared.
+// Places a pipeline's lanes, in each of the modes that can be compared.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
@@ -10,10 +10,11 @@
 
 namespace greenlane::runtime {
 
-// The lane of every lane name in the configuration. `lanes`: on partitions (with priorities where several
-// lanes share one); `shared`: plain streams or unpinned threads;
-// `priority` and `gates`: those, with a more urgent priority the shorter the deadline. Throws PartitionError,
-// ConfigError.
+// Returns a lane for every lane name in the configuration.
+// `lanes`: on partitions, with priorities; on a CPU, only lanes that share a partition have them.
+// `shared`: plain streams or unpinned threads.
+// `priority` and `gates`: plain streams or unpinned threads, with a more urgent priority for a shorter deadline.
+// Throws: PartitionError, ConfigError.
 [[nodiscard]] std::map<std::string, Lane> place(const PipelineConfig& config, const Device& device, Mode mode);
 
 }  // namespace greenlane::runtime

@@ -17,7 +17,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-// Leaves the engine as it was found.
+// An engine's stay on a lane. The destructor leaves the engine as it was found.
 class Stay {
  public:
   Stay(Workload& workload, const Lane& lane, const GateRole& role) : workload_(workload) {
@@ -76,7 +76,7 @@ class Profiler {
                                .requests = latency.count()});
     }
     if (engine.deadline || !engine.gates || pipeline_.device().id().kind != DeviceKind::cuda) return profile;
-    // Cutting is measured as well, for some seconds, so only for two sizes.
+    // Cutting into slices is measured too and takes some seconds, so only two sizes are tried.
     for (const auto& point : {profile.curve[profile.curve.size() / 2], profile.curve.back()}) {
       if (!profile.gated.empty() && profile.gated.back().units == point.units) continue;
       if (const auto gated = gated_at(index, point)) profile.gated.push_back(*gated);
@@ -85,7 +85,7 @@ class Profiler {
   }
 
  private:
-  // Whole groups, and the undivided device.
+  // Returns all sizes of whole groups, and the undivided device.
   [[nodiscard]] std::vector<Units> sizes() const {
     const auto& device = pipeline_.device().info();
     std::vector<Units> sizes;
@@ -114,7 +114,7 @@ class Profiler {
   LatencyHistogram latency_of(Workload& workload, const EngineConfig& engine) {
     const auto typical = warm_up(workload);
     EngineConfig paced = engine;
-    // Long pauses would take long; an engine that is idle for this long is as slow as it gets.
+    // Shortens long pauses, which would make the profile slow: an engine that is idle for 2 ms is as slow as it gets.
     if (paced.period)
       paced.period = std::max<Nanoseconds>(2 * typical, std::min<Nanoseconds>(*paced.period, milliseconds(2)));
     paced.poisson = false;
@@ -130,7 +130,7 @@ class Profiler {
     }
   }
 
-  // Returns the last latency.
+  // Warms the engine up and returns the last latency, or 0 where it may not be warmed up.
   Nanoseconds warm_up(Workload& workload) {
     const auto enough = Clock::now() + milliseconds(100);
     Nanoseconds last{0};
@@ -171,7 +171,8 @@ class Profiler {
     const auto graphs = workload.graphs();
     if (!graphs || graphs->slices <= 1) return std::nullopt;
     const auto share = static_cast<double>(whole.mean.count()) / static_cast<double>(latency.mean().count());
-    // What may not be run again was not measured by slice: one may well be twice as long as the others.
+    // The slices of an engine that may not be run again were not measured. One of them may be twice as long as the
+    // others.
     const auto longest =
         graphs->longest_slice.count() > 0 ? graphs->longest_slice : 2 * latency.mean() / graphs->slices;
     return GatedPoint{.units = whole.units,

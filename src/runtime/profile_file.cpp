@@ -67,7 +67,7 @@ Nanoseconds time_at(const Json& from, const std::string& key) {
 }
 
 double share_at(const Json& from, const std::string& key) {
-  // A little less than none comes of measuring.
+  // Noise in the measurement can make the share slightly negative.
   const auto share = text::number(from.at(key), -1, 1e6);
   if (!share) refuse(from, key, "share");
   return *share;
@@ -124,7 +124,7 @@ Profile read_profile(const std::string& json, const std::string& where) {
     const Json document = Json::parse(json);
     profile.device = device_of(document.at("device"));
     for (const auto& engine : document.at("engines")) profile.engines.push_back(engine_of(engine));
-  } catch (const std::exception& error) {  // JSON's and DeviceId's
+  } catch (const std::exception& error) {  // from JSON, DeviceId and the checks above
     throw ConfigError(
         {.what = where + " is no profile", .why = error.what(), .remedy = "make it with `greenlane profile`"});
   }

@@ -34,7 +34,7 @@ Json describe(const DeviceInfo& device) {
   return json;
 }
 
-// The same, with how many hardware queues it has in this process; no CPU has any.
+// Describes the device with its hardware queues in this process. A CPU has none.
 Json described_here(const DeviceInfo& device) {
   Json json = describe(device);
   if (device.id.kind == DeviceKind::cuda) json["hardware_queues"] = hardware_queues(device.id).in_force;
@@ -42,7 +42,7 @@ Json described_here(const DeviceInfo& device) {
 }
 
 Json describe(const EngineResult& engine) {
-  // A quantile of nothing is null and not 0.
+  // A quantile of no requests is null, not 0.
   const auto quantile = [&](double q) {
     return engine.latency.count() ? Json(text::to_microseconds(engine.latency.quantile(q))) : Json();
   };
@@ -83,7 +83,7 @@ Json describe(const MemoryUse& memory) {
   return {{"host_bytes", memory.host_bytes}, {"allocator_bytes", memory.allocator_bytes}};
 }
 
-// What all results begin with.
+// Returns the fields with which all results begin.
 Json head_of(const Pipeline& pipeline) {
   const auto& device = pipeline.device().info();
   return {{"greenlane", kVersion},

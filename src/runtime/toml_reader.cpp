@@ -8,7 +8,7 @@
 namespace greenlane::runtime {
 namespace {
 
-// Levenshtein's distance, for "did you mean".
+// Returns the Levenshtein distance, for "did you mean".
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -104,7 +104,7 @@ std::vector<TomlTable> TomlTable::get_tables(std::string_view key) {
       fail(value, full(key) + "." + text, "this must be a table", "write " + header + " with the keys below it");
     entries.push_back({value.as_table(), text});
   }
-  // The parser sorts by name; people expect the order in which they wrote.
+  // The parser sorts by name, but people expect the order of the file.
   std::ranges::sort(entries, {}, [](const Entry& entry) {
     return std::pair(entry.table->source().begin.line, entry.table->source().begin.column);
   });
@@ -117,7 +117,7 @@ void TomlTable::refuse_unknown() const {
   for (const auto& [key, value] : table_) {
     const std::string_view text = key.str();
     if (asked_.contains(text)) continue;
-    // The beginning of a key was meant for that key: 'rate' is nearer to 'rate_hz' than to 'gates'.
+    // A prefix counts as nearly right: 'rate' is nearer to 'rate_hz' than to 'gates'.
     const auto strangeness = [&](const std::string& known) {
       const bool is_begun = text.size() >= 3 && (known.starts_with(text) || text.starts_with(known));
       return is_begun ? std::size_t{1} : distance(known, text);

@@ -1,4 +1,4 @@
-// Reading TOML tables strictly: every key is asked for, and what nobody asked for is an error.
+// Reads TOML tables strictly: a key that nobody asked for is an error.
 #pragma once
 
 #include <toml++/toml.h>
@@ -13,8 +13,8 @@
 
 namespace greenlane::runtime {
 
-// One table of the file, e.g. [engine.policy]. Every get_* throws ConfigError, naming file, line and key, when the
-// value is of another type or out of range.
+// One table of the file, e.g. [engine.policy].
+// Throws: ConfigError, naming file, line and key, from every get_* where the value is of another type or out of range.
 class TomlTable {
  public:
   TomlTable(std::filesystem::path file, std::string name, const toml::table& table)
@@ -24,19 +24,19 @@ class TomlTable {
   [[nodiscard]] std::optional<double> get_positive(std::string_view key);
   [[nodiscard]] std::optional<bool> get_bool(std::string_view key);
   [[nodiscard]] std::vector<std::string> get_strings(std::string_view key);
-  // The value itself, or null.
+  // Returns the value itself, or null.
   [[nodiscard]] const toml::node* get(std::string_view key);
-  // The tables in a table of tables such as [engine.*], in the order of the file.
+  // Returns the tables in a table of tables such as [engine.*], in the order of the file.
   [[nodiscard]] std::vector<TomlTable> get_tables(std::string_view key);
 
-  // Throws for the first key that no get_* asked for, with the nearest known one.
+  // Throws for the first key that no get_* asked for, and names the nearest known key.
   void refuse_unknown() const;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  // "robot.toml:12: …".
+  // Throws an error that begins with "robot.toml:12: …".
   [[noreturn]] void fail(const toml::node& where, std::string_view key, const std::string& why,
                          const std::string& remedy) const;
-  // About the table itself.
+  // Throws an error about the table itself.
   [[noreturn]] void fail(const std::string& why, const std::string& remedy) const;
   [[noreturn]] void fail_missing(std::string_view key, const std::string& remedy) const;
 

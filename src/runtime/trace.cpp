@@ -25,8 +25,8 @@ struct Slice {
   RequestSpan span;
 };
 
-// The requests of a lane in the order in which it served them. It serves one at a time, while a request that waits for
-// another engine's has already begun for its own thread: its slice starts when the lane was free.
+// Returns the requests of a lane in the order in which the lane served them. The lane serves one request at a time, but
+// for its own thread a waiting request has already begun. Its slice therefore starts when the lane was free.
 std::vector<Slice> slices_of_lane(const ModeResult& result, const std::string& lane) {
   std::size_t count = 0;
   for (const auto& engine : result.engines) count += engine.lane == lane ? engine.spans.size() : 0;
@@ -45,7 +45,7 @@ std::vector<Slice> slices_of_lane(const ModeResult& result, const std::string& l
   return slices;
 }
 
-// What is closed twice at once is closed.
+// Merges spans that overlap: a gate that is closed twice at once is closed.
 std::vector<Span> merged(std::vector<Span> spans) {
   std::ranges::sort(spans, {}, &Span::begin);
   std::vector<Span> apart;
@@ -59,7 +59,7 @@ std::vector<Span> merged(std::vector<Span> spans) {
   return apart;
 }
 
-// What the GPU did in one place, which may be several things at once: on as many tracks as it takes.
+// The GPU's work in one place. Work that overlaps is on different rows.
 struct KernelTracks {
   std::string place;
   std::string lane;
@@ -86,7 +86,7 @@ std::vector<KernelTracks> kernels_by_place(const ModeResult& result) {
   return places;
 }
 
-// The items of a list, each written when it is there.
+// The items of a list, each written when it is added.
 class Events {
  public:
   explicit Events(const TextSink& sink) : sink_(sink) {}
@@ -101,7 +101,7 @@ class Events {
   bool is_first_ = true;
 };
 
-// Tracks of one process, one after another.
+// The tracks of one process, one after another.
 class Tracks {
  public:
   Tracks(Events& events, int process) : events_(events), process_(process) {}

@@ -7,7 +7,7 @@
 namespace greenlane::text {
 namespace {
 
-// Characters, not bytes: "µ" is two of those.
+// Counts characters, not bytes: "µ" has two bytes.
 std::size_t width(const std::string& text) {
   return static_cast<std::size_t>(
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));

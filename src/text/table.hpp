@@ -7,8 +7,8 @@
 
 namespace greenlane::text {
 
-// Columns as wide as they need to be; the first `left` columns start at the left, the others, numbers, end at the
-// right. Cells are shown as terminal_text() has them.
+// A table with columns of the necessary width. The first `left` columns are aligned left; the others, numbers, are
+// aligned right. Cells are shown as terminal_text() returns them.
 class Table {
  public:
   Table(std::vector<std::string> header, std::size_t left) : rows_{std::move(header)}, left_(left) {}

@@ -27,7 +27,7 @@ bool is_hidden(char32_t code) {
 
 struct Character {
   char32_t code = 0;
-  std::size_t bytes = 0;  // 0: this is no UTF-8
+  std::size_t bytes = 0;  // 0: this is not UTF-8
 };
 
 Character first_of(std::string_view text) {

@@ -32,7 +32,7 @@ using torch::inductor::AOTIModelPackageLoader;
 
 namespace {
 
-// What the model threw, in one line.
+// The model's error, in one line.
 struct Failure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -51,9 +51,9 @@ struct AotiEngine::Impl {
   std::vector<at::Tensor> state{};         // constants that calls write to
   std::shared_ptr<ResidentGraphs> graphs;  // null: none
   StreamBinding binding;
-  detail::ForkSafeMutex urgency{};  // over the next
+  detail::ForkSafeMutex urgency{};  // protects the next member
   std::shared_ptr<UrgentEngine> urgent{};
-  detail::ForkSafeMutex calls{};  // of a loader that may not be called from two threads at once
+  detail::ForkSafeMutex calls{};  // for a loader that may not be called from two threads at once
 
   std::shared_ptr<UrgentEngine> is_urgent() {
     const std::scoped_lock lock(urgency);
@@ -72,7 +72,8 @@ struct AotiEngine::Impl {
     for (const auto& tensor : state) detail::WriteScope::note(tensor);
   }
 
-  // Throws Failure.
+  // Runs `work` and collects the model's error output.
+  // Throws: Failure.
   template <typename Work>
   static std::vector<at::Tensor> call_model(Work work) {
     detail::ErrorOutput output;
@@ -101,7 +102,8 @@ struct AotiEngine::Impl {
                                       : "look at the model; GREENLANE_LOG=debug shows PyTorch's C++ stack"});
   }
 
-  // On the thread that calls it. Throws EngineError.
+  // Runs the model on the calling thread.
+  // Throws: EngineError.
   std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs) {
     std::unique_lock<detail::ForkSafeMutex> lock(calls, std::defer_lock);
     if (single_threaded) lock.lock();
@@ -140,7 +142,7 @@ struct AotiEngine::Impl {
 
 namespace {
 
-// Of its constants those that calls write to; all where that is not known.
+// Returns the constants that calls write to; all constants if that is not known.
 std::vector<at::Tensor> state_of(AOTIModelPackageLoader& loader, const detail::PackageEffects& effects) {
   std::vector<at::Tensor> state;
   const auto written = effects.written_constants();
@@ -179,7 +181,7 @@ void check_architecture(const std::string& path, const detail::PackageInfo& pack
        .remedy = "export the model on a GPU of this kind"});
 }
 
-// One warning for everything that the checks of an engine's inputs cannot tell.
+// Gives one warning for everything that the checks of an engine's inputs cannot cover.
 void warn_of_unchecked(const std::string& engine, const Signature& signature) {
   if (signature.count() && signature.unchecked().empty()) return;
   constexpr auto* kRisk = ", and its kernels check nothing: a wrong input reads other memory; ";
@@ -227,7 +229,7 @@ std::optional<GraphReport> AotiEngine::graphs() const {
 }
 
 void AotiEngine::set_urgent(std::optional<std::chrono::nanoseconds> deadline) {
-  constexpr int kLimit = 5;  // times its deadline: then something is wrong with it
+  constexpr int kLimit = 5;  // times the deadline; a longer call is taken for a faulty one
   if (impl_->device.id().kind == DeviceKind::cpu) return;
   auto urgent = deadline ? std::make_shared<UrgentEngine>(impl_->device, kLimit * *deadline) : nullptr;
   const std::scoped_lock lock(impl_->urgency);
@@ -348,7 +350,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   const Device device = Device::open(id);
   check_architecture(path, package, device.info());
   detail::load_whole_torch();
-  // AOTInductor makes the device current, and leaves it so.
+  // AOTInductor makes the device current, and leaves it current.
   std::optional<c10::cuda::CUDAGuard> device_guard;
   std::optional<c10::cuda::CUDAStreamCaptureModeGuard> while_others_capture;
   if (id.kind == DeviceKind::cuda) {

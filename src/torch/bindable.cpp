@@ -15,13 +15,13 @@ struct Classes {
   std::map<std::string, BindableFinder, std::less<>> finders;
 };
 
-// Never destroyed: objects in static storage may outlive it.
+// Returns the registered classes. They are never destroyed, because objects in static storage may outlive them.
 Classes& classes() {
   static auto* all = new Classes;
   return *all;
 }
 
-// Empty where objects like this one cannot be bound.
+// Returns the finder for an object's class; empty if such objects cannot be bound.
 BindableFinder finder_for(const c10::IValue& object) {
   if (!object.isObject()) return {};
   const auto name = object.toObjectRef().type()->name();

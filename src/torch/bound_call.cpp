@@ -19,8 +19,8 @@ BoundCall::BoundCall(StreamBinding& binding, std::span<const at::Tensor> inputs)
     : context_(binding.device()),
       caller_(c10::cuda::getCurrentCUDAStream(index_of(binding))),
       call_(binding.enter(StreamView(caller_.stream()))),
-      // The kernels of a compiled engine take a handle; what it allocates, and its fallback operators, follow the
-      // current stream.
+      // A compiled engine's kernels take a handle. Its allocations and its fallback operators follow the current
+      // stream.
       guard_(call_.crosses() ? c10::cuda::getStreamFromExternal(call_.stream().handle(), index_of(binding)) : caller_) {
   if (!call_.crosses()) return;
   call_.lane().value().keep_stream();
@@ -34,12 +34,12 @@ void BoundCall::finish(std::span<const at::Tensor> outputs) {
 
 namespace {
 
-// For a forked child's first thread, on which OpenMP may hang.
+// A lane for a forked child's first thread, on which OpenMP may hang.
 struct ForkedLane {
   Lane lane = Lane::create(Device::open("cpu"), {.name = "forked", .priority = {}});
 };
 
-// Nothing: on the calling thread.
+// Returns the lane to run on; absent: the calling thread.
 std::optional<Lane> lane_for(const StreamBinding& binding) {
   static detail::PerProcess<ForkedLane> forked;
   auto lane = binding.lane();

@@ -1,4 +1,4 @@
-// Settings that belong to a thread, carried from a caller to the worker of a CPU lane.
+// Thread-local settings, carried from a caller to the worker of a CPU lane.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
@@ -9,12 +9,12 @@
 
 namespace greenlane::detail {
 
-// The calling thread's settings, for work on `lane`.
+// The calling thread's settings at construction, for work on `lane`.
 class CallerSettings {
  public:
   explicit CallerSettings(const Lane& lane);
 
-  // While one lives they are the calling thread's.
+  // A scope in which these settings are those of the calling thread.
   class Scope {
    public:
     explicit Scope(const CallerSettings& settings);
@@ -30,8 +30,8 @@ class CallerSettings {
 
  private:
   at::ThreadLocalState state_;
-  bool autocast_cache_;        // which the above leaves out
-  std::fenv_t environment_{};  // rounding, and whether denormal numbers are zero
+  bool autocast_cache_;        // not a part of ThreadLocalState
+  std::fenv_t environment_{};  // rounding, and whether denormal numbers count as zero
   int threads_;
 };
 

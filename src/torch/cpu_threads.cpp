@@ -13,7 +13,8 @@
 #include <string>
 #include <string_view>
 
-// Of the OpenMP runtime that PyTorch brings and that is linked by its file: a compiler's own <omp.h> may be another's.
+// The function of PyTorch's own OpenMP runtime, which is linked by its file: a compiler's <omp.h> may be another
+// runtime's.
 extern "C" void omp_set_num_threads(int count);
 
 namespace greenlane::detail {
@@ -21,8 +22,8 @@ namespace greenlane::detail {
 void use_threads(int count) {
   thread_local int in_force = 0;
   if (in_force == count) return;
-  // PyTorch sets its own number at a thread's first parallel loop: let it do so now, or it would undo ours later.
-  // at::set_num_threads would do for this thread, but it also changes the default of every thread that comes after.
+  // PyTorch sets its own number at a thread's first parallel loop. It must do so now, or it would undo ours later.
+  // at::set_num_threads would work for this thread, but it also changes the default of all later threads.
   at::get_num_threads();
   omp_set_num_threads(count);
   in_force = count;
@@ -30,8 +31,8 @@ void use_threads(int count) {
 
 namespace {
 
-// What an environment variable of OpenMP allows; the largest number where it does not say. Of the list that a variable
-// may hold the first item counts: it is for loops that are inside of no other.
+// Returns the number of threads that an environment variable of OpenMP allows; the largest number if it does not say.
+// If the variable holds a list, its first item counts, which is for outermost loops.
 int allowed_by(const char* variable) {
   const int allowed = std::numeric_limits<int>::max();
   const char* const value = std::getenv(variable);
@@ -47,7 +48,7 @@ int allowed_by(const char* variable) {
 
 int threads_for(const Lane& lane) {
   constexpr std::array kVariables{"OMP_NUM_THREADS", "OMP_THREAD_LIMIT"};
-  // The runtime read them when it was loaded.
+  // The runtime read the variables when it was loaded.
   static const std::array<int, kVariables.size()> allowed{allowed_by(kVariables[0]), allowed_by(kVariables[1])};
   const int cores = lane.units().count;
   const auto* const least = std::ranges::min_element(allowed);

@@ -1,15 +1,15 @@
-// How many threads PyTorch uses for work on one lane of a CPU.
+// The number of threads that PyTorch uses for work on one lane of a CPU.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
 
 namespace greenlane::detail {
 
-// Makes parallel loops that begin on this thread use so many threads, and no others.
+// Makes parallel loops that begin on this thread use `count` threads. Other threads' loops do not change.
 void use_threads(int count);
 
-// The number of threads for work on the lane: one for each core, or fewer where OMP_NUM_THREADS or OMP_THREAD_LIMIT
-// says so. One warning then names the variable.
+// Returns the number of threads for work on the lane: one for each core, or fewer if OMP_NUM_THREADS or
+// OMP_THREAD_LIMIT says so. The first time that it is fewer, one warning names the variable.
 [[nodiscard]] int threads_for(const Lane& lane);
 
 }  // namespace greenlane::detail

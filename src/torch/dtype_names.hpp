@@ -1,4 +1,4 @@
-// Dtypes by the names that they have in Python and in AOTInductor's sources.
+// Dtypes by their names in Python and in AOTInductor's sources.
 #pragma once
 
 #include <c10/core/ScalarType.h>
@@ -9,7 +9,7 @@
 
 namespace greenlane::detail {
 
-// "float32", "bool"; absent for a name that is not known.
+// Returns the dtype of a name such as "float32" or "bool"; absent if the name is not known.
 [[nodiscard]] std::optional<at::ScalarType> dtype_of(std::string_view name);
 [[nodiscard]] std::string name_of(at::ScalarType dtype);
 

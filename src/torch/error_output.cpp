@@ -6,7 +6,7 @@
 #include <streambuf>
 #include <utility>
 
-// PyTorch's own, from 2.13 on; null where it is not there.
+// A function of PyTorch 2.13 and newer; null in older versions.
 extern "C" __attribute__((weak)) const char* torch_exception_get_what_without_backtrace();
 
 namespace greenlane::detail {
@@ -14,7 +14,8 @@ namespace {
 
 thread_local std::string* collector = nullptr;
 
-// Stands before std::cerr's own buffer. It stays until the process ends, so that nobody's buffer goes while it is used.
+// A buffer in front of std::cerr's own. It stays until the process ends, so that it is never destroyed while another
+// thread uses it.
 class Filter final : public std::streambuf {
  public:
   explicit Filter(std::streambuf* next) : next_(next) {}
@@ -44,13 +45,13 @@ void install_filter() {
   (void)installed;
 }
 
-// The rest of the first line that has `before`; empty where there is none.
+// Returns the rest of the first line that contains `before`; empty if there is none.
 std::string after(std::string_view text, std::string_view before) {
   const auto start = text.find(before);
   return start == std::string_view::npos ? std::string() : text::first_line(text.substr(start + before.size()));
 }
 
-// Where PyTorch keeps the reason of this thread's last failure; older versions write it to std::cerr.
+// Returns PyTorch's record of this thread's last failure. Older versions write the reason to std::cerr instead.
 std::string recorded_reason() {
   const char* text =
       torch_exception_get_what_without_backtrace ? torch_exception_get_what_without_backtrace() : nullptr;

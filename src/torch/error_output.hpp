@@ -1,5 +1,5 @@
-// What PyTorch and compiled packages write to std::cerr when a call fails. AOTInductor gives the reason of a failure
-// there, amid a C++ stack, and throws no more than "API call failed".
+// The text that PyTorch and compiled packages write to std::cerr when a call fails. AOTInductor writes the reason of a
+// failure there, amid a C++ stack, and throws only "API call failed".
 #pragma once
 
 #include <exception>
@@ -8,8 +8,10 @@
 
 namespace greenlane::detail {
 
-// Collects what this thread writes to std::cerr while it lives. Passes it on when it goes, unless take() was called.
-// Thread safety: other threads' output goes where it did. Lifetime: destroy it on the thread that made it.
+// A scope that collects this thread's output to std::cerr. Its destructor passes the output on, unless take() was
+// called.
+// Thread safety: other threads' output is not affected.
+// Lifetime: destroy it on the thread that made it.
 class ErrorOutput {
  public:
   ErrorOutput();
@@ -17,7 +19,7 @@ class ErrorOutput {
   ErrorOutput(const ErrorOutput&) = delete;
   ErrorOutput& operator=(const ErrorOutput&) = delete;
 
-  // What was written so far; it is not passed on.
+  // Returns the output so far, which is then not passed on.
   [[nodiscard]] std::string take();
 
  private:
@@ -25,8 +27,8 @@ class ErrorOutput {
   std::string* outer_;
 };
 
-// The line that says why a call of a package failed: from what it wrote, else from PyTorch's own record of the last
-// failure (from 2.13 on), else from what it threw.
+// Returns the line that says why a call of a package failed: from the package's output, else from PyTorch's own record
+// of the last failure (2.13 and newer), else from the exception.
 [[nodiscard]] std::string reason_of(std::string_view output, const std::exception& thrown);
 
 }  // namespace greenlane::detail

@@ -17,7 +17,7 @@
 namespace greenlane::detail {
 namespace {
 
-// Empty where the package holds no such record.
+// Returns the first record of a model with this ending; empty if there is none.
 std::string read_record(caffe2::serialize::PyTorchStreamReader& reader, const std::string& model,
                         std::string_view ending) {
   for (const auto& record : reader.getAllRecords()) {
@@ -28,14 +28,15 @@ std::string read_record(caffe2::serialize::PyTorchStreamReader& reader, const st
   return {};
 }
 
-// Whether a path goes down only. PyTorch joins it with its temporary folder as it is.
+// Returns whether a record's path stays inside the folder. PyTorch appends it to its temporary folder unchecked.
 bool stays_inside(const std::string& record) {
   if (record.starts_with('/')) return false;
   const std::filesystem::path path(record);
   return std::ranges::none_of(path, [](const auto& part) { return part == ".."; });
 }
 
-// Before PyTorch unpacks it.
+// Checks all paths in the package. Call it before PyTorch unpacks the package.
+// Throws: EngineError.
 void check_records(const std::string& path, const std::string& what) {
   caffe2::serialize::PyTorchStreamReader reader(path);
   for (const auto& record : reader.getAllRecords()) {
@@ -47,7 +48,8 @@ void check_records(const std::string& path, const std::string& what) {
   }
 }
 
-// What the source says. Nothing where the package holds none (it may have been stripped): nothing else in it tells.
+// Reads signature and effects from the wrapper's source. Without a source (it may have been stripped) both stay
+// unknown.
 void read_source(const std::string& path, const std::string& model, PackageInfo& info) {
   caffe2::serialize::PyTorchStreamReader reader(path);
   const auto source = read_record(reader, model, ".wrapper.cpp");
@@ -57,7 +59,7 @@ void read_source(const std::string& path, const std::string& model, PackageInfo&
       effects_of_source(source, info.signature.count().value_or(0), read_record(reader, model, ".wrapper.json"));
 }
 
-// Names of the models in the package, in order; empty where it is none.
+// Returns the sorted names of the models in the package; empty if it is no package.
 std::set<std::string> models_in(const std::string& path) {
   constexpr std::string_view kFolder = "data/aotinductor/";
   std::set<std::string> models;

@@ -1,4 +1,4 @@
-// What can be read of a `.pt2` package without loading its code.
+// The facts about a `.pt2` package that can be read without loading its code.
 #pragma once
 
 #include "torch/package_effects.hpp"
@@ -13,13 +13,14 @@ namespace greenlane::detail {
 struct PackageInfo {
   std::unordered_map<std::string, std::string> metadata;
   DeviceKind device = DeviceKind::cpu;
-  // As 10 × major + minor; 0 where the package does not say.
+  // 10 × major + minor; 0 if the package does not say.
   int compute_capability = 0;
   Signature signature;
   PackageEffects effects;
 };
 
-// Throws EngineError where the file is missing, is no package, or holds no such model.
+// Reads the facts about a model in a package.
+// Throws: EngineError if the file is missing, is no package, or holds no such model.
 [[nodiscard]] PackageInfo read_package(const std::string& path, const std::string& model);
 
 }  // namespace greenlane::detail

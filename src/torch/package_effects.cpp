@@ -19,7 +19,7 @@ ConstantKind kind_of(std::string_view name) {
   return name == "FoldedConstant" ? ConstantKind::folded : ConstantKind::unknown;
 }
 
-// From `constants_info_[0].original_fqn = "…";` and its like.
+// Reads the constants from `constants_info_[0].original_fqn = "…";` and similar statements.
 std::vector<PackageConstant> constants_of(const TokenRange& code) {
   std::vector<PackageConstant> constants;
   for (std::size_t i = 0; i < code.size(); ++i) {
@@ -32,7 +32,7 @@ std::vector<PackageConstant> constants_of(const TokenRange& code) {
     const std::string_view value = code[i + 7].text;
     if (field == "original_fqn" && value.size() >= 2) constant.name = value.substr(1, value.size() - 2);
     if (field != "type") continue;
-    // Up to `::NAME)`.
+    // The kind is at the end of the statement: `::NAME)`.
     for (std::size_t at = i + 7; at < code.size() && !code[at].is(";"); ++at) {
       if (code[at].is("ConstantType")) constant.kind = kind_of(code[at + 2].text);
     }
@@ -40,7 +40,7 @@ std::vector<PackageConstant> constants_of(const TokenRange& code) {
   return constants;
 }
 
-// The targets of the nodes, in order. Only keys of nodes are named so: in what a text holds, quotes are escaped.
+// Returns the nodes' targets, in order. Only keys of nodes match, because quotes inside a text are escaped.
 std::vector<std::string_view> targets_of(std::string_view nodes) {
   constexpr std::string_view kKey = "\"target\"";
   std::vector<std::string_view> targets;
@@ -63,14 +63,15 @@ std::optional<TokenRange> run_body_of(const TokenRange& code) {
     const std::size_t open = code.closing(i + 2) + 1;
     const std::size_t close = code.closing(open);
     if (!code[open].is("{")) continue;
-    // After it the namespace ends. Elsewhere it would not be the whole function that was found.
+    // The function is followed by the end of its namespace. Otherwise the body that was found is not the whole
+    // function.
     if (body || !code[close + 1].is("}")) return std::nullopt;
     body = code.sub(open + 1, close);
   }
   return body;
 }
 
-// All may be written to.
+// Returns effects in which all inputs and constants count as written to.
 PackageEffects unknown_effects(std::size_t inputs, std::vector<PackageConstant> constants) {
   for (PackageConstant& constant : constants) constant.is_written = true;
   PackageEffects effects;

@@ -191,7 +191,7 @@ bool PickleTree::memory(unsigned char operation) {
       return true;  // the protocol
     case 0x95:
       (void)take(8);
-      return true;  // a frame: how much to read ahead
+      return true;  // a frame: the number of bytes to read ahead
     default:
       return false;
   }
@@ -215,7 +215,7 @@ bool PickleTree::object(unsigned char operation) {
       return true;
     case 'b':
       (void)pop();
-      return true;  // the state of an object, which is none of ours
+      return true;  // an object's state, which is not used
     case 'Q':
       push_with(PickleKind::reference, pop_last(1));
       return true;
@@ -246,7 +246,7 @@ std::uint64_t PickleTree::take_number(std::size_t bytes) {
   return number;
 }
 
-// Two's complement.
+// Reads a number in two's complement.
 std::int64_t PickleTree::take_signed(std::uint64_t bytes) {
   if (bytes > sizeof(std::int64_t)) fail("its pickle has a number of more than 64 bits");
   if (bytes == 0) return 0;
@@ -284,7 +284,8 @@ PickleTree::Values PickleTree::pop_to_mark() {
   return pop_last(stack_.size() - mark);
 }
 
-// To a list or a dict. What an object of a class is filled with is of no use: that it is one is all that is said of it.
+// Adds values to a list or a dict. Values that fill an object of a class are dropped, because describe() needs only its
+// class.
 void PickleTree::add_to_top(const Values& values) {
   if (stack_.empty()) fail("its pickle is malformed");
   const auto& top = stack_.back();

@@ -1,4 +1,5 @@
-// Pickles as data: what was written, as a tree. Nothing in one is imported, called or run, and nesting costs no stack.
+// Pickles as data: a tree of the written values. Nothing in a pickle is imported, called or run, and nesting uses no
+// stack.
 #pragma once
 
 #include <cstddef>
@@ -21,32 +22,34 @@ enum class PickleKind {
   global,  // the name of a function or class
   tuple,
   list,
-  dict,      // its items are keys and values by turns
-  call,      // its items are what is called, and the tuple of arguments
-  reference  // its one item says what lies outside of the pickle
+  dict,      // its items alternate between keys and values
+  call,      // its items are the called object, and the tuple of arguments
+  reference  // its one item names an object outside of the pickle
 };
 
-// Cheap to copy; its text and items live as long as the tree and its bytes.
+// A value in a pickle, cheap to copy.
+// Lifetime: its text and items live as long as the tree and the tree's bytes.
 struct PickleValue {
   PickleKind kind = PickleKind::none;
   std::int64_t number = 0;  // of booleans and integers
   std::string_view text;    // of texts; of globals "module.name"
-  std::size_t node = 0;     // of those with items
+  std::size_t node = 0;     // of kinds with items
 };
 
 class PickleTree {
  public:
-  // Reads what protocols 2 to 5 write of numbers, texts, lists, tuples, dicts and objects. The bytes outlive the tree.
-  // Throws std::runtime_error, whose text says why, where they are cut off or of another form.
+  // Reads numbers, texts, lists, tuples, dicts and objects of protocols 2 to 5.
+  // Throws: std::runtime_error, which says why, if the bytes are cut off or of another form.
+  // Lifetime: the bytes must outlive the tree.
   explicit PickleTree(std::string_view bytes);
 
   PickleTree(const PickleTree&) = delete;
   PickleTree& operator=(const PickleTree&) = delete;
 
   [[nodiscard]] const PickleValue& root() const { return root_; }
-  // None of a value without items.
+  // Returns the value's items; empty if its kind has none.
   [[nodiscard]] std::span<const PickleValue> items(const PickleValue& value) const;
-  // For messages: "a dict", "an object of 'collections.OrderedDict'".
+  // Describes a value for messages: "a dict", "an object of 'collections.OrderedDict'".
   [[nodiscard]] std::string describe(const PickleValue& value) const;
 
  private:

@@ -1,4 +1,4 @@
-// What differs between versions of PyTorch, asked of its own declarations. The only place of its kind.
+// The differences between versions of PyTorch, found from its own declarations. All such tests are in this file.
 #pragma once
 
 #include <ATen/core/ivalue.h>
@@ -11,8 +11,8 @@
 
 namespace greenlane::detail {
 
-// The objects of custom classes inside a package, which share ownership with those that its model uses; nothing where
-// this PyTorch does not give them out (before 2.13).
+// Returns the objects of custom classes inside a package, which share ownership with the objects that its model uses.
+// Absent if this version of PyTorch does not give them out (before 2.13).
 template <typename Loader>
 std::optional<std::unordered_map<std::string, c10::IValue>> custom_objects(const Loader& loader) {
   if constexpr (requires { loader.get_custom_objs(); }) {
@@ -22,7 +22,7 @@ std::optional<std::unordered_map<std::string, c10::IValue>> custom_objects(const
   }
 }
 
-// Tells the allocator that a capture has begun and ended, where it wants to know (from 2.14 on).
+// Tell the allocator that a capture has begun or ended, if it has such functions (PyTorch 2.14 and newer).
 template <typename Allocator>
 void mark_capture_begin(Allocator& allocator, c10::DeviceIndex device) {
   if constexpr (requires { allocator.markCaptureBegin(device); }) allocator.markCaptureBegin(device);
@@ -32,8 +32,8 @@ void mark_capture_end(Allocator& allocator, c10::DeviceIndex device) {
   if constexpr (requires { allocator.markCaptureEnd(device); }) allocator.markCaptureEnd(device);
 }
 
-// How many SMs the libraries of matrix products are told to leave alone, for the whole process; false where this
-// PyTorch has no such setting.
+// Returns whether PyTorch has a process-wide setting for the number of SMs that libraries of matrix products leave
+// alone.
 template <typename Context>
 constexpr bool has_sm_carveout() {
   return requires(Context& context) { context._setSMCarveout_EXPERIMENTAL(std::optional<std::int32_t>()); };

@@ -15,7 +15,7 @@ namespace greenlane {
 namespace {
 
 constexpr int kStreamsPerPool = 32;
-constexpr int kPriorities = 4;  // at most; the lowest is 0
+constexpr int kPriorities = 4;  // the most that there are; the lowest is 0
 
 }  // namespace
 
@@ -27,7 +27,7 @@ std::vector<StreamView> pool_streams(DeviceId device) {
   const auto index = static_cast<c10::DeviceIndex>(device.index);
   if (index >= c10::cuda::device_count()) return streams;
   for (int priority = 0; priority < kPriorities; ++priority) {
-    // They are given out in turn, and whose turn it is afterwards is as before.
+    // The pool gives its streams out in turn. After one whole round its position is as before.
     for (int i = 0; i < kStreamsPerPool; ++i) {
       const StreamView stream(c10::cuda::getStreamFromPool(-priority, index).stream());
       if (std::ranges::find(streams, stream) == streams.end()) streams.push_back(stream);

@@ -23,7 +23,8 @@ std::string describe(const at::Tensor& tensor) {
          c10::str(tensor.strides()) + " on " + tensor.device().str();
 }
 
-// "[8, 1]", with * where any stride will do. `inputs` says what a stride that depends on sizes should be.
+// Returns strides such as "[8, 1]", with * for a stride that may be anything. With `rules`, `inputs` give the values of
+// strides that depend on sizes.
 std::string strides_of(const TensorSpec& spec, const SizeRules* rules, std::span<const at::Tensor> inputs,
                        std::size_t input) {
   std::string text;
@@ -73,7 +74,7 @@ std::string dimension_of(const Place& place) {
   return "dimension " + std::to_string(place.dimension) + " of input " + std::to_string(place.input);
 }
 
-// Whether a size that is too small is one that the model's symbols have at 0 or 1.
+// Returns whether a size that is too small is the one at which the model's symbols are 0 or 1.
 bool is_special(const SizeRules* rules, const Place& place, const DimensionSpec& spec, std::int64_t size) {
   if (size >= spec.smallest || spec.largest == spec.smallest) return false;
   if (spec.smallest == 2) return true;
@@ -85,7 +86,7 @@ bool is_special(const SizeRules* rules, const Place& place, const DimensionSpec&
   });
 }
 
-// The dimension whose size is refused only because export treats 0 and 1 as special; absent: none.
+// Returns the dimension whose size is refused only because export treats 0 and 1 as special; absent if there is none.
 std::optional<std::size_t> specialized_dimension(const at::Tensor& tensor, const TensorSpec& spec,
                                                  const SizeRules* rules, std::size_t input) {
   if (static_cast<std::size_t>(tensor.dim()) != spec.dimensions.size()) return std::nullopt;
@@ -124,7 +125,7 @@ std::optional<std::size_t> specialized_dimension(const at::Tensor& tensor, const
          "pass tensor.contiguous(), or the layout used at export");
 }
 
-// "4*s77, and s77 is 3 (dimension 0 of input 0)"
+// Returns an explanation such as "4*s77, and s77 is 3 (from dimension 0 of input 0)".
 std::string explain(const SizeRules& rules, const SizeRules::Rule& rule, const SizeRules::Values& values) {
   auto text = detail::readable(rule.text);
   for (const auto value : rule.expected.values()) {

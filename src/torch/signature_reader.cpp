@@ -21,11 +21,12 @@ bool is_empty(const TensorSpec& spec) {
   return std::ranges::any_of(spec.dimensions, [](const DimensionSpec& each) { return each.largest == 0; });
 }
 
-// The largest power that a relation may have before an affine one is no longer the only reading of two ranges.
+// The highest power that a relation is checked for. If such a power fits two ranges, an affine relation is not the only
+// reading.
 constexpr int kHighestPower = 3;
 
-// k and c with place = k*symbol + c, where the two ranges tell them: the compiler gives an input without a symbol of
-// its own the range of its expression, and export makes such expressions affine. Nothing where a power fits as well.
+// Returns k and c with place = k*symbol + c, if the two ranges tell them. The compiler gives an input without a symbol
+// of its own the range of its expression, and export makes such expressions affine. Absent if a power fits as well.
 std::optional<std::pair<std::int64_t, std::int64_t>> affine_fit(const Range& place, const Range& symbol) {
   constexpr std::int64_t kLimit = 1LL << 31;
   if (place.largest >= kLimit || symbol.largest >= kLimit || symbol.largest <= symbol.smallest) return std::nullopt;
@@ -73,7 +74,7 @@ class RuleMaker {
     result_.unchecked.push_back("input " + std::to_string(input) + ": " + what);
   }
 
-  // "arg0_1_size[0]" and "arg0_1_stride[0]".
+  // Returns the place of a name such as "arg0_1_size[0]" or "arg0_1_stride[0]".
   [[nodiscard]] std::optional<Place> place_of(std::string_view name) const {
     const auto open = name.find('[');
     if (open == std::string_view::npos || !name.ends_with(']')) return std::nullopt;
@@ -118,7 +119,7 @@ class RuleMaker {
     }
   }
 
-  // A symbol that is a size by itself, where the source does not say where it is read from.
+  // Adds a symbol that is a size by itself, if the source does not say which size it is read from.
   void bind_free_symbol(std::size_t input, std::size_t dimension) {
     const auto& rule = source_.inputs[input].dimensions[dimension].size_rule;
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
@@ -131,7 +132,7 @@ class RuleMaker {
     if (!expected) return false;
     if (const auto value = expected->single_value()) {
       const auto& symbol = result_.rules.symbols[*value];
-      if (!symbol.solution && symbol.place == place) return true;  // read from here
+      if (!symbol.solution && symbol.place == place) return true;  // the symbol is read from this place
     }
     result_.rules.rules.push_back({.place = place, .expected = std::move(*expected), .text = text});
     return true;
@@ -142,7 +143,8 @@ class RuleMaker {
                                [&](const SizeRules::Symbol& symbol) { return symbol.place == place; });
   }
 
-  // Inputs that no kernel reads can have any shape, and a stride within a tensor that is empty is never used.
+  // Returns whether a kernel reads the input. An input that is not read may have any shape, and strides of an empty
+  // tensor are never used.
   [[nodiscard]] bool is_read(std::size_t input) const {
     const auto& spec = source_.inputs[input];
     return source_.is_asserted[input] || (!is_empty(spec) && source_.uses(spec.name));
@@ -161,7 +163,8 @@ class RuleMaker {
     }
   }
 
-  // PyTorch before 2.14 does not write the size of an input that depends on symbols of other inputs.
+  // Infers a size from ranges. PyTorch before 2.14 does not write the size of an input that depends on other inputs'
+  // symbols.
   void infer_size(const Place& place, const Range& range) {
     std::vector<std::string> fits;
     for (const auto& symbol : result_.rules.symbols) {
@@ -179,7 +182,7 @@ class RuleMaker {
          "how the size of its dimension " + std::to_string(place.dimension) + " depends on the other inputs' sizes");
   }
 
-  // A size symbol that is neither a step on the way to another nor another name of one.
+  // Returns whether a size symbol is neither an intermediate result nor another name of a symbol.
   [[nodiscard]] static bool is_independent(const SizeRules::Symbol& symbol) {
     const bool is_step = symbol.name.find("_size") != std::string::npos;
     return !symbol.place.is_stride && !is_step && !(symbol.solution && symbol.solution->single_value());
@@ -188,7 +191,7 @@ class RuleMaker {
   [[nodiscard]] std::optional<Range> range_of(const SizeRules::Symbol& symbol) const {
     const auto& spec = source_.inputs[symbol.place.input].dimensions[symbol.place.dimension];
     if (!symbol.solution) return Range{spec.smallest, spec.largest};
-    // The solution of one equation: of one place, and rising with it.
+    // The solution of one equation depends on one place, and rises with it.
     if (spec.largest == kOpen) return std::nullopt;
     const auto& solution = *symbol.solution;
     const auto at = [&](std::int64_t size) {
@@ -233,7 +236,7 @@ class RuleMaker {
     for (const auto d : open) {
       SizeRules::DerivedStride derived{.place = {input, d, true}, .others = {}};
       for (std::size_t other = 0; other < dimensions.size(); ++other) {
-        // From a constant size and a constant stride it would be a constant.
+        // A constant size and a constant stride would give a constant.
         const auto& each = dimensions[other];
         if (other != d && (is_dynamic(each) || !each.stride)) derived.others.push_back(other);
       }
@@ -243,8 +246,8 @@ class RuleMaker {
     if (!is_certain) note(input, "the order in which its dimensions lie in memory");
   }
 
-  // An open size that no kernel is told, of an input that kernels read: where the model ties it to another size in a
-  // way that has no symbol (such as n // 2), the source does not show it.
+  // Notes an open size that is told to no kernel, of an input that kernels read. If the model ties it to another size
+  // in a way that has no symbol (such as n // 2), the source does not show it.
   void find_unused_size(std::size_t input, std::size_t dimension) {
     const Place place{input, dimension};
     const auto& symbols = result_.rules.symbols;

@@ -1,4 +1,4 @@
-// From a wrapper's source to rules that a call can be checked against.
+// Makes rules, which calls can be checked against, from a wrapper's source.
 #pragma once
 
 #include "torch/size_rules.hpp"
@@ -11,7 +11,7 @@ namespace greenlane::detail {
 
 struct SignatureRules {
   SizeRules rules;
-  // What cannot be told from the source, a sentence part each.
+  // Facts that the source does not tell, each as a part of a sentence.
   std::vector<std::string> unchecked;
 };
 

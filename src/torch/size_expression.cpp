@@ -11,11 +11,11 @@
 namespace greenlane::detail {
 namespace {
 
-constexpr std::size_t kDeepest = 32;  // of the stack; deeper expressions are not understood
+constexpr std::size_t kDeepest = 32;  // the stack's limit; deeper expressions are not understood
 
 __extension__ using Wide = __int128;  // products of two sizes and strides fit
 
-// Sizes are whole, but the compiler writes some divisions as `(1.0/4.0)*x`. `over` is positive.
+// A fraction. Sizes are whole, but the compiler writes some divisions as `(1.0/4.0)*x`. `over` is positive.
 struct Fraction {
   std::int64_t number = 0;
   std::int64_t over = 1;
@@ -80,7 +80,7 @@ class SizeArithmetic {
   }
 
   static std::optional<Fraction> apply(Kind kind, const Fraction& a, const Fraction& b, Division division) {
-    // Over the product of both denominators.
+    // Both numbers over the product of the denominators.
     const Wide left = static_cast<Wide>(a.number) * b.over;
     const Wide right = static_cast<Wide>(b.number) * a.over;
     const Wide over = static_cast<Wide>(a.over) * b.over;
@@ -106,7 +106,8 @@ class SizeArithmetic {
   }
 };
 
-// Recursive descent; each function appends the steps of what it read, and gives false where it does not understand.
+// A parser by recursive descent. Each function appends the steps for the text that it read, and returns false if it
+// does not understand the text.
 class SizeParser {
  public:
   SizeParser(std::string_view text, const SizeExpression::Resolve& resolve) : rest_(text), resolve_(resolve) {}
@@ -201,7 +202,7 @@ class SizeParser {
 
   bool parenthesis() { return take("(") && sum() && take(")"); }
 
-  // "64", "64L", "4.0".
+  // Reads a number such as "64", "64L" or "4.0".
   bool number() {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), value);
@@ -227,7 +228,7 @@ class SizeParser {
     return value(std::string(word));
   }
 
-  // "s77", "arg0_1_size[0]", "arg0_1.sizes()[0]"; the last two are one.
+  // Reads a value such as "s77", "arg0_1_size[0]" or "arg0_1.sizes()[0]"; the last two are the same value.
   bool value(std::string word) {
     if (take(".sizes()")) word += "_size";
     if (take(".strides()")) word += "_stride";
@@ -258,7 +259,7 @@ class SizeParser {
     do {
       if (!sum()) return false;
       ++count;
-      // A list folds as it is read.
+      // A list is folded while it is read.
       if (count > 1 && list && !fold(function)) return false;
     } while (take(","));
     if ((list && !take("}")) || !take(")")) return false;

@@ -1,4 +1,4 @@
-// Sizes and strides as the C++ printer of PyTorch's compiler writes them: `4L*s77`, `(-1L) + s17`,
+// Sizes and strides in the form that PyTorch's compiler prints as C++: `4L*s77`, `(-1L) + s17`,
 // `c10::div_floor_integer(…)`.
 #pragma once
 
@@ -15,23 +15,24 @@ namespace greenlane::detail {
 // An expression over numbered values, compiled once and evaluated on every call.
 class SizeExpression {
  public:
-  // Gives the number of the value that a name stands for ("s77", "arg0_1_size[0]"); absent: no such value.
+  // Returns the number of the value that a name stands for ("s77", "arg0_1_size[0]"); absent if there is no such value.
   using Resolve = std::function<std::optional<std::size_t>(std::string_view name)>;
-  // Exact: the expression solves an equation, so a division that leaves a remainder means that there is no solution.
+  // exact: the expression solves an equation, so a division with a remainder means that there is no solution.
   enum class Division { as_written, exact };
 
-  // Absent where a part of `text` is not understood, or a name stands for nothing.
+  // Compiles an expression. Absent if a part of `text` is not understood, or a name stands for nothing.
   [[nodiscard]] static std::optional<SizeExpression> parse(std::string_view text, const Resolve& resolve);
 
-  // Absent where it has no whole value: overflow, division by zero, a remainder. Allocates nothing.
+  // Returns the expression's value; absent if there is no whole one: overflow, division by zero, a remainder. Allocates
+  // nothing.
   [[nodiscard]] std::optional<std::int64_t> evaluate(std::span<const std::int64_t> values,
                                                      Division division = Division::as_written) const;
 
-  // The number that it is, where it depends on no value.
+  // Returns the expression's number, if it depends on no value.
   [[nodiscard]] std::optional<std::int64_t> constant() const;
-  // The value that it is, where it is nothing else.
+  // Returns the expression's value, if it is that value alone.
   [[nodiscard]] std::optional<std::size_t> single_value() const;
-  // The numbers of the values that it depends on.
+  // Returns the numbers of the values that the expression depends on.
   [[nodiscard]] std::vector<std::size_t> values() const;
 
  private:
@@ -62,7 +63,7 @@ class SizeExpression {
   std::vector<Step> steps_;  // in postfix order
 };
 
-// For messages: without what only C++ needs. "4*s77", "(-1) + s17".
+// Returns the expression for messages, without the parts that only C++ needs: "4*s77", "(-1) + s17".
 [[nodiscard]] std::string readable(std::string_view expression);
 
 }  // namespace greenlane::detail

@@ -26,7 +26,7 @@ bool is_stride_unused(const at::Tensor& tensor, std::size_t dimension) {
 SizeRules::Values SizeRules::values(std::span<const at::Tensor> inputs) const {
   Values all;
   for (const auto& symbol : symbols) {
-    // What has no value is 0: a place that depends on it fits nothing that a model could take.
+    // A symbol without a value is 0: no size that a model could take fits a place that depends on it.
     all.push_back(symbol.solution ? symbol.solution->evaluate(all).value_or(0) : actual(inputs, symbol.place));
   }
   return all;

@@ -1,4 +1,4 @@
-// How the sizes and strides of an engine's inputs depend on each other.
+// The dependencies between the sizes and strides of an engine's inputs.
 #pragma once
 
 #include "torch/size_expression.hpp"
@@ -14,7 +14,7 @@
 
 namespace greenlane::detail {
 
-// The size or the stride of a dimension of an input.
+// The size or the stride of an input's dimension.
 struct Place {
   std::size_t input = 0;
   std::size_t dimension = 0;
@@ -25,21 +25,22 @@ struct Place {
 
 class SizeRules {
  public:
-  // A name in the wrapper's source, such as "s77": read from a place, or computed from the symbols before it.
+  // A name in the wrapper's source, such as "s77". Its value is read from a place, or computed from the symbols before
+  // it.
   struct Symbol {
     std::string name;
     Place place;
     std::optional<SizeExpression> solution{};
     std::string text{};  // of the solution
   };
-  // What a place must be.
+  // The value that a place must have.
   struct Rule {
     Place place;
     SizeExpression expected;
     std::string text;
   };
-  // A stride that the source does not state. The compiler derives such a stride from another dimension: its size times
-  // its stride.
+  // A stride that the source does not state. The compiler derives it from another dimension: that dimension's size
+  // times its stride.
   struct DerivedStride {
     Place place;
     std::vector<std::size_t> others;  // the dimensions that it may be derived from
@@ -48,7 +49,7 @@ class SizeRules {
 
   struct Violation {
     Place place;
-    // Absent: no size of the model fits.
+    // Absent if no size of the model fits.
     std::optional<std::int64_t> expected{};
     const Rule* rule = nullptr;      // or
     const Symbol* symbol = nullptr;  // whose solution leaves a remainder, or
@@ -59,14 +60,15 @@ class SizeRules {
   std::vector<Rule> rules;
   std::vector<DerivedStride> derived_strides;
 
-  // The first thing that does not fit. Inputs have the right numbers of dimensions. Allocates nothing for 32 symbols.
+  // Returns the first violation; absent if there is none. Inputs must have the right numbers of dimensions. Allocates
+  // nothing for up to 32 symbols.
   [[nodiscard]] std::optional<Violation> find_violation(std::span<const at::Tensor> inputs) const;
   [[nodiscard]] Values values(std::span<const at::Tensor> inputs) const;
-  // A symbol that is the size of a place and nothing else; null: none.
+  // Returns a symbol that is read from a place and not computed; null if there is none.
   [[nodiscard]] const Symbol* symbol_at(const Place& place) const;
 };
 
-// Whether the stride of this dimension is never used: it has one element, or the tensor has none.
+// Returns whether this dimension's stride is never used: the dimension has at most one element, or the tensor is empty.
 [[nodiscard]] bool is_stride_unused(const at::Tensor& tensor, std::size_t dimension);
 
 }  // namespace greenlane::detail

@@ -18,7 +18,7 @@
 namespace greenlane::detail {
 namespace {
 
-// Of an output that is expected to be 0 everywhere, and has no scale of its own.
+// Tolerance for an output that should be 0 everywhere, and therefore has no scale of its own.
 constexpr double kToleranceOfZeros = 1e-6;
 
 std::string text_of(double value) {
@@ -35,7 +35,7 @@ std::string differs(Error error, std::size_t element, Value got, Value want) {
          " instead of " + text_of(want) + ")";
 }
 
-// Exact, and so is the distance, which may be more than the type holds.
+// Compares integers exactly. The distance is exact, too, although it may be more than the type holds.
 template <typename Integer, typename Shown>
 std::string integers(const at::Tensor& got, const at::Tensor& want) {
   const auto* const actual = static_cast<const Integer*>(got.const_data_ptr());
@@ -58,13 +58,13 @@ std::string integers(const at::Tensor& got, const at::Tensor& want) {
   return differs(worst, at, static_cast<Shown>(actual[at]), static_cast<Shown>(expected[at]));
 }
 
-// Of dtypes that are no numbers to PyTorch.
+// Compares dtypes that PyTorch does not treat as numbers, byte by byte.
 std::string_view bytes(const at::Tensor& got, const at::Tensor& want) {
   if (std::memcmp(got.const_data_ptr(), want.const_data_ptr(), got.nbytes()) == 0) return {};
   return "has other bytes than expected";
 }
 
-// What the dtype's own digits and the order of sums make of it.
+// Returns the relative error that a dtype's digits and the order of sums can cause.
 double tolerance_of(at::ScalarType dtype) {
   switch (dtype) {
     case at::kHalf:
@@ -84,7 +84,7 @@ double tolerance_of(at::ScalarType dtype) {
   }
 }
 
-// The median of what is finite and not 0: neither many zeros nor a few huge elements move it.
+// Returns the median of the finite magnitudes other than 0, because neither many zeros nor a few huge elements move it.
 double scale_of(std::span<const double> values) {
   std::vector<double> magnitudes;
   for (const double value : values) {
@@ -159,7 +159,7 @@ std::string values(const at::Tensor& got, const at::Tensor& want) {
   return std::string(bytes(got, want));
 }
 
-// On the CPU, dense, its elements in order, nothing left to be conjugated.
+// Returns the tensor on the CPU, dense, with its elements in order and all conjugations done.
 at::Tensor plain(const at::Tensor& tensor) {
   auto made = tensor.detach().cpu();
   if (made.layout() != at::kStrided) made = made.to_dense();

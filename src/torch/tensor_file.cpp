@@ -20,7 +20,7 @@
 namespace greenlane::detail {
 namespace {
 
-// A tensor takes a hundred bytes of it.
+// A tensor takes about a hundred bytes of the pickle.
 constexpr std::size_t kLargestPickle = std::size_t{4} << 20U;
 constexpr std::size_t kMostDimensions = 64;
 constexpr std::string_view kTorch = "torch.";
@@ -29,7 +29,7 @@ constexpr std::string_view kTorch = "torch.";
 
 using Arguments = std::span<const PickleValue>;
 
-// Of the classes that storages had before they became bytes.
+// Returns the dtype of a storage class; PyTorch had one class for each dtype before storages became bytes.
 std::optional<at::ScalarType> dtype_of_storage(std::string_view name) {
   static constexpr std::array<std::pair<std::string_view, at::ScalarType>, 12> kNames{{
       {"torch.FloatStorage", at::kFloat},
@@ -61,7 +61,7 @@ std::optional<at::ScalarType> dtype_of_name(std::string_view name) {
   return found->second;
 }
 
-// Where a tensor lies in its storage; checked against the storage's size before it is made.
+// A tensor's position in its storage. It is checked against the storage's size before the tensor is made.
 struct Geometry {
   std::int64_t offset = 0;
   std::vector<std::int64_t> sizes;
@@ -94,7 +94,7 @@ class TensorFile {
 
   std::vector<at::Tensor> tensors() {
     PickleValue list = tree_.root();
-    // As C++ saves a list: with its type beside it.
+    // C++ saves a list together with its type.
     if (list.kind == PickleKind::call && tree_.items(list)[0].text.starts_with("torch.jit._pickle.")) {
       const auto arguments = arguments_of(list);
       if (!arguments.empty()) list = arguments.front();
@@ -126,15 +126,15 @@ class TensorFile {
     try {
       if (tensor(value)) return "a tensor";
     } catch (const std::exception&) {
-      return "a tensor";  // whatever is wrong with it
+      return "a tensor";  // a tensor with an error in it
     }
     return tree_.describe(value);
   }
 
-  // Of a call.
+  // Returns the arguments of a call.
   Arguments arguments_of(const PickleValue& call) { return tree_.items(tree_.items(call)[1]); }
 
-  // Absent for what is no tensor.
+  // Makes the tensor that a value describes; absent if it describes none.
   std::optional<at::Tensor> tensor(PickleValue value) {
     std::optional<bool> requires_grad;
     if (is_call_of(value, "torch._utils._rebuild_parameter")) {
@@ -209,7 +209,7 @@ class TensorFile {
     at::DataPtr data;
     if (bytes > 0) {
       const std::string name = "data/" + key;
-      // What is declared costs nothing; only what is there is read.
+      // A declared size alone costs nothing, because only bytes that are there are read.
       if (reader_.getRecordSize(name) < bytes) fail("a tensor in it is cut off");
       data = std::get<0>(reader_.getRecord(name));
     }
@@ -231,7 +231,7 @@ class TensorFile {
     return tensor.to(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index)));
   }
 
-  // What a tensor is a view of, said by flags: keys and values by turns.
+  // Applies the flags of a view. `flags` alternates between keys and values.
   static void mark(const at::Tensor& tensor, Arguments flags) {
     for (std::size_t i = 0; i + 1 < flags.size(); i += 2) {
       if (flags[i + 1].number == 0) continue;

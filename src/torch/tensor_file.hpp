@@ -9,16 +9,16 @@
 
 namespace greenlane::detail {
 
-// The file holds something else; its text says what.
+// An error: the file holds something else than a list of tensors. Its text says what.
 class NoListOfTensors : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// Reads a list or tuple of tensors. Not by PyTorch's own C++ reader: that knows no float8 and no unsigned tensors, and
-// nested lists overflow its stack. No code in the file is run. Tensors that shared memory share it again. What was
-// saved on a GPU comes back on it; on the CPU where this process has no such GPU. Throws NoListOfTensors, or another
-// std::exception, the first line of whose text says why it cannot be read.
+// Reads a list or tuple of tensors. No code in the file is run. Tensors that shared memory share it again. A tensor
+// that was saved on a GPU comes back on that GPU, or on the CPU if this process has no such GPU. PyTorch's own C++
+// reader is not used, because it does not know float8 and unsigned tensors, and nested lists overflow its stack.
+// Throws: NoListOfTensors, or another std::exception whose text's first line says why the file cannot be read.
 [[nodiscard]] std::vector<at::Tensor> read_tensor_file(const std::string& path);
 
 }  // namespace greenlane::detail

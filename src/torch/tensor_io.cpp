@@ -27,7 +27,7 @@ std::vector<at::Tensor> load_tensors(const std::string& path) {
   };
   // A folder can be opened too, and throws when it is read.
   if (const auto why = detail::why_unreadable(path); !why.empty()) throw cannot(why);
-  // A pipe would be waited for.
+  // Reading a pipe would wait.
   std::error_code none;
   if (!std::filesystem::is_regular_file(path, none)) throw cannot("it is no regular file");
   if (std::filesystem::file_size(path, none) == 0) throw cannot("it is empty");

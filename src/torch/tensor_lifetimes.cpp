@@ -7,7 +7,7 @@
 namespace greenlane::detail {
 namespace {
 
-// What a sparse tensor is made of: it has no storage of its own.
+// Returns the parts of a sparse tensor, which has no storage of its own.
 std::vector<at::Tensor> parts_of(const at::Tensor& tensor) {
   switch (tensor.layout()) {
     case at::kSparse:
@@ -29,7 +29,7 @@ void record_on(std::span<const at::Tensor> tensors, c10::cuda::CUDAStream stream
   for (const auto& tensor : tensors) {
     if (!tensor.defined() || !tensor.is_cuda()) continue;
     if (tensor.has_storage()) {
-      // By the storage and not through Tensor::record_stream, which goes through the dispatcher.
+      // Uses the storage, because Tensor::record_stream goes through the dispatcher.
       c10::cuda::CUDACachingAllocator::recordStream(tensor.storage().data_ptr(), stream);
     } else {
       record_on(parts_of(tensor), stream);

@@ -1,4 +1,4 @@
-// Keeping memory from being reused while another stream still works on it.
+// Protection of memory from reuse while another stream still works on it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,7 +8,7 @@
 
 namespace greenlane::detail {
 
-// Tells the caching allocator that `stream` uses these tensors: their memory is given to nobody else before what is
+// Tells the caching allocator that `stream` uses these tensors. Their memory is not reused before the work that is
 // enqueued there now is done. Tensors that are not on a GPU are passed over.
 void record_on(std::span<const at::Tensor> tensors, c10::cuda::CUDAStream stream);
 

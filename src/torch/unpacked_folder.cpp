@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Folders in it. None where it cannot be read.
+// Returns the folders in a folder, without links; none if it cannot be read.
 std::vector<fs::path> folders_in(const fs::path& place) {
   std::vector<fs::path> folders;
   std::error_code error;
@@ -25,14 +25,15 @@ std::vector<fs::path> folders_in(const fs::path& place) {
   return folders;
 }
 
-// As mkdtemp() makes it, and not another user's.
+// Returns whether the folder is as mkdtemp() makes it, and this user's.
 bool is_private(const fs::path& folder) {
   struct stat found{};
   return lstat(folder.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == geteuid() &&
          (found.st_mode & 0777) == 0700;
 }
 
-// Archives of PyTorch have a folder around everything, and older ones have none.
+// Returns whether the folder holds an unpacked package. PyTorch's archives have one folder around everything; older
+// ones have none.
 bool is_unpacked_package(const fs::path& folder) {
   const auto holds_models = [](const fs::path& path) {
     std::error_code missing;
@@ -43,7 +44,7 @@ bool is_unpacked_package(const fs::path& folder) {
 
 }  // namespace
 
-// Older versions of PyTorch take /tmp, whatever the environment says.
+// Older versions of PyTorch use /tmp whatever the environment says.
 UnpackedFolder::UnpackedFolder() : places_{temporary_folder(), "/tmp"} {
   for (const auto& place : places_) {
     for (auto& folder : folders_in(place)) before_.insert(std::move(folder));

@@ -1,4 +1,4 @@
-// What PyTorch leaves behind where it fails to load a package: the folder that it unpacked the package to.
+// The folder that PyTorch unpacks a package to, and leaves behind if it fails to load the package.
 #pragma once
 
 #include <filesystem>
@@ -6,14 +6,15 @@
 
 namespace greenlane::detail {
 
-// Looks at the folders for temporary files before a load. One load at a time in the process.
+// A record of the folders for temporary files before a load.
+// Thread safety: one load at a time in the process.
 class UnpackedFolder {
  public:
   UnpackedFolder();
 
-  // Removes the folder, after a load that threw: its destructor, which would do that, never ran. The folder is known by
-  // being new, this user's and an unpacked package. Where there are several (another process loads one at the same
-  // time), all stay.
+  // Removes the folder after a load that threw, because the destructor that would remove it never ran. The folder is
+  // recognised as new, this user's, and an unpacked package. If there are several (another process loads a package at
+  // the same time), all stay.
   void remove() const noexcept;
 
  private:

@@ -3,9 +3,10 @@
 
 namespace greenlane::detail {
 
-// Loads libtorch.so and with it PyTorch's CUDA half, unless they are there already: compiled packages ask for that
-// name, and engines on a GPU for that half, which is half a gigabyte and is not worth loading before the first engine.
-// Throws EngineError. Thread safety: yes.
+// Loads libtorch.so, and with it PyTorch's CUDA half, unless they are loaded. Compiled packages ask for libtorch.so by
+// name, and engines on a GPU need the CUDA half. It takes half a gigabyte, so it is not loaded before the first engine.
+// Throws: EngineError.
+// Thread safety: any thread may call it.
 void load_whole_torch();
 
 }  // namespace greenlane::detail

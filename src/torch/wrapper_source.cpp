@@ -10,7 +10,7 @@
 namespace greenlane::detail {
 namespace {
 
-// The text between `before` and `after` in `line`, or nothing.
+// Returns the text between `before` and `after` in `line`; absent if they are not there.
 std::optional<std::string_view> between(std::string_view line, std::string_view before, std::string_view after) {
   const auto start = line.find(before);
   if (start == std::string_view::npos) return std::nullopt;
@@ -20,7 +20,7 @@ std::optional<std::string_view> between(std::string_view line, std::string_view 
   return rest.substr(0, end);
 }
 
-// "64", "64L".
+// Returns the value of a number such as "64" or "64L"; absent for any other text.
 std::optional<std::int64_t> number(std::string_view text) {
   while (text.ends_with('L')) text.remove_suffix(1);
   std::int64_t value = 0;
@@ -29,7 +29,8 @@ std::optional<std::int64_t> number(std::string_view text) {
   return value;
 }
 
-// More dimensions than PyTorch's own limit are a misreading.
+// Returns a dimension, and adds it if it is new; null if the index is beyond PyTorch's own limit, which means a
+// misreading.
 DimensionSpec* dimension(TensorSpec& spec, std::string_view index) {
   constexpr std::int64_t kMost = 64;
   const auto i = number(index);
@@ -38,7 +39,7 @@ DimensionSpec* dimension(TensorSpec& spec, std::string_view index) {
   return &spec.dimensions[static_cast<std::size_t>(*i)];
 }
 
-// Lines such as "if (64 != arg2_1_size[1]) {", "if (arg2_1_size[0] < 2) {" and "if (1 != arg2_1_stride[1]) {".
+// Reads lines such as "if (64 != arg2_1_size[1]) {", "if (arg2_1_size[0] < 2) {" and "if (1 != arg2_1_stride[1]) {".
 void read_condition(std::string_view line, TensorSpec& spec) {
   if (line.find("if (") == std::string_view::npos) return;
   const auto fixed = number(between(line, "if (", " != ").value_or(""));
@@ -55,7 +56,8 @@ void read_condition(std::string_view line, TensorSpec& spec) {
   }
 }
 
-// Up to the brace that closes the list which `text` begins in, with its elements: "s31, 64L}" gives "s31" and "64L".
+// Takes a list from `text`, which begins inside the list: "s31, 64L}" gives "s31" and "64L". Removes it up to its
+// closing brace.
 std::optional<std::vector<std::string>> take_list(std::string_view& text) {
   std::vector<std::string> all;
   int depth = 0;
@@ -83,8 +85,8 @@ std::optional<std::vector<std::string>> take_list(std::string_view& text) {
   return std::nullopt;
 }
 
-// A line such as "assert_size_stride(arg2_1, {s31, 64L}, {64L, 1L}, …", from its first list on. It says what the
-// conditions leave open: the number of dimensions, and how sizes and strides depend on each other.
+// Reads a line such as "assert_size_stride(arg2_1, {s31, 64L}, {64L, 1L}, …", from its first list on. It states facts
+// that the conditions leave open: the number of dimensions, and how sizes and strides depend on each other.
 bool read_assertion(std::string_view text, TensorSpec& spec) {
   const auto sizes = take_list(text);
   if (!sizes || !text.starts_with(", {")) return false;

@@ -1,4 +1,4 @@
-// What the source of an AOTInductor wrapper says of the model's inputs, as it is written there.
+// An AOTInductor wrapper's statements about the model's inputs, as they are written in its source.
 #pragma once
 
 #include <greenlane/torch/signature.hpp>
@@ -13,22 +13,24 @@
 namespace greenlane::detail {
 
 struct WrapperSource {
-  // Of inputs; absent where the source does not say.
+  // Number of inputs; absent if the source does not say.
   std::optional<std::size_t> count;
-  // With ranges, dtypes and constant strides, and the rules as text.
+  // Inputs with ranges, dtypes and constant strides, and with rules as text.
   std::vector<TensorSpec> inputs;
-  // Names of dtypes that are not known, by input.
+  // Names of unknown dtypes, by input.
   std::vector<std::pair<std::size_t, std::string>> unknown_dtypes;
-  // `int64_t NAME = EXPRESSION;` before the model's own work, in this order.
+  // Symbols from `int64_t NAME = EXPRESSION;` before the model's own work, in this order.
   std::vector<std::pair<std::string, std::string>> symbols;
-  // By input: the source asserts its sizes and strides (PyTorch 2.14 and newer, where a kernel reads the input).
+  // True for each input whose sizes and strides the source asserts (PyTorch 2.14 and newer, if a kernel reads the
+  // input).
   std::vector<bool> is_asserted;
-  // The model's own work, without assertions; empty where it was not found.
+  // The model's own work, without assertions; empty if it was not found.
   std::string body;
 
-  // Whether the model's work uses a name. True where it was not found.
+  // Returns whether the model's work uses a name; true if the work was not found.
   [[nodiscard]] bool uses(std::string_view name) const;
-  // Whether the model's work hands this tensor to PyTorch's operators alone, which read its sizes by themselves.
+  // Returns whether the model's work passes this tensor only to PyTorch's operators, which read its sizes by
+  // themselves.
   [[nodiscard]] bool is_for_operators(std::string_view tensor) const;
 };
 

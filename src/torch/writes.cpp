@@ -13,14 +13,15 @@
 namespace greenlane::detail {
 namespace {
 
-// Empty where the tensor has no memory of its own that could be looked at.
+// Returns the tensor's memory; empty if it has none of its own that can be looked at.
 std::span<const char> memory_of(const at::Tensor& tensor) {
   if (!tensor.defined() || !tensor.has_storage() || !(tensor.is_cuda() || tensor.is_cpu())) return {};
   const auto& storage = tensor.storage();
   return {static_cast<const char*>(storage.data()), storage.nbytes()};
 }
 
-// Not through the tensor's own: that would count as a change that gradients must heed.
+// Returns the tensor's whole memory as bytes. Writing through the tensor itself would count as a change that gradients
+// must heed.
 at::Tensor bytes_of(const at::Tensor& tensor) {
   const auto& storage = tensor.storage();
   return at::empty({0}, tensor.options().dtype(at::kByte).requires_grad(false))

@@ -1,8 +1,8 @@
 // Tensors that outlive a call and that the call writes to: a model's buffers, and its inputs.
 //
-// A graph is replayed on copies of the inputs, and is run more often than it is called while kernels are tuned. So what
-// a call writes to must be known. Whoever enqueues such a write says so before it does: AotiEngine, by what it read in
-// its package, and bound modules, by the operators that they call.
+// A graph is replayed on copies of the inputs, and while kernels are tuned it runs more often than it is called. So a
+// call's writes must be known. The code that enqueues a write notes it beforehand: AotiEngine notes the writes that it
+// read in its package, and bound modules the writes of the operators that they call.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,12 +12,13 @@
 
 namespace greenlane::detail {
 
-// The memory behind tensors as it was, to be put back. Both ways on the current stream of each tensor's device.
+// Copies of the memory behind tensors, to restore it.
+// Stream order: copying and restoring run on the current stream of each tensor's device.
 class KeptTensors {
  public:
   KeptTensors() = default;
   explicit KeptTensors(std::span<const at::Tensor> tensors);
-  // Once for each memory; nothing for what has none of its own.
+  // Copies a tensor's memory, unless it was copied before or the tensor has none of its own.
   void add(const at::Tensor& tensor);
   void put_back() const;
   [[nodiscard]] bool empty() const noexcept { return kept_.empty(); }
@@ -30,10 +31,11 @@ class KeptTensors {
   std::vector<Kept> kept_;
 };
 
-// Whether two tensors have memory in common; never for those that have none.
+// Returns whether two tensors have memory in common; false if one has no memory of its own.
 [[nodiscard]] bool share_memory(const at::Tensor& one, const at::Tensor& other);
 
-// While this lives, what is noted in this thread is collected. Nests: what is noted inside belongs to both.
+// A scope that collects the tensors noted in this thread. Scopes nest: a tensor noted in the inner scope belongs to
+// both.
 class WriteScope {
  public:
   enum class Copies { none, kept };
@@ -42,14 +44,14 @@ class WriteScope {
   WriteScope(const WriteScope&) = delete;
   WriteScope& operator=(const WriteScope&) = delete;
 
-  // Once for each memory.
+  // Returns the noted tensors, one for each memory.
   [[nodiscard]] const std::vector<at::Tensor>& tensors() const noexcept { return tensors_; }
-  // Where copies are kept: puts back what was noted.
+  // Restores the noted tensors, if copies are kept.
   void put_back() const { kept_.put_back(); }
 
-  // Whether anybody collects in this thread.
+  // Returns whether there is a scope in this thread.
   [[nodiscard]] static bool is_active() noexcept { return current_ != nullptr; }
-  // Before the write.
+  // Notes a tensor in all scopes of this thread. Call it before the write.
   static void note(const at::Tensor& tensor);
 
  private:
@@ -60,7 +62,7 @@ class WriteScope {
   KeptTensors kept_;
 };
 
-// Numbers that a GPU's default generator gives from now on, to be given again.
+// The state of a GPU's default generator, so that it gives the same numbers again.
 class KeptGenerator {
  public:
   explicit KeptGenerator(at::Device device);

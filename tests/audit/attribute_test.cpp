@@ -18,7 +18,7 @@ AuditReport audit(const std::vector<Activity>& activities, const Scene& scene = 
   return attribute(activities, scene);
 }
 
-// The one stray of a report, of an engine.
+// Returns the only stray of an engine; fails unless there is exactly one.
 AuditedKernel stray_of(const AuditReport& report, std::size_t engine = 0) {
   EXPECT_FALSE(report.is_clean());
   EXPECT_THAT(report.engines.at(engine).strays, SizeIs(1));

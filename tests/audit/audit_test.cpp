@@ -1,4 +1,4 @@
-// Whole audits, on a driver and a CUPTI that are fakes.
+// Whole audits, on a fake driver and a fake CUPTI.
 #include "core/cuda/contexts.hpp"
 #include "support/fake_cupti.hpp"
 #include "support/fake_driver_test.hpp"
@@ -20,11 +20,11 @@ using ::testing::SizeIs;
 
 class AuditTest : public fake::FakeDriverTest {
  protected:
-  // A kernel, launched here and now, that runs in a stream's context.
+  // Launches a kernel now. It runs in the context of `stream`.
   void kernel(StreamView stream, const char* name = "matmul", bool in_graph = false) {
     cupti_.kernel(cupti_.launch(), detail::context_of(stream).value().context, stream.handle(), name, in_graph);
   }
-  // A call of an engine that launches one there.
+  // Calls an engine, whose one kernel runs on `where`.
   void call(StreamBinding& binding, StreamView where) {
     auto call = binding.enter(caller_);
     kernel(where);

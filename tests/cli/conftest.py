@@ -1,4 +1,4 @@
-"""What the tests of the program need."""
+"""The fixtures of the program's tests."""
 
 from models.fixture import models
 

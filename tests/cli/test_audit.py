@@ -1,4 +1,4 @@
-"""`greenlane audit`, as far as it goes without a GPU: what it says to those who ask for the impossible."""
+"""`greenlane audit` without a GPU: each refusal has one message that says why."""
 
 import subprocess
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_times_that_make_no_sense_are_refused(pipeline: Path) -> None:
 
 
 def test_nothing_links_to_cupti() -> None:
-    """It is loaded when an audit asks for it."""
+    """CUPTI is loaded when an audit asks for it."""
     libraries = [PROGRAM, *(PROGRAM.parents[1] / "lib").glob("libgreenlane_*.so")]
     assert len(libraries) > 3
     for library in libraries:

@@ -15,7 +15,7 @@ def affine(models: Path) -> Path:
 
 
 def refusal_leaving_no_file(file: Path, folder: Path) -> str:
-    """The message where results were asked for; the folder is then as it was."""
+    """Returns the message of a run that was to write results; checks that the folder is unchanged."""
     before = sorted(folder.iterdir())
     message = refusal("run", file, "--seconds", "0.1", "--json", folder / "out.json", "--trace", folder / "trace.json")
     assert sorted(folder.iterdir()) == before

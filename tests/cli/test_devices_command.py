@@ -1,4 +1,4 @@
-"""`greenlane devices`, and what the program says of itself."""
+"""`greenlane devices`, `--help` and `--version`."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`greenlane run` in a process that is nice already, as batch queues and systemd start them."""
+"""`greenlane run` in a process that already has a nice value, as batch queues and systemd start it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The files that the program writes: never those of others, and never without a word that they are not there."""
+"""The files that the program writes: it harms no file of others, and says so if one of its own is missing."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def pipeline(models: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def best_effort(models: Path, tmp_path: Path) -> Path:
-    """A pipeline without a deadline: there is a plan for it on a machine under any load."""
+    """A pipeline without a deadline, which has a plan on a machine under any load."""
     (tmp_path / "best_effort").mkdir()
     return config(tmp_path / "best_effort", engine("head", models / "affine.pt2"))
 
@@ -147,7 +147,7 @@ def test_results_that_cannot_be_written_are_an_error(pipeline: Path) -> None:
 
 
 def refusal_of_results(output: str, pipeline: Path) -> str:
-    """The message after a run."""
+    """Returns the message of a run whose results could not be written."""
     done = greenlane("run", pipeline, "--seconds", "0.1", "--json", output)
     assert done.returncode == 2
     return done.stderr
@@ -168,13 +168,13 @@ def test_a_path_that_is_not_utf_8_loses_no_results(pipeline: Path, tmp_path: Pat
 
 
 def heed_signals() -> None:
-    """What runs in the background of a shell, or under nohup, ignores these, and so would its children."""
+    """Resets SIGINT and SIGHUP: a shell's background jobs, and nohup's, ignore them, and so would their children."""
     for each in (signal.SIGINT, signal.SIGHUP):
         signal.signal(each, signal.SIG_DFL)
 
 
 def stopped(by: signal.Signals, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Lets it run for two seconds, by when models are loaded."""
+    """Runs the program for two seconds, which is enough to load the models, and sends it the signal."""
     command = [str(PROGRAM), *(str(argument) for argument in arguments)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_signals
@@ -202,7 +202,7 @@ def test_under_nohup_a_closed_terminal_stops_nothing(pipeline: Path, tmp_path: P
 
 
 def test_ctrl_c_ends_the_loop_of_a_shell(pipeline: Path) -> None:
-    """Bash goes on after a program that ends with status 130, but not after one that SIGINT ended."""
+    """Bash goes on after a program that ends with status 130, but not after a program that SIGINT ended."""
     script = 'for i in 1 2 3; do "$0" run "$1" --seconds 60; echo again; done'
     command = ["bash", "-c", script, str(PROGRAM), str(pipeline)]
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""`greenlane profile` and `greenlane plan`, and runs of what they wrote."""
+"""`greenlane profile` and `greenlane plan`, and runs of the plans."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def profile(pipeline: Path) -> Path:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """A result."""
+    """Returns the JSON document in a file."""
     document: dict[str, Any] = json.loads(file.read_text())
     return document
 

@@ -1,4 +1,4 @@
-"""`greenlane run`: what it measures and writes."""
+"""`greenlane run`: its measurements and its files."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ MODES = ["lanes", "gates", "shared", "priority"]
 
 @dataclass(frozen=True)
 class Compared:
-    """One run of the whole pipeline in every mode."""
+    """One run of the whole pipeline in every mode, with its outputs."""
 
     done: subprocess.CompletedProcess[str]
     results: dict[str, Any]
@@ -147,7 +147,7 @@ def test_a_plan_decides_lanes_and_units(models: Path, tmp_path: Path) -> None:
 
 
 def test_graphs_are_for_gpus(models: Path, tmp_path: Path) -> None:
-    """On a CPU the choice changes nothing, and a choice that there is not is refused."""
+    """On a CPU the choice changes nothing; a choice that does not exist is refused."""
     file = config(tmp_path, engine("policy", models / "affine.pt2", graphs="resident") + "tune_kernels = false\n")
     for choice in ("resident", "untuned", "off"):
         done = greenlane("run", file, "--graphs", choice, "--seconds", "0.1", "--json", tmp_path / "out.json")

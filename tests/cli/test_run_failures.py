@@ -1,4 +1,4 @@
-"""`greenlane run` where something goes wrong, or is stopped, on the way."""
+"""`greenlane run` when something fails on the way, and when it is stopped."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def test_an_engine_that_throws_is_reported_and_the_others_go_on(models: Path, tm
 
 
 def read_until(terminal: int, pattern: bytes, seconds: float) -> bytes:
-    """What a terminal shows until it matches."""
+    """Returns the terminal's output up to the first match; fails if there is none in time."""
     shown = b""
     end = time.monotonic() + seconds
     while not re.search(pattern, shown):
@@ -96,7 +96,7 @@ def test_a_signal_ends_the_run_with_the_results_so_far(models: Path, tmp_path: P
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end, text=True, preexec_fn=heeds) as process:
         os.close(its_end)
         try:
-            # On a terminal there is progress: it says when something has been measured.
+            # Progress is shown on terminals only. It tells when something has been measured.
             shown = read_until(terminal, rb"running mode lanes [^\r]* [1-9]\d* %", 60)
             process.send_signal(stop)
             stdout, _ = process.communicate(timeout=15)

@@ -1,4 +1,4 @@
-"""What packages are unpacked to: nothing of it stays, however a command ends."""
+"""The folders that packages are unpacked to: nothing of them stays, however a command ends."""
 
 import signal
 import subprocess
@@ -27,7 +27,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def broken(package: Path, folder: Path, ending: str, text: bytes) -> Path:
-    """A package in which some entries have another text, or are left out where that is empty."""
+    """Copies a package. Entries with this ending get `text`, or are left out if it is empty."""
     made = folder / "broken.pt2"
     with zipfile.ZipFile(package) as source, zipfile.ZipFile(made, "w") as target:
         for name in source.namelist():

@@ -1,4 +1,4 @@
-"""What the tests of Torch-TensorRT engines need: the stand-in for its runtime, and lanes."""
+"""The fixtures of the tests of Torch-TensorRT engines: the stand-in for its runtime, and lanes."""
 
 import gc
 import time
@@ -27,7 +27,7 @@ def engine() -> stand_in.Engine:
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of AOTInductor's with the two engines of the stand-in's model inside."""
+    """An AOTInductor package with the two engines of the stand-in's model inside."""
     if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13):
         pytest.skip("this PyTorch does not give out the engines in packages")
     path = tmp_path_factory.mktemp("package") / "engines.pt2"
@@ -43,10 +43,10 @@ def model() -> stand_in.Model:
 
 @pytest.fixture
 def before() -> Iterator[int]:
-    """How many engines there are; after the test as many, or fewer."""
+    """The number of engines before the test. After the test there must not be more."""
     gc.collect()
     seen = [stand_in.live_engines()]
-    while len(seen) < 20 or len(set(seen[-20:])) > 1:  # those of other tests may be on their way
+    while len(seen) < 20 or len(set(seen[-20:])) > 1:  # engines of earlier tests may still be on their way out
         time.sleep(0.01)
         seen.append(stand_in.live_engines())
     before = seen[-1]

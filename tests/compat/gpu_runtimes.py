@@ -1,6 +1,7 @@
-"""Engines on a GPU of bookkeeping that choose their stream as stock does, in both of stock's runtimes.
+"""Engines on a GPU of bookkeeping that choose their stream as stock Torch-TensorRT does, in both of its runtimes.
 
-Each test is a process, because a GPU is there or not for a whole process. `SETUP` is its beginning.
+Each test is a process of its own, because a process either has the GPU from its beginning or never. `SETUP` is the
+first part of its code.
 """
 
 CPP = """
@@ -14,7 +15,7 @@ def stream_of(outputs):
     return int(outputs[-1])
 """
 
-# As stock's: TRTEngine._resolve_streams in dynamo/runtime/_TRTEngine.py.
+# Chooses streams like TRTEngine._resolve_streams in dynamo/runtime/_TRTEngine.py of Torch-TensorRT.
 PYTHON = """
 import types
 from torch._library.opaque_object import register_opaque_type
@@ -92,5 +93,5 @@ RUNTIMES = {"C++": CPP, "Python": PYTHON}
 
 
 def setup(runtime: str) -> str:
-    """What a process begins with."""
+    """Returns the first part of a process's code."""
     return SETUP.format(runtime=RUNTIMES[runtime])

@@ -1,6 +1,6 @@
 """The real modules of Torch-TensorRT's Python packages, over the stand-in for the runtime.
 
-Their packages cannot be imported without TensorRT and a GPU: what they ask of these is made up here, once in a process.
+The packages cannot be imported without TensorRT and a GPU. Substitutes for both are made here, once in a process.
 """
 
 import importlib
@@ -20,7 +20,7 @@ PACKAGES = {
     "Torch-TensorRT": Path(sys.prefix) / "compat",
     "Torch-TensorRT-RTX": Path(sys.prefix) / "compat-rtx",
 }
-"""Where tools/setup.sh puts them."""
+"""The folders into which tools/setup.sh unpacks the packages."""
 
 FIELDS = [
     *("ABI_TARGET", "NAME", "DEVICE", "ENGINE", "INPUT_BINDING_NAMES", "OUTPUT_BINDING_NAMES", "HW_COMPATIBLE"),
@@ -36,7 +36,7 @@ CONSTANTS: dict[str, int | str] = {
 }
 
 
-# Imported without what their __init__ imports.
+# These packages are imported without the imports of their __init__.
 PACKAGES_INSIDE = (
     "torch_tensorrt",
     "torch_tensorrt.dynamo",
@@ -46,7 +46,7 @@ PACKAGES_INSIDE = (
 )
 
 
-_KEPT: list[Any] = []  # what is registered goes with it
+_KEPT: list[Any] = []  # registrations, which end when their library object is freed
 
 
 class _Anything(types.ModuleType):
@@ -59,7 +59,7 @@ class _Anything(types.ModuleType):
 
 
 def load(package: str) -> Any:
-    """Its module with the class TorchTensorRTModule."""
+    """Returns the package's module with the class TorchTensorRTModule."""
     stand_in.load()
     library = torch.library.Library("tensorrt", "FRAGMENT")
     for name, value in CONSTANTS.items():
@@ -94,14 +94,14 @@ def load(package: str) -> Any:
     python_runtime.TRTEngine = type("TRTEngine", (), {})  # type: ignore[attr-defined]
     sys.modules[python_runtime.__name__] = python_runtime
     stock = importlib.import_module("torch_tensorrt.dynamo.runtime._TorchTensorRTModule")
-    # Its own looks into the compiler.
+    # The originals of these two need the compiler.
     stock.CompilationSettings.__getstate__ = lambda self: dict(vars(self))
-    stock.Device._to_serialized_rt_device = lambda self: "cpu%0%0%0%stand-in"  # where the stand-in's engines are
+    stock.Device._to_serialized_rt_device = lambda self: "cpu%0%0%0%stand-in"  # the device of the stand-in's engines
     return stock
 
 
 class Model(nn.Module):
-    """As Torch-TensorRT compiles one with lazy_engine_init: two engines that are not there yet, and PyTorch between."""
+    """A model as Torch-TensorRT compiles it with lazy_engine_init: two engines to set up later, PyTorch between."""
 
     def __init__(self, stock: Any) -> None:
         super().__init__()
@@ -110,13 +110,13 @@ class Model(nn.Module):
             module = stock.TorchTensorRTModule(
                 b"", ["x"], ["y", "thread"], name=name, settings=settings, requires_output_allocator=False
             )
-            module.serialized_engine = "stand-in"  # what the stand-in takes is text
-            module.target_device = torch.device("cpu")  # where the stand-in's engines are
+            module.serialized_engine = "stand-in"  # the stand-in's engine is text
+            module.target_device = torch.device("cpu")  # the device of the stand-in's engines
             module.runtime_settings = stock.RuntimeSettings(runtime_cache=None)
             setattr(self, name, module)
 
     def set_up(self) -> None:
-        """Makes the engines."""
+        """Sets up the engines."""
         for module in self.children():
             module.setup_engine()  # type: ignore[operator]
 

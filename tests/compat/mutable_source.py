@@ -1,7 +1,7 @@
 """The published source of MutableTorchTensorRTModule, run without TensorRT.
 
-The modules of torch_tensorrt that it imports are stand-ins. Its compiler gives a model with two of the stand-in's
-engines, and its refitting puts new engines into that.
+The modules of torch_tensorrt that it imports are stand-ins. The stand-in compiler gives a model with two of the
+stand-in's engines, and refitting puts new engines into that model.
 """
 
 import importlib.util
@@ -17,25 +17,25 @@ from compat import stand_in
 FILE = "torch_tensorrt/dynamo/runtime/_MutableTorchTensorRTModule.py"
 SOURCE = Path(sys.prefix) / "compat" / FILE
 compiled: list[stand_in.Model] = []
-"""What was compiled, in order."""
+"""The compiled models, in order."""
 
 
 def compile_model(program: torch.export.ExportedProgram, **_: Any) -> stand_in.Model:
-    """Stands for torch_tensorrt.dynamo.compile."""
+    """Stands in for torch_tensorrt.dynamo.compile."""
     assert isinstance(program, torch.export.ExportedProgram)
     compiled.append(stand_in.Model())
     return compiled[-1]
 
 
 def refit(model: stand_in.Model, *_: Any, **__: Any) -> stand_in.Model:
-    """Stands for refit_module_weights, which replaces the engines in C++."""
+    """Stands in for refit_module_weights, which replaces the engines in C++."""
     for name in ("_run_on_acc_0", "_run_on_acc_1"):
         getattr(model, name).engine = stand_in.new_engine("refitted")
     return model
 
 
 def load() -> Any:
-    """The module of that source."""
+    """Returns the module made of that source."""
     cpu = torch.device("cpu")
     names: dict[str, dict[str, Any]] = {
         "torch_tensorrt": {},

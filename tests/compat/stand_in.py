@@ -1,6 +1,6 @@
 """Engines that run on the CPU: a stand-in for Torch-TensorRT's runtime (tests/support/tensorrt_stand_in.cpp).
 
-It must never be in one process with the real one.
+The stand-in and the real runtime must never be in one process.
 """
 
 import functools
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "lib" / "libgreenlane_tensorrt_stand_in.so"
 
 NO_THREAD = -1
-"""What a fake call says it ran on."""
+"""The thread number that a fake call reports."""
 
 Engine: TypeAlias = Any
 """A torch.ScriptObject of the class torch.classes.tensorrt.Engine."""
@@ -30,7 +30,7 @@ Engine: TypeAlias = Any
 
 @functools.cache
 def load() -> None:
-    """Loads it, and tells torch.export what the class and its operator are."""
+    """Loads the stand-in, and describes its class and its operator to torch.export."""
     torch.ops.load_library(str(LIBRARY))
 
     @register_fake_class("tensorrt::Engine")
@@ -60,7 +60,7 @@ def new_engine(
     output_allocator: bool = False,
     multi_device: bool = False,
 ) -> Engine:
-    """Doubles its inputs; of the kind "broken" it throws."""
+    """Returns an engine that doubles its inputs. An engine of kind "broken" throws."""
     fields = ["10", name, f"{device}%0%0%0%stand-in", kind, *[""] * 9]
     fields[9], fields[11] = str(int(output_allocator)), str(int(multi_device))
     return torch.classes.tensorrt.Engine(fields)
@@ -68,7 +68,7 @@ def new_engine(
 
 @contextmanager
 def graphs(mode: int) -> Iterator[None]:
-    """Torch-TensorRT's own CUDA graphs; in the stand-in an engine then says where its graph was recorded."""
+    """Turns on Torch-TensorRT's own CUDA graphs. A stand-in engine then reports where its graph was recorded."""
     torch.ops.tensorrt.set_cudagraphs_mode(mode)
     try:
         yield
@@ -78,19 +78,19 @@ def graphs(mode: int) -> Iterator[None]:
 
 
 def another_handle(engine: Engine) -> Engine:
-    """An object of its own that holds the same engine, as each comes out of C++."""
+    """Returns another object that holds the same engine. C++ returns such a new object each time."""
     other = torch._C._create_object_with_type(engine._type())
     other.setattr("capsule", engine.getattr("capsule"))
     return other
 
 
 def live_engines() -> int:
-    """How many there are in this process, with those whose memory only is still there."""
+    """Returns the number of engines in this process, including those of which only the memory is left."""
     return int(torch.ops.tensorrt.live_engines())
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether it comes true: what is gone is let go of a little later, by another thread."""
+    """Returns whether the condition comes true in time: another thread frees engines a little later."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -100,7 +100,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
 
 
 def run(engine: Engine, *inputs: Tensor) -> int:
-    """The thread that an engine runs on when it is called now; fails where the results are wrong."""
+    """Returns the thread that a call of the engine runs on now; fails if the results are wrong."""
     *outputs, thread = torch.ops.tensorrt.execute_engine(list(inputs), engine)
     assert len(outputs) == len(inputs)
     for output, each in zip(outputs, inputs, strict=True):
@@ -109,16 +109,16 @@ def run(engine: Engine, *inputs: Tensor) -> int:
 
 
 def where(engine: Engine) -> str:
-    """What an engine runs on when it is called now."""
+    """Returns the name of the lane that a call of the engine runs on now."""
     return lane_of(run(engine, torch.ones(3)))
 
 
 FAKE_CUDA = ROOT / "build" / "tests" / "compat" / "libcuda.so.1"
-"""Two GPUs of bookkeeping, when it is preloaded: streams, partitions and guards are there, and nothing computes."""
+"""The library that stands in for two GPUs if preloaded: streams, partitions and guards work, but nothing computes."""
 
 
 def in_a_process(code: str, *, on_gpus: bool = False, **variables: str) -> list[str]:
-    """The lines that it prints, with these environment variables; fails where it does not end well."""
+    """Returns the lines that code prints in a new process with these environment variables; fails if that fails."""
     path = [str(ROOT / "tests"), str(ROOT / "python")]
     whole = f"import sys; sys.path[:0] = {path}\n{code}"
     environment = {**os.environ, **variables} | ({"LD_PRELOAD": str(FAKE_CUDA)} if on_gpus else {})
@@ -130,7 +130,7 @@ def in_a_process(code: str, *, on_gpus: bool = False, **variables: str) -> list[
 
 
 class Accelerated(nn.Module):
-    """As Torch-TensorRT's modules are: its engine is an attribute."""
+    """A module with its engine as an attribute, as Torch-TensorRT's are."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Accelerated(nn.Module):
 
 
 class Model(nn.Module):
-    """As Torch-TensorRT compiles one: two engines, and what it left to PyTorch."""
+    """A model as Torch-TensorRT compiles it: two engines, and the part that it left to PyTorch."""
 
     def __init__(self, first: str = "first", second: str = "second") -> None:
         super().__init__()
@@ -160,7 +160,7 @@ class Model(nn.Module):
 
 
 class Inlined(nn.Module):
-    """The same in Torch-TensorRT's other form: the engines are attributes of the model."""
+    """The same model in Torch-TensorRT's other form: the engines are attributes of the model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class Inlined(nn.Module):
 
 
 def lanes_of(model: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]) -> tuple[str, str]:
-    """What the two engines in a model of any form run on when it is called now."""
+    """Returns the names of the lanes that both engines run on now, in a model of any form."""
     y, first, second = model(torch.ones(4))
     assert y.tolist() == [6.0] * 4
     return lane_of(int(first)), lane_of(int(second))

@@ -1,6 +1,6 @@
 """greenlane.install_torch_tensorrt_aliases(): code written for pytorch/TensorRT#4232 runs unchanged.
 
-Each case is a process of its own, because other tests have no torch_tensorrt.
+Each case is a process of its own, because the other tests run without torch_tensorrt.
 """
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from compat import gpu_runtimes
 from compat.stand_in import FAKE_CUDA, in_a_process
 
-# As far as the names go: the packages, and the class of modules with an engine.
+# A package in name only: its modules, and the class of modules with an engine.
 PACKAGE = """
 import types
 for name in ("torch_tensorrt", "torch_tensorrt.runtime", "torch_tensorrt.dynamo", "torch_tensorrt.dynamo.runtime",
@@ -25,7 +25,7 @@ class TorchTensorRTModule(Accelerated):
 
 sys.modules["torch_tensorrt.dynamo.runtime._TorchTensorRTModule"].TorchTensorRTModule = TorchTensorRTModule
 """
-# What a user of #4232 writes: no word of greenlane's.
+# User code of #4232, which names nothing of greenlane.
 USER = """
 model = torch.nn.Sequential(TorchTensorRTModule(new_engine("one")), TorchTensorRTModule(new_engine("two")))
 one, two = model[0].engine, model[1].engine

@@ -1,7 +1,7 @@
-"""The snippets of the documents: C++'s compile, and Python's name what is there.
+"""The snippets of the documents: those in C++ compile, and those in Python use only names that exist.
 
-All of docs/torch-tensorrt.md in Python runs, on GPUs of bookkeeping, over stand-ins for torch_tensorrt's compiler and
-for its engines.
+All Python of docs/torch-tensorrt.md runs, on GPUs of bookkeeping, over stand-ins for torch_tensorrt's compiler and for
+its engines.
 """
 
 import json
@@ -18,20 +18,20 @@ from compat.stand_in import FAKE_CUDA, ROOT, in_a_process
 DOCUMENT = ROOT / "docs" / "torch-tensorrt.md"
 ALL = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIKE = ROOT / "examples" / "torch_tensorrt" / "bind_engines.cpp"
-"""A program that is compiled as a user's would be."""
+"""A program whose compiler command the snippets use, as a user's program would."""
 
 
 def snippets(language: str, document: Path = DOCUMENT) -> list[str]:
-    """The fenced blocks in a language, in order."""
+    """Returns the fenced blocks of a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(), re.M | re.S)
 
 
 @pytest.mark.parametrize("document", ALL, ids=lambda path: path.name)
 def test_no_snippet_is_in_a_language_that_nothing_checks(document: Path) -> None:
-    """Shell and TOML have tests of their own (tests/cli, tests/runtime)."""
+    """Shell and TOML have their own tests (tests/cli, tests/runtime)."""
     fences = re.findall(r"^ *```(\w*)$", document.read_text(), re.M)
     begun, ends = fences[::2], fences[1::2]
-    assert set(begun) <= {"python", "cpp", "sh", "toml", ""}  # without a language: output
+    assert set(begun) <= {"python", "cpp", "sh", "toml", ""}  # no language: output
     assert ends == [""] * len(begun)
     for language in ("python", "cpp"):
         assert begun.count(language) == len(snippets(language, document))
@@ -89,14 +89,14 @@ def test_the_snippets_in_python_run(tmp_path: Path) -> None:
         "0 first second",  # compiled, bound in memory
         "1 first another",  # saved and loaded as a program
         "2",  # a package, loaded by greenlane
-        "3 first second",  # and by PyTorch
+        "3 first second",  # a package, loaded by PyTorch
         "4",  # the methods of an engine
-        "5 first second",  # the passthrough: nothing but what is bound changes
+        "5 first second",  # the passthrough: bound engines stay where they are
         "6 first second",  # the aliases
     ]
 
 
-# What the snippets leave to their reader.
+# The names that the snippets leave to their reader.
 GIVEN_IN_CPP = """
 [[maybe_unused]] const greenlane::Lane& lane, [[maybe_unused]] const std::vector<at::Tensor>& inputs,
 [[maybe_unused]] const at::Tensor& observation, [[maybe_unused]] cudaStream_t my_green_stream,
@@ -140,7 +140,7 @@ def test_the_snippets_in_cpp_compile(document: Path, tmp_path: Path) -> None:
 
 
 def test_the_snippets_in_python_name_what_is_there(tmp_path: Path) -> None:
-    """Names, arguments and their types, as mypy sees them; in one run, because PyTorch takes it a while."""
+    """Checks names, arguments and types with mypy, in one run, because PyTorch takes mypy a while."""
     pytest.importorskip("mypy")
     files = []
     for document in ALL:

@@ -1,4 +1,4 @@
-"""Where engines are found and bound: in models of every form that Torch-TensorRT gives them, in memory and saved."""
+"""Engines are found and bound in models of every form that Torch-TensorRT gives them, in memory and saved."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ INLINED = ("_run_on_acc_0_engine", "_run_on_acc_1_engine")
 
 @pytest.fixture(autouse=True)
 def _quietly() -> Iterator[None]:
-    """The fake class has no methods, which PyTorch says of each of them each time."""
+    """Silences PyTorch, which says of each method of the fake class, each time, that it is missing."""
     log = logging.getLogger("torch._library.fake_class_registry")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -70,7 +70,7 @@ def loaded(model: nn.Module) -> nn.Module:
     return other
 
 
-# What a model becomes, and the names of its engines there.
+# For each form: how to make the model, and the names of its engines.
 FORMS: dict[str, tuple[Callable[[], Any], tuple[str, str]]] = {
     "module": (Model, NAMES),
     "inlined module": (Inlined, INLINED),
@@ -93,7 +93,7 @@ FORMS: dict[str, tuple[Callable[[], Any], tuple[str, str]]] = {
 
 
 def called(root: Any) -> tuple[str, str]:
-    """What the engines in it run on when it is called now."""
+    """Returns the names of the lanes that the engines in `root` run on now."""
     return lanes_of(root.module() if isinstance(root, ExportedProgram) else root)
 
 
@@ -202,7 +202,7 @@ def test_engines_in_a_package_are_bound_by_their_own_names(package: Path, a: gl.
             assert lanes_of(root) == ("b", "a")
         assert lanes_of(root) == ("a", "b")
     assert lanes_of(root) == (CALLER, CALLER)
-    with gl.set_external_stream(root, a):  # nobody names those inside: they run where the package does
+    with gl.set_external_stream(root, a):  # nobody names the engines inside: they run where the package runs
         assert lanes_of(root) == ("a", "a")
         assert not gl.is_external_stream_set(root, "first")
     with pytest.raises(ValueError, match="there is no submodule 'third'"):

@@ -1,7 +1,7 @@
-"""Stock's own CUDA graphs (mode SUBGRAPH): none outlives a change of a binding.
+"""Stock Torch-TensorRT's own CUDA graphs (mode SUBGRAPH): no graph outlives a change of a binding.
 
-All streams look alike to the stand-in, as those do to stock whose handle the driver has given out again. A graph runs
-where it was recorded, and so the thread that an engine says it ran on is that of the recording.
+All streams look alike to the stand-in, as two streams do to stock Torch-TensorRT if the driver has given both the same
+handle. A graph runs where it was recorded, so an engine reports the thread of the recording.
 """
 
 import threading
@@ -38,12 +38,12 @@ pytestmark = pytest.mark.usefixtures("_subgraph")
 
 
 def places(engine: Engine) -> list[str]:
-    """Where three calls run: the first drops the graph, the second records, the third replays."""
+    """Returns where three calls run: the first drops the graph, the second records, the third replays."""
     return [where(engine) for _ in range(3)]
 
 
 def test_without_a_change_a_graph_is_replayed_where_it_was_recorded() -> None:
-    """Which is what the stand-in shows, or the others would be about nothing."""
+    """Shows that the stand-in replays graphs; otherwise the other tests would prove nothing."""
     engine = new_engine()
     seen: list[int] = []
     thread = threading.Thread(target=lambda: seen.append(run(engine, torch.ones(3))))
@@ -71,7 +71,7 @@ def test_an_unbound_call_after_a_clear_replays_no_graph_of_the_lane(a: gl.Lane) 
 
 
 def test_a_bound_call_replays_no_graph_of_an_unbound_one(a: gl.Lane) -> None:
-    """Which were recorded between two bindings."""
+    """The graphs of unbound calls were recorded between two bindings."""
     engine = new_engine()
     root = Accelerated(engine)
     for _ in range(2):
@@ -115,7 +115,7 @@ def test_every_engine_of_a_model_follows(a: gl.Lane, b: gl.Lane) -> None:
 
 
 class Lazy(nn.Module):
-    """As Torch-TensorRT's modules are that set up their engine at the first call."""
+    """A module that sets up its engine at the first call, as some of Torch-TensorRT's do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,7 +160,7 @@ def test_stocks_refusal_of_output_allocators_stays(a: gl.Lane, asked_for: str) -
 
 
 def test_calls_and_changes_in_many_threads(a: gl.Lane, b: gl.Lane) -> None:
-    """No call of an engine whose binding nobody changes at that time runs elsewhere, and graphs stay on."""
+    """No call runs elsewhere while nobody changes its engine's binding, and graphs stay on."""
     engines = [new_engine(f"engine {i}") for i in range(3)]
     wrong: list[str] = []
 

@@ -1,4 +1,4 @@
-"""One engine, one binding: many handles share it, copies do not, and it goes with the engine."""
+"""One engine has one binding: all its handles share it, copies do not have it, and it ends with the engine."""
 
 import copy
 import gc
@@ -129,7 +129,7 @@ def test_the_lane_goes_with_the_engine() -> None:
 
 
 def test_no_engine_inherits_a_binding(a: gl.Lane, before: int) -> None:
-    """New engines are put where old ones were."""
+    """New engines get the addresses of old ones."""
     inherited = 0
     for i in range(1000):
         engine = new_engine(str(i))
@@ -204,7 +204,7 @@ print("done")
 
 
 def test_refitting_loses_bindings_by_engine_and_keeps_those_by_module(a: gl.Lane, b: gl.Lane) -> None:
-    """It puts new engines into the modules."""
+    """Refitting puts new engines into the modules."""
     by_module, by_engine = Model(), Model()
     gl.set_external_stream(by_module, {"_run_on_acc_0": a, "_run_on_acc_1": b})
     gl.set_external_stream(by_engine, {"_run_on_acc_0.engine": a, "second": b})

@@ -1,4 +1,4 @@
-"""The methods that Torch-TensorRT's engines gain, and calls of engines that are bound."""
+"""The methods that Torch-TensorRT's engines gain, and calls of bound engines."""
 
 import threading
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from compat.stand_in import Accelerated, Engine, Model, in_a_process, lanes_of, 
 
 
 def state(engine: Engine) -> tuple[bool, int, str]:
-    """Whether it is bound, to which handle, and what it runs on."""
+    """Returns whether the engine is bound, the handle of its stream, and where a call runs now."""
     return engine.is_external_stream_set(), engine.get_external_stream(), where(engine)
 
 
@@ -26,7 +26,7 @@ def bind(engine: Engine, lane: gl.Lane) -> gl.Binding:
 
 def test_a_new_engine_is_bound_to_nothing(engine: Engine) -> None:
     assert state(engine) == UNBOUND
-    engine.clear_external_stream()  # not an error where there is none
+    engine.clear_external_stream()  # not an error if it is not bound
     assert state(engine) == UNBOUND
 
 
@@ -196,7 +196,7 @@ def test_a_context_puts_back_what_was(engine: Engine, a: gl.Lane, b: gl.Lane, ki
 
 
 def test_engines_in_a_module_on_a_lane(model: Model, a: gl.Lane, b: gl.Lane) -> None:
-    """A call from the worker of a lane onto that lane, and onto another one."""
+    """The calls go from a lane's worker onto the same lane, and onto another one."""
     seen: list[str] = []
     model.register_forward_pre_hook(lambda *_: seen.append(this_thread()))
     outer = nn.Sequential(model)

@@ -1,4 +1,4 @@
-"""Torch-TensorRT engines by name: of the attribute that they are, of modules above them, and their own."""
+"""Torch-TensorRT engines by name: that of their attribute, those of modules above it, and their own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ FORMS = {Model: "_run_on_acc_{}.engine", Inlined: "_run_on_acc_{}_engine"}
 
 @pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest) -> tuple[nn.Module, str, str]:
-    """A model, and the names of the attributes that are its engines."""
+    """A model, and the names of the attributes that hold its engines."""
     model: nn.Module = request.param()
     name = FORMS[request.param]
     return model, name.format(0), name.format(1)
@@ -72,7 +72,7 @@ def test_engines_go_with_the_nearest_name_above_them(model: Model, a: gl.Lane, b
 
 
 def test_a_module_takes_the_device_of_the_engines_in_it(model: Model, a: gl.Lane) -> None:
-    """Neither it nor a handle tells; so the handle is refused for what it is, and not for want of a device."""
+    """Neither the module nor a handle tells the device. The refusal must be about the handle, not the device."""
     with pytest.raises(RuntimeError, match="the CPU has no streams"):
         gl.set_external_stream(model, 0x1234)
     mixed = nn.ModuleList([model, nn.Linear(1, 1, device="meta")])
@@ -96,7 +96,7 @@ def test_a_name_that_two_engines_have_is_refused(a: gl.Lane) -> None:
 def test_one_engine_in_two_places_is_one(model: Model, a: gl.Lane, b: gl.Lane, handle: Callable[[Any], Any]) -> None:
     model._run_on_acc_1.engine = handle(model._run_on_acc_0.engine)
     first, second = "_run_on_acc_0.engine", "_run_on_acc_1.engine"
-    with gl.set_external_stream(model, {"first": a}):  # not the name of more than one
+    with gl.set_external_stream(model, {"first": a}):  # a name that only one engine has
         assert lanes_of(model) == ("a", "a")
     with gl.set_external_stream(model, {second: a, first: a}) as binding:
         assert binding.names == (second,)
@@ -173,7 +173,7 @@ def test_a_stream_that_is_none_leaves_all_as_they_were(model: Model, a: gl.Lane,
 
 def test_objects_of_other_classes_are_no_engines(model: Model, a: gl.Lane) -> None:
     model.lane = a._native
-    vars(model)["engines_too"] = [new_engine()]  # in a list: not an attribute
+    vars(model)["engines_too"] = [new_engine()]  # not an attribute, because it is in a list
     assert gl.set_external_stream(model, a).names == ("", "_run_on_acc_0.engine", "_run_on_acc_1.engine")
     assert stand_in.eventually(lambda: lanes_of(model) == ("a", "a"))
     assert torch.equal(model(torch.ones(1))[0], torch.tensor([6.0]))

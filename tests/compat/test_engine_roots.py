@@ -1,4 +1,4 @@
-"""What the functions take besides modules and programs: packages that PyTorch loaded, and engines by themselves."""
+"""Roots other than modules and programs: packages that PyTorch loaded, and single engines."""
 
 import gc
 from collections.abc import Callable
@@ -104,21 +104,21 @@ def test_without_engines_it_says_how_to_bind_the_package(tmp_path: Path, a: gl.L
 
 
 def test_a_pytorch_that_does_not_give_its_engines_out(package: Path, a: gl.Lane) -> None:
-    """As before 2.13, where the loader has no get_custom_objs."""
+    """The loader has no get_custom_objs before PyTorch 2.13."""
     model = torch._inductor.aoti_load_package(str(package))
     model.loader = object()  # type: ignore[assignment]
     with pytest.raises(RuntimeError, match=r"does not give out the engines inside a package: use PyTorch 2\.13 or"):
         gl.set_external_stream(model, a)
 
 
-# Engines by themselves
+# Single engines
 
 
 def test_an_engine_by_itself(engine: Engine, a: gl.Lane, b: gl.Lane) -> None:
     with gl.set_external_stream(engine, a) as binding:
         assert binding.names == ("",)
         assert (where(engine), gl.is_external_stream_set(engine), gl.get_external_stream(engine)) == ("a", True, 0)
-        with gl.set_external_stream(engine, {"engine": b}):  # its own name
+        with gl.set_external_stream(engine, {"engine": b}):  # the engine's own name
             assert where(engine) == "b"
             assert gl.is_external_stream_set(another_handle(engine), "engine")
         assert where(engine) == "a"
@@ -199,7 +199,7 @@ def test_one_stream_for_all_is_reported_without_a_name(model: Model) -> None:
 
 def test_a_lane_of_another_device_is_reported_with_its_name(model: Model, a: gl.Lane) -> None:
     class Elsewhere:
-        """A lane that says that it is on a GPU, which is not here."""
+        """A lane that claims to be on a GPU that is not here."""
 
         def __getattr__(self, name: str) -> Any:
             return (lambda: "cuda:7") if name == "device" else getattr(a._native, name)

@@ -1,4 +1,4 @@
-"""What leaves a lane although its engine is bound: said once of every engine, by name.
+"""Work that leaves the lane of a bound engine: one warning for each engine, with its name.
 
 Each case is a process of its own.
 """
@@ -25,7 +25,7 @@ MULTI_DEVICE = r"the Torch-TensorRT engine '(.*)' talks to other devices by itse
 
 
 def said(pattern: str, code: str) -> list[str]:
-    """The engines that are named so, in order."""
+    """Returns the names in the messages that match, in order."""
     return [found[1] for line in in_a_process(code) if (found := re.search(pattern, line))]
 
 
@@ -103,5 +103,5 @@ for model in models * 2:
     [(MULTI_DEVICE, ["first", "third", "fourth"]), (AUXILIARY, ["first", "third"])],
 )
 def test_engines_of_the_runtime_in_python_are_named(pattern: str, engines: list[str]) -> None:
-    """Once they are loaded they know how many auxiliary streams they have."""
+    """Loaded engines know the number of their auxiliary streams."""
     assert said(pattern, PYTHON) == engines

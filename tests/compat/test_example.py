@@ -14,7 +14,7 @@ PROGRAM = stand_in.ROOT / "build" / "bin" / "bind_engines"
 
 
 class Product(nn.Module):
-    """Two engines, and their product alone."""
+    """A model with two engines that returns its result without the thread numbers."""
 
     def __init__(self, device: str) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Product(nn.Module):
 
 
 def export(folder: Path, device: str) -> Path:
-    """A package, with its inputs beside it."""
+    """Compiles a package, and writes its inputs beside it."""
     program = torch.export.export(Product(device), (torch.ones(4),), strict=False)
     torch._inductor.aoti_compile_and_package(program, package_path=str(folder / "model.pt2"))
     torch.save([torch.ones(4)], folder / "model.inputs.pt")
@@ -38,13 +38,13 @@ def export(folder: Path, device: str) -> Path:
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its engines are on the CPU."""
+    """A package whose engines are on the CPU."""
     return export(tmp_path_factory.mktemp("example"), "cpu")
 
 
 @pytest.fixture(scope="module")
 def package_of_gpu_engines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its engines are on a GPU."""
+    """A package whose engines are on a GPU."""
     return export(tmp_path_factory.mktemp("example"), "0")
 
 
@@ -94,7 +94,7 @@ def test_with_passthrough_they_share_one(package: Path, tmp_path: Path) -> None:
 def test_the_passthrough_is_what_keeps_engines_off_their_own_streams(
     package_of_gpu_engines: Path, tmp_path: Path
 ) -> None:
-    """The lane's worker calls them from the default stream, where stock would go to a stream of PyTorch's pool."""
+    """The lane's worker calls from the default stream, where stock Torch-TensorRT uses a stream of PyTorch's pool."""
     log = tmp_path / "log"
     preload = {"LD_PRELOAD": str(stand_in.FAKE_CUDA), "GREENLANE_STAND_IN_LOG": str(log)}
     done = run(package_of_gpu_engines, "--passthrough", **preload)

@@ -1,6 +1,6 @@
-"""Modules of Torch-TensorRT whose engines come late (lazy_engine_init): the real ones, over the stand-in.
+"""Real Torch-TensorRT modules over the stand-in, whose engines are set up late (lazy_engine_init).
 
-Each case is a process of its own, for the packages cannot be imported as they are.
+Each case is a process of its own, because the packages cannot be imported normally.
 """
 
 from pathlib import Path
@@ -123,7 +123,7 @@ show()
 
 @packages
 def test_graphs_of_tensorrt_rtx_are_refused(package: str) -> None:
-    """They are captured inside the engine's calls, where nothing can drop them."""
+    """Such graphs are captured inside the engine's calls, where nothing can drop them."""
     lines = run(
         package,
         """
@@ -153,7 +153,7 @@ show()
         assert "set cuda_graph_strategy to 'disabled'" in lines[2]
         assert why in lines[3]
         assert lines[4:] == ["False False", "caller caller"]
-    else:  # where the setting does nothing
+    else:  # here the setting does nothing
         assert lines == ["done", "done", "done", "done", "True True", "a a"]
 
 

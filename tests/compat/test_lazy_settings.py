@@ -1,4 +1,4 @@
-"""Modules of Torch-TensorRT whose engine is not set up yet (lazy_engine_init=True)."""
+"""Torch-TensorRT modules whose engine is not set up yet (lazy_engine_init=True)."""
 
 import sys
 import types
@@ -13,7 +13,7 @@ from compat.stand_in import new_engine
 
 
 class TorchTensorRTModule(nn.Module):
-    """As stock's, as far as its engine and its device go."""
+    """A stand-in for the class of stock Torch-TensorRT: only its engine and its device."""
 
     def __init__(self, device: str, other: torch.device | None = None) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def test_one_is_bound_before_its_engine_is_there(a: gl.Lane, b: gl.Lane) -> None
     module = TorchTensorRTModule("cpu")
     with gl.set_external_stream(module, a) as binding:
         assert binding.names == ("",)
-        assert module(X) == "a"  # which sets it up
+        assert module(X) == "a"  # the call sets the engine up
         with gl.set_external_stream(module, b) as another:
             assert another.names == ("", "engine")
             assert module(X) == "b"
@@ -59,7 +59,7 @@ def test_one_is_bound_before_its_engine_is_there(a: gl.Lane, b: gl.Lane) -> None
     [("cpu", "stream 0x1234 cannot be a lane of cpu: the CPU has no streams"), ("cuda:1", "there is no CUDA device")],
 )
 def test_a_handle_finds_its_device_in_the_settings(device: str, message: str) -> None:
-    """Without parameters neither the module nor a handle would tell."""
+    """A module without parameters does not tell its device, and a handle does not either."""
     with pytest.raises(RuntimeError, match=message):
         gl.set_external_stream(TorchTensorRTModule(device), 0x1234)
     with pytest.raises(RuntimeError, match=message):
@@ -67,7 +67,7 @@ def test_a_handle_finds_its_device_in_the_settings(device: str, message: str) ->
 
 
 def test_the_settings_come_before_the_device_of_the_stream(a: gl.Lane) -> None:
-    with pytest.raises(RuntimeError, match="there is no CUDA device"):  # and not: bound to a lane of the CPU
+    with pytest.raises(RuntimeError, match="there is no CUDA device"):  # not bound to a lane of the CPU
         gl.set_external_stream(TorchTensorRTModule("cuda:1"), a)
 
 

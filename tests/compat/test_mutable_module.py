@@ -1,6 +1,6 @@
-"""MutableTorchTensorRTModule, from its published source: bound for good, or refused with the remedy.
+"""MutableTorchTensorRTModule, from its published source: it stays bound, or is refused with the remedy.
 
-Each case is a process of its own, because other tests have no torch_tensorrt.
+Each case is a process of its own, because the other tests run without torch_tensorrt.
 """
 
 import pytest
@@ -122,7 +122,7 @@ print(lanes_of(outer))
 
 
 def test_its_device_is_the_one_of_its_settings() -> None:
-    """Its parameters are the original model's, which it may move."""
+    """The parameters are the original model's, which the module may move."""
     assert in_a_process(f"""{SETUP}
 model.trt_device = torch.device("meta")
 attempt(lambda: gl.set_external_stream(model, a))

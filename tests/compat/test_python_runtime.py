@@ -1,6 +1,6 @@
-"""Engines of Torch-TensorRT's runtime in Python: objects of Python's, behind an operator of the same name.
+"""Engines of Torch-TensorRT's runtime in Python: Python objects, behind an operator of the same name.
 
-Each case is a process of its own, because the operator is the stand-in's elsewhere.
+Each case is a process of its own, because in the other tests the operator is the stand-in's.
 """
 
 import pytest
@@ -84,7 +84,7 @@ with gl.set_external_stream(model, {{"first": lane}}):
 
 
 def test_a_new_engine_never_inherits_a_binding() -> None:
-    """Addresses come back, and what was bound there is forgotten before."""
+    """Addresses are used again, and an engine's binding is forgotten before that."""
     assert in_a_process(f"""{RUNTIME}
 {FIRST}
 lane = gl.lane("cpu", "lane")
@@ -193,7 +193,7 @@ print(type(other).__name__)
 
 
 def test_an_engine_with_graphs_of_its_own_is_freed() -> None:
-    """What watches its states keeps nothing."""
+    """The observer of the engine's states does not keep the engine."""
     assert in_a_process(f"""{RUNTIME}
 {FIRST}
 {GRAPHS}
@@ -209,7 +209,7 @@ print(gone() is None)
 
 
 def test_graphs_of_tensorrt_rtx_are_refused() -> None:
-    """Captured inside the engine's calls, where nothing can drop them."""
+    """Such graphs are captured inside the engine's calls, where nothing can drop them."""
     assert in_a_process(f"""{RUNTIME}
 {FIRST}
 lane = gl.lane("cpu", "lane")

@@ -1,9 +1,9 @@
-"""Beside the real runtime libraries of Torch-TensorRT and Torch-TensorRT-RTX, as far as one comes without a GPU.
+"""greenlane beside the real runtime libraries of Torch-TensorRT and Torch-TensorRT-RTX, without a GPU.
 
-No engine can be made there.
+No engine can be made without a GPU.
 
-Each way to load it is a process of its own, because it must never be in one process with the stand-in. What it finds
-there comes back as JSON.
+Each order of loading is a process of its own, because the real runtime and the stand-in must never be in one process.
+The process returns its findings as JSON.
 """
 
 import functools
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIMS = ROOT / "build" / "tests" / "compat"
 FOLDERS = {"Torch-TensorRT": Path(sys.prefix) / "compat", "Torch-TensorRT-RTX": Path(sys.prefix) / "compat-rtx"}
 RUNTIMES = {name: folder / "torch_tensorrt" / "lib" / "libtorchtrt_runtime.so" for name, folder in FOLDERS.items()}
-# In this order: the first runtime asks for the two shims by name, and they stand before the lean runtime.
+# The order matters: the first runtime asks for the two shims by name, and they stand before the lean runtime.
 BEFORE = {
     "Torch-TensorRT": (
         FOLDERS["Torch-TensorRT"] / "tensorrt_lean_libs" / "libnvinfer_lean.so.11",
@@ -53,7 +53,7 @@ both_orders = pytest.mark.parametrize("order", ["greenlane, stock", "stock, gree
 
 
 def loading(name: str, library: str) -> str:
-    """The code that loads this; `library`: which one is stock's."""
+    """Returns the code that loads `name`; for stock Torch-TensorRT, `library` is the runtime's name in RUNTIMES."""
     if name == "greenlane":
         return "import greenlane"
     if name == "stand-in":
@@ -64,7 +64,7 @@ def loading(name: str, library: str) -> str:
     )
 
 
-# An instance that was never initialised: it has the methods of its class, and no engine.
+# The instance was never initialised: it has the methods of its class, and no engine.
 LOOK = """
 op = torch.ops.tensorrt.execute_engine.default
 engine = torch._C._create_object_with_type(op._schema.arguments[1].type)
@@ -97,14 +97,14 @@ if "greenlane" in sys.modules:
 
 @dataclass(frozen=True)
 class Found:
-    """What a process found, and what it printed besides."""
+    """A process's findings, and its other output."""
 
     facts: dict[str, Any]
     output: str
 
 
 def run(code: str) -> Found:
-    """A process whose code makes `facts`; fails where that does not end well."""
+    """Runs a process whose code makes `facts`; fails if the process fails."""
     whole = f"import ctypes, json, sys, torch\nMETHODS = {METHODS}\n{code}\nprint('FACTS', json.dumps(facts))"
     environment = {**os.environ, "PYTHONPATH": str(Path(gl.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, env=environment, timeout=300)
@@ -116,12 +116,12 @@ def run(code: str) -> Found:
 
 @functools.cache
 def after(order: str, library: str = "") -> Found:
-    """What is there when these were loaded one after another; `library`: which one is stock's."""
+    """Returns what a process finds after it loads these names in order; `library` as in :func:`loading`."""
     return run("\n".join(loading(name, library) for name in order.split(", ")) + LOOK)
 
 
 def kernels(found: Found) -> dict[str, tuple[str, str]]:
-    """The dispatch table: of each key the file that registered its kernel, and how it can be called."""
+    """Returns the dispatch table: for each key, the file that registered its kernel, and how that can be called."""
     lines = re.findall(
         r"^(\w+)(?:\[alias\])?: registered at (\S+):\d+ :: .* \[ ([\w ]+) \]$", found.facts["kernels"], re.M
     )
@@ -157,7 +157,7 @@ def test_greenlanes_kernels_stand_before_stocks_own(order: str, library: str) ->
 @real
 @both_orders
 def test_nothing_is_said_of_it(order: str, library: str) -> None:
-    """PyTorch would warn of a kernel that takes another's place."""
+    """PyTorch would warn of a kernel that replaces another one."""
     assert after(order, library).output == after("stock", library).output
     assert not re.search(r"greenlane|overrid|execute_engine", after(order, library).output, re.IGNORECASE)
 

@@ -1,7 +1,7 @@
-"""Which stream an engine of Torch-TensorRT runs on, by the stream's handle: both runtimes, on GPUs of bookkeeping.
+"""The handle of the stream that a Torch-TensorRT engine runs on: both runtimes, on GPUs of bookkeeping.
 
-The cases of upstream's test for pytorch/TensorRT#4232, in our words: swap, clear, one binding for each engine,
-validation, and the routes of the passthrough.
+The cases follow upstream's test for pytorch/TensorRT#4232: swap, clear, one binding for each engine, validation, and
+the routes of the passthrough.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ both = pytest.mark.parametrize("runtime", gpu_runtimes.RUNTIMES)
 
 
 def on_gpus(runtime: str, code: str) -> list[str]:
-    """The lines that it prints, after the set-up."""
+    """Returns the lines that the code prints after the set-up."""
     return in_a_process(gpu_runtimes.setup(runtime) + code, on_gpus=True)
 
 
@@ -37,7 +37,7 @@ with lanes["second"]:
 
 @both
 def test_swapped_and_cleared(runtime: str) -> None:
-    """Each takes effect at the next call, whatever stream that comes from."""
+    """Each change takes effect at the next call, whatever the caller's stream is."""
     assert (
         on_gpus(
             runtime,
@@ -145,7 +145,7 @@ print(ran(engine) == handle, handle not in [each.stream for each in others])
 
 @both
 def test_an_engine_on_the_second_gpu(runtime: str) -> None:
-    """Its stream is that device's, whatever device is current, and the current device stays."""
+    """The stream is on the engine's device whatever the current device is, which stays current."""
     assert (
         on_gpus(
             runtime,
@@ -168,7 +168,7 @@ for device in (0, 1):
 
 @pytest.mark.parametrize("mode", [0, 1, 2])
 def test_graphs_of_stocks_are_no_reason_to_refuse(mode: int) -> None:
-    """Unlike pytorch/TensorRT#4232, which refuses when it binds and when it calls."""
+    """pytorch/TensorRT#4232 refuses here, both when it binds and when it calls."""
     assert on_gpus(
         "C++",
         f"""
@@ -184,7 +184,7 @@ print(named(ran(engine)))
 
 
 def test_an_engine_may_be_bound_anew_from_inside_its_own_call() -> None:
-    """As by a plugin that calls back into Python: no deadlock, and the call that runs stays where it is."""
+    """A plugin may call back into Python: no deadlock, and the running call stays where it is."""
     assert on_gpus(
         "Python",
         """
@@ -211,7 +211,7 @@ print(named(ran(engine)))
 
 @both
 def test_the_passthrough_comes_after_a_binding_and_before_stock(runtime: str) -> None:
-    """Asked anew for every call; from a stream of the caller's own the engine runs there with and without it."""
+    """Every call asks for the setting anew. From another stream than the default one it makes no difference."""
     assert on_gpus(
         runtime,
         """
@@ -227,7 +227,7 @@ for on in (True, False, True):
 
 
 def test_the_passthrough_ends_the_detour_from_the_default_stream() -> None:
-    """Stock takes a pool stream there; with it on, all engines share one stream, which CUDA orders as the default."""
+    """Stock Torch-TensorRT takes pool streams. With passthrough all share one that CUDA orders as the default one."""
     assert on_gpus(
         "C++",
         """
@@ -267,7 +267,7 @@ with torch.cuda.device(1):
 
 @pytest.mark.parametrize("mode", [1, 2])
 def test_the_passthrough_leaves_stocks_graphs_alone(mode: int) -> None:
-    """They cannot be captured where the default stream orders itself with everything."""
+    """Stock Torch-TensorRT's graphs cannot be captured on a stream that CUDA orders as the default stream."""
     assert on_gpus(
         "C++",
         f"""
@@ -285,7 +285,7 @@ print(ran(engine) == own)
 
 
 def test_the_passthrough_leaves_engines_of_the_python_runtime_to_stock() -> None:
-    """Their graphs are out of sight."""
+    """greenlane cannot see these engines' graphs."""
     assert on_gpus(
         "Python",
         """
@@ -309,7 +309,7 @@ print(attempt(lambda: ran(broken)), torch.cuda.current_stream() == torch.cuda.de
 
 
 def test_a_package_that_pytorch_loaded_follows_the_passthrough(tmp_path: Path) -> None:
-    """The case that pytorch/TensorRT#4232 made the switch for."""
+    """pytorch/TensorRT#4232 added the switch for this case."""
     assert on_gpus(
         "C++",
         f"""

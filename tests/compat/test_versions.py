@@ -1,4 +1,4 @@
-"""Versions of Torch-TensorRT, as the stand-in plays them; each in a process of its own."""
+"""Versions of Torch-TensorRT, as the stand-in plays them, each in a process of its own."""
 
 import pytest
 from python.probes import CALLER
@@ -28,7 +28,7 @@ except RuntimeError as error:
 
 @pytest.mark.parametrize("version", ["2.13", "2.14"])
 def test_engines_that_follow_the_caller_are_bound(version: str) -> None:
-    """The name and the device of the older one stand in its text alone."""
+    """The older version gives the engine's name and device in its text only."""
     where, refusal = in_a_process(CODE.format(version=version))
     assert where == "lane True True"
     assert "legacy default stream" in refusal

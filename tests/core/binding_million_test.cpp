@@ -8,7 +8,7 @@
 namespace greenlane {
 namespace {
 
-// A million calls from 8 threads, while 8 others rebind the engine.
+// A million calls from 8 threads, while 8 other threads rebind the engine.
 class BindingMillionTest : public fake::BindingTest {
  protected:
   static constexpr int kThreads = 8;
@@ -42,7 +42,7 @@ class BindingMillionTest : public fake::BindingTest {
           binding_.clear();
           break;
       }
-      fake_.clear_operations();  // the fake's books would not fit in memory
+      fake_.clear_operations();  // the fake's records would not fit in memory
       std::this_thread::yield();
     }
   }
@@ -54,7 +54,7 @@ class BindingMillionTest : public fake::BindingTest {
 };
 
 TEST_F(BindingMillionTest, EveryCallIsOnExactlyOneOfTheStreamsThatWereBound) {
-  // One call of each kind to begin with: how the threads meet is for the scheduler to say.
+  // One call of each kind comes first, because the scheduler decides how the threads meet.
   const auto first_caller = fake_.make_stream();
   call_often(first_caller, 1);
   binding_.set(policy_);

@@ -108,7 +108,7 @@ TEST_F(RebindTest, WhereTheNewLaneCouldNotWaitTheNextCallWaits) {
   EXPECT_TRUE(happens_before(old_work, call(other_caller_)));
 }
 
-// An engine, or a plugin of it, that rebinds itself while it is being called.
+// Tests of an engine, or of its plugin, that rebinds itself during its own call.
 class ReentryTest : public fake::BindingTest {};
 
 TEST_F(ReentryTest, DoesNotDeadlock) {
@@ -187,7 +187,8 @@ TEST_F(ReentryTest, TheLaneOfACallLivesUntilItEnds) {
 
 class LockTest : public fake::BindingTest {
  protected:
-  // Whether another thread can get at the binding. Where it cannot, it goes on waiting until the test is over.
+  // Returns whether another thread can get at the binding within five seconds. A thread that cannot waits until the end
+  // of the test.
   bool is_free() {
     waiting_.push_back(std::async(std::launch::async, [this] { return binding_.generation(); }));
     return waiting_.back().wait_for(std::chrono::seconds(5)) == std::future_status::ready;
@@ -210,7 +211,8 @@ TEST_F(LockTest, IsNotHeldByUnboundCalls) {
 }
 
 TEST_F(LockTest, AKeepAliveMayUseTheBindingFromAnotherThread) {
-  // As a Python object does, whose release waits for the interpreter while another thread waits for the binding.
+  // A Python object is released like this: the release waits for the interpreter while another thread waits for the
+  // binding.
   std::shared_ptr<const void> keep_alive(static_cast<const void*>(this),
                                          [this](const void*) { EXPECT_TRUE(is_free()); });
   binding_.set(Lane::adopt(device_, other_caller_, {}, std::move(keep_alive)));

@@ -11,7 +11,7 @@ namespace {
 using fake::happens_before;
 using ::testing::HasSubstr;
 
-// Leaves the process's setting as it was found.
+// Restores the process's setting.
 class BindingStreamTest : public fake::BindingTest {
  protected:
   ~BindingStreamTest() override { set_engine_stream_passthrough(false); }
@@ -123,7 +123,7 @@ TEST_F(BindingStreamTest, OnceTheFormerWorkIsDoneUnboundCallsCostNothing) {
 
 class BindAllTest : public fake::BindingTest {
  protected:
-  // Eight engines: bound to one lane, to another, and not bound, in turn.
+  // Makes eight engines: in turn bound to one lane, bound to another lane, and not bound.
   BindAllTest() {
     for (std::size_t i = 0; i < engines_.size(); ++i) {
       engines_[i] = std::make_unique<StreamBinding>(device_, "engine " + std::to_string(i));
@@ -171,7 +171,7 @@ TEST_F(BindAllTest, PutsBackWhatWasBoundBefore) {
   const auto before = lanes();
   std::vector<BindingRequest> requests;
   for (const auto& engine : engines_) requests.push_back({engine.get(), vision_});
-  requests.push_back({engines_[2].get(), policy_});  // a second time
+  requests.push_back({engines_[2].get(), policy_});  // a second request for the same engine
   const auto former = bind_all(requests);
   EXPECT_EQ(engines_[2]->lane(), policy_);
   restore_all(former);

@@ -182,7 +182,7 @@ TEST_F(BindingTest, WhatTheDriverRefusesLeavesTheBindingAsItWas) {
     fake_.fail(failing);
     try {
       call(binding, fake_, caller_);
-    } catch (const DriverError&) {  // NOLINT(bugprone-empty-catch): what matters is how the next call goes
+    } catch (const DriverError&) {  // NOLINT(bugprone-empty-catch): the next call is checked instead
     }
     failed = fake_.calls() >= failing;
     fake_.fail(0);

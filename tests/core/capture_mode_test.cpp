@@ -1,4 +1,4 @@
-// What greenlane asks of the device while another thread captures a graph in CUDA's default mode.
+// Calls that greenlane makes while another thread captures a graph in CUDA's default mode.
 #include "core/cuda/capture_mode.hpp"
 
 #include "support/fake_driver_test.hpp"
@@ -12,7 +12,7 @@
 namespace greenlane {
 namespace {
 
-// The fixture's destructor fails a test that broke the other thread's capture.
+// The fixture's destructor fails a test that broke the capture of the other thread.
 class CaptureModeTest : public fake::FakeDriverTest {
  protected:
   ~CaptureModeTest() override { fake_.set_others_capture(false); }
@@ -77,7 +77,7 @@ TEST_F(CaptureModeTest, ThisThreadsModeIsAsBeforeWhateverFails) {
       auto call = binding.enter(caller);
       (void)Graph::capture(lane_, [] {});
       call.finish();
-    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): what is checked comes after
+    } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the checks come after it
     }
     fake_.fail(0);
     EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_GLOBAL) << "driver call " << failing << " failed";

@@ -221,7 +221,8 @@ TEST_F(CpuLaneTest, QueuedWorkThatIsLetGoOfIsDropped) {
 }
 
 TEST_F(CpuLaneTest, TheCpusAreTheProcesssAlsoWhereThisThreadIsPinned) {
-  // allowed_cpus() is asked once, so in a process of its own, and from a thread that was pinned before.
+  // allowed_cpus() asks the system once. The test therefore needs its own process, in which a pinned thread is the
+  // first to call it.
 #if defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "ThreadSanitizer loses count of threads that a forked child starts";
 #endif

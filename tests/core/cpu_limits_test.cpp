@@ -1,4 +1,4 @@
-// Quotas of control groups, in folders that look like /proc and /sys.
+// CPU quotas of control groups, in folders that look like /proc and /sys.
 #include "core/cpu/cpu_limits.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The calling thread finds the context that was current, whatever greenlane did meanwhile.
+// The calling thread finds its current context again after every entry point of core.
 #include "support/fake_driver_test.hpp"
 
 #include <greenlane/core/current_context.hpp>
@@ -17,7 +17,7 @@ namespace {
 class CurrentContextTest : public fake::FakeDriverTest {
  protected:
   CurrentContextTest() : fake::FakeDriverTest({.gpus = {fake::Gpu{}, fake::Gpu{}}}) {}
-  // What other code in the thread does, such as cudaSetDevice.
+  // Makes the device's context current, as other code in the thread may do with cudaSetDevice.
   void make_current(int device) {
     CUcontext context = nullptr;
     fake_.table().cuDevicePrimaryCtxRetain(&context, device);
@@ -57,7 +57,7 @@ TEST_F(CurrentContextTest, DoesNothingWithoutADriver) {
   EXPECT_NO_THROW(const CurrentContext context);
 }
 
-// Each entry point of core, alone, as it succeeds and as each of its driver calls fails.
+// Each entry point of core runs alone: once to its end, and once with a failure of each of its driver calls.
 TEST_F(CurrentContextTest, EveryEntryPointLeavesIt) {
   const auto device = gpu(0);
   const auto stream = fake_.make_stream(0);
@@ -89,7 +89,7 @@ TEST_F(CurrentContextTest, EveryEntryPointLeavesIt) {
         fake_.fail(failing);
         try {
           entry();
-        } catch (const Error&) {  // NOLINT(bugprone-empty-catch): what is checked comes after
+        } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the checks come after it
         }
         fake_.fail(0);
         EXPECT_EQ(fake_.current_device(), before) << name << ", driver call " << failing << " failed";

@@ -29,7 +29,7 @@ class Counted final : public DropQueue::Entry {
 TEST(DropQueue, DestroysWhatManyThreadsPutThereInAThreadOfItsOwn) {
   auto& queue = DropQueue::instance();
   queue.start();
-  queue.start();  // again changes nothing
+  queue.start();  // the second start changes nothing
   std::atomic<int> gone{0};
   std::vector<std::thread> threads;
   threads.reserve(4);
@@ -64,14 +64,14 @@ TEST(DropQueue, ADestructorMayPutMoreThere) {
   EXPECT_EQ(gone, 10);
 }
 
-// The thread is not there, and must not be waited for.
+// The queue's thread does not exist in the child, which must not wait for it.
 TEST(DropQueue, AForkedProcessEnds) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "LeakSanitizer takes what the parent's threads own for lost in the child";
 #endif
   DropQueue::instance().start();
   const pid_t child = fork();
-  if (child == 0) std::exit(7);  // NOLINT(concurrency-mt-unsafe): what is tested
+  if (child == 0) std::exit(7);  // NOLINT(concurrency-mt-unsafe): this is under test
   int status = 0;
   for (int i = 0; waitpid(child, &status, WNOHANG) == 0; ++i) {
     if (i == 3000) {

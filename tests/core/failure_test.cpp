@@ -13,7 +13,7 @@ namespace {
 
 using fake::happens_before;
 
-// Every driver call of a whole scenario fails in turn.
+// Tests in which every driver call of a whole scenario fails in turn.
 class FailureTest : public fake::FakeDriverTest {
  protected:
   void call(StreamBinding& binding, StreamView caller) {
@@ -39,7 +39,7 @@ class FailureTest : public fake::FakeDriverTest {
       const fake::CallersGraph callers(fake_, caller_, [&] { call(binding, caller_); });
       if (callers.exists()) callers.launch(external_);
     }
-    detail::DropQueue::instance().wait_until_empty();  // its calls are counted, too
+    detail::DropQueue::instance().wait_until_empty();  // the queue's calls are counted, too
     binding.set(lanes["head"]);
     (void)Graph::capture(plain, [&] { call(binding, plain.stream()); });
     lanes["policy"].keep_stream();
@@ -50,7 +50,7 @@ class FailureTest : public fake::FakeDriverTest {
     call(binding, caller_);
   }
 
-  // What the scenario must leave whether it failed or not.
+  // Checks what the scenario must leave, failed or not.
   void expect_nothing_half_made() {
     detail::DropQueue::instance().wait_until_empty();
     fake_.fail(0);
@@ -62,7 +62,7 @@ class FailureTest : public fake::FakeDriverTest {
     if (const auto device = Device::open("cuda:0"); device.info().partition_obstacle.empty()) {
       EXPECT_EQ(device.partition("all", rest).units().count, 132) << "some units did not come back";
     } else {
-      detail::forget_devices();  // a device that could not be split is remembered as that
+      detail::forget_devices();  // the failure to split a device is remembered, too
     }
     EXPECT_NO_THROW(scenario()) << "it must work afterwards";
     detail::forget_devices();
@@ -70,7 +70,7 @@ class FailureTest : public fake::FakeDriverTest {
     EXPECT_EQ(fake_.violations(), std::vector<std::string>{});
   }
 
-  // Arms the fake with 1, 2, 3 … until the scenario is over before the failure. Returns how many calls failed.
+  // Arms the fake with 1, 2, 3 … until the scenario ends before the failure. Returns the number of calls that failed.
   int fail_each_call(const std::function<void(int)>& arm) {
     for (int failing = 1;; ++failing) {
       SCOPED_TRACE("call " + std::to_string(failing) + " fails");

@@ -19,7 +19,7 @@ using Requests = std::vector<PartitionRequest>;
 
 constexpr DeviceId kGpu{DeviceKind::cuda, 0};
 
-// 15 groups of 8 SMs, numbers 0 to 14, and an odd one of 12, number 15.
+// Returns a pool of 15 groups of 8 SMs, numbers 0 to 14, and an odd group of 12, number 15.
 GroupPool h200() { return {kGpu, 15, 8, 12}; }
 
 Groups take(GroupPool& pool, UnitRequest units, std::string name = "engine") {
@@ -193,7 +193,7 @@ TEST(GroupPoolTest, UnitsOfACpuAreCalledCores) {
   EXPECT_THAT([&] { take(pool, 5); }, refuses<PartitionError>("5 cores of cpu", "4 of 4 cores are free"));
 }
 
-// Against a model: a map from partition to its groups.
+// Compares the pool with a model: a map from partition to groups.
 class GroupPoolPropertyTest : public ::testing::TestWithParam<unsigned> {
  protected:
   void check(const GroupPool& pool, int total) const {

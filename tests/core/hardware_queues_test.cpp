@@ -21,7 +21,7 @@ using ::testing::IsEmpty;
 
 constexpr DeviceId kGpu{DeviceKind::cuda, 0};
 
-// The variable as a test wants it, and as it was afterwards.
+// Lets a test set the variable, and restores its former value.
 class HardwareQueuesTest : public fake::FakeDriverTest {
  protected:
   HardwareQueuesTest() {

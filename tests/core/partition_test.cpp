@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 class PartitionTest : public fake::FakeDriverTest {
  protected:
-  // By trying, since no one is told: the units that `rest` would get.
+  // Returns the units that `rest` would get. It has to try, because the device does not tell.
   static int free_units(const Device& device) {
     try {
       return device.partition("probe", rest).units().count;
@@ -141,7 +141,7 @@ TEST_F(PartitionTest, WhereOneCannotBeMadeAllAreGivenBack) {
   ASSERT_GT(calls, 6);
   int refusals = 0;
   for (int call = 1; call <= calls; ++call) {
-    const auto device = gpu();  // open already, so only the partitions can fail
+    const auto device = gpu();  // already open, so only the partitions can fail
     fake_.fail(call);
     try {
       (void)device.partition(requests);
@@ -159,7 +159,7 @@ TEST_F(PartitionTest, WhereOneCannotBeMadeAllAreGivenBack) {
 TEST_F(PartitionTest, UnitsReturnOnlyWhenTheirWorkIsDone) {
   std::optional<Lane> lane = Lane::create(gpu().partition("policy", 8));
   fake_.mark(lane->stream());
-  lane.reset();  // the fake notes it as a violation should nobody have waited
+  lane.reset();  // the fake records a violation if nobody has waited
   EXPECT_EQ(fake_.calls_of("cuStreamSynchronize"), 1);
 }
 

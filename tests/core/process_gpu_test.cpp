@@ -1,4 +1,4 @@
-// What a forked child can do with the parent's objects on a GPU.
+// A forked child's use of its parent's objects on a GPU.
 #include "support/fake_driver_test.hpp"
 #include "support/forked.hpp"
 

@@ -16,7 +16,7 @@
 #include <thread>
 
 #if defined(__SANITIZE_THREAD__)
-// ThreadSanitizer else ends children that start threads.
+// Without this, ThreadSanitizer ends children that start threads.
 extern "C" const char* __tsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
   return "die_after_fork=0";
 }
@@ -206,7 +206,7 @@ TEST_F(ForkTest, ABindingRefusesTheParentsLaneAndTakesAnotherOne) {
 
 TEST_F(ForkTest, AChildThatWorkForkedAndThatReturnsFromItEnds) {
   pid_t child = 0;
-  lane_->run([&] { child = fork(); });  // what follows is not reached in the child: this thread is not there
+  lane_->run([&] { child = fork(); });  // the child never gets past this, because this thread does not exist there
   ASSERT_GT(child, 0);
   int status = -1;
   for (int i = 0; i < 1000 && waitpid(child, &status, WNOHANG) == 0; ++i)

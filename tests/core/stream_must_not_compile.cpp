@@ -1,4 +1,4 @@
-// Built by CTest once for each macro: only the first may compile.
+// CTest builds this file once for each macro. Only the first build may succeed.
 #include <greenlane/core/stream.hpp>
 
 greenlane::StreamView make([[maybe_unused]] CUstream_st* handle) {

@@ -19,7 +19,7 @@ void run_threads(int count, const std::function<void(int)>& body) {
 
 class PartitionStressTest : public fake::FakeDriverTest {
  protected:
-  // Takes a partition, says so on a board that all threads share, and lets go of both.
+  // Takes a partition, marks its groups on a board that all threads share, and releases both.
   void take_and_release(const Device& device, int thread, int turn) {
     try {
       auto lane = Lane::create(device.partition("thread " + std::to_string(thread), 8 * (1 + (thread + turn) % 3)));
@@ -99,15 +99,15 @@ class BindingStressTest : public fake::BindingTest {
     for (int i = 0; i < kBoundCallsEach;) {
       auto call = binding_.enter(caller);
       if (!call.lane()) {
-        std::this_thread::yield();  // to those who rebind it
+        std::this_thread::yield();  // to the threads that rebind the engine
         continue;
       }
       ++i;
       const auto work = fake_.mark(call.stream());
       EXPECT_TRUE(last_.sequence == 0 || happens_before(last_, work)) << "two calls of one engine overlap";
-      last_ = work;  // not atomic: the binding's lock is what is tried
+      last_ = work;  // not atomic: this tests the binding's lock
       ++bound_calls_;
-      if (i % 2 == 0) call.finish();  // else the destructor does it
+      if (i % 2 == 0) call.finish();  // else the destructor finishes it
     }
   }
   void rebind_often(int thread, const std::atomic<bool>& over) {

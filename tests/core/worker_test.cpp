@@ -18,7 +18,7 @@
 namespace greenlane::detail {
 namespace {
 
-// The last of the CPUs that this thread may use.
+// Returns the last CPU that this thread may use.
 int one_cpu() { return *this_thread::cpus().rbegin(); }
 
 TEST(WorkerTest, RunsOnAThreadOfItsOwnAlwaysTheSame) {
@@ -177,7 +177,7 @@ TEST(WorkerTest, OtherWorkWaitsUntilWorkThatWaitsForAnotherIsOver) {
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2}));
 }
 
-// Two threads, each with work on one worker that calls the other worker when both are under way.
+// Starts two threads, each with work on one worker. When both are under way, each calls the other worker.
 void call_each_other(std::span<Worker* const> workers, std::atomic<int>& done) {
   std::atomic<std::size_t> under_way{0};
   std::vector<std::jthread> threads;
@@ -237,13 +237,13 @@ TEST(WorkerTest, CallsAtRandomAmongManyEnd) {
 }
 
 TEST(WorkerTest, WorkThatNobodyHasToWaitForIsNotLetIn) {
-  // c calls a while a's work waits for b, which is busy but waits for nobody: there is no circle.
+  // c calls a while a's work waits for b. b is busy but waits for nobody, so there is no circle.
   Worker a("a", {}, {});
   Worker b("b", {}, {});
   Worker c("c", {}, {});
   std::atomic<bool> is_b_busy{false};
   std::atomic<bool> is_c_under_way{false};
-  std::vector<int> order;  // of a's, which is one thread
+  std::vector<int> order;  // of the calls on a, which is one thread
   std::jthread on_b([&] {
     b.run([&] {
       is_b_busy = true;

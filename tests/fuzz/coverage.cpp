@@ -15,7 +15,7 @@ std::uintptr_t former = 0;
 std::array<std::uint8_t, kPlaces> now{};
 std::array<std::uint8_t, kPlaces> ever{};
 
-// A step from one place to another, often enough to be worth a bit: 1, 2, 3 to 4, up to 8, …
+// Returns the bit for the number of times that a step between two places was taken: 1, 2 to 3, 4 to 7, 8 to 15, …
 std::uint8_t bit_of(std::uint8_t count) { return static_cast<std::uint8_t>(1U << (std::bit_width(count) - 1U)); }
 
 }  // namespace
@@ -44,7 +44,7 @@ int places_reached() {
   return count;
 }
 
-// Called by all code of this program, this file apart.
+// Called by all code of this program except this file.
 extern "C" void __sanitizer_cov_trace_pc() {  // NOLINT(bugprone-reserved-identifier): the compiler's name
   if (!is_looking) return;
   const auto place = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));

@@ -1,13 +1,13 @@
-// Which code a run reached: the compiler calls back at each basic block (-fsanitize-coverage=trace-pc).
+// Records the code that a run reached: the compiler calls back at each basic block (-fsanitize-coverage=trace-pc).
 #pragma once
 
 namespace greenlane::fuzz {
 
-// Forgets what was reached by the last run, and looks on.
+// Forgets the places of the last run, and starts to record.
 void begin_coverage();
-// Whether something was reached that no run reached before, or much more often.
+// Returns whether the run reached a place that no run had reached before, or reached one much more often.
 [[nodiscard]] bool end_coverage();
-// How many places were reached in all.
+// Returns the number of places that all runs reached together.
 [[nodiscard]] int places_reached();
 
 }  // namespace greenlane::fuzz

@@ -1,8 +1,8 @@
 // greenlane_fuzz TARGET CORPUS [--seconds S] [--runs N] [--seed N] [--keep FOLDER]
 //
-// Reads the inputs in the folder CORPUS first, then changed ones: until the time is over or the runs are done. A run
-// that reaches new code gives its input to those that are changed, and to FOLDER. What breaks is written to the file
-// `broken-TARGET` in the current folder. A file in place of the folder is read once.
+// Reads the inputs in the folder CORPUS first. Then reads changed inputs, until the time is over or the runs are done.
+// An input that reaches new code joins the inputs to change, and is written to FOLDER. An input that breaks its target
+// is written to the file `broken-TARGET` in the current folder. If CORPUS is a file, it is read once.
 #include "fuzz/coverage.hpp"
 #include "fuzz/mutator.hpp"
 #include "fuzz/target.hpp"
@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-// A reader that takes so much longer than any does hangs.
+// A reader that takes this long hangs, because no reader needs nearly as much time.
 constexpr unsigned kHangSeconds = 120;
 
 struct Arguments {
@@ -39,7 +39,7 @@ struct Arguments {
   fs::path keep;
 };
 
-// Never destroyed: the sanitizers may ask for them at the very end.
+// Never destroyed, because the sanitizers may ask for them at the very end.
 std::string& current_target = *new std::string;  // NOLINT(cppcoreguidelines-owning-memory)
 std::string& current_input = *new std::string;   // NOLINT(cppcoreguidelines-owning-memory)
 
@@ -93,7 +93,7 @@ std::vector<std::string> inputs_in(const fs::path& corpus) {
   return inputs;
 }
 
-// Returns whether it reached something new.
+// Returns whether the input reached something new.
 bool run_one(const Target& target, std::string input) {
   current_input = std::move(input);
   alarm(kHangSeconds);
@@ -155,7 +155,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace greenlane::fuzz
 
-// PyTorch's reader of archives leaks where it throws.
+// Turns off leak detection, because PyTorch's reader of archives leaks when it throws.
 extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
   return "detect_leaks=0:allocator_may_return_null=1";
 }

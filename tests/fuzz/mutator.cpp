@@ -38,7 +38,7 @@ constexpr std::array<std::string_view, 24> kNumbers{"0",
 
 bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.'; }
 
-// Begin and length of words and of single other characters, around `at`.
+// Returns the begin and the length of the word around `at`, or of the single other character there.
 std::pair<std::size_t, std::size_t> word_at(std::string_view input, std::size_t at) {
   if (!is_word(input[at])) return {at, 1};
   std::size_t begin = at;
@@ -137,7 +137,7 @@ void Mutator::change_block(std::string& input, std::string_view other) {
     case 1:
       input.insert(at, input.substr(line, std::min<std::size_t>(length, 4096)));
       break;
-    case 2: {  // the same many times: nesting and numbers of things
+    case 2: {  // the same part many times: for nesting and for large counts
       std::string many;
       const auto part = input.substr(line, std::min<std::size_t>(length, 64));
       for (std::size_t times = std::size_t{1} << below(9); times > 0; --times) many += part;

@@ -1,4 +1,4 @@
-// Changes of inputs: of bytes, and of the words, numbers, lines and blocks that texts are made of.
+// Changes of inputs: of bytes, and of the words, numbers, lines and blocks of texts.
 #pragma once
 
 #include <cstddef>
@@ -13,11 +13,11 @@ class Mutator {
  public:
   explicit Mutator(std::uint64_t seed) : random_(seed) {}
 
-  // Takes words of this input for others.
+  // Remembers words of this input for other inputs.
   void learn(std::string_view input);
-  // A few changes; `other` gives parts.
+  // Makes a few changes. Parts of `other` may be put in.
   [[nodiscard]] std::string mutate(std::string input, std::string_view other);
-  // Below `end`, which is not 0.
+  // Returns a random number below `end`, which must not be 0.
   [[nodiscard]] std::size_t below(std::size_t end);
 
  private:

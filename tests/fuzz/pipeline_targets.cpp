@@ -1,4 +1,4 @@
-// The files of pipelines: configuration, plan, profile.
+// The files of pipelines: configurations, plans and profiles.
 #include "fuzz/target.hpp"
 #include "runtime/division.hpp"
 
@@ -26,7 +26,7 @@ void require_times(const EngineConfig& engine) {
   require(std::isfinite(engine.weight) && engine.weight > 0, "weights are positive");
 }
 
-// What every pipeline relies on.
+// Checks the properties that every pipeline relies on.
 void require_sound(const PipelineConfig& config) {
   require(!config.engines.empty(), "there is an engine");
   for (const auto& engine : config.engines) {
@@ -106,7 +106,7 @@ void read_profile(std::string_view input) {
   auto request = read([&] { return plan_request(three_engines(), *profile); });
   if (!request) return;
   request->most_steps = 20'000;
-  if (request->device.whole > 64) return;  // takes long, and is no other code
+  if (request->device.whole > 64) return;  // more groups take long and reach no other code
   const auto result = read([&] { return plan_without_device(three_engines(), *request); });
   if (!result) return;
   auto config = result->candidates.front().config;

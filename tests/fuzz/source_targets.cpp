@@ -1,4 +1,4 @@
-// The source of AOTInductor's wrappers, which packages hold.
+// The source of AOTInductor's wrappers, as packages hold it.
 #include "fuzz/target.hpp"
 #include "torch/package_effects.hpp"
 #include "torch/size_expression.hpp"
@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
 
-// A tensor of the smallest sizes that the specification allows, each no more than `most`, and so many more.
+// Returns a tensor whose sizes are the smallest that the specification allows, at most `most`, plus `more`.
 at::Tensor fitting(const TensorSpec& spec, std::int64_t most, std::int64_t more) {
   std::vector<std::int64_t> sizes;
   for (const auto& dimension : spec.dimensions) {
@@ -71,7 +71,7 @@ void read_size_expression(std::string_view input) {
   }
 }
 
-// The number of inputs in the first line, the nodes of the proxy executor behind a line of "===".
+// Reads the number of inputs in the first line, and the nodes of the proxy executor after a line "===".
 void read_effects(std::string_view input) {
   std::size_t count = 0;
   (void)std::from_chars(input.data(), input.data() + input.size(), count);

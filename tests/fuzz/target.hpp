@@ -1,4 +1,4 @@
-// What is fuzzed: readers of files, each given bytes that nobody wrote.
+// The fuzzed readers of files. Each one gets bytes that nobody wrote.
 #pragma once
 
 #include <span>
@@ -10,13 +10,13 @@ namespace greenlane::fuzz {
 
 struct Target {
   std::string_view name;
-  // Throws Broken, or anything else, where the reader is wrong. Memory errors end the process.
+  // Throws Broken, or anything else, if the reader is wrong. Memory errors end the process.
   void (*run)(std::string_view input);
 };
 
 [[nodiscard]] std::span<const Target> targets();
 
-// A property of the reader does not hold.
+// A property of the reader that does not hold.
 class Broken : public std::logic_error {
  public:
   using std::logic_error::logic_error;
@@ -26,13 +26,13 @@ inline void require(bool holds, const std::string& property) {
   if (!holds) throw Broken(property);
 }
 
-// A message for people: not empty, one line, nothing that a terminal would obey.
+// Checks a message for people: not empty, one line, and nothing that a terminal would obey.
 void require_message(std::string_view message);
 
-// A file in memory with these bytes, until the next call. For readers that take a path.
+// Returns the path of a file in memory with these bytes, until the next call. For readers that take a path.
 [[nodiscard]] std::string path_with(std::string_view bytes);
 
-// Of target.cpp's table.
+// The readers of target.cpp's table.
 void read_toml(std::string_view input);
 void read_plan(std::string_view input);
 void read_profile(std::string_view input);

@@ -1,4 +1,4 @@
-// Files of tensors, and the pickles in them.
+// Files of tensors, and their pickles.
 #include "fuzz/target.hpp"
 #include "torch/pickle_reader.hpp"
 #include "torch/tensor_file.hpp"
@@ -12,10 +12,10 @@
 namespace greenlane::fuzz {
 namespace {
 
-// Sums of products of 64 bits.
+// A type for sums of products of 64-bit numbers.
 __extension__ using Wide = __int128;
 
-// Every element of it lies in its memory.
+// Checks that every element of the tensor lies in the tensor's memory.
 void require_inside(const at::Tensor& tensor) {
   if (tensor.numel() == 0) return;
   Wide last = tensor.storage_offset();
@@ -24,7 +24,7 @@ void require_inside(const at::Tensor& tensor) {
   require(last >= 0 && (last + 1) * item <= static_cast<Wide>(tensor.storage().nbytes()),
           "a tensor lies in its storage");
   require(tensor.storage().data() != nullptr, "a storage has memory");
-  // The first and the last byte, under the sanitizer's eyes.
+  // Reads the first and the last byte, which the sanitizer checks.
   const auto* bytes = static_cast<const volatile unsigned char*>(tensor.storage().data());
   (void)bytes[static_cast<std::size_t>(tensor.storage_offset() * static_cast<std::int64_t>(item))];
   (void)bytes[static_cast<std::size_t>((last + 1) * item - 1)];

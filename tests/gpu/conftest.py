@@ -1,4 +1,4 @@
-"""Set-up of the GPU tests: skipped, with the reason, where there is no GPU."""
+"""Set-up of the GPU tests, which are skipped without a GPU."""
 
 import gc
 import subprocess
@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks everything here, and skips it where there is no GPU."""
+    """Marks every test of this folder, and skips it if there is no GPU."""
     here = [item for item in items if HERE in item.path.parents]
     for item in here:
         item.add_marker(pytest.mark.gpu)
@@ -35,7 +35,7 @@ def models() -> Path:
 
 @pytest.fixture(autouse=True)
 def _quiet_device() -> Iterator[None]:
-    """Nothing of one test runs on into the next."""
+    """Waits for the device, so that no work of one test runs on into the next."""
     yield
     if torch.cuda.is_available():
         torch.cuda.synchronize()
@@ -46,14 +46,14 @@ def _quiet_device() -> Iterator[None]:
 
 @pytest.fixture
 def tensorrt() -> Iterator[None]:
-    """Its runtime, whose settings are left alone."""
+    """Loads Torch-TensorRT's runtime, and restores its settings after the test."""
     from tensorrt_runtime import load
 
     load()
     yield
     gl.set_engine_stream_passthrough(False)
     gc.collect()
-    time.sleep(0.1)  # greenlane frees bound engines a little later, which must not be while the next test captures
+    time.sleep(0.1)  # greenlane frees bound engines a little later, and must not do so while the next test captures
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def lanes() -> dict[str, gl.Lane]:
 
 @pytest.fixture
 def x() -> Tensor:
-    """An input, which is there."""
+    """An input that is ready on the device."""
     made = torch.arange(64, dtype=torch.float32, device="cuda")
     torch.cuda.synchronize()
     return made

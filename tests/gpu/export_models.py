@@ -1,4 +1,4 @@
-"""Compiles the small packages that the GPU tests run, on the GPU of this machine: export_models.py FOLDER [NAME]."""
+"""Compiles the small packages of the GPU tests on this machine's GPU: export_models.py FOLDER [NAME]."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from where import where
 
 
 class Affine(nn.Module):
-    """One small kernel: what is measured around it is the cost of the call."""
+    """One small kernel, so that a measurement around it shows the cost of the call."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Doubles and adds one."""
@@ -22,7 +22,7 @@ class Chain(nn.Module):
     """Reads its input late and writes its output early and late, so that a missing join or record shows."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Adds up a few products of the input and itself; every element is 1 for an input of ones."""
+        """Multiplies the input with itself a few times; every element is 1 for an input of ones."""
         n = x.shape[0]
         y = x @ x / n
         for _ in range(6):
@@ -31,7 +31,7 @@ class Chain(nn.Module):
 
 
 class Where(nn.Module):
-    """The SMs that the engine runs on."""
+    """Returns the SMs that the engine runs on."""
 
     def forward(self, x: Tensor) -> Tensor:
         """See where.where."""
@@ -40,10 +40,10 @@ class Where(nn.Module):
 
 
 class Nonzero(nn.Module):
-    """Its output's size depends on data."""
+    """A model whose output size depends on data."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Where x is not 0."""
+        """Returns the places where x is not 0."""
         return torch.nonzero(x)
 
 
@@ -57,7 +57,7 @@ STATE_MODELS = {kind.__name__.lower(): kind for kind in state_models.MODELS}
 
 
 def export(folder: Path, name: str) -> None:
-    """Compiles one."""
+    """Compiles the package of this name."""
     if name in STATE_MODELS:
         kind = STATE_MODELS[name]
         model, inputs = kind().train(), [tensor.cpu() for tensor in state_models.inputs_of(kind)]
@@ -73,7 +73,7 @@ def export(folder: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Exports what is not there yet, each in a process of its own: compiling is what takes its time."""
+    """Exports the missing packages, each in a process of its own, because compiling takes its time."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     if len(sys.argv) > 2:

@@ -1,7 +1,8 @@
 """Measures resident graphs: graphs_report.py MODELS_FOLDER OUT.json.
 
-Where their nodes run; a transformer with kernels picked for the device and for its partition, and enqueued kernel by
-kernel; what ten thousand captures and drops leave; a thousand replays after a capture that failed.
+Measures the SMs of their nodes; a transformer, enqueued kernel by kernel, and with kernels picked for the device or for
+its partition; the memory that ten thousand captures and drops leave; and a thousand replays after a capture that
+failed.
 """
 
 import json
@@ -22,7 +23,7 @@ CALLERS = ("the default stream", "a plain stream", "another lane")
 
 
 class Block(nn.Module):
-    """Of a transformer."""
+    """A block of a transformer."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -34,7 +35,7 @@ class Block(nn.Module):
         self.down = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attention and a wide layer."""
+        """Applies attention and a wide layer."""
         batch, tokens, width = x.shape
         qkv = self.qkv(self.norms[0](x)).view(batch, tokens, 3, self.heads, 64).permute(2, 0, 3, 1, 4)
         attended = nn.functional.scaled_dot_product_attention(qkv[0], qkv[1], qkv[2])
@@ -44,12 +45,12 @@ class Block(nn.Module):
 
 
 def median_us(function: Callable[[], object], stream: torch.cuda.Stream, repeats: int = 200) -> dict[str, float]:
-    """Of the device's time for each call, which begins when all of it is enqueued."""
+    """Returns the device's time for a call. Each call begins on the device when all of it is enqueued."""
     times = []
     with torch.cuda.stream(stream):
         for _ in range(repeats):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            torch.cuda._sleep(3_000_000)  # clock cycles: longer than an eager call takes to be enqueued
+            torch.cuda._sleep(3_000_000)  # clock cycles: longer than enqueuing an eager call takes
             begin.record(stream)
             function()
             end.record(stream)
@@ -60,7 +61,7 @@ def median_us(function: Callable[[], object], stream: torch.cuda.Stream, repeats
 
 
 def places(models: Path) -> list[dict[str, Any]]:
-    """How many SMs each case used, and how many it should have."""
+    """Returns the number of SMs that each case used, and the number that it should use."""
     lanes = gl.partition("cuda:0", {"small": 24, "large": 40, "rest": gl.REST})
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
     callers = dict(
@@ -97,7 +98,7 @@ def places(models: Path) -> list[dict[str, Any]]:
 
 
 def transformer(size: int) -> dict[str, Any]:
-    """Two wide blocks on a partition of this size."""
+    """Measures two wide blocks on a partition of this size."""
     torch.manual_seed(0)
     lane = gl.partition("cuda:0", {"lane": size})["lane"]
     model = nn.Sequential(*(Block(1024) for _ in range(2))).cuda().half().eval()
@@ -128,7 +129,7 @@ def transformer(size: int) -> dict[str, Any]:
 
 
 def memory(models: Path, captures: int) -> dict[str, Any]:
-    """Of the device, while an engine goes to and fro between two partitions; each time it is captured anew."""
+    """Measures the device's memory while an engine is bound to two partitions in turn, and captured anew each time."""
     lanes = gl.partition("cuda:0", {"small": 16, "large": 48})
     engine = gl.load(models / "affine.pt2", graphs="resident", tune_kernels=False)
     x = torch.arange(256, dtype=torch.float32, device="cuda")
@@ -159,13 +160,13 @@ def memory(models: Path, captures: int) -> dict[str, Any]:
 
 
 def after_a_failure() -> dict[str, Any]:
-    """The engine raises in the middle of a capture."""
+    """Measures an engine that raises in the middle of a capture."""
 
     class Fails(nn.Module):
         failures = 0
 
         def forward(self, x: Tensor) -> Tensor:
-            """Twice the input, and one."""
+            """Returns twice the input, plus one."""
             y = x * 2
             if Fails.failures:
                 Fails.failures -= 1

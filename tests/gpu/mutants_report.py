@@ -1,7 +1,7 @@
 """Runs the tests of joins against libraries that lack one event or record each: mutants_report.py KIT OUT.json [SUITE].
 
-Every one of them must be found out by at least one test; and once more by those of Torch-TensorRT engines, where their
-runtime is there (GREENLANE_TENSORRT_RUNTIME). See tools/mutants.py.
+At least one test must find each mutant. With the runtime of Torch-TensorRT (GREENLANE_TENSORRT_RUNTIME), the tests of
+Torch-TensorRT engines must find each mutant, too. See tools/mutants.py.
 """
 
 import json
@@ -18,7 +18,7 @@ TENSORRT_JOINS = ["test_tensorrt_joins.py", "-k", "producer or memory_of or afte
 
 
 def failures(package: Path, tests: Path, selection: list[str], report: Path) -> list[str] | None:
-    """The names of the tests that fail with this copy of the package; None where they could not be run."""
+    """Returns the names of the tests that fail with this copy of the package; None if they could not run."""
     command = ["timeout", "-s", "KILL", "120", sys.executable, "-m", "pytest", "-q", "--tb=no"]
     command += ["-p", "no:cacheprovider", "-o", f"pythonpath={package}", f"--junitxml={report}"]
     environment = {**os.environ, "PYTHONPATH": str(package)}
@@ -30,8 +30,8 @@ def failures(package: Path, tests: Path, selection: list[str], report: Path) -> 
 
 
 def survivors(found: dict[str, list[str] | None]) -> list[str]:
-    """Those that no test finds out; and the whole libraries, should they fail."""
-    always = set(found["whole"] or [])  # tells nothing of a mutant
+    """Returns the mutants that no test finds, and "whole" if the unchanged libraries fail."""
+    always = set(found["whole"] or [])  # these failures prove nothing about a mutant
     left = [name for name, failed in found.items() if name != "whole" and not set(failed or []) - always]
     return (["whole"] if always or found["whole"] is None else []) + left
 

@@ -1,4 +1,4 @@
-"""Streams that the program makes, and destroys, with the CUDA driver itself."""
+"""Streams that the program makes and destroys by the CUDA driver itself."""
 
 import ctypes
 import functools
@@ -20,7 +20,7 @@ def _call(name: str, *arguments: object) -> None:
 
 
 class GreenContext:
-    """A partition of its own of the first device, which may overlap with every other one; stays until the end."""
+    """A green context on the first device, which may overlap with every partition. It lives until the process ends."""
 
     def __init__(self, units: int) -> None:
         whole, group = (ctypes.create_string_buffer(RESOURCE) for _ in range(2))
@@ -32,7 +32,7 @@ class GreenContext:
         _call("cuGreenCtxCreate", ctypes.byref(self._context), description, 0, 1)
 
     def new_stream(self) -> int:
-        """The handle of a new stream on it."""
+        """Returns the handle of a new stream in the green context."""
         stream = ctypes.c_void_p()
         _call("cuGreenCtxStreamCreate", ctypes.byref(stream), self._context, NON_BLOCKING, 0)
         assert stream.value
@@ -40,5 +40,5 @@ class GreenContext:
 
 
 def destroy(stream: int) -> None:
-    """A stream that nothing uses any more."""
+    """Destroys a stream that nothing uses any more."""
     _call("cuStreamDestroy_v2", ctypes.c_void_p(stream))

@@ -1,4 +1,4 @@
-"""Writes down on which SMs engines ran, bound and not: smid_report.py MODELS_FOLDER OUT.json."""
+"""Reports the SMs that engines ran on, bound and not bound: smid_report.py MODELS_FOLDER OUT.json."""
 
 import json
 import sys
@@ -12,11 +12,11 @@ from where import sms_of, where
 
 
 class Where(nn.Module):
-    """A module whose only work is to say where it runs."""
+    """A module whose only work is to report where it runs."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.buffer = nn.Buffer(torch.zeros(1, device="cuda"))  # says its device
+        self.buffer = nn.Buffer(torch.zeros(1, device="cuda"))  # tells the module's device
 
     def forward(self, x: Tensor) -> Tensor:
         """See where.where."""
@@ -31,12 +31,12 @@ class Foreign:
         self.handle = handle
 
     def __cuda_stream__(self) -> tuple[int, int]:
-        """The protocol."""
+        """Implements the protocol."""
         return (0, self.handle)
 
 
 def main() -> None:
-    """Engines and modules, bound to streams of every kind and called from streams of every kind."""
+    """Runs engines and modules, bound to streams of every kind and called from streams of every kind."""
     models, out = Path(sys.argv[1]), Path(sys.argv[2])
     lanes = gl.partition("cuda:0", {"policy": 16, "vision": 48, "head": gl.REST})
     x = torch.zeros(1, dtype=torch.int32, device="cuda")

@@ -1,4 +1,4 @@
-"""What the tests of Torch-TensorRT engines (test_tensorrt_*.py) share."""
+"""Helpers of the tests of Torch-TensorRT engines (test_tensorrt_*.py)."""
 
 import os
 
@@ -15,24 +15,24 @@ MARKS = [
     ),
     pytest.mark.usefixtures("tensorrt"),
 ]
-"""Of every module of them."""
+"""The marks of each of these test modules."""
 
 SLOW = 2_000_000  # clock cycles: about a millisecond
 SIZE = 1 << 20
 
 
 def whole() -> int:
-    """The SMs of the device."""
+    """Returns the number of the device's SMs."""
     return gl.devices()[0].units
 
 
 def bind(engine: Engine, stream: gl.StreamLike) -> None:
-    """As a compiled module's."""
+    """Binds an engine as a compiled module's."""
     gl.set_external_stream(Accelerated(engine), {"engine": stream})
 
 
 def units(engine: Engine, *inputs: Tensor) -> int:
-    """How many SMs it runs on when it is called now; fails where its other output is wrong."""
+    """Returns the number of SMs that a call runs on now; fails if the engine's other output is wrong."""
     outputs = run(engine, *inputs)
     if inputs:
         torch.testing.assert_close(outputs[1], inputs[0].to(outputs[1].device) * 2)
@@ -40,21 +40,21 @@ def units(engine: Engine, *inputs: Tensor) -> int:
 
 
 def units_on(stream: torch.cuda.Stream, engine: Engine, *inputs: Tensor) -> int:
-    """The same, called from a stream."""
+    """Returns the same for a call from `stream`."""
     with torch.cuda.stream(stream):
         return units(engine, *inputs)
 
 
 def callers(lanes: dict[str, gl.Lane]) -> list[torch.cuda.Stream]:
-    """Streams of every kind."""
+    """Returns streams of every kind."""
     return [torch.cuda.default_stream(), torch.cuda.Stream(), *(lane.torch_stream for lane in lanes.values())]
 
 
 def constant(value: float) -> Tensor:
-    """An input."""
+    """Returns an input."""
     return torch.full((SIZE,), value, device="cuda")
 
 
 def extremes(y: Tensor) -> Tensor:
-    """What is wrong anywhere shows in them."""
+    """Returns the least and the greatest element, which show any wrong element."""
     return torch.stack([y.min(), y.max()])

@@ -1,7 +1,7 @@
-"""What greenlane's hook costs a call of a Torch-TensorRT engine from Python: tensorrt_cost.py OUT.json.
+"""Measures what greenlane's hook adds to a Python call of a Torch-TensorRT engine: tensorrt_cost.py OUT.json.
 
-Once loaded, greenlane's kernels cannot be taken out again. So processes take turns: one in which there is only stock,
-and one with greenlane, whose engines are not bound, not bound beside one that is, and bound.
+Greenlane's kernels cannot be unloaded. So two kinds of processes take turns: one with stock Torch-TensorRT alone, and
+one with greenlane. The latter calls engines that are not bound, not bound beside a bound one, and bound.
 """
 
 import json
@@ -19,14 +19,14 @@ from tensorrt_runtime import Engine, load, new_engine
 TURNS = 5
 CALLS = 20_000
 BLOCK = 500
-"""Calls in a row of one kind, before it is another's turn."""
+"""The number of calls of one kind in a row."""
 
 Costs = dict[str, float]
-"""Microseconds a call, by what was called and from where."""
+"""Microseconds per call, by the kind of engine and by the caller's stream."""
 
 
 def measure(cases: dict[str, tuple[Engine, torch.cuda.Stream]]) -> Costs:
-    """The median of many blocks, which are interleaved: what slows the machine down slows all of them down."""
+    """Returns the medians of many interleaved blocks. A slowdown of the machine hits all cases."""
     x = torch.zeros(1, device="cuda")
     inputs = [x]
     execute: Callable[..., object] = torch.ops.tensorrt.execute_engine
@@ -39,18 +39,18 @@ def measure(cases: dict[str, tuple[Engine, torch.cuda.Stream]]) -> Costs:
                 for _ in range(BLOCK):
                     execute(inputs, engine)
                 end = time.perf_counter()
-            if i > 0:  # the first warms up
+            if i > 0:  # the first block warms up
                 blocks[name].append((end - start) / BLOCK * 1e6)
     return {name: statistics.median(times) for name, times in blocks.items()}
 
 
 def tiny(name: str) -> Engine:
-    """Nothing but the call."""
+    """Returns an engine that does as little as possible, so that the call's own cost shows."""
     return new_engine(name, blocks=1, hold=0)
 
 
 def stock() -> Costs:
-    """In this process."""
+    """Measures stock Torch-TensorRT in this process."""
     load()
     engine = tiny("engine")
     return measure(
@@ -62,7 +62,7 @@ def stock() -> Costs:
 
 
 def hooked() -> Costs:
-    """In this process, with greenlane."""
+    """Measures greenlane in this process."""
     load()
     import greenlane as gl
 
@@ -84,19 +84,19 @@ def hooked() -> Costs:
 
 
 def in_a_process(what: str) -> Costs:
-    """One of the two above."""
+    """Runs `stock` or `hooked` in a process of its own."""
     done = subprocess.run([sys.executable, __file__, what], stdout=subprocess.PIPE, text=True, check=True)
     costs: Costs = json.loads(done.stdout.splitlines()[-1])
     return costs
 
 
 def medians(turns: list[Costs]) -> Costs:
-    """Over the processes."""
+    """Returns the medians over the processes."""
     return {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
 
 
 def differences(plain: Costs, costs: Costs) -> Costs:
-    """To stock called from the same stream; from the lane's own to stock called from another than the default one."""
+    """Returns the costs beyond those of `plain`: from the default stream, or else from another stream."""
     return {
         name: cost - plain["default stream" if name.endswith("default stream") else "another stream"]
         for name, cost in costs.items()

@@ -1,4 +1,4 @@
-"""The unmodified runtime of Torch-TensorRT over a double of TensorRT's (tensorrt_double), and engines for it.
+"""The unmodified runtime of Torch-TensorRT over a double of TensorRT (tensorrt_double), and engines for it.
 
 Both are libraries in the folder that the variable GREENLANE_TENSORRT_RUNTIME names.
 """
@@ -20,11 +20,11 @@ Engine: TypeAlias = Any
 """A torch.ScriptObject of the class torch.classes.tensorrt.Engine."""
 
 STANDARD, SUBGRAPH, WHOLE_GRAPH = range(3)
-"""Its ways to use CUDA graphs."""
+"""Torch-TensorRT's ways to use CUDA graphs."""
 
 BLOCKS = 2048
 HOLD = 20_000
-"""Enough thread blocks, for long enough (nanoseconds), to be on every SM that there is."""
+"""Enough thread blocks, for enough nanoseconds, to be on every SM of the device."""
 
 
 @functools.cache
@@ -38,7 +38,7 @@ def load() -> None:
 
 @functools.cache
 def load_for_export() -> None:
-    """Tells torch.export what the class and its operator are, as Torch-TensorRT's Python package does."""
+    """Describes the class and its operator to torch.export, as Torch-TensorRT's Python package does."""
     from torch._library.fake_class_registry import register_fake_class
 
     @register_fake_class("tensorrt::Engine")
@@ -57,14 +57,14 @@ def load_for_export() -> None:
 
 
 def text_of(**options: int | str) -> str:
-    """An engine of the double; see tensorrt_double/engine_text.hpp."""
+    """Returns the text of an engine of the double; see tensorrt_double/engine_text.hpp."""
     return "\n".join(f"{key}={value}" for key, value in options.items())
 
 
 def new_engine(
     name: str = "engine", *, device: int = 0, output_allocator: bool = False, **options: int | str
 ) -> Engine:
-    """By default it takes "x" and gives the SMs that it ran on, and twice "x"."""
+    """Returns an engine. By default it takes "x" and gives the SMs that it ran on, and twice "x"."""
     options = {"blocks": BLOCKS, "hold": HOLD, "input": 1, **options}
     if device < torch.cuda.device_count():
         gpu = torch.cuda.get_device_properties(device)
@@ -73,7 +73,7 @@ def new_engine(
         target = f"{device}%9%0%0%NVIDIA H200"
     inputs = [tensor for tensor, option in (("x", "input"), ("n", "shape")) if options.get(option)]
     outputs = ["where"] + [tensor for tensor, option in (("twice", "input"), ("count", "count")) if options.get(option)]
-    # In the order of SerializedInfoIndex in Torch-TensorRT's core/runtime/runtime.h.
+    # The fields are in the order of SerializedInfoIndex in Torch-TensorRT's core/runtime/runtime.h.
     fields = [
         torch.ops.tensorrt.ABI_VERSION(),
         name,
@@ -87,22 +87,22 @@ def new_engine(
         str(int(output_allocator)),
         "0",  # resources are static
         "0",  # native multi-device
-        "",  # aliases: TensorRT itself knows of them
+        "",  # aliases: TensorRT itself knows them
     ]
     assert len(fields) == torch.ops.tensorrt.SERIALIZATION_LEN()
-    with torch.cuda.device(device):  # of several devices of one kind, the current one is taken
+    with torch.cuda.device(device):  # the current device is taken if several are of the same kind
         return torch.classes.tensorrt.Engine(fields)
 
 
 def run(engine: Engine, *inputs: Tensor) -> list[Tensor]:
-    """Its outputs: the SMs, twice the input, and how many calls there were; as far as it has them."""
+    """Returns the outputs that the engine has, in this order: the SMs, twice the input, and the number of calls."""
     outputs: list[Tensor] = torch.ops.tensorrt.execute_engine(list(inputs), engine)
     return outputs
 
 
 @contextmanager
 def graphs(mode: int) -> Iterator[None]:
-    """Torch-TensorRT's own CUDA graphs."""
+    """Turns on Torch-TensorRT's own CUDA graphs."""
     torch.ops.tensorrt.set_cudagraphs_mode(mode)
     try:
         yield
@@ -111,20 +111,20 @@ def graphs(mode: int) -> Iterator[None]:
 
 
 class Accelerated(nn.Module):
-    """As Torch-TensorRT's modules are: its engine is an attribute."""
+    """A module with its engine as an attribute, as Torch-TensorRT's are."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self.engine = engine
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Where it ran, and twice x."""
+        """Returns the SMs that the engine ran on, and twice x."""
         where, twice = torch.ops.tensorrt.execute_engine([x], self.engine)
         return where, twice
 
 
 class Model(nn.Module):
-    """As Torch-TensorRT compiles one: two engines, and what it left to PyTorch."""
+    """A model as Torch-TensorRT compiles it: two engines, and the part that it left to PyTorch."""
 
     def __init__(self, first: Engine, second: Engine) -> None:
         super().__init__()
@@ -132,14 +132,14 @@ class Model(nn.Module):
         self._run_on_acc_1 = Accelerated(second)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Where both ran, and 4 x + 2."""
+        """Returns the SMs that both engines ran on, and 4 x + 2."""
         first, x = self._run_on_acc_0(x)
         second, x = self._run_on_acc_1(x + 1)
         return first, second, x
 
 
 class Inlined(nn.Module):
-    """The same in Torch-TensorRT's other form: the engines are attributes of the model."""
+    """The same model in Torch-TensorRT's other form: the engines are attributes of the model."""
 
     def __init__(self, first: Engine, second: Engine) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class Inlined(nn.Module):
         self._run_on_acc_1_engine = second
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Where both ran, and 4 x + 2."""
+        """Returns the SMs that both engines ran on, and 4 x + 2."""
         first, x = torch.ops.tensorrt.execute_engine([x], self._run_on_acc_0_engine)
         second, x = torch.ops.tensorrt.execute_engine([x + 1], self._run_on_acc_1_engine)
         return first, second, x

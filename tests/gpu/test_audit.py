@@ -1,4 +1,4 @@
-"""Audits on a GPU: strays are found and named, what stays in its lane is clean, and the profiler works afterwards."""
+"""Audits on a GPU: they find and name strays, call work in its lane clean, and leave the profiler usable."""
 
 import gc
 import threading
@@ -26,7 +26,7 @@ def lanes() -> Iterator[dict[str, gl.Lane]]:
 
 @pytest.fixture
 def small() -> Tensor:
-    """An input of `affine`, which is there."""
+    """An input of `affine` that is ready on the device."""
     made = torch.arange(256, dtype=torch.float32, device="cuda")
     torch.cuda.synchronize()
     return made
@@ -34,29 +34,29 @@ def small() -> Tensor:
 
 @pytest.fixture
 def large() -> Tensor:
-    """An input of `chain`, which is there."""
+    """An input of `chain` that is ready on the device."""
     made = torch.ones(2048, 2048, dtype=torch.float16, device="cuda")
     torch.cuda.synchronize()
     return made
 
 
 class Plain(nn.Module):
-    """Stays where it is called."""
+    """A module that stays where it is called."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Two kernels."""
+        """Launches two kernels."""
         return torch.relu(x * 2)
 
 
 class Aside(nn.Module):
-    """Runs one kernel of two on a stream of its own."""
+    """A module that runs one of its two kernels on another stream."""
 
     def __init__(self) -> None:
         super().__init__()
         self.side = torch.cuda.Stream()
 
     def forward(self, x: Tensor) -> Tensor:
-        """The second is aside."""
+        """Launches the second kernel aside."""
         y = x * 2
         here = torch.cuda.current_stream()
         self.side.wait_stream(here)
@@ -69,10 +69,10 @@ class Aside(nn.Module):
 
 
 class OnDefault(nn.Module):
-    """Runs its kernel on the default stream."""
+    """A module that runs its kernel on the default stream."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """And waits for it."""
+        """Waits for the kernel."""
         torch.cuda.current_stream().synchronize()
         with torch.cuda.stream(torch.cuda.default_stream()):
             y = torch.relu(x)
@@ -81,7 +81,7 @@ class OnDefault(nn.Module):
 
 
 class Replays(nn.Module):
-    """Replays a graph that was captured on a plain stream."""
+    """A module that replays a graph captured on a plain stream."""
 
     def __init__(self, x: Tensor) -> None:
         super().__init__()
@@ -93,19 +93,19 @@ class Replays(nn.Module):
             self.y = torch.relu(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """On the stream that is current."""
+        """Replays on the current stream."""
         self.x.copy_(x)
         self.graph.replay()
         return self.y.clone()
 
 
 def causes(strays: tuple[gl.AuditedKernel, ...]) -> set[str | None]:
-    """Each once."""
+    """Returns the causes, each once."""
     return {stray.cause for stray in strays}
 
 
 def test_a_pipeline_on_lanes_is_clean(models: Path, lanes: dict[str, gl.Lane], small: Tensor, large: Tensor) -> None:
-    """Of packages with resident graphs, called from the default stream, and of modules."""
+    """The pipeline has packages with resident graphs, called from the default stream, and modules."""
     number = torch.zeros(1, dtype=torch.int32, device="cuda")
     calls = [
         (gl.load(models / "affine.pt2", lane=lanes["small"], graphs="resident"), small),

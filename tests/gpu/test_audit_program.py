@@ -17,7 +17,7 @@ TORCH = Path(torch.__file__).parent
 
 
 def find(name: str) -> Path:
-    """What the kit, or the build, has of this name."""
+    """Returns the file of this name in the kit or in the build."""
     for folder in BINARIES:
         if (folder / name).exists():
             return folder / name
@@ -25,7 +25,7 @@ def find(name: str) -> Path:
 
 
 def audit(config: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs it beside the PyTorch of this Python."""
+    """Runs the audit with the PyTorch of this Python."""
     folders = [ROOT / "python/greenlane/lib", ROOT / "build/lib", TORCH / "lib", TORCH.parent / "nvidia/cu13/lib"]
     path = ":".join([*map(str, folders), os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(":")
     command = [str(find("greenlane")), "audit", str(config), "--seconds", "1", *map(str, arguments)]
@@ -34,14 +34,14 @@ def audit(config: Path, *arguments: str | Path) -> subprocess.CompletedProcess[s
 
 
 def engine(name: str, model: Path, **keys: Any) -> str:
-    """A table of the configuration."""
+    """Returns an engine's table of the configuration."""
     lines = [f"[engine.{name}]", f"model = '{model}'", f"inputs = '{model.with_suffix('.inputs.pt')}'"]
     lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
     return "\n".join(lines) + "\n"
 
 
 def pipeline(folder: Path, models: Path) -> str:
-    """Three engines with graphs, two of them at a rate, one of those with others' gates on its units."""
+    """Returns three engines with graphs. Two have a rate, and one of these shares its units behind gates."""
     return (
         'device = "cuda:0"\n'
         + engine("policy", models / "affine.pt2", rate_hz=200, deadline_ms=5.0)
@@ -72,7 +72,7 @@ def test_a_clean_pipeline_exits_with_0_and_its_files_say_so(models: Path, tmp_pa
 
 
 def check_trace(document: dict[str, Any]) -> None:
-    """As the trace-event format wants it: tracks have names, and what is on one does not overlap."""
+    """Checks the rules of the trace-event format: tracks have names, and the events of a track do not overlap."""
     events = document["traceEvents"]
     names = {e["tid"]: e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
     tracks: dict[int, list[tuple[float, float]]] = {}
@@ -87,7 +87,7 @@ def check_trace(document: dict[str, Any]) -> None:
     kernels = [event for event in events if event.get("cat") == "kernel"]
     assert kernels
     assert not any(kernel["args"]["stray"] for kernel in kernels)
-    # On the host's clock: all within the second, and inside of requests for the most part.
+    # The kernels are on the host's clock: all within the second, and most of them inside of requests.
     requests = [e for e in events if e.get("cat") == "request" and e["name"] == "policy"]
     own = [kernel for kernel in kernels if kernel["args"]["engine"] == "policy"]
     inside = sum(
@@ -112,7 +112,7 @@ torch.save([x.cpu()], sys.argv[2].removesuffix(".pt2") + ".inputs.pt")
     subprocess.run([sys.executable, "-c", export, str(library), str(model)], check=True, timeout=200)
     config, out = tmp_path / "p.toml", tmp_path / "out.json"
     pool, captured = "a stream of PyTorch's pool", "a graph that was captured outside of the partition"
-    # Where it cannot be captured it runs as it is.
+    # If the engine cannot be captured, it runs eagerly.
     for graphs, causes in (("off", {pool}), ("resident", {pool, captured})):
         config.write_text(
             f'device = "cuda:0"\nlibraries = ["{library}"]\n'

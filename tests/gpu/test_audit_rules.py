@@ -1,4 +1,4 @@
-"""Who may audit when, beside whom, and what is left behind."""
+"""Rules of audits: when one may begin, what may run beside it, and what it leaves behind."""
 
 import gc
 import subprocess
@@ -23,10 +23,10 @@ x = torch.ones(8, device="cuda")
 
 
 class Plain(nn.Module):
-    """Stays where it is called."""
+    """A module that stays where it is called."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Two kernels."""
+        """Launches two kernels."""
         return torch.relu(x * 2)
 
 
@@ -42,7 +42,7 @@ def lanes() -> Iterator[dict[str, gl.Lane]]:
 
 @pytest.fixture
 def small() -> Tensor:
-    """An input, which is there."""
+    """An input that is ready on the device."""
     made = torch.arange(256, dtype=torch.float32, device="cuda")
     torch.cuda.synchronize()
     return made
@@ -110,7 +110,7 @@ def test_many_audits_leave_nothing(lanes: dict[str, gl.Lane], small: Tensor) -> 
 
 
 def run(program: str, *arguments: str) -> None:
-    """In a process of its own, which must end well: CUPTI calls back when a process ends."""
+    """Runs the program in a process that must end well, because CUPTI calls back when a process ends."""
     command = [sys.executable, "-c", PRELUDE + program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done
@@ -141,7 +141,7 @@ print("fine")
 
 
 def test_a_profiler_that_comes_and_goes_is_noticed() -> None:
-    """Nothing that it took is called clean."""
+    """Kernels that the profiler took are not called clean."""
     run("""
 model = torch.nn.ReLU()
 gl.set_external_stream(model, gl.partition("cuda:0", {"a": 16})["a"])
@@ -162,7 +162,7 @@ print("fine")
 
 
 def test_without_partitions_an_unbound_engine_disturbs_nobody(models: Path) -> None:
-    """Neither where there were some once."""
+    """This is also true after partitions have come and gone."""
     run(
         """
 loose = gl.load(sys.argv[1], name="loose")

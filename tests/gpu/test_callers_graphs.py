@@ -1,4 +1,4 @@
-"""Graphs that a program captures by itself, as torch.cuda.CUDAGraph: they keep the lanes that are in them."""
+"""Graphs that a program captures by itself, as torch.cuda.CUDAGraph: they keep the lanes of their engines."""
 
 import gc
 import time
@@ -14,16 +14,16 @@ UNITS = 24
 
 
 class Where(nn.Module):
-    """Says where it runs."""
+    """A module that reports where it runs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The SM of each block, plus the first element of x."""
+        """Returns the SM of each block, plus the first element of x."""
         out: Tensor = where(x)
         return out
 
 
 def captured(engine: nn.Module, x: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor]:
-    """A graph of one call of it, and the output that replays write to."""
+    """Returns a graph of one call, and the output that replays write to."""
     engine(x)
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
@@ -33,21 +33,21 @@ def captured(engine: nn.Module, x: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor
 
 
 def replayed(graph: torch.cuda.CUDAGraph, y: Tensor) -> set[int]:
-    """The SMs that the graph's kernel runs on now."""
+    """Returns the SMs that the graph's kernel runs on now."""
     y.zero_()
     graph.replay()
     return sms_of(y)
 
 
 def free_units() -> int:
-    """All that nobody holds, which is at least a group."""
+    """Returns the number of units that nobody holds. It must be at least a group."""
     gc.collect()
     lane = gl.partition("cuda:0", {"free": gl.REST})["free"]
     return lane.units
 
 
 def eventually_free(units: int) -> bool:
-    """Whether so many come back: the driver says a little later that a graph is gone."""
+    """Returns whether that many units become free. The driver reports the end of a graph a little later."""
     for _ in range(200):
         if free_units() == units:
             return True
@@ -61,7 +61,7 @@ def x() -> Tensor:
 
 
 def new_engine(kind: str, models: Path, lane: gl.Lane) -> nn.Module:
-    """Bound to the lane."""
+    """Returns an engine that is bound to the lane."""
     if kind == "package":
         engine: nn.Module = gl.load(models / "where.pt2", lane=lane, graphs="resident")
         return engine
@@ -71,7 +71,7 @@ def new_engine(kind: str, models: Path, lane: gl.Lane) -> nn.Module:
 
 
 def let_go(engine: nn.Module) -> None:
-    """Takes its binding away."""
+    """Clears the engine's binding."""
     if isinstance(engine, gl.Engine):
         engine.unbind()
     else:
@@ -87,7 +87,7 @@ def test_the_lane_stays_while_the_graph_exists(models: Path, x: Tensor, kind: st
     assert len(used) == UNITS
     let_go(engine)
     del engine
-    # Its units are nobody else's: an engine on all others runs beside it.
+    # Nobody else has the graph's units: an engine on all other units runs beside it.
     other = new_engine("module", models, gl.partition("cuda:0", {"other": gl.REST})["other"])
     for _ in range(3):
         elsewhere = sms_of(other(x))
@@ -103,7 +103,7 @@ def test_the_lane_stays_while_the_graph_exists(models: Path, x: Tensor, kind: st
 
 
 def eventually_free_at_once(units: int) -> bool:
-    """Whether so many are free now, or shortly after."""
+    """Returns whether that many units are free a moment later."""
     time.sleep(0.2)
     return free_units() == units
 
@@ -139,7 +139,7 @@ def test_rebinding_an_engine_in_a_graph_warns_once(models: Path, x: Tensor, capf
     said = capfd.readouterr().err
     assert said.count("keeps that lane") == 1
     assert "capture the graph again" in said
-    # As it says: the graph stays where it was, and the engine goes.
+    # The warning is true: the graph stays where it was, and the engine moves.
     assert (len(replayed(graph, y)), len(sms_of(engine(x)))) == (UNITS, 40)
     gl.clear_external_stream(engine)
     assert "graph" not in capfd.readouterr().err
@@ -149,7 +149,7 @@ def test_rebinding_an_engine_in_a_graph_warns_once(models: Path, x: Tensor, capf
 
 
 def test_many_graphs_leave_nothing(models: Path, x: Tensor) -> None:
-    """Captured, replayed, and gone while they may still run."""
+    """Each graph is captured, replayed, and dropped while it may still run."""
     before = free_units()
     for _ in range(50):
         engine = new_engine("module", models, gl.partition("cuda:0", {"small": UNITS})["small"])
@@ -163,7 +163,7 @@ def test_many_graphs_leave_nothing(models: Path, x: Tensor) -> None:
 
 
 def test_a_graph_of_ours_is_not_captured_along(models: Path, x: Tensor) -> None:
-    """Its memory is its own."""
+    """The graph of gl.capture owns its memory."""
     lanes = gl.partition("cuda:0", {"small": UNITS})
     engine = new_engine("package", models, lanes["small"])
     ours = gl.capture(engine, x)

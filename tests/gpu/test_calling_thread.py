@@ -1,4 +1,4 @@
-"""The calling thread finds its device, its stream and its context as they were after every entry point."""
+"""After every entry point, the calling thread finds the same device, stream and context as before."""
 
 import contextlib
 import ctypes
@@ -16,7 +16,7 @@ DRIVER = ctypes.CDLL("libcuda.so.1") if torch.cuda.is_available() else None
 
 
 def context() -> int | None:
-    """The CUcontext that is current."""
+    """Returns the current CUcontext."""
     assert DRIVER is not None
     current = ctypes.c_void_p()
     assert DRIVER.cuCtxGetCurrent(ctypes.byref(current)) == 0
@@ -24,14 +24,14 @@ def context() -> int | None:
 
 
 def state() -> tuple[Any, ...]:
-    """The context is looked at first: PyTorch may make one current to answer."""
+    """Returns the context, device and streams. Reads the context first, because PyTorch may make one current."""
     now = context()
     streams = [torch.cuda.current_stream(index).cuda_stream for index in range(torch.cuda.device_count())]
     return now, torch.cuda.current_device(), streams
 
 
 def entry_points(models: Path, device: str) -> dict[str, Callable[[], Any]]:
-    """All that the package offers to call, and what fails in it."""
+    """Returns all entry points of the package, and calls that fail in them."""
     x = torch.arange(256, dtype=torch.float32, device=device)
     affine = models / "affine.pt2"
     lane = gl.partition(device, {"lane": 16})["lane"]
@@ -89,7 +89,7 @@ def entry_points(models: Path, device: str) -> dict[str, Callable[[], Any]]:
 
 
 def check(models: Path, before: tuple[Any, ...], device: str | None = None) -> list[str]:
-    """What leaves another state behind. On the last device, or the one given."""
+    """Returns the entry points that leave another state behind, on `device` or else on the last device."""
     wrong = []
     entries = entry_points(models, device or f"cuda:{torch.cuda.device_count() - 1}")
     assert state()[1:] == before[1:], "setting up"
@@ -115,7 +115,7 @@ def test_on_a_stream_of_its_own(models: Path) -> None:
 
 
 def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
-    """It has no context, and has none afterwards."""
+    """The thread has no context before, and none afterwards."""
     found: list[Any] = []
     kept: list[Any] = []
     x = torch.arange(256, dtype=torch.float32, device="cuda:0")
@@ -125,7 +125,7 @@ def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
 
     def work() -> None:
         found.append(context())
-        # Kept, because PyTorch makes a context current where it frees a tensor.
+        # Kept, because PyTorch makes a context current when it frees a tensor.
         kept.append([engine.run([x]) for _ in range(4)])
         found.append(context())
         gl.load(models / "affine.pt2", lane=lane)
@@ -138,7 +138,7 @@ def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
 
 
 def test_within_a_green_context_of_pytorch(models: Path) -> None:
-    """Its own, which is current meanwhile: also after calls. On that device: PyTorch loses it by work on another."""
+    """PyTorch's green context stays current after calls. PyTorch loses it by work on another device than cuda:0."""
     green_contexts = pytest.importorskip("torch.cuda.green_contexts")
     torch.zeros(1, device="cuda:0")
     green = green_contexts.GreenContext.create(32, 0)

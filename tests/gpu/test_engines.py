@@ -1,4 +1,4 @@
-"""Engines on lanes of a GPU: where they run and what they compute."""
+"""Engines on lanes of a GPU: where they run, and what they compute."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ROBOT = Path(__file__).resolve().parents[2] / "examples" / "robot" / "build"
 
 
 def test_an_engine_runs_on_the_sms_of_its_lane(models: Path) -> None:
-    """Whatever the caller's stream is: the default one, a plain one, another lane."""
+    """The caller's stream does not matter: the default one, a plain one, or another lane's."""
     lanes = gl.partition("cuda:0", {"mine": 24, "other": 40})
     mine = gl.load(models / "where.pt2", lane=lanes["mine"])
     other = gl.load(models / "where.pt2", lane=lanes["other"])
@@ -30,7 +30,7 @@ def test_an_engine_runs_on_the_sms_of_its_lane(models: Path) -> None:
 
 
 def test_an_unbound_engine_follows_the_caller(models: Path) -> None:
-    """No lane: the caller's stream, and its partition if it has one."""
+    """An engine without a lane runs on the caller's stream, and in its partition if it has one."""
     engine = gl.load(models / "where.pt2")
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
     assert len(sms_of(engine(x))) == gl.devices()[0].units
@@ -40,7 +40,7 @@ def test_an_unbound_engine_follows_the_caller(models: Path) -> None:
 
 
 def test_rebinding_moves_an_engine(models: Path) -> None:
-    """From the next call on."""
+    """The binding takes effect at the next call."""
     lanes = gl.partition("cuda:0", {"small": 16, "large": 64})
     engine = gl.load(models / "where.pt2", lane=lanes["small"])
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
@@ -53,7 +53,7 @@ def test_rebinding_moves_an_engine(models: Path) -> None:
 
 @pytest.mark.parametrize("name", ["policy", "vision", "head"])
 def test_outputs_equal_eager(name: str) -> None:
-    """The example's engines, on a lane, against the reference that the export saved."""
+    """Compares the example's engines, on a lane, with the reference that the export saved."""
     if not (ROBOT / f"{name}.pt2").exists():
         pytest.skip("the example models are not exported: python examples/robot/export.py")
     lane = gl.partition("cuda:0", {"lane": 48})["lane"]
@@ -66,7 +66,7 @@ def test_outputs_equal_eager(name: str) -> None:
 
 
 def test_inputs_that_do_not_fit_are_refused(models: Path) -> None:
-    """Before anything runs, and the engine works afterwards."""
+    """The inputs are refused before anything runs, and the engine works afterwards."""
     engine = gl.load(models / "affine.pt2", lane=gl.partition("cuda:0", {"lane": 16})["lane"])
     good = torch.arange(256, dtype=torch.float32, device="cuda")
     for bad, message in [
@@ -81,7 +81,7 @@ def test_inputs_that_do_not_fit_are_refused(models: Path) -> None:
 
 
 def test_the_current_stream_and_device_are_left_alone(models: Path) -> None:
-    """Also when the engine refuses its input."""
+    """This is also true when the engine refuses its input."""
     engine = gl.load(models / "affine.pt2", lane=gl.partition("cuda:0", {"lane": 16})["lane"])
     stream = torch.cuda.Stream()
     with torch.cuda.stream(stream):

@@ -12,12 +12,12 @@ from where import sms_of
 
 
 def constant(value: float) -> Tensor:
-    """An input of the chain."""
+    """Returns an input of the chain."""
     return torch.full((2048, 2048), value, dtype=torch.float16, device="cuda")
 
 
 def slices_of(engine: gl.Engine) -> int:
-    """Of its graph."""
+    """Returns the number of slices of the engine's graph."""
     report = engine.graphs
     assert report is not None
     return report.graphs[0].slices

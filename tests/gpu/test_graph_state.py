@@ -1,4 +1,4 @@
-"""Graphs, their tuning and gates change nothing but speed: 1000 calls, each equal to the call without graphs."""
+"""Graphs, tuning and gates change nothing but speed: 1000 calls, each equal to the call without graphs."""
 
 import contextlib
 import copy
@@ -20,14 +20,14 @@ def lanes() -> dict[str, gl.Lane]:
 
 
 def tensors_of(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """As a tuple."""
+    """Returns the result as a tuple."""
     return (result,) if isinstance(result, Tensor) else result
 
 
 def check_calls(
     kind: type[nn.Module], engine: nn.Module, wanted: nn.Module, lanes: dict[str, gl.Lane], rebind: Any
 ) -> None:
-    """Of both engines, with a rebind in the middle: results, and what becomes of the inputs."""
+    """Calls both engines, with a rebind in the middle, and compares the results and the inputs afterwards."""
     with torch.no_grad():
         for call in range(1000):
             if call == 500:
@@ -68,7 +68,7 @@ def test_a_module_is_as_without_graphs(kind: type[nn.Module], lanes: dict[str, g
 def test_an_output_that_is_an_input_is_the_callers_tensor(
     outputs: Any, models: Path, lanes: dict[str, gl.Lane]
 ) -> None:
-    """As without a graph."""
+    """The outputs share the input's memory exactly as without a graph."""
     engine = gl.load(models / "inplace.pt2", lane=lanes["small"], graphs="resident", outputs=outputs)
     plain = gl.load(models / "inplace.pt2")
     for turn in range(CALLS):
@@ -91,7 +91,7 @@ def test_inputs_that_share_memory_run_without_a_graph(
 
 
 def test_a_captured_pipeline_counts_from_its_first_launch(models: Path, lanes: dict[str, gl.Lane]) -> None:
-    """The call that capture() makes leaves buffers, inputs and random numbers alone."""
+    """The call that capture() makes does not change buffers, inputs or random numbers."""
     engine = gl.load(models / "cache.pt2", lane=lanes["small"], graphs="resident")
     module = Cache().cuda()
     in_place = gl.load(models / "inplace.pt2", lane=lanes["large"], graphs="resident")
@@ -118,7 +118,7 @@ def test_a_captured_pipeline_counts_from_its_first_launch(models: Path, lanes: d
 
 
 class OnGpu(nn.Module):
-    """With a parameter, by which greenlane sees where a module is."""
+    """A module with a parameter, so that greenlane sees its device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,53 +126,53 @@ class OnGpu(nn.Module):
 
 
 class Hidden(OnGpu):
-    """Keeps a tensor that is no buffer, in a list."""
+    """A module that keeps a tensor in a list, which is no buffer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.kept = [torch.zeros(4, device="cuda")]
 
     def forward(self, x: Tensor) -> Tensor:
-        """A sum over calls."""
+        """Returns a sum over calls."""
         self.kept[0].add_(x)
         return self.kept[0] * 1
 
 
 class Replaces(OnGpu):
-    """Puts a new tensor where its state is."""
+    """A module that replaces the tensor of its state."""
 
     def __init__(self) -> None:
         super().__init__()
         self.state = {"sum": torch.zeros(4, device="cuda")}
 
     def forward(self, x: Tensor) -> Tensor:
-        """A sum over calls."""
+        """Returns a sum over calls."""
         self.state["sum"] = self.state["sum"] + x
         return self.state["sum"]
 
 
 class Counts(OnGpu):
-    """Works with a number that changes from call to call."""
+    """A module that uses a number that changes from call to call."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """The number of the call."""
+        """Returns the number of the call, in a tensor like x."""
         self.calls += 1
         return x * 0 + self.calls
 
 
 class MakesATable(OnGpu):
-    """Once, at its first call, and adds to it later."""
+    """A module that makes a table at its first call, and adds to it at every call."""
 
     def __init__(self) -> None:
         super().__init__()
         self.table: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """A sum over calls."""
+        """Returns a sum over calls."""
         if self.table is None:
             self.table = torch.zeros_like(x)
         self.table.add_(x)

@@ -1,4 +1,4 @@
-"""Resident graphs: they stay in their lane's SMs, and give what eager calls give."""
+"""Resident graphs: they stay on their lane's SMs, and give the results of eager calls."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def lanes() -> dict[str, gl.Lane]:
 
 @pytest.fixture(params=["package", "module"])
 def engine(request: pytest.FixtureRequest, models: Path) -> Iterator[nn.Module]:
-    """Says where it runs; not bound."""
+    """An engine that reports where it runs. It is not bound."""
     made: nn.Module = gl.load(models / "where.pt2", graphs="resident") if request.param == "package" else Where().cuda()
     yield made
     gl.clear_external_stream(made)
@@ -51,7 +51,7 @@ def test_a_rebind_never_replays_what_was_captured_elsewhere(engine: nn.Module, l
 
 
 def test_units_come_back_when_an_engine_leaves(engine: nn.Module) -> None:
-    """Its graphs held them."""
+    """The engine's graphs held the units."""
     lanes = gl.partition("cuda:0", {"first": 64, "second": 16})
     bind(engine, lanes["first"])
     assert len(sms(engine)) == 64
@@ -71,7 +71,7 @@ def test_two_engines_alternate_on_one_lane(models: Path, lanes: dict[str, gl.Lan
 
 
 def test_on_a_foreign_green_stream(engine: nn.Module) -> None:
-    """Captured beside it, in its green context."""
+    """The engine is captured beside the stream, in the stream's green context."""
     try:
         green = GreenContext(24)
     except RuntimeError as error:
@@ -81,7 +81,7 @@ def test_on_a_foreign_green_stream(engine: nn.Module) -> None:
     assert len(sms(engine)) == 24
     assert [graph.units for graph in report(engine).graphs] == [24]
     replays = report(engine).graphs[0].replays
-    bind(engine, torch.cuda.ExternalStream(green.new_stream()))  # another stream of the same
+    bind(engine, torch.cuda.ExternalStream(green.new_stream()))  # another stream of the same green context
     assert len(sms(engine, 2)) == 24
     assert report(engine).graphs[0].replays == replays + 2
 
@@ -114,7 +114,7 @@ def test_views_are_overwritten_by_the_next_call(models: Path, lanes: dict[str, g
 
 
 def test_captures_disturb_nobody(models: Path, lanes: dict[str, gl.Lane]) -> None:
-    """Another thread allocates, multiplies, draws numbers and waits, on a lane of its own and on the shared one."""
+    """Another thread allocates, multiplies, draws numbers and waits, on a lane of its own and on the same lane."""
     stop = threading.Event()
     errors: list[BaseException] = []
 
@@ -150,7 +150,7 @@ def test_captures_disturb_nobody(models: Path, lanes: dict[str, gl.Lane]) -> Non
 
 
 def test_rebinding_under_load(models: Path, lanes: dict[str, gl.Lane]) -> None:
-    """Every call is replayed, or runs, on the lane that it was bound to."""
+    """Every call is replayed, or runs, on a lane that was bound."""
     engine = gl.load(models / "where.pt2", lane=lanes["small"], graphs="resident")
     allowed = {16, 48, lanes["large"].units}
     errors: list[object] = []
@@ -204,7 +204,7 @@ def test_it_goes_into_a_graph_of_the_callers_on_the_lanes_own_stream(
 
 
 def test_captures_of_two_threads_do_not_wait_for_each_other(models: Path, lanes: dict[str, gl.Lane]) -> None:
-    """One captures a pipeline of an engine, while the other makes that engine's second call."""
+    """One thread captures a pipeline of an engine, while the other makes that engine's second call."""
     engine = gl.load(models / "affine.pt2", graphs="resident")
     x = torch.arange(256, dtype=torch.float32, device="cuda")
     for turn in range(20):

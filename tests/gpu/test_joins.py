@@ -1,7 +1,7 @@
-"""Joins: a bound engine waits for its caller's earlier work, the caller's later work for it, and memory is kept.
+"""Joins: a bound engine waits for its caller's earlier work, later work waits for the engine, and memory is kept.
 
-The caching allocator is under pressure: memory that is freed is given out again and overwritten at once. Each of these
-tests was seen to fail where the one event or record that it is about was taken out: see tools/mutants.py.
+The caching allocator is under pressure: freed memory is given out again and overwritten at once. Each of these tests
+was seen to fail without the one event or record that it tests: see tools/mutants.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,12 +18,12 @@ SIZE = 2048
 SLOW = 2_000_000  # clock cycles: about a millisecond
 
 Engine = Callable[[Tensor], Tensor]
-"""On an input of the constant v: v to the 8th everywhere, after about a millisecond."""
+"""Takes an input of the constant v, and gives v to the 8th everywhere, after about a millisecond."""
 
 
 @pytest.fixture(params=["package", "module", "package with graphs", "module with graphs"])
 def engine(request: pytest.FixtureRequest, models: Path) -> Iterator[gl.Engine | nn.Module]:
-    """Both kinds, on 16 SMs, enqueued kernel by kernel and replayed."""
+    """An engine of each kind, on 16 SMs, enqueued kernel by kernel or replayed."""
     kind, _, graphs = request.param.partition(" with ")
     choice: gl.Graphs = "resident" if graphs else "off"
     made: nn.Module = gl.load(models / "chain.pt2", graphs=choice) if kind == "package" else Chain().cuda()
@@ -37,12 +37,12 @@ def engine(request: pytest.FixtureRequest, models: Path) -> Iterator[gl.Engine |
 
 
 def lane(units: int) -> gl.Lane:
-    """A lane on a partition of its own."""
+    """Returns a lane on a partition of its own."""
     return gl.partition("cuda:0", {"lane": units})["lane"]
 
 
 def constant(value: float) -> Tensor:
-    """An input."""
+    """Returns an input."""
     return torch.full((SIZE, SIZE), value, dtype=torch.float16, device="cuda")
 
 
@@ -58,12 +58,12 @@ def spoil_free_memory() -> None:
 
 
 def extremes(y: Tensor) -> Tensor:
-    """What is wrong anywhere shows in them."""
+    """Returns the least and the greatest element, which show any wrong element."""
     return torch.stack([y.min(), y.max()])
 
 
 def wrong(results: list[Tensor], values: list[float]) -> int:
-    """How many results are not the 8th power of their inputs."""
+    """Returns how many results are not the 8th power of their inputs."""
     torch.cuda.synchronize()
     return sum(
         not torch.allclose(result.float().cpu(), torch.full((2,), value**8), rtol=2e-2, atol=1e-4)
@@ -100,7 +100,7 @@ def test_results_are_read_when_they_are_there(engine: Engine) -> None:
 
 
 def test_the_memory_of_an_input_is_kept(engine: Engine) -> None:
-    """It was made on a third stream, is dropped at once, and its owner's stream waits for nobody."""
+    """The input was made on a third stream and is dropped at once, and its owner's stream waits for nobody."""
     producer, caller = torch.cuda.Stream(), torch.cuda.Stream()
     results = []
     for value in VALUES:
@@ -119,7 +119,7 @@ def test_the_memory_of_an_input_is_kept(engine: Engine) -> None:
 
 
 def test_the_memory_of_an_output_is_kept(engine: Engine) -> None:
-    """One caller reads late and has dropped it; another makes the engine write its next output."""
+    """One caller reads late and has dropped the output. Another one makes the engine write its next output."""
     reader, writer = torch.cuda.Stream(), torch.cuda.Stream()
     inputs = {value: constant(value) for value in (0.5, 0.9, 1.0)}
     torch.cuda.synchronize()
@@ -138,14 +138,14 @@ def test_the_memory_of_an_output_is_kept(engine: Engine) -> None:
 
 
 class Counter(nn.Module):
-    """Owns memory that every call reads, and a millisecond later writes."""
+    """A module that owns memory. Every call reads it, and writes it a millisecond later."""
 
     def __init__(self) -> None:
         super().__init__()
         self.total = nn.Buffer(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Adds x to all that came before."""
+        """Adds x to the total, and returns the total before that."""
         before = self.total.clone()
         delay()
         self.total.copy_(before + x)
@@ -153,7 +153,7 @@ class Counter(nn.Module):
 
 
 def test_after_a_rebind_work_waits_for_the_former_stream() -> None:
-    """Two callers that wait for nobody, and an engine with memory of its own."""
+    """Two callers wait for nobody, and the engine has its own memory."""
     lanes = [lane(16), lane(16)]
     callers = [torch.cuda.Stream(), torch.cuda.Stream()]
     counter = Counter().cuda()
@@ -184,7 +184,7 @@ def test_two_engines_in_a_row_are_ordered(models: Path) -> None:
 
 
 def test_calling_does_not_grow_memory(models: Path) -> None:
-    """Thousands of calls across streams leave what they found."""
+    """Thousands of calls across streams leave no memory in use."""
     engine = gl.load(models / "affine.pt2", lane=lane(16))
     x = torch.zeros(256, device="cuda")
 

@@ -1,4 +1,4 @@
-"""Resident graphs of modules: what is baked into one, and what is not captured."""
+"""Resident graphs of modules: what a graph keeps as it was, and what is not captured."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -18,14 +18,14 @@ def lanes() -> dict[str, gl.Lane]:
 
 
 class Scale(nn.Module):
-    """With a parameter, nested arguments and results, and a constant."""
+    """A module with a parameter, nested arguments and results, and a constant."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((1,), 3.0))
 
     def forward(self, given: dict[str, Tensor], *, offset: float = 0.0) -> tuple[Tensor, dict[str, Tensor | float]]:
-        """Two results and a number."""
+        """Returns two tensors and a number."""
         y = given["x"] * self.weight + offset
         return y, {"twice": 2 * y, "offset": offset}
 
@@ -50,7 +50,7 @@ def test_shapes_have_graphs_of_their_own(lanes: dict[str, gl.Lane]) -> None:
 
 
 def test_weights_that_change_are_seen(lanes: dict[str, gl.Lane]) -> None:
-    """In place, and moved elsewhere."""
+    """The weights change in place, or are replaced."""
     model = Scale().cuda()
     gl.set_external_stream(model, lanes["middle"], graphs="resident")
     x = torch.ones(4, device="cuda")
@@ -67,7 +67,7 @@ def test_weights_that_change_are_seen(lanes: dict[str, gl.Lane]) -> None:
 
 
 def test_a_module_that_counts_its_calls_counts_right(lanes: dict[str, gl.Lane]) -> None:
-    """What runs that time kernels change is put back."""
+    """Runs that time kernels change the count, which is then put back."""
 
     class Counter(nn.Module):
         def __init__(self) -> None:
@@ -102,18 +102,18 @@ def test_gradients_are_recorded_eagerly(lanes: dict[str, gl.Lane]) -> None:
 
 
 class WaitsForTheDevice(nn.Module):
-    """Cannot be captured."""
+    """A module that cannot be captured."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Looks at a value on the host."""
+        """Reads a value on the host."""
         return x * float(x.sum())
 
 
 class DrawsNumbers(nn.Module):
-    """Cannot be captured either."""
+    """A module that cannot be captured either."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Between x and x + 1."""
+        """Returns numbers between x and x + 1."""
         return x + torch.rand_like(x)
 
 
@@ -157,7 +157,7 @@ def test_an_engine_that_fails_in_the_middle_of_a_capture_is_captured_later(lanes
     gl.set_external_stream(model, lanes["middle"], graphs="resident")
     x = torch.arange(64.0, device="cuda")
     model(x)
-    Fails.failures = 2  # in the capture, and in the eager call after it
+    Fails.failures = 2  # one in the capture, and one in the eager call after it
     with pytest.raises(ValueError, match="the engine's own"):
         model(x)
     for call in range(1000):
@@ -167,19 +167,19 @@ def test_an_engine_that_fails_in_the_middle_of_a_capture_is_captured_later(lanes
 
 
 class Outer(nn.Module):
-    """A part that is bound elsewhere, and work of its own."""
+    """A module with a part that is bound elsewhere, and with work of its own."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inner = Where()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the part ran, and where the rest did."""
+        """Returns the SMs of the part, and those of the rest."""
         return self.inner(x), where(x)
 
 
 def test_an_engine_inside_is_where_it_is_bound_now(lanes: dict[str, gl.Lane]) -> None:
-    """Rebound, cleared, and bound for the first time after the module was captured."""
+    """The engine is rebound, cleared, and bound for the first time after the module was captured."""
     model = Outer().cuda()
     gl.set_external_stream(model, {"": lanes["large"]}, graphs="resident")
 
@@ -211,7 +211,7 @@ def test_weights_that_autocast_converts_are_converted_in_every_replay(lanes: dic
                 x = torch.randn(8, 64, device="cuda")
                 torch.testing.assert_close(model(x), wanted(x), rtol=1e-2, atol=1e-2)
         for _ in range(4):
-            torch.full((64, 64), 77.0, device="cuda")  # where the converted weights may have been
+            torch.full((64, 64), 77.0, device="cuda")  # here the converted weights may have been
     assert report(model).graphs
     gl.clear_external_stream(model)
 
@@ -266,7 +266,7 @@ def test_a_compiled_module_is_not_compiled_again_for_its_capture(lanes: dict[str
 
 
 def test_graphs_of_inductor_are_refused(lanes: dict[str, gl.Lane]) -> None:
-    """They were measured to run on all SMs whatever stream is current."""
+    """Such graphs were measured to run on all SMs whatever stream is current."""
     compiled = cast(nn.Module, torch.compile(Scale().cuda(), mode="reduce-overhead"))
     with pytest.raises(ValueError, match="CUDA graphs of its own"):
         gl.set_external_stream(compiled, lanes["small"])

@@ -1,4 +1,4 @@
-"""Modules of PyTorch on lanes of a GPU: where they run, and what they leave behind."""
+"""PyTorch modules on lanes of a GPU: where they run, and what they leave behind."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from where import sms_of, where
 
 
 class Where(nn.Module):
-    """The SMs that it runs on, in a parameter's place."""
+    """A module that reports its SMs. Its buffer stands in for a parameter."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,14 +27,14 @@ class Where(nn.Module):
 
 @dataclass
 class Pair:
-    """PyTorch was not told of it."""
+    """A dataclass that is not registered with PyTorch."""
 
     one: Tensor
     two: tuple[Tensor, ...]
 
 
 class Body(nn.Module):
-    """Two parts, and work of its own between them."""
+    """A module with two parts, and with work of its own between them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Body(nn.Module):
         self.head = Where()
 
     def forward(self) -> dict[str, Tensor]:
-        """The SMs of all three."""
+        """Returns the SMs of all three."""
         return {"vision": self.vision(), "own": where(self.vision.zero), "head": self.head()}
 
 
@@ -54,7 +54,7 @@ def lanes() -> dict[str, gl.Lane]:
 
 @pytest.fixture
 def body() -> Iterator[Body]:
-    """Not bound."""
+    """A body that is not bound."""
     made = Body().cuda()
     torch.cuda.synchronize()
     yield made
@@ -62,12 +62,12 @@ def body() -> Iterator[Body]:
 
 
 def units(result: dict[str, Tensor]) -> dict[str, int]:
-    """How many SMs each part ran on."""
+    """Returns the number of SMs that each part ran on."""
     return {name: len(sms_of(out)) for name, out in result.items()}
 
 
 def test_one_stream_takes_the_whole_module(body: Body, lanes: dict[str, gl.Lane]) -> None:
-    """Whatever the caller's stream is, and all SMs again afterwards."""
+    """The caller's stream does not matter, and the module uses all SMs again afterwards."""
     whole = gl.devices()[0].units
     for stream in (torch.cuda.default_stream(), torch.cuda.Stream(), lanes["large"].torch_stream):
         with torch.cuda.stream(stream), gl.set_external_stream(body, lanes["small"]):
@@ -77,7 +77,7 @@ def test_one_stream_takes_the_whole_module(body: Body, lanes: dict[str, gl.Lane]
 
 
 def test_submodules_have_lanes_of_their_own(body: Body, lanes: dict[str, gl.Lane]) -> None:
-    """And what lies between them follows the module, or the caller."""
+    """The work between the submodules follows the module's binding, or else the caller."""
     gl.set_external_stream(body, {"vision": lanes["small"], "head": lanes["middle"]})
     assert units(body()) == {"vision": 16, "own": gl.devices()[0].units, "head": 48}
     gl.set_external_stream(body, {"": lanes["large"], "vision": lanes["small"], "head": lanes["middle"]})
@@ -85,7 +85,7 @@ def test_submodules_have_lanes_of_their_own(body: Body, lanes: dict[str, gl.Lane
 
 
 def test_a_package_in_a_module_goes_with_it(models: Path, lanes: dict[str, gl.Lane]) -> None:
-    """An engine is a submodule as any other."""
+    """An engine is a submodule like any other."""
 
     class Model(nn.Module):
         def __init__(self) -> None:
@@ -106,7 +106,7 @@ def test_a_package_in_a_module_goes_with_it(models: Path, lanes: dict[str, gl.La
 
 
 def test_passthrough_follows_a_stream_guard(body: Body, lanes: dict[str, gl.Lane]) -> None:
-    """As a module that is not bound does anyway; a binding comes first."""
+    """An unbound module follows the guard in any case, and a binding comes first."""
     gl.set_engine_stream_passthrough(True)
     try:
         with lanes["middle"]:
@@ -119,7 +119,7 @@ def test_passthrough_follows_a_stream_guard(body: Body, lanes: dict[str, gl.Lane
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_module_that_raises_leaves_the_caller_alone(lanes: dict[str, gl.Lane], error: type[BaseException]) -> None:
-    """Its stream, its device, and the binding."""
+    """The caller keeps its stream and its device, and the module its binding."""
 
     class Raises(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ def test_a_module_that_raises_leaves_the_caller_alone(lanes: dict[str, gl.Lane],
 
 
 def test_nested_tensors_are_kept(lanes: dict[str, gl.Lane]) -> None:
-    """In a dataclass inside a list, in and out: see test_joins for what happens without."""
+    """The tensors are in a dataclass inside a list, on both sides. test_joins shows the effect of a missing record."""
 
     class Nested(nn.Module):
         def forward(self, pairs: list[Pair]) -> list[Pair]:
@@ -166,7 +166,7 @@ def test_nested_tensors_are_kept(lanes: dict[str, gl.Lane]) -> None:
 
 
 def test_sparse_tensors_pass(lanes: dict[str, gl.Lane]) -> None:
-    """They have no storage of their own."""
+    """Sparse tensors have no storage of their own."""
     module = nn.Identity()
     gl.set_external_stream(module, lanes["small"])
     dense = torch.eye(64, device="cuda")
@@ -175,7 +175,7 @@ def test_sparse_tensors_pass(lanes: dict[str, gl.Lane]) -> None:
 
 
 def test_gradients_flow_through_a_bound_module(lanes: dict[str, gl.Lane]) -> None:
-    """Backward runs where forward did, and joins."""
+    """Backward runs where forward ran, and joins."""
     module = nn.Sequential(nn.Linear(256, 256), nn.GELU(), nn.Linear(256, 1)).cuda()
     x = torch.randn(64, 256, device="cuda")
     module(x).sum().backward()
@@ -188,7 +188,7 @@ def test_gradients_flow_through_a_bound_module(lanes: dict[str, gl.Lane]) -> Non
 
 
 def test_threads_share_a_bound_module(body: Body, lanes: dict[str, gl.Lane]) -> None:
-    """Each call is on exactly one of the streams that were bound."""
+    """Each call runs on exactly one of the streams that were bound."""
     wrong: list[dict[str, int]] = []
 
     def serve() -> None:

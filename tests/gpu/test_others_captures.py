@@ -1,4 +1,4 @@
-"""Another thread captures a graph in CUDA's default mode, while gates, look-ahead, lanes and tuning go on."""
+"""Another thread captures a graph in CUDA's default mode while gates, look-ahead, lanes and tuning are at work."""
 
 import threading
 import time
@@ -75,7 +75,7 @@ def test_a_global_capture_is_left_alone(work: str, models: Path) -> None:
                 finally:
                     graph.capture_end()
                 graph.replay()
-            kept.append(graph)  # to free one waits for the device
+            kept.append(graph)  # freeing a graph waits for the device
             rounds[1] += 1
         stream.synchronize()
         assert float(y[0]) == rounds[1]

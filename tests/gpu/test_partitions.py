@@ -1,4 +1,4 @@
-"""Partitions of a GPU: disjoint, of the size they say, and returned."""
+"""Partitions of a GPU: they are disjoint, have the stated size, and are returned."""
 
 import gc
 
@@ -8,7 +8,7 @@ import torch
 
 
 def sms_on(stream: torch.cuda.Stream) -> set[int]:
-    """The SMs that kernels on this stream run on."""
+    """Returns the SMs that kernels on this stream run on."""
     from where import sms_of, where
 
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
@@ -20,7 +20,7 @@ def sms_on(stream: torch.cuda.Stream) -> set[int]:
 
 
 def test_lanes_run_on_disjoint_sms_of_the_size_they_say() -> None:
-    """Three lanes that together hold the whole device: read off the hardware's own register."""
+    """Three lanes together hold the whole device, as the hardware's own register shows."""
     lanes = gl.partition("cuda:0", {"policy": 16, "vision": 48, "head": gl.REST})
     used = {name: sms_on(lane.torch_stream) for name, lane in lanes.items()}
     for name, lane in lanes.items():
@@ -41,7 +41,7 @@ def test_lanes_on_one_partition_size_round_up() -> None:
 
 
 def test_units_return_when_the_last_user_goes() -> None:
-    """What is held is listed; what is let go can be had again."""
+    """Held units are listed, and returned units can be taken again."""
     whole = gl.devices()[0].units
     first = gl.partition("cuda:0", {"first": whole - 16})
     with pytest.raises(RuntimeError, match="'first' holds"):
@@ -58,7 +58,7 @@ def test_a_lane_of_the_whole_device_uses_all_sms() -> None:
 
 
 def test_opening_and_closing_lanes_does_not_grow() -> None:
-    """Also where the caching allocator has seen the streams, which must then outlive their lanes."""
+    """This is also true if the caching allocator has seen the streams, which must then outlive their lanes."""
     x = torch.ones(1024, device="cuda")
 
     def cycle() -> None:

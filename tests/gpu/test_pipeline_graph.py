@@ -50,7 +50,7 @@ def test_it_keeps_the_units_of_its_lanes(models: Path) -> None:
 
 
 def test_launches_on_different_streams_are_ordered(models: Path) -> None:
-    """They share their memory."""
+    """The launches share the graph's memory."""
     lanes = gl.partition("cuda:0", {"small": 16})
     engine = gl.load(models / "chain.pt2", lane=lanes["small"], graphs="resident")
     graph = gl.capture(engine, torch.ones(2048, 2048, dtype=torch.float16, device="cuda"))

@@ -1,4 +1,4 @@
-"""Streams of every kind that an engine can be bound to, with the SMs as proof."""
+"""Engines bound to streams of every kind, with the SMs as proof."""
 
 import gc
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from where import sms_of
 
 
 class ForeignStream:
-    """A stream as another library would pass it; counts how many of it live."""
+    """A stream as another library passes it. The class counts its live objects."""
 
     alive = 0
 
@@ -28,7 +28,7 @@ class ForeignStream:
 
 @pytest.fixture
 def lane() -> gl.Lane:
-    """24 SMs, whose stream stands for one that the caller made."""
+    """A lane of 24 SMs, whose stream stands in for a stream that the caller made."""
     return gl.partition("cuda:0", {"lane": 24})["lane"]
 
 
@@ -39,14 +39,14 @@ def _passthrough_is_left_alone() -> Iterator[None]:
 
 
 def units_used(engine: gl.Engine) -> int:
-    """How many SMs a call from the default stream runs on."""
+    """Returns the number of SMs that a call from the default stream runs on."""
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
     return len(sms_of(engine(x)))
 
 
 @pytest.mark.parametrize("kind", ["lane", "torch", "int", "foreign"])
 def test_every_kind_of_stream_binds(models: Path, lane: gl.Lane, kind: str) -> None:
-    """The kernels then run in the partition of the stream, and on all SMs again when it is cleared."""
+    """The kernels then run in the stream's partition, and on all SMs again after the binding is cleared."""
     streams: dict[str, gl.StreamLike] = {
         "lane": lane,
         "torch": lane.torch_stream,
@@ -63,7 +63,7 @@ def test_every_kind_of_stream_binds(models: Path, lane: gl.Lane, kind: str) -> N
 
 
 def test_a_plain_stream_of_pytorch_binds_to_all_sms(models: Path) -> None:
-    """A stream that belongs to no partition."""
+    """The stream belongs to no partition."""
     engine = gl.load(models / "where.pt2")
     engine.set_external_stream(torch.cuda.Stream())
     assert units_used(engine) == gl.devices()[0].units
@@ -71,7 +71,7 @@ def test_a_plain_stream_of_pytorch_binds_to_all_sms(models: Path) -> None:
 
 @pytest.mark.parametrize(("handle", "cause"), [(0, "null"), (1, "legacy"), (2, "per-thread")])
 def test_reserved_handles_are_refused(models: Path, lane: gl.Lane, handle: int, cause: str) -> None:
-    """CUDA's own checks let them pass; the former binding stays."""
+    """CUDA's own checks let these handles pass. The former binding stays."""
     engine = gl.load(models / "where.pt2", lane=lane)
     with pytest.raises(RuntimeError, match=cause):
         engine.set_external_stream(handle)
@@ -79,7 +79,7 @@ def test_reserved_handles_are_refused(models: Path, lane: gl.Lane, handle: int, 
 
 
 def test_a_stream_that_is_being_captured_is_refused(models: Path) -> None:
-    """Binding to it would put the engine's work into a graph that is not its own."""
+    """If the engine were bound to it, its work would go into a graph that is not its own."""
     engine = gl.load(models / "where.pt2")
     stream = torch.cuda.Stream()
     x = torch.zeros(8, device="cuda")
@@ -92,7 +92,7 @@ def test_a_stream_that_is_being_captured_is_refused(models: Path) -> None:
 
 
 def test_a_stream_of_a_closed_lane_is_refused(models: Path, lane: gl.Lane) -> None:
-    """Also as a raw handle."""
+    """The raw handle is refused, too."""
     engine = gl.load(models / "where.pt2")
     handle = lane.stream
     lane.close()
@@ -101,7 +101,7 @@ def test_a_stream_of_a_closed_lane_is_refused(models: Path, lane: gl.Lane) -> No
 
 
 def test_a_foreign_stream_lives_for_as_long_as_it_is_bound(models: Path, lane: gl.Lane) -> None:
-    """And is let go of when it is cleared without ever having been called."""
+    """Clearing the binding also frees a stream on which the engine was never called."""
     engine = gl.load(models / "where.pt2")
     before = ForeignStream.alive
     engine.set_external_stream(ForeignStream(lane.stream))
@@ -113,7 +113,7 @@ def test_a_foreign_stream_lives_for_as_long_as_it_is_bound(models: Path, lane: g
 
 
 def test_passthrough_follows_a_stream_guard(models: Path, lane: gl.Lane) -> None:
-    """The caller's stream, and its partition."""
+    """The engine runs on the caller's stream, and in its partition."""
     gl.set_engine_stream_passthrough(True)
     engine = gl.load(models / "where.pt2")
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
@@ -122,7 +122,7 @@ def test_passthrough_follows_a_stream_guard(models: Path, lane: gl.Lane) -> None
 
 
 def test_a_binding_comes_before_passthrough(models: Path, lane: gl.Lane) -> None:
-    """Whatever the caller's stream is."""
+    """The caller's stream does not matter."""
     gl.set_engine_stream_passthrough(True)
     engine = gl.load(models / "where.pt2", lane=lane)
     with torch.cuda.stream(torch.cuda.Stream()):
@@ -130,7 +130,7 @@ def test_a_binding_comes_before_passthrough(models: Path, lane: gl.Lane) -> None
 
 
 def test_pytorchs_generic_streams_and_numpys_integers(models: Path, lane: gl.Lane) -> None:
-    """Which have no handle, or are none of Python's integers."""
+    """PyTorch's generic streams have no handle, and NumPy's integers are not Python's."""
     numpy = pytest.importorskip("numpy")
     engine = gl.load(models / "where.pt2")
     generic = torch.Stream(device="cuda:0")

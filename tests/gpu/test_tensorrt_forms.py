@@ -1,4 +1,4 @@
-"""Where Torch-TensorRT engines are, in models of every form and on two GPUs, and how long they live."""
+"""Torch-TensorRT engines in models of every form, on two GPUs too, and the lifetime of the engines."""
 
 import io
 import os
@@ -24,23 +24,23 @@ HERE = Path(__file__).resolve().parent
 
 
 class Forms:
-    """What a model becomes."""
+    """The forms that a model can have."""
 
     @staticmethod
     def scripted(model: nn.Module) -> nn.Module:
-        """Torch-TensorRT's older output format."""
+        """Returns the model in Torch-TensorRT's older output format."""
         script: nn.Module = torch.jit.script(model)
         return script
 
     @staticmethod
     def traced(model: nn.Module) -> nn.Module:
-        """What torch_tensorrt.save makes of that format."""
+        """Returns the model as torch_tensorrt.save makes it of that format."""
         script: nn.Module = torch.jit.trace(model, torch.ones(64, device="cuda"), check_trace=False)
         return script
 
     @staticmethod
     def script_reloaded(script: nn.Module) -> nn.Module:
-        """Saved and loaded."""
+        """Saves and loads the model."""
         file = io.BytesIO()
         torch.jit.save(script, file)
         file.seek(0)
@@ -49,13 +49,13 @@ class Forms:
 
     @staticmethod
     def exported(model: nn.Module) -> ExportedProgram:
-        """Its newer one."""
+        """Returns the model in Torch-TensorRT's newer output format."""
         load_for_export()
         return torch.export.export(model, (torch.ones(64, device="cuda"),), strict=False)
 
     @staticmethod
     def reloaded(program: ExportedProgram) -> ExportedProgram:
-        """Saved and loaded."""
+        """Saves and loads the program."""
         file = io.BytesIO()
         torch.export.save(program, file)
         file.seek(0)
@@ -80,7 +80,7 @@ FORMS: dict[str, Callable[[nn.Module], Any]] = {
 def test_engines_in_models_of_every_form(
     lanes: dict[str, gl.Lane], x: Tensor, kind: type[Model] | type[Inlined], form: str
 ) -> None:
-    """Bound by their names, and let go."""
+    """Engines are bound by their names, and the bindings are cleared."""
     root = FORMS[form](kind(new_engine("first"), new_engine("second")))
     called = root.module() if isinstance(root, ExportedProgram) else root
 
@@ -98,7 +98,7 @@ def test_engines_in_models_of_every_form(
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Whether it comes true within a second."""
+    """Returns whether the condition comes true within a second."""
     end = time.monotonic() + 1
     while not condition():
         if time.monotonic() > end:
@@ -150,7 +150,7 @@ print(len(sms_of(run(engine, torch.zeros(1, device="cuda"))[0])))
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU here")
 def test_engines_on_two_gpus() -> None:
-    """Each on its own, whatever the current device is."""
+    """Each engine runs on its own GPU, whatever the current device is."""
     model = Model(new_engine("first", device=0), new_engine("second", device=1))
     lanes = [gl.partition(f"cuda:{i}", {"lane": size})["lane"] for i, size in enumerate((16, 48))]
     gl.set_external_stream(model, {"first": lanes[0], "second": lanes[1]})

@@ -1,4 +1,4 @@
-"""CUDA graphs of Torch-TensorRT engines on lanes: stock's own and the caller's."""
+"""CUDA graphs of Torch-TensorRT engines on lanes: stock Torch-TensorRT's own, and the caller's."""
 
 import gc
 from collections.abc import Callable
@@ -17,7 +17,7 @@ pytestmark = MARKS
 
 @pytest.mark.parametrize("mode", [0, WHOLE_GRAPH])
 def test_a_graph_of_the_callers_keeps_the_lanes(lanes: dict[str, gl.Lane], mode: int) -> None:
-    """Captured as CudaGraphsTorchTensorRTModule does it, and replayed on streams of every kind."""
+    """The graph is captured as by CudaGraphsTorchTensorRTModule, and replayed on streams of every kind."""
     model = Model(new_engine("first"), new_engine("second"))
     gl.set_external_stream(model, {"first": lanes["small"], "second": lanes["large"]})
     x = constant(0.0)
@@ -42,7 +42,7 @@ def test_a_graph_of_the_callers_keeps_the_lanes(lanes: dict[str, gl.Lane], mode:
 def test_a_graph_of_the_callers_keeps_lanes_that_nobody_else_has(
     lanes: dict[str, gl.Lane], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither their bindings nor their handles."""
+    """Nobody else has the lanes: no binding and no handle is left."""
     model = Model(new_engine("first"), new_engine("second"))
     gl.set_external_stream(model, {"first": lanes["small"], "second": lanes["large"]})
     x = constant(0.0)
@@ -83,21 +83,21 @@ def test_stocks_graphs_follow_a_rebind(lanes: dict[str, gl.Lane], x: Tensor) -> 
         assert [units(engine, x) for _ in range(3)] == [whole()] * 3
 
 
-# A handle that the driver gives out again: stock knows streams by their handles.
+# Handles that the driver gives out again: stock Torch-TensorRT knows streams by their handles.
 
 
 def recycled(use: Callable[[int], None]) -> int:
-    """The handle of a stream on 40 SMs that was, while `use` used it, that of a stream on 24."""
+    """Returns the handle of a stream on 40 SMs. While `use` ran, the same handle was that of a stream on 24 SMs."""
     try:
         small, large = GreenContext(24), GreenContext(40)
     except RuntimeError as error:
         pytest.skip(f"no green contexts: {error}")
     for _ in range(20):
-        # Of many handles that are given back at once, most are given out again.
+        # If many handles are returned at once, most of them are given out again.
         those = [small.new_stream() for _ in range(64)]
         old = those[32]
         use(old)
-        # PyTorch's allocator must have done with it before it goes.
+        # PyTorch's allocator must be done with the stream before it is destroyed.
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         for stream in those:
@@ -124,11 +124,11 @@ def recycled(use: Callable[[int], None]) -> int:
     ],
 )
 def test_no_graph_of_stocks_outlives_a_change(x: Tensor, first: str, then: str) -> None:
-    """Recorded in calls of one kind on a stream, and then called on what looks like that stream."""
+    """Calls of one kind record the graph on a stream. The engine is then called on another with the same handle."""
     engine = new_engine()
 
     def where_on(kind: str, stream: int) -> list[int]:
-        """How many SMs three calls take; the binding is taken away again."""
+        """Returns the number of SMs that each of three calls uses. Clears the binding afterwards."""
         own = torch.cuda.ExternalStream(stream)
         if kind == "unbound":
             with torch.cuda.stream(own):
@@ -136,7 +136,7 @@ def test_no_graph_of_stocks_outlives_a_change(x: Tensor, first: str, then: str) 
         if kind == "module":
             module = Accelerated(engine)
             gl.set_external_stream(module, {"": own})
-            engine.clear_external_stream()  # of both, the module's alone
+            engine.clear_external_stream()  # leaves the binding of the module alone
             used = [len(sms_of(module(x.clone())[0])) for _ in range(3)]
             gl.clear_external_stream(module)
             return used
@@ -146,7 +146,7 @@ def test_no_graph_of_stocks_outlives_a_change(x: Tensor, first: str, then: str) 
         return used
 
     def use(stream: int) -> None:
-        bind_and_clear = first == "unbound"  # so that the engine is known
+        bind_and_clear = first == "unbound"  # else greenlane would not know the engine
         if bind_and_clear:
             engine.set_external_stream(stream)
             engine.clear_external_stream()

@@ -1,4 +1,4 @@
-"""How calls of Torch-TensorRT engines on lanes join with the caller's work, and with each other."""
+"""Joins of calls of Torch-TensorRT engines on lanes: with the caller's work, and with each other."""
 
 import threading
 
@@ -15,12 +15,12 @@ pytestmark = MARKS
 ROUNDS = 200
 VALUES = [float(i % 7 + 1) for i in range(ROUNDS)]
 
-# Joins: what one test must see fail when an event or a record is taken out. See test_joins for how.
+# Joins. Each event and each record has a test that must fail without it. See test_joins for the method.
 
 
 @pytest.fixture
 def slow(lanes: dict[str, gl.Lane]) -> Model:
-    """Two engines in two lanes, each of which reads and writes a third of a millisecond late: 4 x + 2."""
+    """Two engines in two lanes, each of which reads and writes a third of a millisecond late. The result is 4 x + 2."""
     first, second = (new_engine(name, blocks=256, hold=300_000) for name in ("first", "second"))
     model = Model(first, second)
     gl.set_external_stream(model, {"first": lanes["small"], "second": lanes["large"]})
@@ -36,7 +36,7 @@ def spoil_free_memory() -> None:
 
 
 def wrong(results: list[Tensor], values: list[float]) -> int:
-    """How many results are not 4 x + 2."""
+    """Returns how many results are not 4 x + 2."""
     torch.cuda.synchronize()
     return sum(result.tolist() != [4 * value + 2] * 2 for result, value in zip(results, values, strict=True))
 
@@ -44,7 +44,7 @@ def wrong(results: list[Tensor], values: list[float]) -> int:
 @pytest.mark.parametrize("mode", [0, SUBGRAPH])
 @pytest.mark.parametrize("caller", ["default", "plain", "lane"])
 def test_a_delayed_producer_is_waited_for(slow: Model, lanes: dict[str, gl.Lane], caller: str, mode: int) -> None:
-    """And the input is not overwritten while it is read, and what lies between two engines is kept."""
+    """The input is not overwritten while it is read, and the tensor between the two engines is kept."""
     stream = {"default": torch.cuda.default_stream(), "plain": torch.cuda.Stream(), "lane": lanes["large"].torch_stream}
     x = constant(0.0)
     torch.cuda.synchronize()
@@ -60,7 +60,7 @@ def test_a_delayed_producer_is_waited_for(slow: Model, lanes: dict[str, gl.Lane]
 
 @pytest.mark.parametrize("step", [1, 2])
 def test_the_memory_of_an_input_is_kept(slow: Model, step: int) -> None:
-    """It was made on a third stream and is dropped at once; stock makes a copy of one that is not contiguous."""
+    """The input was made on a third stream, and is dropped at once. Stock Torch-TensorRT copies a strided input."""
     producer, caller = torch.cuda.Stream(), torch.cuda.Stream()
     results = []
     for value in VALUES:
@@ -80,7 +80,7 @@ def test_the_memory_of_an_input_is_kept(slow: Model, step: int) -> None:
 
 @pytest.mark.parametrize("kind", ["standard", "output allocator", "preallocated"])
 def test_the_memory_of_an_output_is_kept(lanes: dict[str, gl.Lane], kind: str) -> None:
-    """One caller reads late and has dropped it; another makes the engine write its next output."""
+    """One caller reads late and has dropped the output. Another one makes the engine write its next output."""
     engine = new_engine(blocks=256, hold=100_000, output_allocator=kind == "output allocator")
     engine.use_pre_allocated_outputs = kind == "preallocated"
     bind(engine, lanes["small"])
@@ -93,7 +93,7 @@ def test_the_memory_of_an_output_is_kept(lanes: dict[str, gl.Lane], kind: str) -
     for value in VALUES:
         with torch.cuda.stream(reader):
             y = run(engine, inputs[value])[1]
-            if kind != "preallocated":  # its owner is the engine, whose next call overwrites it
+            if kind != "preallocated":  # the engine owns a preallocated output, and its next call overwrites it
                 torch.cuda._sleep(3 * SLOW)
             results.append(extremes(2 * y + 2))
         del y
@@ -107,7 +107,7 @@ def test_the_memory_of_an_output_is_kept(lanes: dict[str, gl.Lane], kind: str) -
 
 
 def test_preallocated_outputs_are_reused_in_order(lanes: dict[str, gl.Lane]) -> None:
-    """Of one caller, who reads each before the next call."""
+    """One caller reads each output before its next call."""
     engine = new_engine(blocks=256, hold=100_000)
     engine.use_pre_allocated_outputs = True
     bind(engine, lanes["small"])
@@ -126,7 +126,7 @@ def test_preallocated_outputs_are_reused_in_order(lanes: dict[str, gl.Lane]) -> 
 
 
 def test_an_aliased_output_is_the_input(lanes: dict[str, gl.Lane]) -> None:
-    """Doubled in place, in the lane, between two writes of the caller's."""
+    """The engine doubles the tensor in place, in the lane, between two writes of the caller's."""
     engine = new_engine(blocks=256, hold=100_000, alias=1)
     bind(engine, lanes["small"])
     x = constant(0.0)
@@ -143,7 +143,7 @@ def test_an_aliased_output_is_the_input(lanes: dict[str, gl.Lane]) -> None:
 
 
 def test_after_a_rebind_work_waits_for_the_former_stream(lanes: dict[str, gl.Lane], x: Tensor) -> None:
-    """Callers that wait for nobody, and memory of the engine's own, which every call reads and later writes."""
+    """The callers wait for nobody, and every call reads the engine's own memory and writes it later."""
     engine = new_engine(blocks=64, hold=200_000, count=1)
     run(engine, x)
     torch.cuda.synchronize()
@@ -157,7 +157,7 @@ def test_after_a_rebind_work_waits_for_the_former_stream(lanes: dict[str, gl.Lan
 
 
 def test_threads_may_call_an_engine_while_another_rebinds_it(lanes: dict[str, gl.Lane], x: Tensor) -> None:
-    """Each call is in exactly one lane, and none overlaps another."""
+    """Each call runs in exactly one lane, and no two calls overlap."""
     engine = new_engine(count=1)
     bind(engine, lanes["small"])
     run(engine, x)
@@ -191,7 +191,7 @@ def test_threads_may_call_an_engine_while_another_rebinds_it(lanes: dict[str, gl
 
 
 def test_calling_does_not_grow_memory(lanes: dict[str, gl.Lane], x: Tensor) -> None:
-    """Thousands of calls across streams leave what they found."""
+    """Thousands of calls across streams leave no memory in use."""
     engine = new_engine(blocks=1, hold=0)
     bind(engine, lanes["small"])
 

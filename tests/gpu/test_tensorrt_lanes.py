@@ -1,4 +1,4 @@
-"""Where Torch-TensorRT engines run: unbound as the caller does, bound in their lanes."""
+"""The SMs of Torch-TensorRT engines: the caller's if the engine is not bound, and the lane's if it is."""
 
 import greenlane as gl
 import pytest
@@ -21,7 +21,7 @@ def test_an_unbound_engine_takes_all_sms_on_plain_streams(x: Tensor) -> None:
 
 @pytest.mark.parametrize("output_allocator", [False, True])
 def test_an_unbound_engine_follows_the_caller(lanes: dict[str, gl.Lane], x: Tensor, output_allocator: bool) -> None:
-    """As stock does it."""
+    """Stock Torch-TensorRT does the same."""
     engine = new_engine(output_allocator=output_allocator)
     streams = [lanes[name].torch_stream for name in ("small", "large")]
     assert [units_on(stream, engine, x) for stream in streams * 3] == [24, 40] * 3
@@ -37,7 +37,7 @@ def test_unbound_graphs_are_recorded_anew_for_another_stream(lanes: dict[str, gl
 
 @pytest.mark.parametrize("bound", [False, True])
 def test_an_auxiliary_stream_leaves_the_lane(lanes: dict[str, gl.Lane], x: Tensor, bound: bool) -> None:
-    """Which is why greenlane warns of it."""
+    """This is why greenlane warns of auxiliary streams."""
     engine = new_engine(aux=1)
     if bound:
         bind(engine, lanes["small"])
@@ -47,7 +47,7 @@ def test_an_auxiliary_stream_leaves_the_lane(lanes: dict[str, gl.Lane], x: Tenso
 
 
 def test_passthrough_follows_a_stream_guard(lanes: dict[str, gl.Lane], x: Tensor) -> None:
-    """Also for an engine that was bound before; a binding comes first."""
+    """An engine that was bound before follows it, too. A binding comes first."""
     gl.set_engine_stream_passthrough(True)
     engine = new_engine()
     for _ in range(2):
@@ -58,7 +58,7 @@ def test_passthrough_follows_a_stream_guard(lanes: dict[str, gl.Lane], x: Tensor
 
 
 def stream_of_memory(tensor: Tensor) -> int:
-    """The stream for whose work the caching allocator took a tensor's memory."""
+    """Returns the stream for which the caching allocator took the tensor's memory."""
     (segment,) = [
         each for each in torch.cuda.memory_snapshot() if 0 <= tensor.data_ptr() - each["address"] < each["total_size"]
     ]
@@ -91,7 +91,7 @@ def test_passthrough_needs_no_other_stream_from_the_default_one(x: Tensor) -> No
 def test_bound_engines_stay_in_their_lanes(
     lanes: dict[str, gl.Lane], x: Tensor, way: str, output_allocator: bool
 ) -> None:
-    """Whatever the caller's stream is, and everywhere again when they are let go."""
+    """The caller's stream does not matter, and the engines use all SMs again after the bindings are cleared."""
     first, second = (new_engine(name, output_allocator=output_allocator) for name in ("first", "second"))
     model = Model(first, second)
     if way == "facade":
@@ -136,7 +136,7 @@ def test_resources_may_be_dynamic(lanes: dict[str, gl.Lane], x: Tensor) -> None:
 
 @pytest.mark.parametrize("bound", [False, True])
 def test_a_shape_tensor_says_the_size_of_an_output(lanes: dict[str, gl.Lane], x: Tensor, bound: bool) -> None:
-    """The host reads it during the call, however late it was made."""
+    """The host reads the shape tensor during the call, however late it was made."""
     engine = new_engine(shape=1)
     if bound:
         bind(engine, lanes["small"])
@@ -164,7 +164,7 @@ def test_an_engine_without_inputs(lanes: dict[str, gl.Lane]) -> None:
 
 
 def test_inputs_on_the_cpu_are_moved(lanes: dict[str, gl.Lane], x: Tensor) -> None:
-    """Stock does it."""
+    """Stock Torch-TensorRT moves them."""
     engine = new_engine()
     assert units(engine, x.cpu()) == whole()
     bind(engine, lanes["small"])
@@ -173,7 +173,7 @@ def test_inputs_on_the_cpu_are_moved(lanes: dict[str, gl.Lane], x: Tensor) -> No
 
 
 def test_optimization_profiles(lanes: dict[str, gl.Lane], x: Tensor) -> None:
-    """One that is chosen by stock, on the lane, and one by the caller, on its own stream."""
+    """Stock Torch-TensorRT chooses one profile, on the lane. The caller chooses one, on its own stream."""
     engine = new_engine(profiles="1-16,17-64")
     bind(engine, lanes["small"])
     engine._auto_select_profiles = True
@@ -185,7 +185,7 @@ def test_optimization_profiles(lanes: dict[str, gl.Lane], x: Tensor) -> None:
 
 
 def test_an_engine_that_throws_leaves_the_caller_alone(lanes: dict[str, gl.Lane], x: Tensor) -> None:
-    """And works afterwards."""
+    """The engine works afterwards."""
     engine = new_engine(profiles="1-64")
     needs_allocator = new_engine(output_allocator=True)
     for each in (engine, needs_allocator):

@@ -1,4 +1,4 @@
-"""Two GPUs in one process: everything happens on the engine's device, whatever the current one is."""
+"""Two GPUs in one process: all work happens on the engine's device, whatever the current device is."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU h
 
 @pytest.fixture
 def x() -> torch.Tensor:
-    """An input of the test package, on the second GPU, while the first is the current device."""
+    """An input of the test package on the second GPU; the first GPU is the current device."""
     assert torch.cuda.current_device() == 0
     made = torch.zeros(1, dtype=torch.int32, device="cuda:1")
     torch.cuda.synchronize(1)
@@ -21,7 +21,7 @@ def x() -> torch.Tensor:
 
 
 def test_an_engine_of_the_second_gpu_unbound_bound_and_with_passthrough(models: Path, x: torch.Tensor) -> None:
-    """The current device is the first throughout."""
+    """The first GPU is the current device throughout."""
     engine = gl.load(models / "where.pt2", device="cuda:1")
     lane = gl.partition("cuda:1", {"lane": 24})["lane"]
     whole = next(device.units for device in gl.devices() if device.id == "cuda:1")
@@ -44,7 +44,7 @@ def test_an_engine_of_the_second_gpu_unbound_bound_and_with_passthrough(models: 
 
 
 def test_a_stream_of_the_first_gpu_is_refused_with_both_numbers(models: Path) -> None:
-    """Of every kind."""
+    """Streams of every kind are refused."""
     engine = gl.load(models / "where.pt2", device="cuda:1")
     lane = gl.partition("cuda:0", {"lane": 16})["lane"]
     for stream in (lane, lane.torch_stream, lane.stream, torch.cuda.Stream(0)):
@@ -56,7 +56,7 @@ def test_a_stream_of_the_first_gpu_is_refused_with_both_numbers(models: Path) ->
 
 
 def test_a_module_of_the_second_gpu_is_bound_there() -> None:
-    """Its device is that of its parameters."""
+    """The module's device is that of its parameters."""
     module = nn.Linear(64, 64).to("cuda:1")
     x = torch.randn(8, 64, device="cuda:1")
     expected = module(x)
@@ -69,7 +69,7 @@ def test_a_module_of_the_second_gpu_is_bound_there() -> None:
 
 
 def test_one_model_on_both_gpus(models: Path, x: torch.Tensor) -> None:
-    """A lane of each, bound in one call, and both partitions hold."""
+    """Engines on a lane of each GPU are bound in one call, and both partitions hold."""
 
     class Model(nn.Module):
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""`cmake --install` and `pip install .`, as a user of either would see them."""
+"""`cmake --install` and `pip install .`, as a user of either sees them."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ ROBOT = ROOT / "examples" / "robot" / "build"
 
 
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """What the command printed; its whole output in the message should it fail."""
+    """Returns the standard output of a command; fails with the whole output if the command fails."""
     result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=cwd, env=env)
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
     return result.stdout
@@ -22,7 +22,7 @@ def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | Non
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation of what is built."""
+    """An installation of the build folder."""
     folder = tmp_path_factory.mktemp("prefix")
     run("cmake", "--install", ROOT / "build", "--prefix", folder)
     return folder
@@ -55,13 +55,13 @@ def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> Non
 
 
 def test_the_installed_program_runs_from_anywhere(prefix: Path, tmp_path: Path) -> None:
-    """Without any environment variable."""
+    """The program needs no environment variable."""
     assert "cpu" in run(prefix / "bin" / "greenlane", "devices", cwd=tmp_path, env={})
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the example divides two cores")
 def test_the_example_puts_two_engines_on_two_lanes() -> None:
-    """examples/embed, as it was built with everything else."""
+    """Runs examples/embed, which is built with everything else."""
     files = [ROBOT / f"{name}.{kind}" for name in ("policy", "vision") for kind in ("pt2", "inputs.pt")]
     out = run(ROOT / "build" / "bin" / "embed", "cpu", *files)
     assert "first" in out
@@ -69,7 +69,7 @@ def test_the_example_puts_two_engines_on_two_lanes() -> None:
 
 
 def test_the_wheel_holds_the_library_and_works(tmp_path: Path) -> None:
-    """What `pip install .` builds and installs, imported from a folder that knows nothing of this checkout."""
+    """Builds the wheel that `pip install .` installs, and imports it from a folder outside of this checkout."""
     run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT)
     (wheel,) = tmp_path.glob("greenlane-*.whl")
     assert "-py3-none-" in wheel.name

@@ -1,4 +1,4 @@
-"""Who may include and use what: dependencies point down only, and what is delicate stands in one place."""
+"""Rules for includes and calls: dependencies point down only, and delicate code stands in one place."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ PYTORCH = re.compile(r"(torch|ATen|c10|caffe2)/")
 
 
 def sources(*folders: str) -> list[Path]:
-    """The C++ files below folders of the checkout; a folder without any is a mistake in a test."""
+    """Returns the C++ files below folders of the checkout; an empty folder is a mistake in a test."""
     found: list[Path] = []
     for folder in folders:
         files = [path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in SUFFIXES]
@@ -23,7 +23,7 @@ def sources(*folders: str) -> list[Path]:
 
 
 def everywhere() -> list[Path]:
-    """The C++ files that make up the product."""
+    """Returns the C++ files that make up the product."""
     return sources("include", "src", "bindings")
 
 
@@ -32,13 +32,13 @@ def name_of(file: Path) -> str:
 
 
 def code_of(file: Path) -> str:
-    """The text without comments, strings left as they are."""
+    """Returns the text without comments; strings stay."""
     text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.DOTALL)
     return re.sub(r"(^|\s)//[^\n]*", r"\1", text)
 
 
 def includes(file: Path) -> list[str]:
-    """What a file includes, without brackets or quotes."""
+    """Returns the headers that a file includes, without brackets or quotes."""
     return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', file.read_text(), re.MULTILINE)
 
 
@@ -51,7 +51,7 @@ def files_with(files: list[Path], pattern: str) -> set[str]:
 
 
 def without(files: list[Path], *names: str) -> list[Path]:
-    """All but these, which must be there."""
+    """Returns all files except these, which must be among them."""
     known = {name_of(file) for file in files}
     assert set(names) <= known, set(names) - known
     return [file for file in files if name_of(file) not in names]
@@ -156,7 +156,7 @@ def test_nobody_includes_the_program_or_the_bindings() -> None:
 
 
 def test_only_the_driver_table_looks_up_libcuda() -> None:
-    # These have other libraries' functions: CUPTI's and OpenMP's.
+    # These two look up functions of other libraries: CUPTI's and OpenMP's.
     outside = without(everywhere(), "src/audit/cupti_table.cpp", "src/core/cpu/openmp.cpp")
     outside = [file for file in outside if not name_of(file).startswith("src/driver/")]
     assert files_with(sources("src/driver"), r"\bdlopen\b")
@@ -181,7 +181,7 @@ def test_the_driver_table_is_used_by_the_cuda_backend_only() -> None:
 
 
 def test_everything_of_ours_is_registered_with_pytorch_in_one_file() -> None:
-    hook = {"src/torch/tensorrt/execute_engine.cpp"}  # a kernel for an operator of Torch-TensorRT's
+    hook = {"src/torch/tensorrt/execute_engine.cpp"}  # a kernel for an operator of Torch-TensorRT
     assert files_with(everywhere(), r"\bTORCH_LIBRARY(_IMPL|_FRAGMENT)?\s*\(") == {"bindings/torchbind.cpp"} | hook
 
 
@@ -211,7 +211,7 @@ def test_tests_of_the_runtime_include_no_pytorch() -> None:
 def test_every_source_has_a_header_of_its_name() -> None:
     nobody_calls_it = {
         "cli/main",
-        "torch/execute_engine",  # the next two are registered with PyTorch when the library is loaded
+        "torch/execute_engine",  # PyTorch gets this one and the next when the library is loaded
         "torch/methods",
     }
     ways_to_do_one_thing = {"audit/cupti_recorder", "audit/no_recorder"}  # CMake chooses one for recorder.hpp

@@ -1,4 +1,4 @@
-"""tools/setup.sh for users who are not root: with sudo, and without."""
+"""tools/setup.sh for users who are not root, with and without sudo."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ NOBODY = 65534
 
 @pytest.fixture
 def clone() -> Iterator[Path]:
-    """The script, what it reads, and programs that stand in for Debian's; a folder that everybody may read."""
+    """A folder that everybody may read: the script, its input files, and programs that stand in for Debian's."""
     folder = Path(tempfile.mkdtemp())
     (folder / "tools").mkdir()
     (folder / "bin").mkdir()
     for name in ("tools/setup.sh", "tools/debian-packages.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
     program(folder / "bin" / "dpkg-query", "exit 1")  # nothing is installed
-    program(folder / "bin" / "python3", "exit 9")  # the environment is not what is tested
+    program(folder / "bin" / "python3", "exit 9")  # the environment is not under test
     for path in (folder, folder / "tools", folder / "bin"):
         path.chmod(0o755)
     yield folder
@@ -35,7 +35,7 @@ def program(file: Path, text: str) -> None:
 
 
 def setup(clone: Path) -> subprocess.CompletedProcess[str]:
-    """As a user who is not root, with no terminal."""
+    """Runs the script as a user who is not root, without a terminal."""
     other = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
     return subprocess.run(
         [*other, "bash", str(clone / "tools" / "setup.sh")],

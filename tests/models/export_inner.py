@@ -1,6 +1,7 @@
 """Compiles a package with two engines of another maker inside: export_inner.py FOLDER LIBRARY.
 
-The library is the one of tests/support/scaler_class.cpp. Does nothing where the package is younger than both.
+The library is the one made of tests/support/scaler_class.cpp. Does nothing if the package is newer than the library and
+this file.
 """
 
 import sys
@@ -13,7 +14,7 @@ from torch._library.fake_class_registry import register_fake_class
 
 
 def register(library: str) -> None:
-    """Loads the class, and tells torch.export what its operator gives."""
+    """Loads the class, and describes its operator's result to torch.export."""
     torch.ops.load_library(library)
 
     @register_fake_class("greenlane_test::Scaler")
@@ -33,7 +34,7 @@ def register(library: str) -> None:
 
 
 class TwoScalers(nn.Module):
-    """x times 2 times 3, and the threads that multiplied."""
+    """Multiplies x by 2 and by 3. Also returns the threads of the multiplications."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Compiles the models of the tests for the CPU: export_models.py FOLDER.
 
 FOLDER gets NAME.pt2, NAME.inputs.pt and NAME.outputs.pt for every model, a few files that are wrong in one way each,
-and stamp.json, written last. Does nothing where the stamp still tells the truth.
+and stamp.json, which is written last. Does nothing if the stamp is up to date.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Pair(nn.Module):
 
 
 class Threads(nn.Module):
-    """Milliseconds on one core, in an OpenMP loop."""
+    """Works for milliseconds on one core, in an OpenMP loop."""
 
     def forward(self, x: Tensor) -> Tensor:
         for _ in range(8):
@@ -53,7 +53,7 @@ class Threads(nn.Module):
 
 
 class Throws(nn.Module):
-    """Throws where an index is outside the table: nothing is wrong with the input's shape, but a value is."""
+    """Throws if an index is outside the table: the input's shape is right, but a value is wrong."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class InPlace(nn.Module):
 
 
 class Related(nn.Module):
-    """Sizes that depend on each other, and strides that depend on sizes."""
+    """Has sizes that depend on each other, and strides that depend on sizes."""
 
     def forward(self, x: Tensor, y: Tensor, n: Tensor, before: Tensor, product: Tensor, image: Tensor) -> Any:
         differences = n[1:] + before
@@ -94,7 +94,7 @@ class Related(nn.Module):
 
 
 class Constant(nn.Module):
-    """Arguments that are no tensors, at several depths."""
+    """Has arguments that are no tensors, at several depths."""
 
     def forward(self, x: Tensor, k: int, options: dict[str, Any], mask: Tensor | None, *, scale: bool) -> Tensor:
         filled = torch.where(x > 0, x, options["fill"])
@@ -103,18 +103,18 @@ class Constant(nn.Module):
 
 @dataclass(frozen=True)
 class Case:
-    """A model, what it is called with, and how it is compiled."""
+    """A model, the arguments of its call, and how it is compiled."""
 
     model: nn.Module
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     dynamic_shapes: Mapping[str, Any] | None = None
-    # Left alone, Inductor would fix the number of threads while compiling.
+    # Inductor's default would fix the number of threads while it compiles.
     options: Mapping[str, Any] = field(default_factory=lambda: {"cpp.dynamic_threads": True})
 
 
 def cases() -> dict[str, Case]:
-    """All of them by name, the same on every machine."""
+    """Returns all cases by name, the same on every machine."""
     generator = torch.Generator().manual_seed(7)
     batch = torch.export.Dim("batch", min=2, max=32)
     n, auto = torch.export.Dim("n", min=3, max=1000), torch.export.Dim.AUTO
@@ -141,7 +141,7 @@ def cases() -> dict[str, Case]:
             },
         ),
         "constant": Case(Constant(), (torch.ones(3), 3, {"fill": float("nan"), "mode": "fast"}, None), {"scale": True}),
-        # An exception cannot leave an OpenMP loop: the process would end.
+        # An exception cannot leave an OpenMP loop; the process would end.
         "throws": Case(Throws(), (torch.tensor([0, 9, 5]),), options={"cpp.threads": 1}),
         "accumulates": Case(Accumulates(), (torch.randn(4, 8, generator=generator),)),
         "in_place": Case(InPlace(), (torch.randn(4, 8, generator=generator), torch.randn(8, generator=generator))),
@@ -149,7 +149,7 @@ def cases() -> dict[str, Case]:
 
 
 def origin() -> dict[str, str]:
-    """Everything that the packages depend on."""
+    """Returns everything that the packages depend on."""
     return {
         "torch": torch.__version__,
         "capability": torch.backends.cpu.get_cpu_capability(),
@@ -158,7 +158,7 @@ def origin() -> dict[str, str]:
 
 
 def is_up_to_date(folder: Path) -> bool:
-    """Whether the stamp names today's origin, and all that it lists is there."""
+    """Returns whether the stamp names today's origin and all files of its list are there."""
     try:
         stamp = json.loads((folder / STAMP).read_text())
         return bool(stamp["origin"] == origin() and all((folder / file).is_file() for file in stamp["files"]))
@@ -169,7 +169,7 @@ def is_up_to_date(folder: Path) -> bool:
 def export(name: str, case: Case, folder: Path) -> None:
     """Writes a model's three files."""
     with torch.no_grad():
-        # On copies: a model may write to its inputs and buffers.
+        # Runs on copies, because a model may write to its inputs and buffers.
         model, args, kwargs = copy.deepcopy((case.model, case.args, dict(case.kwargs)))
         outputs = pytree.tree_leaves(model(*args, **kwargs))
         program = torch.export.export(
@@ -182,7 +182,7 @@ def export(name: str, case: Case, folder: Path) -> None:
 
 
 def repack(source: Path, target: Path, edit: Callable[[str, bytes], bytes | None]) -> None:
-    """Copies a package with some of its records changed, or left out where `edit` gives None."""
+    """Copies a package with some of its records changed, or left out if `edit` returns None."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
         for info in old.infolist():
             content = edit(info.filename, old.read(info))
@@ -191,7 +191,7 @@ def repack(source: Path, target: Path, edit: Callable[[str, bytes], bytes | None
 
 
 def saying(**entries: str) -> Callable[[str, bytes], bytes]:
-    """An edit that makes a package claim something else about itself."""
+    """Returns an edit that makes a package claim something else about itself."""
 
     def edit(record: str, content: bytes) -> bytes:
         if not record.endswith("_metadata.json"):
@@ -202,12 +202,12 @@ def saying(**entries: str) -> Callable[[str, bytes], bytes]:
 
 
 def without_source(record: str, content: bytes) -> bytes | None:
-    """An edit that strips the wrapper's source, which says what the inputs must be."""
+    """Strips the wrapper's source, which states what the inputs must be. An edit for :func:`repack`."""
     return None if record.endswith(".wrapper.cpp") else content
 
 
 class RunsCode:
-    """A pickle of it makes a file where it is loaded by something that runs code."""
+    """A class whose pickle makes a file when something that runs code loads it."""
 
     def __init__(self, evidence: str) -> None:
         self.evidence = evidence
@@ -217,7 +217,7 @@ class RunsCode:
 
 
 def export_wrong_files(folder: Path) -> None:
-    """Writes what must be refused."""
+    """Writes files that must be refused."""
     affine = folder / "affine.pt2"
     repack(affine, folder / "says_cuda.pt2", saying(AOTI_DEVICE_KEY="cuda", AOTI_COMPUTE_CAPABILITY="80"))
     repack(affine, folder / "says_mps.pt2", saying(AOTI_DEVICE_KEY="mps"))
@@ -233,7 +233,7 @@ def export_wrong_files(folder: Path) -> None:
 
 
 def export_tensor_files(folder: Path) -> None:
-    """Writes lists of tensors of every form that is read: of every dtype the bytes 0 to 15, and what shares memory."""
+    """Writes lists of tensors in every form that is read: the bytes 0 to 15 in every dtype, and shared memory."""
     numbers = torch.arange(16, dtype=torch.uint8)
     floats = [getattr(torch, name) for name in sorted(dir(torch)) if name.startswith("float8_")]
     others = [
@@ -255,7 +255,7 @@ def export_tensor_files(folder: Path) -> None:
 
 
 def export_all(folder: Path) -> None:
-    """Makes everything in a folder beside the files, then moves it; the stamp goes first and comes last."""
+    """Makes everything in a folder beside the files, then moves it. The stamp is removed first and written last."""
     staging = folder / ".partial"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
@@ -279,7 +279,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
-    # It warns of a CUDA toolkit without a GPU.
+    # PyTorch warns of a CUDA toolkit without a GPU.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     descriptor = os.open(folder, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)  # the kernel lets go of it when this process ends

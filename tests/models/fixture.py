@@ -13,7 +13,7 @@ BUILT = HERE.parents[1] / "build" / "tests" / "models"
 
 @pytest.fixture(scope="session")
 def models() -> Path:
-    """The folder of the packages, made where they are not there or not up to date."""
+    """The folder of the packages. Exports them if they are missing or not up to date."""
     folder = Path(os.environ.get("GREENLANE_TEST_MODELS", BUILT))
     subprocess.run([sys.executable, str(HERE / "export_models.py"), str(folder)], check=True)
     return folder

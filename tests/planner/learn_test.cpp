@@ -42,7 +42,7 @@ EngineDemand cuttable_head() {
   return cuttable;
 }
 
-// Policy and head together, vision beside them.
+// Returns partitions with policy and head together, and vision beside them.
 std::vector<PlannedPartition> two_together(Sharing sharing) {
   return {{.name = {}, .units = {32}, .sharing = sharing, .engines = {0, 2}},
           {.name = {}, .units = {}, .is_rest = true, .sharing = Sharing::alone, .engines = {1}}};
@@ -57,7 +57,7 @@ TEST(Learning, OfContentionComesNearToWhatSlowsAnEngineDown) {
   const auto plan = predict(wanted, kThreeLanes);
   for (std::size_t i = 0; i < 3; ++i)
     EXPECT_NEAR(plan.engines[i].p99 / measured.engines[i].p99, 1, 0.01) << plan.engines[i].name;
-  // The one that always runs has most of the blame.
+  // The engine that always runs gets most of the blame.
   EXPECT_GT(wanted.contention[1][2], 1.3);
   EXPECT_LT(wanted.contention[1][0], 1.05);
 }
@@ -126,7 +126,7 @@ TEST(Learning, OfOneThatWasNeverServedIsThatItIsNot) {
   EXPECT_DOUBLE_EQ(wanted.corrections.at(0).factors.at(1).rate, 1.0 / 8);
 }
 
-// The model's prediction, times what nobody knows.
+// Returns the model's prediction times factors that no planner knows.
 template <typename Draw>
 std::vector<MeasuredEngine> hidden_truth(const Draw& draw, const PlanRequest& request, const Plan& plan) {
   auto measured = run_of(plan);
@@ -141,7 +141,8 @@ std::vector<MeasuredEngine> hidden_truth(const Draw& draw, const PlanRequest& re
   return measured;
 }
 
-// An engine that cannot keep up in the model never ends in it; rates are those of best effort.
+// Compares predictions with measurements. The model has no finite p99 for an engine that cannot keep up, and rates are
+// compared for best-effort engines only.
 void expect_near(const PlanRequest& request, const Plan& learned, const std::vector<MeasuredEngine>& measured) {
   for (std::size_t i = 0; i < measured.size(); ++i) {
     const auto& engine = learned.engines[i];
@@ -163,7 +164,7 @@ TEST(Learning, PredictsWhatWasMeasuredAfterAFewRounds) {
   int plans = 0;
   for (int round = 0; round < 400; ++round) {
     auto wanted = random_request(draw, 5, 6);
-    wanted.corrections.clear();  // with what is hidden they could leave their bounds
+    wanted.corrections.clear();  // with the hidden factors they could leave their bounds
     Plan plan;
     try {
       plan = make_plan(wanted);

@@ -1,5 +1,5 @@
-// Plans against all plans there are, written down once more: sets of blocks by labels, sizes and ways to share one by
-// one, nothing put together from best parts.
+// Compares plans with all plans there are. These are written down in another way: sets of blocks by labels, and then
+// all sizes and ways to share, one by one. Nothing is put together from best parts.
 #include "planner/plan.hpp"
 #include "planner/search.hpp"
 #include "planner/throughput_bound.hpp"
@@ -37,7 +37,7 @@ class AllPlans {
 
   void divide(const std::vector<EngineSet>& blocks, std::size_t block, int groups, bool has_rest, Score score) {
     if (block == blocks.size()) {
-      // The rest is all that is left.
+      // The rest takes every group that is left.
       if (has_rest && groups != request_.device.whole) return;
       if (!best_ || better(score, *best_)) best_ = score;
       return;
@@ -81,7 +81,7 @@ TEST(PlannerSearch, FindsTheBestOfAllPlans) {
   };
   int met = 0;
   for (int round = 0; round < 10'000; ++round) {
-    // Most are small: what they have to be tried against grows fast.
+    // Most requests are small, because the number of plans to compare with grows fast.
     const auto request = round % 10 == 0 ? random_request(draw, 5, 5) : random_request(draw, 4, 4);
     const PlanProblem problem(request);
     const auto found = search(problem, 1, request.most_steps);

@@ -34,7 +34,7 @@ TEST(PlannerErrors, SayWhoFailsByHowMuchAndWhatWouldDo) {
     EXPECT_NEAR(error.shortfalls()[0].allowed.count(), 818.2, 0.1);
     ASSERT_THAT(error.remedies().deadlines, SizeIs(1));
     EXPECT_NEAR(error.remedies().deadlines[0].count(), 1140, 1e-9);
-    EXPECT_FALSE(error.remedies().rate_hz);  // its own service is too long
+    EXPECT_FALSE(error.remedies().rate_hz);  // its own service time is too long
     EXPECT_STREQ(error.what(),
                  "no plan meets all deadlines: engine 'vision' exceeds its deadline of 0.9 ms by 26.5 % (with the "
                  "margin of 10 %) where it comes closest, with a p99 of 1.035 ms (alone on the whole device: 1.035 "
@@ -51,7 +51,7 @@ TEST(PlannerErrors, TellARateThatIsTooHighFromADeadlineThatIsTooShort) {
   } catch (const PlanError& error) {
     EXPECT_TRUE(std::isinf(error.shortfalls()[0].p99.count()));
     EXPECT_TRUE(error.remedies().deadlines.empty());
-    // 1035 µs at p99, which counts where requests follow each other.
+    // The 1035 µs at p99 count if requests follow each other.
     ASSERT_TRUE(error.remedies().rate_hz);
     EXPECT_NEAR(*error.remedies().rate_hz, 966, 15);
     EXPECT_THAT(error.what(), AllOf(HasSubstr("cannot keep up with its 1111 Hz"), HasSubstr("Hz for 'vision'")));
@@ -59,7 +59,7 @@ TEST(PlannerErrors, TellARateThatIsTooHighFromADeadlineThatIsTooShort) {
 }
 
 TEST(PlannerErrors, CountTheUnitsThatAreMissing) {
-  // Each needs three groups alone and cannot wait for another.
+  // Each engine needs three groups alone and cannot wait for another one.
   std::vector<EngineDemand> engines;
   for (const char* name : {"a", "b", "c"}) {
     engines.push_back({.name = name,

@@ -59,7 +59,7 @@ TEST(Planner, GatesWhereTheyGiveMoreThanLanes) {
   EXPECT_EQ(plan.engines[1].priority, 0);
   EXPECT_EQ(plan.engines[0].lane, "policy");
 
-  // Too long a slice, and lanes it is.
+  // With too long a slice, lanes are better.
   cuttable.slices = slices(kAllUnits, 2000, 0.05);
   EXPECT_THAT(make_plan(request({policy(), cuttable})).partitions, SizeIs(2));
 }
@@ -74,7 +74,7 @@ TEST(Planner, SlicesOfAllBestEffortEnginesAreInFlightAtOnce) {
       {.name = {}, .units = {}, .is_whole = true, .sharing = Sharing::gated, .engines = {0, 1, 2}}};
   const auto plan = predict(request({policy(), cuttable, other}), together);
   EXPECT_NEAR(plan.engines[0].p99.count(), 55 + 200 + 300, 1e-9);
-  // They share the time that is left.
+  // The two engines share the time that is left.
   EXPECT_NEAR(plan.engines[1].rate_hz, 0.5 * 0.99 * 0.95 * 100, 1e-9);
   EXPECT_NEAR(plan.engines[2].rate_hz, 0.5 * 0.99 * 0.9 * 100, 1e-9);
   EXPECT_NEAR(plan.partitions[0].utilisation, 1, 1e-9);
@@ -121,7 +121,7 @@ TEST(Planner, WeightsDecideWhoGetsTheUnits) {
   auto wanted = request({head(), other});
   wanted.engines[1].weight = 5;
   const auto plan = make_plan(wanted);
-  // The device is divided: in one queue both would get the same.
+  // The device is divided, because in one queue both engines would get the same.
   ASSERT_THAT(plan.partitions, SizeIs(2));
   EXPECT_LT(plan.partitions[0].units, plan.partitions[1].units);
 }
@@ -133,7 +133,7 @@ TEST(Planner, ALargerPartitionIsNotTakenWhereItIsSlower) {
                      .deadline = milliseconds(1)};
   auto other = jumpy;
   other.name = "other";
-  // Together they would wait for each other.
+  // Together the engines would wait for each other.
   const auto plan = make_plan(request({jumpy, other}));
   ASSERT_THAT(plan.partitions, SizeIs(2));
   for (const auto& partition : plan.partitions) EXPECT_EQ(partition.units.count, 16);
@@ -169,7 +169,7 @@ TEST(Planner, ABestEffortEngineWithARateGetsNoMore) {
   const auto plan = make_plan(request({slow}));
   EXPECT_NEAR(plan.engines[0].rate_hz, 10, 1e-9);
   EXPECT_NEAR(plan.throughput, 0.1, 1e-6);
-  slow.period = milliseconds(2);  // more than there is
+  slow.period = milliseconds(2);  // more than the device can do
   const auto late = make_plan(request({slow}));
   EXPECT_NEAR(late.engines[0].rate_hz, 100, 1e-9);
   EXPECT_TRUE(std::isinf(late.engines[0].p99.count()));

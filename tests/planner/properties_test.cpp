@@ -16,7 +16,8 @@ namespace {
 
 using greenlane::testing::random_request;
 
-// Both included. Of any size from the first test on, or those would hardly test anything.
+// Returns a number from `low` to `high`, both included. The size is nominal from the first test on, because the first
+// tests would otherwise hardly test anything.
 int any_number(int low, int high) { return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(low, high + 1)); }
 
 PlanRequest any_request(int most_engines = 5, int most_groups = 6) {
@@ -35,7 +36,7 @@ std::size_t any_engine(const PlanRequest& request) {
   return static_cast<std::size_t>(any_number(0, static_cast<int>(request.engines.size()) - 1));
 }
 
-// Not worse than `before`, if that was possible.
+// Checks that a plan is not worse than `before`, if there was one.
 void assert_not_worse(const std::optional<Plan>& after, const std::optional<Plan>& before) {
   if (!before) return;
   RC_ASSERT(after.has_value());
@@ -68,7 +69,7 @@ RC_GTEST_PROP(Plans, MeetDeadlinesAndFitTheDevice, ()) {
 
 RC_GTEST_PROP(Plans, NeverHaveTheOddGroupAlone, (bool locally)) {
   auto request = any_request();
-  // An engine that is fastest on the odd group.
+  // Adds the odd group to each curve, as the size on which the engine is fastest.
   request.device.remainder = {any_number(1, 12)};
   for (auto& engine : request.engines) {
     const auto is_odd = [&](const LatencyPoint& point) { return point.units == request.device.remainder; };

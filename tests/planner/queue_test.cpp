@@ -28,14 +28,14 @@ TEST(ResponseInQueue, OfPeriodicEnginesIsOneRequestOfEach) {
 }
 
 TEST(ResponseInQueue, OwnRequestsThatComeMeanwhileCount) {
-  // The long one makes four of the short one's wait, which then follow each other.
+  // During one long request, up to four short ones arrive. They then follow each other.
   const std::vector loads{load(periodic, 3, 5), load(periodic, 10, 100)};
   EXPECT_GE(response_in_queue(loads, 0).p99, 13);
   EXPECT_LE(response_in_queue(loads, 0).p99, 25);
 }
 
 TEST(ResponseInQueue, WhileAnEngineCatchesUpOthersTakeTheirTurns) {
-  // Five of the first, with one of the third's before each, and two of the second's.
+  // Five requests of the first engine, each after one of the third engine, and two of the second engine.
   const std::vector loads{load(periodic, 3, 12), load(periodic, 10, 100), load(closed, 5)};
   EXPECT_DOUBLE_EQ(response_in_queue(loads, 0).p99, 5 * (3 + 5) + 2 * 10);
 }
@@ -43,7 +43,7 @@ TEST(ResponseInQueue, WhileAnEngineCatchesUpOthersTakeTheirTurns) {
 TEST(ResponseInQueue, IsInfiniteWhereTheServerCannotKeepUp) {
   EXPECT_EQ(response_in_queue(std::vector{load(periodic, 10, 10)}, 0).p99, kInfinite);
   EXPECT_EQ(response_in_queue(std::vector{load(random, 6, 10), load(random, 5, 10)}, 0).p99, kInfinite);
-  // One of the closed engine's goes before each of its own.
+  // One request of the closed engine goes before each of the engine's own.
   EXPECT_EQ(response_in_queue(std::vector{load(periodic, 3, 10), load(closed, 8)}, 0).p99, kInfinite);
   EXPECT_EQ(response_in_queue(std::vector{load(random, 3, 10), load(closed, 8)}, 0).p99, kInfinite);
 }
@@ -62,7 +62,7 @@ TEST(ResponseInQueue, OfRandomArrivalsGrowsWithTheUtilisation) {
 TEST(ResponseOnSharedUnits, IsTheBlockingAndTheBusyPeriod) {
   const std::vector alone{load(periodic, 3, 20)};
   EXPECT_DOUBLE_EQ(response_on_shared_units(alone, 0, 2).p99, 5);
-  // Five of the short one's within it.
+  // Five requests of the short engine are within it.
   const std::vector loads{load(periodic, 10, 100), load(periodic, 1, 4)};
   EXPECT_DOUBLE_EQ(response_on_shared_units(loads, 0, 1).p99, 15);
 }
@@ -72,12 +72,12 @@ TEST(ResponseOnSharedUnits, BesideOneThatIsBackToBackIsUnknown) {
   EXPECT_DOUBLE_EQ(response_on_shared_units(std::vector{load(closed, 1)}, 0, 2).p99, 3);
 }
 
-// One server, first come, first served; each engine has one request there at a time, and takes the next when it is
-// done.
+// Simulates one server: first come, first served. Each engine has one request in the queue at a time, and enqueues its
+// next one when that is done.
 std::vector<std::vector<double>> simulate(const std::vector<Load>& loads, double until, std::mt19937& random_bits) {
   struct Source {
-    double arrival = 0;  // of its oldest request that is not served
-    double queued = 0;   // when that came to the queue
+    double arrival = 0;  // of its oldest request that is not served yet
+    double queued = 0;   // the time when that request came to the queue
   };
   const auto interval = [&](const Load& load) {
     return load.kind == random ? std::exponential_distribution<double>(1 / load.period)(random_bits) : load.period;
@@ -132,7 +132,7 @@ TEST(ResponseInQueue, OfRandomArrivalsIsNearASimulation) {
   std::mt19937 bits(4);
   for (const double utilisation : {0.05, 0.3, 0.6, 0.8}) {
     for (const bool with_closed : {false, true}) {
-      // A closed one as long takes half of the time that is there.
+      // A closed engine with equally long requests takes half of the available time.
       std::vector<Load> loads{load(random, 1, (with_closed ? 2 : 1) / utilisation)};
       if (with_closed) loads.push_back(load(closed, 1));
       const auto predicted = response_in_queue(loads, 0);

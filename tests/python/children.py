@@ -1,4 +1,4 @@
-"""Code that runs in another process: a forked child of this one, or a program of its own."""
+"""Runs code in another process: in a forked child of this one, or as a program of its own."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ HUNG = "hung"
 
 
 def in_child(work: Callable[[], object], seconds: int = 20) -> str:
-    """What `work` gives in a forked child, as text: ``"KIND: message"`` of an exception, :data:`HUNG` in time."""
+    """Returns the text of `work`'s result in a forked child, ``"KIND: message"`` of an exception, or :data:`HUNG`."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -36,7 +36,7 @@ def in_child(work: Callable[[], object], seconds: int = 20) -> str:
 def run_program(
     code: str, *arguments: str | Path, prefix: tuple[str, ...] = (), environment: Mapping[str, str] = {}
 ) -> subprocess.CompletedProcess[str]:
-    """Runs Python code as a program to its end; subprocess.TimeoutExpired where it has none."""
+    """Runs Python code as a program to its end; raises subprocess.TimeoutExpired if it does not end."""
     return subprocess.run(
         [*prefix, sys.executable, "-c", code, *(str(argument) for argument in arguments)],
         env={**os.environ, "PYTHONPATH": f"{PYTHON}:{TESTS}", **environment},

@@ -1,4 +1,4 @@
-"""What the tests of the Python package need: the package from the checkout, models, lanes, and the mark `gpu`."""
+"""The fixtures of the Python package's tests (models, lanes, engines), and the mark `gpu`."""
 
 import sys
 from collections.abc import Callable
@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE.parents[1] / "python"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips what needs a GPU where there is none."""
+    """Skips tests with the mark `gpu` if there is no GPU."""
     if torch.cuda.is_available():
         return
     for item in items:
@@ -28,5 +28,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def new_engine(models: Path) -> Callable[[], gl.Engine]:
-    """Loads it anew each time."""
+    """A function that loads the engine anew at each call."""
     return lambda: gl.load(models / "affine.pt2")

@@ -1,4 +1,4 @@
-"""Lanes that can be told apart, as fixtures: import them in a conftest.py."""
+"""Fixtures of lanes that can be told apart. Import them in a conftest.py."""
 
 import greenlane as gl
 import pytest

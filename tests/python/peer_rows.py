@@ -1,4 +1,4 @@
-"""Small mixes and rows of the race of peers, for its tests."""
+"""Small mixes and rows for the tests of the race of peers."""
 
 from pathlib import Path
 from typing import Any
@@ -29,19 +29,19 @@ units = "rest"
 
 
 def mix(folder: Path, text: str = MIX) -> Mix:
-    """Two urgent engines and one without a deadline."""
+    """Returns a mix of two urgent engines and one without a deadline."""
     file = folder / "small.toml"
     file.write_text(text)
     return load_mix(file)
 
 
 def engine(name: str, *, p99_us: float = 100.0, rate_hz: float = 10.0, error: str | None = None) -> dict[str, Any]:
-    """As `greenlane run --json` has it, shortened."""
+    """Returns an engine's results in the form of `greenlane run --json`, shortened."""
     times = {"p50_us": p99_us / 2, "p99_us": p99_us, "max_us": 2 * p99_us}
     return {"name": name, "requests": 10, "misses": 0, "rate_hz": rate_hz, "error": error, **times}
 
 
 def row(name: str, kind: str, *, policy: float = 100.0, vision: float = 1000.0, head: float = 10.0, **keys: Any) -> Row:
-    """A contestant: p99 of the urgent engines, rate of the other."""
+    """Returns a contestant's row: p99 of the urgent engines, and the rate of the other one."""
     engines = [engine("head", rate_hz=head), engine("vision", p99_us=vision), engine("policy", p99_us=policy)]
     return Row(name, kind, engines=engines, **keys)

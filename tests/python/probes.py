@@ -1,4 +1,4 @@
-"""Modules that tell which lane they ran on, and lanes that can be told apart."""
+"""Modules that report the lane they ran on, and lanes that can be told apart."""
 
 import threading
 from collections.abc import Callable
@@ -15,24 +15,24 @@ CALLER = "the caller's thread"
 
 
 def lane_of(thread: int) -> str:
-    """The name of the lane whose worker a thread is."""
+    """Returns the name of the lane whose worker the thread is, or CALLER."""
     name = Path(f"/proc/self/task/{thread}/comm").read_text().strip()
     return name.removeprefix("lane ") if name.startswith("lane ") else CALLER
 
 
 def this_thread() -> str:
-    """The name of the lane whose worker this is."""
+    """Returns the name of the lane whose worker this thread is, or CALLER."""
     return lane_of(threading.get_native_id())
 
 
 class Probe(nn.Module):
-    """Doubles its input."""
+    """A module that doubles its input."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((1,), 2.0))
         self.threads: list[str] = []
-        """What it ran on, one entry for each call."""
+        """The lane of each call."""
 
     def forward(self, x: Tensor) -> Tensor:
         self.threads.append(this_thread())
@@ -40,7 +40,7 @@ class Probe(nn.Module):
 
 
 class Pair(nn.Module):
-    """Two probes with one of its own between them; gives where each ran."""
+    """A module with two probes and work of its own between them. Returns the three lanes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,14 +53,14 @@ class Pair(nn.Module):
 
 
 def where(module: nn.Module) -> str:
-    """What a probe runs on when it is called now."""
+    """Returns the lane that a call of a probe runs on now."""
     module(torch.ones(1))
     assert isinstance(module, Probe)
     return module.threads[-1]
 
 
 op_threads: list[str] = []
-"""What torch.ops.probes.double ran on, one entry for each call."""
+"""The lane of each call of torch.ops.probes.double."""
 
 
 @torch.library.custom_op("probes::double", mutates_args=())
@@ -75,7 +75,7 @@ def _(x: Tensor) -> Tensor:
 
 
 class Traceable(nn.Module):
-    """A probe that keeps telling where it runs as a program: scripted, traced, exported or compiled."""
+    """A module that also reports its lane as a program: scripted, traced, exported or compiled."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Traceable(nn.Module):
 
 
 def where_op(module: Callable[[Tensor], Tensor]) -> str:
-    """What torch.ops.probes.double in a traceable runs on; fails where the result is wrong."""
+    """Returns the lane of torch.ops.probes.double in a traceable; fails if the result is wrong."""
     before = len(op_threads)
     torch.testing.assert_close(module(torch.full((2, 2), 3.0)), torch.full((2, 2), 7.0))
     (thread,) = op_threads[before:]
@@ -95,7 +95,7 @@ def where_op(module: Callable[[Tensor], Tensor]) -> str:
 
 
 def in_time(work: Callable[[], T], seconds: float = 60.0) -> T:
-    """What `work` gives on a thread of its own; fails where that hangs."""
+    """Returns the result of `work`, which runs on a thread of its own; fails if it hangs."""
     done: Future[T] = Future()
 
     def run() -> None:

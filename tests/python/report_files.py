@@ -1,4 +1,4 @@
-"""Small files of the forms that `run`, `profile` and `plan` write, for the tests of reports."""
+"""Small files in the forms that `run`, `profile` and `plan` write, for the tests of reports."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,14 @@ CPU = {"id": "cpu", "name": "a CPU", "units": 4, "unit": "core", "granularity": 
 
 
 def save(folder: Path, name: str, document: object) -> Path:
-    """Writes it as JSON."""
+    """Writes the document as JSON."""
     file = folder / name
     file.write_text(json.dumps(document))
     return file
 
 
 def engine(name: str, p50_us: float, deadline_us: float | None = None, **fields: Any) -> dict[str, Any]:
-    """An engine of results."""
+    """Returns an engine's entry in results."""
     served = {"requests": 2000, "unserved": 0, "rate_hz": 100.0, "mean_us": p50_us * 1.1, "graphs": None}
     quantiles = zip(("p50_us", "p90_us", "p99_us", "p999_us", "max_us"), (1, 1.2, 2, 3, 5), strict=True)
     judged = {"deadline_us": deadline_us, "misses": 0, "checked": True, "error": None}
@@ -34,13 +34,13 @@ def engine(name: str, p50_us: float, deadline_us: float | None = None, **fields:
 
 
 def run(*engines: dict[str, Any], device: dict[str, Any] = GPU, mode: str = "lanes") -> dict[str, Any]:
-    """Results of one mode."""
+    """Returns results of one mode."""
     one = {"mode": mode, "seconds": 20.0, "stopped_early": False, "engines": list(engines)}
     return {"greenlane": "0.1.0", "versions": VERSIONS, "device": {**device}, "config": "robot.toml", "modes": [one]}
 
 
 def profile(*names: str) -> dict[str, Any]:
-    """Faster on more units; the last engine was also cut for gates."""
+    """Returns a profile. Engines are faster on more units, and the last engine was also cut for gates."""
 
     def curve(scale: float) -> list[dict[str, Any]]:
         return [
@@ -54,7 +54,7 @@ def profile(*names: str) -> dict[str, Any]:
 
 
 def candidate(mode: str, lanes: list[dict[str, Any]], owners: dict[str, str], slack: float | None) -> dict[str, Any]:
-    """One way to run; without partitions nothing is predicted."""
+    """Returns one way to run the pipeline. Without partitions nothing is predicted."""
     judged = {"meets_deadlines": (slack or -1) > 0, "throughput": 0.7, "slack": slack}
     expected = {"p50_us": 150.0, "p99_us": 200.0, "rate_hz": 100.0}
     predicted = expected | {"utilisation": 0.1} if mode == "lanes" else None
@@ -65,7 +65,7 @@ def candidate(mode: str, lanes: list[dict[str, Any]], owners: dict[str, str], sl
 
 
 def plan() -> dict[str, Any]:
-    """policy on 16 SMs, head and hog with gates on the rest; beside it what was tried."""
+    """Returns a plan: policy on 16 SMs, head and hog behind gates on the rest; with the other tried ways."""
     lanes: list[dict[str, Any]] = [{"name": "policy", "units": 16}, {"name": "head", "units": "rest"}]
     lanes += [{"name": "hog", "beside": "head"}]
     names = ["policy", "head", "hog"]
@@ -81,25 +81,25 @@ def plan() -> dict[str, Any]:
 
 
 def audited_engine(name: str, lane: str | None, units: int, *strays: dict[str, Any]) -> dict[str, Any]:
-    """An engine of an audit."""
+    """Returns an engine's entry in an audit."""
     counts = {"calls": 10, "kernels": 400, "copies": 20, "gpu_us": 1500.0, "judged": True}
     return {"name": name, "lane": lane, "units": units, **counts, "strays": list(strays)}
 
 
 def stray(kernel: str, where: str, cause: str | None, count: int = 7) -> dict[str, Any]:
-    """Runs of a kernel outside of a partition, or of no engine."""
+    """Returns a stray: runs of a kernel outside of its partition, or of a kernel of no engine."""
     return {"kernel": kernel, "count": count, "gpu_us": 30.0, "where": where, "cause": cause}
 
 
 def audit(*engines: dict[str, Any], others: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """What an audit found."""
+    """Returns an audit's document."""
     clean = not any(each["strays"] for each in engines) and not any(each["cause"] for each in others or [])
     found = {"engines": list(engines), "others": others or [], "clean": clean, "dropped": 0}
     return {"greenlane": "0.1.0", "versions": VERSIONS, "device": {**GPU}, "config": "robot.toml", "audit": found}
 
 
 def trace(requests: int = 300) -> dict[str, Any]:
-    """Mode gates: policy at 200 Hz, whose request 100 is late, beside head, which runs in slices."""
+    """Returns a trace of mode gates: policy at 200 Hz, whose request 100 is late, beside head, which runs in slices."""
     names = ["lane policy", "lane head", "gate", "slices of head"]
     events: list[dict[str, Any]] = [_name("process_name", 0, "mode gates")]
     events += [_name("thread_name", track, name) for track, name in enumerate(names, 1)]
@@ -127,7 +127,7 @@ def _event(
 
 
 def every_kind(folder: Path) -> list[Path]:
-    """One file of each form, about the same engines."""
+    """Writes one file of each form, all about the same engines."""
     results = run(
         engine("policy", 150.0, 1000.0, units=16),
         engine("head", 1900.0, units=64),

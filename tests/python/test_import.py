@@ -28,7 +28,7 @@ def test_it_imports_and_works_where_no_gpu_is_visible() -> None:
 def test_importing_it_starts_no_cuda() -> None:
     code = "import greenlane, torch; print(torch.cuda.is_initialized(), 'libcuda.so' in open('/proc/self/maps').read())"
     assert run(f"import torch; {code}").stdout.split()[0] == "False"
-    assert run(code.replace("import greenlane, ", "import ")).stdout == run(code).stdout  # no more than PyTorch itself
+    assert run(code.replace("import greenlane, ", "import ")).stdout == run(code).stdout  # PyTorch itself loads as much
 
 
 def test_importing_it_keeps_the_cores_and_the_threads_of_the_process() -> None:

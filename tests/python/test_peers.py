@@ -39,7 +39,7 @@ def test_the_mixes_of_the_examples_are_read(name: str) -> None:
 
 
 def member(*engines: dict[str, Any], **failed: str) -> dict[str, Any]:
-    """What one process wrote of the variant eager."""
+    """Returns the output of one process about the variant eager."""
     return {"variants": {"eager": {"engines": list(engines), "failed": failed}}}
 
 

@@ -1,4 +1,4 @@
-"""bench/peers: the programs of contestants, which may hang, crash or not be there."""
+"""bench/peers: the programs of contestants, which may hang, crash or be missing."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ from setting import Setting
 
 from python.peer_rows import mix
 
-# A process of a contestant: says that it is ready, waits for the start, and writes when that was.
+# A process of a contestant: reports that it is ready, waits for the start, and writes the start's time.
 RACER = """
 import json, pathlib, sys, time
 out, name, start = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
@@ -31,7 +31,7 @@ out.write_text(json.dumps({"variants": {"eager": {"engines": [engine], "failed":
 
 
 class FakeSetting(Setting):
-    """Whose processes are those above."""
+    """A setting whose processes run the code above."""
 
     crash: Sequence[str] = ()
     seconds_at_most = 20.0

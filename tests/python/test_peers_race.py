@@ -64,7 +64,7 @@ def test_the_driver_keeps_rates(pipeline: Path, tmp_path: Path) -> None:
     written = member(tmp_path / "out.json", pipeline, "--variants", "eager", "--engines", "urgent")
     [urgent] = written["variants"]["eager"]["engines"]
     assert urgent["name"] == "urgent"
-    assert 8 <= urgent["requests"] <= 11  # of 0.2 s at 50 Hz
+    assert 8 <= urgent["requests"] <= 11  # 0.2 s at 50 Hz
     assert (urgent["deadline_us"], urgent["error"]) == (1e6, None)
 
 
@@ -77,7 +77,7 @@ def test_there_are_no_graphs_on_a_cpu(pipeline: Path, tmp_path: Path) -> None:
 def test_wrong_outputs_are_an_error(models: Path, tmp_path: Path) -> None:
     inputs, outputs = tmp_path / "x.inputs.pt", tmp_path / "x.outputs.pt"
     inputs.write_bytes((models / "affine.inputs.pt").read_bytes())
-    outputs.write_bytes((models / "affine.inputs.pt").read_bytes())  # what the model does not return
+    outputs.write_bytes((models / "affine.inputs.pt").read_bytes())  # a file of values that the model does not return
     wrong = config(tmp_path, engine("urgent", models / "affine.pt2", inputs, rate_hz=50))
     written = member(tmp_path / "out.json", wrong, "--variants", "eager")
     [urgent] = written["variants"]["eager"]["engines"]

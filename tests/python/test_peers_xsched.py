@@ -13,13 +13,13 @@ from python.peer_rows import mix
 
 
 class Double:
-    """Its libraries. A scheduler that is set anew knows nothing of the queues and hints before it."""
+    """A double of XSched's libraries. Setting the scheduler makes it forget all former queues and hints."""
 
     def __init__(self) -> None:
         self.scheduler: tuple[int, int] | None = None
-        self.known: dict[int, int | None] = {}  # a queue's priority, which has none at first
+        self.known: dict[int, int | None] = {}  # priorities by queue; None at first
         self.streams: dict[int, int] = {}  # by hardware queue
-        self.queues: dict[int, int] = {}  # the stream of a queue
+        self.queues: dict[int, int] = {}  # streams by queue
 
     def CudaQueueCreate(self, out: Any, stream: ctypes.c_void_p) -> int:  # noqa: N802
         out._obj.value = len(self.streams) + 100

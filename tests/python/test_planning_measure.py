@@ -1,4 +1,4 @@
-"""bench/planning: what a plan is measured against."""
+"""bench/planning: the measurements to which a plan is compared."""
 
 import importlib.util
 from pathlib import Path
@@ -11,7 +11,7 @@ FILE = Path(__file__).resolve().parents[2] / "bench" / "planning" / "measure.py"
 
 @pytest.fixture(scope="module")
 def measure() -> Any:
-    # Another folder of the benchmarks has a file of that name.
+    # Loaded by its path, because another folder of the benchmarks has a file of the same name.
     spec = importlib.util.spec_from_file_location("planning_measure", FILE)
     assert spec is not None
     assert spec.loader is not None

@@ -17,12 +17,12 @@ def modules() -> list[ModuleType]:
 
 
 def is_constant(value: object) -> bool:
-    """Names of types are, too."""
+    """Returns whether the value is a constant. A name of a type is one, too."""
     return not inspect.isclass(value) and not inspect.isfunction(value)
 
 
 def public_objects() -> Iterator[tuple[str, object]]:
-    """The classes and functions of greenlane.__all__, with the public members of the classes."""
+    """Yields the classes and functions of greenlane.__all__, with the public members of the classes."""
     for name in gl.__all__:
         value = getattr(gl, name)
         if is_constant(value):

@@ -1,4 +1,4 @@
-"""Audits from Python, as far as they go without a GPU."""
+"""Audits from Python, without a GPU."""
 
 import json
 from typing import Any
@@ -33,17 +33,17 @@ DOCUMENT: dict[str, Any] = {
 
 
 class Recording:
-    """In place of the library's, which needs a GPU."""
+    """A substitute for the library's class, which needs a GPU."""
 
     ended = ""
 
     def stop(self) -> tuple[str, str]:
-        """What was found."""
+        """Returns the audit's document and its table."""
         Recording.ended = "stopped"
         return json.dumps(DOCUMENT), "a table"
 
     def drop(self) -> None:
-        """Without a result."""
+        """Ends the recording without a result."""
         Recording.ended = "dropped"
 
 

@@ -1,4 +1,4 @@
-"""Names of what is bound: dotted, shared, unknown, and what goes with the nearest name above it."""
+"""The names of bound modules: dotted, shared and unknown ones, and modules that go with the nearest name above them."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from python.probes import Pair, Probe
 
 
 class Part(nn.Module):
-    """With an engine in it, and a probe."""
+    """A module with an engine and a probe in it."""
 
     def __init__(self, engine: gl.Engine) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Part(nn.Module):
 
 
 class Robot(nn.Module):
-    """Three parts, two of which have almost the same name."""
+    """A module of three parts, two of which have similar names."""
 
     def __init__(self, new_engine: Callable[[], gl.Engine]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def robot(new_engine: Callable[[], gl.Engine]) -> Robot:
 
 
 def bound(module: nn.Module) -> dict[str, str]:
-    """The lane of everything that is bound by itself; of a probe or engine by calling it."""
+    """Returns the lane of everything that has a binding of its own; calls probes and engines to prove it."""
     lanes = {}
     for name, each in module.named_modules():
         if gl.is_external_stream_set(module, name):
@@ -169,7 +169,7 @@ def test_bindings_are_taken_away_by_name(robot: Robot, a: gl.Lane) -> None:
     gl.set_external_stream(robot, {"": a, "head.probe": a})
     gl.clear_external_stream(robot, ["", "head.engine"])
     assert bound(robot) == dict.fromkeys(["head.probe", "head2.engine", "arm.left.engine"], "a")
-    gl.clear_external_stream(robot, ["head.probe", "head", "head.probe"])  # not an error where there is none
+    gl.clear_external_stream(robot, ["head.probe", "head", "head.probe"])  # not an error if it is not bound
     assert list(bound(robot)) == ["head2.engine", "arm.left.engine"]
     gl.clear_external_stream(robot.arm)
     assert list(bound(robot)) == ["head2.engine"]

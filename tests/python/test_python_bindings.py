@@ -1,4 +1,4 @@
-"""set_external_stream() on engines and modules: all or nothing, and back to what was before."""
+"""set_external_stream() on engines and modules: it binds all or nothing, and restores the former bindings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from python.probes import CALLER, Pair, Probe, where
 
 
 class ForeignStream:
-    """A stream as CuPy or cuda.core would pass it."""
+    """A stream as CuPy or cuda.core passes it."""
 
     def __cuda_stream__(self) -> tuple[int, int]:
         return (0, 0x1234)
@@ -32,7 +32,7 @@ def one(request: pytest.FixtureRequest, new_engine: Callable[[], gl.Engine]) -> 
 
 
 def lane_of(module: nn.Module) -> str:
-    """The lane that it is bound to, proved by a call where that can be."""
+    """Returns the lane that the module is bound to, proved by a call if possible."""
     if isinstance(module, gl.Engine):
         lane = module.lane
         assert module.is_external_stream_set() == (lane is not None)
@@ -42,7 +42,7 @@ def lane_of(module: nn.Module) -> str:
 
 
 def lanes_of(module: nn.Module) -> dict[str, str]:
-    """Of everything in it that has a binding."""
+    """Returns the lanes of everything in the module that has a binding."""
     bound = {name: each for name, each in module.named_modules() if gl.is_external_stream_set(module, name)}
     return {name: lane_of(each) for name, each in bound.items() if isinstance(each, gl.Engine | Probe)}
 
@@ -125,7 +125,7 @@ def test_several_are_bound_and_put_back_together(a: gl.Lane, b: gl.Lane) -> None
 
 @pytest.fixture
 def eight(new_engine: Callable[[], gl.Engine]) -> nn.ModuleList:
-    """Engines and modules by turns."""
+    """Engines and modules in turn."""
     return nn.ModuleList([Probe() if i % 2 else new_engine() for i in range(8)])
 
 
@@ -134,7 +134,7 @@ def test_all_are_bound_or_none(eight: nn.ModuleList, a: gl.Lane, b: gl.Lane, clo
         gl.set_external_stream(eight, {str(number): a})
     before, attributes = [lane_of(each) for each in eight], [list(vars(each)) for each in eight]
     assert before == ["a", "a", CALLER, CALLER, "a", "a", CALLER, "a"]
-    a.close()  # what was bound once is not judged anew
+    a.close()  # former bindings are not judged anew
     for fifth in ("4", "5"):
         with pytest.raises(RuntimeError, match="cannot be bound to lane 'gone': the lane was closed"):
             gl.set_external_stream(eight, {str(i): closed if str(i) == fifth else b for i in range(8)})

@@ -17,7 +17,7 @@ VARIABLE = contextvars.ContextVar("VARIABLE", default="default")
 
 
 class Asks(nn.Module):
-    """Gives what a function gives inside of forward."""
+    """A module whose forward returns what a function returns."""
 
     def __init__(self, ask: Callable[[], object]) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Asks(nn.Module):
 
 
 def asked(lane: gl.Lane, ask: Callable[[], object]) -> object:
-    """What a module on a lane finds."""
+    """Returns what `ask` returns in a module on the lane."""
     module = Asks(ask)
     gl.set_external_stream(module, lane)
     return module()
@@ -116,7 +116,7 @@ def new(*_: object) -> torch.Tensor:
 
 
 def saved_shape() -> object:
-    """Of what autograd saves for the backward of exp()."""
+    """Returns the shape of the tensor that autograd saves for the backward of exp()."""
     node: Any = torch.ones(1, requires_grad=True).exp().grad_fn
     return node._saved_result.shape
 

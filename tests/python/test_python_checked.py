@@ -1,4 +1,4 @@
-"""What comes from the caller is checked where it enters: numbers, names, paths, devices."""
+"""Values from the caller are checked where they enter: numbers, names, paths and devices."""
 
 import zipfile
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the user says of cores and threads: affinity, OpenMP's variables, nice values."""
+"""The user's settings of cores and threads: affinity, OpenMP's variables and nice values."""
 
 import os
 import re

@@ -14,7 +14,7 @@ RUN = ctypes.CFUNCTYPE(None, ctypes.c_int64)
 
 
 def called(exchange: object, address: int, key: int, times: int = 1) -> list[Tensor]:
-    """As C++ does it."""
+    """Calls the function as C++ does."""
     for _ in range(times):
         RUN(address)(key)
     return list(exchange.inputs())  # type: ignore[attr-defined]
@@ -50,7 +50,7 @@ def test_what_it_raises_comes_out_where_cpp_fails_and_only_there() -> None:
 
 
 def test_an_interrupt_is_not_swallowed_where_cpp_goes_on() -> None:
-    """As after a capture that failed: the function is called again, and does nothing then."""
+    """The function may be called again, as after a failed capture. It then does nothing."""
     calls: list[int] = []
 
     def interrupted(_: list[Tensor]) -> list[Tensor]:
@@ -71,7 +71,7 @@ def test_an_interrupt_is_not_swallowed_where_cpp_goes_on() -> None:
 
 
 def test_an_error_that_was_handled_is_gone_without_the_collector() -> None:
-    """Lanes are in the frames that it holds."""
+    """The error's frames hold lanes."""
 
     class OwnError(Exception):
         pass

@@ -1,4 +1,4 @@
-"""Forked children: what the parent made is refused there, nothing hangs, and lanes can be made anew."""
+"""Forked children: objects of the parent are refused there, nothing hangs, and new lanes can be made."""
 
 import multiprocessing
 import threading
@@ -188,7 +188,7 @@ def test_processes_of_multiprocessing_get_the_error(lanes: dict[str, gl.Lane]) -
     context = multiprocessing.get_context("fork")
     with context.Pool(2) as pool:
         for text in pool.starmap_async(call, [(probe, torch.ones(1))] * 4).get(60):
-            # A pool pickles the module, and what is pickled is bound to nothing.
+            # A pool pickles the module, and a pickled module is bound to nothing.
             assert text == "[2.0]"
     queue = context.SimpleQueue()
     process = context.Process(target=lambda: queue.put(call(probe, torch.ones(1))))

@@ -1,4 +1,4 @@
-"""What of graphs can be seen without a GPU; tests/gpu/test_graphs.py sees the rest."""
+"""Graphs, as far as they can be tested without a GPU. tests/gpu/test_graphs.py tests the rest."""
 
 import pickle
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def lane() -> gl.Lane:
 
 @pytest.fixture
 def compiled() -> Iterator[nn.Module]:
-    """With CUDA graphs of Inductor's own."""
+    """A module with CUDA graphs that Inductor captures."""
     yield cast(nn.Module, torch.compile(nn.Linear(2, 2), mode="reduce-overhead"))
     torch._dynamo.reset()
 
@@ -68,7 +68,7 @@ def test_inductors_own_graphs_are_seen(compiled: nn.Module) -> None:
 
 
 def test_inductors_setting_for_all_is_seen() -> None:
-    """It may be set after a module was bound, and is read when the module compiles, at its first call."""
+    """The setting may change after a module is bound. It is read when the module compiles, at its first call."""
     import torch._inductor.config as inductor
 
     compiled = cast(nn.Module, torch.compile(nn.Linear(2, 2)))

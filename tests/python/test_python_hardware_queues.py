@@ -11,7 +11,7 @@ import pytest
 PYTHON = Path(__file__).resolve().parents[2] / "python"
 VARIABLE = "CUDA_DEVICE_MAX_CONNECTIONS"
 SETTING = "GREENLANE_HARDWARE_QUEUES"
-# As Python has it, and as the library found it in the process's environment.
+# Prints the variable as Python has it, and the number that the library found in the process's environment.
 SHOW = f"import os; print(os.environ.get({VARIABLE!r}), gl.hardware_queues().in_force)"
 
 

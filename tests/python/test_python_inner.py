@@ -1,4 +1,4 @@
-"""Engines inside a package, bound by name: a package that holds two objects of another maker's class."""
+"""Engines inside a package, bound by name. The package holds two objects of another maker's class."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def package(models: Path) -> Path:
-    """Made by the tests of C++, or now."""
+    """The package. The tests of C++ may have exported it before."""
     subprocess.run([sys.executable, export_inner.__file__, str(models), str(LIBRARY)], check=True)
     torch.ops.load_library(str(LIBRARY))
     return models / "inner.pt2"
@@ -33,14 +33,14 @@ def engine(package: Path) -> gl.Engine:
 
 
 def threads(engine: nn.Module) -> tuple[int, int]:
-    """Where the first and the second engine ran."""
+    """Returns the threads of the first and the second engine."""
     product, first, second = engine(torch.ones(4))
     assert product.tolist() == [6.0] * 4
     return int(first), int(second)
 
 
 def worker_of(lane: gl.Lane) -> int:
-    """The thread of a lane, as a module on it sees it."""
+    """Returns the thread of a lane, as a module on it sees it."""
     seen: list[int] = []
 
     class Look(nn.Module):

@@ -1,4 +1,4 @@
-"""What an engine refuses of its inputs, and what it cannot tell."""
+"""Inputs that an engine refuses, and inputs that it cannot check."""
 
 import warnings
 from collections.abc import Iterator

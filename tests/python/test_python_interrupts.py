@@ -1,4 +1,4 @@
-"""Ctrl-C, and the end of the program, while lanes of the CPU work."""
+"""Ctrl-C, and the end of the program, while lanes of the CPU are at work."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ LONG = 60.0
 
 
 class Stuck(nn.Module):
-    """Works until it is let go of, and in the meantime runs no Python code that an exception could end."""
+    """A module that works until it is released. Meanwhile it runs no Python code that an exception could end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ def stuck() -> Iterator[Stuck]:
 
 
 def interrupt_when(event: threading.Event) -> None:
-    """Sends what Ctrl-C sends when an event is there and the main thread waits for a lane."""
+    """Sends the signal of Ctrl-C after the event, once the main thread waits for a lane."""
 
     def is_waiting() -> bool:
         frame = sys._current_frames().get(threading.main_thread().ident or 0)
@@ -62,7 +62,7 @@ def interrupt_when(event: threading.Event) -> None:
 
 
 def waits(stuck: Stuck, lane: gl.Lane, models: Path) -> dict[str, Callable[[], object]]:
-    """Every call that waits for a lane that is busy."""
+    """Returns every call that waits for a busy lane."""
     probe = Probe()
     gl.set_external_stream(probe, lane)
     engine = gl.load(models / "affine.pt2", lane=lane)
@@ -237,7 +237,7 @@ def test_a_daemon_thread_may_be_inside_of_a_module_when_the_program_ends() -> No
 
 
 def test_tensors_come_through(a: gl.Lane) -> None:
-    """What is waited for in short steps is waited for to its end."""
+    """Long work is waited for in short steps, but to its end."""
 
     class Sleeps(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from python.probes import CALLER, Probe, Traceable, where, where_op
 
 
 class CallsPastForward(Probe):
-    """As some wrappers do: forward is for others."""
+    """A module whose __call__ goes past forward, as in some wrappers."""
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.compute(x)
@@ -37,7 +37,7 @@ class CallsForwardWithin(Probe):
 
 
 def test_a_call_that_never_reaches_forward_is_refused(a: gl.Lane) -> None:
-    """And not bound in silence."""
+    """It is refused, rather than bound without effect."""
     module = CallsPastForward()
     for root, name in ((module, ""), (nn.Sequential(module), "0")):
         with pytest.raises(ValueError, match=r"class 'CallsPastForward' has a __call__ of its own that never calls"):

@@ -1,4 +1,4 @@
-"""Copies of modules and engines that are bound, and what is saved of them: they carry no binding."""
+"""Copies of bound modules and engines, and what is saved of them: they carry no binding."""
 
 import copy
 import io
@@ -67,7 +67,7 @@ def test_a_copy_of_a_bound_module_is_bound_to_nothing(lane: gl.Lane, sequence: n
     assert torch.equal(other(X), sequence(X))
     with torch.no_grad():
         other[1][1].weight.zero_()
-    assert not torch.equal(other(X), sequence(X))  # it calls its own children
+    assert not torch.equal(other(X), sequence(X))  # the copy calls its own children
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -116,7 +116,7 @@ def test_a_copy_of_a_bound_program(lane: gl.Lane, make: Callable[[nn.Module], nn
 
 
 class Head(nn.Module):
-    """An engine among others."""
+    """A module with an engine among other parts."""
 
     def __init__(self, engine: gl.Engine) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ def test_an_engine_whose_file_is_gone_cannot_be_copied(models: Path, tmp_path: P
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Callable[[bytes], subprocess.CompletedProcess[str]]:
-    """Loads what was saved where greenlane cannot be imported."""
+    """A function that loads saved data in a process where greenlane cannot be imported."""
     code = """
 import sys, torch
 sys.modules["greenlane"] = None

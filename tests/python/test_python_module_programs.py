@@ -1,4 +1,4 @@
-"""Modules on lanes that are programs, and programs that are made of modules on lanes."""
+"""Modules on lanes that are programs, and programs that are made from modules on lanes."""
 
 import io
 import json
@@ -73,7 +73,7 @@ Maker = Callable[[nn.Module], nn.Module]
 def test_a_program_can_be_bound(a: gl.Lane, b: gl.Lane, make: Maker) -> None:
     program = make(Traceable())
     assert where_op(program) == CALLER
-    before = {name: id(value) for name, value in vars(program).items()}  # script modules remember a forward they had
+    before = {name: id(value) for name, value in vars(program).items()}  # script modules remember a former forward
     with gl.set_external_stream(program, a):
         assert where_op(program) == "a"
         with gl.set_external_stream(program, b):
@@ -96,13 +96,13 @@ def test_a_graph_module_may_be_recompiled_while_it_is_bound(a: gl.Lane) -> None:
 
 
 def text_of(program: nn.Module) -> str:
-    """The operators of its graph. Not the places in sources, which say where the clone lies."""
+    """Returns the operators of the program's graph, without places in sources, which name the clone's folder."""
     graph: Any = getattr(program, "inlined_graph", None) or getattr(program, "graph", "")
     return str(graph) if isinstance(graph, torch.fx.Graph | str) else str(graph.str(print_source_ranges=False))
 
 
 def without_places(content: bytes) -> bytes:
-    """Without the folders of the tests and of the package, as they stand in texts and in JSON."""
+    """Removes the folders of the tests and of the package, both as text and as in JSON."""
     for folder in (Path(__file__).resolve().parents[2], Path(gl.__file__).resolve().parents[1]):
         for form in (os.fsencode(folder), json.dumps(str(folder))[1:-1].encode()):
             content = content.replace(form, b"")
@@ -129,7 +129,7 @@ def test_a_saved_program_of_a_bound_module_knows_nothing_of_greenlane(a: gl.Lane
     torch.export.save(torch.export.export(module, (X,), strict=strict), file)
     torch.jit.save(traced(module), file)
     mentioned = set(re.findall(rb"[^ ]*greenlane[^ ]*", without_places(file.getvalue())))
-    assert all(name.endswith(b'greenlane/_modules.py\\",') for name in mentioned), mentioned  # where it was traced
+    assert all(name.endswith(b'greenlane/_modules.py\\",') for name in mentioned), mentioned  # the place of the trace
     assert gl.is_external_stream_set(module)
 
 
@@ -179,7 +179,7 @@ def test_what_was_compiled_in_place_is_refused(a: gl.Lane) -> None:
 
 
 def where_meanwhile(probe: Probe, work: Callable[[], object], reached: threading.Event, tried: threading.Event) -> str:
-    """What a probe runs on while another thread is in the middle of its work."""
+    """Returns the lane of a probe while another thread is in the middle of its work."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     assert reached.wait(60)

@@ -1,4 +1,4 @@
-"""What a bound module on a GPU tells the caching allocator, and when; on a binding that only remembers."""
+"""Calls from a bound module on a GPU to the caching allocator, and their order; on a binding that only records them."""
 
 import dataclasses
 from collections import OrderedDict, UserDict, defaultdict, deque
@@ -22,7 +22,7 @@ class Named(NamedTuple):
 
 @dataclasses.dataclass
 class Plain:
-    """PyTorch was not told of it."""
+    """A dataclass that is not registered with PyTorch."""
 
     x: Any
     y: Any = None
@@ -39,11 +39,11 @@ pytree.register_dataclass(Registered)
 
 
 class Answer(dict[str, Any]):
-    """As transformers and others make them."""
+    """A subclass of dict, as in transformers and other libraries."""
 
 
 class Row(list[Any]):
-    """No list by its type."""
+    """A subclass of list, whose type is not list."""
 
 
 NESTED: dict[str, tuple[Any, list[Tensor]]] = {
@@ -76,11 +76,11 @@ def test_tensors_are_found_in_packed_sequences_and_jagged_tensors() -> None:
     jagged = torch.nested.nested_tensor([torch.ones(2, 2), torch.ones(3, 2)], layout=torch.jagged)
     found = {tensor.data_ptr() for tensor in _tensors.tensors_in([jagged])}
     assert jagged.values().data_ptr() in found
-    assert len(found) > 1  # offsets besides
+    assert len(found) > 1  # the offsets, too
 
 
 class Call:
-    """One call of a bound module, as torch.classes.greenlane.Call."""
+    """One call of a bound module, like torch.classes.greenlane.Call."""
 
     def __init__(self, log: list[Any]) -> None:
         self.log = log
@@ -90,7 +90,7 @@ class Call:
 
 
 class GpuBinding:
-    """As torch.classes.greenlane.Binding; remembers what happened."""
+    """A binding like torch.classes.greenlane.Binding. It records what happened."""
 
     def __init__(self) -> None:
         self.log: list[Any] = []
@@ -104,7 +104,7 @@ class GpuBinding:
 
 
 class Nested(nn.Module):
-    """Gives what it is called with."""
+    """A module that returns its argument."""
 
     def __init__(self, log: list[Any]) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ def test_a_call_inside_a_call_is_inside_it(module: Nested) -> None:
 PROGRAMS: dict[str, Callable[[nn.Module], object]] = {
     "exported": lambda module: torch.export.export(module, (torch.ones(1, 2),)),
     "exported strictly": lambda module: torch.export.export(module, (torch.ones(1, 2),), strict=True),
-    # Its own check calls the module as anybody would.
+    # The tracer's own check calls the module like any caller.
     "traced": lambda module: torch.jit.trace(module, torch.ones(1, 2), check_trace=False),
     "compiled": lambda module: torch.compile(module, backend="eager")(torch.ones(1, 2)),
 }

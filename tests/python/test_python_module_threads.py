@@ -59,7 +59,7 @@ def test_threads_may_bind_and_unbind_one_module_all_at_once(a: gl.Lane) -> None:
 
 
 def test_a_call_on_one_lane_may_wait_for_a_call_on_another(a: gl.Lane, b: gl.Lane) -> None:
-    """No call holds the interpreter while its lane works."""
+    """No call holds the interpreter lock while its lane works."""
 
     class Waits(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def test_a_call_on_one_lane_may_wait_for_a_call_on_another(a: gl.Lane, b: gl.Lan
 
 
 class Calls(nn.Module):
-    """Calls another module when all that are in a circle are under way."""
+    """A module that calls other modules as soon as all modules of the circle are under way."""
 
     def __init__(self, barrier: threading.Barrier) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from python.probes import CALLER, Pair, Probe, in_time, this_thread, where
 
 
 class Calls(nn.Module):
-    """Calls a function."""
+    """A module that calls a function."""
 
     def __init__(self, work: Callable[..., Any]) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def test_its_hooks_run_on_the_callers_thread(a: gl.Lane) -> None:
 
 
 class Private(BaseException):
-    """No Exception."""
+    """An exception that is not an Exception."""
 
 
 @pytest.mark.parametrize("kind", [ValueError, StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit, Private])
@@ -173,7 +173,7 @@ def test_a_module_may_unbind_itself_while_it_runs() -> None:
         return this_thread()
 
     module = Calls(unbinds)
-    gl.set_external_stream(module, gl.lane("cpu", "a"))  # which goes with the call
+    gl.set_external_stream(module, gl.lane("cpu", "a"))  # the lane is freed with the call
     assert in_time(module) == "a"
     assert in_time(module) == CALLER
 

@@ -50,7 +50,7 @@ def test_what_cannot_be_met_or_read_is_said(models: Path, tmp_path: Path) -> Non
 
 
 def test_ctrl_c_ends_what_lasts(pipeline: Path) -> None:
-    # What a shell starts in the background ignores SIGINT, and so do its children.
+    # A shell's background job ignores SIGINT, and so do its children.
     heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = f"{heeds}; import greenlane as gl; print('ready', flush=True); gl.plan({str(pipeline)!r}, seconds=1000)"
     environment = os.environ | {"PYTHONPATH": str(Path(gl.__file__).parents[1])}

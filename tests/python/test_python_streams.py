@@ -1,4 +1,4 @@
-"""Streams of every kind, as far as a machine without a GPU can tell."""
+"""Streams of every kind, as far as they can be tested without a GPU."""
 
 import gc
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from greenlane import _streams
 
 
 class ForeignStream:
-    """A stream as CuPy or cuda.core would pass it."""
+    """A stream as CuPy or cuda.core passes it."""
 
     def __init__(self, handle: int, version: int = 0) -> None:
         self.answer = (version, handle)

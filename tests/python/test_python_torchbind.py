@@ -1,4 +1,4 @@
-"""What is registered with PyTorch, without the package: as others reach it."""
+"""The classes and operators that are registered with PyTorch, used without the package."""
 
 import subprocess
 import sys

@@ -22,7 +22,7 @@ print("%d.%d" % sys.version_info[:2], len(names))
 
 
 def interpreter(version: str) -> str | None:
-    """One on the path, or one of pyenv's, whose own commands on the path may be for another version."""
+    """Returns the interpreter on the path, or pyenv's. A command of pyenv's on the path may be for another version."""
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     pyenv = [str(path) for path in sorted(root.glob(f"versions/{version}.*/bin/python{version}"))]
     for candidate in (shutil.which(f"python{version}"), *pyenv):

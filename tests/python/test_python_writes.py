@@ -1,4 +1,4 @@
-"""What bound modules write to, and what they hold: as a graph of them must know it."""
+"""Writes of bound modules, and the tensors and numbers that they hold, as far as graphs must know them."""
 
 from typing import Any
 
@@ -10,34 +10,34 @@ from torch import Tensor, nn
 
 
 class Noted:
-    """Stands for C++, which collects."""
+    """A substitute for the C++ side, which collects writes."""
 
     def __init__(self) -> None:
         self.tensors: list[Tensor] = []
 
     def collects_writes(self) -> bool:
-        """Always."""
+        """Returns True always."""
         return True
 
     def note_write(self, tensor: Tensor) -> None:
-        """Before the write."""
+        """Notes the tensor before the write."""
         self.tensors.append(tensor)
 
     def addresses(self) -> set[int]:
-        """Of what was noted."""
+        """Returns the addresses of the noted tensors' memory."""
         return {tensor.untyped_storage().data_ptr() for tensor in self.tensors}
 
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> Noted:
-    """In place of the library."""
+    """A substitute for the library."""
     made = Noted()
     monkeypatch.setattr(_writes, "ops", made)
     return made
 
 
 def storage(tensor: Tensor) -> int:
-    """By which memory is told apart."""
+    """Returns the address that tells memory apart."""
     return tensor.untyped_storage().data_ptr()
 
 
@@ -69,7 +69,7 @@ def test_batch_norm_and_random_modules(noted: Noted) -> None:
 
 
 def test_what_no_operator_writes_is_seen_by_its_value(noted: Noted) -> None:
-    """As a kernel of Triton's does; here NumPy. NaN that stays is no change."""
+    """A Triton kernel writes like this; here it is NumPy. NaN that stays NaN is no change."""
     changed, same = torch.zeros(4), torch.full((4,), float("nan"))
     view = changed.numpy()
 
@@ -105,7 +105,7 @@ def test_nobody_asks_outside_of_captures() -> None:
 
 
 class Holder(nn.Module):
-    """Tensors and numbers in many places."""
+    """A module with tensors and numbers in many places."""
 
     def __init__(self) -> None:
         super().__init__()

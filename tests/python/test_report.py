@@ -1,4 +1,4 @@
-"""`python -m greenlane.report`: what is on the page, and what is refused."""
+"""`python -m greenlane.report`: the contents of the page, and what is refused."""
 
 import json
 import os
@@ -22,7 +22,7 @@ SECTIONS = {
 
 
 def page_of(folder: Path, *files: Path) -> str:
-    """The page that these files give."""
+    """Returns the page made from these files."""
     page = folder / "page.html"
     assert main([*map(str, files), "-o", str(page)]) == 0
     return page.read_text()
@@ -33,7 +33,7 @@ def sections(page: str) -> set[str]:
 
 
 def body(page: str) -> str:
-    """Without Plotly's own script."""
+    """Returns the page's body, without Plotly's own script."""
     return page[page.index("<body>") :]
 
 
@@ -90,7 +90,7 @@ def test_what_missed_its_deadline_stands_out(tmp_path: Path) -> None:
     ]
     assert '<td class="late number">1925 µs</td>' in page
     assert "6319 of 10000 requests were never begun" in page
-    assert "8.58 ×" in page  # priority's p99 against that on lanes
+    assert "8.58 ×" in page  # priority's p99 over that on lanes
 
 
 def test_half_a_character_in_a_name_is_shown_as_something_else(tmp_path: Path) -> None:
@@ -159,12 +159,12 @@ def test_text_of_files_is_never_markup(tmp_path: Path) -> None:
     for markup in ("<script>alert", "<u>", "<i>"):
         assert markup not in page
     for markup in ("\\u003cscript", "\\u003cu\\u003e", "\\u003ci\\u003e"):
-        assert markup not in page  # nor in texts of plots, of which Plotly reads some as HTML
+        assert markup not in page  # nor in texts of plots, some of which Plotly reads as HTML
     assert page.count("<script>") == page.count("</script>") == page.count('class="plotly-graph-div"')
 
 
 class References(HTMLParser):
-    """Everything on a page that a browser would load or lead to."""
+    """A parser that finds everything on a page that a browser would load or lead to."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Audits on the page of a report."""
+"""Audits on a report's page."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ WHOLE = "all of cuda:0 (132 SMs)"
 
 
 def page_of(folder: Path, *files: Path) -> str:
-    """Without Plotly's own script."""
+    """Returns the page's body, without Plotly's own script."""
     page = folder / "page.html"
     assert main([*map(str, files), "-o", str(page)]) == 0
     text = page.read_text()

@@ -1,4 +1,4 @@
-"""The page in a real browser, without a window: plots are drawn, nothing fails, nothing is asked of a network."""
+"""The page in a real headless browser: plots are drawn, nothing fails, and nothing is requested from a network."""
 
 import re
 import shutil
@@ -18,13 +18,13 @@ WIDTH, HEIGHT = 1280, 7000
 
 
 class Visit(NamedTuple):
-    """What became of a page in the browser."""
+    """The results of opening a page in the browser."""
 
     document: str
     messages: list[str]
-    """Of the console: failures of scripts, and what the page's policy forbade."""
+    """The console's messages: failures of scripts, and what the page's policy forbade."""
     requests: set[str]
-    """What was asked of a network."""
+    """The requests to a network."""
     screenshot: Path
 
 
@@ -36,7 +36,7 @@ def visit(page: Path, folder: Path) -> Visit:
     log, screenshot = folder / "net.json", folder / "page.png"
 
     def browse(*arguments: str) -> subprocess.CompletedProcess[str]:
-        # Without its sandbox, which root and containers do not get: the page is ours.
+        # Runs without the browser's sandbox, which root and containers cannot have. The page is our own.
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", f"--log-net-log={log}"]
         command += [f"--user-data-dir={folder / 'profile'}", f"--window-size={WIDTH},{HEIGHT}"]
@@ -52,7 +52,7 @@ def visit(page: Path, folder: Path) -> Visit:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Visit:
-    """A page with every section."""
+    """A visit to a page with every section."""
     folder = tmp_path_factory.mktemp("report")
     page = folder / "page.html"
     files = [*every_kind(folder), RESULTS / "h200-neighbour.json"]

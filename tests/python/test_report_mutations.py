@@ -17,17 +17,17 @@ from greenlane.report.__main__ import main
 
 from python.report_files import CPU, audit, audited_engine, engine, every_kind, run, save, stray, trace
 
-# What a number, a text, a list or an object is replaced by. Infinity and NaN are written as Python writes them.
+# Values that replace a number, a text, a list or an object. Infinity and NaN are written as Python writes them.
 HUGE = 10**400
 NOT_AS_IT_WAS: list[Any] = [
     *(HUGE, -HUGE, 10**30, 2**63, 10**9, 1e308, -1e308, 5e-324, 0, -0.0, -1, 0.5, -7.25),
     *(float("inf"), float("-inf"), float("nan"), True, None, "", "text", "\ud800", [], [[]], [None], {}, {"name": 1}),
 ]
-SECONDS = 15.0  # of one test, at most
+SECONDS = 15.0  # for one test, at most
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where something is in a document, itself not counted."""
+    """Yields the path of everything inside a document."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in pairs:
         yield (*path, key)
@@ -53,12 +53,12 @@ def ends_well(files: list[Path], page: Path, capsys: pytest.CaptureFixture[str])
 
 
 def kind_of(path: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Places in different elements of a list are of one kind."""
+    """Returns the kind of a place. Places in different elements of a list are of one kind."""
     return tuple("each" if isinstance(key, int) else key for key in path)
 
 
 def mutations(known: dict[Path, Any]) -> list[tuple[Path, tuple[Any, ...], Any]]:
-    """A file, a place in it, and what is put there: one place of each kind, in an order that no run changes."""
+    """Returns triples of a file, a place in it, and a new value: one place of each kind, always in the same order."""
     chosen = random.Random(14)
     made = []
     for file, document in known.items():

@@ -1,6 +1,6 @@
-"""Documents that hypothesis makes of good ones: `greenlane.report` makes a page or says why not, whatever they hold.
+"""Documents that hypothesis makes from good ones. `greenlane.report` makes a page, or says why not, whatever they hold.
 
-GREENLANE_FUZZ_EXAMPLES: how many to try, for long runs by hand.
+GREENLANE_FUZZ_EXAMPLES: the number of examples, for long runs by hand.
 """
 
 import json
@@ -24,7 +24,7 @@ LIMITS = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-# Any text of Python's, lone surrogates too, as JSON has them.
+# Any Python text, as in JSON: lone surrogates, too.
 TEXT = st.text(st.characters(codec=None), max_size=20) | st.sampled_from(["</script>", "\x00", "\u202e", "a" * 5000])
 NUMBERS = st.integers() | st.floats() | st.sampled_from([2**53, 2**63, -(2**63), 10**400, 1e308, 5e-324])
 LEAVES = st.none() | st.booleans() | NUMBERS | TEXT | st.sampled_from(NOT_AS_IT_WAS)
@@ -51,7 +51,7 @@ def without(document: Any, path: tuple[Any, ...]) -> Any:
 
 @st.composite
 def mutants(draw: st.DrawFn, known: list[Any]) -> Any:
-    """One of them, changed in a few places: another value, none, or what is elsewhere in it."""
+    """Draws a document with a few places changed: to another value, to nothing, or to a part from elsewhere in it."""
     document = draw(st.sampled_from(known))
     for _ in range(draw(st.integers(1, 4))):
         found = list(places(document))

@@ -1,4 +1,4 @@
-"""What sections of a report are made from: distributions, the excerpt, and who has which units."""
+"""The data behind a report's sections: distributions, the excerpt, and the lanes' units."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-// Every mistake in a configuration gets one message that says where, what, and what to do.
+// Every mistake in a configuration gets one message with the place, the mistake, and the remedy.
 #include "support/matchers.hpp"
 #include "support/runtime_folder.hpp"
 
@@ -16,7 +16,7 @@ class ConfigErrorsTest : public ::testing::Test {
     for (const auto* file : {"a.pt2", "a.inputs.pt"}) (void)folder_.write(file, "x");
   }
 
-  // The configuration is refused at this line, with all of that in the message, on one line.
+  // Checks that the configuration is refused at this line, with all parts in the message, on one line.
   template <class... Parts>
   void expect_refused(const std::string& text, int line, Parts... parts) const {
     const auto file = folder_.write("pipeline.toml", text);
@@ -30,7 +30,7 @@ class ConfigErrorsTest : public ::testing::Test {
   Folder folder_;
 };
 
-// Three lines, the first the header.
+// Three lines. The first one is the header.
 const std::string kEngine = "[engine.a]\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n";
 
 TEST_F(ConfigErrorsTest, AFileThatIsNotThere) {
@@ -137,7 +137,7 @@ TEST_F(ConfigErrorsTest, ImpossibleNumbers) {
 }
 
 TEST_F(ConfigErrorsTest, RatesThatNoClockKeeps) {
-  // Of the first the period would be no nanosecond at all, of the second more than there are.
+  // The first two periods would be less than a nanosecond, the third more nanoseconds than there are.
   for (const std::string value : {"1e12", "1e10", "1e-12"})
     expect_refused(kEngine + "rate_hz = " + value + "\n", 4, "engine.a.rate_hz");
 }

@@ -39,7 +39,7 @@ TEST_F(ConfigTest, EverythingThatTheFormatHasIsRead) {
       "[lane.perception]\nunits = 3\n");
   EXPECT_EQ(config.file, folder_ / "pipeline.toml");
   EXPECT_EQ(config.device, "cpu");
-  // A bare name is the system's to find.
+  // The system finds a library with a bare name.
   EXPECT_THAT(config.libraries, ElementsAre("libops.so", folder_ / "lib/ops.so", "/opt/ops.so"));
 
   ASSERT_EQ(config.engines.size(), 2U);

@@ -52,7 +52,7 @@ class Builder {
   PipelineConfig config_;
 };
 
-// "policy=8 vision=rest a+b=1", the lanes of each share joined.
+// Returns a text such as "policy=8 vision=rest a+b=1", with the lanes of each share joined.
 std::string text_of(const std::vector<Share>& shares) {
   std::string text;
   for (const auto& share : shares) {
@@ -68,7 +68,7 @@ std::string divided(const Builder& builder, const DeviceInfo& device) {
   return text_of(divide(builder.config(), device));
 }
 
-// The groups of every share; throws PartitionError where they cannot be had.
+// Returns the groups of every share. Throws PartitionError if the groups are not available.
 std::vector<std::vector<int>> taken(const std::vector<Share>& shares, const DeviceInfo& device) {
   detail::GroupPool pool(device.id, device.groups, device.granularity.count, device.remainder.count);
   std::vector<PartitionRequest> requests;
@@ -89,7 +89,7 @@ TEST(Division, LanesGetEvenSharesAndABestEffortOneWhatDoesNotDivide) {
 
 TEST(Division, LanesWithUnitsGetWhatTheyAskForAndTheOthersWhatIsLeft) {
   EXPECT_EQ(divided(Builder().urgent("a", 8).urgent("b").best_effort("c"), h200()), "a=8 b=56 c=rest");
-  // 20 units are three groups.
+  // 20 units take three groups.
   EXPECT_EQ(divided(Builder().urgent("a", 20).urgent("b").urgent("c"), h200()), "a=20 b=48 c=rest");
 }
 
@@ -159,7 +159,7 @@ TEST(Division, MoreUnitsThanThereAreIsForThePoolToRefuse) {
   EXPECT_THROW((void)taken(shares, h200()), PartitionError);
 }
 
-// Any pipeline, on any device; and whether its lanes with units leave a group for the others.
+// A random pipeline on any device. fits() tells whether its lanes with units leave a group for the other lanes.
 class RandomPipeline {
  public:
   explicit RandomPipeline(unsigned seed, std::optional<DeviceInfo> of = {}) : random_(seed) {

@@ -1,5 +1,5 @@
-// The loop runs on the real clock: what is asserted is counts, which the timetable fixes, and bounds that waiting
-// longer than asked cannot break.
+// The loop runs on the real clock. The tests therefore check counts, which the timetable fixes, and bounds that hold
+// even if a wait takes longer than asked.
 #include "runtime/engine_loop.hpp"
 
 #include "support/runtime_workload.hpp"
@@ -86,13 +86,13 @@ TEST_F(EngineLoopTest, HiddenStateSeesNoRequestThatDoesNotCount) {
 }
 
 TEST_F(EngineLoopTest, LatencyCountsFromTheScheduledArrivalAlsoForThoseThatHadToWait) {
-  // One slow run of 200 ms: twenty arrivals wait for it, the first for 200 ms, the next for 190 ms, and so on.
+  // One slow run of 200 ms. Twenty arrivals wait for it: the first for 200 ms, the next for 190 ms, and so on.
   FakeWorkload workload([](int number) {
     if (number == 5) work_for(milliseconds(200));
   });
   const auto result = run(workload, every(milliseconds(10), seconds(10)), {}, milliseconds(500));
   EXPECT_GE(result.latency.max(), milliseconds(200));
-  // The eleventh longest is that of the arrival 100 ms later.
+  // The eleventh longest latency belongs to the arrival 100 ms later.
   EXPECT_GE(result.latency.quantile(1 - 10.5 / 50), milliseconds(100));
   EXPECT_GE(result.latency.quantile(1 - 15.5 / 50), milliseconds(50));
   EXPECT_EQ(result.requests, 50U);
@@ -107,7 +107,7 @@ TEST_F(EngineLoopTest, AnEngineThatFellBehindCatchesUp) {
   EXPECT_EQ(result.unserved, 0U);
   ASSERT_EQ(result.spans.size(), 40U);
   for (std::size_t i = 0; i < result.spans.size(); ++i) EXPECT_EQ(result.spans[i].scheduled, i * milliseconds(10));
-  // Nineteen arrivals were waiting: they are served one right after another and not at their rate.
+  // Nineteen arrivals were waiting. They are served one right after another, not at their rate.
   EXPECT_LT(result.spans[19].start - result.spans[1].start, result.spans[0].end - result.spans[0].start);
 }
 
@@ -127,7 +127,7 @@ TEST_F(EngineLoopTest, AnEngineThatIsTooSlowMissesEverythingAndLeavesSomeUnserve
   EXPECT_EQ(result.misses, 30U);
   EXPECT_EQ(result.unserved, 30U - static_cast<unsigned>(workload.runs()));
   EXPECT_GE(result.unserved, 18U);
-  EXPECT_EQ(result.latency.count(), 30U);  // with the time that they had waited
+  EXPECT_EQ(result.latency.count(), 30U);  // with the time that the unserved requests had waited
   EXPECT_GE(result.latency.quantile(0.5), milliseconds(30));
   EXPECT_DOUBLE_EQ(result.rate_hz, workload.runs() / 0.3);
 }
@@ -250,7 +250,7 @@ TEST_F(EngineLoopTest, RandomArrivalsHaveTheRateInTheMeanAndAreTheSameEveryTime)
   }
   EXPECT_EQ(scheduled[0], scheduled[1]);
   const auto count = scheduled[0].size();
-  EXPECT_GT(count, 200U);  // 250 in the mean, 16 is a standard deviation
+  EXPECT_GT(count, 200U);  // 250 on average; the standard deviation is 16
   EXPECT_LT(count, 300U);
   std::set<Nanoseconds> intervals;
   for (std::size_t i = 1; i < count; ++i) intervals.insert(scheduled[0][i] - scheduled[0][i - 1]);

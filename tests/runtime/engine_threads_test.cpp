@@ -30,7 +30,7 @@ TEST(EngineThreads, AnEngineIsWarmedUpOnTheThreadThatServesIt) {
 }
 
 TEST(EngineThreads, EnginesAreWarmedUpOneAfterAnotherAndServeWhenAllAreWarm) {
-  std::vector<std::string> order;  // no lock: that is what is tested
+  std::vector<std::string> order;  // no lock, because the order of the threads is under test
   std::atomic<int> served{0};
   const auto now = Clock::now();
   EngineThreads threads;

@@ -17,7 +17,7 @@ LatencyHistogram histogram_of(const std::vector<std::int64_t>& values) {
   return histogram;
 }
 
-// The smallest value that is not below the share `q` of all.
+// Returns the smallest value that is not below the share `q` of all values.
 std::int64_t exact_quantile(const std::vector<std::int64_t>& sorted, double q) {
   const auto rank = static_cast<std::size_t>(std::ceil(q * static_cast<double>(sorted.size())));
   return sorted[std::max<std::size_t>(rank, 1) - 1];
@@ -44,7 +44,7 @@ TEST(LatencyHistogram, KnowsEveryQuantileToWithinOneIn128OverNineDecades) {
 TEST(LatencyHistogram, EveryDurationAloneIsKnownExactly) {
   for (std::int64_t value = 1; value < (std::int64_t{1} << 39); value = value * 3 / 2 + 1) {
     const auto histogram = histogram_of({value});
-    EXPECT_EQ(histogram.quantile(0.5).count(), value);  // no quantile is above the longest
+    EXPECT_EQ(histogram.quantile(0.5).count(), value);  // no quantile is above the longest latency
     EXPECT_EQ(histogram.max().count(), value);
     EXPECT_EQ(histogram.mean().count(), value);
   }

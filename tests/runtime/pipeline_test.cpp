@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 
 class PipelineTest : public ::testing::Test {
  protected:
-  // An engine of a model, with inputs of its own or another's.
+  // Returns the table of an engine with these inputs, which may be another model's.
   static std::string engine(const std::string& name, const std::string& model, const std::string& inputs,
                             const std::string& keys = "") {
     const std::string folder = std::string(GREENLANE_TEST_MODELS) + "/";
@@ -124,7 +124,7 @@ TEST_F(PipelineTest, AStopEndsTheRunWithTheResultsSoFar) {
   auto options = briefly();
   options.duration = hours(1);
   options.stop = &stop;
-  options.progress = [&](double /*share*/) { stop = true; };  // something has been measured by then
+  options.progress = [&](double /*share*/) { stop = true; };  // something has been measured by now
   const auto result = both.run(Mode::lanes, options);
   EXPECT_TRUE(result.stopped_early);
   EXPECT_LT(result.measured, std::chrono::minutes(10));

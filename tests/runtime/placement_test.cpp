@@ -1,4 +1,4 @@
-// Lanes for a pipeline: on this machine's CPU, and on a fake GPU.
+// The placement of a pipeline's lanes: on this machine's CPU, and on a fake GPU.
 #include "runtime/placement.hpp"
 
 #include "support/fake_driver_test.hpp"
@@ -36,7 +36,7 @@ class PlacementTest : public ::testing::Test {
     return niceness;
   }
 
-  // Nice values go up from this thread's own, and end at 19.
+  // Nice values are counted up from this thread's own, and end at 19.
   static bool has_nicer_values() { return this_thread::niceness() <= 10; }
 
   Device cpu_ = Device::open("cpu");
@@ -112,7 +112,7 @@ TEST_F(PlacementTest, UnitsThatDoNotFitAreAConfigurationsMistake) {
   add("policy", milliseconds(5), UnitRequest(10'000));
   EXPECT_THAT([&] { (void)place(config_, cpu_, Mode::lanes); },
               refuses<ConfigError>("robot.toml", "10000 cores", "'policy'", "are free", "[lane.*]"));
-  EXPECT_EQ(cpu_.partition("all", rest).units(), cpu_.info().units);  // nothing was kept
+  EXPECT_EQ(cpu_.partition("all", rest).units(), cpu_.info().units);  // the failure kept nothing
 }
 
 TEST_F(PlacementTest, UnitsComeBackWithTheLanes) {
@@ -132,7 +132,8 @@ class PlacementOnAGpuTest : public fake::FakeDriverTest {
 };
 
 TEST_F(PlacementOnAGpuTest, NoMoreStreamsAreInUseThanThereAreLanes) {
-  // One lane fewer than would be too many; those that only come with the partitions must be gone before.
+  // One stream more would be too many, so the streams that only come with the partitions must be gone before the lanes
+  // are made.
   const int lanes = hardware_queues({DeviceKind::cuda, 0}).in_force - 1;
   for (int i = 0; i < lanes; ++i) add("lane" + std::to_string(i));
   for (const Mode mode : {Mode::lanes, Mode::gates}) {

@@ -29,7 +29,7 @@ mode_t mode_of(const std::filesystem::path& path) {
 
 class ResultsTest : public ::testing::Test {
  protected:
-  // A pipeline without engines: what counts here is the device.
+  // Returns a pipeline without engines, because only its device counts here.
   static Pipeline pipeline() {
     PipelineConfig config;
     config.device = "cpu";
@@ -93,7 +93,7 @@ TEST_F(ResultsTest, AnEngineHasTheFieldsOfTheContract) {
   EXPECT_EQ(told.at("deadline_us"), 2'500);
   EXPECT_EQ(told.at("checked"), true);
   EXPECT_TRUE(told.at("error").is_null());
-  // Durations are microseconds.
+  // Durations are in microseconds.
   EXPECT_NEAR(told.at("p50_us"), 50, 0.5);
   EXPECT_NEAR(told.at("p99_us"), 99, 1);
   EXPECT_EQ(told.at("max_us"), 100);
@@ -263,7 +263,7 @@ TEST(WriteFile, APipeIsWrittenInPlace) {
   const auto pipe = folder / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   check_writable(pipe);
-  // Opened for both, it waits for nobody, and what is written stays there.
+  // A pipe that is opened for reading and writing waits for nobody, and keeps what is written.
   std::fstream reader(pipe);
   write_file(pipe, "text\n");
   ASSERT_TRUE(S_ISFIFO(mode_of(pipe))) << "it was replaced";

@@ -128,7 +128,7 @@ TEST(Trace, WithoutSpansItIsStillValid) {
   EXPECT_TRUE(events({mode_of(Mode::lanes, {engine_of("a", "one", {})})}, "X").empty());
 }
 
-// The highest that it was since `reset_peak()`, in bytes.
+// Returns the highest memory use since `reset_peak()`, in bytes.
 std::size_t peak_memory() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -192,7 +192,7 @@ audit::TracedKernel kernel_of(const std::string& place, const std::string& lane,
           .end = microseconds(1'000'000 + end)};
 }
 
-// An audit's, whose measurement began a second after the clock did.
+// Returns the result of an audit whose measurement began a second after the clock did.
 ModeResult audited(std::vector<audit::TracedKernel> kernels) {
   auto result = mode_of(Mode::lanes, {engine_of("policy", "one", {span_of(0, 1, 30)}), engine_of("b", "two", {})});
   result.begin = std::chrono::steady_clock::time_point(microseconds(1'000'000));

@@ -1,4 +1,4 @@
-// An engine with a binding, on two lanes of the first of two GPUs.
+// The fixture of an engine with a binding, on two lanes of the first of two GPUs.
 #pragma once
 
 #include "support/fake_driver_test.hpp"
@@ -9,7 +9,7 @@ class BindingTest : public FakeDriverTest {
  protected:
   BindingTest() : FakeDriverTest({.gpus = {Gpu{}, Gpu{}}}) {}
 
-  // One call of the engine from `caller`: the work of the engine.
+  // Calls the engine once from `caller`. Returns the engine's work.
   static Work call(StreamBinding& binding, FakeDriver& fake, StreamView caller) {
     auto call = binding.enter(caller);
     const auto work = fake.mark(call.stream());

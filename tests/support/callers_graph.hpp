@@ -10,7 +10,7 @@ namespace greenlane::fake {
 
 class CallersGraph {
  public:
-  // Captures what `work` enqueues. No graph is left where that cannot be captured, or where `work` throws.
+  // Captures the work that `work` enqueues. If it cannot be captured, or if `work` throws, no graph is left.
   CallersGraph(const FakeDriver& fake, StreamView stream, const std::function<void()>& work) : driver_(fake.table()) {
     if (driver_.cuStreamBeginCapture(stream.handle(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) != CUDA_SUCCESS) return;
     CUgraph graph = nullptr;

@@ -1,4 +1,4 @@
-// Primary contexts, and which of them is current in which thread.
+// Primary contexts, and each thread's current context.
 #include "support/fake_driver_calls.hpp"
 
 #include <algorithm>
@@ -66,7 +66,7 @@ CUresult fake_cuCtxGetCurrent(CUcontext* context) {
   });
 }
 
-// As the driver does: it replaces the context that is on top, and null takes that one away.
+// Replaces the context on top, as the driver does. Null takes that one away.
 CUresult fake_cuCtxSetCurrent(CUcontext context) {
   const auto set = [&](State& s) {
     auto& stack = s.current[std::this_thread::get_id()];

@@ -14,7 +14,7 @@ CUptiResult call(const std::string& function) {
   return answer == in_force->answers.end() ? CUPTI_SUCCESS : answer->second;
 }
 
-// How long the record at this place is.
+// Returns the size of a record of this kind.
 std::size_t size_of(const CUpti_Activity& record) {
   switch (record.kind) {
     case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL:

@@ -1,5 +1,5 @@
-// A CUDA driver made of bookkeeping: it keeps what was made, which SMs it holds and in which order work may run, and it
-// notes every use that a real driver would not forgive.
+// A CUDA driver made of bookkeeping. It records all objects, the SMs that they hold, and the order in which work may
+// run. It also notes every use that a real driver would not forgive.
 #pragma once
 
 #include "driver/table.hpp"
@@ -21,19 +21,20 @@ struct State;
 struct Gpu {
   std::string name = "Fake H200";
   int sms = 132;
-  // The smallest group that its split accepts, and how many of them it makes; the other SMs are the remainder.
+  // The size of the smallest group that the split accepts, and the number of such groups. The other SMs are the
+  // remainder.
   int group = 8;
   int whole_groups = 15;
   int compute_capability = 90;
   std::size_t memory_bytes = std::size_t{139} << 30;
-  // By how much asking for the number of groups overstates it.
+  // The driver announces this many groups more than it makes.
   int promised_too_many = 0;
-  // Whether it can be described at all.
+  // If set, the device cannot be described at all.
   bool fell_off_the_bus = false;
 };
-[[nodiscard]] Gpu gpu_of_78_sms();                 // 9 groups of 8, and 6
+[[nodiscard]] Gpu gpu_of_78_sms();                 // 9 groups of 8 SMs, and 6 more
 [[nodiscard]] Gpu gpu_of_20_sms();                 // 5 groups of 4
-[[nodiscard]] Gpu gpu_that_wants_larger_groups();  // 132 SMs that refuse groups of 8 and accept 16: 8 groups, and 4
+[[nodiscard]] Gpu gpu_that_wants_larger_groups();  // 132 SMs: no groups of 8, but 8 groups of 16, and 4 more
 [[nodiscard]] Gpu gpu_that_cannot_be_divided();
 
 struct Config {
@@ -47,13 +48,13 @@ struct Config {
   int driver_version = 13000;
 };
 
-// What greenlane has made and not yet destroyed. The application's own streams (make_stream) do not count.
+// The objects that greenlane has made and not yet destroyed. The application's own streams (make_stream) do not count.
 struct Live {
   int primary_retains = 0;
   int green_contexts = 0;
   int streams = 0;
   int events = 0;
-  int graphs = 0;  // executable ones, and those not yet
+  int graphs = 0;  // executable graphs and others
   int user_objects = 0;
   friend bool operator==(const Live&, const Live&) = default;
 };
@@ -65,25 +66,25 @@ struct Operation {
   CUstream stream;
 };
 
-// A graph that was launched: the SMs that its nodes run on, and where it was launched.
+// A launch of a graph: the SMs of its nodes, and the stream of the launch.
 struct Launch {
   std::vector<std::set<int>> nodes;
   CUstream stream;
 };
 
-// For every stream, how much of its work is known to be done before.
+// For every stream, the amount of its work that is known to be done before.
 using Clock = std::map<std::uint64_t, std::uint64_t>;
 
-// A piece of work that was enqueued on a stream.
+// A piece of work on a stream.
 struct Work {
   std::uint64_t stream = 0;  // an identity that no later stream gets, unlike a handle
   std::uint64_t sequence = 0;
   Clock done_before;
 };
-// Whether `a` is done before `b` begins, whatever the streams' relative speed.
+// Returns whether `a` is done before `b` begins, whatever the streams' relative speed.
 [[nodiscard]] bool happens_before(const Work& a, const Work& b);
 
-// Thread safety: all members but configure(). One at a time is in force.
+// Thread safety: all members but configure(). Only one object is in force at a time.
 class FakeDriver {
  public:
   explicit FakeDriver(Config config = {});
@@ -92,50 +93,51 @@ class FakeDriver {
   FakeDriver& operator=(const FakeDriver&) = delete;
 
   [[nodiscard]] const driver::Table& table() const { return table_; }
-  // Before anything is made.
+  // Must be called before anything is made.
   void configure(Config config);
 
-  // What an application does beside greenlane.
+  // The calls of an application beside greenlane.
   [[nodiscard]] StreamView make_stream(int device = 0);
-  // In a green context of its own, of the first `sms` SMs of the device; the second overload: in the same one.
+  // Makes a stream in a new green context of the first `sms` SMs of the device. The second overload makes it in the
+  // same green context as `beside`.
   [[nodiscard]] StreamView make_green_stream(int sms, int device = 0);
   [[nodiscard]] StreamView make_green_stream(StreamView beside);
   void destroy_stream(StreamView stream);
   void set_capture(StreamView stream, CUstreamCaptureStatus status);
-  // Another thread captures in the default mode, from now on or no more: calls that may wait break it.
+  // Begins or ends another thread's capture in the default mode. Calls that may wait break it.
   void set_others_capture(bool capture);
-  // Makes the device's context current in this thread, or takes it away again.
+  // Makes the device's context current in this thread. pop_current() takes it away again.
   void push_current(int device);
   void pop_current();
 
-  // Enqueues work. `device` matters for the default stream only.
+  // Enqueues work. `device` matters only for the default stream.
   Work mark(StreamView stream, int device = 0);
 
-  // What cuEventQuery answers from now on; at first, that work is still under way.
+  // Sets what cuEventQuery answers from now on. At first, it answers that work is still under way.
   void set_events_done(bool done);
 
-  // Counts calls anew from here; the n-th fails with CUDA_ERROR_UNKNOWN (0: none). Calls that release something do so
-  // and fail all the same, as CUDA does when it reports an earlier error.
+  // Counts calls anew from here, and makes the n-th fail with CUDA_ERROR_UNKNOWN (0: none). A call that releases
+  // something releases it and fails all the same, as in CUDA when it reports an earlier error.
   void fail(int call);
-  // The n-th and all after it.
+  // Makes the n-th call and all calls after it fail.
   void fail_from(int call);
   [[nodiscard]] int calls() const;
 
   [[nodiscard]] Live live() const;
   [[nodiscard]] std::vector<std::string> violations() const;
-  // What calls of this thread may do while graphs are captured.
+  // Returns this thread's capture mode, which says what its calls may do while graphs are captured.
   [[nodiscard]] CUstreamCaptureMode capture_mode() const;
-  // The device whose context is current in this thread, or -1.
+  // Returns the device whose context is current in this thread, or -1.
   [[nodiscard]] int current_device() const;
-  // Contexts that are current in any thread.
+  // Returns the number of contexts that are current in any thread.
   [[nodiscard]] int current_contexts() const;
   [[nodiscard]] std::vector<Operation> operations() const;
   void clear_operations();
   [[nodiscard]] std::vector<Launch> launches() const;
-  // How often the driver's function was called.
+  // Returns how often the driver's function was called.
   [[nodiscard]] int calls_of(const std::string& function) const;
 
-  // Of a stream that exists.
+  // The stream must exist for these four functions.
   [[nodiscard]] int device_of(StreamView stream) const;
   [[nodiscard]] int priority_of(StreamView stream) const;
   [[nodiscard]] bool is_green(StreamView stream) const;

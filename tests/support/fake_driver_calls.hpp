@@ -1,5 +1,5 @@
-// The driver's functions as the fake has them: declared from the table's own list, so none can be forgotten or
-// mistyped.
+// The fake's versions of the driver's functions. They are declared from the table's own list, so that none can be
+// forgotten or mistyped.
 #pragma once
 
 #include "support/fake_driver_state.hpp"
@@ -20,10 +20,10 @@ inline std::atomic<State*> in_force{nullptr};
 
 enum class Effect { make, release };
 
-// Whether this thread is in the destructor of a user object.
+// True while this thread is in the destructor of a user object.
 inline thread_local bool in_destructor = false;
 
-// Calls the destructors of user objects that are due.
+// Calls the destructors of the user objects that are due.
 inline void call_destructors(State& state) {
   std::vector<UserObject> due;
   {
@@ -37,7 +37,7 @@ inline void call_destructors(State& state) {
   }
 }
 
-// Every function goes through here: it is counted, and fails where the test wants it to.
+// Counts the call of a driver function, and fails it if the test wants that. Every function goes through here.
 template <class Body>
 CUresult call(const char* function, Body body, Effect effect = Effect::make) {
   State* state = in_force.load(std::memory_order_acquire);
@@ -57,7 +57,7 @@ CUresult call(const char* function, Body body, Effect effect = Effect::make) {
   return result;
 }
 
-// Null where there is no such device.
+// Returns null if there is no such device.
 [[nodiscard]] inline const Gpu* gpu_of(const State& state, CUdevice device) {
   const bool exists = device >= 0 && device < static_cast<int>(state.config.gpus.size());
   return exists ? &state.config.gpus[static_cast<std::size_t>(device)] : nullptr;

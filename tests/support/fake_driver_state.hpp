@@ -1,4 +1,4 @@
-// The books of FakeDriver; the functions behind fake_driver_calls.hpp write them, fake_driver.cpp reads them.
+// The records of FakeDriver. The functions of fake_driver_calls.hpp write them, and fake_driver.cpp reads them.
 #pragma once
 
 #include "support/fake_driver.hpp"
@@ -17,9 +17,9 @@ struct Stream {
   bool is_application = false;
   int priority = 0;
   CUstreamCaptureStatus capture = CU_STREAM_CAPTURE_STATUS_NONE;
-  std::uint64_t capture_id = 0;  // which one, while it is captured by our own doing
-  bool joined = true;            // whether the stream that the capture began on waits for its last work
-  bool busy = false;             // has had work that nobody waited for
+  std::uint64_t capture_id = 0;  // of the capture that the stream is in, unless set_capture only claims one
+  bool joined = true;            // whether the capture's first stream waits for this stream's last work
+  bool busy = false;             // has had work that nobody has waited for
   Clock clock;
 };
 
@@ -29,31 +29,31 @@ struct Event {
   std::chrono::microseconds time{0};
   bool recorded = false;
   Clock clock;
-  std::uint64_t capture_id = 0;  // of a capture that it is a part of
-  CUstream stream = nullptr;     // that it was recorded on then
+  std::uint64_t capture_id = 0;  // of the capture that the event is a part of
+  CUstream stream = nullptr;     // the stream that it was then recorded on
 };
 
 struct GraphNode {
   CUgraphNode handle = nullptr;
   std::set<int> sms;
-  CUgraphNode origin = nullptr;  // of a clone's: the node that it was made of
+  CUgraphNode origin = nullptr;  // for a node of a clone: the original node
 };
-using Graph = std::vector<GraphNode>;  // a chain
+using Graph = std::vector<GraphNode>;  // the nodes form a chain
 
-// What belongs to graphs.
+// An object that graphs own.
 struct UserObject {
   void* pointer = nullptr;
   CUhostFn destroy = nullptr;
-  unsigned int references = 0;  // its maker's and the graphs'
+  unsigned int references = 0;  // those of its maker and of the graphs
   unsigned int of_maker = 0;
 };
-using UserObjects = std::map<CUuserObject, unsigned int>;  // how many references
+using UserObjects = std::map<CUuserObject, unsigned int>;  // the number of references
 
 // A capture that has begun.
 struct Capture {
   CUstream origin = nullptr;
   CUgraph graph = nullptr;
-  std::vector<std::set<int>> nodes;  // the SMs of each
+  std::vector<std::set<int>> nodes;  // the SMs of each node
 };
 
 struct GreenContext {
@@ -62,12 +62,12 @@ struct GreenContext {
   bool is_application = false;
 };
 
-// What a CUdevResource carries in the bytes that only the driver reads.
+// The part of a CUdevResource that only the driver reads.
 struct ResourceTag {
   std::uint32_t magic = 0;
   std::int32_t device = 0;
   std::int32_t first_sm = 0;
-  std::int32_t split = 0;  // 0: the whole device, which alone may be split
+  std::int32_t split = 0;  // 0: the whole device, which is the only resource that may be split
 };
 
 struct State {
@@ -81,18 +81,18 @@ struct State {
   std::map<CUgraph, Graph> graphs;
   std::map<CUgraphExec, std::vector<std::set<int>>> executables;
   std::map<CUuserObject, UserObject> user_objects;
-  std::map<CUgraph, UserObjects> objects_of_graphs;  // of those that are being captured, too
+  std::map<CUgraph, UserObjects> objects_of_graphs;  // also for graphs that are being captured
   std::map<CUgraphExec, UserObjects> objects_of_executables;
-  std::vector<UserObject> destroyed_objects;  // their destructors are called when the lock is free
+  std::vector<UserObject> destroyed_objects;  // their destructors are called after the lock is released
   std::vector<Launch> launches;
-  std::chrono::microseconds time_launched{0};  // that all of them take: ten for each node
+  std::chrono::microseconds time_launched{0};  // the time that all launches take: ten for each node
   std::map<CUgreenCtx, GreenContext> greens;
   std::map<CUdevResourceDesc, GreenContext> descriptions;
   std::map<int, int> retains;
   std::map<std::thread::id, std::vector<CUcontext>> current;
   std::map<std::thread::id, CUstreamCaptureMode> capture_modes;
   bool others_capture = false;
-  std::vector<CUstream> freed_streams;  // taken again first, as the driver does
+  std::vector<CUstream> freed_streams;  // given out again first, as by the driver
 
   std::vector<std::string> violations;
   std::vector<Operation> operations;
@@ -117,20 +117,20 @@ struct State {
   }
   CUstream add_stream(Stream stream);
   [[nodiscard]] bool context_exists(int device) const;
-  // The device whose context is current in this thread, or -1.
+  // Returns the device whose context is current in this thread, or -1.
   [[nodiscard]] int current_device() const;
-  // Those that work on the stream runs on.
+  // Returns the SMs that work on the stream runs on.
   [[nodiscard]] std::set<int> sms_of(const Stream& stream) const;
   void retain(const UserObjects& objects);
   void release(const UserObjects& objects);
-  // Null where there is none; of the reserved handles, that of `device`.
+  // Returns the stream, or null if there is none. A reserved handle means the stream of `device`.
   [[nodiscard]] Stream* find(CUstream handle, int device);
 };
 
 inline bool is_reserved(CUstream handle) {
   return handle == nullptr || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD;
 }
-// One context a device; greater than any index, so that a device passed for a context is noticed.
+// Returns the device's only context. It is greater than any index, so that a device passed as a context is noticed.
 [[nodiscard]] CUcontext context_of(int device);
 [[nodiscard]] int device_of_context(CUcontext context);
 

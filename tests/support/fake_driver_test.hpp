@@ -1,4 +1,4 @@
-// The fixture of every test that runs on the fake driver.
+// The fixture of all tests on the fake driver.
 #pragma once
 
 #include "core/device_state.hpp"
@@ -15,7 +15,7 @@
 
 namespace greenlane::fake {
 
-// Collects warnings for as long as it lives.
+// Collects warnings during its lifetime.
 class Warnings {
  public:
   Warnings()
@@ -38,8 +38,8 @@ class Warnings {
   std::function<void(const std::string&)> former_;
 };
 
-// Checks at the end that nothing was misused and that nothing is left. In the destructor, because members of the tests'
-// own fixtures hold lanes, and they go before it and after TearDown().
+// Checks at the end that nothing was misused and that nothing is left. The destructor does it, because the fixtures of
+// the tests have members that hold lanes. These are destroyed before it and after TearDown().
 class FakeDriverTest : public ::testing::Test {
  protected:
   explicit FakeDriverTest(Config config = {}) : fake_(std::move(config)), table_(&fake_.table()) {
@@ -52,12 +52,12 @@ class FakeDriverTest : public ::testing::Test {
     EXPECT_EQ(fake_.current_contexts(), 0);
   }
 
-  // Another driver than the fixture's; before anything is opened.
+  // Replaces the fixture's driver. Must be called before anything is opened.
   void use(Config config) { fake_.configure(std::move(config)); }
 
   static Device gpu(int index = 0) { return Device::open(DeviceId{DeviceKind::cuda, index}); }
 
-  FakeDriver fake_;  // NOLINT(misc-non-private-member-variables-in-classes): it is what the tests are about
+  FakeDriver fake_;  // NOLINT(misc-non-private-member-variables-in-classes): the tests are about it
   Warnings warnings_;
 
  private:

@@ -1,4 +1,4 @@
-// Graphs: captured from streams, and launched.
+// Graphs: their capture from streams, and their launches.
 #include "support/fake_driver_calls.hpp"
 
 #include <algorithm>
@@ -93,7 +93,7 @@ CUresult fake_cuGraphExecDestroy(CUgraphExec executable) {
   const auto destroy = [&](State& s) {
     const auto found = s.executables.find(executable);
     if (found == s.executables.end()) return s.violate("an unknown graph destroyed", CUDA_ERROR_INVALID_HANDLE);
-    // Its nodes are in contexts: those must still be there.
+    // The contexts of the graph's nodes must still exist.
     for (const auto& sms : found->second) {
       const auto holds = [&](const auto& entry) {
         return std::ranges::equal(sms, std::set<int>(entry.second.sms.begin(), entry.second.sms.end()));
@@ -180,7 +180,7 @@ CUresult fake_cuStreamGetCaptureInfo(CUstream stream, CUstreamCaptureStatus* sta
     *status = found->capture;
     if (found->capture != CU_STREAM_CAPTURE_STATUS_ACTIVE) return CUDA_SUCCESS;
     *id = found->capture_id;
-    // Captures that a test merely claims (set_capture) have no graph.
+    // A capture that a test merely claims (set_capture) has no graph.
     *graph = found->capture_id == 0 ? nullptr : s.captures.at(found->capture_id).graph;
     return CUDA_SUCCESS;
   });

@@ -1,4 +1,4 @@
-// Dividing a device, and green contexts.
+// The division of a device, and green contexts.
 #include "support/fake_driver_calls.hpp"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ CUdevResource make_resource(ResourceTag tag, int sms) {
   return resource;
 }
 
-// With magic 0 where the resource is not one that was given out.
+// Returns magic 0 if the fake did not give out the resource.
 ResourceTag tag_of(const CUdevResource& resource) {
   ResourceTag tag;
   std::memcpy(&tag, resource._internal_padding, sizeof tag);
@@ -125,7 +125,7 @@ CUresult fake_cuStreamGetGreenCtx(CUstream stream, CUgreenCtx* green) {
   });
 }
 
-// The context of a green context is its handle.
+// A green context's handle is also the handle of its context.
 CUresult fake_cuCtxFromGreenCtx(CUcontext* context, CUgreenCtx green) {
   return call("cuCtxFromGreenCtx", [&](State& s) {
     if (!s.greens.contains(green)) return s.violate("an unknown green context asked", CUDA_ERROR_INVALID_CONTEXT);

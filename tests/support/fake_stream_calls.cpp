@@ -1,4 +1,4 @@
-// Streams, events and the order between them.
+// Streams, events, and the order between them.
 #include "support/fake_driver_calls.hpp"
 
 #include <algorithm>
@@ -10,8 +10,8 @@ void join(Clock& into, const Clock& from) {
   for (const auto& [stream, sequence] : from) into[stream] = std::max(into[stream], sequence);
 }
 
-// Whether a call that may wait is forbidden, because another thread captures in the default mode and this thread has
-// not changed its own. The capture is broken then.
+// Returns whether a call that may wait is forbidden. It is if another thread captures in the default mode and this
+// thread has not changed its own mode. The capture is then broken.
 bool breaks_a_capture(State& state) {
   const auto mode = state.capture_modes.find(std::this_thread::get_id());
   const bool is_global = mode == state.capture_modes.end() || mode->second == CU_STREAM_CAPTURE_MODE_GLOBAL;
@@ -20,7 +20,8 @@ bool breaks_a_capture(State& state) {
   return true;
 }
 
-// For what acts on a stream: the reserved handles mean those of the current context, so there must be one.
+// Returns the stream for a call that acts on it. A reserved handle means a stream of the current context, so there must
+// be one.
 Stream* usable(State& state, CUstream handle, const std::string& function) {
   if (is_reserved(handle) && state.current_device() < 0) {
     state.violate(function + " on a default stream without a context", CUDA_ERROR_INVALID_CONTEXT);
@@ -31,7 +32,7 @@ Stream* usable(State& state, CUstream handle, const std::string& function) {
   return stream;
 }
 
-// For what merely asks about a stream: unknown ones may be asked about.
+// Answers a call that merely asks about a stream. Such a call may ask about an unknown stream.
 CUresult ask(const char* function, CUstream handle, auto answer) {
   return call(function, [&](State& s) {
     const Stream* stream = s.find(handle, std::max(s.current_device(), 0));
@@ -82,7 +83,7 @@ CUresult fake_cuStreamIsCapturing(CUstream stream, CUstreamCaptureStatus* status
 
 CUresult fake_cuStreamGetDevice(CUstream stream, CUdevice* device) {
   const auto tell = [&](State& s, const Stream& found) {
-    // As measured: the capture is then invalid, too.
+    // Was measured: the capture also becomes invalid.
     if (found.capture != CU_STREAM_CAPTURE_STATUS_NONE)
       s.violate("a stream asked for its device while it is captured", CUDA_SUCCESS);
     *device = found.device;
@@ -165,7 +166,7 @@ CUresult fake_cuEventQuery(CUevent event) {
   });
 }
 
-// Never fails: it changes nothing but a variable of the thread's.
+// Never fails, because it only changes a variable of the thread.
 CUresult fake_cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode* mode) {
   State* state = in_force.load(std::memory_order_acquire);
   if (!state) return CUDA_ERROR_DEINITIALIZED;

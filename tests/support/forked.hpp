@@ -1,4 +1,4 @@
-// Code that runs in a forked child.
+// Runs code in a forked child.
 #pragma once
 
 #include <sys/wait.h>
@@ -11,8 +11,8 @@
 
 namespace greenlane {
 
-// What `work` returned in a child that was forked for it, or "threw: …". "hung" after ten seconds, "signal N" where it
-// was killed. The child ends by _exit: the test framework is not to end twice.
+// Returns the result of `work` in a forked child, or "threw: …". Returns "hung" after ten seconds, and "signal N" if
+// the child was killed. The child ends by _exit, because the test framework must not end twice.
 inline std::string in_child(const std::function<std::string()>& work) {
   int ends[2];
   if (pipe(ends) != 0) return "no pipe";

@@ -1,4 +1,4 @@
-// "It throws this kind of error, and the message says all of that."
+// A matcher for functions that throw a given kind of error with all given parts in its message.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -8,7 +8,7 @@
 
 namespace greenlane {
 
-// EXPECT_THAT([&] { … }, refuses<StreamError>("0x1", "reserved", "make a stream"));
+// Usage: EXPECT_THAT([&] { … }, refuses<StreamError>("0x1", "reserved", "make a stream"));
 template <class Error, class... Parts>
 auto refuses(Parts... parts) {
   return ::testing::ThrowsMessage<Error>(::testing::AllOf(::testing::HasSubstr(std::string(std::move(parts)))...));

@@ -1,4 +1,4 @@
-// Requests for plans: drawn at random, and written down shortly.
+// Requests for plans: random ones, and short forms of handwritten ones.
 #pragma once
 
 #include <greenlane/planner/planner.hpp>
@@ -12,12 +12,12 @@
 
 namespace greenlane::testing {
 
-// p99 is a tenth above the mean.
+// Returns a point whose p99 is a tenth above the mean.
 inline LatencyPoint point(int units, double mean) {
   return {.units = {units}, .p50 = Microseconds(mean), .p99 = Microseconds(mean * 1.1), .mean = Microseconds(mean)};
 }
 
-// Perfectly parallel: so many unit-microseconds a request.
+// Returns the curve of a perfectly parallel engine with `work` unit-microseconds for each request.
 inline std::vector<LatencyPoint> parallel(double work, std::initializer_list<int> sizes) {
   std::vector<LatencyPoint> curve;
   curve.reserve(sizes.size());
@@ -29,11 +29,11 @@ inline std::vector<SlicePoint> slices(int units, double in_flight, double overhe
   return {{.units = {units}, .in_flight = Microseconds(in_flight), .overhead = overhead}};
 }
 
-// Eight groups of eight, and an odd one of four.
+// Eight groups of eight units, and an odd group of four.
 inline constexpr DeviceGroups kDevice{.whole = 8, .each = {8}, .remainder = {4}};
 inline constexpr int kAllUnits = 68;
 
-// Short, but not on the odd group.
+// Returns a short engine, which is slow only on the odd group.
 inline EngineDemand policy() {
   return {.name = "policy",
           .curve = {point(4, 2000), point(8, 100), point(16, 60), point(kAllUnits, 50)},
@@ -48,7 +48,7 @@ inline EngineDemand vision() {
           .deadline = std::chrono::milliseconds(20)};
 }
 
-// Best effort, about 10 ms on the whole device.
+// Returns a best-effort engine that takes about 10 ms on the whole device.
 inline EngineDemand head() {
   return {.name = "head",
           .curve = parallel(680'000, {4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64, kAllUnits})};
@@ -58,7 +58,7 @@ inline PlanRequest request(std::vector<EngineDemand> engines) {
   return {.device = kDevice, .engines = std::move(engines)};
 }
 
-// Of one set of engines, not one that has a correction already.
+// Adds a correction for a random set of engines, unless that set already has one for the same way of sharing.
 template <typename Draw>
 void add_random_correction(const Draw& draw, PlanRequest& request) {
   SharingCorrection correction;
@@ -75,8 +75,8 @@ void add_random_correction(const Draw& draw, PlanRequest& request) {
   if (std::ranges::none_of(request.corrections, is_same)) request.corrections.push_back(std::move(correction));
 }
 
-// `draw(low, high)` gives a whole number in between, both included. Curves have jumps, some are slower in a larger
-// partition; about half of the requests cannot be met.
+// Returns a random request. `draw(low, high)` gives a whole number from `low` to `high`, both included. Curves have
+// jumps, and some are slower in a larger partition. About half of the requests cannot be met.
 template <typename Draw>
 PlanRequest random_request(const Draw& draw, int most_engines, int most_groups) {
   PlanRequest request;

@@ -1,4 +1,4 @@
-// A folder of a test's own, gone with it.
+// A folder of one test's own, which is deleted with the object.
 #pragma once
 
 #include <gtest/gtest.h>

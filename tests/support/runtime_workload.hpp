@@ -1,4 +1,4 @@
-// An engine that does what the test says.
+// A workload that runs a function of the test.
 #pragma once
 
 #include <greenlane/runtime/workload.hpp>
@@ -12,7 +12,7 @@ namespace greenlane::runtime {
 
 class FakeWorkload final : public Workload {
  public:
-  // Called with the number of the run, from 0 on.
+  // Takes a function that is called with the number of the run, from 0 on.
   explicit FakeWorkload(std::function<void(int)> work = {}) : work_(std::move(work)) {}
 
   void bind(const Lane& /*lane*/) override {}
@@ -27,13 +27,13 @@ class FakeWorkload final : public Workload {
   [[nodiscard]] bool may_be_warmed_up() const override { return may_be_warmed_up_; }
   void set_may_be_warmed_up(bool may) { may_be_warmed_up_ = may; }
   void reset_state() override { resets_.push_back(runs_); }
-  // Before which runs its state was put back.
+  // Returns the runs before which the state was put back.
   [[nodiscard]] const std::vector<int>& resets() const { return resets_; }
 
   void expect(std::chrono::steady_clock::time_point from) override { expected_.push_back(from); }
 
   [[nodiscard]] int runs() const { return runs_; }
-  // From when on, for each request.
+  // Returns the times from which on each request was expected.
   [[nodiscard]] const std::vector<std::chrono::steady_clock::time_point>& expected() const { return expected_; }
 
  private:

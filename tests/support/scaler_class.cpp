@@ -1,5 +1,5 @@
-// An engine of another maker, as Torch-TensorRT's are: a custom class whose objects go into packages, and an operator
-// that runs them. It multiplies, and says on which thread.
+// An engine of another maker, like Torch-TensorRT's: a custom class whose objects go into packages, and an operator
+// that runs them. It multiplies, and reports its thread.
 #include <greenlane/torch/bindable.hpp>
 #include <greenlane/torch/bound_call.hpp>
 

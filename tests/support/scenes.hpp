@@ -1,4 +1,4 @@
-// Activities and scenes for tests of the audit.
+// Activities and scenes for the tests of audits.
 #pragma once
 
 #include "audit/activity.hpp"
@@ -11,7 +11,7 @@ namespace greenlane::audit::testing {
 inline constexpr std::uint32_t kPrimary = 1;
 inline constexpr std::uint32_t kPolicy = 2;
 inline constexpr std::uint32_t kVision = 3;
-inline constexpr std::uint32_t kForeign = 4;  // green, of somebody else
+inline constexpr std::uint32_t kForeign = 4;  // somebody else's green context
 
 inline constexpr std::uint32_t kDefaultStream = 7;
 inline constexpr std::uint32_t kPolicyStream = 20;
@@ -27,7 +27,7 @@ inline CallSite site_of(const std::string& engine, const std::string& lane, int 
   return {.engine = engine, .lane = SiteLane{.name = lane, .units = units, .context = context}, .calls = 10};
 }
 
-// Two partitions with an engine each, and an engine without.
+// Returns a scene with two partitions, an engine on each, and an engine on none.
 inline Scene two_lanes() {
   Scene scene;
   scene.sites = {site_of("policy", "policy", 16, kPolicy),
@@ -44,7 +44,7 @@ inline Scene two_lanes() {
   return scene;
 }
 
-// Without partitions: everybody on the whole device.
+// Returns a scene without partitions: every engine is on the whole device.
 inline Scene undivided() {
   Scene scene;
   scene.sites = {site_of("policy", "whole", 132, kPrimary), {.engine = "loose", .lane = {}, .calls = 1}};

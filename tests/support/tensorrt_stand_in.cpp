@@ -1,6 +1,6 @@
-// A stand-in for Torch-TensorRT's runtime on machines without a GPU: the same class, operator and metadata as 2.14,
-// with engines that double their inputs on the CPU. tests/compat compares it with the real library. An engine whose
-// device is a GPU chooses its stream as stock does; it runs where a preloaded double of CUDA (fake_cuda) is that GPU.
+// A stand-in for Torch-TensorRT's runtime on machines without a GPU: the same class, operator and metadata as in 2.14,
+// with engines that double their inputs on the CPU. tests/compat compares it with the real library. An engine on a GPU
+// chooses its stream as stock Torch-TensorRT does. It runs if a preloaded double of CUDA (fake_cuda) is that GPU.
 #include <ATen/ATen.h>
 #include <c10/cuda/CUDAFunctions.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -23,7 +23,8 @@ namespace {
 std::atomic<int64_t> live{0};
 std::atomic<int64_t> graphs_mode{0};
 
-// The fields of stock's serialisation, version 10: ABI, name, device, engine, names of inputs and outputs, and more.
+// The fields of stock Torch-TensorRT's serialisation, version 10: ABI, name, device, engine, names of inputs and
+// outputs, and more.
 struct Engine final : torch::CustomClassHolder {
   explicit Engine(std::vector<std::string> info) : fields(std::move(info)) {
     TORCH_CHECK(fields.size() == 13, "Expected 13 fields, found ", fields.size());
@@ -41,22 +42,22 @@ struct Engine final : torch::CustomClassHolder {
   bool use_output_allocator_outputs = false;
   std::string cuda_graph_strategy = "disabled";
 
-  // What stock keeps of its CUDA graphs. On the CPU all streams have the same handle, as if the driver had given that
-  // of a destroyed one out again.
+  // The state that stock Torch-TensorRT keeps about its CUDA graphs. On the CPU all streams have the same handle, as if
+  // the driver had given out a destroyed stream's handle again.
   std::mutex mutex;
   bool graphs_were_on = false;
   std::vector<int64_t> shapes;
-  std::optional<int64_t> recorded_in;  // thread, or stream of a GPU
+  std::optional<int64_t> recorded_in;  // a thread, or a stream of a GPU
 };
 using EnginePtr = c10::intrusive_ptr<Engine>;
 
-// Which version it stands in for: "2.12", "2.13" or, where the environment says nothing, 2.14.
+// Returns the version that it stands in for: "2.12", "2.13", or 2.14 if the environment names none.
 std::string version() {
   const char* const named = std::getenv("GREENLANE_STAND_IN_VERSION");  // NOLINT(concurrency-mt-unsafe)
   return named ? named : "2.14";
 }
 
-// Tells a test what an engine ran on, where the environment names a file for that.
+// Writes down where an engine ran, if the environment names a file for that.
 void tell(const EnginePtr& engine, const std::string& place) {
   static std::mutex mutex;
   const char* const file = std::getenv("GREENLANE_STAND_IN_LOG");  // NOLINT(concurrency-mt-unsafe)
@@ -65,7 +66,7 @@ void tell(const EnginePtr& engine, const std::string& place) {
   std::ofstream(file, std::ios::app) << engine->fields.at(1) << " on " << place << "\n";
 }
 
-// The name of this thread, which tells the worker of a lane.
+// Returns the name of this thread, which identifies a lane's worker.
 std::string this_thread() {
   std::ifstream comm("/proc/thread-self/comm");
   std::string name;
@@ -73,8 +74,8 @@ std::string this_thread() {
   return name;
 }
 
-// The stream that stock's rules give: from 2.13 on the caller's, and in place of the default stream one of PyTorch's
-// pool, which is the engine's own; before that always its own.
+// Returns the stream by stock Torch-TensorRT's rules. From 2.13 on it is the caller's, or, in place of the default
+// stream, the engine's own stream of PyTorch's pool. Before 2.13 it is always the engine's own.
 c10::cuda::CUDAStream choose_stream(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
   const bool on_gpu = !inputs.empty() && inputs[0].is_cuda();
   const auto device = on_gpu ? static_cast<c10::DeviceIndex>(inputs[0].get_device()) : c10::cuda::current_device();
@@ -85,8 +86,8 @@ c10::cuda::CUDAStream choose_stream(const std::vector<at::Tensor>& inputs, const
   return *engine->pool_stream;
 }
 
-// Doubles every input, and says in a last output on which thread, or for a GPU on which stream; without inputs that is
-// all. In mode SUBGRAPH that is where its graph was recorded, since that is where a graph runs.
+// Doubles every input. The last output says on which thread, or on which stream of a GPU, the call ran; without inputs
+// it is the only output. In mode SUBGRAPH that is the place where the graph was recorded, because a graph runs there.
 std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, const EnginePtr& engine) {
   TORCH_CHECK(engine->fields.at(3) != "broken", "this engine is broken");
   const std::scoped_lock lock(engine->mutex);
@@ -108,7 +109,7 @@ std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, co
     guard.emplace(stream);
     place = reinterpret_cast<int64_t>(stream.stream());
   }
-  // As stock's TorchTRTRuntimeStates does it.
+  // Decides as stock Torch-TensorRT's TorchTRTRuntimeStates does.
   const bool stream_changed = on_gpu && engine->recorded_in != place;
   const bool records = graphs_on && (!engine->graphs_were_on || shapes != engine->shapes || stream_changed);
   engine->graphs_were_on = graphs_on;
@@ -121,7 +122,7 @@ std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, co
   return outputs;
 }
 
-// As versions before 2.14 are asked for their names and devices.
+// Returns the text in which versions before 2.14 give the name and the device.
 std::string describe(const EnginePtr& self) {
   const auto& device = self->fields.at(2);
   return "Torch-TensorRT TensorRT Engine:\n  Name: " + self->fields.at(1) +
@@ -129,7 +130,7 @@ std::string describe(const EnginePtr& self) {
          "RuntimeSettings{\n  CUDA Graph Strategy: " + self->cuda_graph_strategy + "\n}";
 }
 
-// Stock's last argument is a cache; here there is none.
+// Stock Torch-TensorRT's last argument is a cache. The stand-in has none.
 void update_runtime_settings(const EnginePtr& self, int64_t /*specialization*/, int64_t cuda_graph_strategy,
                              const std::optional<std::string>& /*cache*/) {
   self->cuda_graph_strategy = cuda_graph_strategy == 0 ? "disabled" : "whole_graph_capture";
@@ -160,7 +161,7 @@ TORCH_LIBRARY(tensorrt, m) {
   m.def("DEVICE_IDX", []() -> int64_t { return 2; });
   m.def("get_cudagraphs_mode", []() -> int64_t { return graphs_mode; });
   m.def("set_cudagraphs_mode", [](int64_t mode) { graphs_mode = mode; });
-  m.def("live_engines", []() -> int64_t { return live; });  // not stock's
+  m.def("live_engines", []() -> int64_t { return live; });  // not in stock Torch-TensorRT
 }
 
 TORCH_LIBRARY_IMPL(tensorrt, CompositeExplicitAutograd, m) { m.impl("execute_engine", execute_engine); }

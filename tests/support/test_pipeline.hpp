@@ -1,4 +1,4 @@
-// Pipelines of the suite's own packages, on this machine's CPU.
+// Pipelines of the test suite's packages, on this machine's CPU.
 #pragma once
 
 #include "support/runtime_folder.hpp"
@@ -9,7 +9,7 @@
 
 namespace greenlane::runtime {
 
-// An engine of one of the suite's models.
+// Returns the table of an engine of one of the suite's models.
 inline std::string engine_table(const std::string& name, const std::string& model, const std::string& keys = "") {
   const std::string folder = std::string(GREENLANE_TEST_MODELS) + "/";
   return "[engine." + name + "]\nmodel = '" + folder + model + ".pt2'\ninputs = '" + folder + model + ".inputs.pt'\n" +

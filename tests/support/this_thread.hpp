@@ -1,4 +1,4 @@
-// What the operating system says about the calling thread.
+// The operating system's facts about the calling thread.
 #pragma once
 
 #include <pthread.h>
@@ -11,7 +11,7 @@
 
 namespace greenlane::this_thread {
 
-// On machines of up to 1024 CPUs.
+// Returns the CPUs that the thread may run on. For machines of up to 1024 CPUs.
 inline std::set<int> cpus() {
   cpu_set_t mask;
   CPU_ZERO(&mask);

@@ -1,4 +1,4 @@
-// The packages that tests/models/export_models.py made, and what belongs to them.
+// The packages that tests/models/export_models.py made, with their inputs and outputs.
 #pragma once
 
 #include <greenlane/torch/aoti.hpp>
@@ -11,7 +11,7 @@
 
 namespace greenlane::models {
 
-// Of a file such as "affine.pt2".
+// Returns the path of a file such as "affine.pt2".
 inline std::string path_of(const std::string& file) {
   return (std::filesystem::path(GREENLANE_TEST_MODELS) / file).string();
 }
@@ -26,7 +26,7 @@ inline std::vector<at::Tensor> outputs_of(const std::string& model) {
   return load_tensors(path_of(model + ".outputs.pt"));
 }
 
-// How one run of the engine differs from what plain PyTorch computed; empty where it does not.
+// Runs the engine once. Returns how the result differs from plain PyTorch's; empty if it does not.
 inline std::string run_differs(AotiEngine& engine, const std::string& model) {
   return difference(engine.run(inputs_of(model)), outputs_of(model));
 }

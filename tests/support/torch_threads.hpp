@@ -20,14 +20,14 @@ inline std::set<int> all() {
   return ids;
 }
 
-// Those that were not among `before`.
+// Returns the threads that were not among `before`.
 inline std::set<int> since(const std::set<int>& before) {
   std::set<int> fresh;
   std::ranges::set_difference(all(), before, std::inserter(fresh, fresh.end()));
   return fresh;
 }
 
-// The CPUs that a thread may run on; empty where it has ended. On machines of up to 1024 CPUs.
+// Returns the CPUs that a thread may run on; empty if the thread has ended. For machines of up to 1024 CPUs.
 inline std::set<int> cpus_of(int thread) {
   cpu_set_t mask;
   CPU_ZERO(&mask);
@@ -39,7 +39,7 @@ inline std::set<int> cpus_of(int thread) {
   return cpus;
 }
 
-// CPU time in seconds: of the calling thread, or of the whole process.
+// Returns CPU time in seconds: the calling thread's or the whole process's, by the clock.
 inline double cpu_seconds(clockid_t clock) {
   timespec time{};
   clock_gettime(clock, &time);

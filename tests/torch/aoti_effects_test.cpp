@@ -28,7 +28,7 @@ PackageEffects effects_of(const std::string& model, std::size_t inputs) {
   return effects_of_source(record_of(model, ".wrapper.cpp"), inputs, record_of(model, ".wrapper.json"));
 }
 
-// What is said of a package, beside what a run of it does.
+// The effects that a package's source states, compared with a run of the package.
 
 TEST(AotiEffects, AModelThatWritesToNothingIsKnownAsSuch) {
   for (const auto& [model, inputs] : {std::pair<std::string, std::size_t>{"affine", 1}, {"pair", 2}, {"throws", 1}}) {

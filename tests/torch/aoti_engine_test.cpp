@@ -20,7 +20,7 @@ class AotiEngineTest : public ::testing::Test {
  protected:
   static std::vector<at::Tensor> bad_inputs() { return {at::tensor({0, 10, 5}, at::kLong)}; }
 
-  // Runs the engine again and again in several threads at once: what was wrong, or nothing.
+  // Runs the engine again and again in several threads at once. Returns what was wrong, or an empty text.
   static std::string run_in_threads(AotiEngine& engine, const std::string& model, int threads) {
     std::atomic<int> wrong{0};
     {
@@ -137,7 +137,7 @@ TEST_F(AotiEngineTest, AnEngineThatThrowsLeavesItselfItsLaneAndOthersWorking) {
   const auto other = load("affine", {.lane = lane});
   for (const auto& place : {std::optional<Lane>(), std::optional(lane)}) {
     const auto engine = load("throws", {.lane = place});
-    for (int i = 0; i < 5; ++i) {  // more often than there are runners
+    for (int i = 0; i < 5; ++i) {  // more runs than there are runners
       EXPECT_THROW((void)engine->run(bad_inputs()), std::exception);
       EXPECT_EQ(engine->lane(), place);
       EXPECT_EQ(run_differs(*engine, "throws"), "");

@@ -17,7 +17,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// A package whose model multiplies by 2 and by 3, in two engines of a class that tests/support/scaler_class.cpp makes.
+// Tests of a package whose model multiplies by 2 and by 3, in two engines of the class in
+// tests/support/scaler_class.cpp.
 class AotiInnerTest : public ::testing::Test {
  protected:
   static std::shared_ptr<AotiEngine> load_inner(AotiOptions options = {}) {
@@ -32,7 +33,7 @@ class AotiInnerTest : public ::testing::Test {
     return id;
   }
 
-  // The threads that the first and the second engine ran on, after a look at the result.
+  // Checks the result. Returns the threads that the first and the second engine ran on.
   static std::pair<std::int64_t, std::int64_t> threads(AotiEngine& engine) {
     const auto outputs = engine.run(models::inputs_of("inner"));
     EXPECT_EQ(outputs.at(0).sum().item<float>(), 24.0F);

@@ -30,7 +30,7 @@ TEST(AotiLoad, AFileThatIsNotThereIsRefused) {
 }
 
 TEST(AotiLoad, AFileThatIsNoPackageIsRefused) {
-  // Neither a zip nor, though a zip, a package.
+  // The first file is no zip archive. The second one is, but no package.
   for (const auto& path : {path_of("stamp.json"), path_of("affine.inputs.pt")}) {
     EXPECT_THAT([&] { (void)load_aoti(path); },
                 refuses<EngineError>(path, "no AOTInductor package", "aoti_compile_and_package"));
@@ -149,7 +149,7 @@ TEST(AotiLoad, AnEngineMayGoInAnotherThreadThanItCameIn) {
   }).join();
 }
 
-// With a GPU that only its driver knows.
+// Tests with a GPU that only the driver knows.
 class AotiLoadOnAFakeGpu : public fake::FakeDriverTest {};
 
 TEST_F(AotiLoadOnAFakeGpu, KernelsOfAnotherArchitectureAreRefused) {

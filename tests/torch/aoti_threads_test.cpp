@@ -1,4 +1,4 @@
-// Which threads an engine's work is done by, and where they may run.
+// The threads that do an engine's work, and the CPUs on which they may run.
 #include "support/torch_models.hpp"
 #include "support/torch_threads.hpp"
 
@@ -19,10 +19,10 @@ using ::testing::Pair;
 
 std::set<int> set_of(std::span<const int> cpus) { return {cpus.begin(), cpus.end()}; }
 
-// What a thread of this process starts with, asked before any engine ran.
+// The number of threads that a thread of this process starts with, read before any engine ran.
 const int kThreads = at::get_num_threads();
 
-// How many threads may run where.
+// Returns the number of threads for each set of CPUs.
 std::map<std::set<int>, int> places_of(const std::set<int>& threads) {
   std::map<std::set<int>, int> places;
   for (const int thread : threads) ++places[threads::cpus_of(thread)];
@@ -31,7 +31,7 @@ std::map<std::set<int>, int> places_of(const std::set<int>& threads) {
 
 class AotiThreadsTest : public ::testing::Test {
  protected:
-  // In the calling thread. Whoever compares results may start threads, so that is for later.
+  // Runs the engine in the calling thread. A comparison of results may start threads, so it comes later.
   std::vector<at::Tensor> run() { return engine_->run(inputs_); }
   static void expect_right(const std::vector<at::Tensor>& outputs) {
     EXPECT_EQ(difference(outputs, models::outputs_of("threads")), "");
@@ -70,7 +70,7 @@ TEST_F(AotiThreadsTest, TheyStayThereWhileItRuns) {
   begun = true;
   begun.notify_one();
   for (int i = 0; i < 20; ++i) {
-    lane.synchronize();  // behind a run, and, soon after, beside the next one
+    lane.synchronize();  // waits for a run; the check is then beside the next one
     EXPECT_THAT(places_of(threads::since(before)), ElementsAre(Pair(set_of(partition.cpus()), 1)));
   }
   done = true;

@@ -14,7 +14,7 @@
 namespace greenlane {
 namespace {
 
-// Calls on lanes of the CPU; those on a GPU are tested by tests/gpu.
+// Calls on lanes of the CPU. tests/gpu tests calls on GPUs.
 class CallOnCpuTest : public ::testing::Test {
  protected:
   std::thread::id thread_of_call() {

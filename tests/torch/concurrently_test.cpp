@@ -1,4 +1,4 @@
-// What of graphs can be seen without a GPU.
+// Graphs, as far as they can be tested without a GPU.
 #include <greenlane/core/error.hpp>
 #include <greenlane/torch/pipeline_graph.hpp>
 

@@ -13,8 +13,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// A wrapper as Inductor writes it, shortened, of a model with the inputs x and y, the parameter `w` and the buffer
-// `net.cache`. `functions` stand before the one that runs the model.
+// Returns a wrapper as Inductor writes it, shortened. Its model has the inputs x and y, the parameter `w` and the
+// buffer `net.cache`. `functions` stand before the function that runs the model.
 std::string wrapper(std::string_view statements, std::string_view functions = {}) {
   constexpr std::string_view kModel = R"(
 AOTInductorModel::AOTInductorModel(std::shared_ptr<ConstantMap> constants_map)
@@ -73,7 +73,7 @@ PackageEffects effects(std::string_view statements, std::string_view functions =
   return effects_of_source(wrapper(statements, functions), 2, nodes);
 }
 
-// What is written to, by the names above.
+// Returns the inputs and constants that are written to, by the names above.
 std::vector<std::string> written(const PackageEffects& effects) {
   std::vector<std::string> names = effects.written_constants();
   if (!effects.is_known) names.emplace_back("?");
@@ -103,7 +103,7 @@ TEST(PackageEffects, AKernelOnTheCpuWritesToWhatIsNotConst) {
                       "(float*)(buf0.data_ptr()), (float*)(net_cache.data_ptr()));"),
               ElementsAre("net.cache"));
   EXPECT_THAT(written("cpp_fused_add_0((const int64_t*)(y.data_ptr()), (float*)(x.data_ptr()));"), ElementsAre("x"));
-  // With aot_inductor.allow_stack_allocation.
+  // The code that aot_inductor.allow_stack_allocation gives.
   EXPECT_THAT(written(R"(
     auto* var_0 = get_data_ptr_wrapper(x);
     auto* var_1 = get_data_ptr_wrapper(y);
@@ -135,7 +135,7 @@ TEST(PackageEffects, AnExternKernelWritesToItsFirstArgument) {
   EXPECT_THAT(written("AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cuda_index_put_out(net_cache, net_cache, "
                       "std::array<AtenTensorHandle, 1>{y}.data(), 1, x, false));"),
               ElementsAre("net.cache"));
-  // Its result is its first argument.
+  // The operator's result is its first argument.
   EXPECT_THAT(written(R"(
     AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_mkldnn__convolution_pointwise_binary_(buf0, y, w, nullptr, &buf1_handle));
     AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_mkldnn__convolution_pointwise_binary_(x, y, w, nullptr, &buf2_handle));)"),
@@ -179,7 +179,7 @@ TEST(PackageEffects, AnInputThatIsReturnedIsNotWrittenTo) {
       ElementsAre("x"));
 }
 
-// Shortened: the rest of the body loads and launches the kernel.
+// The source is shortened: the rest of the body loads and launches the kernel.
 constexpr std::string_view kTriton = R"(
 template <typename in_ptr0_type_, typename in_ptr1_type_, typename out_ptr0_type_, typename kernels_type_>
 static __attribute__((noinline)) void call_triton_poi_fused_add_0(
@@ -253,7 +253,7 @@ TEST(PackageEffects, AUsersTritonKernelMayWriteToAll) {
                       "    const in_ptr1_type_& in_ptr1,\n"
                       "    const out_ptr0_type_& out_ptr0\n){\n}\n"),
               ElementsAre("x", "y"));
-  // One that is not there.
+  // This kernel is not in the source.
   EXPECT_THAT(written("call_triton_poi_fused_9(x, buf0);", kTriton), ElementsAre("x"));
 }
 
@@ -392,7 +392,7 @@ TEST(PackageEffects, RandomNumbersAreSeen) {
   EXPECT_TRUE(effects("AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_randint_low_out(buf0, -9223372036854775808L, "
                       "9223372036854775807L, static_cast<const int64_t*>(std::array<int64_t, 1>{1L}.data()), 1));")
                   .draws_random_numbers);
-  // Its seed is what is drawn.
+  // Only the seed is drawn at random, not these numbers.
   EXPECT_FALSE(
       effects("cpp_fused_rand_0((const int64_t*)(x.data_ptr()), (float*)(buf0.data_ptr()));").draws_random_numbers);
 }
@@ -421,7 +421,7 @@ TEST(PackageEffects, CommentsAndTextsSayNothing) {
               IsEmpty());
 }
 
-// All may be written to, and anything may happen.
+// Checks that all inputs and constants count as written to, and that nothing else is known.
 void expect_unknown(std::string_view source, std::size_t inputs) {
   const auto effects = effects_of_source(source, inputs);
   EXPECT_FALSE(effects.is_known) << source;
@@ -437,14 +437,14 @@ TEST(PackageEffects, ASourceThatIsNotUnderstoodWritesToAll) {
   expect_unknown("\"", 1);
   expect_unknown("R\"(", 1);
   expect_unknown("void AOTInductorModel::run_impl(", 1);
-  // Another number of inputs.
+  // The number of inputs is another one.
   expect_unknown(wrapper(""), 1);
   expect_unknown(wrapper(""), 3);
-  // Two functions that run the model; brackets that do not match.
+  // Two functions run the model, or brackets do not match.
   expect_unknown(wrapper("") + wrapper(""), 2);
   expect_unknown(wrapper("foo(x));"), 2);
   expect_unknown(wrapper("}"), 2);
-  // Handles that nobody follows.
+  // Nobody follows these handles.
   expect_unknown(wrapper("helper(input_handles);"), 2);
   expect_unknown(wrapper("helper(inputs);"), 2);
   expect_unknown(wrapper("auto z = std::move(inputs[2]);"), 2);

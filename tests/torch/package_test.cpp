@@ -14,7 +14,7 @@
 namespace greenlane {
 namespace {
 
-// The affine model's package, with one entry more.
+// Returns the affine model's package with one entry more.
 std::string with_entry(const std::string& entry) {
   const auto path = (std::filesystem::path(::testing::TempDir()) / "affine.pt2").string();
   caffe2::serialize::PyTorchStreamReader reader(models::path_of("affine.pt2"));

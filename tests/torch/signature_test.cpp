@@ -16,7 +16,7 @@ using ::testing::Not;
 
 constexpr DeviceId kCpu{DeviceKind::cpu, 0};
 
-// As Inductor writes it, shortened: float32 [2..32, 8] and int64 [3].
+// A source as Inductor writes it, shortened: float32 [2..32, 8] and int64 [3].
 constexpr std::string_view kSource = R"(
 AOTI_NOINLINE static void check_input_0(
     AtenTensorHandle* input_handles
@@ -69,7 +69,7 @@ std::string dtype_source(const std::string& name) {
 
 class SignatureTest : public ::testing::Test {
  protected:
-  // What the message says where `inputs` are given to the engine.
+  // Returns a function that checks `inputs`, and throws with the message.
   [[nodiscard]] auto checking(std::vector<at::Tensor> inputs) const {
     return [this, inputs = std::move(inputs)] { signature_.check(inputs, kCpu, "policy"); };
   }
@@ -188,7 +188,7 @@ TEST_F(SignatureTest, AnUndefinedTensorIsRefused) {
   EXPECT_THAT(checking({x_, at::Tensor()}), refuses<EngineError>("'policy'", "input 1", "undefined"));
 }
 
-// What PyTorch 2.14 and newer write besides: two inputs share an open size, and the third has no dimensions.
+// The additional lines of PyTorch 2.14 and newer. Two inputs share an open size, and the third has no dimensions.
 constexpr std::string_view kAssertions = R"(
 AOTI_NOINLINE static void check_input_0(
     ConstantHandle a_1 = ConstantHandle(input_handles[0]);
@@ -224,7 +224,7 @@ struct Input {
   std::vector<std::string> conditions;
 };
 
-// The source of a wrapper, shortened: PyTorch 2.11 writes no assertions.
+// Returns the source of a wrapper, shortened. PyTorch 2.11 writes no assertions.
 std::string wrapper(const std::vector<Input>& inputs, const std::vector<std::string>& symbols,
                     const std::vector<std::string>& body) {
   std::string text;
@@ -257,7 +257,7 @@ auto calling(const Signature& signature, std::vector<at::Tensor> inputs) {
 
 at::Tensor sized(std::initializer_list<std::int64_t> sizes) { return at::empty(sizes); }
 
-// x [b, 8] and y [4*b, 8], with b of 2 to 99, as both versions write them.
+// x [b, 8] and y [4*b, 8], with b from 2 to 99, as both versions write them.
 const std::vector<Input> kRelated{{"arg0_1",
                                    {"arg0_1_size[0] < 2", "arg0_1_size[0] > 99", "8 != arg0_1_size[1]",
                                     "8 != arg0_1_stride[0]", "1 != arg0_1_stride[1]"}},
@@ -282,7 +282,7 @@ TEST_F(SignatureTest, SizesThatAreAMultipleOfAnotherAreChecked) {
   }
 }
 
-// x [n], y [n - 1] and z [2*n + 1]: the compiler's own symbol is n - 1.
+// The inputs are x [n], y [n - 1] and z [2*n + 1]. The compiler's own symbol is n - 1.
 TEST_F(SignatureTest, SizesThatDifferByANumberAreChecked) {
   const std::vector<Input> inputs{{"arg0_1", {"arg0_1_size[0] < 3", "arg0_1_size[0] > 999", "1 != arg0_1_stride[0]"}},
                                   {"arg1_1", {"arg1_1_size[0] < 2", "arg1_1_size[0] > 998", "1 != arg1_1_stride[0]"}},
@@ -322,7 +322,7 @@ TEST_F(SignatureTest, AMultipleThatStandsAloneLeavesNoRemainder) {
   EXPECT_THAT(calling(newer, {sized({4})}), refuses<EngineError>("0/1 specialization"));
 }
 
-// Of the inputs a [m], b [n] and c [m * n].
+// The inputs are a [m], b [n] and c [m * n].
 TEST_F(SignatureTest, AProductIsCheckedWhereTheSourceStatesItAndNamedWhereNot) {
   const std::vector<Input> inputs{{"arg0_1", {"arg0_1_size[0] < 2", "1 != arg0_1_stride[0]"}},
                                   {"arg1_1", {"arg1_1_size[0] < 2", "1 != arg1_1_stride[0]"}},
@@ -341,7 +341,7 @@ TEST_F(SignatureTest, AProductIsCheckedWhereTheSourceStatesItAndNamedWhereNot) {
   EXPECT_NO_THROW(calling(older, {sized({2}), sized({7}), sized({14})})());
 }
 
-// A square has a range that a straight line fits as well: b*b with b of 2 to 99.
+// A square's range also fits a straight line: b*b with b from 2 to 99.
 TEST_F(SignatureTest, ARangeThatIsNoProofOfARelationRefusesNothing) {
   const auto signature =
       Signature::from_wrapper_source(wrapper({{"a", {"a_size[0] < 2", "a_size[0] > 99", "1 != a_stride[0]"}},
@@ -351,7 +351,7 @@ TEST_F(SignatureTest, ARangeThatIsNoProofOfARelationRefusesNothing) {
   EXPECT_THAT(signature.unchecked(), ElementsAre(HasSubstr("input 1")));
 }
 
-// y has n // 2 elements for each n of x, which the compiler knew and did not write.
+// y has n // 2 elements for the n of x. The compiler knew this and did not write it.
 TEST_F(SignatureTest, ASizeThatNoKernelIsToldIsNamed) {
   const auto signature = Signature::from_wrapper_source(wrapper(
       {{"a", {"a_size[0] < 4", "1 != a_stride[0]"}}, {"b", {"b_size[0] < 2", "1 != b_stride[0]"}}},
@@ -360,8 +360,8 @@ TEST_F(SignatureTest, ASizeThatNoKernelIsToldIsNamed) {
   EXPECT_THAT(signature.unchecked(), ElementsAre(AllOf(HasSubstr("input 1"), HasSubstr("dimension 0"))));
 }
 
-// PyTorch's operators read the sizes of tensors by themselves, and a size that another input must have is checked
-// there.
+// PyTorch's operators read the sizes of tensors by themselves. A size that another input must have is checked at that
+// input.
 TEST_F(SignatureTest, ASizeForOperatorsOrAnotherInputNeedsNoMore) {
   const std::vector<Input> inputs{{"a", {"a_size[0] < 2", "1 != a_stride[0]"}},
                                   {"b", {"b_size[0] < 2", "1 != b_stride[0]"}}};

@@ -10,7 +10,7 @@
 namespace greenlane::detail {
 namespace {
 
-// s0 is 7, s1 is 12, and a_size[0] is 64.
+// The values of s0, s1 and a_size[0].
 constexpr std::array<std::int64_t, 3> kValues{7, 12, 64};
 
 std::optional<SizeExpression> parse(std::string_view text) {

@@ -1,4 +1,4 @@
-// What difference() says of the values of every dtype.
+// Results of difference() for values of every dtype.
 #include <greenlane/torch/tensor_io.hpp>
 
 #include <ATen/ATen.h>
@@ -67,7 +67,7 @@ TEST(TensorDifference, NotANumberAndInfinitiesAreEqualToThemselvesAlone) {
     EXPECT_EQ(differs(values(kNan), values(kNan)), "") << dtype;
     EXPECT_NE(differs(values(kNan), values(1)), "") << dtype;
     EXPECT_NE(differs(values(1), values(kNan)), "") << dtype;
-    if (dtype == at::kFloat8_e4m3fn) continue;  // it has no infinities
+    if (dtype == at::kFloat8_e4m3fn) continue;  // this dtype has no infinities
     EXPECT_EQ(differs(values(kInfinity), values(kInfinity)), "") << dtype;
     EXPECT_NE(differs(values(-kInfinity), values(kInfinity)), "") << dtype;
     EXPECT_NE(differs(values(kInfinity), values(1)), "") << dtype;

@@ -1,4 +1,4 @@
-// What load_tensors() reads, and files that were made to harm.
+// Files that load_tensors() reads, and files that were made to do harm.
 #include "support/matchers.hpp"
 #include "support/torch_models.hpp"
 
@@ -26,7 +26,7 @@ std::string in_temporary(const std::string& name) {
   return (std::filesystem::path(::testing::TempDir()) / name).string();
 }
 
-// A file as torch.save writes it, with 16 bytes in its one storage.
+// Returns a file as torch.save writes it, with 16 bytes in its one storage.
 std::string saved(const std::string& pickle, const std::string& byteorder = "little") {
   auto path = in_temporary("made.pt");
   caffe2::serialize::PyTorchStreamWriter writer(path);
@@ -185,7 +185,7 @@ TEST(TensorFile, DeepNestingEndsInAMessage) {
   EXPECT_THAT([&] { (void)load_tensors(saved(deep)); }, refuses<ConfigError>("it holds a list with a list"));
   const auto deeper = "\x80\x02" + std::string(3 * kDepth, ']') + std::string(3 * kDepth - 1, 'a') + ".";
   EXPECT_THAT([&] { (void)load_tensors(saved(deeper)); }, refuses<ConfigError>("too large"));
-  // Tuples of memories of tuples: 2 to the power of 100,000 leaves.
+  // Tuples that refer to tuples: 2 to the power of 100,000 leaves.
   std::string wide = "\x80\x02)q";
   wide.push_back('\0');
   for (std::size_t i = 0; i < 100'000; ++i) wide += std::string("h\0h\0\x86q\0", 7);
@@ -228,7 +228,7 @@ TEST(TensorFile, AnotherOrderOfBytesIsRefused) {
   EXPECT_THAT([] { (void)load_tensors(saved(list_of({}), "big")); }, refuses<ConfigError>("another order of bytes"));
 }
 
-// Bytes of a good file replaced or cut off, with a fixed seed: a message, or other numbers.
+// Replaces or cuts off bytes of a good file, with a fixed seed. The result is a message or other numbers.
 TEST(TensorFile, ChangedFilesEndInAMessage) {
   std::mt19937 random(31);
   for (const auto* file : {"views_2.pt", "views_4.pt", "dtypes.pt"}) {

@@ -68,7 +68,7 @@ TEST(LoadTensors, ATruncatedFileIsRefused) {
 }
 
 TEST(LoadTensors, CodeInAFileIsRefusedAndNotRun) {
-  const auto evidence = std::filesystem::current_path() / "code_was_run";  // what the pickle would make
+  const auto evidence = std::filesystem::current_path() / "code_was_run";  // the file that the pickle would make
   ASSERT_FALSE(std::filesystem::exists(evidence));
   EXPECT_THAT([] { (void)load_tensors(path_of("code.pt")); }, refuses<ConfigError>("code.pt"));
   EXPECT_FALSE(std::filesystem::exists(evidence));
@@ -116,7 +116,7 @@ TEST(Difference, ToleranceIsThatOfTheDtype) {
     double within;
     double beyond;
   };
-  // Of 1: relative and absolute tolerance add up.
+  // The values are near 1, where relative and absolute tolerance add up.
   for (const auto& [dtype, within, beyond] : {Case{at::kFloat, 0.0015, 0.0025}, Case{at::kDouble, 0.0015, 0.0025},
                                               Case{at::kHalf, 0.03, 0.05}, Case{at::kBFloat16, 0.03, 0.05}}) {
     const auto one = at::ones({3}, dtype);

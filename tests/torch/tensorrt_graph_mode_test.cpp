@@ -12,7 +12,7 @@
 namespace greenlane::tensorrt {
 namespace {
 
-// The modes of stock, as the stand-in for its runtime keeps them.
+// Tests of stock Torch-TensorRT's graph modes, as the stand-in for its runtime keeps them.
 class GraphModeTest : public fake::FakeDriverTest {
  protected:
   GraphModeTest() : FakeDriverTest({.gpus = {fake::Gpu{}}}) {
@@ -26,7 +26,7 @@ class GraphModeTest : public fake::FakeDriverTest {
   static void set_mode(std::int64_t mode) { call("tensorrt::set_cudagraphs_mode", {mode}); }
 
   bool may_have_old_graph() { return tensorrt::may_have_old_graph(record_, c10::IValue()); }
-  // The mode that stock sees in a call.
+  // Returns the mode that stock Torch-TensorRT sees in a call.
   std::int64_t mode_in_call(bool throws = false) {
     if (!may_have_old_graph()) return mode();
     GraphModeScope scope(record_);
@@ -125,7 +125,7 @@ TEST_F(GraphModeTest, AModeThatIsChosenMeanwhileStays) {
   set_mode(1);
   {
     GraphModeScope scope(record_);
-    set_mode(1);  // on again: the call may have replayed a graph
+    set_mode(1);  // on again, so the call may have replayed a graph
     scope.finish();
   }
   EXPECT_EQ(mode_in_call(), 0);
@@ -140,8 +140,8 @@ TEST_F(GraphModeTest, AnEngineWithAnOutputAllocatorHasNoGraphs) {
   EXPECT_FALSE(tensorrt::may_have_old_graph(record, c10::IValue()));
 }
 
-// Where only stock's runtime in Python is there: nothing has graphs that it could tell of. In a process of its own, as
-// CTest runs it, the operators are not there.
+// Tests with stock Torch-TensorRT's runtime in Python only, where nothing has graphs that greenlane could ask about.
+// CTest runs each test in its own process, so the operators do not exist there.
 class WithoutStockTest : public fake::FakeDriverTest {};
 
 TEST_F(WithoutStockTest, AnEngineCanBeBoundTwiceToOneStream) {

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Temporary files of this process go to a folder of its own.
+// Tests whose temporary files go to a folder of their own.
 class UnpackedFolderTest : public ::testing::Test {
  protected:
   UnpackedFolderTest() {
@@ -29,7 +29,7 @@ class UnpackedFolderTest : public ::testing::Test {
   [[nodiscard]] fs::path temporary() const { return folder_ / "tmp"; }
   [[nodiscard]] bool is_empty() const { return fs::is_empty(temporary()); }
 
-  // The affine model's package, whose records were changed; those that became empty are left out.
+  // Returns the affine model's package with its records changed. A record that becomes empty is left out.
   [[nodiscard]] std::string changed(
       const std::function<void(const std::string& name, std::string& bytes)>& change) const {
     const auto path = (folder_ / "changed.pt2").string();

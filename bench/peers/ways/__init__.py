@@ -1,9 +1,9 @@
-"""How peers make streams: a module a peer, each with `lend`."""
+"""The peers' ways to make streams: one module for each peer, each with `lend`."""
 
 from collections.abc import Callable
 from typing import Any
 
-# What is done with an engine's streams (handles by name) while they live, and what the peer has to say of them.
+# Uses an engine's streams (handles by name) while they live, with the peer's notes on them.
 Use = Callable[[dict[str, int], dict[str, Any]], None]
 
 

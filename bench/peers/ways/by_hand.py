@@ -1,15 +1,16 @@
 """Green contexts by hand, with the driver's functions through cuda.bindings.
 
-One split into the smallest groups; a partition is a union of groups, since splits made one after another may overlap.
+The device is split once into the smallest groups. A partition is a union of groups, because separate splits may
+overlap.
 """
 
 from typing import Any
 
-GROUP = 8  # SMs; what this generation of GPUs is divided into
+GROUP = 8  # SMs: the group size of this generation of GPUs
 
 
 def call(function: Any, *arguments: Any) -> Any:
-    """What a function of the driver returns, or its error."""
+    """Returns the values of a driver function, or raises its error."""
     result, *values = function(*arguments)
     if int(result) != 0:
         raise RuntimeError(f"{function.__name__}: {result.name}")
@@ -17,7 +18,7 @@ def call(function: Any, *arguments: Any) -> Any:
 
 
 def split(size: int, flags: int = 0) -> tuple[list[Any], Any]:
-    """The device in groups of so many SMs, and what is left of it."""
+    """Returns the device in groups of `size` SMs, and the rest."""
     from cuda.bindings import driver
 
     kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
@@ -28,7 +29,7 @@ def split(size: int, flags: int = 0) -> tuple[list[Any], Any]:
 
 
 def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int]]:
-    """Green contexts, which must live, and handles of their streams. The last engine gets what is left."""
+    """Returns green contexts, which must live, and handles of their streams. The last engine gets the rest."""
     from cuda.bindings import driver
 
     device = call(driver.cuDeviceGet, 0)

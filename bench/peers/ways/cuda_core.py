@@ -1,7 +1,7 @@
 """NVIDIA's cuda.core: SMResource.split and green contexts, https://nvidia.github.io/cuda-python/cuda-core/latest/.
 
-Below CUDA 13.1 its split makes groups of one size only; a partition is then several groups. Where cuda.core refuses
-that, too, or is too old to have green contexts, the same is done by hand with cuda.bindings.
+Below CUDA 13.1 its split makes groups of one size only; a partition is then several groups. If cuda.core refuses that
+too, or is too old to have green contexts, the same is done by hand with cuda.bindings.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from ways.by_hand import GROUP
 
 
 def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int], list[str]]:
-    """Contexts and streams, which must live; the handles; and what was tried."""
+    """Returns contexts and streams, which must live, their handles, and what was tried."""
     from cuda.core import ContextOptions, Device, SMResourceOptions
 
     device = Device(0)
@@ -42,7 +42,7 @@ def partitions(sizes: dict[str, int]) -> tuple[list[Any], dict[str, int], list[s
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """With cuda.core, or by hand."""
+    """Lends streams made with cuda.core, or by hand."""
     try:
         import cuda.core
     except ImportError as error:

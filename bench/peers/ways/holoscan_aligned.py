@@ -1,8 +1,8 @@
 """Holoscan's pool once more, with flags for groups of SMs that are scheduled together, where the pool takes them.
 
-Kernels that are launched in clusters, as cuBLAS has them, need such groups; the pool's default ignores them. But the
-pool wants the whole device in groups: as many as its SMs divided by a group's size, and nothing left. Where that fails
-it ends the process.
+Kernels that are launched in clusters, such as cuBLAS's, need such groups; the pool's default ignores them. But the pool
+wants the whole device in groups: the number of its SMs divided by a group's size, with nothing left. Otherwise the pool
+ends the process.
 """
 
 import torch
@@ -13,11 +13,11 @@ from ways.by_hand import split
 from ways.holoscan_pool import are_whole, run
 
 FLAGS = (0, 2, 3)  # scheduled together; for the largest clusters; for those, in the default's finer groups
-GROUPS = (16, 8, 4)  # below 4 the pool ignores on this generation what is asked
+GROUPS = (16, 8, 4)  # below 4 the pool ignores the requested size on this generation
 
 
 def is_accepted(sizes: dict[str, int], total: int, flags: int, group: int) -> bool:
-    """As the pool decides it: its own `is_partitioning_supported` knows the default flags only."""
+    """Decides as the pool does, because its own `is_partitioning_supported` knows only the default flags."""
     if not are_whole(list(sizes.values()), group):
         return False
     try:
@@ -28,7 +28,7 @@ def is_accepted(sizes: dict[str, int], total: int, flags: int, group: int) -> bo
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """The first flags and groups that the pool takes."""
+    """Lends streams with the first flags and groups that the pool takes."""
     torch.zeros(1, device="cuda")
     total = torch.cuda.get_device_properties(0).multi_processor_count
     sizes = mix.sizes(total)

@@ -1,8 +1,8 @@
 """Holoscan's pool of green contexts, set up as its example cuda_green_context and its guide to CUDA streams advise.
 
 https://docs.nvidia.com/holoscan/sdk-user-guide/holoscan_cuda_stream_handling.html: a pool with a partition for each
-operator, a CudaStreamPool on each partition's context, and `allocate_cuda_stream` in the operator. Streams live while
-the application runs, so the race is run by the operator that gets its stream last.
+operator, a CudaStreamPool on each partition's context, and `allocate_cuda_stream` in the operator. Streams live only
+while the application runs, so the operator that gets its stream last runs the race.
 """
 
 import resource
@@ -18,20 +18,20 @@ SMALLEST = (4, 2)  # SMs of a group on this generation of GPUs: the example star
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """With the pool's default flags, which ignore that SMs of a cluster must be scheduled together."""
+    """Lends streams with the pool's default flags, which ignore that SMs of a cluster must be scheduled together."""
     torch.zeros(1, device="cuda")
     sizes = mix.sizes(torch.cuda.get_device_properties(0).multi_processor_count)
     run(sizes, SMALLEST, {}, use)
 
 
 def are_whole(partitions: list[int], group: int) -> bool:
-    """Whether partitions consist of whole groups; what they leave of the device is one, too."""
+    """Returns true where the partitions, and the rest of the device, consist of whole groups."""
     left = torch.cuda.get_device_properties(0).multi_processor_count - sum(partitions)
     return not any(units % group for units in [*partitions, left])
 
 
 def run(sizes: dict[str, int], groups: tuple[int, ...], options: dict[str, Any], use: Use) -> None:
-    """An application with an operator for each engine."""
+    """Runs an application with an operator for each engine."""
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     if hard == resource.RLIM_INFINITY or hard >= STACK:
         resource.setrlimit(resource.RLIMIT_STACK, (STACK, hard))
@@ -52,13 +52,13 @@ def run(sizes: dict[str, int], groups: tuple[int, ...], options: dict[str, Any],
     raised: list[Exception] = []
 
     class Lender(Operator):  # type: ignore[misc]
-        """Gets its stream; the last one runs the race."""
+        """An operator that gets its stream; the last one runs the race."""
 
         def setup(self, spec: OperatorSpec) -> None:
-            """Without ports: it runs when the scheduler comes to it."""
+            """Declares no ports, so the operator runs when the scheduler reaches it."""
 
         def compute(self, op_input: object, op_output: object, context: Any) -> None:
-            """Once."""
+            """Runs once."""
             try:
                 handles[self.name] = context.allocate_cuda_stream(self.name)
                 if len(handles) == len(sizes):
@@ -67,10 +67,10 @@ def run(sizes: dict[str, int], groups: tuple[int, ...], options: dict[str, Any],
                 raised.append(error)
 
     class Lending(Application):  # type: ignore[misc]
-        """An operator for each engine."""
+        """An application with an operator for each engine."""
 
         def compose(self) -> None:
-            """Pool, contexts, streams."""
+            """Makes the pool, contexts and streams."""
             pool = CudaGreenContextPool(
                 self,
                 dev_id=0,

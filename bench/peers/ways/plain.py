@@ -1,4 +1,4 @@
-"""Plain streams: what everybody starts with."""
+"""Plain streams, with which everybody starts."""
 
 import torch
 from mixes import Mix
@@ -7,6 +7,6 @@ from ways import Use
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """A stream an engine."""
+    """Lends one stream for each engine."""
     streams = {engine.name: torch.cuda.Stream() for engine in mix.engines}
     use({name: stream.cuda_stream for name, stream in streams.items()}, {})

@@ -1,4 +1,4 @@
-"""Threads of a CPU: what plain streams are where there is no GPU."""
+"""Threads of a CPU, in place of plain streams where there is no GPU."""
 
 from mixes import Mix
 
@@ -6,5 +6,5 @@ from ways import Use
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """There is nothing to make."""
+    """Lends nothing: there is nothing to make."""
     use({engine.name: 0 for engine in mix.engines}, {})

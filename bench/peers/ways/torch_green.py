@@ -1,4 +1,4 @@
-"""PyTorch's green contexts: one for each engine, made of so many SMs, and its stream.
+"""PyTorch's green contexts: one for each engine, with the units of its lane, and its stream.
 
 https://docs.pytorch.org/docs/2.11/generated/torch.cuda.green_contexts.GreenContext.html
 """
@@ -10,12 +10,12 @@ from ways import AbsentError, Use
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """As documented: `GreenContext.create(num_sms=...)` for each, and work under `context.Stream()`."""
+    """Lends streams as documented: `GreenContext.create(num_sms=...)` for each, and work under `context.Stream()`."""
     try:
         from torch.cuda.green_contexts import GreenContext
     except ImportError as error:
         raise AbsentError(f"torch {torch.__version__} has no torch.cuda.green_contexts") from error
-    torch.zeros(1, device="cuda")  # the primary context must be there, or making one by one is slow
+    torch.zeros(1, device="cuda")  # without the primary context, making a green one is slow
     sizes = mix.sizes(torch.cuda.get_device_properties(0).multi_processor_count)
     contexts = {name: GreenContext.create(num_sms=units, device_id=0) for name, units in sizes.items()}
     streams = {name: context.Stream() for name, context in contexts.items()}

@@ -1,8 +1,8 @@
 """XSched: an XQueue over each plain stream, with a priority by deadline, and its scheduler in this process.
 
-As examples/Linux/3_intra_process_sched of https://github.com/XpuOS/xsched has it. Its libraries come first on
-LD_LIBRARY_PATH, so that launches go through its shim; an H200 has preemption level 1: of what is launched ahead, by
-default 16 commands, nothing is stopped. A whole CUDA graph is one command.
+Set up like examples/Linux/3_intra_process_sched of https://github.com/XpuOS/xsched. Its libraries come first on
+LD_LIBRARY_PATH, so that launches go through its shim. An H200 has preemption level 1: commands that are launched ahead,
+by default 16, are not stopped. A whole CUDA graph is one command.
 """
 
 import ctypes
@@ -15,28 +15,28 @@ from ways import AbsentError, Use
 LEVEL_BLOCK = 1
 SCHEDULER_LOCAL = 2
 HIGHEST_PRIORITY_FIRST = 1
-# Commands in flight, and launched at a time: the defaults, and what XSched's example gives a program that is to yield.
+# Commands in flight, and commands launched at a time: the defaults, and what XSched's example gives a yielding program.
 URGENT = (16, 8)
 BEST_EFFORT = (4, 2)
 
 
 def check(what: str, result: int) -> None:
-    """An XResult of 0 is success."""
+    """Raises where an XResult is not 0, which is success."""
     if result != 0:
         raise RuntimeError(f"{what}: XResult {result}")
 
 
 def lend(mix: Mix, use: Use) -> None:
-    """Streams, and a queue over each."""
+    """Lends streams with a queue over each."""
     try:
         queues, cuda = ctypes.CDLL("libpreempt.so"), ctypes.CDLL("libhalcuda.so")
     except OSError as error:
         raise AbsentError(f"not installed: {error}") from error
     torch.zeros(1, device="cuda")
-    # First: a new scheduler knows no hints that came before it.
+    # This call comes first, because a new scheduler knows no earlier hints.
     check("XHintSetScheduler", queues.XHintSetScheduler(SCHEDULER_LOCAL, HIGHEST_PRIORITY_FIRST))
     streams = {engine.name: torch.cuda.Stream() for engine in mix.engines}
-    priorities = {name: -priority for name, priority in mix.priorities().items()}  # here the higher is the more urgent
+    priorities = {name: -priority for name, priority in mix.priorities().items()}  # here a higher number is more urgent
     for name, stream in streams.items():
         hardware, queue = ctypes.c_uint64(), ctypes.c_uint64()
         check("CudaQueueCreate", cuda.CudaQueueCreate(ctypes.byref(hardware), ctypes.c_void_p(stream.cuda_stream)))

@@ -1,4 +1,4 @@
-// Which engine every kernel of this process is of, and which ran outside of its engine's partition.
+// Audits: the engine that every kernel of this process belongs to, and the kernels outside their engine's partition.
 #pragma once
 
 #include <greenlane/audit/audit_report.hpp>
@@ -9,24 +9,27 @@
 namespace greenlane::audit {
 
 struct AuditOptions {
-  // Keeps this many kernels for a trace.
+  // The number of kernels to keep for a trace.
   std::size_t trace = 0;
 };
 
-// From its making to stop(): CUPTI records what the GPU does, which makes everything slower, so nothing is timed
-// meanwhile. One at a time in a process. Thread safety: none; the work that it watches may be of any threads.
+// An audit, under way from its construction to stop(). One at a time in a process.
+// CUPTI records everything the GPU does, which slows all work down. Times of an audited run are therefore no
+// measurement.
+// Thread safety: none for its members; the audited work may come from any thread.
 class Audit {
  public:
-  // Waits for the GPUs and begins. Throws AuditError: where there is no GPU, or no CUPTI that may be used, beside
-  // another audit, and beside PyTorch's profiler, for CUPTI gives its records to one.
+  // Waits for the GPUs and begins.
+  // Throws: AuditError where there is no GPU, where CUPTI cannot be used, beside another audit, and beside PyTorch's
+  // profiler, because CUPTI gives its records to one client only.
   explicit Audit(const AuditOptions& options = {});
-  // Ends it, where stop() did not.
+  // Ends the audit if stop() was not called.
   ~Audit();
   Audit(const Audit&) = delete;
   Audit& operator=(const Audit&) = delete;
 
-  // Waits for the GPUs, ends, and judges. Throws AuditError when called twice, and what PyTorch throws where a kernel
-  // failed.
+  // Waits for the GPUs, ends the audit and judges its records.
+  // Throws: AuditError when called twice, and PyTorch's error where a kernel failed.
   [[nodiscard]] AuditReport stop();
 
  private:

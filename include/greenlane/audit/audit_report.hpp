@@ -1,4 +1,4 @@
-// What an audit found.
+// The findings of an audit.
 #pragma once
 
 #include <chrono>
@@ -10,47 +10,47 @@
 
 namespace greenlane::audit {
 
-// The likely one of a stray. docs/audit.md says what to do about each.
+// The likely cause of a stray. docs/audit.md says what to do about each.
 enum class StrayCause {
-  captured_elsewhere,  // a node of a graph that was captured outside of the partition
+  captured_elsewhere,  // a node of a graph that was captured outside the partition
   pool_stream,         // enqueued on a stream of PyTorch's pool
   default_stream,
   other_lane,   // enqueued on another lane
-  side_stream,  // enqueued on a stream that nobody knows, such as an auxiliary one of TensorRT's
+  side_stream,  // enqueued on an unknown stream, such as an auxiliary stream of TensorRT
   not_bound,    // the engine has no lane
   no_engine,    // no engine was called
 };
-// In a few words.
+// Returns the cause in a few words.
 [[nodiscard]] std::string_view to_string(StrayCause cause);
 
-// Runs of one kernel in one place.
+// All runs of one kernel in one place.
 struct AuditedKernel {
   std::string kernel;
   std::uint64_t count = 0;
-  std::chrono::nanoseconds time{0};  // of all together
+  std::chrono::nanoseconds time{0};  // of all runs together
   std::string where;
-  std::optional<StrayCause> cause;  // absent: it was no stray
+  std::optional<StrayCause> cause;  // absent: not a stray
 };
 
 struct AuditedEngine {
   std::string name;
   std::optional<std::string> lane{};  // absent: not bound
-  int units = 0;                      // of the lane; 0: unknown
+  int units = 0;                      // the lane's units; 0: unknown
   std::uint64_t calls = 0;
   std::uint64_t kernels = 0;
-  std::uint64_t copies = 0;          // memsets, too
-  std::chrono::nanoseconds time{0};  // of kernels
-  // Whether its kernels could be told from strays: not where the driver says nothing of its lane's context.
+  std::uint64_t copies = 0;          // includes memsets
+  std::chrono::nanoseconds time{0};  // GPU time of its kernels
+  // False where the driver does not report the context of the lane's kernels, so that strays cannot be told apart.
   bool is_judged = true;
   std::vector<AuditedKernel> strays{};
 };
 
-// A kernel, for the trace. Times are those of steady_clock.
+// One kernel in the trace. Times are those of steady_clock.
 struct TracedKernel {
   std::string kernel;
-  std::string engine;  // empty: none
+  std::string engine;  // empty: no engine
   std::string place;   // "partition policy", "all SMs"
-  std::string lane;    // whose partition that is; empty: none's
+  std::string lane;    // the lane that owns the partition; empty: none
   bool is_stray = false;
   std::chrono::nanoseconds begin{0};
   std::chrono::nanoseconds end{0};
@@ -58,19 +58,19 @@ struct TracedKernel {
 
 struct AuditReport {
   std::vector<AuditedEngine> engines;  // in the order of their first calls
-  std::vector<AuditedKernel> others;   // work of no engine, the longest first
-  std::uint64_t dropped = 0;           // records that were lost: of these nothing is known
-  std::vector<TracedKernel> trace;     // in the order of their beginnings; empty where none was asked for
-  bool trace_is_cut = false;           // whether there were more kernels than a trace has
+  std::vector<AuditedKernel> others;   // work of no engine, longest first
+  std::uint64_t dropped = 0;           // number of lost records; nothing is known of their kernels
+  std::vector<TracedKernel> trace;     // by begin time; empty if no trace was requested
+  bool trace_is_cut = false;           // whether there were more kernels than the trace keeps
 
-  // No strays, nothing lost, and all judged.
+  // Returns true if there are no strays, no lost records, and every engine could be judged.
   [[nodiscard]] bool is_clean() const noexcept;
   [[nodiscard]] std::uint64_t strays() const noexcept;
 };
 
-// A table for people, with strays below it; no times but those on the GPU, which CUPTI makes longer.
+// Returns a table for people, with the strays below it. Its only times are GPU times, which CUPTI makes longer.
 [[nodiscard]] std::string audit_text(const AuditReport& report);
-// As docs/audit.md describes it.
+// Returns the report as JSON. docs/audit.md describes the fields.
 [[nodiscard]] std::string audit_json(const AuditReport& report);
 
 }  // namespace greenlane::audit

@@ -1,4 +1,4 @@
-// Bindings: which stream an engine runs on, and how its work joins the caller's.
+// Bindings: the stream that an engine runs on, and how its work joins the caller's stream.
 #pragma once
 
 #include <greenlane/core/call_observer.hpp>
@@ -21,15 +21,16 @@ namespace detail {
 class CallersGraphs;
 }  // namespace detail
 
-// Which stream an engine's call runs on. Asked anew for every call, in this order.
+// The source of a call's stream. Determined anew for every call, in this order.
 enum class StreamSource {
-  bound,        // the external stream, or lane, that the engine is bound to
-  passthrough,  // the caller's, because the process says so (set_engine_stream_passthrough)
-  own,          // what this kind of engine does by itself: a pool stream, or the caller's
+  bound,        // the external stream or lane that the engine is bound to
+  passthrough,  // the caller's stream, because of set_engine_stream_passthrough(true)
+  own,          // the choice of this kind of engine: a pool stream, or the caller's stream
 };
 
-// Whether engines that are not bound run on the caller's stream instead of one of their own. For the whole process; off
-// at first. Thread safety: both; a call that has begun keeps what it found.
+// Gets and sets the passthrough: unbound engines run on the caller's stream instead of a stream of their own. Applies
+// to the whole process; off by default.
+// Thread safety: both may be called from any thread. A call that has begun keeps the value it read.
 [[nodiscard]] bool engine_stream_passthrough() noexcept;
 void set_engine_stream_passthrough(bool on) noexcept;
 
@@ -41,17 +42,20 @@ struct FormerBinding;
 //   … enqueue on call.stream() …
 //   call.finish();                       // the caller's stream now waits for the engine's
 //
-// Stream order: where both are one stream there are no events at all, else one pair, made once and reused. After a
-// rebind the first work on the new stream waits for the last on the old one, because engines own scratch memory.
-// Capture: where a graph is being captured on the caller's stream, and that is not the lane's, the engine goes to a
-// stream of its own on the lane's units (the lane's may be in use by others, who would be captured along), and the
-// events become edges of the graph. That graph keeps the lane for as long as it exists; binding the engine to other
-// units meanwhile gives one warning, because the graph goes on running it where it was. Lifetime: holds the lane, and
-// through it the stream and its partition, or what keeps an external stream alive. "Not set" and "set to null" are
-// different things: null is refused, clear() takes a binding away. Thread safety: all members. The lock is recursive
-// and held from enter() to finish() while a lane is bound, so calls of one bound engine are enqueued one after another,
-// and an engine may rebind itself from inside its own call.
-// Forks: in a child, calls of what was bound before throw StreamError until it is bound anew, or cleared.
+// Stream order: if both streams are the same, no events are used; otherwise one pair of events, made once and reused.
+// After a rebind, the first work on the new stream waits for the last work on the old one, because engines own scratch
+// memory.
+// Capture: while a graph is being captured on the caller's stream, and that is not the lane's stream, the engine runs
+// on a separate stream on the lane's units. The lane's own stream may be in use by other engines, whose work would be
+// captured too. The events become edges of the graph. The graph keeps the lane for as long as it exists. Binding the
+// engine to other units meanwhile gives one warning, because the graph still runs the engine on the former units.
+// Lifetime: holds the lane, and through it the stream and its partition, or the owner of an external stream.
+// Null: a null stream is refused. clear() takes a binding away.
+// Thread safety: all members may be called from any thread. While a lane is bound, a recursive lock is held from
+// enter() to finish(). Calls of one bound engine are therefore enqueued one after another, and an engine may rebind
+// itself inside its own call.
+// Forks: in a forked child, calls of an engine that was bound in the parent throw StreamError until it is bound anew or
+// cleared.
 class StreamBinding {
  public:
   // `owner` names the engine in messages.
@@ -60,48 +64,53 @@ class StreamBinding {
   StreamBinding(const StreamBinding&) = delete;
   StreamBinding& operator=(const StreamBinding&) = delete;
 
-  // Throws StreamError when the lane is closed or of another device; the binding is then as it was.
+  // Binds the engine to a lane.
+  // Throws: StreamError when the lane is closed or belongs to another device, or when the engine cannot be moved (see
+  // CapturedWork). The binding is then unchanged.
   void set(const Lane& lane);
-  // A stream that the caller made; `keep_alive`, where given, is held until nobody can need the stream any more. A raw
-  // handle without it must outlive the binding. Throws StreamError, and leaves the binding as it was, for null (and the
-  // two other reserved handles), a stream of another device, one that is being captured, and one of a closed lane.
+  // Binds the engine to a stream that the caller made.
+  // Lifetime: `keep_alive`, if given, is held until nobody can need the stream any more. Without it, the stream must
+  // outlive the binding.
+  // Throws: StreamError for null and the two other reserved handles, a stream of another device, a stream that is being
+  // captured, and a stream of a closed lane. The binding is then unchanged.
   void set(StreamView stream, std::shared_ptr<const void> keep_alive = {});
   void clear();
-  // What it is bound to; of an external stream a lane that adopted it.
+  // Returns the bound lane. For an external stream it is a lane that adopted the stream.
   [[nodiscard]] std::optional<Lane> lane() const;
-  // The stream of that; absent where nothing is bound, and on the CPU.
+  // Returns the bound lane's stream. Absent if nothing is bound, and on the CPU.
   [[nodiscard]] std::optional<StreamView> stream() const;
   [[nodiscard]] bool is_set() const;
-  // Grows with every set and clear.
+  // Returns a number that grows with every set and clear.
   [[nodiscard]] std::uint64_t generation() const;
   [[nodiscard]] const Device& device() const noexcept { return device_; }
-  // The engine's name.
+  // Returns the engine's name.
   [[nodiscard]] const std::string& owner() const noexcept { return owner_; }
-  // Makes the stream that calls go to when they are captured, and gives its lane; nothing where nothing is bound.
+  // Makes the stream for captured calls and returns its lane; nothing if the engine is not bound.
   std::optional<Lane> prepare_capture();
-  // What the engine captures, for an engine that does; null: nothing any more.
+  // Sets the object that stands for the engine's captured graphs; null removes it.
   void set_captured_work(std::shared_ptr<CapturedWork> captured);
 
-  // One call of the engine, from enter() on. Joins in its destructor where finish() was not reached, so that a caller
-  // whose engine threw is still ordered behind what was enqueued.
+  // One call of the engine, from enter() on. If finish() was not reached, the destructor joins the streams, so that a
+  // caller whose engine threw is still ordered behind the enqueued work.
   class Call {
    public:
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
 
-    // How the stream was chosen.
+    // Returns how the stream was chosen.
     [[nodiscard]] StreamSource source() const noexcept { return source_; }
-    // Where the engine's work belongs. For StreamSource::own it is the caller's, and the kind of engine may go
-    // elsewhere.
+    // Returns the stream for the engine's work. For StreamSource::own it is the caller's stream, and the engine may
+    // choose another.
     [[nodiscard]] StreamView stream() const noexcept { return stream_; }
-    // Whether that is another stream than the caller's.
+    // Returns true if stream() is not the caller's stream.
     [[nodiscard]] bool crosses() const noexcept { return stream_ != caller_; }
-    // The lane; absent where the engine is not bound.
+    // Returns the lane; absent if the engine is not bound.
     [[nodiscard]] const std::optional<Lane>& lane() const noexcept { return lane_; }
-    // Whether the work goes into a graph that is being captured on the caller's stream.
+    // Returns true if the work goes into a graph that is being captured on the caller's stream.
     [[nodiscard]] bool is_captured() const noexcept { return captured_; }
-    // Throws DriverError.
+    // Makes the caller's stream wait for the engine's.
+    // Throws: DriverError.
     void finish();
 
    private:
@@ -121,7 +130,8 @@ class StreamBinding {
     bool open_ = false;
     detail::ObservedCall observed_;
   };
-  // For engines on a GPU; those on the CPU ask for lane(). Throws DriverError.
+  // Begins a call of an engine on a GPU. (Engines on the CPU use lane().)
+  // Throws: DriverError.
   [[nodiscard]] Call enter(StreamView caller) { return {*this, caller}; }
 
  private:
@@ -129,7 +139,7 @@ class StreamBinding {
   struct Events;
   Events& events();
   void replace(std::optional<Lane> lane);
-  // In a process that was forked since, the engine is on that process's device of the same name.
+  // Takes the device of the same name in this process, if the process was forked after the binding was made.
   void follow_fork(const Device& device);
   void require_bindable() const;
 
@@ -137,31 +147,31 @@ class StreamBinding {
   std::string owner_;
   mutable detail::ForkSafeRecursiveMutex mutex_;
   std::optional<Lane> lane_;
-  std::optional<Lane> beside_;  // for calls that are captured
+  std::optional<Lane> beside_;  // for captured calls
   std::shared_ptr<CapturedWork> captured_;
-  // Shared with graphs that this engine went into: they are stale when it has grown.
+  // Shared with the graphs that captured this engine: a graph is stale once this number has grown.
   std::shared_ptr<std::atomic<std::uint64_t>> generation_ = std::make_shared<std::atomic<std::uint64_t>>(0);
   bool entered_ = false;       // whether the present lane has had work
-  bool tail_pending_ = false;  // whether the next work must wait for a former lane's
+  bool tail_pending_ = false;  // whether the next work must wait for work on a former lane
   std::unique_ptr<Events> events_;
   std::unique_ptr<detail::CallersGraphs> callers_graphs_;  // made at the first capture
 };
 
-// One of several bindings to be made together.
+// One of several bindings to make together.
 struct BindingRequest {
   StreamBinding* binding;
   Lane lane;
 };
-// What one of them was bound to before.
+// A binding's lane before bind_all().
 struct FormerBinding {
   StreamBinding* binding;
   std::optional<Lane> lane;
 };
-// Makes all of them or none: should one be refused, those before it are put back as they were (bound elsewhere, or not
-// bound), and its StreamError comes out. Returns what restore_all() needs.
+// Makes all bindings or none. Returns the former lanes, for restore_all().
+// Throws: StreamError if one binding is refused; the bindings made before it are restored first.
 std::vector<FormerBinding> bind_all(std::span<const BindingRequest> requests);
-// Puts bindings back, the last first. What was bound once is not judged anew: a lane that was closed since then is
-// bound again. A failing driver gives a warning.
+// Restores bindings in reverse order. Lanes are not checked again: a lane that was closed meanwhile is bound again. A
+// driver failure gives a warning.
 void restore_all(std::span<const FormerBinding> former) noexcept;
 
 }  // namespace greenlane

@@ -1,4 +1,4 @@
-// Who is told of engines' calls: an audit, which asks whose work a kernel is.
+// Observes the calls of engines. An audit uses it to assign kernels to engines.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
@@ -10,24 +10,26 @@ namespace greenlane {
 
 class StreamBinding;
 
-// Thread safety: any thread may enter and leave calls at any time, also inside each other.
+// An observer of every call's begin and end.
+// Thread safety: calls may begin and end in any thread at any time, also nested.
 class CallObserver {
  public:
   virtual ~CallObserver() = default;
-  // In the thread that calls, once the stream is known and before the engine enqueues anything. `lane` is what the
-  // engine is bound to.
+  // Called in the calling thread when the stream is known and nothing is enqueued yet. `lane` is the engine's bound
+  // lane.
   virtual void entered(const StreamBinding& binding, const std::optional<Lane>& lane) noexcept = 0;
-  // In the same thread, for the call that was entered last and not left.
+  // Called in the same thread at the end of the latest call that has not ended yet.
   virtual void left() noexcept = 0;
 };
 
-// From now on; null: nobody, which costs each call one load and one comparison. It must live until the process ends:
-// calls that are under way tell whom they told first.
+// Sets the observer; null removes it. Without an observer each call costs one load and one comparison.
+// Lifetime: the observer must live until the process ends, because calls under way report their end to the observer
+// that saw their begin.
 void set_call_observer(CallObserver* observer) noexcept;
 
 namespace detail {
 
-// One call, from begin() to its end.
+// One observed call, from begin() to end().
 class ObservedCall {
  public:
   ObservedCall() noexcept = default;

@@ -5,22 +5,23 @@
 
 namespace greenlane {
 
-// Puts the context that is current now back when it goes, whatever became current meanwhile. Every entry point that
-// reaches PyTorch or CUDA holds one, so that the caller finds its device and its context as they were.
+// A guard that restores the calling thread's current CUDA context when it is destroyed. Every entry point that reaches
+// PyTorch or CUDA holds one, so that the caller's device and context stay as they were.
 // On a machine without a driver it does nothing.
-// Lifetime: destroy it on the thread that made it, the last one first.
+// Lifetime: destroy it on the thread that made it, in reverse order of construction.
 class CurrentContext {
  public:
-  // Only keeps what is current.
+  // Keeps the current context for the destructor and changes nothing.
   CurrentContext() noexcept;
-  // Makes the primary context of a GPU current, too, and nothing more for the CPU. Throws DriverError.
+  // Also makes the primary context of a GPU current. For the CPU it only keeps the current context.
+  // Throws: DriverError.
   explicit CurrentContext(const Device& device);
   ~CurrentContext();
   CurrentContext(const CurrentContext&) = delete;
   CurrentContext& operator=(const CurrentContext&) = delete;
 
  private:
-  void* former_ = nullptr;  // a CUcontext; null: none is current
+  void* former_ = nullptr;  // a CUcontext; null: no context was current
   bool is_known_ = false;
   bool pushed_ = false;
 };

@@ -1,4 +1,4 @@
-// Errors: one family. Every message says what failed, why, and what to do about it.
+// The errors of greenlane, one family. Every message states the failure, its reason and a remedy.
 #pragma once
 
 #include <stdexcept>
@@ -6,34 +6,34 @@
 
 namespace greenlane {
 
-// The three parts of every message. `why` and `remedy` may be empty where nothing honest can be said.
+// The three parts of a message. `why` and `remedy` are empty if unknown.
 struct Message {
   std::string what;
   std::string why;
   std::string remedy;
 };
 
-// The base of everything that greenlane throws. what() reads "what: why; remedy", in one line: control characters,
-// which names of others may have, are escaped.
+// The base of all errors that greenlane throws. what() reads "what: why; remedy" in one line. Control characters are
+// escaped, because names from other sources may contain them.
 class Error : public std::runtime_error {
  public:
   explicit Error(const Message& message);
 };
 
-// A device that does not exist here, or that cannot do what was asked of it.
+// A device that does not exist here, or that cannot do what was requested.
 class DeviceError : public Error {
  public:
   using Error::Error;
 };
 
-// A partition that cannot be had: too many units, or none left.
+// A partition that cannot be made: too many units, or no free units.
 class PartitionError : public Error {
  public:
   using Error::Error;
 };
 
-// A stream or a lane that must not be used: null, reserved, closed, captured, of another device, or of
-// the process that this one was forked from.
+// A stream or lane that must not be used: null, reserved, closed, captured, of another device, or made before a fork of
+// this process.
 class StreamError : public Error {
  public:
   using Error::Error;
@@ -57,11 +57,11 @@ class AuditError : public Error {
   using Error::Error;
 };
 
-// A call of the CUDA driver that failed.
+// A failed call of the CUDA driver.
 class DriverError : public Error {
  public:
   DriverError(const Message& message, int code) : Error(message), code_(code) {}
-  // The driver's CUresult.
+  // Returns the driver's CUresult.
   [[nodiscard]] int code() const noexcept { return code_; }
 
  private:

@@ -15,53 +15,54 @@
 
 namespace greenlane {
 
-// How a best-effort engine's thread waits at a closed gate.
+// The way in which a best-effort engine's thread waits at a closed gate.
 enum class GateWait {
-  spin,   // a core is busy, and goes on within a microsecond or two
-  block,  // the thread sleeps in steps of some 20 us, to which Linux adds 50 unless the thread's timer slack is less
+  spin,   // keeps a core busy; resumes within one or two microseconds
+  block,  // sleeps in steps of some 20 us; Linux adds 50 us unless the thread's timer slack is smaller
 };
 
-// Whether what runs at one place (of Lane::place) may be in the way of what runs at the other: places are the same, or
-// one of them is the whole device (0).
+// Returns true if the two places (see Lane::place) share units: the places are equal, or one is the whole device (0).
 [[nodiscard]] inline bool share_units(std::uint64_t one, std::uint64_t other) {
   return one == other || one == 0 || other == 0;
 }
 
 struct GateReport {
-  std::uint64_t passes = 0;  // urgent calls that closed it
+  std::uint64_t passes = 0;  // urgent calls that closed the gate
   std::uint64_t held = 0;    // times that best-effort work waited
   std::chrono::nanoseconds held_time{0};
   std::chrono::nanoseconds longest_held{0};
-  std::uint64_t limits_hit = 0;  // urgent calls that were let go of because they did not end
+  std::uint64_t limits_hit = 0;  // urgent calls that were released at their limit
 };
 
-// The gate of a device. An urgent call closes it before it enqueues, and it opens when the call's work is done on the
-// device; best-effort engines ask before each slice. Only those are held that share units with the call.
+// The gate of a device. An urgent call closes it before it enqueues work. The gate opens when that work is done on the
+// device. Best-effort engines ask it before each slice. It holds only engines that share units with the call.
 //
-// Worst wait of an urgent call: of each best-effort engine, the slices that were launched before it closed the gate,
-// and one that its thread had asked for and not launched yet. Nobody waits on the device.
-// Memory order: closing is a sequentially consistent increment before the urgent work is enqueued, and best effort
-// reads the count before it launches. Either it sees the call and waits, or it had asked before: then its one launch is
-// among those in flight. Everything else is under a mutex that is held for a few instructions: of all that wait one
-// asks the device, and without it. Thread safety: all members.
+// Worst wait of an urgent call: for each best-effort engine, the slices launched before the gate closed, and one slice
+// that its thread had asked for and not yet launched. Nothing waits on the device.
+// Memory order: closing is a sequentially consistent increment before the urgent work is enqueued. A best-effort thread
+// reads the count before each launch. It either sees the call and waits, or asked before the call, and its one launch
+// counts as in flight. All other state is under a mutex that is held for a few instructions. Only one waiting thread at
+// a time asks the device, and it does not hold that mutex.
+// Thread safety: all members may be called from any thread.
 class Gate {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // The device's, made at the first use.
+  // Returns the device's gate. It is made at the first use.
   [[nodiscard]] static std::shared_ptr<Gate> of(const Device& device);
   Gate() = default;
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
-  // An urgent call, from before it enqueues. Opens the gate when it goes, also after an exception.
+  // An urgent call, from before it enqueues work. The destructor opens the gate if enqueued() was not called, also
+  // after an exception.
   class Pass {
    public:
     Pass(Pass&& other) noexcept : gate_(std::move(other.gate_)), number_(other.number_) { other.gate_.reset(); }
     Pass& operator=(Pass&&) = delete;
     ~Pass();
-    // All is enqueued: from now on the gate is closed until `is_done` says that the work is done. One thread at a time
-    // asks it, maybe once more after the gate let go of the call. It must not throw.
+    // Reports that all work is enqueued. The gate now stays closed until `is_done` returns true. One thread at a time
+    // calls `is_done`, possibly once more after the gate has released the call. It must not throw.
     void enqueued(std::function<bool()> is_done);
 
    private:
@@ -70,23 +71,24 @@ class Gate {
     std::shared_ptr<Gate> gate_;
     std::uint64_t number_;
   };
-  // After `limit` best effort goes on whatever became of the call, and the report counts it.
+  // Closes the gate for an urgent call. After `limit` best-effort work goes on even if the call is not done, and the
+  // report counts it.
   [[nodiscard]] static Pass close(const std::shared_ptr<Gate>& gate, std::uint64_t place,
                                   std::chrono::nanoseconds limit);
-  // Closes it, from a time on, for a call that is to come: no pass by itself, nor a limit that was hit, which counts
-  // from then on.
+  // Closes the gate, from `from` on, for an expected call. The report does not count it as a pass or as a limit that
+  // was hit. `limit` counts from `from`.
   [[nodiscard]] static Pass expect(const std::shared_ptr<Gate>& gate, std::uint64_t place,
                                    std::chrono::nanoseconds limit, Clock::time_point from = Clock::now());
 
-  // Whether best-effort work at this place may go on.
+  // Returns true if best-effort work at this place may go on.
   [[nodiscard]] bool is_open(std::uint64_t place);
-  // Waits until it may. Returns for how long.
+  // Waits until the gate is open for this place. Returns the time waited.
   std::chrono::nanoseconds wait(std::uint64_t place, GateWait how);
   [[nodiscard]] GateReport report() const;
-  // Counts anew from here.
+  // Sets the report's counters to zero.
   void reset_report();
-  // Where it is written down from when to when urgent calls held best effort; null: nowhere. An end is seen when
-  // best-effort work asks.
+  // Sets the log of the times during which urgent calls kept the gate closed; null: no log. The end of a call is
+  // noticed when best-effort work asks the gate.
   void set_log(std::shared_ptr<SpanLog> log);
 
  private:
@@ -94,7 +96,7 @@ class Gate {
   struct Call {
     std::uint64_t number;
     std::uint64_t place;
-    Clock::time_point begin;  // an expected one's may be yet to come: until then it holds nobody
+    Clock::time_point begin;  // may be in the future for an expected call, which holds nobody until then
     Clock::time_point limit;
     bool is_expected;
     IsDone is_done;  // null: still being enqueued
@@ -105,18 +107,18 @@ class Gate {
   };
   static Pass add(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
                   bool is_expected, Clock::time_point begin);
-  // Forgets calls that are done, or past their limit. Under `asking_`, without `mutex_`.
+  // Removes calls that are done or past their limit. Requires `asking_` and not `mutex_`.
   void settle();
-  // Whether a call holds this place.
+  // Returns true if a call holds this place.
   [[nodiscard]] bool holds(std::uint64_t place) const;
   void open(std::uint64_t number);
-  // Under `mutex_`: a call has gone.
+  // Records a call's end. Requires `mutex_`.
   void left(const Call& call, Clock::time_point now);
 
-  std::atomic<int> calls_under_way_{0};    // = calls_.size(): what is asked before every slice
-  std::atomic<std::uint64_t> changes_{0};  // of calls_: what those that wait look at
-  std::mutex asking_;                      // taken before the next
-  std::vector<Asked> asked_;               // under the one before
+  std::atomic<int> calls_under_way_{0};    // = calls_.size(); read before every slice
+  std::atomic<std::uint64_t> changes_{0};  // number of changes of calls_; read by waiting threads
+  std::mutex asking_;                      // locked before mutex_
+  std::vector<Asked> asked_;               // guarded by asking_
   mutable std::mutex mutex_;
   std::condition_variable opened_;
   std::vector<Call> calls_;

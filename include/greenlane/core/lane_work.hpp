@@ -14,8 +14,9 @@ class WorkerTask;
 
 // One piece of work that Lane::submit() handed to a lane.
 //
-// Lifetime: holds the lane. Where it goes before the work is done, work that is queued is dropped, and work under way
-// goes on by itself and holds the lane in its place. Thread safety: all members.
+// Lifetime: holds the lane. If it is destroyed before the work is done, queued work is dropped; work under way
+// continues and holds the lane itself.
+// Thread safety: all members may be called from any thread.
 class LaneWork {
  public:
   LaneWork(LaneWork&& other) noexcept;
@@ -24,11 +25,13 @@ class LaneWork {
   LaneWork& operator=(const LaneWork&) = delete;
   ~LaneWork();
 
-  // Whether it is done, after this time at most. Throws StreamError in a process that was forked since.
+  // Waits until the work is done, or for `time` at most. Returns whether it is done.
+  // Throws: StreamError in a process that was forked since.
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const;
-  // Drops it where it has not begun. Returns whether it is over: dropped, or done.
+  // Drops the work if it has not begun. Returns true if it is dropped or done.
   [[nodiscard]] bool cancel() const noexcept;
-  // Waits until it is done. Throws what the work threw, and StreamError in a process that was forked since.
+  // Waits until the work is done.
+  // Throws: what the work threw; StreamError in a process that was forked since.
   void get() const;
 
  private:
@@ -36,8 +39,8 @@ class LaneWork {
   LaneWork(std::shared_ptr<detail::LaneState> lane, std::shared_ptr<detail::WorkerTask> task, std::exception_ptr error);
   void let_go() noexcept;
   std::shared_ptr<detail::LaneState> lane_;
-  std::shared_ptr<detail::WorkerTask> task_;  // null: it was done in place
-  std::exception_ptr error_;                  // of what was done in place
+  std::shared_ptr<detail::WorkerTask> task_;  // null: the work has run in place
+  std::exception_ptr error_;                  // of work that has run in place
 };
 
 }  // namespace greenlane

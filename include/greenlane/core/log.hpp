@@ -1,4 +1,4 @@
-// Warnings, which a user should know of and no call can return; and details for who looks for a fault.
+// Warnings, for facts that no call can return; and details for fault finding.
 #pragma once
 
 #include <functional>
@@ -6,15 +6,16 @@
 
 namespace greenlane {
 
-// Writes to stderr, unless set_warning_sink() named another place.
-// Thread safety: both functions. `write` must not call them.
+// Writes a warning to stderr, or to the sink of set_warning_sink().
+// Thread safety: any thread may call warn() and set_warning_sink(). A sink must not call them.
 void warn(const std::string& text);
 
-// Writes details, such as PyTorch's C++ stack behind an error, to stderr where the environment variable GREENLANE_LOG
-// is "debug", and nowhere else. Thread safety: any thread.
+// Writes details, such as PyTorch's C++ stack of an error, to stderr if the environment variable GREENLANE_LOG is
+// "debug"; else does nothing.
+// Thread safety: any thread.
 void debug(const std::string& text);
 
-// An empty function restores the default. Returns the sink that was in force.
+// Replaces the sink of warnings; an empty function restores the default. Returns the former sink.
 std::function<void(const std::string&)> set_warning_sink(std::function<void(const std::string&)> write);
 
 }  // namespace greenlane

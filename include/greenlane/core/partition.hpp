@@ -15,18 +15,19 @@ class PartitionState;
 }
 
 // A set of units, as a shared handle. Partitions of one device never overlap: each is a union of groups of the device's
-// one split. Its units go back to the device when the last handle, lane and binding that uses it is gone, so that no
-// later partition can overlap work that still runs.
+// one split.
+// Lifetime: the units return to the device when the last handle, lane and binding that uses them is gone, so that no
+// later partition overlaps work that still runs.
 // Thread safety: all members may be called from any thread.
 class Partition {
  public:
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] Device device() const;
-  // What was got: the request, rounded up to whole groups.
+  // Returns the units it has: the request, rounded up to whole groups.
   [[nodiscard]] Units units() const noexcept;
-  // CPUs, as the operating system numbers them; empty on a GPU.
+  // CPU numbers of the operating system; empty on a GPU.
   [[nodiscard]] std::span<const int> cpus() const noexcept;
-  // Numbers of the groups of the device's split, ascending; two partitions that live have none in common.
+  // Numbers of its groups in the device's split, ascending. Two living partitions have none in common.
   [[nodiscard]] std::span<const int> groups() const noexcept;
 
   friend bool operator==(const Partition&, const Partition&) = default;

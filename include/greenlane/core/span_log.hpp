@@ -1,4 +1,4 @@
-// When something was going on, for traces.
+// Time spans, recorded for traces.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,8 @@ struct TimeSpan {
   std::chrono::steady_clock::time_point end;
 };
 
-// The first so many spans. Thread safety: all members.
+// The first `capacity` spans that were added; later ones are dropped.
+// Thread safety: all members may be called from any thread.
 class SpanLog {
  public:
   explicit SpanLog(std::size_t capacity) : capacity_(capacity) { spans_.reserve(capacity); }

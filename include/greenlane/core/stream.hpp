@@ -1,4 +1,4 @@
-// Streams, as they are passed around: views that own nothing.
+// Streams as non-owning views.
 #pragma once
 
 #include <cstddef>
@@ -9,19 +9,19 @@ struct CUstream_st;  // CUstream and cudaStream_t are pointers to it, so this he
 
 namespace greenlane {
 
-// A stream that somebody else keeps alive. It cannot be made from 0 or nullptr by accident: the default stream has a
-// name. Copying is free; no member calls the driver.
+// A stream that its maker keeps alive. It cannot be made from 0 or nullptr by accident; use default_stream(). Copying
+// is free, and no member calls the driver.
 class StreamView {
  public:
   explicit StreamView(CUstream_st* handle) noexcept : handle_(handle) {}
   StreamView(int) = delete;             // NOLINT(google-explicit-constructor)
   StreamView(std::nullptr_t) = delete;  // NOLINT(google-explicit-constructor)
 
-  // The handle as Python and torchbind carry it: reinterpret_cast<int64_t>(cudaStream_t).
+  // Makes a view from the integer that Python and torchbind use: reinterpret_cast<int64_t>(cudaStream_t).
   [[nodiscard]] static StreamView from_value(std::int64_t value) noexcept {
     return StreamView(reinterpret_cast<CUstream_st*>(value));  // NOLINT(performance-no-int-to-ptr)
   }
-  // The legacy default stream of the current context: fine as a caller's stream, never as a binding's.
+  // The legacy default stream of the current context. Valid as a caller stream, but not for a binding.
   [[nodiscard]] static StreamView default_stream() noexcept { return StreamView(static_cast<CUstream_st*>(nullptr)); }
 
   [[nodiscard]] CUstream_st* handle() const noexcept { return handle_; }
@@ -33,7 +33,7 @@ class StreamView {
   CUstream_st* handle_;
 };
 
-// "0x7f3a…", for messages.
+// Returns the handle as text for messages, such as "0x7f3a…".
 [[nodiscard]] std::string to_string(StreamView stream);
 
 }  // namespace greenlane

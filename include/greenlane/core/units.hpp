@@ -1,4 +1,4 @@
-// Units: what a device is divided into. An SM on a GPU, a core on a CPU.
+// Units: the parts of a device. An SM on a GPU, a core on a CPU.
 #pragma once
 
 #include <compare>
@@ -11,26 +11,26 @@ struct Units {
   friend auto operator<=>(const Units&, const Units&) = default;
 };
 
-// What one split makes of a device.
+// The groups that a device's one split gives.
 struct DeviceGroups {
   int whole = 0;  // groups of `each` units
   Units each;
-  Units remainder;  // of the odd group, which the split leaves over; 0: there is none
+  Units remainder;  // units of the odd group that the split leaves over; 0: there is none
 
-  // The fewest whole groups of a partition. The odd group joins a partition of at least one whole group, or stays
-  // unused: kernels with thread-block clusters fail on the odd group alone, and cuBLAS uses such kernels.
-  // 0 on a device that has no whole group.
+  // Returns the fewest whole groups of a partition; 0 on a device without whole groups. The odd group joins a partition
+  // of at least one whole group or stays unused: kernels with thread-block clusters fail on the odd group alone, and
+  // cuBLAS uses such kernels.
   [[nodiscard]] constexpr int fewest_of_partition() const noexcept { return whole > 0 ? 1 : 0; }
 };
 
-// "All that is left."
+// A request for all units that are left.
 struct Rest {};
 inline constexpr Rest rest{};
 
-// How much of a device a partition asks for: a count, rounded up to the device's granularity, or the rest.
+// The size of a requested partition: a count, rounded up to whole groups, or the rest.
 class UnitRequest {
  public:
-  // Implicit, so that {"policy", 8} and {"head", rest} read as they are meant.
+  // Implicit, so that {"policy", 8} and {"head", rest} can be written.
   UnitRequest(int count) : count_(count) {}          // NOLINT(google-explicit-constructor)
   UnitRequest(Units units) : count_(units.count) {}  // NOLINT(google-explicit-constructor)
   UnitRequest(Rest /*unused*/) : is_rest_(true) {}   // NOLINT(google-explicit-constructor)

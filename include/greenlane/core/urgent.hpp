@@ -1,4 +1,4 @@
-// Urgent engines: their calls close the gate.
+// Urgent engines: their calls close the device's gate.
 #pragma once
 
 #include <greenlane/core/gate.hpp>
@@ -16,18 +16,21 @@ namespace detail {
 class EventBackend;
 }
 
-// Closes the gate of a GPU for each of its calls, from before the call is enqueued until its work is done there.
-// Thread safety: all members; calls of one engine are enqueued one after another, as its binding sees to.
+// An urgent engine. Each of its calls closes the GPU's gate, from before the call is enqueued until its work is done on
+// the device.
+// Thread safety: all members may be called from any thread. Calls of one engine are enqueued one after another, which
+// its binding ensures.
 class UrgentEngine {
  public:
-  // After `limit` a call holds nobody any more.
+  // `limit`: the longest time for which one call holds best-effort work.
   UrgentEngine(const Device& device, std::chrono::nanoseconds limit);
   ~UrgentEngine();
 
-  // Opens the gate when it goes, if enqueued() was not reached.
+  // One urgent call. Its destructor opens the gate if enqueued() was not reached.
   class Call {
    public:
-    // All of the call's work is on the stream. Throws DriverError, and opens the gate.
+    // Reports that all of the call's work is on `stream`.
+    // Throws: DriverError, and opens the gate then.
     void enqueued(StreamView stream);
 
    private:
@@ -36,23 +39,24 @@ class UrgentEngine {
     UrgentEngine& engine_;
     std::optional<Gate::Pass> pass_;
   };
-  // A call at this place: see Lane::place.
+  // Begins a call at this place (see Lane::place).
   [[nodiscard]] Call enter(std::uint64_t place);
 
-  // Closes the gate, from a time on, for a call that is to come: so long before it that slices in flight are over, or
-  // when its request arrives while another is served, so that it waits for no more slices. Each is taken over by one
-  // enter() from then on, the oldest first; one that nobody takes over lasts for the limit.
+  // Closes the gate, from `from` on, for an expected call. Call it early enough that slices in flight are over when the
+  // call comes, or when a request arrives while another is served, so that it waits for no further slices. enter()
+  // takes over the oldest expected call whose time has come. An expected call that nobody takes over lasts for the
+  // limit.
   void expect(std::uint64_t place, Gate::Clock::time_point from = Gate::Clock::now());
 
  private:
   std::shared_ptr<Gate> gate_;
   std::chrono::nanoseconds limit_;
-  // One that no call has, or a new one.
+  // Returns an event that no call uses, or a new one.
   std::shared_ptr<detail::EventBackend> take_event();
 
   Device device_;
-  std::mutex mutex_;  // of what follows
-  // Recorded behind calls; the gate holds those of calls that are not done.
+  std::mutex mutex_;  // guards the following members
+  // Events recorded behind calls. The gate holds those of unfinished calls.
   std::vector<std::shared_ptr<detail::EventBackend>> events_;
   struct Expected {
     Gate::Clock::time_point from;

@@ -1,4 +1,4 @@
-// Forks: which process an object belongs to, and state that a child begins anew.
+// Forks: the process that an object belongs to, and state that a forked child starts anew.
 #pragma once
 
 #include <atomic>
@@ -9,22 +9,23 @@
 
 namespace greenlane::detail {
 
-// The number of forks between the program's first process and this one. A forked child has the memory of its parent,
-// but none of its other threads: nobody serves what these were to do, and nobody unlocks what they held.
+// Returns the number of forks between the program's first process and this one. A forked child has its parent's memory
+// but none of its other threads: work queued for those threads is never served, and locks they held are never unlocked.
 // Thread safety: any thread.
 [[nodiscard]] std::uint64_t process_generation() noexcept;
 
-// Whether the calling thread is a forked child's first, which is a copy of one of its parent's. OpenMP hangs there if
-// that one had used it: its team is not there.
+// Returns true on a forked child's first thread, which is a copy of one of its parent's threads. OpenMP hangs there if
+// the original thread had used it, because its team does not exist in the child.
 [[nodiscard]] bool is_copy_of_parents_thread() noexcept;
 
 // The process that an object was made in.
 class Origin {
  public:
   Origin() noexcept : generation_(process_generation()) {}
-  // False in a child that was forked since.
+  // Returns false in a child that was forked since.
   [[nodiscard]] bool is_here() const noexcept { return generation_ == process_generation(); }
-  // Throws StreamError, for a `what` such as "lane 'policy'", unless is_here().
+  // Checks is_here(). `what` names the object, such as "lane 'policy'".
+  // Throws: StreamError if is_here() is false.
   void require_here(const std::string& what) const {
     if (!is_here()) refuse(what);
   }
@@ -34,8 +35,9 @@ class Origin {
   std::uint64_t generation_;
 };
 
-// One T for each process, made at the first use and never destroyed. A forked child leaves its parent's T alone: it may
-// be locked, or half changed. Thread safety: get().
+// One T for each process, made at the first use and never destroyed. A forked child does not touch its parent's T,
+// which may be locked or half changed.
+// Thread safety: get() may be called from any thread.
 template <typename T>
 class PerProcess {
  public:
@@ -62,7 +64,8 @@ class PerProcess {
   std::atomic<Node*> node_{nullptr};
 };
 
-// A mutex that is unlocked in a forked child, whoever held it in the parent. Thread safety: as M's.
+// A mutex that is unlocked in a forked child, even if it was locked in the parent.
+// Thread safety: as M's.
 template <typename M>
 class ForkSafe {
  public:
@@ -85,7 +88,7 @@ class ForkSafe {
     static PerProcess<std::mutex> renewing;
     const std::scoped_lock lock(renewing.get());
     if (generation_.load(std::memory_order_relaxed) == process_generation()) return;
-    std::construct_at(&mutex_);  // over the parent's, which may not be destroyed while it is locked
+    std::construct_at(&mutex_);  // over the parent's, which must not be destroyed because it may be locked
     generation_.store(process_generation(), std::memory_order_release);
   }
   M mutex_{};

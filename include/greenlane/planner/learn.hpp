@@ -1,4 +1,4 @@
-// Predictions that learn from what was measured.
+// Predictions corrected by measurements.
 #pragma once
 
 #include <greenlane/planner/planner.hpp>
@@ -11,16 +11,17 @@ namespace greenlane {
 
 struct MeasuredEngine {
   std::string engine;
-  // 0: not known.
+  // 0: unknown.
   Microseconds p50{};
   Microseconds p99{};
   std::optional<double> rate_hz{};
 };
 
-// The request, its contention and corrections changed by what a run of `plan` measured, which the same request
-// predicted; what was not measured stays. Half of the error (in logarithms) is corrected at a time, so that one odd run
-// does not decide; again with a new prediction, more of it. Contention stays within 0.8 and 8, corrections within an
-// eighth and 8. Throws ConfigError for an engine that the plan does not have.
+// Returns the request with contention and corrections changed by the measurements of a run of `plan`. The plan must be
+// predicted from the same request. Engines and values that were not measured keep their numbers. Half of the error (in
+// logarithms) is corrected at a time, so that one unusual run does not decide; a further prediction and run corrects
+// more of it. Contention stays within 0.8 and 8, corrections within 1/8 and 8.
+// Throws: ConfigError for an engine that the plan does not have.
 [[nodiscard]] PlanRequest learn(PlanRequest request, const Plan& plan, std::span<const MeasuredEngine> measured);
 
 }  // namespace greenlane

@@ -9,8 +9,8 @@
 
 namespace greenlane::runtime {
 
-// A log-linear histogram in the manner of HdrHistogram: any duration from 1 ns to 18 minutes is known to within 1/128
-// of itself, in a fixed 32 KiB, so a run of any length takes the same memory. Longer durations count as the longest.
+// A log-linear histogram like HdrHistogram. Any duration from 1 ns to 18 minutes is known to within 1/128 of itself.
+// Its size is fixed (34 KiB), so a run of any length takes the same memory. Longer durations count as the longest.
 // Thread safety: none.
 class LatencyHistogram {
  public:
@@ -37,7 +37,8 @@ class LatencyHistogram {
     return Duration(count_ ? static_cast<Duration::rep>(sum_ / static_cast<double>(count_)) : 0);
   }
 
-  // The smallest duration that is not below the share `q` (0 to 1) of all; 0 where nothing was recorded.
+  // Returns the smallest duration that is at least as long as the share `q` (0 to 1) of all durations; 0 if nothing was
+  // recorded.
   [[nodiscard]] Duration quantile(double q) const noexcept {
     if (count_ == 0) return Duration(0);
     auto wanted = static_cast<std::uint64_t>(q * static_cast<double>(count_));

@@ -1,4 +1,4 @@
-// Running a pipeline: its engines side by side, each at its rate, and what was measured.
+// Runs a pipeline, its engines side by side, each at its rate, and measures it.
 #pragma once
 
 #include <greenlane/audit/audit_report.hpp>
@@ -29,7 +29,7 @@ struct RequestSpan {
   Nanoseconds end;
 };
 
-// For the trace, since the start of the measurement.
+// A time span for the trace, since the start of the measurement.
 struct Span {
   Nanoseconds begin;
   Nanoseconds end;
@@ -43,16 +43,16 @@ struct EngineResult {
   // From the scheduled arrival (best effort: from the start) to the result. A request that was never served counts with
   // the time it had waited when the run ended.
   LatencyHistogram latency;
-  std::uint64_t requests = 0;  // that arrived in the measured time
-  std::uint64_t unserved = 0;  // of those, not begun when it ended
-  std::uint64_t misses = 0;    // later than the deadline, the unserved included
+  std::uint64_t requests = 0;  // arrivals during the measurement
+  std::uint64_t unserved = 0;  // requests not begun when the measurement ended
+  std::uint64_t misses = 0;    // requests later than the deadline, including the unserved
   std::optional<Nanoseconds> deadline;
-  double rate_hz = 0;           // served, per second
-  std::optional<bool> checked;  // absent: nothing to compare with, or not asked for
-  std::string error;            // why it stopped or what differed; empty where all went well
+  double rate_hz = 0;           // requests served per second
+  std::optional<bool> checked;  // absent: nothing to compare with, or not requested
+  std::string error;            // why it stopped, or what differed; empty if all went well
   std::optional<GraphUse> graphs;
   std::vector<RequestSpan> spans;
-  std::vector<Span> slices;  // for the trace: of its graph, where it is cut
+  std::vector<Span> slices;  // for the trace: the slices of its graph, if it is cut
 };
 
 struct MemoryUse {
@@ -69,39 +69,41 @@ struct ModeResult {
   MemoryUse memory_before;
   MemoryUse memory_after;
   bool stopped_early = false;
-  std::optional<GateReport> gate;            // where an engine lets others pass
+  std::optional<GateReport> gate;            // if an engine lets others pass
   std::vector<Span> passes;                  // for the trace: when urgent requests kept the gate closed
-  std::vector<audit::TracedKernel> kernels;  // for the trace: of an audit
-  bool is_audited = false;                   // then times are not what they would be, and the trace says so
+  std::vector<audit::TracedKernel> kernels;  // for the trace: from an audit
+  bool is_audited = false;                   // times are longer then, and the trace says so
 };
 
-// What waking up costs is shorter.
+// Longer than a thread takes to wake up.
 inline constexpr Nanoseconds kSpin = std::chrono::microseconds(100);
 
 struct RunOptions {
   Nanoseconds duration = std::chrono::seconds(10);
-  // Runs before the measurement that are not counted.
+  // Time before the measurement, in which runs are not counted.
   Nanoseconds warm_up = std::chrono::milliseconds(500);
-  // How long before an arrival an engine's thread stops sleeping and spins, on a GPU: one that slept finds its core's
-  // caches cold, which costs a short request as much as its kernels. At least a period: it never sleeps.
+  // On a GPU, the time before an arrival at which an engine's thread stops sleeping and spins. A thread that slept
+  // finds its core's caches cold, which costs a short request as much as its kernels. With a period or more, the thread
+  // never sleeps.
   Nanoseconds spin = kSpin;
   bool check = false;
   bool trace = false;
-  // Polled; set it (from a signal handler, too) to end the run with the results so far.
+  // Polled. Set it, also from a signal handler, to end the run with the results so far.
   const std::atomic<bool>* stop = nullptr;
   // Called about ten times a second with the share of the measurement that is over.
   std::function<void(double)> progress;
-  // Called when all engines are warm, before the first request, and after the last, when nothing runs. What they throw
-  // comes out of run().
+  // `before` is called when all engines are warm and no request has begun; `after` is called after the last request,
+  // when nothing runs. Their exceptions leave run().
   std::function<void()> before{};
   std::function<void()> after{};
 };
 
 // The engines of one configuration, loaded once and run in any number of modes.
-// Thread safety: none; it starts a thread of its own for every engine.
+// Thread safety: none. It starts one thread for every engine.
 class Pipeline {
  public:
-  // Opens the device, loads libraries, models and inputs. Throws ConfigError and DeviceError.
+  // Opens the device and loads libraries, models and inputs.
+  // Throws: ConfigError, DeviceError.
   explicit Pipeline(PipelineConfig config);
   ~Pipeline();
   Pipeline(Pipeline&&) noexcept;
@@ -110,12 +112,12 @@ class Pipeline {
   [[nodiscard]] const PipelineConfig& config() const noexcept { return config_; }
   [[nodiscard]] const Device& device() const noexcept { return device_; }
 
-  // Takes lanes, who runs where and how long slices are from this one, whose engines are the same.
+  // Takes lanes, the engines' lanes and slice lengths from `planned`, which must have the same engines.
   void place(const PipelineConfig& planned);
-  // In the order of the configuration, on no lane between two runs.
+  // The engines in the order of the configuration. Between two runs they are on no lane.
   [[nodiscard]] std::span<const std::unique_ptr<Workload>> workloads() const noexcept { return workloads_; }
 
-  // Places the engines, warms them up, and measures. An engine that throws is stopped and reported, the others go on.
+  // Places the engines, warms them up and measures. An engine that throws is stopped and reported; the others continue.
   [[nodiscard]] ModeResult run(Mode mode, const RunOptions& options);
 
  private:

@@ -1,4 +1,4 @@
-// Plans for pipelines: from a profile, and verified on the device.
+// Plans for pipelines: made from a profile, and verified on the device.
 #pragma once
 
 #include <greenlane/planner/planner.hpp>
@@ -16,23 +16,24 @@
 
 namespace greenlane::runtime {
 
-// What a run of a candidate gave.
+// The results of running a candidate.
 struct MeasuredRun {
   std::vector<EngineResult> engines;
   bool meets_deadlines = false;  // every p99 within its deadline, and no engine failed
-  bool has_margin = false;       // they are with the request's margin, too
-  double throughput = 0;         // as Plan's
-  double slack = 1;              // as Plan's
+  bool has_margin = false;       // the same with the request's margin
+  double throughput = 0;         // see Plan
+  double slack = 1;              // see Plan
 };
 
 struct PredictedEngine {
   Microseconds p50{};
   Microseconds p99{};
   double rate_hz = 0;
-  std::optional<double> utilisation;  // as PlannedEngine's; only a plan tells
+  std::optional<double> utilisation;  // see PlannedEngine; only a plan predicts it
 };
 
-// What a run is to give: by the model, with what was learned so far, or by an earlier run of the same.
+// The expected results of a run: from the model with its corrections so far, or from an earlier run of the same
+// candidate.
 struct PredictedRun {
   std::vector<PredictedEngine> engines;
   bool meets_deadlines = false;
@@ -43,61 +44,62 @@ struct PredictedRun {
 // One way to run a pipeline: on the lanes of a plan, or in a mode that needs none.
 struct PlanCandidate {
   Mode mode = Mode::lanes;
-  std::optional<Plan> plan{};               // in mode lanes, unless they are divided evenly
+  std::optional<Plan> plan{};               // in mode lanes, unless the units are divided evenly
   PipelineConfig config{};                  // with the plan's lanes
-  std::optional<PredictedRun> predicted{};  // before it was measured; absent where nothing was known of the mode
+  std::optional<PredictedRun> predicted{};  // before it was measured; absent if nothing was known of the mode
   std::optional<MeasuredRun> measured{};    // the latest run
 };
 
 struct PlanResult {
-  PlanRequest request;                    // with contention and corrections as they were learned
+  PlanRequest request;                    // with contention and corrections as learned
   std::vector<PlanCandidate> candidates;  // never empty
   std::size_t chosen = 0;
-  // Why no plan is predicted to meet the deadlines; absent: one is.
+  // The reason why no plan is predicted to meet the deadlines; absent: a plan is.
   std::optional<PlanError> no_plan{};
 };
 
-// What the planner is asked for a pipeline of which this is known. Throws ConfigError where the profile lacks an
-// engine.
+// Makes the planner's request for a pipeline with this profile.
+// Throws: ConfigError if the profile lacks an engine.
 [[nodiscard]] PlanRequest plan_request(const PipelineConfig& config, const Profile& profile);
 
-// The configuration with slices as long as they were for the whole device when it was profiled: nothing is left to
+// Returns the configuration with the slice lengths that were profiled on the whole device. Nothing is then left to
 // choose, which would take seconds at each run.
 [[nodiscard]] PipelineConfig with_slices(PipelineConfig config, const PlanRequest& request);
 
-// The configuration with the plan's lanes, who runs where, and slices as they were profiled.
+// Returns the configuration with the plan's lanes, the engines' lanes, and the profiled slice lengths.
 [[nodiscard]] PipelineConfig with_plan(PipelineConfig config, const Plan& plan);
 
-// With a lane of its own for each engine, and nothing said of units.
+// Returns the configuration with a separate lane for each engine and no unit counts.
 [[nodiscard]] PipelineConfig without_lanes(PipelineConfig config);
 
-// The best by prediction. Throws PlanError where no plan meets all deadlines, and ConfigError where the device cannot
-// be divided.
+// Returns the plan with the best prediction.
+// Throws: PlanError if no plan meets all deadlines; ConfigError if the device cannot be divided.
 [[nodiscard]] PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request);
 
-// What these results are worth, in the order of the request's engines. An engine of which no request was due is judged
-// by its profile, alone on as many units as it had.
+// Judges results, given in the order of the request's engines. An engine that had no request due is judged by its
+// profile, alone on as many units as it had.
 [[nodiscard]] MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines);
 
-// Runs it, with the pipeline's lanes as they were afterwards.
+// Runs the candidate. Restores the pipeline's lanes afterwards.
 [[nodiscard]] MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
                                         const RunOptions& options);
 
 [[nodiscard]] PredictedRun predicted_by(const Plan& plan);
 [[nodiscard]] PredictedRun predicted_by(const MeasuredRun& earlier);
 
-// Throughputs that differ by less are the same: the slack decides.
+// Throughputs that differ by less than this share count as equal; the slack then decides.
 inline constexpr double kSameThroughput = 0.01;
 
-// What comes first: 0 where deadlines are missed, 1 where they are met, 2 where they are with the margin.
+// Returns the rank of a run: 0 if deadlines are missed, 1 if they are met, 2 if they are met with the margin.
 [[nodiscard]] int rank_of(const MeasuredRun& run);
 
-// Of candidates that were all run, the index of the one with the largest slack among those within a hundredth of the
-// highest throughput: of those that meet all deadlines with the margin, or else of those that meet them. Where none
-// does, of the one with the largest slack.
+// Returns the index of the best of the candidates, all of which were run. Candidates that meet all deadlines with the
+// margin come first, then those that meet them without it. Among these, the highest throughputs (within a hundredth)
+// are equal, and the largest slack decides. If no candidate meets the deadlines, only the slack decides.
 [[nodiscard]] std::size_t best_of(std::span<const PlanCandidate> candidates);
 
-// Throws PlanError, by what was measured, where the chosen one misses a deadline. What would do is the prediction's.
+// Checks the deadlines of the chosen candidate by its measurements.
+// Throws: PlanError if it misses a deadline. The remedies are those of the prediction.
 void require_deadlines(const PlanResult& result);
 
 }  // namespace greenlane::runtime

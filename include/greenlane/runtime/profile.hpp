@@ -1,4 +1,4 @@
-// Profiles: how long every engine of a pipeline takes, alone, on every size of partition.
+// Profiles: how long each engine of a pipeline takes, alone, on every size of partition.
 #pragma once
 
 #include <greenlane/core/device.hpp>
@@ -28,14 +28,14 @@ struct ProfilePoint {
 // A best-effort engine behind a gate.
 struct GatedPoint {
   Units units;
-  Nanoseconds in_flight{0};  // what an urgent request may wait for
-  double overhead = 0;       // of its rate
+  Nanoseconds in_flight{0};  // the worst wait of an urgent request
+  double overhead = 0;       // as a share of its rate
   int slices = 1;
 };
 
 struct EngineProfile {
   std::string name;
-  std::vector<ProfilePoint> curve;  // the last one is the undivided device
+  std::vector<ProfilePoint> curve;  // the last point is the undivided device
   std::vector<GatedPoint> gated;    // empty: it has a deadline, or cannot be cut
 };
 
@@ -45,20 +45,21 @@ struct Profile {
 };
 
 struct ProfileOptions {
-  // A point is done when two looks at it agree, or after so long.
+  // The longest time for one point. A point is done earlier if two looks at it agree.
   Nanoseconds most = std::chrono::seconds(1);
-  // Polled: points so far are given up.
+  // Polled. Stopping discards the points so far.
   const std::atomic<bool>* stop = nullptr;
-  // With the share that is done and the engine whose turn it is.
+  // Called with the share that is done and the name of the present engine.
   std::function<void(double, const std::string&)> progress;
 };
 
-// Measures all engines, one after another, each size in turn; with the arrivals of the configuration, but no longer
-// pauses than two milliseconds. Throws EngineError where an engine throws, or after a stop.
+// Measures all engines, one after another, each size in turn, with the configuration's arrivals but pauses of at most
+// two milliseconds.
+// Throws: EngineError if an engine throws, or after a stop.
 [[nodiscard]] Profile make_profile(Pipeline& pipeline, const ProfileOptions& options);
 
-// Why runs of this configuration here say nothing of the profile's device: theirs is another one. Empty where it is
-// not.
+// Returns the reason why runs of this configuration here do not apply to the profile's device: it is another device.
+// Empty if it is the same.
 [[nodiscard]] std::string why_elsewhere(const Profile& profile, const PipelineConfig& config);
 
 }  // namespace greenlane::runtime

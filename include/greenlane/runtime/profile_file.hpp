@@ -8,7 +8,8 @@
 
 namespace greenlane::runtime {
 
-// As JSON: docs/configuration.md describes it. Reading throws ConfigError, which says where it came from.
+// Write and read profiles as JSON, which docs/configuration.md describes.
+// Throws: ConfigError from the readers; the message names the source.
 [[nodiscard]] std::string profile_json(const Profile& profile);
 [[nodiscard]] Profile read_profile(const std::string& json, const std::string& where);
 [[nodiscard]] Profile load_profile(const std::filesystem::path& file);

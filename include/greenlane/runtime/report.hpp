@@ -9,24 +9,23 @@
 
 namespace greenlane::runtime {
 
-// The device as JSON, which may be another machine's.
+// Returns the device as JSON. It may be a device of another machine.
 [[nodiscard]] std::string device_json(const DeviceInfo& device);
 
-// A device of this machine as JSON, as `greenlane devices --json` and results have it: with `hardware_queues`, if it is
-// a GPU.
+// Returns a device of this machine as JSON, for `greenlane devices --json` and results. A GPU has `hardware_queues`.
 [[nodiscard]] std::string local_device_json(const DeviceInfo& device);
 
-// Of greenlane, PyTorch, CUDA and the device's driver, as JSON.
+// Returns the versions of greenlane, PyTorch, CUDA and the device's driver as JSON.
 [[nodiscard]] std::string versions_json(const DeviceInfo& device);
 
-// What was measured of one engine, as the next function has it.
+// Returns the results of one engine as JSON, as results_json() contains them.
 [[nodiscard]] std::string engine_json(const EngineResult& engine);
 
-// What `greenlane run --json` writes: versions, device, configuration and every mode; durations in microseconds.
-// docs/configuration.md describes the fields.
+// Returns the output of `greenlane run --json`: versions, device, configuration and every mode, durations in
+// microseconds. docs/configuration.md describes the fields.
 [[nodiscard]] std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results);
 
-// What `greenlane audit --json` writes: the same head, and what was found; docs/audit.md describes it.
+// Returns the output of `greenlane audit --json`: the same head and the audit's findings. docs/audit.md describes it.
 [[nodiscard]] std::string audit_results_json(const Pipeline& pipeline, const audit::AuditReport& report);
 
 }  // namespace greenlane::runtime

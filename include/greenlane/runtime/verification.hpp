@@ -1,4 +1,4 @@
-// Tries the plans of the best predictions, and chooses by what was measured.
+// Tries the plans with the best predictions and chooses by measurement.
 #pragma once
 
 #include <greenlane/runtime/planning.hpp>
@@ -12,22 +12,24 @@
 namespace greenlane::runtime {
 
 struct VerifyOptions {
-  Nanoseconds each = std::chrono::seconds(2);     // run of a candidate
-  Nanoseconds budget = std::chrono::seconds(60);  // no run is begun after that, but one of what was chosen
-  std::size_t at_once = 3;                        // plans that are tried before what they taught is used
+  Nanoseconds each = std::chrono::seconds(2);     // duration of one candidate's run
+  Nanoseconds budget = std::chrono::seconds(60);  // no run begins after this time, except runs of the chosen candidate
+  std::size_t at_once = 3;                        // plans tried before their results are used
   const std::atomic<bool>* stop = nullptr;
   std::function<void(const std::string& what)> progress;
 };
 
-// Runs the plans of the best predictions and, with the pipeline's own lanes, the modes gates, priority and shared.
-// Lanes that are divided evenly are run as well, where some of them share units or no plan is predicted to meet the
-// deadlines. Learns from what was seen, and goes on with the plans that are best then, and with sizes next to those of
-// the best one, until none that was not tried is expected to be better or the budget is used up. Chooses as best_of
-// does (see require_deadlines), predicts that one by what it showed, and runs it again, up to four times as long: until
-// every deadline engine's p99 is as predicted to 15 %, three times at most. Another one is chosen where it does not
-// meet the deadlines then, or not with the margin. Where nothing meets them the result says so: see require_deadlines.
-// Throws PlanError where no plan is predicted to meet the deadlines and nothing was tried, and EngineError after a stop
-// with nothing tried.
+// Runs the plans with the best predictions, and the modes gates, priority and shared with the pipeline's own lanes.
+// Evenly divided lanes are run too, if some lanes share units or no plan is predicted to meet the deadlines. Learns
+// from the results and continues with the plans that are then the best, and with sizes next to those of the best one,
+// until no untried plan is expected to be better or the budget is used up.
+//
+// Chooses as best_of does, predicts that candidate from its own results, and runs it again, up to four times as long:
+// until every deadline engine's p99 is within 15 % of the prediction, three times at most. Chooses another candidate if
+// the deadlines are then missed, or met without the margin. If nothing meets the deadlines, the result says so: see
+// require_deadlines.
+// Throws: PlanError if no plan is predicted to meet the deadlines and nothing was tried; EngineError after a stop with
+// nothing tried.
 [[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
 }  // namespace greenlane::runtime

@@ -1,4 +1,4 @@
-// Engines of other makers: objects of custom classes (torchbind), in packages and modules, that greenlane can bind.
+// Foreign engines: objects of custom classes (torchbind), in packages and modules, that greenlane can bind.
 #pragma once
 
 #include <greenlane/core/binding.hpp>
@@ -11,15 +11,16 @@
 
 namespace greenlane {
 
-// Gives the binding of an object of one class, whose owner() is the object's name by its own metadata: the same one for
-// the same object each time. Where it has none so far, one is made, or (without `make`) null is given. May throw Error.
+// Returns the binding of an object, the same one each time. Its owner() is the object's name in its own metadata. If
+// there is no binding yet, one is made, or null is returned if `make` is false. May throw Error.
 using BindableFinder = std::function<std::shared_ptr<StreamBinding>(const c10::IValue& object, bool make)>;
 
-// Tells how objects of a class are bound, e.g. "__torch__.torch.classes.tensorrt.Engine". The last one for a class
-// counts. Thread safety: all of these.
+// Registers the finder for a class, such as "__torch__.torch.classes.tensorrt.Engine". The last registration for a
+// class counts.
+// Thread safety: all functions here may be called from any thread.
 void register_bindable_class(const std::string& qualified_name, BindableFinder finder);
 [[nodiscard]] bool is_bindable(const c10::IValue& object);
-// Null for what is no object of such a class.
+// Returns null if the object is not of a registered class.
 [[nodiscard]] std::shared_ptr<StreamBinding> find_bindable(const c10::IValue& object, bool make = true);
 
 }  // namespace greenlane

@@ -1,4 +1,4 @@
-// What an audit asks of PyTorch.
+// Queries that an audit makes of PyTorch.
 #pragma once
 
 #include <greenlane/core/device.hpp>
@@ -8,14 +8,16 @@
 
 namespace greenlane {
 
-// Whether PyTorch's profiler is on, in this thread or for all.
+// Returns true if PyTorch's profiler is on, in this thread or for all threads.
 [[nodiscard]] bool profiler_is_running();
-// All streams of PyTorch's pool on a GPU: those that torch.cuda.Stream() and extensions get. Makes them where they are
-// not there.
+// Returns all streams of PyTorch's pool on a GPU, which torch.cuda.Stream() and extensions use. Makes them if they do
+// not exist yet.
 [[nodiscard]] std::vector<StreamView> pool_streams(DeviceId device);
-// Waits for all work on all GPUs that are in use. Throws what PyTorch throws where a kernel failed.
+// Waits for all work on all GPUs that are in use.
+// Throws: PyTorch's error where a kernel failed.
 void synchronize_devices();
-// Sets a byte on a GPU that is in use, on the current stream: something that must be recorded. False where none is.
+// Sets a byte on a GPU that is in use, on the current stream, as work that must be recorded. Returns false if no GPU is
+// in use.
 [[nodiscard]] bool touch_gpu();
 
 }  // namespace greenlane

@@ -1,13 +1,13 @@
 // Torch-TensorRT engines, with the stock packages.
 //
-// Loading greenlane puts a kernel before stock's own behind `tensorrt::execute_engine`, whichever of the two libraries
-// comes first. A call of an engine that was never bound goes straight to stock. A bound one joins the caller's stream
-// as every engine does (see bound_call.hpp), and stock runs on the stream that is then current, as it does from 2.13
-// on.
+// Loading greenlane puts a kernel before the one that stock Torch-TensorRT registers for `tensorrt::execute_engine`.
+// The two libraries may be loaded in either order. A call of an engine that was never bound goes straight to the stock
+// kernel. A call of a bound engine joins the caller's stream as every engine does (see bound_call.hpp). The stock
+// kernel then runs on the current stream, as it does from Torch-TensorRT 2.13 on.
 //
 // Objects of torch.classes.tensorrt.Engine gain the methods set_external_stream(int), clear_external_stream(),
-// get_external_stream() and is_external_stream_set(), with raw handles, reinterpret_cast<int64_t>(cudaStream_t), that
-// must outlive the binding.
+// get_external_stream() and is_external_stream_set(). They use raw handles, reinterpret_cast<int64_t>(cudaStream_t),
+// which must outlive the binding.
 #pragma once
 
 #include <greenlane/torch/bindable.hpp>
@@ -22,26 +22,29 @@ namespace greenlane::tensorrt {
 
 inline constexpr const char* kEngineClass = "__torch__.torch.classes.tensorrt.Engine";
 
-// Whether stock's runtime is loaded in this process.
+// Returns true if Torch-TensorRT's C++ runtime is loaded in this process.
 [[nodiscard]] bool is_loaded();
 
-// The binding of a torch.classes.tensorrt.Engine, on the device of its own metadata; the same for every handle to it.
-// Where it was never asked for, it is made, or (without `make`) null is given. It does not keep the engine alive: that
-// is freed at most a few hundredths of a second after its last handle, and its lane with it. Engines of
-// Torch-TensorRT before 2.13, which choose streams regardless of the caller's, refuse to be bound: StreamError.
+// Returns the binding of a torch.classes.tensorrt.Engine, on the device of the engine's metadata. Every handle to the
+// engine gives the same binding. If there is none yet, it is made, or null is returned if `make` is false.
+// Lifetime: the binding does not keep the engine alive. The engine, and its lane, is freed at most a few hundredths of
+// a second after its last handle.
+// Throws: StreamError for engines of Torch-TensorRT before 2.13, which choose streams regardless of the caller's.
 [[nodiscard]] std::shared_ptr<StreamBinding> binding_of(const c10::IValue& engine, bool make = true);
 
-// For an engine inside a module whose binding has changed: its next call replays no graph that stock recorded before.
-// Throws EngineError.
+// Makes the engine's next call replay no graph that Torch-TensorRT recorded before. For an engine inside a module whose
+// binding has changed.
+// Throws: EngineError.
 void forget_graphs(const c10::IValue& engine);
 
-// The same as binding_of for an engine of stock's Python runtime, which is no object of that class but Python's own:
-// `id` is what Python calls id(), and Python has to say when the object goes, before its memory is another's.
+// An engine of Torch-TensorRT's Python runtime, which is a Python object and not one of that class.
+// python_engine_binding() does the same as binding_of() for it: `id` is Python's id() of the object. Python must call
+// forget_python_engine() when the object is destroyed, before another object can have the same id.
 struct PythonEngine {
   std::string name;
   DeviceId device;
-  bool needs_multi_device = false;         // it talks to other devices by itself
-  bool may_have_auxiliary_streams = true;  // TensorRT may have given it streams of its own
+  bool needs_multi_device = false;         // it communicates with other devices by itself
+  bool may_have_auxiliary_streams = true;  // TensorRT may have given it further streams
 };
 [[nodiscard]] std::shared_ptr<StreamBinding> python_engine_binding(std::int64_t id, const PythonEngine& description,
                                                                    bool make = true);

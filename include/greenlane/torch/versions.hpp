@@ -1,4 +1,4 @@
-// Which PyTorch and CUDA greenlane was built for.
+// The PyTorch and CUDA versions that greenlane was built for.
 #pragma once
 
 #include <string>
@@ -6,9 +6,9 @@
 
 namespace greenlane {
 
-// E.g. "2.14.0".
+// For example "2.14.0".
 [[nodiscard]] std::string_view torch_version();
-// Of the CUDA runtime that this PyTorch brings, e.g. "13.0".
+// The version of the CUDA runtime, for example "13.0".
 [[nodiscard]] std::string cuda_version();
 
 }  // namespace greenlane

@@ -11,7 +11,7 @@ from greenlane.report._write import write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes the page; bad input is status 2, one message and no file."""
+    """Makes the page; returns 2 for bad input, with one message and no file."""
     parser = argparse.ArgumentParser(
         prog="python -m greenlane.report",
         description="Makes one HTML page, which needs no network, from results, traces, profiles and plans.",
@@ -32,7 +32,7 @@ def _make(files: Sequence[Path], page: Path) -> None:
     if any(page.exists() and file.exists() and page.samefile(file) for file in files):
         raise ReportError(f"'{page}' cannot be written", "it is one of the files to read", "name another file with -o")
     try:
-        from greenlane.report._page import render  # last, for plotly is not installed with greenlane
+        from greenlane.report._page import render  # last, because plotly is not installed with greenlane
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "plotly":
             raise

@@ -1,4 +1,4 @@
-"""What ``greenlane audit --json`` wrote, and its tables. docs/audit.md describes its JSON."""
+"""Results of ``greenlane audit --json``, and their tables. docs/audit.md describes the JSON."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ class Kernel:
     gpu_us: float
     where: str
     cause: str | None
-    """None: it is no stray."""
+    """The likely cause of a stray. None: the kernel is no stray."""
 
     @classmethod
     def of(cls, fields: Fields) -> "Kernel":
-        """From a file."""
+        """Reads it from a file."""
         cause = fields.text("cause") if fields.has("cause") else None
         return cls(fields.text("kernel"), fields.count("count"), fields.amount("gpu_us"), fields.text("where"), cause)
 
 
 @dataclass(frozen=True)
 class AuditedEngine:
-    """An engine on a lane."""
+    """An engine's work on a lane."""
 
     name: str
     lane: str | None
@@ -44,7 +44,7 @@ class AuditedEngine:
 
     @classmethod
     def of(cls, fields: Fields) -> "AuditedEngine":
-        """From a file."""
+        """Reads it from a file."""
         return cls(
             fields.text("name"),
             fields.text("lane") if fields.has("lane") else None,
@@ -59,7 +59,7 @@ class AuditedEngine:
 
 @dataclass(frozen=True)
 class Audit:
-    """All of it."""
+    """A whole result of an audit."""
 
     source: Source
     device: Device
@@ -71,7 +71,7 @@ class Audit:
 
     @classmethod
     def of(cls, fields: Fields, file: str) -> "Audit":
-        """From a file."""
+        """Reads it from a file."""
         found = fields.child("audit")
         return cls(
             Source.of(fields, file),
@@ -84,19 +84,19 @@ class Audit:
         )
 
     def strays(self) -> list[tuple[str | None, Kernel]]:
-        """With the engine whose they are; None: no engine's."""
+        """Returns the strays, each with the name of its engine; None: no engine's."""
         of_engines: list[tuple[str | None, Kernel]] = [
             (each.name, stray) for each in self.engines for stray in each.strays
         ]
         return of_engines + [(None, kernel) for kernel in self.others if kernel.cause is not None]
 
     def lanes_with_strays(self) -> set[str]:
-        """Lanes that an engine's kernels left."""
+        """Returns the lanes that an engine's kernels left."""
         return {each.lane for each in self.engines if each.lane is not None and each.strays}
 
 
 def audits(files: list[Audit]) -> str:
-    """Two tables for each file: engines, and strays where there are any."""
+    """Returns two tables for each file: engines, and strays if there are any."""
     parts = []
     for audit in files:
         parts.append(heading(f"{audit.source.file}: {audit.device.name}"))

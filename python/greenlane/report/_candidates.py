@@ -1,4 +1,4 @@
-"""Plans: what was chosen, and what else was tried."""
+"""Plans: the chosen candidate, and the other candidates."""
 
 import plotly.graph_objects as go
 
@@ -12,12 +12,12 @@ _CANDIDATES = (
     "", "mode", "lanes and units", "deadlines", "best effort predicted", "measured", "slack predicted", "measured",
 )  # fmt: skip
 
-# What is later than twice the deadline is all the same, and would make the others one point.
+# Any latency beyond twice the deadline is shown alike: a larger scale would make the other candidates one point.
 _LOWEST_SLACK = -1.0
 
 
 def plans(documents: Documents) -> str:
-    """For every plan its engines, and its candidates as a plot and a table."""
+    """Returns every plan's engines, and its candidates as a plot and a table."""
     parts = []
     for index, plan in enumerate(documents.plans):
         parts += [heading(f"{plan.source.file}: mode {plan.chosen.mode}"), table(_ENGINES, _engines(plan), texts=3)]
@@ -52,7 +52,7 @@ def _engines(plan: Plan) -> list[list[str]]:
 
 
 def _written(plan: Plan, lane: str) -> str:
-    """The units of a plan that was written by hand, for no device in particular."""
+    """Returns the units of a lane in a plan that was written by hand, for no particular device."""
     found = [str(each).removeprefix(each.name).strip() for each in plan.chosen.lanes if each.name == lane]
     return found[0] if found else "–"
 
@@ -90,7 +90,7 @@ def _slack(judged: Judgement | None) -> str:
 
 
 def _points(candidate: Candidate) -> list[tuple[str, float, float]]:
-    """What can be drawn of it: which it is, slack and throughput."""
+    """Returns the points that can be drawn of a candidate: kind, slack and throughput."""
     both = (("measured", candidate.measured), ("predicted", candidate.predicted))  # the first is in the legend
     return [(kind, each.slack, each.throughput) for kind, each in both if each is not None and each.slack is not None]
 

@@ -1,4 +1,4 @@
-"""Latency against units: what profiles measured, with what plans chose."""
+"""Latency against units: the measurements of profiles, with the choices of plans."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from greenlane.report._text import duration, heading, note
 
 @dataclass(frozen=True)
 class _Mark:
-    """Where a plan has an engine."""
+    """A plan's place for an engine: the number of units, with predicted and measured p99."""
 
     units: int
     predicted_us: float | None
@@ -21,7 +21,7 @@ class _Mark:
 
 
 def curves(documents: Documents) -> str:
-    """A plot for every engine of every profile."""
+    """Returns a plot for every engine of every profile."""
     parts = []
     deadlines = documents.deadlines_us()
     for index, profile in enumerate(documents.profiles):
@@ -46,7 +46,7 @@ def _figure(profile: Profile, documents: Documents, index: int) -> str:
     keyed: set[str] = set()
 
     def add(trace: go.Scatter, cell: dict[str, int]) -> None:
-        """With one entry in the legend for the traces of all plots that are alike."""
+        """Adds a trace, with one entry in the legend for all traces of the same name."""
         trace.update(legendgroup=trace.name, showlegend=trace.name not in keyed)
         keyed.add(trace.name)
         figure.add_trace(trace, **cell)
@@ -107,7 +107,8 @@ def _line(name: str, x: list[int], y: list[float], colour: str, mark: str, profi
 
 
 def _marks(engine: str, profile: Profile, plans: list[Plan]) -> list[_Mark]:
-    """Of the plans for such a device; one that was written by hand says nothing of the device."""
+    """Returns an engine's marks from the plans for this kind of device; a plan that was written by hand names no
+    device."""
     found = []
     for plan in plans:
         device = plan.source.device

@@ -1,4 +1,4 @@
-"""Latency distributions, from every request that a trace has."""
+"""Latency distributions, from every request in a trace."""
 
 import math
 from collections import Counter
@@ -12,11 +12,11 @@ from greenlane.report._text import duration, heading, note, share
 from greenlane.report._trace import Trace
 
 _BINS_PER_DECADE = 20
-_POINTS = 400  # of a curve: the page stays small however long the run was
+_POINTS = 400  # most points of a curve, so that the page stays small however long the run was
 
 
 def distributions(documents: Documents) -> str:
-    """For every engine of every trace a histogram and the share of requests that took at least so long."""
+    """Returns, for every engine of every trace, a histogram and the share of requests that took at least some time."""
     parts = []
     for index, trace in enumerate(documents.traces):
         if any(mode.requests for mode in trace.modes):
@@ -78,7 +78,8 @@ def _histogram(mode: str, latencies: Sequence[float], first: bool) -> go.Scatter
 
 def _survival(mode: str, latencies: Sequence[float]) -> go.Scatter:
     total = len(latencies)
-    # Counted from the longest, which are all there; the fewer there are of a kind, the more of them are points.
+    # Ranks count from the longest latency. All of the longest are points; the shorter the latency, the sparser the
+    # points.
     ranks = sorted({round(total ** (i / (_POINTS - 1))) for i in range(_POINTS)}, reverse=True)
     points = [(latencies[total - rank], rank / total) for rank in ranks]
     colour, _, _ = mode_style(mode)

@@ -1,4 +1,4 @@
-"""What all this was measured with, and how to do it again."""
+"""The devices and versions of the measurements, and the commands that repeat them."""
 
 import shlex
 from pathlib import Path
@@ -8,12 +8,12 @@ from greenlane.report._read import Documents
 from greenlane.report._text import escape, note, table
 
 _HEAD = ("file", "what", "device", "units", "details", "versions")
-_SPIN_MS = 0.1  # of `greenlane run` on a GPU, if nothing else is said
-_COMPARED = ("lanes", "shared", "priority")  # in every `--mode compare`; newer ones have more
+_SPIN_MS = 0.1  # the default of `greenlane run` on a GPU
+_COMPARED = ("lanes", "shared", "priority")  # in every `--mode compare`; newer versions have more
 
 
 def environment(documents: Documents) -> str:
-    """A line for each file; traces and plans that were written by hand say nothing of their device."""
+    """Returns a line for each file; traces and plans that were written by hand do not name their device."""
     return table(_HEAD, [_row(kind, source) for kind, source in documents.sources()], texts=len(_HEAD))
 
 
@@ -37,7 +37,7 @@ def _pairs(values: dict[str, str]) -> str:
 
 
 def repetition(documents: Documents, page: Path) -> str:
-    """The commands, as far as the files tell them."""
+    """Returns the commands, as far as the files record them."""
     config = documents.runs[0].config if documents.runs else "pipeline.toml"
     commands = []
     for run in documents.runs:

@@ -1,28 +1,28 @@
-"""Reading JSON objects with checks, and the one error of reports."""
+"""Checked access to JSON objects, and the one error of reports."""
 
 import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 LARGEST = 10**15
-"""What a number of a file may be: as microseconds, 31 years."""
+"""Largest number in a file; in microseconds, it is 31 years."""
 MOST_UNITS = 2**16
-"""Of a device."""
+"""Largest number of units of a device."""
 
 
 class ReportError(Exception):
-    """Why there is no page: what failed, why, and what to do about it."""
+    """An error that prevents the page: what failed, why, and what to do about it."""
 
     def __init__(self, what: str, why: str, remedy: str) -> None:
         super().__init__(f"{what}: {why}; {remedy}")
 
 
 class MalformedError(Exception):
-    """What is wrong in a file, without its name."""
+    """An error in a file, without the file's name."""
 
 
 class Fields:
-    """An object of a file; each access says where something else was found than the form has there."""
+    """A JSON object of a file; each access raises MalformedError if the value has another form."""
 
     def __init__(self, value: object, where: str = "the file") -> None:
         if not isinstance(value, Mapping):
@@ -31,76 +31,76 @@ class Fields:
         self._where = where
 
     def has(self, *keys: str) -> bool:
-        """Whether all of these are there and not null."""
+        """Returns whether all of these keys are there and not null."""
         return all(self._value.get(key) is not None for key in keys)
 
     def says(self, key: str, text: str) -> bool:
-        """Whether it is this text, where it could be something else."""
+        """Returns whether the value is this text; it may also be of another type."""
         return bool(self._value.get(key) == text)
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A string; the default where it is absent or null."""
+        """Returns a string; the default if it is absent or null."""
         value = self._get(key, default)
         if not isinstance(value, str):
             raise self._wrong(key, "a text")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A finite number, at most 10**15 above or below 0: beyond, plots and sums of them fail."""
+        """Returns a finite number, at most 10**15 above or below 0, because plots and sums of larger numbers fail."""
         value = self._get(key, default)
         if not _is_number(value):
             raise self._wrong(key, "a number")
-        if abs(value) > LARGEST:  # exact also for integers that are no float
+        if abs(value) > LARGEST:  # exact also for integers that no float can hold
             raise self._wrong(key, f"between -{LARGEST:g} and {LARGEST:g}")
         return float(value)
 
     def amount(self, key: str, default: float | None = None) -> float:
-        """A number, 0 or more: a time, a rate."""
+        """Returns a number, 0 or more: a time, a rate."""
         value = self.number(key, default)
         if value < 0:
             raise self._wrong(key, "0 or more")
         return value
 
     def count(self, key: str, default: int | None = None, *, least: int = 0, most: int = LARGEST) -> int:
-        """A whole number in this range."""
+        """Returns a whole number in this range."""
         value = self.number(key, default)
         if not least <= value <= most or value != int(value):
             raise self._wrong(key, f"a count from {least} to {most}")
         return int(value)
 
     def units(self, key: str, default: int | None = None, *, least: int = 0) -> int:
-        """How many units: few enough to be drawn one by one."""
+        """Returns a number of units, small enough to draw them one by one."""
         return self.count(key, default, least=least, most=MOST_UNITS)
 
     def flag(self, key: str, default: bool | None = None) -> bool:
-        """True or false."""
+        """Returns true or false."""
         value = self._get(key, default)
         if not isinstance(value, bool):
             raise self._wrong(key, "true or false")
         return value
 
     def number_or_none(self, key: str) -> float | None:
-        """None where it is absent or null: nothing was measured, or there is no such thing."""
+        """Returns a number; None if it is absent or null, because nothing was measured or there is no such thing."""
         return self.number(key) if self.has(key) else None
 
     def amount_or_none(self, key: str) -> float | None:
-        """The same of an amount."""
+        """Returns a number, 0 or more; None if it is absent or null."""
         return self.amount(key) if self.has(key) else None
 
     def child(self, key: str) -> "Fields":
-        """An object in this one."""
+        """Returns an object inside this one."""
         return Fields(self._get(key, None), self._place(key))
 
     def child_or_none(self, key: str) -> "Fields | None":
-        """None where it is absent or null."""
+        """Returns an object inside this one; None if it is absent or null."""
         return self.child(key) if self.has(key) else None
 
     def children(self, key: str) -> "list[Fields]":
-        """The objects of a list."""
+        """Returns the objects of a list."""
         return [Fields(each, f"{self._place(key)}[{i}]") for i, each in enumerate(self._list(key))]
 
     def unit_numbers(self, key: str) -> list[int]:
-        """The numbers of units; empty where it is absent."""
+        """Returns the numbers of units; empty if they are absent."""
         values = self._list(key) if self.has(key) else []
         if any(
             isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST_UNITS for value in values
@@ -109,7 +109,7 @@ class Fields:
         return values
 
     def items(self) -> list[tuple[str, object]]:
-        """Everything that is not an object or a list, as it stands there."""
+        """Returns every value that is neither an object nor a list, unchecked."""
         return [(key, value) for key, value in self._value.items() if not isinstance(value, (Mapping, list))]
 
     def _list(self, key: str) -> list[Any]:
@@ -131,7 +131,7 @@ class Fields:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    """Whether it is one, and finite; an integer of any length is."""
+    """Returns whether the value is a finite number; any integer is."""
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Plots: how all of them look, and how they get into the page."""
+"""Plots: their common look, and the HTML that embeds them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,14 @@ from plotly.subplots import make_subplots
 from greenlane.report._text import duration
 from greenlane.report._text import escape as escape_attribute
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; modes differ in their marks and dashes as well.
+# Okabe and Ito's colours, which colour-blind readers can tell apart. Modes differ in their marks and dashes as well.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#6a51a3")
-"""For lanes and engines, in their order."""
+"""Colours of lanes and engines, in their order."""
 ALARM = "#b00020"
-"""For deadlines, and what was late."""
+"""Colour of deadlines and late requests."""
 MUTED = "#6b7280"
 
-# Plotly has a button, shown unless it is told not to, that sends a plot's data to its makers.
+# Plotly shows by default a button that sends a plot's data to its makers.
 _CONFIG = {
     "showSendToCloud": False,
     "plotlyServerURL": "",
@@ -39,22 +39,22 @@ _MODES = {
 
 
 def mode_style(mode: str) -> tuple[str, str, str]:
-    """Colour, mark and dash of a mode, the same in all plots."""
+    """Returns colour, mark and dash of a mode, the same in all plots."""
     return _MODES.get(mode, (MUTED, "x", "longdash"))
 
 
 def label(text: object) -> str:
-    """For texts in plots, of which Plotly reads some as HTML."""
+    """Escapes a text for a plot, because Plotly reads some texts as HTML."""
     return escape(str(text), quote=False)
 
 
 def library() -> str:
-    """Plotly's JavaScript, for the page's head: once for all plots."""
+    """Returns Plotly's JavaScript for the page's head, once for all plots."""
     return f"<script>{get_plotlyjs()}</script>"
 
 
 def grid(titles: Sequence[str], columns: int, *, row_height: int = 300, gap: int = 85) -> go.Figure:
-    """A figure of several plots, named by these titles row by row, so many pixels apart."""
+    """Returns a figure of several plots, named by these titles row by row; ``gap`` is in pixels."""
     rows = math.ceil(len(titles) / columns)
     height = rows * row_height + 110
     figure = make_subplots(
@@ -69,7 +69,7 @@ def grid(titles: Sequence[str], columns: int, *, row_height: int = 300, gap: int
 
 
 def look(height: int) -> dict[str, Any]:
-    """The layout that all plots share."""
+    """Returns the layout that all plots share."""
     return {
         "template": "none",
         "height": height,
@@ -81,12 +81,12 @@ def look(height: int) -> dict[str, Any]:
 
 
 def place(index: int, columns: int) -> dict[str, int]:
-    """Where the plot of this index is in a grid."""
+    """Returns the row and column of the plot of this index in a grid."""
     return {"row": index // columns + 1, "col": index % columns + 1}
 
 
 def durations(values: Iterable[float]) -> dict[str, Any]:
-    """A logarithmic axis for these times in microseconds, with ticks that say their unit."""
+    """Returns a logarithmic axis for these times in microseconds, with ticks that name their unit."""
     positive = [value for value in values if value > 0] or [1.0]
     low, high = min(positive) / 1.3, max(positive) * 1.3
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -111,7 +111,7 @@ def _tick(microseconds: float) -> str:
 
 
 def deadline(values: Sequence[Any], microseconds: float, first: bool) -> go.Scatter:
-    """A line across a plot whose latencies go up, over these places of the other axis."""
+    """Returns a horizontal line at a deadline, over these values of the other axis."""
     return go.Scatter(
         x=list(values),
         y=[microseconds] * len(values),
@@ -126,7 +126,7 @@ def deadline(values: Sequence[Any], microseconds: float, first: bool) -> go.Scat
 
 
 def embed(figure: go.Figure, identity: str, description: str) -> str:
-    """The figure as HTML that needs :func:`library`; the description is for those who do not see it."""
+    """Returns the figure as HTML that needs :func:`library`; the description is for readers who cannot see it."""
     height = figure.layout.height
     plot = to_html(
         figure,

@@ -1,16 +1,16 @@
-"""What was read: results of runs, profiles and plans. docs/configuration.md describes their JSON."""
+"""The contents of results and profiles. docs/configuration.md describes their JSON."""
 
 from dataclasses import dataclass
 
 from greenlane.report._fields import Fields
 
 QUANTILES = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
-"""As results name them."""
+"""Names of the quantiles in results."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """What a file says of the device that it is about."""
+    """A device as a file describes it."""
 
     id: str
     name: str
@@ -19,11 +19,11 @@ class Device:
     """``SM`` or ``core``."""
     granularity: int
     details: dict[str, str]
-    """What else there is to say, with names for readers."""
+    """Further facts, with names for readers."""
 
     @classmethod
     def of(cls, fields: Fields) -> "Device":
-        """From a file."""
+        """Reads it from a file."""
         details = {}
         if fields.has("memory_bytes"):
             details["memory"] = f"{fields.amount('memory_bytes') / 2**30:.0f} GiB"
@@ -39,22 +39,22 @@ class Device:
         return cls(kind, fields.text("name"), fields.units("units", least=1), unit, granularity, details)
 
     def count(self, units: int) -> str:
-        """So many of its units, in words."""
+        """Returns a number of the device's units in words."""
         return f"{units} {self.unit}{'' if units == 1 else 's'}"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where something was read, and of which device and versions it is."""
+    """A file that was read, with its device and versions."""
 
     file: str
-    """As it is called on the page."""
+    """The file's name on the page."""
     device: Device | None
     versions: dict[str, str]
 
     @classmethod
     def of(cls, fields: Fields, file: str) -> "Source":
-        """From a file."""
+        """Reads it from a file."""
         device, versions = fields.child_or_none("device"), fields.child_or_none("versions")
         known = versions.items() if versions else []
         return cls(file, Device.of(device) if device else None, {key: str(value) for key, value in known})
@@ -62,7 +62,7 @@ class Source:
 
 @dataclass(frozen=True)
 class EngineResult:
-    """An engine in a mode; times are microseconds."""
+    """An engine's results in a mode; times are microseconds."""
 
     name: str
     lane: str
@@ -80,7 +80,7 @@ class EngineResult:
 
     @classmethod
     def of(cls, fields: Fields) -> "EngineResult":
-        """From a file."""
+        """Reads it from a file."""
         return cls(
             name=fields.text("name"),
             lane=fields.text("lane"),
@@ -100,7 +100,7 @@ class EngineResult:
 
 @dataclass(frozen=True)
 class GateUse:
-    """What the gates of a mode did."""
+    """The use of gates in a mode."""
 
     passes: int
     held: int
@@ -110,7 +110,7 @@ class GateUse:
 
     @classmethod
     def of(cls, fields: Fields) -> "GateUse":
-        """From a file."""
+        """Reads it from a file."""
         return cls(
             fields.count("passes"),
             fields.count("held"),
@@ -122,7 +122,7 @@ class GateUse:
 
 @dataclass(frozen=True)
 class Mode:
-    """All engines, run side by side in one mode."""
+    """Results of all engines, run side by side in one mode."""
 
     name: str
     seconds: float
@@ -133,7 +133,7 @@ class Mode:
 
     @classmethod
     def of(cls, fields: Fields) -> "Mode":
-        """From a file."""
+        """Reads it from a file."""
         gate = fields.child_or_none("gate")
         return cls(
             fields.text("mode"),
@@ -147,7 +147,7 @@ class Mode:
 
 @dataclass(frozen=True)
 class Run:
-    """What ``greenlane run --json`` wrote."""
+    """A file that ``greenlane run --json`` wrote."""
 
     source: Source
     device: Device
@@ -156,19 +156,19 @@ class Run:
 
     @classmethod
     def of(cls, fields: Fields, file: str) -> "Run":
-        """From a file."""
+        """Reads it from a file."""
         modes = [Mode.of(each) for each in fields.children("modes")]
         config = fields.text("config", "pipeline.toml")
         return cls(Source.of(fields, file), Device.of(fields.child("device")), config, modes)
 
     def engine_names(self) -> list[str]:
-        """Of all modes, in their order, each once."""
+        """Returns the engines' names of all modes, in their order, each once."""
         return list(dict.fromkeys(engine.name for mode in self.modes for engine in mode.engines))
 
 
 @dataclass(frozen=True)
 class LatencyPoint:
-    """Latency of an engine alone on so many units, in microseconds."""
+    """Latency of an engine alone on a number of units, in microseconds."""
 
     units: int
     p50_us: float
@@ -178,7 +178,10 @@ class LatencyPoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """An engine on every size of partition, and the slices that an urgent request may wait for on some of them."""
+    """Measurements of an engine on every size of partition.
+
+    ``in_flight_us`` holds, for some sizes, the longest time that an urgent request may wait for a slice.
+    """
 
     name: str
     points: list[LatencyPoint]
@@ -186,7 +189,7 @@ class Curve:
 
     @classmethod
     def of(cls, fields: Fields) -> "Curve":
-        """From a file."""
+        """Reads it from a file."""
         points = [
             LatencyPoint(each.units("units"), each.amount("p50_us"), each.amount("p99_us"), each.count("requests", 0))
             for each in fields.children("curve")
@@ -198,7 +201,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Profile:
-    """What ``greenlane profile`` wrote."""
+    """A file that ``greenlane profile`` wrote."""
 
     source: Source
     device: Device
@@ -206,6 +209,6 @@ class Profile:
 
     @classmethod
     def of(cls, fields: Fields, file: str) -> "Profile":
-        """From a file."""
+        """Reads it from a file."""
         curves = [Curve.of(each) for each in fields.children("engines")]
         return cls(Source.of(fields, file), Device.of(fields.child("device")), curves)

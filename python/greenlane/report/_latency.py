@@ -1,4 +1,4 @@
-"""Latency per mode, from the quantiles in results: those that were recorded, joined by lines."""
+"""Latency per mode: the quantiles that results record, joined by lines."""
 
 import plotly.graph_objects as go
 
@@ -13,7 +13,7 @@ _MEAN = "mean"
 
 
 def latency(documents: Documents) -> str:
-    """A plot for every engine of every file of results, with a line for each mode."""
+    """Returns a plot for every engine of every file of results, with a line for each mode."""
     parts = []
     for index, run in enumerate(documents.runs):
         if any(engine.mean_us is not None for mode in run.modes for engine in mode.engines):
@@ -63,7 +63,7 @@ def _line(mode: str, engine: EngineResult, first: bool) -> go.Scatter:
     texts = [f"{label(mode)}: {name} {duration(value)}" for name, value in zip(_NAMES, values, strict=True)]
     return go.Scatter(
         x=[_MEAN, _MEAN, *_NAMES],
-        y=[engine.mean_us, None, *values],  # the gap keeps the mean apart from the quantiles
+        y=[engine.mean_us, None, *values],  # the gap separates the mean from the quantiles
         mode="lines+markers",
         line={"color": colour, "dash": dash, "width": 1.5},
         marker={"color": colour, "symbol": [mark, mark, *marks], "size": 8},

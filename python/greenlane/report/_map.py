@@ -1,4 +1,4 @@
-"""The map of a device's units, coloured by lane: an SVG, for it is no plot."""
+"""The map of a device's units, coloured by lane, as an SVG."""
 
 from greenlane.report._forms import Device
 from greenlane.report._placement import Placement, of_audit, of_mode, of_plan
@@ -6,14 +6,14 @@ from greenlane.report._read import Documents
 from greenlane.report._text import escape, heading, note, share
 
 _SIDE, _GAP, _COLUMNS = 30, 3, 24
-# Light enough for black letters; all letters differ where colours come again.
+# Light enough for black letters. When colours repeat, the letters still differ.
 _FILLS = ("#8ecae6", "#ffb77a", "#95d5b2", "#e8b4d8", "#ffe08a", "#c5cae9", "#d7ccc8", "#b2dfdb")
 _FREE = "#e5e7eb"
 _STRAY = "#b00020"
 
 
 def unit_map(documents: Documents) -> str:
-    """A map for every plan, audit and mode of results that divides the device."""
+    """Returns a map for every plan, audit and mode of results that divides the device."""
     parts = []
     for plan in documents.plans:
         device = plan.source.device
@@ -53,12 +53,12 @@ def _part(title: str, device: Device, placement: Placement) -> list[str]:
 
 
 def letter(index: int) -> str:
-    """What stands in the cells of the lane of this index: A to Z, then A1 and so on."""
+    """Returns the letters in the cells of the lane of this index: A to Z, then A1 and so on."""
     return chr(ord("A") + index % 26) + (str(index // 26) if index >= 26 else "")
 
 
 def _svg(device: Device, placement: Placement) -> str:
-    # Whole groups in a row, for partitions are made of those.
+    # A row holds whole groups, because partitions are made of them.
     columns = max(device.granularity, _COLUMNS // device.granularity * device.granularity)
     columns = min(columns, len(placement.shown))
     rows = -(-len(placement.shown) // columns)
@@ -93,7 +93,8 @@ def _title(device: Device, placement: Placement, unit: int) -> str:
 
 
 def _cell(x: int, y: int, lanes: list[int], title: str, *, stray: bool) -> str:
-    """A square with a stripe for each lane that has the unit, and a frame where its kernels ran elsewhere, too."""
+    """Returns a square with a stripe for each lane that has the unit, and a frame if kernels of a lane also ran
+    elsewhere."""
     fills = [_FILLS[lane % len(_FILLS)] for lane in lanes] or [_FREE]
     width = _SIDE / len(fills)
     stripes = "".join(

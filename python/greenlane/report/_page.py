@@ -1,4 +1,4 @@
-"""The page: its sections, its look, and what it may load, which is nothing."""
+"""The page: its sections, its look, and its policy, which lets it load nothing."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from greenlane.report._summary import summary
 from greenlane.report._text import escape
 from greenlane.report._timeline import timeline
 
-# The browser refuses whatever else a page could ask for, also what is in Plotly for maps and fonts.
+# The browser refuses any other request of the page, also by Plotly's code for maps and fonts.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
@@ -49,7 +49,7 @@ ul.key { list-style: none; padding: 0; margin: 8px 0; display: flex; flex-wrap: 
 
 
 def render(documents: Documents, page: Path) -> str:
-    """The whole page; equal files give equal pages."""
+    """Returns the whole page; equal files give equal pages."""
     sections = [
         ("summary", "Summary", summary(documents)),
         ("latency", "Latency per mode", latency(documents)),

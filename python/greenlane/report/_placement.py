@@ -1,4 +1,4 @@
-"""Which lane has which units of a device, as far as files say it."""
+"""The units of a device that each lane has, as far as files say it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Placement:
     shown: tuple[int, ...]
     """All units of the device."""
     numbered: bool
-    """Whether the numbers are the device's own (cores), or only count lanes one after another (SMs)."""
+    """True: the numbers are the device's own (cores). False: they only count lanes one after another (SMs)."""
     left: frozenset[str] = frozenset()
-    """Lanes that an engine's kernels left, as an audit saw."""
+    """Lanes that an engine's kernels left, according to an audit."""
 
 
 def of_mode(device: Device, mode: Mode) -> Placement | None:
-    """From results; None where the whole device was everybody's, or lanes share units and nothing says which."""
+    """Returns the placement in results; None if every lane had the whole device, or lanes share unknown units."""
     lanes = _engines_by_lane([(engine.lane, engine.name) for engine in mode.engines])
     if mode.engines and all(engine.cpus for engine in mode.engines):
         cpus = {engine.lane: tuple(engine.cpus) for engine in mode.engines}
@@ -40,7 +40,7 @@ def of_mode(device: Device, mode: Mode) -> Placement | None:
 
 
 def of_plan(device: Device, plan: Candidate) -> Placement | None:
-    """From a plan; None where it leaves the device undivided."""
+    """Returns the placement in a plan; None if it leaves the device undivided, or its lanes do not fit."""
     if plan.mode != "lanes":
         return None
     lanes = _engines_by_lane([(engine.lane, engine.name) for engine in plan.engines])
@@ -54,7 +54,7 @@ def of_plan(device: Device, plan: Candidate) -> Placement | None:
 
 
 def of_audit(audit: Audit) -> Placement | None:
-    """From an audit; None where nothing was divided, or lanes share units and nothing says which."""
+    """Returns the placement in an audit; None if nothing was divided, or lanes share unknown units."""
     on_lanes = [(engine.lane, engine) for engine in audit.engines if engine.lane is not None]
     lanes = _engines_by_lane([(lane, engine.name) for lane, engine in on_lanes])
     counts = {lane: engine.units for lane, engine in on_lanes}

@@ -1,4 +1,4 @@
-"""What ``greenlane plan`` wrote, and where its lanes lie."""
+"""Plans that ``greenlane plan`` wrote, and the units of their lanes."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,8 @@ from greenlane.report._forms import Source
 
 @dataclass(frozen=True)
 class PlannedLane:
-    """A lane: so many units, what the others leave (``rest``), another lane's units, or (all None) the whole device."""
+    """A lane: a number of units, the units that the others leave (``rest``), another lane's units, or (all None) the
+    device."""
 
     name: str
     units: int | None
@@ -17,7 +18,7 @@ class PlannedLane:
 
     @classmethod
     def of(cls, fields: Fields) -> "PlannedLane":
-        """From a file."""
+        """Reads it from a file."""
         rest = fields.says("units", "rest")
         units = fields.units("units") if fields.has("units") and not rest else None
         return cls(fields.text("name"), units, rest, fields.text("beside") if fields.has("beside") else None)
@@ -30,14 +31,14 @@ class PlannedLane:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What was predicted or measured of an engine; None where nothing was, or nothing ends."""
+    """A prediction or measurement of an engine; None if there is none, or if a request never ends."""
 
     p99_us: float | None
     rate_hz: float | None
 
     @classmethod
     def of(cls, fields: Fields | None) -> "Expectation":
-        """From a file."""
+        """Reads it from a file."""
         if fields is None:
             return cls(None, None)
         return cls(fields.amount_or_none("p99_us"), fields.amount_or_none("rate_hz"))
@@ -54,14 +55,14 @@ class PlannedEngine:
 
     @classmethod
     def of(cls, fields: Fields) -> "PlannedEngine":
-        """From a file."""
+        """Reads it from a file."""
         predicted, measured = fields.child_or_none("predicted"), fields.child_or_none("measured")
         return cls(fields.text("name"), fields.text("lane"), Expectation.of(predicted), Expectation.of(measured))
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a way to run is worth; slack is None where a request never ends."""
+    """The worth of a way to run; slack is None if a request never ends."""
 
     meets_deadlines: bool
     throughput: float
@@ -69,7 +70,7 @@ class Judgement:
 
     @classmethod
     def of(cls, fields: Fields | None) -> "Judgement | None":
-        """From a file; None where nothing was predicted or measured."""
+        """Reads it from a file; None if nothing was predicted or measured."""
         if fields is None:
             return None
         return cls(fields.flag("meets_deadlines"), fields.amount("throughput"), fields.number_or_none("slack"))
@@ -87,7 +88,7 @@ class Candidate:
 
     @classmethod
     def of(cls, fields: Fields) -> "Candidate":
-        """From a file; without a mode it is one on lanes."""
+        """Reads it from a file; without a mode it is one on lanes."""
         return cls(
             fields.text("mode", "lanes"),
             [PlannedLane.of(each) for each in fields.children("lanes")],
@@ -97,7 +98,7 @@ class Candidate:
         )
 
     def units_of(self, lane: str, device_units: int) -> int:
-        """On how many units of such a device a lane runs."""
+        """Returns the number of units that a lane runs on, on a device with ``device_units`` units."""
         lanes = {each.name: each for each in self.lanes}
         found = lanes.get(lane)
         seen: set[str] = set()
@@ -123,7 +124,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Plan:
-    """What ``greenlane plan`` wrote, or somebody by hand: then without candidates, versions and device."""
+    """A plan that ``greenlane plan`` wrote; one written by hand lacks candidates, versions and device."""
 
     source: Source
     chosen: Candidate
@@ -131,6 +132,6 @@ class Plan:
 
     @classmethod
     def of(cls, fields: Fields, file: str) -> "Plan":
-        """From a file."""
+        """Reads it from a file."""
         candidates = fields.children("candidates") if fields.has("candidates") else []
         return cls(Source.of(fields, file), Candidate.of(fields), [Candidate.of(each) for each in candidates])

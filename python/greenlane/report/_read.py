@@ -1,4 +1,4 @@
-"""Reading files and telling by their form what they are."""
+"""Reads files, and tells their kind by their form."""
 
 import json
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from greenlane.report._trace import Trace
 
 @dataclass(frozen=True)
 class Documents:
-    """All that was read, by kind, in the order of the command line."""
+    """The contents of all files, by kind, in the order of the command line."""
 
     files: list[Path]
     runs: list[Run] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Documents:
     audits: list[Audit] = field(default_factory=list)
 
     def sources(self) -> list[tuple[str, Source]]:
-        """Every file, and what it is."""
+        """Returns every file with its kind."""
         return [
             *(("results", run.source) for run in self.runs),
             *(("trace", trace.source) for trace in self.traces),
@@ -34,7 +34,7 @@ class Documents:
         ]
 
     def deadlines_us(self) -> dict[str, float]:
-        """Of engines by name, as results say; profiles and plans do not carry them."""
+        """Returns the engines' deadlines in microseconds by name, from results; profiles and plans do not have them."""
         return {
             engine.name: engine.deadline_us
             for run in self.runs
@@ -47,11 +47,12 @@ class Documents:
 def read(files: Sequence[Path]) -> Documents:
     """Reads all files.
 
-    :raises ReportError: for the first that is missing, no JSON, of no known form, or not as its form has it.
+    :raises ReportError: a file is missing, no JSON, of no known form, or malformed. The error names the first such
+        file.
     """
     documents = Documents(list(files))
     for file in files:
-        # The name alone, unless another file is called like that.
+        # The name alone, unless another file has the same name.
         same = [other for other in files if other.name == file.name]
         _add(documents, file, file.name if len(same) == 1 else str(file))
     return documents

@@ -1,4 +1,4 @@
-"""The table that comes first: every engine in every mode."""
+"""The first table of the page: every engine in every mode."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _HEAD = (
 
 
 def summary(documents: Documents) -> str:
-    """A table for each file of results, and what there is to say of its modes."""
+    """Returns a table for each file of results, with remarks on its modes."""
     parts = []
     for run in documents.runs:
         parts += [heading(f"{run.source.file}: {run.device.name}"), table(_HEAD, _rows(run), texts=4)]
@@ -46,7 +46,7 @@ def _rows(run: Run) -> Iterator[list[str | Cell]]:
 
 
 def units(run: Run, engine: EngineResult) -> str:
-    """What an engine ran on."""
+    """Returns the units that an engine ran on, in words."""
     if engine.cpus:
         return f"core{'s' if len(engine.cpus) > 1 else ''} {', '.join(map(str, engine.cpus))}"
     return run.device.count(engine.units)

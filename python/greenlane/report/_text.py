@@ -1,4 +1,4 @@
-"""Text for readers: escaped, with units that fit."""
+"""Text for readers: escaped, with fitting units."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from html import escape as _escape
 
 
 def escape(text: object) -> str:
-    """For HTML, also inside quotes."""
+    """Escapes a text for HTML, also inside quotes."""
     return _escape(str(text), quote=True)
 
 
 def duration(microseconds: float | None) -> str:
-    """As ``greenlane run`` prints it: about three digits, and a dash for what was not measured."""
+    """Returns a time as ``greenlane run`` prints it: about three digits, and a dash for None."""
     if microseconds is None:
         return "–"
     if microseconds < 99.95:
@@ -24,17 +24,17 @@ def duration(microseconds: float | None) -> str:
 
 
 def share(part: float) -> str:
-    """As a percentage with the digits that matter."""
+    """Returns a percentage with the significant digits."""
     return f"{100 * part:.3g} %" if abs(part) < 10 else f"{100 * part:.0f} %"
 
 
 def ratio(value: float) -> str:
-    """So many times as much."""
+    """Returns a factor, such as "1.50 ×"."""
     return f"{value:.2f} ×" if value < 100 else f"{value:.0f} ×"
 
 
 def rate(hertz: float | None) -> str:
-    """Requests per second."""
+    """Returns a rate in requests per second."""
     return "–" if hertz is None else f"{hertz:.1f} Hz"
 
 
@@ -44,11 +44,11 @@ class Cell:
 
     text: str
     style: str = ""
-    """A class of the page's style sheet."""
+    """A class in the page's style sheet."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str | Cell]], *, texts: int = 1) -> str:
-    """A table; the first columns hold texts, the others numbers, which stand at the right."""
+    """Returns a table; the first columns hold texts, the others numbers, which are aligned to the right."""
     lines = ["<div class=scroll><table><thead><tr>"]
     lines += [f"<th scope=col{'' if i < texts else ' class=number'}>{escape(each)}</th>" for i, each in enumerate(head)]
     lines.append("</tr></thead><tbody>")
@@ -62,10 +62,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str | Cell]], *, texts: i
 
 
 def note(text: str) -> str:
-    """A paragraph in small print."""
+    """Returns a paragraph in small print."""
     return f"<p class=note>{escape(text)}</p>"
 
 
 def heading(text: str) -> str:
-    """Over a part of a section."""
+    """Returns a heading over a part of a section."""
     return f"<h3>{escape(text)}</h3>"

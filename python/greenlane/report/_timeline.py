@@ -1,4 +1,4 @@
-"""An excerpt of a trace around the request that went worst."""
+"""An excerpt of a trace around its worst request."""
 
 from statistics import median
 
@@ -10,12 +10,12 @@ from greenlane.report._text import duration, heading, note
 from greenlane.report._trace import Request, Span, TracedMode
 
 _WINDOW_US = 50_000.0
-_BEFORE_US = 5_000.0  # how much of it lies before the arrival
-_AFTER_US = 10_000.0  # and at least after the end
+_BEFORE_US = 5_000.0  # part of the window before the arrival
+_AFTER_US = 10_000.0  # least part of the window after the end
 
 
 def timeline(documents: Documents) -> str:
-    """A plot for every mode of every trace."""
+    """Returns a plot for every mode of every trace."""
     parts = []
     for index, trace in enumerate(documents.traces):
         for each, mode in enumerate(trace.modes):
@@ -37,13 +37,13 @@ def timeline(documents: Documents) -> str:
 
 
 def worst_request(mode: TracedMode) -> Request:
-    """Of those that missed their deadlines, else of all, the longest against the median of its engine."""
+    """Returns the request with the highest ratio of latency to its engine's median; misses come before all others."""
     medians = {engine: median(values) for engine, values in mode.latencies().items()}
     return max(mode.requests, key=lambda each: (each.missed, each.latency / max(medians[each.engine], 1e-3)))
 
 
 def window_of(worst: Request) -> tuple[float, float]:
-    """From when to when the excerpt goes: the whole request where it fits, else its end."""
+    """Returns begin and end of the excerpt: it holds the whole request if that fits, else the request's end."""
     begin = max(worst.scheduled - _BEFORE_US, worst.end + _AFTER_US - _WINDOW_US, 0.0)
     return begin, begin + _WINDOW_US
 
@@ -117,7 +117,7 @@ def _add_requests(figure: go.Figure, engine: str, requests: list[Request], colou
 
 
 def _missed(requests: list[Request]) -> go.Bar:
-    """Edges around what is drawn already."""
+    """Returns red edges around the requests that missed their deadlines."""
     return go.Bar(
         orientation="h",
         base=[each.begin / 1e3 for each in requests],

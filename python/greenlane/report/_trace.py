@@ -1,4 +1,4 @@
-"""What ``greenlane run --trace`` wrote: spans on the tracks of each mode. Times are microseconds."""
+"""Traces that ``greenlane run --trace`` wrote: spans on the tracks of each mode. Times are microseconds."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Request(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Something else that took time: the gate closed, a slice of a graph."""
+    """Another span of time: the closed gate, or a slice of a graph."""
 
     track: str
     begin: float
@@ -32,7 +32,7 @@ class Span(NamedTuple):
 
 @dataclass
 class TracedMode:
-    """The tracks of a mode, in their order, and what is on them."""
+    """The tracks of a mode, in their order, and the requests and spans on them."""
 
     name: str
     tracks: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class TracedMode:
     spans: list[Span] = field(default_factory=list)
 
     def latencies(self) -> dict[str, list[float]]:
-        """Of every engine, sorted."""
+        """Returns the sorted latencies of every engine."""
         found: dict[str, list[float]] = defaultdict(list)
         for request in self.requests:
             found[request.engine].append(request.latency)
@@ -56,7 +56,7 @@ class Trace:
 
     @classmethod
     def of(cls, fields: Fields, file: str) -> "Trace":
-        """From a file."""
+        """Reads it from a file."""
         events = fields.children("traceEvents")
         modes, tracks = _names(events)
         if not modes and any(event.text("cat", "") == "kernel" for event in events):
@@ -74,7 +74,7 @@ class Trace:
 
 
 def _names(events: list[Fields]) -> tuple[dict[int, TracedMode], dict[tuple[int, int], str]]:
-    """The modes by process and the tracks by process and thread, as the metadata name them."""
+    """Returns the modes by process and the tracks by process and thread, as the metadata names them."""
     modes: dict[int, TracedMode] = {}
     tracks: dict[tuple[int, int], str] = {}
     for event in events:

@@ -1,4 +1,4 @@
-"""Writing a page: whole or not at all."""
+"""Writes a page whole or not at all."""
 
 import os
 import secrets
@@ -9,13 +9,13 @@ from greenlane.report._fields import ReportError
 
 
 def write(path: Path, text: str) -> None:
-    """Writes beside the file and renames, so that whoever reads it never sees half of it.
+    """Writes beside the file and renames, so that a reader never sees half of a page.
 
-    Devices and pipes are written in place. Where a link leads to a file, that file is replaced.
+    Devices and pipes are written in place. If a link leads to a file, that file is replaced.
 
-    :raises ReportError: where a file cannot be made there; what was there before stays.
+    :raises ReportError: the file cannot be written; its former contents stay.
     """
-    data = text.encode("utf-8", errors="replace")  # JSON can hold halves of characters
+    data = text.encode("utf-8", errors="replace")  # JSON can hold unpaired surrogates
     try:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
@@ -32,13 +32,13 @@ def write(path: Path, text: str) -> None:
 
 
 def _is_replaced(path: Path) -> bool:
-    # "/dev/stdout" may lead to a regular file, which a rename would take away from what is printed after it.
+    # "/dev/stdout" may lead to a regular file; a rename would separate it from the text that is printed afterwards.
     is_descriptor = str(path) in ("/dev/stdout", "/dev/stderr") or os.path.realpath(path.parent).startswith("/proc/")
     return path.is_file() and not is_descriptor
 
 
 def _replace(path: Path, data: bytes) -> None:
-    # No other process has this name.
+    # No other process uses this name.
     part = path.with_name(f".greenlane-{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:

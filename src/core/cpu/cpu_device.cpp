@@ -37,11 +37,12 @@ class CpuLane final : public LaneBackend {
   void run(const std::function<void()>& work) override { worker_.run(work); }
   std::shared_ptr<WorkerTask> submit(std::function<void()>& work) override { return worker_.submit(std::move(work)); }
   void synchronize() override {
-    worker_.run([] {});  // work returns when it is done, so being served is enough
+    worker_.run([] {});  // work returns when it is done, so serving it is enough
   }
 
  private:
-  // On the whole CPU all of them by name: a worker inherits the CPUs of the thread that makes it, which may be pinned.
+  // Returns all allowed CPUs for the whole device: otherwise a worker inherits the CPUs of the thread that makes it,
+  // which may be pinned.
   static std::vector<int> cpus_of(const UnitSet* units) {
     return units ? std::vector(units->cpus().begin(), units->cpus().end()) : allowed_cpus();
   }
@@ -61,7 +62,7 @@ DeviceInfo read_info() {
   return info;
 }
 
-// Why the device has fewer cores than the machine; empty where it has all.
+// Returns the reason why the device has fewer cores than the machine; empty if it has all.
 std::string why_so_few() {
   const auto here = static_cast<std::size_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
   const auto allowed = allowed_cpus().size();
@@ -72,7 +73,7 @@ std::string why_so_few() {
       allowed, here);
 }
 
-// What keeps lanes from having the cores that they are given, each said once, with the remedy.
+// Warns of limits that keep lanes from using their cores, each once, with a remedy.
 void warn_of_limits(std::size_t cores) {
   static std::once_flag warned;
   std::call_once(warned, [cores] {

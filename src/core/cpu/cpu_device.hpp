@@ -1,4 +1,4 @@
-// The CPU as a device: its units are the cores that the process may use, each a group of its own.
+// The CPU as a device: its units are the cores that the process may use, and each is a group.
 #pragma once
 
 #include "core/device_state.hpp"

@@ -26,12 +26,12 @@ bool lists(const std::string& options, const std::string& option) {
 // A hierarchy of control groups that may limit CPU time.
 struct Hierarchy {
   path mount_point;
-  path mounted;  // the group that is found at the mount point: a container's may be its own
+  path mounted;  // the group at the mount point; in a container it may be the container's
   path group;    // of this process
   bool is_v2 = false;
 };
 
-// The groups of this process, by hierarchy: lines of "number:controllers:group", without controllers in version 2.
+// Returns this process's group. The file has lines "number:controllers:group", without controllers in version 2.
 std::optional<path> group_in(const path& root, bool is_v2) {
   std::ifstream file(root / "proc/self/cgroup");
   for (std::string line; std::getline(file, line);) {
@@ -66,10 +66,10 @@ std::optional<double> quota_of_group(const path& folder, bool is_v2) {
   double quota = 0;
   double period = 0;
   if (is_v2) {
-    std::ifstream file(folder / "cpu.max");  // "max 100000" where there is none
+    std::ifstream file(folder / "cpu.max");  // "max 100000": no quota
     if (!(file >> quota >> period)) return std::nullopt;
   } else {
-    std::ifstream quota_file(folder / "cpu.cfs_quota_us");  // -1 where there is none
+    std::ifstream quota_file(folder / "cpu.cfs_quota_us");  // -1: no quota
     std::ifstream period_file(folder / "cpu.cfs_period_us");
     if (!(quota_file >> quota) || !(period_file >> period)) return std::nullopt;
   }
@@ -82,7 +82,7 @@ std::optional<double> quota_of_group(const path& folder, bool is_v2) {
 std::optional<double> cpu_quota(const path& root) {
   std::optional<double> least;
   for (const auto& hierarchy : hierarchies(root)) {
-    // A group outside of what is mounted is seen at the mount point, if at all.
+    // A group outside the mounted tree is visible at the mount point, if at all.
     auto inside = hierarchy.group.lexically_relative(hierarchy.mounted);
     if (inside.empty() || *inside.begin() == "..") inside = ".";
     for (auto folder = (hierarchy.mount_point / inside).lexically_normal();; folder = folder.parent_path()) {

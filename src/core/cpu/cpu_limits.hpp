@@ -1,4 +1,4 @@
-// Limits of CPU time that control groups set, as containers use them.
+// Limits on CPU time set by control groups, as containers use them.
 #pragma once
 
 #include <filesystem>
@@ -6,8 +6,8 @@
 
 namespace greenlane::detail {
 
-// How many cores' time this process may use at most, by the quotas of its control group and those above it, of version
-// 1 or 2; nothing where there is none. `root`: where /proc and /sys are found.
+// Returns the CPU time that this process may use, in cores: the smallest quota of its control group and the groups
+// above it, of version 1 or 2. Nothing if there is no quota. `root` is the folder that contains /proc and /sys.
 [[nodiscard]] std::optional<double> cpu_quota(const std::filesystem::path& root = "/");
 
 }  // namespace greenlane::detail

@@ -1,4 +1,4 @@
-// A set of CPUs as the kernel takes it, of any size.
+// A set of CPUs in the kernel's form, of any size.
 #pragma once
 
 #include <sched.h>
@@ -11,9 +11,9 @@ namespace greenlane::detail {
 
 class CpuMask {
  public:
-  // For CPUs below this number; none is in it.
+  // Makes an empty set for CPUs below this number.
   explicit CpuMask(std::size_t cpus) : size_(CPU_ALLOC_SIZE(cpus)), set_(CPU_ALLOC(cpus)) { CPU_ZERO_S(size_, set_); }
-  // With these CPUs in it. Not for none.
+  // Makes the set of these CPUs, at least one.
   explicit CpuMask(std::span<const int> cpus) : CpuMask(static_cast<std::size_t>(*std::ranges::max_element(cpus)) + 1) {
     for (const int cpu : cpus) CPU_SET_S(static_cast<std::size_t>(cpu), size_, set_);
   }

@@ -18,7 +18,7 @@
 namespace greenlane::detail {
 namespace {
 
-// A number of /sys/devices/system/cpu/cpuN/topology, or `fallback` where the file does not exist.
+// Returns a number of /sys/devices/system/cpu/cpuN/topology, or `fallback` if the file does not exist.
 int topology(int cpu, const char* file, int fallback) {
   std::ifstream stream("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/" + file);
   int value = fallback;
@@ -26,7 +26,7 @@ int topology(int cpu, const char* file, int fallback) {
 }
 
 std::vector<int> read_affinity(pid_t thread) {
-  // The kernel refuses masks smaller than its own, whose size it does not tell.
+  // The kernel refuses masks smaller than its own and does not tell the size.
   for (int cpus = CPU_SETSIZE; cpus <= (1 << 20); cpus *= 2) {
     const CpuMask mask(static_cast<std::size_t>(cpus));
     if (sched_getaffinity(thread, mask.size(), mask.get()) != 0) continue;
@@ -40,7 +40,8 @@ std::vector<int> read_affinity(pid_t thread) {
       {.what = "the CPUs of this process could not be read", .why = "sched_getaffinity failed", .remedy = ""});
 }
 
-// Those of `cpus` that there are, and that the process may use. The kernel says so to a thread that asks for all.
+// Returns those of `cpus` that exist and that the process may use: the kernel reports these to a thread that asks for
+// all.
 std::vector<int> usable(const std::vector<int>& cpus) {
   std::vector<int> found;
   std::jthread([&] {
@@ -53,9 +54,9 @@ std::vector<int> usable(const std::vector<int>& cpus) {
 }  // namespace
 
 std::vector<int> read_allowed_cpus() {
-  // Of the process's first thread: others may have pinned themselves, as control loops do.
+  // The affinity of the process's first thread: other threads may have pinned themselves, as control loops do.
   auto allowed = read_affinity(getpid());
-  // Where OpenMP binds its threads it has pinned that thread, too. Its places are of the mask before that.
+  // If OpenMP binds its threads, it has pinned that thread too. Its places are from the mask before that.
   if (const auto places = cpus_that_openmp_binds_to(); !places.empty()) {
     const auto known = usable(places);
     allowed.insert(allowed.end(), known.begin(), known.end());

@@ -1,4 +1,4 @@
-// Which CPUs this process may use, and what the processor is called.
+// The CPUs that this process may use, and the processor's name.
 #pragma once
 
 #include <string>
@@ -6,10 +6,10 @@
 
 namespace greenlane::detail {
 
-// The CPUs that this process's first thread might use when this was first asked. Siblings of one physical
-// core stand next to each other, so that neighbouring partitions share few cores.
+// Returns the CPUs that this process's first thread could use at the first call. Siblings of one physical core are next
+// to each other, so that neighbouring partitions share few cores.
 [[nodiscard]] const std::vector<int>& allowed_cpus();
-// The same as they are now.
+// Returns the same for the present moment.
 [[nodiscard]] std::vector<int> read_allowed_cpus();
 [[nodiscard]] std::string cpu_model_name();
 

@@ -1,4 +1,4 @@
-// The OpenMP runtime of the process, where PyTorch or another library brought one. Core links none.
+// The OpenMP runtime of the process, if PyTorch or another library brought one. Core links none.
 #pragma once
 
 #include <string>
@@ -6,10 +6,10 @@
 
 namespace greenlane::detail {
 
-// The CPUs that OpenMP binds its threads to, each to a place of its own choice; none where it does not bind threads.
+// Returns the CPUs of the places that OpenMP binds its threads to; empty if it does not bind threads.
 [[nodiscard]] std::vector<int> cpus_that_openmp_binds_to();
 
-// The environment variables by which a user tells OpenMP to do so, as they are set: "OMP_PROC_BIND=true".
+// Returns the environment variables that request such a binding, as they are set: "OMP_PROC_BIND=true".
 [[nodiscard]] std::string openmp_binding_variables();
 
 }  // namespace greenlane::detail

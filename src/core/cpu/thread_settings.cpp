@@ -25,7 +25,7 @@ void set_affinity(const std::string& lane, const std::vector<int>& cpus) {
 }
 
 void set_niceness(const std::string& lane, int niceness) {
-  // On Linux niceness belongs to a thread, and threads that it starts inherit it.
+  // On Linux, niceness belongs to a thread, and threads that it starts inherit it.
   if (setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness) != 0) {
     throw DeviceError({.what = "lane '" + lane + "' could not be given the nice value " + std::to_string(niceness),
                        .why = std::strerror(errno),  // NOLINT(concurrency-mt-unsafe)
@@ -43,7 +43,7 @@ void apply_thread_settings(const std::string& lane, const std::vector<int>& cpus
 }
 
 int own_niceness() noexcept {
-  // -1 is a nice value, too; an error is impossible for a thread that is there.
+  // -1 is a valid nice value; an error is impossible for an existing thread.
   return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid()));
 }
 

@@ -16,11 +16,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How often a worker that waits looks anew whether somebody waits for it: a moment between two waits of another worker
-// may have hidden that.
+// The interval at which a waiting worker checks again whether another worker waits for it. A moment between two waits
+// of the other worker may have hidden that.
 constexpr auto kLook = std::chrono::milliseconds(5);
 
-// Over which worker waits for which task.
+// Guards the record of which worker waits for which task.
 std::mutex& waits() {
   static PerProcess<std::mutex> one;
   return one.get();
@@ -30,26 +30,27 @@ std::mutex& waits() {
 
 struct Worker::State {
   std::mutex mutex;
-  std::condition_variable arrived;   // work, and what this worker's work waits for
-  std::condition_variable finished;  // a task
+  std::condition_variable arrived;   // signals new work, and progress of the task that this worker's work waits for
+  std::condition_variable finished;  // signals a finished task
   std::deque<std::shared_ptr<WorkerTask>> queue;
   bool stopping = false;
-  WorkerTask* waits_for = nullptr;  // what the innermost work under way waits for; under waits()
+  WorkerTask* waits_for = nullptr;  // the task that the innermost work under way waits for; guarded by waits()
   std::thread thread;
   const Origin origin;
 
-  // The worker of the calling thread; null where it has none, and in a child that was forked from one.
+  // Returns the worker of the calling thread; null if it has none, and in a child that was forked from a worker.
   static std::shared_ptr<State> here() {
     const auto state = of_this_thread.lock();
     return state && state->origin.is_here() ? state : nullptr;
   }
 
   static void loop(const std::shared_ptr<State>& self);
-  // Runs it, and tells whoever waits.
+  // Runs the task and notifies all waiting threads.
   static void perform(WorkerTask& task);
-  // Until the task is done or the time is over. Meanwhile this worker, whose work waits, does what must be done first.
+  // Waits until the task is done or the time is over. Meanwhile this worker, whose work waits, runs the queued tasks
+  // that must be done first.
   void wait_nested(WorkerTask& task, Clock::time_point until);
-  // Takes the queued task, if there is one, without which `task` cannot be done. Under the mutex.
+  // Takes the queued task without which `task` cannot finish, if there is one. Requires the mutex.
   std::shared_ptr<WorkerTask> take_needed_for(const WorkerTask& task);
   void wake() {
     {
@@ -74,7 +75,7 @@ void Worker::State::loop(const std::shared_ptr<State>& self) {
     task->status_ = WorkerTask::Status::under_way;
     lock.unlock();
     perform(*task);
-    // A child that the work forked, and that returned from there: its only thread ends, and so does the process.
+    // In a child that the work forked: its only thread ends, and so does the process.
     if (!self->origin.is_here()) return;
     lock.lock();
   }
@@ -84,7 +85,7 @@ void Worker::State::perform(WorkerTask& task) {
   std::exception_ptr error;
   try {
     task.work_();
-    task.work_ = nullptr;  // what it owns goes before anybody hears that it is done
+    task.work_ = nullptr;  // destroys the objects it owns before anybody hears that it is done
   } catch (abi::__forced_unwind&) {
     throw;  // the thread is being ended, as Python does with threads that outlive it
   } catch (...) {
@@ -105,8 +106,8 @@ void Worker::State::perform(WorkerTask& task) {
 
 std::shared_ptr<WorkerTask> Worker::State::take_needed_for(const WorkerTask& task) {
   const std::scoped_lock lock(waits());
-  // From worker to worker, along what their innermost work waits for: either one of them can go on, or it is a circle.
-  // The bound is for a circle that this worker is no part of.
+  // Follow the waits from worker to worker. Either a worker on the way can go on, or the waits form a circle. The bound
+  // ends the search in a circle without this worker.
   constexpr int kMostWorkers = 10'000;
   const State* worker = task.worker_.get();
   for (int i = 0; i < kMostWorkers; ++i) {
@@ -181,7 +182,7 @@ void WorkerTask::rethrow() const {
 
 bool WorkerTask::cancel() noexcept {
   if (!origin_.is_here()) return true;
-  std::function<void()> dropped;  // goes after the lock, with what it owns
+  std::function<void()> dropped;  // destroyed after the lock is released, with the objects it owns
   const std::scoped_lock lock(worker_->mutex);
   if (status_ != Status::queued) return status_ == Status::done;
   std::erase_if(worker_->queue, [this](const auto& task) { return task.get() == this; });
@@ -213,7 +214,7 @@ Worker::Worker(std::string name, std::vector<int> cpus, std::optional<int> nicen
 }
 
 Worker::~Worker() {
-  // In a forked child the state stays for ever: its thread, which is not there, holds it.
+  // In a forked child the state is never freed, because its thread, which does not exist there, holds it.
   if (!origin_.is_here()) return;
   {
     const std::scoped_lock lock(state_->mutex);

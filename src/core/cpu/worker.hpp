@@ -12,29 +12,33 @@
 
 namespace greenlane::detail {
 
-// A piece of work for a worker. Thread safety: all members.
+// A piece of work for a worker.
+// Thread safety: all members may be called from any thread.
 class WorkerTask;
 
-// One thread that runs what it is given, in order. Its affinity and niceness are set before its first work, so that
-// every thread started from there (an OpenMP team, above all) inherits them.
+// A thread that runs its work in order. Its affinity and niceness are set before its first work, so that every thread
+// started from there (above all an OpenMP team) inherits them.
 //
-// Order: work runs one piece at a time. The exception keeps two workers from waiting for each other for ever: work that
-// waits for another worker lets in what that one, directly or by way of others, waits for here.
-// Forks: a child has no such thread. There run() and submit() throw StreamError, and the destructor waits for nobody.
-// Thread safety: all members.
+// Order: work runs one piece at a time, with one exception, which prevents a deadlock of two workers: work that waits
+// for another worker runs the queued work for which that worker waits here, directly or through further workers.
+// Forks: the thread does not exist in a forked child. There, run() and submit() throw StreamError, and the destructor
+// does not wait.
+// Thread safety: all members may be called from any thread.
 class Worker {
  public:
-  // Empty `cpus`: pinned nowhere. Throws DeviceError where the operating system refuses.
+  // Starts the thread. Empty `cpus`: not pinned.
+  // Throws: DeviceError if the operating system refuses.
   Worker(std::string name, std::vector<int> cpus, std::optional<int> niceness);
-  // After the work that is queued. On the worker's own thread, which let-go work ends on, it does not wait.
+  // Waits for the queued work. On the worker's own thread (released work may end there) it does not wait.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Returns when `work` has returned, with what it threw. From the worker's own thread it runs in place: waiting for
-  // oneself would last for ever.
+  // Runs `work` and returns when it has returned. On the worker's own thread it runs in place, because a thread that
+  // waits for itself would wait for ever.
+  // Throws: what `work` throws.
   void run(const std::function<void()>& work);
-  // Queues `work`, which owns what it uses, and returns. From the worker's own thread it runs in place.
+  // Queues `work`, which must own everything it uses, and returns. On the worker's own thread it runs in place.
   [[nodiscard]] std::shared_ptr<WorkerTask> submit(std::function<void()> work);
 
  private:
@@ -42,21 +46,21 @@ class Worker {
   struct State;
   std::string name_;
   Origin origin_;
-  std::shared_ptr<State> state_;  // the thread's, too
+  std::shared_ptr<State> state_;  // shared with the thread
 };
 
 class WorkerTask {
  public:
   WorkerTask(std::function<void()> work, std::shared_ptr<Worker::State> worker);
-  // Whether it is done, after this time at most.
+  // Waits until the work is done, or for `time` at most. Returns whether it is done.
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds time);
-  // Waits until it is done.
+  // Waits until the work is done.
   void wait();
-  // Throws what the work threw. Of a task that is done.
+  // Throws: what the work threw. The task must be done.
   void rethrow() const;
-  // Drops it where it has not begun. Returns whether it is over.
+  // Drops the work if it has not begun. Returns true if it is dropped or done.
   [[nodiscard]] bool cancel() noexcept;
-  // Nobody waits any more. Work that is queued is dropped. Work under way goes on, and `keep` is let go of behind it.
+  // Gives up the result. Queued work is dropped. Work under way continues and releases `keep` at its end.
   void let_go(std::shared_ptr<const void> keep) noexcept;
 
  private:
@@ -68,7 +72,7 @@ class WorkerTask {
   const std::shared_ptr<Worker::State> worker_;
   const std::weak_ptr<Worker::State> caller_;  // the worker on whose thread it was submitted, if any
   const Origin origin_;
-  // Under the worker's mutex:
+  // Guarded by the worker's mutex:
   Status status_ = Status::queued;
   std::exception_ptr error_{};
   std::shared_ptr<const void> keep_{};

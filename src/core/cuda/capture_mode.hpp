@@ -1,4 +1,4 @@
-// What a thread may ask of the device while another thread captures a graph.
+// The thread's capture mode: which calls it may make while another thread captures a graph.
 #pragma once
 
 #include "driver/table.hpp"
@@ -7,9 +7,9 @@
 
 namespace greenlane::detail {
 
-// While one lives, this thread may query events, wait for streams and make resources, whatever is being captured.
-// In CUDA's default mode such a call fails, and breaks the capture, while any other thread captures globally, as
-// torch.cuda.graph does. The relaxed mode also covers a capture of this thread's own.
+// A scope in which this thread may query events, wait for streams and make resources during any capture. In CUDA's
+// default mode such a call fails, and breaks the capture, while any other thread captures globally, as torch.cuda.graph
+// does. The relaxed mode also covers a capture of this thread.
 class RelaxedCaptureMode {
  public:
   explicit RelaxedCaptureMode(const driver::Table& driver) noexcept;
@@ -23,11 +23,11 @@ class RelaxedCaptureMode {
   bool exchanged_ = false;
 };
 
-// The mode of this thread from now on, and what it was; nothing where there is no driver. For scopes that cannot be
+// Sets the mode of this thread and returns the former one; nothing if there is no driver. For scopes that cannot be
 // objects.
 [[nodiscard]] std::optional<CUstreamCaptureMode> exchange_capture_mode(CUstreamCaptureMode mode) noexcept;
 
-// Whether this result says that a capture is in the way. The device itself is well then.
+// Returns true if this result means that a capture forbids the call. The device itself is then in order.
 [[nodiscard]] bool is_capture_error(int code) noexcept;
 
 }  // namespace greenlane::detail

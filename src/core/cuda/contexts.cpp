@@ -8,7 +8,7 @@ std::optional<StreamContext> context_of(StreamView stream) {
   const auto* driver = driver::find();
   if (!driver) return std::nullopt;
   StreamContext found;
-  // Any other question to a stream would end a capture on it.
+  // Any other query of a stream would end a capture on it.
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   if (driver->cuStreamIsCapturing(stream.handle(), &status) != CUDA_SUCCESS || status != CU_STREAM_CAPTURE_STATUS_NONE)
     return std::nullopt;

@@ -1,4 +1,4 @@
-// The contexts behind streams, for who reads what CUPTI recorded: its kernels carry the numbers of contexts.
+// The contexts of streams, for readers of CUPTI's records, whose kernels carry context numbers.
 #pragma once
 
 #include <greenlane/core/device.hpp>
@@ -13,14 +13,14 @@ namespace greenlane::detail {
 struct StreamContext {
   CUcontext context = nullptr;
   bool is_green = false;
-  Units units;  // of a green one; 0 where the driver does not say
+  Units units;  // of a green context; 0 if the driver does not report it
   int device = 0;
 };
-// Of a stream that exists, and is not a reserved handle. Nothing where the driver does not tell, or while a graph is
-// captured on it.
+// Returns the context of an existing stream that is not a reserved handle. Nothing if the driver does not report it, or
+// while a graph is captured on the stream.
 [[nodiscard]] std::optional<StreamContext> context_of(StreamView stream);
 
-// The undivided one of a device, which somebody uses; nothing where there is no driver.
+// Returns the primary context of a device, which must be in use; nothing if there is no driver.
 [[nodiscard]] std::optional<CUcontext> primary_context_of(int device);
 
 }  // namespace greenlane::detail

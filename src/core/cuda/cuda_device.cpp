@@ -14,7 +14,7 @@
 namespace greenlane::detail {
 namespace {
 
-// A lane over a stream that somebody else owns.
+// A lane over a stream that the caller owns, and the base of owned lanes.
 class StreamLane : public LaneBackend {
  public:
   StreamLane(const driver::Table& driver, StreamView stream, int device, LaneUse use)
@@ -142,7 +142,7 @@ std::unique_ptr<LaneBackend> CudaDevice::make_lane(const std::shared_ptr<UnitSet
 
 std::unique_ptr<LaneBackend> CudaDevice::adopt(StreamView stream) {
   check_stream(driver_, stream, device_);
-  note_hardware_queues(device_);  // the stream's context is there
+  note_hardware_queues(device_);  // the stream's context exists by now
   return std::make_unique<StreamLane>(driver_, stream, device_, LaneUse::work);
 }
 
@@ -171,7 +171,7 @@ void* CudaDevice::native_context() {
 
 bool CudaDevice::is_capturing(StreamView stream) {
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-  // A message is only put together where it is needed: this is on the path of every call.
+  // The message is built only on an error, because every call of an engine runs this.
   if (const CUresult result = driver_.cuStreamIsCapturing(stream.handle(), &status); result != CUDA_SUCCESS)
     check(driver_, result, "cuStreamIsCapturing", "stream " + to_string(stream) + " could not be asked for a capture");
   return status != CU_STREAM_CAPTURE_STATUS_NONE;

@@ -1,4 +1,4 @@
-// A GPU as a device: its units are SMs, its partitions green contexts, its lanes streams.
+// A GPU as a device: its units are SMs, its partitions are green contexts, its lanes are streams.
 #pragma once
 
 #include "core/cuda/cuda_stream.hpp"
@@ -13,11 +13,12 @@ namespace greenlane::detail {
 
 class CudaDevice final : public DeviceState {
  public:
-  // GPUs of this machine; 0 where there is no usable driver.
+  // Returns the number of GPUs of this machine; 0 if there is no usable driver.
   [[nodiscard]] static int count() noexcept;
-  // Why no GPU can be used in this process though its parent used some; empty where it is no such process.
+  // Returns the reason why no GPU can be used in this process though its parent used CUDA; empty in any other process.
   [[nodiscard]] static std::string why_lost_in_fork();
-  // Throws DeviceError where there is no such GPU or no driver. Makes no context yet.
+  // Opens a GPU. Makes no context yet.
+  // Throws: DeviceError if the GPU does not exist or there is no driver.
   [[nodiscard]] static std::shared_ptr<CudaDevice> open(int index);
 
   CudaDevice(const driver::Table& driver, CUdevice device, DeviceInfo info, SmSplit split);
@@ -45,10 +46,11 @@ class CudaDevice final : public DeviceState {
   SmSplit split_;
   std::mutex mutex_;
   std::shared_ptr<PrimaryContext>
-      primary_;  // retained at the first need: asking a device what it is should cost nothing
-  std::atomic<CUcontext> context_{nullptr};  // the primary one's, for the path of every call
+      primary_;  // retained at the first need: a query of the device's properties must cost nothing
+  std::atomic<CUcontext> context_{nullptr};  // the primary context, for fast access in every call
   StreamShelf shelf_;
-  std::map<std::uint64_t, std::weak_ptr<GreenContext>> foreign_;  // green contexts of others, by the driver's numbers
+  std::map<std::uint64_t, std::weak_ptr<GreenContext>>
+      foreign_;  // green contexts that others made, by the driver's numbers
 };
 
 }  // namespace greenlane::detail

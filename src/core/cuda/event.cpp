@@ -9,7 +9,7 @@
 namespace greenlane::detail {
 namespace {
 
-// The default streams mean those of the current context, which may be another GPU's.
+// Returns true for handles whose stream depends on the current context, which may be another GPU's.
 bool is_default(StreamView stream) {
   return stream.is_default() || stream.handle() == CU_STREAM_LEGACY || stream.handle() == CU_STREAM_PER_THREAD;
 }
@@ -38,7 +38,7 @@ CudaEvent::~CudaEvent() {
   primary_->driver().cuEventDestroy(handle_);
 }
 
-// A message is only put together where it is needed: these two are on the path of every call.
+// The message is built only on an error, because every call of an engine runs these two functions.
 void CudaEvent::record(StreamView stream) {
   const DefaultStreamScope scope(stream, *primary_);
   const CUresult result = primary_->driver().cuEventRecord(handle_, stream.handle());

@@ -11,7 +11,7 @@ namespace greenlane::detail {
 
 class CudaEvent final : public EventBackend {
  public:
-  // Throws DriverError.
+  // Throws: DriverError.
   CudaEvent(std::shared_ptr<PrimaryContext> primary, unsigned int flags);
   ~CudaEvent() override;
   void record(StreamView stream) override;

@@ -16,7 +16,7 @@ CudaGraph::CudaGraph(std::shared_ptr<PrimaryContext> primary, StreamView stream)
   check(driver, driver.cuStreamBeginCapture(stream_.handle(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
         "cuStreamBeginCapture", "a graph could not be captured on stream " + to_string(stream_));
   capturing_ = true;
-  // What waits for the device must fail, and not give what is there before the graph runs.
+  // A call that waits for the device must fail, rather than return the memory's contents from before the graph runs.
   former_mode_ = exchange_capture_mode(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 }
 
@@ -27,7 +27,7 @@ CudaGraph::~CudaGraph() {
   if (capturing_) (void)end_capture();
   const RelaxedCaptureMode while_others_capture(primary_->driver());
   if (graph_) primary_->driver().cuGraphDestroy(graph_);
-  // One that still runs is freed by the driver when it is done.
+  // The driver frees a graph that still runs when it is done.
   if (executable_) primary_->driver().cuGraphExecDestroy(executable_);
 }
 
@@ -51,9 +51,8 @@ void CudaGraph::finish() {
 void CudaGraph::instantiate() {
   const auto& driver = primary_->driver();
   const RelaxedCaptureMode while_others_capture(driver);
-  const ContextScope scope(*primary_);  // a thread that only knows streams has no current context
-  // What a graph allocates by itself is freed at its next launch, should it not do so itself; PyTorch's graphs do
-  // alike.
+  const ContextScope scope(*primary_);  // a thread that only uses streams has no current context
+  // Memory that a graph allocates and does not free is freed at its next launch, as in PyTorch's graphs.
   const CUresult result =
       driver.cuGraphInstantiateWithFlags(&executable_, graph_, CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH);
   if (result != CUDA_SUCCESS) executable_ = nullptr;
@@ -103,7 +102,7 @@ GraphShape CudaGraph::shape() const {
   return shape;
 }
 
-// A clone without the other nodes: attributes of kernels and data of edges stay as they are.
+// Returns a clone without the other nodes. Attributes of kernels and data of edges stay unchanged.
 std::unique_ptr<GraphBackend> CudaGraph::part(std::span<const int> nodes) const {
   const auto& driver = primary_->driver();
   const std::string what = "a graph could not be cut";
@@ -123,7 +122,7 @@ std::unique_ptr<GraphBackend> CudaGraph::part(std::span<const int> nodes) const 
   return part;
 }
 
-// A message is only put together where it is needed: this is on the path of every call.
+// The message is built only on an error, because every call of an engine runs this.
 void CudaGraph::launch(StreamView stream) {
   const CUresult result = primary_->driver().cuGraphLaunch(executable_, stream.handle());
   if (result == CUDA_SUCCESS) return;

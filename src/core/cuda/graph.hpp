@@ -1,4 +1,4 @@
-// CUDA graphs: captured from a stream, and launched.
+// CUDA graphs: captured from a stream and launched.
 #pragma once
 
 #include "core/cuda/primary_context.hpp"
@@ -13,7 +13,8 @@ namespace greenlane::detail {
 
 class CudaGraph final : public GraphBackend {
  public:
-  // Begins to capture; what other threads do is their own affair. Throws DriverError.
+  // Begins a capture of the calling thread's work.
+  // Throws: DriverError.
   CudaGraph(std::shared_ptr<PrimaryContext> primary, StreamView stream);
   ~CudaGraph() override;
   void finish() override;
@@ -22,7 +23,7 @@ class CudaGraph final : public GraphBackend {
   [[nodiscard]] std::unique_ptr<GraphBackend> part(std::span<const int> nodes) const override;
 
  private:
-  // Over what is no capture; takes `graph`, also when this throws.
+  // Takes over `graph`, also if this throws. No capture is begun.
   CudaGraph(std::shared_ptr<PrimaryContext> primary, CUgraph graph);
   CUresult end_capture() noexcept;
   void instantiate();
@@ -31,8 +32,8 @@ class CudaGraph final : public GraphBackend {
   std::shared_ptr<PrimaryContext> primary_;
   StreamView stream_ = StreamView::default_stream();
   bool capturing_ = false;
-  std::optional<CUstreamCaptureMode> former_mode_;  // of the thread, while it captures
-  CUgraph graph_ = nullptr;                         // kept: it may be cut
+  std::optional<CUstreamCaptureMode> former_mode_;  // the thread's mode before the capture
+  CUgraph graph_ = nullptr;                         // kept for shape() and part()
   CUgraphExec executable_ = nullptr;
 };
 

@@ -6,8 +6,8 @@
 namespace greenlane::detail {
 namespace {
 
-// The smallest group that the driver gives out without the flag that ignores co-scheduling. With that flag the steps
-// are finer, but kernels with clusters fail there (cuBLAS does on Hopper), so it is never used.
+// Returns the smallest group that the driver gives out without the flag that ignores co-scheduling. With that flag the
+// steps are finer, but kernels with clusters fail there (cuBLAS on Hopper does), so it is never used.
 unsigned int smallest_group(int compute_capability) {
   if (compute_capability >= 90) return 8;
   if (compute_capability >= 80) return 4;
@@ -26,7 +26,7 @@ SmSplit split_sms(const driver::Table& driver, CUdevice device, int compute_capa
   while (true) {
     const CUresult result = driver.cuDevSmResourceSplitByCount(nullptr, &count, &all, nullptr, 0, group);
     if (result == CUDA_SUCCESS && count > 0) break;
-    // Some GPUs refuse the size that their architecture promises; a larger one then works.
+    // Some GPUs refuse their architecture's size; a larger size then works.
     const bool refused = result == CUDA_SUCCESS || result == CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION ||
                          result == CUDA_ERROR_INVALID_VALUE;
     if (!refused || group * 2 > all.sm.smCount) {

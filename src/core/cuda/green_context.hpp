@@ -12,7 +12,7 @@
 
 namespace greenlane::detail {
 
-// The SMs of a GPU, divided once into equal groups and, where the count does not divide, an odd one at the end.
+// The SMs of a GPU, divided once into equal groups and, if the count is not a multiple, an odd group at the end.
 struct SmSplit {
   std::vector<CUdevResource> groups;
   int group_units = 0;
@@ -22,25 +22,26 @@ struct SmSplit {
   }
 };
 
-// Divides the device in the finest way that keeps what clusters need together. Throws DriverError; makes no context.
+// Divides the device into the smallest groups that keep clusters whole. Makes no context.
+// Throws: DriverError.
 [[nodiscard]] SmSplit split_sms(const driver::Table& driver, CUdevice device, int compute_capability);
 
-// The driver's number of a green context, which no later one gets; nothing where it fails.
+// Returns the driver's number of a green context, which no later one gets; nothing if the query fails.
 [[nodiscard]] std::optional<std::uint64_t> green_context_id(const driver::Table& driver, CUgreenCtx green);
 
-// A union of groups of one split, or what somebody else made. Holds the primary context, so that it is destroyed first.
+// A union of groups of one split, or a foreign green context. Holds the primary context, so that it is destroyed first.
 class GreenContext final : public UnitSet {
  public:
-  // Throws DriverError.
+  // Throws: DriverError.
   GreenContext(std::shared_ptr<PrimaryContext> primary, const SmSplit& split, std::span<const int> groups);
-  // Somebody else's, who destroys it.
+  // Wraps a foreign green context, which its maker destroys.
   GreenContext(std::shared_ptr<PrimaryContext> primary, CUgreenCtx foreign);
   ~GreenContext() override;
 
   [[nodiscard]] CUgreenCtx handle() const noexcept { return handle_; }
-  // Of a foreign one: a number that is no group's and no other set's.
+  // For a foreign one: a single negative number that no group and no other set has.
   [[nodiscard]] const std::vector<int>& groups() const noexcept { return groups_; }
-  // As the driver has it; nothing where it does not say.
+  // Returns the driver's SM count; nothing if the driver does not report it.
   [[nodiscard]] std::optional<Units> units() const;
 
  private:

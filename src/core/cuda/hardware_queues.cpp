@@ -23,15 +23,15 @@ namespace {
 
 struct Book {
   struct Gpu {
-    std::optional<int> queues;            // noted
-    std::map<std::int64_t, int> streams;  // in use, with how many users each
+    std::optional<int> queues;            // the noted number
+    std::map<std::int64_t, int> streams;  // in use, with the number of users of each
   };
   std::mutex mutex;
   std::map<int, Gpu> gpus;
   bool has_warned = false;
 };
 
-// Never destroyed: lanes in static storage may outlive any static of ours.
+// Never destroyed: lanes in static storage may outlive any static object here.
 Book& book() {
   static PerProcess<Book> one;
   return one.get();
@@ -133,7 +133,7 @@ HardwareQueues hardware_queues(DeviceId device) {
 bool request_hardware_queues(int streams) {
   if (std::getenv(kHardwareQueuesVariable)) return false;
   const auto wanted = std::to_string(std::clamp(streams, kDefaultHardwareQueues, kMostHardwareQueues));
-  // Before anything of CUDA's is called, the question for contexts included.
+  // Before any CUDA call, including the query for contexts.
   ::setenv(kHardwareQueuesVariable, wanted.c_str(), 1);
   if (!detail::has_any_context()) return true;
   ::unsetenv(kHardwareQueuesVariable);

@@ -1,12 +1,13 @@
-// The book of what shares a GPU's hardware queues in this process.
+// The count of streams that share a GPU's hardware queues in this process.
 #pragma once
 
 #include <greenlane/core/stream.hpp>
 
 namespace greenlane::detail {
 
-// Counts a stream of a GPU as in use for as long as it lives; the same stream counts once. Making one warns, once in a
-// process, where more streams are in use than the device has queues. Thread safety: all of it.
+// A mark that a GPU's stream is in use, for the mark's lifetime. The same stream counts once. The constructor warns,
+// once in a process, if more streams are in use than the device has queues.
+// Thread safety: all members may be called from any thread.
 class StreamInUse {
  public:
   StreamInUse(int device, StreamView stream);
@@ -19,9 +20,9 @@ class StreamInUse {
   StreamView stream_;
 };
 
-// Notes how many queues the GPU has from now on: its context is made or used now. Only the first call counts.
+// Notes the GPU's present number of queues. Call it when the GPU's context is made or used; only the first call counts.
 void note_hardware_queues(int device);
-// Forgets what was noted, and that there was a warning. For tests.
+// Forgets the noted numbers and the given warning. For tests.
 void forget_hardware_queues();
 
 }  // namespace greenlane::detail

@@ -6,7 +6,7 @@
 namespace greenlane::detail {
 
 PrimaryContext::PrimaryContext(const driver::Table& driver, CUdevice device) : driver_(driver), device_(device) {
-  note_hardware_queues(device);  // this makes the context, unless somebody else did
+  note_hardware_queues(device);  // this makes the context, unless it exists
   check(driver, driver.cuDevicePrimaryCtxRetain(&context_, device), "cuDevicePrimaryCtxRetain",
         "the context of cuda:" + std::to_string(device) + " could not be opened");
 }
@@ -23,7 +23,7 @@ ContextScope::ContextScope(const PrimaryContext& context) : driver_(context.driv
 }
 
 ContextScope::~ContextScope() {
-  // Should this fail there is nobody to tell; the thread is then left with the primary context of another GPU current.
+  // A failure cannot be reported; the thread then keeps this GPU's primary context as the current one.
   CUcontext popped = nullptr;
   if (pushed_) driver_.cuCtxPopCurrent(&popped);
 }

@@ -1,6 +1,6 @@
-// The primary context of a GPU: the one that PyTorch and the CUDA runtime use.
+// The primary context of a GPU, which PyTorch and the CUDA runtime use.
 //
-// Streams and events are made in it. A green context is never made current: everything is done by stream.
+// Streams and events are made in it. A green context is never made current: its streams are used by handle.
 #pragma once
 
 #include "driver/table.hpp"
@@ -9,7 +9,8 @@ namespace greenlane::detail {
 
 class PrimaryContext {
  public:
-  // Retains it. Throws DriverError.
+  // Retains the context.
+  // Throws: DriverError.
   PrimaryContext(const driver::Table& driver, CUdevice device);
   ~PrimaryContext();
   PrimaryContext(const PrimaryContext&) = delete;
@@ -25,10 +26,10 @@ class PrimaryContext {
   CUcontext context_ = nullptr;
 };
 
-// Makes the primary context current in this thread for as long as it lives, unless it is current already.
+// A scope in which the primary context is current in this thread.
 class ContextScope {
  public:
-  // Throws DriverError.
+  // Throws: DriverError.
   explicit ContextScope(const PrimaryContext& context);
   ~ContextScope();
   ContextScope(const ContextScope&) = delete;

@@ -18,7 +18,7 @@ namespace {
 const char* const kMakeAStream =
     "make a stream of your own (cudaStreamCreateWithFlags, torch.cuda.Stream) or use a lane";
 
-// The device of a stream, or nothing where this driver cannot tell.
+// Returns the device of a stream, or nothing if this driver cannot tell.
 std::optional<CUdevice> device_of(const driver::Table& driver, StreamView stream) {
   CUdevice device = -1;
   if (driver.cuStreamGetDevice) {
@@ -53,7 +53,7 @@ void check_stream_value(StreamView stream) {
 }
 
 void check_stream(const driver::Table& driver, StreamView stream, CUdevice device) {
-  // Whether a graph is being captured comes first: any other question is an error then, and ends the capture.
+  // The capture is queried first: any other query of a capturing stream is an error and ends the capture.
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   if (const CUresult result = driver.cuStreamIsCapturing(stream.handle(), &status); result != CUDA_SUCCESS) {
     refuse(stream, "CUDA does not know it: cuStreamIsCapturing gave " + describe(driver, result),

@@ -1,4 +1,4 @@
-// Whether a stream that a user hands in may be used.
+// Checks of streams that users hand in.
 #pragma once
 
 #include "driver/table.hpp"
@@ -7,13 +7,15 @@
 
 namespace greenlane::detail {
 
-// The checks that need no driver: null, the two reserved handles (which CUDA's own checks let pass), and streams whose
-// lane was closed. Throws StreamError.
+// Checks that need no driver: null, the two reserved handles (which CUDA's own checks accept), and streams of closed
+// lanes.
+// Throws: StreamError.
 void check_stream_value(StreamView stream);
 
-// What only the driver knows of a stream that passed those: a stream of another device than `device`, one that is being
-// captured, one that CUDA does not know. Throws StreamError; warns where this driver cannot tell a stream's device. 15
-// to 50 ns a check.
+// Checks that need the driver, for a stream that passed the above: a stream of another device than `device`, a stream
+// that is being captured, a stream that CUDA does not know. Warns if this driver cannot tell a stream's device. Takes
+// 15 to 50 ns.
+// Throws: StreamError.
 void check_stream(const driver::Table& driver, StreamView stream, CUdevice device);
 
 }  // namespace greenlane::detail

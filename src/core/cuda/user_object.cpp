@@ -23,7 +23,7 @@ std::optional<Capture> find_capture(const driver::Table& driver, StreamView stre
   return Capture{.id = id, .graph = graph};
 }
 
-// In any thread, with any lock of the driver's held.
+// Runs in any thread, possibly with locks of the driver held.
 void CUDA_CB let_go(void* lane) {
   std::unique_ptr<LaneInGraph> owned(static_cast<LaneInGraph*>(lane));
   owned->graph_is_gone();

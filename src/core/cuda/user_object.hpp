@@ -1,4 +1,4 @@
-// Objects that belong to a graph of somebody else's.
+// Objects that a caller's graph owns.
 #pragma once
 
 #include "core/graphs/callers_graph.hpp"
@@ -12,12 +12,12 @@
 
 namespace greenlane::detail {
 
-// The driver's number of the capture on this stream; nothing where there is none, or where it went wrong.
+// Returns the driver's number of the capture on this stream; nothing if there is no capture or it has failed.
 // Throws: DriverError.
 [[nodiscard]] std::optional<std::uint64_t> capture_of(const driver::Table& driver, StreamView stream);
 
-// Gives the lane to the graph that is being captured on this stream. It is dropped when that graph, its copies and what
-// was made ready of it are gone and run no more.
+// Gives the lane to the graph that is being captured on this stream. The lane is dropped when that graph, its copies
+// and their executable graphs are gone and no longer run.
 // Throws: DriverError; the lane is dropped then.
 void give_to_capture(const driver::Table& driver, StreamView stream, std::unique_ptr<LaneInGraph> lane);
 

@@ -32,7 +32,7 @@ Gate::Pass Gate::expect(const std::shared_ptr<Gate>& gate, std::uint64_t place, 
 
 Gate::Pass Gate::add(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
                      bool is_expected, Clock::time_point begin) {
-  // Where no best-effort engine asks, nobody else would ever forget a call.
+  // Without best-effort engines that ask, no other thread removes finished calls.
   constexpr std::size_t kMany = 16;
   std::unique_lock lock(gate->mutex_);
   const auto number = gate->next_++;
@@ -126,7 +126,7 @@ bool Gate::is_open(std::uint64_t place) {
 }
 
 std::chrono::nanoseconds Gate::wait(std::uint64_t place, GateWait how) {
-  // How often a sleeping thread looks whether the device is done, which nobody tells it.
+  // The interval at which a sleeping thread asks the device, which does not notify it.
   constexpr auto kLook = std::chrono::microseconds(20);
   if (is_open(place)) return std::chrono::nanoseconds(0);
   const auto begin = Clock::now();

@@ -45,7 +45,7 @@ void UrgentEngine::Call::enqueued(StreamView stream) {
     try {
       return event->is_done();
     } catch (const DriverError& error) {
-      // Elsewhere the device is lost, and nobody is to wait for it.
+      // Otherwise the device is lost, and nobody needs to wait for this call.
       return !detail::is_capture_error(error.code());
     }
   });

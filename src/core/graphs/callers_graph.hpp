@@ -1,4 +1,4 @@
-// Graphs that callers capture, and what of them concerns greenlane: the lanes that their nodes are on.
+// Graphs that callers capture, and the lanes that their nodes are on.
 #pragma once
 
 #include "core/drop_queue.hpp"
@@ -14,21 +14,20 @@
 
 namespace greenlane::detail {
 
-// What an engine's binding remembers of a graph that the engine went into. It keeps nothing alive.
+// A binding's record of a graph that captured its engine. It keeps nothing alive.
 struct CallersGraph {
   std::uint64_t capture;  // the driver's number, which no other capture gets
   std::uint64_t place;    // of the lane that it holds
-  std::string lane;       // that lane's name and size, for messages
+  std::string lane;       // the lane's name and size, for messages
   std::atomic<bool> is_gone{false};
   bool is_warned_of = false;
 };
 
-// A lane on its way into a graph. The graph owns it, and the driver hands it back when the graph and all that was made
-// of it are gone.
+// A lane that a graph owns. The driver returns it when the graph and everything made from it are gone.
 class LaneInGraph final : public DropQueue::Entry {
  public:
   LaneInGraph(Lane lane, std::shared_ptr<CallersGraph> graph) : lane_(std::move(lane)), graph_(std::move(graph)) {}
-  // Calls nothing of CUDA. Only the driver's callback may call it.
+  // Makes no CUDA call. Only the driver's callback may call it.
   void graph_is_gone() noexcept { graph_->is_gone.store(true, std::memory_order_release); }
 
  private:
@@ -36,14 +35,15 @@ class LaneInGraph final : public DropQueue::Entry {
   std::shared_ptr<CallersGraph> graph_;
 };
 
-// Those that an engine is in. Thread safety: none; the engine's binding has a lock.
+// The callers' graphs that captured one engine.
+// Thread safety: none; the engine's binding has a lock.
 class CallersGraphs {
  public:
-  // Whether this capture holds a lane on those units already.
+  // Returns true if this capture already holds a lane on those units.
   [[nodiscard]] bool has(std::uint64_t capture, std::uint64_t place) const noexcept;
   void add(std::shared_ptr<CallersGraph> graph);
-  // A warning where a graph that still exists has the engine on other units than those of `now` (nothing: the engine is
-  // not bound any more); else empty. No graph is warned of twice.
+  // Returns a warning if an existing graph has the engine on other units than those of `now` (nothing: the engine is no
+  // longer bound); else an empty text. Each graph is warned of once.
   [[nodiscard]] std::string take_warning(const std::string& engine, const std::optional<Lane>& now);
 
  private:

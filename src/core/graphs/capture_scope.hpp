@@ -1,4 +1,4 @@
-// What a graph needs, and depends on, that is captured in this thread.
+// The needs and dependencies of a graph that is captured in this thread.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
@@ -14,18 +14,19 @@ class StreamBinding;
 
 namespace greenlane::detail {
 
-// While this lives, what is noted in this thread is collected. Nests: what is noted inside belongs to both.
+// A scope that collects the lanes and bindings noted in this thread. Scopes nest: an inner scope's notes belong to
+// both.
 class CaptureScope {
  public:
   using Generation = std::shared_ptr<std::atomic<std::uint64_t>>;
-  // A binding that was entered; the pointer is good for as long as its engine lives.
+  // A binding that was entered. The pointer is valid for as long as its engine lives.
   struct Entered {
     StreamBinding* binding;
     Generation generation;
     std::uint64_t value;
   };
 
-  // Whether greenlane captures a graph meanwhile, which keeps its lanes itself.
+  // capture: greenlane captures a graph in this scope, which keeps its lanes itself.
   enum class Purpose { rehearsal, capture };
 
   explicit CaptureScope(Purpose purpose) noexcept : purpose_(purpose) { current_ = this; }
@@ -35,11 +36,11 @@ class CaptureScope {
 
   [[nodiscard]] const std::vector<Lane>& lanes() const noexcept { return lanes_; }
   [[nodiscard]] const std::vector<Entered>& bindings() const noexcept { return bindings_; }
-  // Whether what is captured in this thread is greenlane's graph, and no caller's.
+  // Returns true if the capture in this thread is greenlane's and not a caller's.
   [[nodiscard]] static bool captures() noexcept;
-  // A lane that the graph's nodes are on.
+  // Notes a lane that the graph's nodes are on.
   static void note(const Lane& lane);
-  // An engine that was called, bound or not: bound otherwise, it would be captured otherwise.
+  // Notes an engine that was called, bound or not. With another binding, its capture would be different.
   static void note(StreamBinding& binding, const Generation& generation);
 
  private:

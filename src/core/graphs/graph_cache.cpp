@@ -12,13 +12,13 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// The least of several: whatever else the device does can only add to it.
+// The shortest of several times counts, because other work on the device can only add time.
 constexpr int kRounds = 7;
-// Kernels for the whole device are kept unless others are faster by more than timings differ by themselves.
+// Kernels for the whole device are kept unless others are faster by more than the noise of the timings.
 constexpr double kWorthIt = 0.98;
-// Of which something is known, if only that they were called once.
+// Entries of keys that were called at least once.
 constexpr std::size_t kMostEntries = 64;
-// Enough for any engine; beyond it somebody calls with ever new shapes, and timing anew costs less than memory.
+// Enough for any engine. Beyond it, calls have ever new shapes, and timing anew costs less than memory.
 constexpr std::size_t kMostDecisions = 256;
 
 struct Candidate {
@@ -27,7 +27,7 @@ struct Candidate {
   nanoseconds best = nanoseconds::max();
 };
 
-// Side by side, so that a neighbour that comes or goes meanwhile disturbs all of them alike.
+// Times the candidates in turns, so that a neighbour that comes or goes disturbs all of them alike.
 Candidate& fastest(std::vector<Candidate>& candidates) {
   if (candidates.size() == 1) return candidates.front();
   for (int round = 0; round < kRounds; ++round) {

@@ -1,5 +1,5 @@
-// Which of an engine's calls are replayed from graphs. Knows neither CUDA nor PyTorch: what a graph is, and how one is
-// captured, is its user's affair.
+// The calls of an engine that are replayed from graphs. Independent of CUDA and PyTorch: the cache's user defines what
+// a graph is and how it is captured.
 #pragma once
 
 #include "core/graphs/kernel_targets.hpp"
@@ -16,19 +16,21 @@
 
 namespace greenlane::detail {
 
-// A call of an engine, captured.
+// A captured call of an engine.
 class ResidentGraph {
  public:
   virtual ~ResidentGraph() = default;
-  // Replays once and waits: how long the device took.
+  // Replays once and waits. Returns the device's time.
   [[nodiscard]] virtual std::chrono::nanoseconds time() = 0;
 };
 
-// What a graph is good for: calls alike in all that is baked into it, in the place where it was captured.
+// The calls that a graph is valid for: calls that agree in everything baked into the graph, at the place where it was
+// captured.
 struct GraphKey {
-  std::uint64_t place = 0;              // Lane::place
-  int units = 0;                        // of that place, for what is known of others like it
-  std::vector<std::int64_t> signature;  // shapes, strides, dtypes, devices of the inputs, and what else is baked in
+  std::uint64_t place = 0;  // Lane::place
+  int units = 0;            // of that place; decisions apply to other places of the same size
+  std::vector<std::int64_t>
+      signature;  // shapes, strides, dtypes and devices of the inputs, and everything else that is baked in
   friend bool operator==(const GraphKey&, const GraphKey&) = default;
 };
 
@@ -44,38 +46,38 @@ class GraphCache {
   struct Entry {
     GraphKey key;
     State state = State::unseen;
-    std::shared_ptr<ResidentGraph> graph;  // where resident
-    KernelTarget target;                   // for which its kernels were picked
+    std::shared_ptr<ResidentGraph> graph;  // if resident
+    KernelTarget target;                   // the target that its kernels were picked for
     std::uint64_t replays = 0;
     std::string obstacle;         // why the last capture failed
-    std::shared_ptr<void> notes;  // what the user of the cache knows of such calls
+    std::shared_ptr<void> notes;  // what the cache's user knows of such calls
   };
-  // Throws where the work cannot be captured, or the engine fails.
+  // Throws if the work cannot be captured or the engine fails.
   using Capture = std::function<std::shared_ptr<ResidentGraph>(KernelTarget)>;
 
-  // `owner` names the engine in warnings; `capacity` graphs are kept, those used last, and what is known of some more
-  // keys.
+  // `owner` names the engine in warnings. The cache keeps the `capacity` most recently used graphs, and records of some
+  // more keys.
   GraphCache(std::string owner, std::size_t capacity);
 
-  // The entry of this key, made where there is none; it is the one used last now. Whoever holds it may go on with it
-  // when the cache has dropped it.
+  // Returns the entry of this key, made if necessary, and marks it as the most recently used. A holder may go on using
+  // an entry that the cache has dropped.
   [[nodiscard]] std::shared_ptr<Entry> find(const GraphKey& key);
 
-  // Captures for each of the targets, times them and keeps the fastest; for a key that was decided before, on as many
-  // units, for that target alone. The first target must succeed, others may fail. Returns false where nothing was
-  // captured: the entry is as it was, but for its obstacle.
+  // Captures for each target, times the graphs and keeps the fastest. If a target was decided before for this signature
+  // and number of units, only that target is captured. The first target must succeed; others may fail. Returns false if
+  // nothing was captured; the entry is then unchanged except for its obstacle.
   bool capture(Entry& entry, std::span<const KernelTarget> targets, const Capture& capture_for);
-  // Such calls run eagerly from now on. Warns, once in the life of the cache.
+  // Makes such calls run eagerly from now on. Warns once in the cache's life.
   void refuse(Entry& entry);
-  // That a call ran eagerly; once in the life of the cache.
+  // Warns that a call ran eagerly, once in the cache's life.
   void warn_once(const std::string& why);
 
-  // What was captured elsewhere. Gives what is to be freed, under no lock.
+  // Drop the entries of other places, or all entries. Return what must be freed, under no lock.
   [[nodiscard]] std::shared_ptr<void> drop_all_but(std::uint64_t place) noexcept;
   [[nodiscard]] std::shared_ptr<void> drop_all() noexcept;
 
   [[nodiscard]] const std::list<std::shared_ptr<Entry>>& entries() const noexcept { return entries_; }
-  // Why one of those that were refused was; empty where none was.
+  // Returns the reason for one of the refusals; empty if there was none.
   [[nodiscard]] std::string obstacle() const;
 
  private:
@@ -89,7 +91,7 @@ class GraphCache {
 
   std::string owner_;
   std::size_t capacity_;
-  std::list<std::shared_ptr<Entry>> entries_;  // the one used last first
+  std::list<std::shared_ptr<Entry>> entries_;  // the most recently used first
   std::vector<Decision> decisions_;
   bool warned_ = false;
 };

@@ -10,7 +10,7 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// A row of bits for each node.
+// A relation between nodes, with a row of bits for each node.
 class Relation {
  public:
   explicit Relation(std::size_t nodes) : words_((nodes + 63) / 64), bits_(nodes * words_) {}
@@ -54,7 +54,7 @@ std::vector<std::size_t> in_order(const GraphShape& shape) {
 std::vector<Slice> finest_slices(const GraphShape& shape) {
   const auto nodes = static_cast<std::size_t>(shape.nodes);
   const auto order = in_order(shape);
-  Relation before(nodes);  // row: node; column: what comes before it
+  Relation before(nodes);  // row: a node; column: a node before it
   std::vector<std::vector<std::size_t>> directly_before(nodes);
   for (const auto& edge : shape.edges)
     directly_before[static_cast<std::size_t>(edge.to)].push_back(static_cast<std::size_t>(edge.from));
@@ -64,7 +64,7 @@ std::vector<Slice> finest_slices(const GraphShape& shape) {
       before.add_all_of(node, earlier);
     }
   }
-  // The nodes before a cut after `last`; whether one may be made there.
+  // is_before_cut: the node comes before a cut after `last`. may_cut_after: a cut after `last` is allowed.
   const auto is_before_cut = [&](std::size_t node, std::size_t last) { return node == last || before.has(last, node); };
   const auto may_cut_after = [&](std::size_t last) {
     for (std::size_t node = 0; node < nodes; ++node) {
@@ -83,7 +83,7 @@ std::vector<Slice> finest_slices(const GraphShape& shape) {
   std::vector<Slice> slices(1);
   for (std::size_t i = 0; i < order.size(); ++i) {
     slices.back().push_back(static_cast<int>(order[i]));
-    // Those taken so far are not after it, so where a cut may be made they are all that comes before it.
+    // No node taken so far comes after order[i]. If a cut is allowed here, they are exactly the nodes before it.
     const bool is_last = i + 1 == order.size();
     if (!is_last && may_cut_after(order[i])) slices.emplace_back();
   }

@@ -1,4 +1,4 @@
-// What stands behind a Graph.
+// The state behind a Graph.
 #pragma once
 
 #include "core/device_state.hpp"
@@ -15,7 +15,7 @@ namespace greenlane {
 
 struct Graph::State {
   std::vector<Lane> lanes;  // the first member: their units outlive the graph
-  // Of the bindings of the engines in it, and what they were.
+  // The captured engines' binding generations, and their values at the capture.
   std::vector<std::pair<detail::CaptureScope::Generation, std::uint64_t>> generations;
   std::unique_ptr<detail::GraphBackend> backend;
 };

@@ -12,7 +12,7 @@ std::vector<KernelTarget> kernel_targets(const DeviceInfo& device, Units units) 
   };
   add(units.count);
   add(units.count - device.granularity.count / 2);
-  // Only with the odd group does a count come out that is no multiple of a whole one.
+  // Only with the odd group is the count not a multiple of a whole group.
   if (device.granularity.count > 0 && units.count % device.granularity.count != 0 &&
       units.count > device.remainder.count)
     add(units.count - device.remainder.count);

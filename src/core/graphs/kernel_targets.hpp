@@ -1,4 +1,4 @@
-// For how many units libraries may be told to pick kernels when a partition's graph is captured. Arithmetic only.
+// The unit counts that libraries may be told to pick kernels for when a partition's graph is captured. Arithmetic only.
 #pragma once
 
 #include <greenlane/core/device.hpp>
@@ -8,11 +8,12 @@
 
 namespace greenlane::detail {
 
-// Absent: they are not told, and pick for the whole device.
+// Absent: libraries are not told and pick for the whole device.
 using KernelTarget = std::optional<int>;
 
-// What is worth a try for so many units of the device, "not told" first. Nothing is always best: the obvious number is
-// sometimes slower than none, and where a partition has the odd group, whole groups can be better.
+// Returns the targets worth trying for this many units of the device, "not told" first. No target is always the best:
+// the partition's own size is sometimes slower than none, and if a partition has the odd group, whole groups alone can
+// be better.
 [[nodiscard]] std::vector<KernelTarget> kernel_targets(const DeviceInfo& device, Units units);
 
 }  // namespace greenlane::detail

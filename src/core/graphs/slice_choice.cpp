@@ -12,11 +12,11 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
-// Below the shortest the host does not keep up with the device.
+// The host does not keep up with the device for shorter slices.
 constexpr nanoseconds kShortest = microseconds(25);
 constexpr nanoseconds kLongest = microseconds(200);
 
-// More are never better: each makes urgent work wait longer, and two hide what the host does.
+// More slices ahead are never better: each makes urgent work wait longer, and two hide the host's work.
 constexpr int kMostAhead = 2;
 
 nanoseconds longest_of(std::span<const Slice> finest, std::span<const nanoseconds> times,
@@ -36,9 +36,9 @@ nanoseconds longest_of(std::span<const Slice> finest, std::span<const nanosecond
 
 double count(const SliceChoice& choice) { return static_cast<double>(choice.slices.size()); }
 
-// What a slice costs with this look-ahead. Measured with the most slices, of which a measure is off by the least for
-// each; but part of the cost is there with few slices, too, so the choice that this points at is measured as well, and
-// counts where it costs more.
+// Returns the cost of one slice with this look-ahead. The choice with the most slices is measured, because its error
+// per slice is the smallest. Part of the cost does not depend on the number of slices, so the cheapest choice by this
+// measurement is measured too, and counts if its cost is higher.
 double cost_of_slice(std::span<const SliceChoice> choices, int look_ahead, double most_overhead,
                      const std::function<double(const SliceChoice&)>& overhead) {
   std::vector<const SliceChoice*> all;
@@ -64,7 +64,7 @@ std::vector<SliceChoice> slice_choices(std::span<const Slice> finest, std::span<
   for (auto length = options.longest.value_or(kShortest); length <= options.longest.value_or(kLongest);
        length += length / 25 + nanoseconds(1)) {
     auto slices = merge_slices(finest, times, length);
-    // As many, of which one is longer.
+    // The same number of slices, with a longer longest slice.
     if (!choices.empty() && choices.back().slices.size() == slices.size()) continue;
     const auto longest = longest_of(finest, times, slices);
     const int first = std::max(options.look_ahead.value_or(options.longest ? 1 : 0), 0);

@@ -1,4 +1,4 @@
-// How a graph may be cut for gates, and which of the ways to take. Arithmetic only.
+// Ways to cut a graph for gates, and the choice among them. Arithmetic only.
 #pragma once
 
 #include "core/graphs/graph_slices.hpp"
@@ -17,19 +17,19 @@ struct SliceChoice {
   std::chrono::nanoseconds longest{0};  // of the slices
   int look_ahead = 0;
 
-  // The worst wait of an urgent call.
+  // Returns the worst wait of an urgent call.
   [[nodiscard]] std::chrono::nanoseconds in_flight() const { return (look_ahead + 1) * longest; }
 };
 
-// Every way that the options leave open, the shortest wait first. `times` are those of the finest slices.
+// Returns all ways that the options leave open, the shortest wait first. `times` are the times of the finest slices.
 [[nodiscard]] std::vector<SliceChoice> slice_choices(std::span<const Slice> finest,
                                                      std::span<const std::chrono::nanoseconds> times,
                                                      const SliceOptions& options);
 
-// The first that costs no more than `most_overhead`, or else the one that costs least. `overhead` measures one, as a
-// share of the uncut graph's time; infinity: it did not. What slices cost grows with their number, so two are measured
-// for each look-ahead and the others judged by them: of many measured ones, the first to pass would be one that chance
-// made cheap. A single choice is not measured.
+// Returns the first choice whose overhead is at most `most_overhead`, or else the choice with the least overhead.
+// `overhead` measures a choice, as a share of the uncut graph's time; infinity: not measured. The overhead grows with
+// the number of slices, so at most two choices are measured for each look-ahead, and the others are estimated from
+// them. Measuring all choices would favour a choice that is cheap by chance. A single choice is not measured.
 [[nodiscard]] const SliceChoice& choose_slices(std::span<const SliceChoice> choices, double most_overhead,
                                                const std::function<double(const SliceChoice&)>& overhead);
 

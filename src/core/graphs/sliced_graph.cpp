@@ -22,7 +22,8 @@ using std::chrono::nanoseconds;
 using Clock = std::chrono::steady_clock;
 using Parts = std::vector<std::unique_ptr<detail::GraphBackend>>;
 
-// Urgent engines are not to be disturbed by what is measured, nor that by them.
+// Returns the mean time of `work`. Waits at the gate first, so that urgent engines and the measurement do not disturb
+// each other.
 template <typename Work>
 nanoseconds time_of(const Lane& lane, int repeats, Work work) {
   (void)Gate::of(lane.device())->wait(lane.place(), GateWait::block);
@@ -32,8 +33,9 @@ nanoseconds time_of(const Lane& lane, int repeats, Work work) {
   return (Clock::now() - begin) / repeats;
 }
 
-// Of each part, the shortest of some rounds. In their order, because what a kernel finds in memory may decide how long
-// it takes: one that takes its tiles from a counter has nothing to do until the part that resets it has run.
+// Returns each part's shortest time over some rounds. The parts run in their order, because a kernel's time may depend
+// on what it finds in memory: a kernel that takes its tiles from a counter has nothing to do until the part that resets
+// the counter has run.
 std::vector<nanoseconds> times_of(const Lane& lane, detail::DeviceState& device, const Parts& parts) {
   constexpr int kRounds = 5;
   std::vector<std::unique_ptr<detail::EventBackend>> marks;
@@ -52,9 +54,10 @@ std::vector<nanoseconds> times_of(const Lane& lane, detail::DeviceState& device,
   return least;
 }
 
-// How much longer one takes than the other, each so many times: back to back, where the device always has the next one
-// at hand, or one by one, where it waits for the host in between, whichever is more, since either may be its use. The
-// other one is measured before and after, because the device's clock drifts.
+// Returns how much longer `work` takes than `other`, as a share. Both are measured back to back, where the device
+// always has the next launch at hand, and one by one, where the device waits for the host in between. The larger share
+// counts, because either may be the later use. `other` is measured before and after `work`, because the device's clock
+// drifts.
 template <typename Work, typename OtherWork>
 double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
   const auto overhead = [&](int in_a_row) {
@@ -76,7 +79,7 @@ double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
 }  // namespace
 
 struct SlicedGraph::Impl {
-  // A slice that was launched, and may be in flight.
+  // A slice that was launched and may be in flight.
   struct Launched {
     std::unique_ptr<detail::EventBackend> done;
     Clock::time_point at{};
@@ -88,8 +91,8 @@ struct SlicedGraph::Impl {
   Parts parts{};
   nanoseconds longest{0};
   std::string obstacle{};
-  std::vector<Launched> launched{};  // one more than the look-ahead, in turn: at most so many are in flight
-  std::size_t next = 0;              // the one whose turn it is, in this run or a later one
+  std::vector<Launched> launched{};  // a ring of look-ahead + 1 slices; at most this many are in flight
+  std::size_t next = 0;              // the next entry of `launched`, across runs
   Clock::time_point last_end{};
 
   void look_ahead(const Lane& lane, int slices) {
@@ -107,7 +110,7 @@ struct SlicedGraph::Impl {
   void launch(Gate& gate, const Lane& lane, detail::GraphBackend& part) {
     auto& turn = launched[next];
     wait_for(turn);
-    // Their ends would be seen when the gate opens.
+    // Otherwise their ends would be noticed only when the gate opens.
     if (options.log && !gate.is_open(lane.place())) wait_for_all();
     (void)gate.wait(lane.place(), options.wait);
     turn.at = Clock::now();
@@ -141,7 +144,7 @@ struct SlicedGraph::Impl {
     for (const auto& slice : slices) parts.push_back(backend.part(slice));
   }
 
-  // The slices that there are when no measure is taken: an equal number of parts in each.
+  // Returns the slices that are used without a measurement: each has the same number of parts.
   static std::vector<detail::Slice> even(const std::vector<detail::Slice>& finest) {
     constexpr int kSlices = 16;
     const std::vector<nanoseconds> equal(finest.size(), nanoseconds(1));
@@ -168,8 +171,8 @@ struct SlicedGraph::Impl {
     make_parts(backend, finest);
     const auto times = times_of(lane, *lane.state_->device, parts);
 
-    // A device that works all the time takes some tenths of a second to settle for a clock, and that is a higher one
-    // where slices leave it short gaps.
+    // A device under constant load takes some tenths of a second to settle on a clock. The clock is higher if slices
+    // leave the device short gaps.
     constexpr int kFew = 8;
     constexpr int kMost = 400;
     constexpr auto kTurn = milliseconds(400);
@@ -187,14 +190,14 @@ struct SlicedGraph::Impl {
       look_ahead(lane, choice.look_ahead);
     };
     const auto gate = Gate::of(lane.device());
-    // Where a neighbour makes it last: by what was seen until then.
+    // The end of the measurement, which a neighbour may prolong. The choice then uses the results so far.
     const auto end = Clock::now() + kMostTime;
     make(detail::choose_slices(choices, options.most_overhead, [&](const detail::SliceChoice& choice) {
       if (Clock::now() >= end) return std::numeric_limits<double>::infinity();
       make(choice);
       const auto sliced = [&] { run(*gate, lane); };
       const auto roughly = [&] { return overhead_of(lane, kFew, sliced, launch(backend)); };
-      // Twice, since few runs may be slow by chance.
+      // Twice, because a few runs may be slow by chance.
       if (const double least = std::min(roughly(), roughly()); least > 4 * options.most_overhead) return least;
       return overhead_of(lane, many, sliced, launch(backend));
     }));
@@ -205,7 +208,7 @@ struct SlicedGraph::Impl {
 SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure)
     : impl_(new Impl{.graph = std::move(graph), .options = options}) {
   impl_->look_ahead(lane, options.look_ahead.value_or(1));
-  auto log = std::exchange(impl_->options.log, nullptr);  // not what is measured
+  auto log = std::exchange(impl_->options.log, nullptr);  // the measurement is not logged
   try {
     impl_->cut(*impl_->graph.state_->backend, lane, measure);
   } catch (const Error& error) {

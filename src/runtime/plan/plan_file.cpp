@@ -18,18 +18,19 @@ using nlohmann::json;
 const char* const kMakeAPlan = "make a plan for this configuration";
 const char* const kMakeItAgain = "make the plan again";
 constexpr std::int64_t kMostUnits = 1'000'000;
-// In microseconds.
+// Units: microseconds.
 constexpr double kShortestSlice = 1e-3;
 constexpr double kLongestSlice = 1e6;
 
-// Absent where `value` is neither a positive whole number nor "rest".
+// Returns the units; absent where `value` is neither a positive whole number nor "rest".
 std::optional<UnitRequest> units_of(const json& value) {
   if (value == "rest") return UnitRequest(rest);
   const auto count = text::whole_number(value, 1, kMostUnits);
   return count ? std::optional(UnitRequest(static_cast<int>(*count))) : std::nullopt;
 }
 
-// Throws json::exception where a field has another type. Calls `fail` where the number of units is none.
+// Reads the device that the plan was made for. Calls `fail` where its number of units is not sensible.
+// Throws: json::exception where a field has another type.
 template <typename Fail>
 PlannedDevice device_of(const json& document, const std::filesystem::path& plan, const Fail& fail) {
   PlannedDevice device{.plan = plan};
@@ -67,7 +68,7 @@ std::vector<LaneConfig> lanes_of(const json& document, const Fail& fail) {
   return lanes;
 }
 
-// Sets what a plan says of one engine.
+// Sets what the plan says of one engine.
 template <typename Fail>
 void set_engine(EngineConfig& engine, const json& entry, const std::vector<LaneConfig>& lanes, const Fail& fail) {
   engine.lane = entry.at("lane").get<std::string>();
@@ -82,7 +83,7 @@ void set_engine(EngineConfig& engine, const json& entry, const std::vector<LaneC
   }
 }
 
-// Sets the lane of every engine, each of which the plan must name once.
+// Sets the lane of every engine. The plan must name each engine once.
 template <typename Fail>
 void set_engines(PipelineConfig& config, const json& document, const Fail& fail) {
   std::vector<std::string> placed;
@@ -101,7 +102,7 @@ void set_engines(PipelineConfig& config, const json& document, const Fail& fail)
   }
 }
 
-// A lane beside another must share the units of a lane that has some.
+// Checks that each lane beside another shares the units of a lane that has some.
 template <typename Fail>
 void check_neighbours(const std::vector<LaneConfig>& lanes, const Fail& fail) {
   for (const auto& lane : lanes) {
@@ -124,7 +125,7 @@ Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
   const auto text = detail::read_named_file(plan, plan.string() + " is no plan for " + config.file.string(),
                                             "check the path given to --plan");
   std::optional<Mode> mode;
-  PipelineConfig planned = config;  // so that a plan that does not fit changes nothing
+  PipelineConfig planned = config;  // a copy, so that a plan that does not fit changes nothing
   try {
     const json document = json::parse(text);
     const auto name = document.value("mode", "lanes");

@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// JSON has no infinity: null is what never comes.
+// Returns the number, or null for infinity (never), which JSON does not have.
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 std::string_view to_string(Sharing sharing) {

@@ -1,4 +1,4 @@
-// Plans are for one device.
+// Checks that a plan is used on the device that it was made for.
 #pragma once
 
 #include <greenlane/core/device.hpp>
@@ -6,8 +6,8 @@
 
 namespace greenlane::runtime {
 
-// Throws ConfigError where the configuration's plan is for another device: of another kind, name or number of units.
-// Warns where it was made with another version of PyTorch.
+// Checks the device of the configuration's plan. Warns where the plan was made with another version of PyTorch.
+// Throws: ConfigError where the plan is for a device of another kind, name or number of units.
 void require_planned_device(const PipelineConfig& config, const DeviceInfo& device);
 
 }  // namespace greenlane::runtime

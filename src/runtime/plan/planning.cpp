@@ -13,7 +13,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// One of that length runs while another waits behind it. What the user asked for stays.
+// Sets the slice to half of `in_flight`, because one slice runs while another waits behind it. A slice that the user
+// set stays.
 void set_slice(EngineConfig& engine, Microseconds in_flight) {
   if (!engine.slice) engine.slice = std::chrono::ceil<Nanoseconds>(in_flight / 2);
 }
@@ -23,10 +24,11 @@ double solo_rate(const EngineDemand& demand) {
   return 1e6 / whole->mean.count();
 }
 
-// Whether no request was due in the time that was measured: that says nothing for or against the engine.
+// Returns true where no request was due in the measured time, which says nothing for or against the engine.
 bool came_never(const EngineResult& engine) { return engine.error.empty() && engine.requests == 0; }
 
-// By the profile, alone on as many units as it had, or on the next smaller size that was profiled.
+// Returns the p99 that the profile has for the engine alone, at the largest profiled size of at most `units`; at the
+// smallest one where all are larger.
 double profiled_p99(const EngineDemand& demand, int units) {
   const auto* point = &*std::ranges::min_element(demand.curve, {}, [](const auto& each) { return each.units.count; });
   for (const auto& each : demand.curve) {

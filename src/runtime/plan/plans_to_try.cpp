@@ -7,18 +7,18 @@
 namespace greenlane::runtime {
 namespace {
 
-// A sum of p99s can be so many times what is measured.
+// A predicted p99 may be up to this many times the measured one, because it is a sum of p99s.
 constexpr double kCaution = 3;
-// There are a thousand sets of ten engines.
+// There are a thousand sets of ten engines, and more would take too long.
 constexpr std::size_t kMostEnginesToHopeFor = 10;
-// What is further away is reached in several steps, if those before it are better.
+// Plans that are further away are reached in several steps, if each step is better than the one before.
 constexpr int kMostGroupsToMove = 2;
-// Predictions of the same partitions at sizes next to each other are wrong in the same way, all but so much: of a
-// deadline, and of throughput.
+// Predictions of the same partitions at neighbouring sizes have the same error, within these shares of a deadline and
+// of throughput.
 constexpr double kMuchLater = 0.1;
 constexpr double kClearlyLess = 0.03;
 
-// The lanes and who runs on them, to know a plan again.
+// Returns a text that identifies a plan by its lanes and their engines.
 std::string key_of(const PipelineConfig& config) {
   std::string key;
   for (const auto& lane : config.lanes) {
@@ -30,7 +30,7 @@ std::string key_of(const PipelineConfig& config) {
   return key;
 }
 
-// Whether it is predicted to be chosen before what was measured to be best.
+// Returns true where the plan is predicted to be chosen before the best one that was measured.
 bool is_promising(const Plan& plan, const std::vector<PlanCandidate>& candidates) {
   if (candidates.empty()) return true;
   const auto& best = candidates[best_of(candidates)].measured.value();
@@ -38,9 +38,9 @@ bool is_promising(const Plan& plan, const std::vector<PlanCandidate>& candidates
   return plan.throughput >= (1 - kSameThroughput) * best.throughput && plan.slack > best.slack;
 }
 
-// With p99s as short as they could be in all sets of engines that were not seen together yet. In a queue behind one
-// that always has a request under way there is nothing to hope for: a run in which its requests happened to end when
-// others came would be luck.
+// Returns the request with p99s as short as they could be, for all sets of engines that were not measured together yet.
+// A queue behind an engine that always has a request under way gets no such hope: a run in which that engine's requests
+// happened to end when others came would be luck.
 PlanRequest hopeful(PlanRequest request) {
   const auto engines = request.engines.size();
   if (engines > kMostEnginesToHopeFor) return request;
@@ -65,8 +65,8 @@ PlanRequest hopeful(PlanRequest request) {
   return request;
 }
 
-// Both are predicted with the same corrections. Where the best one misses deadlines or their margin, throughput may be
-// given for them.
+// Returns true for a plan that is clearly worse than the best one. Both are predicted with the same corrections. If the
+// best one misses deadlines or their margin, a plan may give up throughput to meet them.
 bool is_hopeless(const Plan& plan, const Plan& best, bool does_best_meet) {
   if (plan.slack < std::min(0.0, best.slack) - kMuchLater) return true;
   return does_best_meet && plan.throughput < (1 - kClearlyLess) * best.throughput;
@@ -85,7 +85,7 @@ std::vector<int> groups_of(const DeviceGroups& device, const std::vector<Planned
   return groups;
 }
 
-// Those of the best that was measured which are not hopeless, the best first.
+// Returns the plans next to the best measured one that are not hopeless, the best first.
 std::vector<Plan> neighbours(const PlanResult& so_far) {
   std::vector<Plan> plans;
   if (so_far.candidates.empty()) return plans;
@@ -109,7 +109,7 @@ std::vector<Plan> neighbours(const PlanResult& so_far) {
         move(from, to, count);
     }
   }
-  // As best_of has it: throughput, or the shortest way to the deadlines where they are missed.
+  // Orders plans as best_of() does: by throughput, or by slack where deadlines are missed.
   const auto worth = [&](const Plan& plan) {
     const bool is_near = plan.meets_deadlines || does_best_meet;
     return std::tuple(plan.meets_deadlines, is_near ? plan.throughput : plan.slack, plan.slack);
@@ -122,8 +122,8 @@ std::vector<Plan> neighbours(const PlanResult& so_far) {
 
 bool PlansToTry::note(const PipelineConfig& config) { return returned_.insert(key_of(config)).second; }
 
-// Candidates have their best sizes only, so those that were tried are among the best for long: there must be room for
-// others behind them.
+// Candidates have only their best sizes, so plans that were tried long remain among the best. The number that is asked
+// for leaves room for others behind them.
 std::vector<Plan> PlansToTry::next(Kind kind, const PlanResult& so_far, const PipelineConfig& config,
                                    std::size_t most) {
   const auto& request = so_far.request;
@@ -138,7 +138,7 @@ std::vector<Plan> PlansToTry::next(Kind kind, const PlanResult& so_far, const Pi
     if (plans.size() == most) break;
     if (is_looked_for && !is_promising(plan, so_far.candidates)) continue;
     if (!note(with_plan(config, plan))) continue;
-    // What is only hoped for is not what is predicted.
+    // A plan that is only hoped for gets the prediction without the hope.
     plans.push_back(kind == hoped_for ? predict(request, plan.partitions) : std::move(plan));
   }
   return plans;

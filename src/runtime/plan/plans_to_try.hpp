@@ -1,4 +1,4 @@
-// Which plans are worth a run, while they are verified.
+// Chooses the plans that are worth a run during verification.
 #pragma once
 
 #include <greenlane/runtime/planning.hpp>
@@ -14,21 +14,22 @@ class PlansToTry {
  public:
   enum Kind {
     first,      // the best predictions
-    predicted,  // those that are predicted to be better than what was measured
-    // Those that would be better if the model is too cautious of engines that share, where no run has shown whether it
-    // is.
+    predicted,  // plans that are predicted to be better than the best measured one
+    // Plans that would be better if the model is too cautious about engines that share units, where no run has tested
+    // that.
     hoped_for,
-    // The best one that was measured, with a group or two moved from one of its partitions to another: others have the
-    // sizes that are predicted to be best, which need not be those that are. None that is predicted to be clearly worse
-    // than that one is.
+    // The best measured plan with a group or two moved from one of its partitions to another. Other candidates have
+    // only the sizes that are predicted to be best, and the prediction may be wrong. Plans that are predicted to be
+    // clearly worse than the best measured one are left out.
     nearby,
   };
 
-  // At most so many, none of which was returned before, the best first. Throws PlanError where there is no plan.
+  // Returns at most `most` plans, the best first, none of which was returned before.
+  // Throws: PlanError where there is no plan.
   [[nodiscard]] std::vector<Plan> next(Kind kind, const PlanResult& so_far, const PipelineConfig& config,
                                        std::size_t most);
 
-  // Counts these lanes as returned. False where they were.
+  // Counts these lanes as returned. Returns false where they already were.
   bool note(const PipelineConfig& config);
 
  private:

@@ -15,14 +15,14 @@ namespace {
 
 constexpr auto kWarmUp = std::chrono::milliseconds(300);
 constexpr int kMostConfirmingRuns = 3;
-// A p99 is worth something where some requests are beyond it.
+// A p99 is reliable only where some requests are beyond it.
 constexpr int kRequestsToConfirm = 500;
 constexpr int kMostTimesLonger = 4;
-// p99s of what was chosen are as predicted where they are within that.
+// A plan is confirmed where its predicted p99s differ from the measured ones by at most this share.
 constexpr double kConfirmed = 0.15;
-// Learning halves an error each time: what was 8 times off is right to a hundredth after these.
+// Learning halves an error each time: a factor of 8 is right to a hundredth after these rounds.
 constexpr int kRoundsToFit = 9;
-// While plans are looked for one odd run is not believed altogether: three quarters of what it says.
+// During the search, one odd run is not fully believed: these rounds learn three quarters of its error.
 constexpr int kRoundsToLearn = 2;
 
 std::vector<MeasuredEngine> measured_in(const MeasuredRun& run) {
@@ -46,7 +46,7 @@ class Verification {
         end_(std::chrono::steady_clock::now() + options.budget),
         end_of_search_(end_) {
     result_.request = std::move(request);
-    // The chosen one is to be run again in time.
+    // Leaves time to run the chosen plan again.
     end_of_search_ -= std::min<Nanoseconds>(confirming_time() + kWarmUp, options.budget / 4);
   }
 
@@ -77,7 +77,8 @@ class Verification {
   [[nodiscard]] bool is_stopped() const { return options_.stop && *options_.stop; }
   [[nodiscard]] bool is_over(Time end) const { return is_stopped() || std::chrono::steady_clock::now() >= end; }
 
-  // Runs the best plans that were not run yet, and learns from them. False when there were none, or no time is left.
+  // Runs the best plans that were not run yet, and learns from them. Returns false when there were none, or no time is
+  // left.
   bool try_plans(PlansToTry::Kind kind) {
     if (is_over(end_of_search_) && !result_.candidates.empty()) return false;
     std::vector<Plan> plans;
@@ -100,8 +101,8 @@ class Verification {
     return is_any_new;
   }
 
-  // What `greenlane run` makes of a file that says nothing of units. Lanes beside each other on units that cannot be
-  // divided further are no plan, for the operating system's scheduler is in no model.
+  // Tries the division that `greenlane run` makes of a file without units. If lanes share units that cannot be
+  // divided further, this division is not among the plans, because the operating system's scheduler is in no model.
   void try_division(const PipelineConfig& config) {
     if (is_over(end_of_search_)) return;
     auto candidate = PlanCandidate{.config = divided(config, pipeline_.device().info())};
@@ -110,7 +111,7 @@ class Verification {
     if ((are_beside || result_.no_plan) && plans_.note(candidate.config)) (void)try_one(std::move(candidate));
   }
 
-  // False where it was stopped on the way: that says nothing.
+  // Runs one candidate. Returns false where the run was stopped, because a stopped run says nothing.
   bool try_one(PlanCandidate candidate) {
     auto run = run_once(candidate, options_.each);
     if (!run) return false;
@@ -119,7 +120,7 @@ class Verification {
     return true;
   }
 
-  // Long enough for the deadline engine with the fewest requests.
+  // Returns a duration that is long enough for the deadline engine with the fewest requests, within a limit.
   [[nodiscard]] Nanoseconds confirming_time() const {
     Nanoseconds time = options_.each;
     for (const auto& engine : result_.request.engines) {
@@ -140,7 +141,7 @@ class Verification {
     return run;
   }
 
-  // Returns what the model says of the plan then.
+  // Corrects the model by the run. Returns the corrected prediction of the plan.
   Plan learn_from(Plan plan, const MeasuredRun& run, int rounds) {
     const auto predict_anew = [&] {
       auto anew = predict(result_.request, plan.partitions);
@@ -149,7 +150,7 @@ class Verification {
       plan = std::move(anew);
     };
     predict_anew();
-    // Where one failed the others had it easier.
+    // A failed engine makes the run easier for the others, so nothing is learned from it.
     const auto failed = [](const EngineResult& engine) { return !engine.error.empty(); };
     if (std::ranges::any_of(run.engines, failed)) return plan;
     const auto measured = measured_in(run);
@@ -160,8 +161,8 @@ class Verification {
     return plan;
   }
 
-  // What is best of many runs was lucky in part. It is predicted by all its runs and run again: that is what it is said
-  // to give, and what it gave.
+  // Chooses the best candidate and runs it again, because the best of many runs was partly lucky. The result then has
+  // the prediction that follows from all earlier runs of the candidate, and the measurement of the last one.
   void choose_and_confirm() {
     result_.chosen = best_of(result_.candidates);
     bool was_confirmed_once = false;
@@ -183,7 +184,7 @@ class Verification {
   }
 
   bool confirm(PlanCandidate& candidate, const MeasuredRun& seen) {
-    auto known = candidate;  // as it is, if the run is stopped
+    auto known = candidate;  // `candidate` stays unchanged if the run is stopped
     if (known.plan) {
       known.plan = learn_from(*known.plan, seen, kRoundsToFit);
       known.predicted = predicted_by(*known.plan);
@@ -197,7 +198,7 @@ class Verification {
     return true;
   }
 
-  // As one run. Rates are the later run's, which is not the shorter one.
+  // Merges two runs into one. Its rates are those of the later run, which is not the shorter one.
   [[nodiscard]] MeasuredRun together(const MeasuredRun& earlier, const MeasuredRun& later) const {
     auto engines = later.engines;
     for (std::size_t i = 0; i < engines.size(); ++i) {

@@ -12,7 +12,8 @@ namespace {
 
 using Kind = Token::Kind;
 
-// Without braces of blocks; the head of an `if` or a loop is a statement. Nothing where they do not match.
+// Splits a body into statements, without the braces of blocks; the head of an `if` or a loop is a statement. Absent if
+// the brackets do not match.
 std::optional<std::vector<TokenRange>> statements_of(const TokenRange& body) {
   std::vector<TokenRange> statements;
   std::size_t begin = 0;
@@ -40,7 +41,7 @@ std::optional<std::vector<TokenRange>> statements_of(const TokenRange& body) {
   return depth == 0 ? std::optional(std::move(statements)) : std::nullopt;
 }
 
-// Of inputs, then constants; sorted.
+// Sorted indices of inputs, then constants.
 using Roots = std::vector<std::size_t>;
 
 bool add_to(Roots& roots, const Roots& more) {
@@ -71,7 +72,7 @@ class RunReader {
     if (!statements) return false;
     const bool has_loops = std::ranges::any_of(
         *statements, [](const TokenRange& statement) { return is_any(statement[0], {"while", "for", "do"}); });
-    // A loop carries handles back to its beginning. Handles only ever gain roots.
+    // A loop carries handles back to its beginning. A handle never loses roots, so the passes come to an end.
     constexpr int kMostPasses = 16;
     for (int pass = 0; pass < kMostPasses; ++pass) {
       changed_ = false;
@@ -81,14 +82,14 @@ class RunReader {
     return false;
   }
 
-  // What opened and did not close yet.
+  // A bracket that is open.
   struct Frame {
     std::string_view function;
     Effect effect = Effect::value;
     const Writes* triton = nullptr;
     bool is_proxy = false;
     bool is_const_cast = false;
-    // Draws random numbers unless this argument is zero.
+    // The call draws random numbers unless this argument is zero.
     std::optional<std::size_t> dropout;
     std::size_t argument = 0;
   };
@@ -115,7 +116,7 @@ class RunReader {
     return statement.size();
   }
 
-  // The variable that `auto x`, `x[0]` or `x.member[0]` is, or is a part of.
+  // Notes the variable that `auto x`, `x[0]` or `x.member[0]` assigns, wholly or in part.
   void add_target(const TokenRange& target) {
     std::size_t depth = 0;
     std::optional<std::size_t> last;
@@ -129,14 +130,14 @@ class RunReader {
     outputs_.push_back(variable_at(target, *last));
   }
 
-  // Its name; with the index where it is an element of the outputs.
+  // Returns the variable's name; with the index if it is an element of the outputs.
   static std::string_view variable_at(const TokenRange& tokens, std::size_t i) {
     const Token& token = tokens[i];
     if (!token.is("output_handles") || !tokens[i + 1].is("[") || !tokens[i + 3].is("]")) return token.text;
     return {token.text.begin(), tokens[i + 3].text.end()};
   }
 
-  // Gives the index of the next token to read.
+  // Reads the token at `i`; returns the index of the next token to read.
   std::size_t read_token(const TokenRange& statement, std::size_t i) {
     const Token& token = statement[i];
     if (opens(token)) {
@@ -163,7 +164,7 @@ class RunReader {
     Frame frame;
     frame.function = statement[i].is("[") ? std::string_view() : function_at(statement, i);
     if (statement[i].is("(") && statement[i - 1].is(")")) frame.is_const_cast = ends_const_cast(statement, i - 1);
-    // Braces hold what initialises an array or a variable.
+    // Braces hold the initial values of an array or a variable.
     if (!statement[i].is("{") && !frame.function.empty()) set_effect(frame, statement, i);
     frames_.push_back(frame);
   }
@@ -173,12 +174,12 @@ class RunReader {
       is_understood_ = false;
       return;
     }
-    // No zero was seen.
+    // The probability of dropout was not zero.
     if (frames_.back().dropout) effects_.draws_random_numbers = true;
     frames_.pop_back();
   }
 
-  // What is called by the bracket at `i`: `f(`, `std::f<T>(`, `x.f(`, and for the variable that `T x(` declares, T.
+  // Returns the function that the bracket at `i` calls: `f(`, `std::f<T>(`, `x.f(`; for a declaration `T x(`, it is T.
   std::string_view function_at(const TokenRange& statement, std::size_t i) {
     const std::size_t name = name_before(statement, i);
     if (name == i) return {};
@@ -191,7 +192,7 @@ class RunReader {
     return statement[type].text;
   }
 
-  // Where the name ends that stands before `i`, without template arguments; `i` where there is none.
+  // Returns the index of the name before `i`, without template arguments; `i` if there is none.
   static std::size_t name_before(const TokenRange& statement, std::size_t i) {
     if (i == 0) return i;
     std::size_t at = i - 1;
@@ -208,7 +209,8 @@ class RunReader {
     return statement[at].kind == Kind::name && !is_any(statement[at], {"return", "throw"}) ? at : i;
   }
 
-  // Whether the bracket that closes at `i` is `(const T*)`. An array of handles is const, but what they handle is not.
+  // Returns whether the bracket that closes at `i` is `(const T*)`. For an array of handles, that says nothing about
+  // the tensors.
   static bool ends_const_cast(const TokenRange& statement, std::size_t i) {
     std::size_t at = i;
     while (at > 0 && !statement[at].is("(")) --at;
@@ -237,7 +239,7 @@ class RunReader {
     }
   }
 
-  // Of the operator that the proxy executor has under this number.
+  // Returns the effect of the operator that the proxy executor has under this number.
   Effect effect_of_operator(std::optional<std::size_t> number) {
     constexpr std::string_view kAten = "aten::";
     const std::string_view target =
@@ -266,7 +268,7 @@ class RunReader {
       return i + 1;
     }
     const std::string_view variable = variable_at(statement, i);
-    // The proxy executor is given its results as it is given its arguments.
+    // The proxy executor takes its results in the same way as its arguments.
     if (std::ranges::any_of(frames_, &Frame::is_proxy)) outputs_.push_back(variable);
     const auto alias = aliases_.find(variable);
     if (alias == aliases_.end()) return i + 1;
@@ -276,7 +278,7 @@ class RunReader {
     return last + 1;
   }
 
-  // `inputs[0]` or `constants_->at(0)`.
+  // Reads `inputs[0]` or `constants_->at(0)`.
   std::size_t read_root(const TokenRange& statement, std::size_t i) {
     const bool is_input = statement[i].is("inputs");
     if (is_input && statement[i + 1].is(".") && statement[i + 2].is("clear")) return i + 3;
@@ -294,7 +296,7 @@ class RunReader {
     return last + 1;
   }
 
-  // A handle that ends at `last` stands here.
+  // Follows a handle that ends at `last`.
   void use(const Roots& roots, const TokenRange& statement, std::size_t last) {
     if (is_any(statement[last + 1], {".", "->"}) && statement[last + 3].is("(")) {
       const Token& method = statement[last + 2];
@@ -318,7 +320,7 @@ class RunReader {
     add_to(flow_, roots);
   }
 
-  // A function is given them.
+  // Follows handles into the argument of a function.
   void pass(const Roots& roots, const Frame& function, std::size_t argument, bool is_const) {
     switch (function.effect) {
       case Effect::value:
@@ -352,13 +354,13 @@ class RunReader {
 
   const RunSurroundings& around_;
   RunEffects effects_;
-  // Of variables that hold inputs or constants.
+  // The roots of variables that hold inputs or constants.
   std::unordered_map<std::string_view, Roots> aliases_;
   bool is_understood_ = true;
   bool takes_all_inputs_ = false;
   bool changed_ = false;
 
-  // Of the statement that is read.
+  // State of the current statement.
   std::vector<Frame> frames_;
   std::vector<std::string_view> outputs_;
   Roots flow_;

@@ -1,4 +1,4 @@
-// The function of a wrapper that runs the model: which inputs and constants it writes to.
+// The wrapper's function that runs the model: the inputs and constants that it writes to.
 #pragma once
 
 #include "torch/effects/source_tokens.hpp"
@@ -15,12 +15,12 @@ struct RunSurroundings {
   std::size_t inputs = 0;
   std::size_t constants = 0;
   std::unordered_map<std::string_view, Writes> wrappers;
-  // The operators that the proxy executor calls, by number; where it has more, they count as custom ones.
+  // The operators that the proxy executor calls, by number. Operators with higher numbers count as custom ones.
   std::vector<std::string_view> operators;
 };
 
 struct RunEffects {
-  // Where it is false, the rest says nothing.
+  // If it is false, the other members mean nothing.
   bool is_understood = false;
   // Inputs, then constants.
   std::vector<bool> written;
@@ -28,7 +28,7 @@ struct RunEffects {
   bool has_hidden_state = false;
 };
 
-// `body` is what stands between the braces of `run_impl`, without comments.
+// Reads the body of `run_impl`: the tokens between its braces, without comments.
 [[nodiscard]] RunEffects read_run(const TokenRange& body, const RunSurroundings& surroundings);
 
 }  // namespace greenlane::detail

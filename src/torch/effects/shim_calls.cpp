@@ -7,9 +7,9 @@
 namespace greenlane::detail {
 namespace {
 
-// Sorted. Shims by what follows "aoti_torch_", and "cpu_", "cuda_" or "aten_" after it, of those that only read, and
-// whose results are new. Left out on purpose are the few that write to an argument although neither "_" nor "out" is in
-// their name (quantized sums, observers), and what may return its argument.
+// Shims that only read, and whose results are new. Sorted, each by the part of its name after "aoti_torch_" and then
+// "cpu_", "cuda_" or "aten_". Two kinds are left out on purpose: the few shims that write to an argument although
+// neither "_" nor "out" is in their name (quantized sums, observers), and shims that may return their argument.
 constexpr auto kReads = std::to_array<std::string_view>({
     "_adaptive_avg_pool2d",
     "_adaptive_avg_pool2d_backward",
@@ -212,7 +212,7 @@ constexpr auto kReads = std::to_array<std::string_view>({
     "wrapped_fbgemm_pack_gemm_matrix_fp16",
 });
 
-// As above. They return their argument's memory, or may.
+// Shims that return their argument's memory, or may. Sorted and named like kReads.
 constexpr auto kViews = std::to_array<std::string_view>({
     "_alloc_from_pool",
     "_reinterpret_tensor",
@@ -236,7 +236,7 @@ constexpr auto kViews = std::to_array<std::string_view>({
     "view_dtype",
 });
 
-// As above.
+// Shims that write to their first argument only. Sorted and named like kReads.
 constexpr auto kWritesFirst = std::to_array<std::string_view>({
     "_int_mm_out",
     "_mm_plus_mm_out",
@@ -263,7 +263,8 @@ constexpr auto kWritesFirst = std::to_array<std::string_view>({
     "zero_",
 });
 
-// As above. They write to other arguments than the first; or, the last few, are no operators at all.
+// Shims that write to other arguments than the first; the last few are no operators at all. Sorted and named like
+// kReads.
 constexpr auto kWritingShims = std::to_array<std::string_view>({
     "_c10d_functional_all_reduce",
     "_c10d_functional_all_reduce_",
@@ -280,7 +281,7 @@ constexpr auto kWritingShims = std::to_array<std::string_view>({
     "set__source_Tensor",
 });
 
-// Sorted. What else a wrapper calls: by the last part of the name.
+// Other functions that a wrapper calls, by the last part of their names. Sorted.
 constexpr auto kOtherReads = std::to_array<std::string_view>({
     "__check_inputs_outputs",
     "assert_alignment",
@@ -372,7 +373,7 @@ std::string_view without(std::string_view prefix, std::string_view name) {
   return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
 }
 
-// What the tables call a shim.
+// Returns the name of a shim in the tables.
 std::string_view shim_name(std::string_view function) {
   const std::string_view name = without(kShim, function);
   for (const std::string_view device : {"cpu_", "cuda_", "aten_"}) {
@@ -409,7 +410,7 @@ Effect effect_of_aten(std::string_view name) {
 bool is_unknown_shim(std::string_view function) {
   if (!function.starts_with(kShim) || effect_of_call(function) != Effect::unknown) return false;
   const std::string_view name = shim_name(function);
-  // What is not called for a device is no operator, but for the call of any.
+  // Without a device in its name, a shim is no operator, except the one that calls any operator.
   if (name == without(kShim, function)) return name == "call_dispatcher";
   return !holds(kWritingShims, name);
 }

@@ -1,5 +1,5 @@
-// What the functions do to the tensors that they are given, by their names: PyTorch's shims, which a wrapper calls, and
-// ATen's operators, which it calls by name where there is no shim.
+// The effects of functions on their tensors, by name: PyTorch's shims, which a wrapper calls, and ATen's operators,
+// which it calls by name if there is no shim.
 #pragma once
 
 #include <cstddef>
@@ -9,25 +9,26 @@
 namespace greenlane::detail {
 
 enum class Effect {
-  none,          // reads what it is given; what it returns is new
-  value,         // is what it was given: a move, a cast, a handle of the same tensor
-  view,          // reads; what it returns through pointers may be the memory that it was given
+  none,          // reads its arguments; its results are new
+  value,         // returns its argument: a move, a cast, a handle of the same tensor
+  view,          // reads; its results, returned through pointers, may be its arguments' memory
   writes_first,  // writes to its first argument, reads the others
-  unknown,       // may write to everything that it is given
+  unknown,       // may write to all of its arguments
 };
 
-// Of a function that a wrapper calls. The shims are those of PyTorch 2.11 to 2.14; a name that is not among them is
-// unknown.
+// Returns the effect of a function that a wrapper calls. Known shims are those of PyTorch 2.11 to 2.14; any other name
+// is unknown.
 [[nodiscard]] Effect effect_of_call(std::string_view function);
-// Of an operator of ATen: its name with its overload, without namespace. Never `value`.
+// Returns the effect of an operator of ATen: its name with its overload, without namespace. Never `value`.
 [[nodiscard]] Effect effect_of_aten(std::string_view name);
 
-// Is a shim by its name, but none of PyTorch's: a custom operator's, or one of a newer PyTorch.
+// Returns whether the name is a shim's, but not one of PyTorch's: a custom operator's, or a newer PyTorch's.
 [[nodiscard]] bool is_unknown_shim(std::string_view function);
 
-// By the name of a shim or an operator.
+// Returns whether a shim or an operator of this name draws random numbers.
 [[nodiscard]] bool draws_random_numbers(std::string_view function);
-// Which argument of an attention shim is the probability of dropout: it draws random numbers unless that is zero.
+// Returns the index of an attention shim's argument that is the probability of dropout; the shim draws random numbers
+// unless that is zero.
 [[nodiscard]] std::optional<std::size_t> dropout_argument(std::string_view function);
 
 }  // namespace greenlane::detail

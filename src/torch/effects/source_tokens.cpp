@@ -49,7 +49,7 @@ class Tokenizer {
     at_ = end;
   }
 
-  // The end of what begins here, where `text` ends it.
+  // Returns the index after the next `text` from `from` on; the end of the source if there is none.
   [[nodiscard]] std::size_t after(std::string_view text, std::size_t from) const {
     const auto found = source_.find(text, from);
     return found == std::string_view::npos ? source_.size() : found + text.size();

@@ -1,4 +1,4 @@
-// The words of a C++ source, as far as a reader of generated code needs them.
+// The tokens of a C++ source, as far as a reader of generated code needs them.
 #pragma once
 
 #include <cstddef>
@@ -12,24 +12,24 @@ namespace greenlane::detail {
 struct Token {
   enum class Kind { name, number, text, sign, comment };
   Kind kind = Kind::sign;
-  // Points into the source. A text has its quotes, a comment its marks.
+  // Points into the source. A text includes its quotes, a comment its marks.
   std::string_view text;
 
   [[nodiscard]] bool is(std::string_view other) const noexcept { return kind != Kind::text && text == other; }
 };
 
-// Whether it is one of these.
+// Returns whether the token is one of these.
 [[nodiscard]] bool is_any(const Token& token, std::initializer_list<std::string_view> texts);
-// ( [ { and what closes them.
+// Return whether the token is one of ( [ {, or one of ) ] }.
 [[nodiscard]] bool opens(const Token& token);
 [[nodiscard]] bool closes(const Token& token);
-// Of a number without suffix.
+// Returns the value of a number of at most nine digits without a suffix; else absent.
 [[nodiscard]] std::optional<std::size_t> index_of(const Token& token);
 
-// One pass. Lines of the preprocessor are left out.
+// Splits a source into tokens, in one pass. Lines of the preprocessor are left out.
 [[nodiscard]] std::vector<Token> tokens_of(std::string_view source);
 
-// Some of the tokens of a source, in order.
+// A range of a source's tokens.
 class TokenRange {
  public:
   TokenRange(const std::vector<Token>& tokens, std::size_t begin, std::size_t end)
@@ -37,12 +37,12 @@ class TokenRange {
 
   [[nodiscard]] std::size_t size() const noexcept { return end_ - begin_; }
   [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
-  // An empty sign outside the range.
+  // Returns the token at `i`; an empty sign outside the range.
   [[nodiscard]] const Token& operator[](std::size_t i) const noexcept;
-  // Where what opens at `i` closes: the index of its `)`, `]` or `}`, or size() where it does not, or brackets in it do
-  // not match.
+  // Returns the index of the `)`, `]` or `}` that closes the bracket at `i`; size() if it does not close, or if
+  // brackets inside do not match.
   [[nodiscard]] std::size_t closing(std::size_t i) const;
-  // Where the template arguments that open at `i` close, or `i` where no template arguments of types and numbers do.
+  // Returns the index of the `>` that closes the template arguments at `i`; `i` if those are not types and numbers.
   [[nodiscard]] std::size_t closing_template(std::size_t i) const noexcept;
   [[nodiscard]] TokenRange sub(std::size_t begin, std::size_t end) const {
     return {*tokens_, begin_ + begin, begin_ + end};

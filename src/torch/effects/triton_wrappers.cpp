@@ -15,8 +15,8 @@ bool is_numbered(std::string_view name, std::string_view stem) {
          std::ranges::all_of(name.substr(stem.size()), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// Whether Inductor gives this name to what a kernel of its own only reads. Of templates' parameters there are some that
-// are written to (arg_LSE).
+// Returns whether Inductor gives this name to a parameter that its kernels only read. Some parameters of templates are
+// written to (arg_LSE).
 bool is_read_by_name(std::string_view parameter) {
   if (is_numbered(parameter, "in_ptr")) return true;
   constexpr std::array<std::string_view, 13> kArguments = {"arg_A",    "arg_A_inverse_scale",
@@ -29,7 +29,7 @@ bool is_read_by_name(std::string_view parameter) {
   return std::ranges::binary_search(kArguments, parameter);
 }
 
-// The name that a parameter declares: the last one before its default.
+// Returns the name that a parameter declares: the last name before its default.
 std::string_view parameter_name(const TokenRange& parameter) {
   std::string_view name;
   for (std::size_t i = 0; i < parameter.size() && !parameter[i].is("="); ++i) {
@@ -38,7 +38,8 @@ std::string_view parameter_name(const TokenRange& parameter) {
   return name;
 }
 
-// What the kernel's own source, kept in a comment, lists as 'mutated_arg_names': ['in_out_ptr0'].
+// Returns whether the kernel's own source, kept in a comment, lists the parameter in 'mutated_arg_names':
+// ['in_out_ptr0'].
 bool lists_as_mutated(std::string_view comment, std::string_view parameter) {
   const auto key = comment.find("'mutated_arg_names'");
   if (key == std::string_view::npos) return false;

@@ -1,4 +1,4 @@
-// The functions of a wrapper that launch Triton kernels.
+// The wrapper's functions that launch Triton kernels.
 #pragma once
 
 #include "torch/effects/source_tokens.hpp"
@@ -9,11 +9,12 @@
 
 namespace greenlane::detail {
 
-// Whether an argument may be written to, by its index.
+// True for each argument that may be written to, by the argument's index.
 using Writes = std::vector<bool>;
 
-// Of each `static void call_NAME(…) {…}` in a source, comments and all. Inductor names what a kernel of its own only
-// reads `in_ptr0`; its templates `arg_A`. All that a user's kernel is given may be written to.
+// Returns the writes of each `static void call_NAME(…) {…}` in a source with its comments. Inductor's own kernels name
+// parameters that they only read `in_ptr0`, and its templates `arg_A`. A user's kernel may write to all of its
+// arguments.
 [[nodiscard]] std::unordered_map<std::string_view, Writes> triton_wrappers_of(const TokenRange& tokens);
 
 }  // namespace greenlane::detail

@@ -21,14 +21,16 @@
 namespace greenlane::detail {
 namespace {
 
-// As the tensor was made, which compiled modules look at; and without gradients.
+// A scope with the inference mode that the tensor was made in, because compiled modules look at that; and without
+// gradients.
 struct AsMade {
   explicit AsMade(const at::Tensor& tensor) : mode(tensor.is_inference()) {}
   c10::InferenceMode mode;
   at::NoGradGuard no_grad;
 };
 
-// Autocast keeps the weights that it converts for as long as its region lasts: in a graph each replay converts them.
+// A scope without autocast's cache. The cache keeps converted weights as long as autocast's region lasts; in a graph,
+// each replay must convert them.
 class NoAutocastCache {
  public:
   NoAutocastCache() : former_(at::autocast::is_autocast_cache_enabled()) {
@@ -77,7 +79,7 @@ std::vector<at::Tensor> rehearse(const Model& model, const std::vector<at::Tenso
   const CaptureScope scope(CaptureScope::Purpose::rehearsal);
   auto outputs = model(inputs);
   for (const auto& entered : scope.bindings()) {
-    if (entered.generation.use_count() == 1) continue;  // the engine was there for this call only
+    if (entered.generation.use_count() == 1) continue;  // the engine existed for this call only
     if (const auto lane = entered.binding->prepare_capture()) {
       lane->keep_stream();
       load_libraries(*lane);

@@ -18,31 +18,31 @@ namespace greenlane::detail {
 
 using Model = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs)>;
 
-// Tensors like these, for a graph to read from, on the current stream. Throws EngineError where one is not on the
-// device, or has gaps in its memory.
+// Returns copies of the inputs, for a graph to read from, on the current stream.
+// Throws: EngineError if an input is not on the device, or if its memory has gaps or overlaps.
 [[nodiscard]] std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::DeviceIndex device);
-// What a call does to tensors that outlive it.
+// The writes of a call to tensors that outlive it.
 struct CallEffects {
-  std::vector<at::Tensor> state;     // that it writes to, beside its inputs
+  std::vector<at::Tensor> state;     // other tensors that it writes to
   std::vector<std::size_t> written;  // the inputs that it writes to
   [[nodiscard]] bool any() const noexcept { return !state.empty() || !written.empty(); }
 };
-// Sorts what was noted during a call with these inputs.
+// Sorts the tensors that were noted during a call with these inputs.
 [[nodiscard]] CallEffects effects_of(const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& noted);
-// Why a replay on copies of these inputs would not do what the call does: an input that is written to has memory in
-// common with another one, or one with the state. Empty where it would.
+// Returns why a replay on copies of these inputs would differ from the call: an input that is written to has memory in
+// common with another input, or an input has memory in common with the state. Empty if it would not differ.
 [[nodiscard]] std::string aliasing_obstacle(const std::vector<at::Tensor>& inputs, const CallEffects& effects);
 
-// On the current stream.
+// Copies the inputs into a graph's memory, on the current stream.
 void copy_into(const std::vector<at::Tensor>& fixed, const std::vector<at::Tensor>& inputs);
 
-// The right to capture, which one thread of the process has at a time: what libraries are told is told for all threads.
+// The right to capture. One thread of the process has it at a time, because settings of libraries hold for all threads.
 class CaptureTurn {
  public:
-  // Nothing where somebody has it. Who holds an engine's lock must not wait for it: whoever has it may need that
-  // engine.
+  // Takes the right if it is free; absent if it is not. A thread that holds an engine's lock must not wait for the
+  // right, because the thread that has it may need that engine.
   [[nodiscard]] static std::optional<CaptureTurn> try_take();
-  // Waits for it.
+  // Waits for the right, and takes it.
   [[nodiscard]] static CaptureTurn take();
   ~CaptureTurn();
   CaptureTurn(CaptureTurn&& other) noexcept : held_(std::exchange(other.held_, false)) {}
@@ -53,30 +53,31 @@ class CaptureTurn {
   bool held_ = true;
 };
 
-// Handles and workspaces of libraries belong to a thread and a stream and are made at the first use: not in a capture
-// on this lane, where the workspace would come from the graphs' pool and never go back.
+// Makes the libraries' handles and workspaces for this thread and this lane's stream. Without this they would be made
+// at their first use, inside the capture: the workspace would come from the graphs' pool and never go back.
 void load_libraries(const Lane& lane);
 
-// Calls model(inputs) as it is, on the current stream. Then all is loaded that a capture of it needs, also on the
-// streams that its engines go to then.
+// Calls model(inputs) as it is, on the current stream. Afterwards everything is loaded that a capture of the call
+// needs, also on the streams that its engines use in a capture.
 std::vector<at::Tensor> rehearse(const Model& model, const std::vector<at::Tensor>& inputs);
 
 class CapturedCall {
  public:
-  // Captures model(inputs) on the lane's stream, with kernels picked for `target`. Throws what Graph::capture throws.
+  // Captures model(inputs) on the lane's stream, with kernels picked for `target`.
+  // Throws: the errors of Graph::capture.
   CapturedCall(const CaptureTurn& turn, const Lane& lane, std::shared_ptr<GraphPool> pool,
                std::vector<at::Tensor> inputs, const Model& model, KernelTarget target);
 
   [[nodiscard]] const std::vector<at::Tensor>& inputs() const noexcept { return inputs_; }
-  // In the pool; written by every replay.
+  // The graph's own outputs, in the pool; every replay overwrites them.
   [[nodiscard]] const std::vector<at::Tensor>& outputs() const noexcept { return outputs_; }
   [[nodiscard]] const Graph& graph() const noexcept { return graph_; }
-  // Enqueues the graph.
+  // Enqueues the graph on a stream.
   void replay(StreamView stream) const { graph_.launch(stream); }
-  // After a replay: gives the caller's tensors what the model wrote to its inputs. On the current stream.
+  // Copies the model's writes to its inputs into the caller's tensors, after a replay, on the current stream.
   void write_back(const std::vector<at::Tensor>& inputs, const std::vector<std::size_t>& written) const;
-  // The outputs of a replay, on the current stream: copies, or the graph's own. An output that is one of the inputs, or
-  // a part of it, is the caller's tensor, as it is without a graph.
+  // Returns the outputs of a replay, on the current stream: copies, or the graph's own tensors. An output that is an
+  // input, or a part of one, is the caller's tensor, as it is without a graph.
   [[nodiscard]] std::vector<at::Tensor> results(const std::vector<at::Tensor>& inputs, bool copies) const;
 
  private:
@@ -85,7 +86,7 @@ class CapturedCall {
   std::shared_ptr<GraphPool> pool_;
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> outputs_;
-  std::vector<std::optional<std::size_t>> inputs_of_outputs_;  // whose memory an output has
+  std::vector<std::optional<std::size_t>> inputs_of_outputs_;  // index of the input whose memory an output has
   Graph graph_;
 };
 

@@ -12,19 +12,19 @@ namespace {
 
 namespace allocator = c10::cuda::CUDACachingAllocator;
 
-// PyTorch counts its own up from 1.
+// Returns a new pool id. PyTorch's own ids count up from 1.
 c10::MempoolId_t new_id() {
   constexpr c10::CaptureId_t kFirst = c10::CaptureId_t{1} << 48;
   static std::atomic<c10::CaptureId_t> next{kFirst};
   return {next++, 0};
 }
 
-// Which capture a stream takes part in; 0: in none.
+// Returns the id of the capture that a stream takes part in; 0: none.
 unsigned long long capture_of(cudaStream_t stream) {  // NOLINT(google-runtime-int): the runtime's type
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   unsigned long long id = 0;  // NOLINT(google-runtime-int)
   const bool known = cudaStreamGetCaptureInfo(stream, &status, &id) == cudaSuccess;
-  if (!known) (void)cudaGetLastError();  // of another thread's capture on its default stream
+  if (!known) (void)cudaGetLastError();  // clears the error of another thread's capture on its default stream
   return known && status == cudaStreamCaptureStatusActive ? id : 0;
 }
 
@@ -37,14 +37,14 @@ std::string graph_memory_obstacle() {
 }
 
 GraphPool::GraphPool(c10::DeviceIndex device) : device_(device), id_(new_id()) {
-  // Held between captures, so that the next one uses the memory of those that were dropped.
+  // Held between captures, so that the next graph uses the memory of dropped ones.
   allocator::createOrIncrefPool(device_, id_);
 }
 
 GraphPool::~GraphPool() { allocator::releasePool(device_, id_); }
 
 Graph GraphPool::capturing(c10::cuda::CUDAStream stream, const Capture& capture) {
-  // 0 until the capture has begun: then nothing matches.
+  // 0 until the capture has begun: nothing matches 0.
   std::atomic<unsigned long long> capture_id{0};  // NOLINT(google-runtime-int)
   allocator::beginAllocateToPool(device_, id_, [&](cudaStream_t asking) {
     const auto wanted = capture_id.load(std::memory_order_acquire);
@@ -57,7 +57,7 @@ Graph GraphPool::capturing(c10::cuda::CUDAStream stream, const Capture& capture)
     ~End() {
       if (marked) mark_capture_end(*allocator::get(), device);
       allocator::endAllocateToPool(device, id);
-      allocator::releasePool(device, id);  // that it took when it began
+      allocator::releasePool(device, id);  // the reference that the beginning took
     }
   } end{.device = device_, .id = id_};
   return capture([&] {

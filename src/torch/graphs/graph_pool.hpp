@@ -1,4 +1,4 @@
-// Memory of the caching allocator that graphs alone use.
+// Memory of the caching allocator that only graphs use.
 #pragma once
 
 #include <greenlane/core/graphs/graph.hpp>
@@ -13,11 +13,12 @@
 
 namespace greenlane::detail {
 
-// Why this process's allocator has no memory for graphs; empty where it has.
+// Returns why this process's allocator has no memory for graphs; empty if it has.
 [[nodiscard]] std::string graph_memory_obstacle();
 
-// A private pool. Graphs that share one must be replayed one after another: what a capture frees is given to the next.
-// Its memory goes back to the allocator, for others to take, when it and the graphs' tensors are gone.
+// A private pool of memory. Graphs that share a pool must be replayed one after another, because memory that one
+// capture frees is given to the next one.
+// Lifetime: its memory goes back to the allocator when the pool and the graphs' tensors are gone.
 // Thread safety: capturing() by one thread at a time.
 class GraphPool {
  public:
@@ -26,14 +27,13 @@ class GraphPool {
   GraphPool(const GraphPool&) = delete;
   GraphPool& operator=(const GraphPool&) = delete;
 
-  // Runs `capture`, which begins a capture on `stream`, calls what it is given from within, and ends it. What is
-  // allocated in that capture, and nothing else, comes from the pool. Not through at::cuda::CUDAGraph: that makes every
-  // random number that another thread draws meanwhile an error, and leaves the allocator unusable after a capture that
-  // failed.
+  // Runs `capture`, which begins a capture on `stream`, calls its argument inside the capture, and ends it. Allocations
+  // in that capture, and no others, come from the pool. at::cuda::CUDAGraph is not used: with it, every random number
+  // that another thread draws meanwhile is an error, and after a failed capture the allocator is unusable.
   using Capture = std::function<Graph(const std::function<void()>& begun)>;
   Graph capturing(c10::cuda::CUDAStream stream, const Capture& capture);
 
-  // Of the device, that it holds. Slow: it asks for all of the allocator's books.
+  // Returns the bytes of device memory that the pool holds. Slow: it takes a snapshot of the allocator's segments.
   [[nodiscard]] std::uint64_t bytes() const;
 
  private:

@@ -8,7 +8,8 @@
 namespace greenlane::detail {
 namespace {
 
-// PyTorch warns once that its setting is an experiment; whoever uses greenlane has not chosen it.
+// A handler that drops PyTorch's warning that its setting is an experiment: greenlane's users have not chosen that
+// setting.
 class Quiet final : public c10::WarningHandler {
  public:
   void process(const c10::Warning& /*warning*/) override {}

@@ -1,4 +1,4 @@
-// Telling libraries for how many SMs to pick kernels.
+// The number of SMs that libraries pick kernels for.
 #pragma once
 
 #include <cstdint>
@@ -6,11 +6,12 @@
 
 namespace greenlane::detail {
 
-// Whether this PyTorch can tell them.
+// Returns whether this version of PyTorch has such a setting.
 [[nodiscard]] bool can_target_kernels();
 
-// While this lives, matrix products that any thread enqueues get kernels for `target` of the device's `units` (absent:
-// as before). Afterwards the setting is what it was. One at a time, under the lock of captures.
+// A scope in which matrix products of all threads get kernels for `target` of the device's `units` (absent: as before).
+// The destructor restores the former setting.
+// Thread safety: one scope at a time, with the right to capture.
 class KernelScope {
  public:
   KernelScope(int units, std::optional<int> target);

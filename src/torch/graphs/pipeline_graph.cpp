@@ -32,7 +32,7 @@ void require_gpu(const Device& device) {
   throw StreamError({.what = "the work could not be captured in a graph", .why = why, .remedy = "call it as it is"});
 }
 
-// Runs the work once, and puts back what it changed.
+// Runs the work once, and restores the state that it changed.
 detail::CallEffects rehearsed(const Device& device, const std::vector<at::Tensor>& inputs,
                               const PipelineGraph::Work& work) {
   const detail::KeptGenerator generator(at::Device(at::kCUDA, index_of(device)));
@@ -54,7 +54,7 @@ struct PipelineGraph::Impl {
         lane(Lane::create(on, {.name = "pipeline graph", .priority = {}})),
         pool(std::make_shared<detail::GraphPool>(index_of(on))),
         call(detail::CaptureTurn::take(), lane, pool, detail::make_static(inputs, index_of(on)), work, std::nullopt) {}
-  // Its memory and its lanes' units may be somebody else's when it is gone.
+  // Waits for the last run, because others may use the graph's memory and its lanes' units afterwards.
   ~Impl() {
     try {
       const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
@@ -70,10 +70,10 @@ struct PipelineGraph::Impl {
   GraphOutputs outputs;
   std::vector<std::size_t> written;  // the inputs that the work writes to
   detail::ForkSafeMutex mutex;
-  Lane lane;  // where it was captured
+  Lane lane;  // the lane of the capture
   std::shared_ptr<detail::GraphPool> pool;
   detail::CapturedCall call;
-  c10::Event last{c10::DeviceType::CUDA};  // behind the last run
+  c10::Event last{c10::DeviceType::CUDA};  // recorded after the last run
   bool has_run = false;
 };
 
@@ -91,7 +91,7 @@ std::shared_ptr<PipelineGraph> PipelineGraph::capture(const Device& device, cons
   if (const auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) refuse(why);
   auto impl = std::make_unique<Impl>(device, inputs, work, outputs, effects.written);
   impl->lane.keep_stream();
-  // A rebind's work on former lanes is no part of the graph, and the inputs' copies are on this stream.
+  // Waits for work on former lanes, which is no part of the graph, and for the copies of the inputs on this stream.
   c10::cuda::device_synchronize();
   return std::shared_ptr<PipelineGraph>(new PipelineGraph(std::move(impl)));
 }
@@ -120,7 +120,7 @@ std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs
                        .why = "its memory, and the lanes in it, are its own",
                        .remedy = "call the function itself in that capture, or launch one graph after the other"});
   const std::scoped_lock lock(impl_->mutex);
-  if (impl_->has_run) impl_->last.block(stream);  // the memory is the same for every run
+  if (impl_->has_run) impl_->last.block(stream);  // all runs use the same memory
   detail::copy_into(fixed, inputs);
   impl_->call.replay(StreamView(stream.stream()));
   impl_->call.write_back(inputs, impl_->written);
@@ -156,11 +156,12 @@ std::vector<std::vector<at::Tensor>> concurrently(
   c10::Event fork(c10::DeviceType::CUDA);
   fork.record(caller);
   for (const auto& branch : branches) {
-    // Not PyTorch's pool, whose streams are everybody's: what others enqueue there would be captured along.
+    // PyTorch's pool is not used, because its streams are shared: work that others enqueue there would be captured as
+    // well.
     const Lane lane = branch_lane(device);
     const auto stream = c10::cuda::getStreamFromExternal(lane.stream().handle(), index);
     fork.block(stream);
-    // Also where the branch throws: what it enqueued may use memory that the caller frees now.
+    // Joins the branch even if it throws: its work may use memory that the caller frees now.
     struct Join {
       c10::cuda::CUDAStream from;
       c10::cuda::CUDAStream to;

@@ -45,7 +45,8 @@ class TimedEvent {
 
 class TimedCall final : public detail::ResidentGraph {
  public:
-  // `before_timing` puts back what runs change, which the next run may depend on: a position in a cache, for one.
+  // `before_timing` restores the state that runs change, because the next run may depend on it, such as a position in a
+  // cache.
   TimedCall(CapturedCall captured, StreamView stream, std::function<void()> before_timing)
       : call(std::move(captured)), stream_(stream), before_timing_(std::move(before_timing)) {}
   [[nodiscard]] std::chrono::nanoseconds time() override {
@@ -60,7 +61,7 @@ class TimedCall final : public detail::ResidentGraph {
 
   const CapturedCall call;
   [[nodiscard]] StreamView stream() const noexcept { return stream_; }
-  std::optional<SlicedGraph> sliced;  // where gates are on and it was called since
+  std::optional<SlicedGraph> sliced;  // present if gates are on and it was called since
 
  private:
   StreamView stream_;
@@ -91,10 +92,10 @@ GraphKey key_of(const Lane& lane, const std::vector<at::Tensor>& inputs, std::in
 struct ResidentGraphs::Impl {
   Device device;
   GraphOptions options;
-  // Recursive: an engine may be rebound from within its own call.
+  // Recursive, because an engine may be rebound within its own call.
   mutable detail::ForkSafeRecursiveMutex mutex;
   std::shared_ptr<detail::GraphPool> pool;  // made at the first capture
-  std::optional<Lane> beside;               // where graphs are captured
+  std::optional<Lane> beside;               // the lane of the captures
   GraphCache cache;
   std::optional<SliceOptions> slices;
   std::shared_ptr<Gate> gate;
@@ -102,11 +103,11 @@ struct ResidentGraphs::Impl {
   void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, Kind kind,
               const CallEffects& effects) {
     if (!slices || kind.urgent) graph.sliced.reset();
-    // The memory of its inputs belongs to the stream of the lane that it was captured for; another one may have its
-    // units.
+    // The inputs' memory belongs to the stream of the lane that the graph was captured for; another lane may have its
+    // units now.
     if (lane.stream() != graph.stream())
       detail::record_on(graph.call.inputs(), c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
-    // Before the inputs are there: what is measured runs on them.
+    // Cut before the inputs are copied, because measuring runs the graph on its input memory.
     if (slices && !kind.urgent && !graph.sliced)
       graph.sliced.emplace(graph.call.graph(), lane, *slices,
                            kind.repeatable && options.tune_kernels && !effects.any());
@@ -121,10 +122,10 @@ struct ResidentGraphs::Impl {
 
   [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(device.id().index); }
 
-  // On the lane that the engine is bound to, whose stream is current. False where there is no graph.
+  // Captures a call on the engine's lane, whose stream is current. Returns false if there is no graph.
   bool capture(const detail::CaptureTurn& turn, GraphCache::Entry& entry, const Lane& lane,
                const std::vector<at::Tensor>& inputs, Kind kind, const CallEffects& effects, const Model& model) {
-    // Memory is taken from the device, and kernels are timed.
+    // The capture allocates device memory, and kernels are timed.
     const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     auto targets = detail::kernel_targets(device.info(), lane.units());
     if (!options.tune_kernels || !kind.repeatable || !detail::can_target_kernels()) targets.resize(1);
@@ -138,7 +139,7 @@ struct ResidentGraphs::Impl {
       }
       if (!pool) pool = std::make_shared<detail::GraphPool>(index());
       if (fixed.empty()) fixed = detail::make_static(inputs, index());
-      // Other graphs of the engine have the workspace of the stream that this one is prepared on.
+      // Other graphs of the engine use the workspace of the stream that this graph is prepared on.
       lane.synchronize();
       auto put_back = [state, &fixed, &inputs, &effects] {
         state->put_back();
@@ -193,7 +194,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
   if (entry->state == State::refused) return model(inputs);
   const auto& effects = *static_cast<const CallEffects*>(entry->notes.get());
   if (effects.any()) {
-    // Asked at each call: who passes which memory may change.
+    // Checked at each call, because callers may pass other memory.
     if (const auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) {
       impl_->cache.warn_once(why);
       return model(inputs);
@@ -203,7 +204,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     const auto turn = detail::CaptureTurn::try_take();
     if (!turn) return model(inputs);
     if (!impl_->capture(*turn, *entry, lane, inputs, kind, effects, model)) {
-      // Where the engine itself is at fault this throws, and the next call tries again.
+      // If the engine itself is at fault, this throws, and the next call tries again.
       auto outputs = model(inputs);
       impl_->cache.refuse(*entry);
       return outputs;
@@ -249,7 +250,7 @@ void note_write(const at::Tensor& tensor) { detail::WriteScope::note(tensor); }
 
 std::shared_ptr<void> ResidentGraphs::rebound(const std::optional<Lane>& lane) noexcept {
   struct Dropped {
-    std::optional<Lane> beside;  // the first member: its units outlive the graphs
+    std::optional<Lane> beside;  // the first member, because its units must outlive the graphs
     std::shared_ptr<void> graphs;
   };
   auto dropped = std::make_shared<Dropped>();

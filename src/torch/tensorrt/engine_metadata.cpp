@@ -13,7 +13,8 @@
 namespace greenlane::tensorrt {
 namespace {
 
-// Fields of the metadata, an interface of Torch-TensorRT's (NAME_IDX, DEVICE_IDX, REQUIRES_OUTPUT_ALLOCATOR_IDX).
+// Indices of fields in the metadata, an interface of Torch-TensorRT (NAME_IDX, DEVICE_IDX,
+// REQUIRES_OUTPUT_ALLOCATOR_IDX).
 constexpr std::size_t kNameField = 1;
 constexpr std::size_t kDeviceField = 2;
 constexpr std::size_t kOutputAllocatorField = 9;
@@ -22,7 +23,7 @@ c10::IValue call(const c10::IValue& engine, torch::jit::Function& method) {
   return method(std::vector<c10::IValue>{engine});
 }
 
-// What stands between two texts; empty where they are not there.
+// Returns the text from `before` up to `after`, or up to the end; empty if `before` is not there.
 std::string_view between(std::string_view text, std::string_view before, std::string_view after) {
   const auto start = text.find(before);
   if (start == std::string_view::npos) return {};
@@ -30,7 +31,8 @@ std::string_view between(std::string_view text, std::string_view before, std::st
   return text.substr(0, text.find(after));
 }
 
-// An index of a GPU; or, of an engine that is none of TensorRT's, the name of another device.
+// Reads the device: a GPU's index, or "cpu" for an engine that is not TensorRT's.
+// Throws: EngineError.
 DeviceId device_of(std::string_view text, const std::string& name) {
   int index = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
@@ -41,7 +43,7 @@ DeviceId device_of(std::string_view text, const std::string& name) {
                      .remedy = "use a version of Torch-TensorRT that this version of greenlane knows: 2.13 or 2.14"});
 }
 
-// The setting is there without TensorRT-RTX, too, and does nothing then.
+// Returns whether TensorRT-RTX is loaded. Without it, its setting exists but does nothing.
 bool is_rtx_loaded() {
   const auto look = [](dl_phdr_info* library, std::size_t /*size*/, void* /*data*/) -> int {
     return library->dlpi_name && std::string_view(library->dlpi_name).find("libtensorrt_rtx") != std::string_view::npos;
@@ -54,10 +56,10 @@ bool is_rtx_loaded() {
 EngineMetadata read_metadata(const c10::IValue& engine) {
   const auto type = engine.toObjectRef().type();
   EngineMetadata metadata;
-  // A method that came with the version (2.13) in which engines began to follow the caller's stream.
+  // This method was added in 2.13, the version in which engines began to follow the caller's stream.
   metadata.follows_caller = type->findMethod("num_execution_contexts_created") != nullptr;
   if (auto* const cheap = type->findMethod("serialize_metadata_only")) {
-    const auto record = call(engine, *cheap);  // owns what the next line looks at
+    const auto record = call(engine, *cheap);  // owns the fields that the next lines use
     const auto fields = record.toListRef();
     metadata.name = fields.at(kNameField).toStringRef();
     const std::string device = fields.at(kDeviceField).toStringRef();  // "id%major%minor%type%name"

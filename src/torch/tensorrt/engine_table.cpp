@@ -32,7 +32,8 @@ struct Entry {
   std::shared_ptr<EngineRecord> record;
 };
 
-// Never destroyed: engines in static storage may be called, or go, after everything else.
+// A table of engines' records. It is never destroyed, because engines in static storage may be called, or destroyed,
+// after everything else.
 class EngineTable {
  public:
   static EngineTable& instance() {
@@ -60,7 +61,7 @@ class EngineTable {
   }
 
   void forget_python(const void* engine) noexcept {
-    std::shared_ptr<EngineRecord> gone;  // freed after the lock
+    std::shared_ptr<EngineRecord> gone;  // freed after the lock is released
     const std::unique_lock lock(mutex_);
     const auto found = python_.find(engine);
     if (found == python_.end()) return;
@@ -87,7 +88,8 @@ class EngineTable {
  private:
   void update_count() noexcept { count_.store(entries_.size() + python_.size(), std::memory_order_release); }
 
-  // Until the process ends; an engine that goes after that leaves its memory to the operating system.
+  // Removes records of engines that are gone, until the process ends. The operating system reclaims the memory of later
+  // ones.
   void sweep_until_stopped() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
@@ -103,13 +105,14 @@ class EngineTable {
       }
       update_count();
       lock.unlock();
-      free(std::move(gone));  // engines and lanes: not under the lock
+      free(std::move(gone));  // frees engines and lanes, so not under the lock
       lock.lock();
       if (!entries_.empty()) arrived_.wait_for(lock, std::chrono::milliseconds(20), [this] { return stopping_; });
     }
   }
 
-  // An engine frees memory of the device, which would end a graph's capture in any other thread.
+  // Frees records and engines. Freeing device memory would end a graph's capture in any other thread, so the relaxed
+  // mode is set.
   static void free(std::vector<Entry> gone) {
     while (!gone.empty()) {
       const bool on_gpu = gone.back().record->binding.device().id().kind == DeviceKind::cuda;
@@ -126,7 +129,7 @@ class EngineTable {
       stopping_ = true;
     }
     arrived_.notify_one();
-    if (sweeper_.joinable()) sweeper_.join();  // a forked child may have none
+    if (sweeper_.joinable()) sweeper_.join();  // a forked child may have no thread
   }
 
   mutable std::shared_mutex mutex_;
@@ -138,7 +141,7 @@ class EngineTable {
   std::thread sweeper_;
 };
 
-// Names are not unique: engines of one name are warned of together.
+// Gives each warning once. Names are not unique: engines with one name share their warnings.
 void warn_once(const std::string& text) {
   static detail::ForkSafeMutex mutex;
   static auto* const said = new std::set<std::string, std::less<>>;
@@ -168,7 +171,7 @@ std::shared_ptr<EngineRecord> make_record(const c10::IValue& engine) {
   const auto device = Device::open(metadata.device);
   auto record = std::make_shared<EngineRecord>(device, metadata.name, metadata.follows_caller);
   record->needs_output_allocator = metadata.needs_output_allocator;
-  // The record must not keep the engine, and the engine may be on its way.
+  // The record must not keep the engine alive, and the engine may be destroyed at any time.
   record->has_own_graphs =
       [type = engine.toObjectRef().type(),
        weak = c10::weak_intrusive_ptr<torch::CustomClassHolder>(engine.toObjectRef().getSlot(0).toCapsule())] {
@@ -205,10 +208,10 @@ std::shared_ptr<void> EngineRecord::rebound(const std::optional<Lane>& lane) noe
     auto text = "the Torch-TensorRT engine '" + binding.owner() +
                 "' is not bound any more, but TensorRT-RTX captured CUDA graphs of its own in it meanwhile "
                 "(cuda_graph_strategy): they run where they were captured until its runtime settings change";
-    // Said when the binding's lock is free.
+    // The warning is given after the binding's lock is released.
     return {nullptr, [text = std::move(text)](void*) noexcept { warn(text); }};
   } catch (const std::exception&) {
-    return nullptr;  // it does not describe itself: nothing is known
+    return nullptr;  // the engine does not describe itself, so nothing is known
   }
 }
 

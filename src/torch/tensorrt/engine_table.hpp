@@ -1,4 +1,4 @@
-// The bindings of Torch-TensorRT engines, by the identity of the engine.
+// The bindings of Torch-TensorRT engines, found by the engine's identity.
 #pragma once
 
 #include "torch/tensorrt/engine_metadata.hpp"
@@ -16,36 +16,39 @@
 
 namespace greenlane::tensorrt {
 
-// What is known of an engine that was bound at least once. What stock captured of it can be captured anew: see
-// graph_mode.hpp. What TensorRT-RTX captures inside it cannot.
+// The record of an engine that was bound at least once. Graphs of stock Torch-TensorRT can be captured again: see
+// graph_mode.hpp. Graphs that TensorRT-RTX captures inside the engine cannot.
 struct EngineRecord final : CapturedWork {
   EngineRecord(const Device& device, const std::string& name, bool follows_caller_ = true)
       : binding(device, name), follows_caller(follows_caller_) {
-    binding.set_captured_work({std::shared_ptr<void>(), this});  // owned by nobody: it owns the binding
+    binding.set_captured_work({std::shared_ptr<void>(), this});  // not owning, because the record owns the binding
   }
   void require_bindable(const std::string& engine) const override;
   void require_movable(const std::string& engine) const override;
   [[nodiscard]] std::shared_ptr<void> rebound(const std::optional<Lane>& lane) noexcept override;
   StreamBinding binding;
-  const bool follows_caller;             // stock does, from 2.13 on
-  bool needs_output_allocator = false;   // set before anybody else knows the record
-  std::function<bool()> has_own_graphs;  // whether TensorRT-RTX captures in it; may be empty, and set as that
+  const bool follows_caller;             // stock Torch-TensorRT does, from 2.13 on
+  bool needs_output_allocator = false;   // set before other threads know the record
+  std::function<bool()> has_own_graphs;  // whether TensorRT-RTX captures in it; may be empty; set as early
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
-  // The binding's generation in a call that left no graph of stock's from before it; of the first, when it was made.
+  // The binding's generation at the last call after which no older graph of stock Torch-TensorRT was left. The first
+  // generation counts from the making of the record.
   std::atomic<std::uint64_t> graphs_current_at{0};
 };
 
-// Handles to one engine may be many (IValues, Python objects): what they share is the object that they hold. Records
-// hold that object weakly, so that its address is nobody else's while the record is there. A weak reference keeps the
-// memory of what it points to; so records of engines that are gone are looked for every few milliseconds by a thread of
-// their own, which exists only while there are records.
+// An engine can have many handles (IValues, Python objects), which share the object that they hold. A record holds that
+// object weakly, so that no other object gets its address while the record exists. A weak reference keeps the object's
+// memory. Therefore a thread, started with the first record, looks every 20 ms for engines that are gone while there
+// are such records.
 
-// Nothing where the engine was never bound; cheap. Thread safety: both.
+// Returns an engine's record; null if the engine was never bound. Cheap.
+// Thread safety: find_record() and record_of() may be called by any thread.
 [[nodiscard]] std::shared_ptr<EngineRecord> find_record(const c10::IValue& engine) noexcept;
-// Made where there is none. Throws EngineError.
+// Returns an engine's record, and makes one if there is none.
+// Throws: EngineError.
 [[nodiscard]] std::shared_ptr<EngineRecord> record_of(const c10::IValue& engine);
 
-// Of an engine that is a Python object at this address, as long as Python says that it is there.
+// Records of an engine that is a Python object at this address. They stay until Python says that the object is gone.
 [[nodiscard]] std::shared_ptr<EngineRecord> find_python_record(const void* engine) noexcept;
 [[nodiscard]] std::shared_ptr<EngineRecord> python_record_of(const void* engine, const EngineMetadata& metadata);
 void forget_python_record(const void* engine) noexcept;

@@ -1,4 +1,4 @@
-// The kernel of `tensorrt::execute_engine` that stands before stock's.
+// The kernel of `tensorrt::execute_engine` that runs before the kernel of stock Torch-TensorRT.
 #include "torch/tensorrt/engine_table.hpp"
 #include "torch/tensorrt/graph_mode.hpp"
 #include "torch/tensorrt/passthrough.hpp"
@@ -13,14 +13,15 @@
 namespace greenlane::tensorrt {
 namespace {
 
+// Calls the kernel of stock Torch-TensorRT:
 // tensorrt::execute_engine(Tensor[] input_tensors, __torch__.torch.classes.tensorrt.Engine engine) -> Tensor[]
-// Boxed, because a typed kernel with another signature than stock's ends the process.
+// Boxed, because a typed kernel with another signature than stock Torch-TensorRT's ends the process.
 void call_stock(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
-  // Where stock registered it.
+  // Stock Torch-TensorRT registered its kernel under this key.
   op.callBoxedForDispatchKey(c10::DispatchKey::CompositeExplicitAutograd, *stack);
 }
 
-// Without the graph that stock recorded before the engine's binding changed.
+// Calls it without a graph that was recorded before the engine's binding changed.
 void call_stock(const c10::OperatorHandle& op, torch::jit::Stack* stack, EngineRecord& record) {
   if (!may_have_old_graph(record, stack->back())) {
     call_stock(op, stack);
@@ -42,7 +43,7 @@ void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     call_on_cpu(record->binding, [&] { call_stock(op, stack, *record); });
     return;
   }
-  // Every original input: stock tells the allocator of the copies that it makes, and of no others.
+  // All original inputs, because stock Torch-TensorRT records only its own copies with the allocator.
   const auto inputs = stack->at(stack->size() - 2).toTensorVector();
   BoundCall call(record->binding, inputs);
   std::optional<PassthroughScope> passthrough;
@@ -52,7 +53,7 @@ void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   call.finish(stack->back().toTensorVector());
 }
 
-// Engines that take no tensors have no key to be dispatched by, and would miss the kernels below.
+// Runs engines without input tensors: they have no key to be dispatched by, and would miss the kernels below.
 void select_backend(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
   if (stack->at(stack->size() - 2).toListRef().empty()) {
     execute_engine(op, stack);
@@ -64,11 +65,11 @@ void select_backend(const c10::OperatorHandle& op, c10::DispatchKeySet keys, tor
 
 }  // namespace
 
-// May be registered before the operator is known.
+// These may be registered before the operator is known.
 TORCH_LIBRARY_IMPL(tensorrt, CUDA, m) {
   m.impl("execute_engine", torch::CppFunction::makeFromBoxedFunction<&execute_engine>());
 }
-// Stock moves inputs that are on the CPU to the GPU by itself.
+// Stock Torch-TensorRT moves inputs from the CPU to the GPU by itself.
 TORCH_LIBRARY_IMPL(tensorrt, CPU, m) {
   m.impl("execute_engine", torch::CppFunction::makeFromBoxedFunction<&execute_engine>());
 }

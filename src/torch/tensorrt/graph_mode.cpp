@@ -18,7 +18,7 @@ namespace {
 constexpr std::int64_t kStandard = 0;
 constexpr std::int64_t kSubgraph = 1;
 
-// Where only stock's runtime in Python is loaded there is no such setting.
+// Returns the graph mode. The setting does not exist if only the runtime in Python is loaded.
 std::int64_t mode() {
   const auto op = c10::Dispatcher::singleton().findSchema({"tensorrt::get_cudagraphs_mode", ""});
   if (!op) return kStandard;
@@ -33,7 +33,8 @@ void set_mode(std::int64_t mode) {
   op.callBoxed(stack);
 }
 
-// The setting is the process's. One call must not turn graphs on while another relies on their being off.
+// A process-wide count of the calls that need graphs off. One call must not turn graphs on while another one relies on
+// their being off.
 class GraphsOff {
  public:
   static GraphsOff& instance() {
@@ -54,7 +55,7 @@ class GraphsOff {
     const std::scoped_lock lock(mutex_);
     if (--calls_ != 0 || !switched_) return;
     switched_ = false;
-    if (mode() == kStandard) set_mode(kSubgraph);  // else somebody chose another one meanwhile
+    if (mode() == kStandard) set_mode(kSubgraph);  // else another mode was chosen meanwhile
   }
 
  private:
@@ -63,7 +64,8 @@ class GraphsOff {
   bool switched_ = false;
 };
 
-// Users may ask for one at any time. Stock refuses such a call while its graphs are on, and says so.
+// Returns whether the engine uses an output allocator, which users may turn on at any time. Stock Torch-TensorRT
+// refuses such a call with an error while its graphs are on.
 bool uses_output_allocator(const c10::IValue& engine) {
   if (!engine.isObject()) return false;
   const auto property = engine.toObjectRef().type()->getProperty("use_output_allocator_outputs");
@@ -75,7 +77,7 @@ bool uses_output_allocator(const c10::IValue& engine) {
 bool stock_has_graphs() { return mode() != kStandard; }
 
 bool may_have_old_graph(const EngineRecord& record, const c10::IValue& engine) {
-  if (record.needs_output_allocator) return false;  // stock records none
+  if (record.needs_output_allocator) return false;  // then nothing is recorded
   const auto seen = record.graphs_current_at.load(std::memory_order_acquire);
   return seen != record.binding.generation() && !uses_output_allocator(engine);
 }
@@ -93,7 +95,7 @@ GraphModeScope::~GraphModeScope() {
 }
 
 void GraphModeScope::finish() {
-  // Turned on by somebody else during the call, graphs may have been on in it.
+  // Another thread may have turned graphs on during the call, and then the call may have used them.
   if (mode() != kSubgraph) record_.graphs_current_at.store(generation_, std::memory_order_release);
 }
 

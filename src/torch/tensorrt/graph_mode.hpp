@@ -1,12 +1,13 @@
-// What stock's own CUDA graphs ask of a call.
+// The effect of stock Torch-TensorRT's own CUDA graphs on a call.
 //
-//   STANDARD     no graphs: nothing
-//   SUBGRAPH     each engine records its work and replays it; stock records again when the stream is another. It knows
-//                streams by their handles, and the driver gives those of destroyed streams to new ones: recorded on one
-//                and replayed as the other, the kernels would run where the old stream was. So the first call after
-//                any change of a binding, bound or not and whatever the handle, is made without graphs.
-//   WHOLE_GRAPH  the caller captures: the join's events become edges of that graph, and its nodes stay in their
-//                partitions
+//   STANDARD     No graphs; nothing to do.
+//   SUBGRAPH     Each engine records its work and replays it, and records again if the stream is another one.
+//                Streams are compared by their handles, and the driver gives handles of destroyed streams to new
+//                ones. A graph that is recorded on one stream and replayed as if on the other would run its kernels
+//                in the old stream's units. So the first call after any change of a binding, bound or not and
+//                whatever the handle, is made without graphs.
+//   WHOLE_GRAPH  The caller captures: the join's events become edges of that graph, and its nodes stay in their
+//                partitions.
 #pragma once
 
 #include "torch/tensorrt/engine_table.hpp"
@@ -18,24 +19,24 @@
 
 namespace greenlane::tensorrt {
 
-// Whether stock's graphs are on, in either mode. False where only stock's runtime in Python is loaded.
+// Returns whether stock Torch-TensorRT's graphs are on, in either mode. False if only its runtime in Python is loaded.
 [[nodiscard]] bool stock_has_graphs();
 
-// Whether stock may have a graph of this engine that was recorded before its binding changed last. Cheap.
+// Returns whether there may be a graph of this engine from before its binding's last change. Cheap.
 [[nodiscard]] bool may_have_old_graph(const EngineRecord& record, const c10::IValue& engine);
 
-// While one lives, stock's graphs are off, for all engines: in a call, stock drops the engine's graph then, and records
-// a new one in the next call. Calls of other engines meanwhile only record anew, too.
-// Thread safety: several may live at once; the last one to go turns graphs on again.
+// A scope in which stock Torch-TensorRT's graphs are off, for all engines. A call inside it drops the engine's graph,
+// and the next call records a new one. Calls of other engines at that time only have to record again.
+// Thread safety: several scopes may exist at once; the last one turns graphs on again.
 class GraphModeScope {
  public:
-  // Throws: what stock's operators throw.
+  // Throws: the errors of stock Torch-TensorRT's operators.
   explicit GraphModeScope(EngineRecord& record);
   ~GraphModeScope();
   GraphModeScope(const GraphModeScope&) = delete;
   GraphModeScope& operator=(const GraphModeScope&) = delete;
 
-  // Says that the call ended well. A call that threw may have left the graph where it was.
+  // Notes that the call succeeded. A call that threw may have left the graph in place.
   void finish();
 
  private:

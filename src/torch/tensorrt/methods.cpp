@@ -1,4 +1,4 @@
-// Methods that the class of stock's engines gains, as soon as it is there.
+// Methods that are added to the class of stock Torch-TensorRT's engines as soon as it exists.
 #include "torch/tensorrt/engine_table.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -20,7 +20,7 @@ namespace {
 
 using torch::jit::Stack;
 
-// A method `name(self, …)` whose arguments `call` finds on the stack; it leaves one result there.
+// Adds a method `name(self, …)`. `call` finds its arguments on the stack, and leaves one result there.
 void add_method(const c10::ClassTypePtr& type, const std::string& name, std::vector<c10::Argument> more,
                 const c10::TypePtr& result, std::function<void(Stack&)> call) {
   if (type->findMethod(name)) return;
@@ -57,7 +57,7 @@ void is_external_stream_set(Stack& stack) {
 
 void add_methods() {
   const auto type = torch::getCustomClass(kEngineClass);
-  if (!type) return;  // the operator of stock's Python runtime
+  if (!type) return;  // the operator belongs to the runtime in Python
   const auto none = c10::NoneType::get();
   add_method(type, "set_external_stream", {c10::Argument("stream", c10::IntType::get())}, none, set_external_stream);
   add_method(type, "clear_external_stream", {}, none, clear_external_stream);
@@ -78,7 +78,8 @@ class StockListener final : public c10::OpRegistrationListener {
   void onOperatorDeregistered(const c10::OperatorHandle& /*op*/) override {}
 };
 
-// Called at once for what is registered already. Never removed: PyTorch outlives this library's statics.
+// The listener is called at once for operators that are registered already. It is never removed, because PyTorch
+// outlives this library's statics.
 [[maybe_unused]] const bool is_listening = [] {
   static auto* const handle = new c10::RegistrationHandleRAII(
       c10::Dispatcher::singleton().addRegistrationListener(std::make_unique<StockListener>()));

@@ -19,14 +19,14 @@
 namespace greenlane::tensorrt {
 namespace {
 
-// The device that stock asks for its current stream: the first input's, else the current one.
+// Returns the device whose current stream stock Torch-TensorRT uses: the first input's, else the current device.
 c10::DeviceIndex device_of(const torch::jit::Stack& stack) {
   const auto inputs = stack.at(stack.size() - 2).toListRef();
   const bool is_on_gpu = !inputs.empty() && inputs[0].isTensor() && inputs[0].toTensor().is_cuda();
   return is_on_gpu ? inputs[0].toTensor().get_device() : c10::cuda::current_device();
 }
 
-// A stream that CUDA orders as the default stream, in the device's primary context.
+// Returns a stream, in the device's primary context, that CUDA orders as the default stream.
 c10::cuda::CUDAStream ordered_as_default(c10::DeviceIndex device) {
   static auto* const mutex = new detail::ForkSafeMutex;
   static auto* const streams = new std::map<c10::DeviceIndex, cudaStream_t>;

@@ -1,10 +1,10 @@
 // The passthrough (set_engine_stream_passthrough) for calls of Torch-TensorRT engines that are not bound.
 //
-// Stock runs an engine on the caller's stream, except where that is the default stream: from there it goes to a stream
-// of PyTorch's pool and joins that by events. With the passthrough on, no pool stream is used: the engine runs on a
-// stream that CUDA itself orders as the default stream (a blocking stream, one for each GPU, never destroyed).
-// Stock's own CUDA graphs (SUBGRAPH, WHOLE_GRAPH) need a stream that can be captured, so the passthrough leaves their
-// calls from the default stream to stock.
+// Stock Torch-TensorRT runs an engine on the caller's stream, except if that is the default stream: then it uses a
+// stream of PyTorch's pool, and joins it by events. With the passthrough on, no pool stream is used: the engine runs on
+// a stream that CUDA itself orders as the default stream (a blocking stream, one for each GPU, never destroyed).
+// Stock Torch-TensorRT's own CUDA graphs (SUBGRAPH, WHOLE_GRAPH) need a stream that can be captured, so the passthrough
+// does not change such calls from the default stream.
 #pragma once
 
 #include <ATen/core/stack.h>
@@ -14,12 +14,14 @@
 
 namespace greenlane::tensorrt {
 
-// While this lives, stock finds the stream that the passthrough asks for. It changes nothing where the passthrough is
-// off, on a machine without a GPU, and for engines of stock's Python runtime, whose graphs it does not see.
+// A scope in which stock Torch-TensorRT finds the stream that the passthrough asks for. It does nothing if the
+// passthrough is off, on a machine without a GPU, and for engines of the runtime in Python, whose graphs it does not
+// see.
 // Lifetime: destroy it on the thread that made it.
 class PassthroughScope {
  public:
-  // `stack` holds the arguments of tensorrt::execute_engine. Throws StreamError.
+  // `stack` holds the arguments of tensorrt::execute_engine.
+  // Throws: StreamError.
   explicit PassthroughScope(const torch::jit::Stack& stack);
   ~PassthroughScope();
   PassthroughScope(const PassthroughScope&) = delete;

@@ -1,1 +1,2 @@
-// Nothing: the tests load TensorRT's lean runtime, which has all that Torch-TensorRT's asks of libnvinfer.so.
+// An empty library: the tests load TensorRT's lean runtime, which has every symbol that Torch-TensorRT needs of
+// libnvinfer.so.

@@ -1,2 +1,2 @@
-// The one function of TensorRT-RTX that Torch-TensorRT-RTX's runtime asks for: there is no runtime to be had.
+// The one function of TensorRT-RTX that Torch-TensorRT-RTX's runtime needs. It never gives a runtime.
 extern "C" void* createInferRuntime_INTERNAL(void* /*logger*/, int /*version*/) { return nullptr; }

@@ -78,7 +78,7 @@ TEST_F(GateTest, AnUrgentCallThatNeverEndsIsLetGoOfAndCounted) {
   EXPECT_TRUE(gate_->is_open(1));
   auto late = close(1, milliseconds(1));
   (void)gate_->wait(1, GateWait::block);
-  late.enqueued([] { return false; });  // it was let go of meanwhile
+  late.enqueued([] { return false; });  // the gate has let it go in the meantime
   EXPECT_TRUE(gate_->is_open(1));
   EXPECT_EQ(gate_->report().limits_hit, 2U);
 }
@@ -98,8 +98,8 @@ TEST_F(GateTest, TellsWhatItHeld) {
   EXPECT_EQ(gate_->report().passes, 0U);
 }
 
-// Two urgent calls (close, enqueued, done) and two best-effort engines at places of their own (asks twice each), in
-// every order: open to a place exactly where no call that shares its units is under way.
+// Every order of two urgent calls (close, enqueued, done) and two best-effort engines at their own places (each asks
+// twice). The gate is open to a place exactly while no call that shares the place's units is under way.
 class Interleavings {
  public:
   void run() {
@@ -197,7 +197,7 @@ TEST(GateLog, SaysFromWhenToWhenItWasClosed) {
   EXPECT_LE(log->spans()[0].end, log->spans()[1].begin);
 }
 
-// For ThreadSanitizer, and for a hang: urgent and best-effort threads at once.
+// For ThreadSanitizer, and to find hangs: urgent and best-effort threads use one gate at the same time.
 TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {
   constexpr int kUrgent = 8;
   constexpr int kBestEffort = 32;
@@ -213,7 +213,7 @@ TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {
         for (int pass = 0; pass < kPasses; ++pass) {
           done->store(false);
           auto closed = Gate::close(gate, static_cast<std::uint64_t>(i % 3), hours(1));
-          if (pass % 7 == 0) continue;  // as where the engine throws
+          if (pass % 7 == 0) continue;  // as if the engine threw
           closed.enqueued([done] { return done->load(); });
           done->store(true);
         }

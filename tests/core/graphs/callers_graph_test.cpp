@@ -1,4 +1,4 @@
-// Graphs that callers capture keep the lanes that are in them, and say so when an engine in one is bound elsewhere.
+// Graphs that callers capture: they keep their lanes, and warn when one of their engines is bound elsewhere.
 #include "support/callers_graph.hpp"
 
 #include "core/drop_queue.hpp"
@@ -27,7 +27,7 @@ class CallersGraphTest : public fake::BindingTest {
 
   static void wait() { detail::DropQueue::instance().wait_until_empty(); }
 
-  // A graph of `calls` calls, captured on a stream of the caller's.
+  // Captures a graph of `calls` calls, on a stream of the caller's.
   std::unique_ptr<fake::CallersGraph> capture(StreamBinding& binding, int calls = 1) {
     return std::make_unique<fake::CallersGraph>(fake_, caller_, [&, calls] {
       for (int i = 0; i < calls; ++i) (void)call(binding, fake_, caller_);
@@ -37,7 +37,7 @@ class CallersGraphTest : public fake::BindingTest {
     graph.launch(other_caller_);
     return fake_.launches().back().nodes;
   }
-  // Whether as many SMs can be had beside the fixture's 8 and 48.
+  // Returns whether that number of SMs is free beside the fixture's 8 and 48.
   bool can_have(int sms) {
     try {
       (void)device_.partition("other", sms);
@@ -223,7 +223,8 @@ TEST_F(CallersGraphTest, TheWarningMayAskTheBinding) {
   const auto graph = capture(binding_);
   std::optional<Lane> seen;
   auto former = set_warning_sink([&](const std::string&) {
-    // As Python's logging does it: another thread holds a lock that this one needs, and needs the binding.
+    // Python's logging works like this: another thread holds a lock that this thread needs, and itself needs the
+    // binding.
     std::thread([&] { seen = binding_.lane(); }).join();
   });
   binding_.set(vision_);

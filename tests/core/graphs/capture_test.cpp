@@ -1,4 +1,4 @@
-// Bound engines in a graph of the caller's, and engines that capture by themselves.
+// Bound engines in a graph of the caller's, and engines that capture graphs of their own.
 #include "support/binding_fixture.hpp"
 
 #include <greenlane/core/graphs/captured_work.hpp>
@@ -16,7 +16,7 @@ using ::testing::ThrowsMessage;
 
 class CaptureTest : public fake::BindingTest {
  protected:
-  // Captures one call of each from a lane on the whole device.
+  // Captures one call of each engine from a lane on the whole device.
   Graph capture(std::initializer_list<StreamBinding*> bindings) {
     const auto plain = Lane::create(device_);
     return Graph::capture(plain, [&] {
@@ -48,7 +48,7 @@ TEST_F(CaptureTest, WhatOthersEnqueueOnTheLaneMeanwhileIsNotCaptured) {
     EXPECT_NE(call.stream(), policy_.stream());
     EXPECT_TRUE(call.is_captured());
     fake_.mark(call.stream());
-    fake_.mark(policy_.stream());  // another engine, in another thread
+    fake_.mark(policy_.stream());  // work of another engine, in another thread
     call.finish();
   });
   EXPECT_EQ(nodes_of(graph).size(), 1U);
@@ -136,7 +136,7 @@ TEST_F(CaptureTest, TheStreamForCapturesCanBeMadeBefore) {
   });
 }
 
-// An engine that captures.
+// The graphs of an engine that captures by itself.
 class Captures final : public CapturedWork {
  public:
   void require_bindable(const std::string& engine) const override {

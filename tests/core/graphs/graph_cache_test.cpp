@@ -17,7 +17,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using State = GraphCache::State;
 
-// Graphs that take as long as the test says, and tell how many of them there are.
+// Graphs that take the time that the test sets. The backend counts the graphs that are alive.
 class Backend {
  public:
   class FakeGraph final : public ResidentGraph {
@@ -59,7 +59,7 @@ class GraphCacheTest : public ::testing::Test {
   static GraphKey key(std::uint64_t place, std::int64_t shape = 1, int units = 48) {
     return {.place = place, .units = units, .signature = {shape}};
   }
-  // The engine's second call with this key.
+  // Makes the engine's second call with this key, which captures.
   std::shared_ptr<GraphCache::Entry> capture(const GraphKey& wanted) {
     auto entry = cache_.find(wanted);
     entry->state = State::seen;
@@ -177,7 +177,7 @@ TEST_F(GraphCacheTest, WhatIsInUseOutlivesItsPlaceInTheCache) {
   EXPECT_EQ(entry->state, State::resident);
 }
 
-// Fails for a key without the place: the graph of one partition would be replayed for another.
+// If the key had no place, the graph of one partition would be replayed for another, and this test would fail.
 TEST_F(GraphCacheTest, AGraphOfAnotherPlaceIsNeverFound) {
   (void)capture(key(1));
   EXPECT_EQ(cache_.find(key(2))->state, State::unseen);

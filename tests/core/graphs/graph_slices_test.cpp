@@ -19,7 +19,7 @@ GraphShape shape(int nodes, std::vector<GraphShape::Edge> edges) {
   return {.nodes = nodes, .edges = std::move(edges), .memory_nodes = {}};
 }
 
-// Every node exactly once, and nothing before what it depends on.
+// Checks that every node is there exactly once, and no node before one that it depends on.
 void expect_whole(const GraphShape& graph, const std::vector<Slice>& slices) {
   std::map<int, std::size_t> place;
   for (std::size_t slice = 0; slice < slices.size(); ++slice) {
@@ -32,7 +32,7 @@ void expect_whole(const GraphShape& graph, const std::vector<Slice>& slices) {
 TEST(FinestSlices, AChainIsCutEverywhere) {
   EXPECT_THAT(finest_slices(shape(4, {{0, 1}, {1, 2}, {2, 3}})),
               ElementsAre(ElementsAre(0), ElementsAre(1), ElementsAre(2), ElementsAre(3)));
-  // Whatever the numbers of its nodes.
+  // The numbers of the nodes do not matter.
   EXPECT_THAT(finest_slices(shape(3, {{2, 0}, {0, 1}})), ElementsAre(ElementsAre(2), ElementsAre(0), ElementsAre(1)));
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// As an H200 is divided: 15 groups of 8, and 12.
+// Returns an H200's division: 15 groups of 8 SMs, and one of 12.
 DeviceInfo h200() {
   DeviceInfo info;
   info.units = {132};

@@ -63,7 +63,7 @@ TEST_F(SliceChoiceTest, OfAsManySlicesTheShorterAreTaken) {
 }
 
 TEST_F(SliceChoiceTest, NoTwoAreTheSame) {
-  times_.assign(40, microseconds(150));  // one a slice, whatever the length, but for the last
+  times_.assign(40, microseconds(150));  // each kernel is a slice of its own, at every length
   EXPECT_EQ(choices({.look_ahead = 1}).size(), 1U);
 }
 

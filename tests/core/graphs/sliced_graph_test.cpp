@@ -27,7 +27,7 @@ class SlicedGraphTest : public fake::FakeDriverTest {
       for (int i = 0; i < nodes; ++i) fake_.mark(lane_.stream());
     });
   }
-  // What one run launches: the number of nodes of each slice.
+  // Runs the graph once. Returns the number of nodes of each slice that it launched.
   std::vector<std::size_t> run(SlicedGraph& graph) {
     const auto before = fake_.launches().size();
     graph.run(gate_, lane_);

@@ -18,7 +18,7 @@ Context::Context(const Engine& engine) noexcept
   check(cuda.cuEventCreate(&join_, CU_EVENT_DISABLE_TIMING), "cuEventCreate");
 }
 
-// Nothing is checked: at the end of the process the driver may have gone before.
+// Does not check results, because the driver may be gone at the end of the process.
 Context::~Context() noexcept {
   const auto& cuda = driver();
   CUcontext former = nullptr;
@@ -56,7 +56,7 @@ bool Context::setOutputAllocator(char const* name, IOutputAllocator* allocator) 
   return true;
 }
 
-// Also reads the shape tensor, which lies in host memory, and only now for sure.
+// Also reads the shape tensor. It lies in host memory, and is only ready now for sure.
 int32_t Context::inferShapes(int32_t count, char const** names) noexcept {
   if (engine_.text().shape) blocks_ = *static_cast<const std::int64_t*>(addresses_.at("n"));
   const auto& [least, greatest] = engine_.text().profiles.at(profile_);
@@ -78,7 +78,7 @@ CUdeviceptr Context::address(const std::string& name) const {
   return reinterpret_cast<CUdeviceptr>(found->second);
 }
 
-// Where an output is to be written. An allocator is asked while the call is enqueued, as TensorRT does it.
+// Returns the memory for an output. An allocator is asked while the call is enqueued, as in TensorRT.
 CUdeviceptr Context::output(const std::string& name, cudaStream_t stream) {
   const auto found = allocators_.find(name);
   if (found == allocators_.end()) return address(name);

@@ -1,4 +1,4 @@
-// An execution context: addresses by name, memory of its own, and the launches of one call.
+// An execution context: its addresses by name, its own memory, and the launches of one call.
 #pragma once
 
 #include "driver.hpp"
@@ -11,7 +11,7 @@ namespace tensorrt_double {
 
 class Context final : public IExecutionContext, public apiv::VExecutionContext {
  public:
-  // On the device that is current, as TensorRT's: calls must come with the same one.
+  // Belongs to the device that is current, as in TensorRT. Calls must come with the same device current.
   explicit Context(const Engine& engine) noexcept;
   ~Context() noexcept override;
 
@@ -24,7 +24,7 @@ class Context final : public IExecutionContext, public apiv::VExecutionContext {
   int32_t inferShapes(int32_t count, char const** names) noexcept override;
   Dims getTensorShape(char const* name) const noexcept override;
   bool enqueueV3(cudaStream_t stream) noexcept override;
-  // Nothing needs it.
+  // The double needs no such memory.
   void setDeviceMemoryV2(void* /*memory*/, int64_t /*size*/) noexcept override {}
 
   NEVER(void, setDebugSync, (bool))

@@ -50,7 +50,7 @@ CUcontext current_context() {
   CUcontext context = nullptr;
   check(driver().cuCtxGetCurrent(&context), "cuCtxGetCurrent");
   if (context == nullptr) {
-    // Never released, as the CUDA runtime does it.
+    // Never released, as by the CUDA runtime.
     check(driver().cuDevicePrimaryCtxRetain(&context, 0), "cuDevicePrimaryCtxRetain");
     check(driver().cuCtxSetCurrent(context), "cuCtxSetCurrent");
   }

@@ -1,11 +1,12 @@
-// The functions of the CUDA driver that the double calls. Found at run time, so that it loads where there is none.
+// The functions of the CUDA driver that the double calls. They are found at run time, so that the double loads without
+// a driver.
 #pragma once
 
 #include <cuda.h>
 
 namespace tensorrt_double {
 
-// The names are those of libcuda's symbols, which are not those of the functions.
+// The names of libcuda's symbols differ from those of the functions.
 #define TENSORRT_DOUBLE_DRIVER(ENTRY)                       \
   ENTRY(cuGetErrorName, cuGetErrorName)                     \
   ENTRY(cuInit, cuInit)                                     \
@@ -31,13 +32,14 @@ struct Driver {
 #undef TENSORRT_DOUBLE_MEMBER
 };
 
-// Ends the process where there is no driver.
+// Returns the driver's functions. Ends the process if there is no driver.
 [[nodiscard]] const Driver& driver();
 
-// Ends the process, naming the call, where it failed.
+// Ends the process with the name of the call if it failed.
 void check(CUresult result, const char* call);
 
-// The context that is current, as the CUDA runtime sees it: in a thread that has none, the first device's becomes so.
+// Returns the current context as the CUDA runtime sees it. In a thread without one, makes the first device's context
+// current.
 [[nodiscard]] CUcontext current_context();
 
 }  // namespace tensorrt_double

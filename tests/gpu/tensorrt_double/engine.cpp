@@ -7,7 +7,7 @@
 namespace tensorrt_double {
 namespace {
 
-// An engine in a file is its text.
+// The text of an engine, as TensorRT would write it to a file.
 class Text final : public IHostMemory, public apiv::VHostMemory {
  public:
   explicit Text(std::string text) : text_(std::move(text)) { mImpl = this; }

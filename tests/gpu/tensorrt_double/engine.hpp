@@ -1,4 +1,4 @@
-// An engine: what it takes and gives, by name.
+// An engine: its inputs and outputs, by name.
 #pragma once
 
 #include "engine_text.hpp"
@@ -25,7 +25,7 @@ class Engine final : public ICudaEngine, public apiv::VCudaEngine {
   explicit Engine(EngineText text);
 
   [[nodiscard]] const EngineText& text() const noexcept { return text_; }
-  // Ends the process where there is none of this name.
+  // Ends the process if there is no tensor of this name.
   [[nodiscard]] const Tensor& tensor(char const* name) const noexcept;
 
   ICudaEngine* getPImpl() noexcept override { return this; }
@@ -46,7 +46,7 @@ class Engine final : public ICudaEngine, public apiv::VCudaEngine {
   int32_t getNbOptimizationProfiles() const noexcept override { return static_cast<int32_t>(text_.profiles.size()); }
   Dims getProfileShape(char const* name, int32_t profile, OptProfileSelector select) const noexcept override;
   int32_t getNbAuxStreams() const noexcept override { return text_.aux ? 1 : 0; }
-  // Of what the caller provides where it manages memory itself.
+  // Returns the size of the memory that the caller provides if it manages the memory itself.
   int64_t getDeviceMemorySizeV2() const noexcept override { return 1 << 20; }
   // There are no weights.
   int64_t getStreamableWeightsSize() const noexcept override { return 0; }

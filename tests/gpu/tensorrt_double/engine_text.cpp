@@ -5,7 +5,7 @@
 namespace tensorrt_double {
 namespace {
 
-// Takes what stands before the separator off the front.
+// Takes the part before the separator off the front.
 std::string_view next(std::string_view& text, char separator) {
   const auto part = text.substr(0, text.find(separator));
   text.remove_prefix(part.size() < text.size() ? part.size() + 1 : part.size());

@@ -1,13 +1,14 @@
-// What an engine of the double is: a few lines of text.
+// The text that makes up an engine of the double. Each line is one of these:
 //
-//   blocks=2048         thread blocks of its kernel
-//   hold=20000          nanoseconds that each of them stays on its SM
-//   input=1             takes "x", float32[n], and gives "twice", float32[n]: 2 x, read and written at the end of the
-//   hold alias=1             "twice" is written over "x" shape=1             takes "n", a shape tensor int64[1]: how
-//   many blocks, instead of blocks= count=1             gives "count", int32[1]: how many calls of this context ended
-//   before, and 1; wrong where two overlap aux=1               every other block runs on a stream of its own, joined by
-//   events memory=100000000    bytes that a context owns profiles=1-8,9-64   optimization profiles: the least and the
-//   greatest n of each
+//   blocks=2048: thread blocks of its kernel
+//   hold=20000: nanoseconds that each block stays on its SM
+//   input=1: takes "x", float32[n], and gives "twice", float32[n]: 2 x, read and written at the end of the hold
+//   alias=1: "twice" is written over "x"
+//   shape=1: takes "n", a shape tensor int64[1]: the number of blocks, instead of blocks=
+//   count=1: gives "count", int32[1]: 1 plus the calls of this context that ended before; wrong if two calls overlap
+//   aux=1: every other block runs on a stream of its own, joined by events
+//   memory=100000000: bytes that a context owns
+//   profiles=1-8,9-64: optimization profiles: the least and the greatest n of each
 //
 // Every engine gives "where", int32[blocks]: the SM that each block ran on.
 #pragma once
@@ -35,7 +36,7 @@ struct EngineText {
   std::vector<std::pair<std::int64_t, std::int64_t>> profiles;
 };
 
-// Nothing for what is no such text, as TensorRT gives no engine then.
+// Returns nothing if the text is not valid; TensorRT gives no engine either then.
 [[nodiscard]] std::optional<EngineText> parse_engine(std::string_view text);
 
 }  // namespace tensorrt_double

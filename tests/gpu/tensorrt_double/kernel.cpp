@@ -8,8 +8,8 @@ namespace {
 
 constexpr unsigned kThreads = 32;
 
-// Everything but `where` is read and written after the hold: late for whoever gives the memory of the input to somebody
-// else too early, and for whoever reads an output before it is there.
+// Everything but `where` is read and written after the hold. Tests can therefore see memory of an input that is given
+// away too early, and an output that is read too early.
 constexpr const char* kPtx = R"(
 .version 7.0
 .target sm_80

@@ -1,4 +1,4 @@
-// For what Torch-TensorRT's runtime never calls: should it, the test that is running must not go on as if it had
+// Methods that Torch-TensorRT's runtime never calls. If it does call one, the running test must not go on as if it had
 // worked.
 #pragma once
 
@@ -11,7 +11,7 @@ namespace tensorrt_double {
 
 }  // namespace tensorrt_double
 
-// A virtual method that ends the process: NEVER(int32_t, getNbLayers, () const)
+// Defines a virtual method that ends the process: NEVER(int32_t, getNbLayers, () const)
 #define NEVER(result, name, ...)                                                 \
   result name __VA_ARGS__ noexcept override {                                    \
     ::tensorrt_double::die("the double of TensorRT has no '" #name "': add it"); \

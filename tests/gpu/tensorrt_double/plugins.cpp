@@ -1,4 +1,4 @@
-// libnvinfer_plugin.so: there are no plugins.
+// libnvinfer_plugin.so, without any plugins.
 #include <NvInferPlugin.h>
 
 bool initLibNvInferPlugins(void* /*logger*/, char const* /*libNamespace*/) { return true; }

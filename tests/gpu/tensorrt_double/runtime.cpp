@@ -1,4 +1,4 @@
-// What Torch-TensorRT asks of libnvinfer.so by name: a runtime, and the registry of plugins.
+// The symbols of libnvinfer.so that Torch-TensorRT finds by name: a runtime, and the registry of plugins.
 #include "engine.hpp"
 #include "never.hpp"
 
@@ -9,8 +9,8 @@ namespace {
 
 using namespace nvinfer1;  // NOLINT(google-build-using-namespace): its types stand in every line below
 
-// One object is both sides of TensorRT's interface, here and in the other files: the class whose inline methods callers
-// have compiled in, and the virtual one that those forward to.
+// One object is both sides of TensorRT's interface, here and in the other files: the class whose inline methods are
+// compiled into callers, and the virtual class to which those methods forward.
 class Runtime final : public IRuntime, public apiv::VRuntime {
  public:
   explicit Runtime(ILogger* logger) : logger_(logger) { mImpl = this; }
@@ -48,7 +48,7 @@ class Runtime final : public IRuntime, public apiv::VRuntime {
   ILogger* logger_;
 };
 
-// Torch-TensorRT registers plugins of its own, which no engine of the double has.
+// Accepts the plugins that Torch-TensorRT registers. No engine of the double has any.
 class PluginRegistry final : public IPluginRegistry {
  public:
   ~PluginRegistry() noexcept override = default;

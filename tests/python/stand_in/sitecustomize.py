@@ -1,4 +1,4 @@
-"""Stands in for PyTorch and plotly in interpreters that lack them: every module and every name is there."""
+"""Stands in for PyTorch and plotly in interpreters that lack them: every module and every name exists."""
 
 import importlib.abc
 import importlib.machinery
@@ -17,14 +17,14 @@ def stand_in(name: str) -> Any:
 
 
 class Name(type):
-    """A class whose attributes are such classes, too: it can be called, inherited from and be a part of a type."""
+    """A class whose attributes are such classes, too. It can be called, inherited from, and used in a type."""
 
     def __getattr__(cls, name: str) -> Any:
         return stand_in(name)
 
 
 class Modules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds and makes them."""
+    """A finder and loader of such modules."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None

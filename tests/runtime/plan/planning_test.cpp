@@ -19,7 +19,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// An urgent and a best-effort engine on a device of four groups of eight.
+// An urgent and a best-effort engine, on a device of four groups of eight units.
 class PlanRequestTest : public ::testing::Test {
  protected:
   PlanRequestTest() {
@@ -223,7 +223,7 @@ TEST_F(PlanRequestTest, AnEngineOfWhichNoRequestWasDueIsJudgedByItsProfile) {
   const auto request = plan_request(config_, profile_);
   std::vector<EngineResult> engines(2);
   engines[0].name = "policy";
-  engines[0].units = 20;  // 9000 / 16 µs by the profile
+  engines[0].units = 20;  // 9000 / 16 µs in the profile
   engines[1].requests = 1;
   engines[1].latency.record(microseconds(10));
   const auto run = judged(request, engines);
@@ -335,14 +335,14 @@ TEST_F(VerifyTest, WhereNoPlanNorModeMeetsTheDeadlinesThatIsSaid) {
   for (const auto& candidate : result.candidates) EXPECT_TRUE(candidate.measured.has_value());
 }
 
-// By their profile nothing fits, and what is run shows that it does.
+// The profile says that nothing fits, and a run shows that it does.
 TEST_F(VerifyTest, WhereNoPlanFitsEvenLanesAreTriedAndMayBeThePlan) {
   auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 2000\n") +
                                             engine_table("b", "pair", "rate_hz = 20\ndeadline_ms = 2000\n"));
   const auto device = pipeline.device().info();
   PlanRequest request{.device = {.whole = device.groups, .each = device.granularity, .remainder = {}}};
   for (const std::string name : {"a", "b"}) {
-    // So much longer than it is that nothing fits.
+    // This is so much longer than the real time that nothing fits.
     request.engines.push_back({.name = name,
                                .curve = {{.units = {1}, .p50 = seconds(3), .p99 = seconds(3), .mean = seconds(3)}},
                                .period = milliseconds(50),
@@ -358,7 +358,7 @@ TEST_F(VerifyTest, WhereNoPlanFitsEvenLanesAreTriedAndMayBeThePlan) {
   ASSERT_NE(divided, result.candidates.end());
   EXPECT_TRUE(divided->measured.value().meets_deadlines);
   EXPECT_NO_THROW(require_deadlines(result));
-  // It comes back from its file.
+  // The plan can be read back from its file.
   const auto file =
       folder_.write("plan.json", plan_json({.request = result.request, .candidates = {*divided}, .chosen = 0}, device));
   auto config = pipeline.config();

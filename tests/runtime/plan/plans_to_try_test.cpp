@@ -21,7 +21,7 @@ using LatencyAt = std::function<double(int units)>;
 double flat(int /*units*/) { return 200; }
 double shrinking(int units) { return 9000.0 / units; }
 
-// One urgent engine and best-effort ones on a device of eight groups of eight, and four units besides.
+// One urgent engine and best-effort engines, on a device of eight groups of eight units and four more units.
 class PlansToTryTest : public ::testing::Test {
  protected:
   PlansToTryTest() { so_far_.request.device = {.whole = 8, .each = {8}, .remainder = {4}}; }
@@ -39,7 +39,7 @@ class PlansToTryTest : public ::testing::Test {
     config_.engines.push_back(engine);
   }
 
-  // Each engine alone, on so many groups; the last one takes the rest.
+  // Returns the plan with each engine alone on its number of groups. The last engine takes the rest.
   [[nodiscard]] Plan apart(const std::vector<int>& groups) const {
     std::vector<PlannedPartition> partitions;
     for (std::size_t i = 0; i < so_far_.request.engines.size(); ++i) {

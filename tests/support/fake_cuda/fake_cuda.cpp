@@ -1,6 +1,6 @@
 // A GPU for whole processes on machines without one, by LD_PRELOAD: the fake driver behind libcuda.so.1's one entry
-// point, and as much of CUDA's runtime as PyTorch asks for streams, events and guards. Nothing computes: memory on this
-// GPU, and kernels, are not there.
+// point, and the parts of CUDA's runtime that PyTorch needs for streams, events and guards. Nothing computes: memory
+// and kernels on this GPU do not exist.
 #include "support/fake_driver.hpp"
 
 #include <cuda_runtime_api.h>
@@ -20,13 +20,13 @@ using greenlane::fake::FakeDriver;
 constexpr int kGpus = 2;
 thread_local int current = 0;
 
-// Never destroyed: streams in static storage outlive main().
+// Returns the driver. It is never destroyed, because streams in static storage outlive main().
 FakeDriver& fake() {
   static auto* const driver = new FakeDriver({.gpus = std::vector<greenlane::fake::Gpu>(kGpus)});
   return *driver;
 }
 
-// Every function of the table by its name.
+// Returns every function of the table by its name.
 const std::map<std::string, void*>& functions() {
   static const auto* const all = [] {
     const Table& table = fake().table();
@@ -54,7 +54,7 @@ CUresult cuGetProcAddress(const char* name, void** address, int /*version*/, cuu
   *address = found == functions().end() ? nullptr : found->second;
   return *address ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
-// PyTorch looks this one up by itself.
+// PyTorch looks up this function by itself.
 CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* active) {
   return fake().table().cuDevicePrimaryCtxGetState(device, flags, active);
 }
@@ -101,7 +101,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, 
 }
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* /*mode*/) { return cudaSuccess; }
 
-// The runtime: streams. They are the application's, for the driver that greenlane sees.
+// The runtime: streams. For the driver that greenlane sees, they belong to the application.
 
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned int /*flags*/, int /*priority*/) {
   return *stream = fake().make_stream(current).handle(), cudaSuccess;
@@ -116,7 +116,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t /*stream*/, cudaEvent_t /*event*/, 
 }
 cudaError_t cudaStreamGetPriority(cudaStream_t /*stream*/, int* priority) { return *priority = 0, cudaSuccess; }
 cudaError_t cudaStreamDestroy(cudaStream_t /*stream*/) { return cudaSuccess; }
-#if CUDART_VERSION >= 13000  // another form before
+#if CUDART_VERSION >= 13000  // before CUDA 13 it has another form
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t /*stream*/, cudaStreamCaptureStatus* status,
                                      unsigned long long* /*id*/, cudaGraph_t* /*graph*/,
                                      const cudaGraphNode_t** /*dependencies*/, const cudaGraphEdgeData** /*edges*/,

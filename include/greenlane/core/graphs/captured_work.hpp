@@ -1,5 +1,4 @@
-// What an engine has captured in CUDA graphs, as its binding sees it. Every kind of engine that captures implements
-// this.
+// An engine's captured CUDA graphs, as its binding sees them. Every kind of engine that captures implements this.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
@@ -10,22 +9,24 @@
 
 namespace greenlane {
 
+// The graphs that one engine has captured.
 // Thread safety: called under the binding's lock.
 class CapturedWork {
  public:
   virtual ~CapturedWork() = default;
 
-  // Whether the engine can be on another stream than the caller's at all: asked before it is bound, and before each
-  // call while it is. Throws StreamError, naming `engine`, where it captures by itself and cannot be made to capture
-  // anew: its graphs would run where they were captured.
+  // Checks that the engine can run on another stream than the caller's. Called before the engine is bound, and before
+  // each call while it is bound.
+  // Throws: StreamError, naming `engine`, if it captures graphs by itself and cannot be made to capture them again;
+  // those graphs would run where they were captured.
   virtual void require_bindable(const std::string& engine) const { (void)engine; }
 
-  // Asked only before the engine is bound, and need not be cheap. Throws StreamError where what it captured would go on
-  // running elsewhere.
+  // Checks that the engine can be moved to other units. Called only before the engine is bound, and may be slow.
+  // Throws: StreamError if its captured graphs would go on running elsewhere.
   virtual void require_movable(const std::string& engine) const { (void)engine; }
 
-  // The engine is on `lane` from now on, or (nothing) on no lane: what was captured elsewhere is never replayed again.
-  // Gives what is to be freed when the lock is released.
+  // Reports that the engine is on `lane` from now on, or on no lane. Graphs captured elsewhere are never replayed
+  // again. Returns what must be freed after the lock is released.
   [[nodiscard]] virtual std::shared_ptr<void> rebound(const std::optional<Lane>& lane) noexcept = 0;
 };
 

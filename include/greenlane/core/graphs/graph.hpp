@@ -1,4 +1,4 @@
-// CUDA graphs that stay in the units they were captured on.
+// CUDA graphs that stay on the units they were captured on.
 #pragma once
 
 #include <greenlane/core/lane.hpp>
@@ -13,21 +13,23 @@ namespace detail {
 class GraphBackend;
 }
 
-// Work that was captured from a lane, ready to be launched any number of times, as a shared handle. Each of its nodes
-// runs in the units of the stream that it was captured on, whatever stream the graph is launched on. It keeps the lanes
-// alive that it was captured on.
-// Thread safety: all members; launches on different streams are ordered by nobody.
+// Work captured from a lane, ready to be launched any number of times, as a shared handle. Each of its nodes runs on
+// the units of the stream it was captured on, whatever stream the graph is launched on.
+// Lifetime: keeps the lanes alive that it was captured on.
+// Thread safety: all members may be called from any thread. Launches on different streams are not ordered.
 class Graph {
  public:
-  // Captures what `work`, in this thread, enqueues on the lane's stream and on streams that join it. Nothing runs.
-  // Bound engines that are called within fork to lanes beside their own and join again, so that nobody else's work on
-  // those is captured along. Other threads are not disturbed. Throws what `work` throws, StreamError where the work
-  // cannot be captured, and DriverError; no capture is left open then.
+  // Captures what `work` enqueues, from this thread, on the lane's stream and on streams that join it. Nothing runs.
+  // Bound engines called within `work` fork to separate lanes on their own units and join again, so that no other work
+  // is captured. Other threads are not disturbed.
+  // Throws: what `work` throws; StreamError if the work cannot be captured; DriverError. No capture is left open.
   [[nodiscard]] static Graph capture(const Lane& lane, const std::function<void()>& work);
 
-  // Whether the engines that were called in it are bound as they were then: else it runs where they were.
+  // Returns true if the captured engines are still bound as they were at the capture. Otherwise the graph runs them on
+  // their former units.
   [[nodiscard]] bool is_current() const noexcept;
-  // Enqueues it. Throws DriverError.
+  // Enqueues the graph.
+  // Throws: DriverError.
   void launch(StreamView stream) const;
 
  private:
