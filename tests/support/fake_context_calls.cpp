@@ -42,7 +42,7 @@ CUresult fake_cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, i
 
 CUresult fake_cuCtxPushCurrent(CUcontext context) {
   return call("cuCtxPushCurrent", [&](State& s) {
-    if (!gpu_of(s, device_of_context(context)) || !s.context_exists(device_of_context(context))) {
+    if (!gpu_of(s, s.device_of(context)) || !s.context_exists(s.device_of(context))) {
       return s.violate("an unknown context made current", CUDA_ERROR_INVALID_CONTEXT);
     }
     return s.current[std::this_thread::get_id()].push_back(context), CUDA_SUCCESS;
@@ -61,8 +61,8 @@ CUresult fake_cuCtxPopCurrent(CUcontext* context) {
 
 CUresult fake_cuCtxGetCurrent(CUcontext* context) {
   return call("cuCtxGetCurrent", [&](State& s) {
-    const int device = s.current_device();
-    return *context = device < 0 ? nullptr : context_of(device), CUDA_SUCCESS;
+    const auto& stack = s.current[std::this_thread::get_id()];
+    return *context = stack.empty() ? nullptr : stack.back(), CUDA_SUCCESS;
   });
 }
 

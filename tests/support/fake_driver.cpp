@@ -87,9 +87,14 @@ bool State::context_exists(int device) const {
   return false;
 }
 
+int State::device_of(CUcontext context) const {
+  const auto green = greens.find(reinterpret_cast<CUgreenCtx>(context));
+  return green == greens.end() ? device_of_context(context) : green->second.device;
+}
+
 int State::current_device() const {
   const auto stack = current.find(std::this_thread::get_id());
-  return stack == current.end() || stack->second.empty() ? -1 : device_of_context(stack->second.back());
+  return stack == current.end() || stack->second.empty() ? -1 : device_of(stack->second.back());
 }
 
 Stream* State::find(CUstream handle, int device) {

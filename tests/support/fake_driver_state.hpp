@@ -117,6 +117,8 @@ struct State {
   }
   CUstream add_stream(Stream stream);
   [[nodiscard]] bool context_exists(int device) const;
+  // Returns the device of a primary context, or of a green context's context.
+  [[nodiscard]] int device_of(CUcontext context) const;
   // Returns the device whose context is current in this thread, or -1.
   [[nodiscard]] int current_device() const;
   // Returns the SMs that work on the stream runs on.
@@ -130,7 +132,7 @@ struct State {
 inline bool is_reserved(CUstream handle) {
   return handle == nullptr || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD;
 }
-// Returns the device's only context. It is greater than any index, so that a device passed as a context is noticed.
+// Returns the device's primary context. It is greater than any index, so that a device passed as a context is noticed.
 [[nodiscard]] CUcontext context_of(int device);
 [[nodiscard]] int device_of_context(CUcontext context);
 

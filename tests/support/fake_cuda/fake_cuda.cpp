@@ -5,10 +5,12 @@
 
 #include <cuda_runtime_api.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -62,8 +64,28 @@ CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* a
 // The runtime: devices
 
 cudaError_t cudaGetDeviceCount(int* count) { return *count = kGpus, cudaSuccess; }
-cudaError_t cudaGetDevice(int* device) { return *device = current, cudaSuccess; }
-cudaError_t cudaSetDevice(int device) { return current = device, cudaSuccess; }
+// Returns the device of the current context if there is one, as CUDA's runtime does.
+cudaError_t cudaGetDevice(int* device) {
+  const Table& driver = fake().table();
+  CUcontext context = nullptr;
+  driver.cuCtxGetCurrent(&context);
+  *device = current;
+  if (context) driver.cuCtxGetDevice(device);
+  return cudaSuccess;
+}
+// Makes the device's primary context current, as CUDA's runtime does.
+cudaError_t cudaSetDevice(int device) {
+  static std::array<CUcontext, kGpus> primary{};
+  static std::mutex mutex;
+  if (device < 0 || device >= kGpus) return cudaErrorInvalidDevice;
+  const Table& driver = fake().table();
+  const std::scoped_lock lock(mutex);
+  auto& context = primary.at(static_cast<std::size_t>(device));
+  if (!context) driver.cuDevicePrimaryCtxRetain(&context, device);
+  driver.cuCtxSetCurrent(context);
+  current = device;
+  return cudaSuccess;
+}
 cudaError_t cudaDriverGetVersion(int* version) { return *version = CUDA_VERSION, cudaSuccess; }
 cudaError_t cudaRuntimeGetVersion(int* version) { return *version = CUDA_VERSION, cudaSuccess; }
 cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
