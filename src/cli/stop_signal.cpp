@@ -20,10 +20,11 @@ const std::atomic<bool>& stop_signal() {
     stopped.store(true, std::memory_order_relaxed);
   };
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  struct sigaction former{};
-  if (sigaction(SIGHUP, nullptr, &former) == 0 && former.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction former{};
+    // A signal that is ignored stays ignored: nohup does so with SIGHUP, and a script's `&` with SIGINT.
+    if (sigaction(signal, nullptr, &former) == 0 && former.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  }
   return stopped;
 }
 

@@ -76,6 +76,10 @@ void check(const PlanRequest& request) {
       (device.whole > 0 && device.each.count < 1) || device.whole + device.remainder.count < 1) {
     refuse("the device has no units", "check its groups");
   }
+  if (device.whole > kMostGroups) {
+    refuse("the device has " + std::to_string(device.whole) + " groups",
+           "plan for at most " + std::to_string(kMostGroups));
+  }
   if (request.engines.empty()) refuse("there is no engine", "name at least one");
   if (request.engines.size() > kMostPlannedEngines) {
     refuse("there are " + std::to_string(request.engines.size()) + " engines",

@@ -18,6 +18,8 @@ namespace greenlane::detail {
 using EngineSet = std::uint64_t;
 
 inline constexpr std::size_t kMostPlannedEngines = 64;
+// The most groups of a device. More take the search longer than anybody waits; a GPU has some 80.
+inline constexpr int kMostGroups = 2048;
 
 [[nodiscard]] constexpr EngineSet only(std::size_t engine) { return EngineSet{1} << engine; }
 [[nodiscard]] constexpr EngineSet set_of(std::span<const std::size_t> engines) {

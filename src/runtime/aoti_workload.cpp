@@ -164,6 +164,10 @@ std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
   try {
     auto inputs = to_device(load_tensors(engine.inputs), device.id());
     auto expected = engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs);
+    if (expected.empty() && !engine.outputs.empty())
+      throw ConfigError({.what = engine.outputs.string() + " holds no tensors",
+                         .why = "the engine's outputs would be compared with nothing",
+                         .remedy = "save the expected outputs in it, or remove the file"});
     // Outputs are read only between two requests, so they may be views of the graph's own memory.
     auto loaded = load_aoti(
         engine.model,

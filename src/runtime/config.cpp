@@ -54,7 +54,8 @@ fs::path outputs_beside(const fs::path& inputs) {
   if (at == std::string::npos) return {};
   const fs::path path = inputs.parent_path() / name.replace(at, 8, ".outputs.");
   std::error_code ignored;
-  return fs::is_regular_file(path, ignored) ? path : fs::path{};
+  // A folder or a link that leads nowhere counts as there, so that reading it fails: nobody wants an unchecked run.
+  return fs::symlink_status(path, ignored).type() == fs::file_type::not_found ? fs::path{} : path;
 }
 
 constexpr double kShortest = 1e-9;  // in seconds: times are whole nanoseconds

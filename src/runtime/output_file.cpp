@@ -33,6 +33,8 @@ using Give = std::function<void(const TextSink& sink)>;
 [[noreturn]] void refuse(const fs::path& path, int error) {
   const auto why = std::generic_category().message(error);
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) refuse(path, why, "free space, or name a file elsewhere");
+  if (error == EINTR)
+    refuse(path, "the program was told to stop while the pipe had no reader", "start the reader first");
   refuse(path, why);
 }
 
@@ -164,9 +166,8 @@ int replace(const OutputTarget& target, const Give& give) {
 }
 
 int write_in_place(const OutputTarget& target, const Give& give) {
-  int number = -1;
-  do number = ::open(target.path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
-  while (number < 0 && errno == EINTR);  // opening a pipe waits for its reader
+  // Opening a pipe waits for its reader. A signal that the program handles, such as Ctrl-C, ends the wait.
+  const int number = ::open(target.path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
   if (number < 0) return errno;
   Descriptor file(number);
   const int error = write_given(number, give);

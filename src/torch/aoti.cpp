@@ -360,7 +360,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
 
   detail::ErrorOutput output;
-  const detail::UnpackedFolder unpacked;
+  const detail::UnpackedFolder unpacked(path);
   try {
     const auto index = static_cast<c10::DeviceIndex>(id.kind == DeviceKind::cuda ? id.index : -1);
     const bool resident = options.graphs == Graphs::resident && id.kind == DeviceKind::cuda;
@@ -390,7 +390,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    unpacked.remove();
+    unpacked.remove(detail::records_in(path));
     const auto text = output.take();
     debug(text + error.what());
     throw EngineError(

@@ -63,15 +63,10 @@ void read_source(const std::string& path, const std::string& model, PackageInfo&
 std::set<std::string> models_in(const std::string& path) {
   constexpr std::string_view kFolder = "data/aotinductor/";
   std::set<std::string> models;
-  try {
-    caffe2::serialize::PyTorchStreamReader reader(path);
-    for (const auto& record : reader.getAllRecords()) {
-      const auto end = record.find('/', kFolder.size());
-      if (record.starts_with(kFolder) && end != std::string::npos)
-        models.insert(record.substr(kFolder.size(), end - kFolder.size()));
-    }
-  } catch (const std::exception&) {
-    models.clear();
+  for (const auto& record : records_in(path)) {
+    const auto end = record.find('/', kFolder.size());
+    if (record.starts_with(kFolder) && end != std::string::npos)
+      models.insert(record.substr(kFolder.size(), end - kFolder.size()));
   }
   return models;
 }
@@ -96,21 +91,33 @@ std::set<std::string> models_in(const std::string& path) {
 
 }  // namespace
 
+std::set<std::string> records_in(const std::string& path) {
+  try {
+    const auto records = caffe2::serialize::PyTorchStreamReader(path).getAllRecords();
+    return {records.begin(), records.end()};
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
 PackageInfo read_package(const std::string& path, const std::string& model) {
   const std::string what = "the package '" + path + "' could not be loaded";
   const auto unreadable = why_unreadable(path);
   if (!unreadable.empty())
     throw EngineError({.what = what, .why = unreadable, .remedy = "check the path, or export the model first"});
   PackageInfo info;
-  const UnpackedFolder unpacked;
+  const UnpackedFolder unpacked(path);
   try {
     check_records(path, what);
+    // PyTorch takes names that no model has, such as "", for beginnings of names.
+    if (const auto models = models_in(path); !models.empty() && !models.contains(model))
+      fail_to_read(path, model, what, "");
     info.metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path, model);
     read_source(path, model, info);
   } catch (const EngineError&) {
     throw;
   } catch (const std::exception& error) {
-    unpacked.remove();
+    unpacked.remove(records_in(path));
     fail_to_read(path, model, what, error.what());
   }
   const auto entry = [&](const char* key) {

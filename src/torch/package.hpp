@@ -5,6 +5,7 @@
 
 #include <greenlane/torch/signature.hpp>
 
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -22,5 +23,8 @@ struct PackageInfo {
 // Reads the facts about a model in a package.
 // Throws: EngineError if the file is missing, is no package, or holds no such model.
 [[nodiscard]] PackageInfo read_package(const std::string& path, const std::string& model);
+
+// Returns the names of the records in a package; none if it cannot be read.
+[[nodiscard]] std::set<std::string> records_in(const std::string& path);
 
 }  // namespace greenlane::detail

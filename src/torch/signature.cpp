@@ -63,11 +63,36 @@ Fit fit(const at::Tensor& tensor, const TensorSpec& spec) {
   return Fit::yes;
 }
 
+// Returns the bytes of storage up to the end of the tensor's last element.
+std::size_t bytes_spanned(const at::Tensor& tensor) {
+  std::int64_t last = tensor.storage_offset();
+  for (std::int64_t d = 0; d < tensor.dim(); ++d) last += (tensor.size(d) - 1) * tensor.stride(d);
+  return static_cast<std::size_t>(last + 1) * tensor.itemsize();
+}
+
 [[noreturn]] void refuse(const std::string& engine, std::size_t index, const std::string& why,
                          const std::string& remedy) {
   throw EngineError({.what = "input " + std::to_string(index) + " does not fit engine '" + engine + "'",
                      .why = why,
                      .remedy = remedy});
+}
+
+// Refuses tensors whose memory does not hold their values, because kernels read the memory.
+void require_memory(const std::string& engine, std::size_t index, const at::Tensor& tensor) {
+  if (tensor.unsafeGetTensorImpl()->is_python_dispatch())
+    refuse(engine, index,
+           "it is a tensor of a Python class that stands for other memory or none, such as a fake tensor",
+           "pass a plain tensor");
+  if (tensor.layout() != at::kStrided)
+    refuse(engine, index, "it is not a dense tensor, and kernels read it by strides", "pass tensor.to_dense()");
+  if (tensor._is_zerotensor())
+    refuse(engine, index, "it is a zero tensor of PyTorch's that has no memory", "pass tensor.clone()");
+  if (tensor.is_neg() || tensor.is_conj())
+    refuse(engine, index, "its memory holds other values: its negative or conjugate bit is set",
+           "pass tensor.resolve_conj().resolve_neg()");
+  if (tensor.numel() > 0 && (!tensor.has_storage() || tensor.const_data_ptr() == nullptr ||
+                             tensor.storage().nbytes() < bytes_spanned(tensor)))
+    refuse(engine, index, "its storage is too small for its elements", "pass a tensor with data");
 }
 
 std::string dimension_of(const Place& place) {
@@ -208,6 +233,7 @@ void Signature::check(std::span<const at::Tensor> inputs, DeviceId device, const
       refuse(engine, i, "it is on " + tensor.device().str() + ", and the engine on " + to_string(device),
              "move it there before the call");
     }
+    require_memory(engine, i, tensor);
     if (i >= inputs_.size()) continue;
     switch (fit(tensor, inputs_[i])) {
       case Fit::yes:

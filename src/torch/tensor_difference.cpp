@@ -113,7 +113,8 @@ std::string floats(const at::Tensor& got, const at::Tensor& want, double toleran
     if (is == should || (std::isnan(is) && std::isnan(should))) continue;
     const double error =
         std::isfinite(is) && std::isfinite(should) ? std::abs(is - should) : std::numeric_limits<double>::infinity();
-    const double allowed = scale == 0 ? std::min(tolerance, kToleranceOfZeros) : tolerance * (scale + std::abs(should));
+    const double allowed =
+        scale == 0 ? std::min(tolerance, kToleranceOfZeros) : tolerance * scale + tolerance * std::abs(should);
     if (error > worst && (std::isinf(error) || error > allowed)) {
       worst = error;
       at = i;

@@ -2,10 +2,14 @@
 
 #include "core/named_file.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 #include <system_error>
 #include <vector>
 
@@ -32,36 +36,63 @@ bool is_private(const fs::path& folder) {
          (found.st_mode & 0777) == 0700;
 }
 
-// Returns whether the folder holds an unpacked package. PyTorch's archives have one folder around everything; older
-// ones have none.
-bool is_unpacked_package(const fs::path& folder) {
-  const auto holds_models = [](const fs::path& path) {
-    std::error_code missing;
-    return fs::is_directory(path / "data" / "aotinductor", missing);
-  };
-  return holds_models(folder) || std::ranges::any_of(folders_in(folder), holds_models);
+// Returns whether the folder holds files of the package, and no others. PyTorch's archives have one folder around all
+// records; older ones have none.
+bool holds_only(const fs::path& folder, const std::set<std::string>& records) {
+  bool is_there = false;
+  for (fs::recursive_directory_iterator each(folder), end; each != end; ++each) {
+    if (each->is_directory() && !each->is_symlink()) continue;
+    const auto path = each->path().lexically_relative(folder);
+    const auto inside = path.lexically_relative(*path.begin());
+    if (each->is_symlink() || !(records.contains(path.string()) || records.contains(inside.string()))) return false;
+    is_there = true;
+  }
+  return is_there;
+}
+
+// Returns whether another process of this user has mapped a file in the folder, as it does with a package's library.
+bool is_mapped_elsewhere(const fs::path& folder) {
+  const auto inside = folder.string() + "/";
+  const auto here = "/proc/" + std::to_string(getpid());
+  for (const auto& process : folders_in("/proc")) {
+    if (process == here || process.filename().string().find_first_not_of("0123456789") != std::string::npos) continue;
+    std::ifstream maps(process / "maps");
+    for (std::string line; std::getline(maps, line);) {
+      if (line.find(inside) != std::string::npos) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
 
 // Older versions of PyTorch use /tmp whatever the environment says.
-UnpackedFolder::UnpackedFolder() : places_{temporary_folder(), "/tmp"} {
+UnpackedFolder::UnpackedFolder(const fs::path& package)
+    : package_(::open(package.c_str(), O_RDONLY | O_CLOEXEC)), places_{temporary_folder(), "/tmp"} {
+  if (package_ >= 0) (void)::flock(package_, LOCK_SH | LOCK_NB);
   for (const auto& place : places_) {
     for (auto& folder : folders_in(place)) before_.insert(std::move(folder));
   }
 }
 
-void UnpackedFolder::remove() const noexcept {
+UnpackedFolder::~UnpackedFolder() {
+  if (package_ >= 0) ::close(package_);
+}
+
+void UnpackedFolder::remove(const std::set<std::string>& records) const noexcept {
   try {
     std::vector<fs::path> found;
     for (const auto& place : places_) {
       for (auto& folder : folders_in(place)) {
-        if (!before_.contains(folder) && is_private(folder) && is_unpacked_package(folder))
+        if (!before_.contains(folder) && is_private(folder) && holds_only(folder, records))
           found.push_back(std::move(folder));
       }
     }
+    if (found.size() != 1 || is_mapped_elsewhere(found.front())) return;
+    // Fails if another process holds its shared lock.
+    if (package_ < 0 || ::flock(package_, LOCK_EX | LOCK_NB) != 0) return;
     std::error_code error;
-    if (found.size() == 1) fs::remove_all(found.front(), error);
+    fs::remove_all(found.front(), error);
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): then it stays, and the load's own error counts
   }
 }

@@ -3,21 +3,28 @@
 
 #include <filesystem>
 #include <set>
+#include <string>
 
 namespace greenlane::detail {
 
-// A record of the folders for temporary files before a load.
+// A record of the folders for temporary files before a load. While it lives, other processes of greenlane see that the
+// package is being loaded.
 // Thread safety: one load at a time in the process.
 class UnpackedFolder {
  public:
-  UnpackedFolder();
+  explicit UnpackedFolder(const std::filesystem::path& package);
+  ~UnpackedFolder();
+  UnpackedFolder(const UnpackedFolder&) = delete;
+  UnpackedFolder& operator=(const UnpackedFolder&) = delete;
 
-  // Removes the folder after a load that threw, because the destructor that would remove it never ran. The folder is
-  // recognised as new, this user's, and an unpacked package. If there are several (another process loads a package at
-  // the same time), all stay.
-  void remove() const noexcept;
+  // Removes the folder after a load that threw, because the destructor that would remove it never ran.
+  // The folder is recognised as new, this user's, and with no file but the package's `records`. It stays if another
+  // process may be using it: if there are several such folders, if another process loads the same package, or if one
+  // has mapped a file in the folder.
+  void remove(const std::set<std::string>& records) const noexcept;
 
  private:
+  int package_;  // a descriptor with a shared lock; negative if the file cannot be opened
   std::set<std::filesystem::path> places_;
   std::set<std::filesystem::path> before_;
 };

@@ -201,6 +201,26 @@ def test_under_nohup_a_closed_terminal_stops_nothing(pipeline: Path, tmp_path: P
     assert json.loads((tmp_path / "out.json").read_text())["modes"][0]["stopped_early"] is False
 
 
+@pytest.mark.parametrize("name", ["INT", "TERM"])
+def test_a_signal_that_is_ignored_stops_nothing(pipeline: Path, tmp_path: Path, name: str) -> None:
+    script = f'trap "" {name}; "$0" run "$1" --seconds 1 --json "$2" & sleep 0.7; kill -{name} $!; wait $!'
+    assert in_shell(script, pipeline, tmp_path / "out.json").returncode == 0
+    assert json.loads((tmp_path / "out.json").read_text())["modes"][0]["stopped_early"] is False
+
+
+def test_a_signal_ends_the_wait_for_the_reader_of_a_pipe(pipeline: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [str(PROGRAM), "run", str(pipeline), "--seconds", "0.1", "--json", str(pipe)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(3)
+        assert process.poll() is None, "it waits for a reader"
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "the pipe had no reader" in stderr
+
+
 def test_ctrl_c_ends_the_loop_of_a_shell(pipeline: Path) -> None:
     """Bash goes on after a program that ends with status 130, but not after a program that SIGINT ended."""
     script = 'for i in 1 2 3; do "$0" run "$1" --seconds 60; echo again; done'

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cli.program import PROGRAM, config, engine, engines, greenlane
+from cli.program import PROGRAM, config, engine, engines, greenlane, refusal
 
 
 def test_wrong_outputs_are_reported_and_fail_the_run(models: Path, tmp_path: Path) -> None:
@@ -51,6 +51,21 @@ def test_without_expected_outputs_nothing_is_said_about_them(models: Path, tmp_p
     file = config(tmp_path, engine("alone", models / "affine.pt2", tmp_path / "alone.inputs.pt", rate_hz=100))
     assert greenlane("run", file, "--seconds", "0.1", "--check", "--json", tmp_path / "out.json").returncode == 0
     assert engines(tmp_path / "out.json")["alone"]["checked"] is None
+
+
+@pytest.mark.parametrize("kind", ["no tensors", "folder", "dangling link"])
+def test_expected_outputs_that_hold_nothing_are_refused(models: Path, tmp_path: Path, kind: str) -> None:
+    inputs = tmp_path / "affine.inputs.pt"
+    shutil.copy(models / "affine.inputs.pt", inputs)
+    outputs = tmp_path / "affine.outputs.pt"
+    if kind == "no tensors":
+        torch.save([], outputs)
+    elif kind == "folder":
+        outputs.mkdir()
+    else:
+        outputs.symlink_to(tmp_path / "nowhere")
+    file = config(tmp_path, engine("affine", models / "affine.pt2", inputs))
+    assert "affine.outputs.pt" in refusal("run", file, "--seconds", "0.1", "--check")
 
 
 def test_an_engine_that_throws_is_reported_and_the_others_go_on(models: Path, tmp_path: Path) -> None:

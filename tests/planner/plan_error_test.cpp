@@ -102,6 +102,9 @@ TEST(PlannerErrors, RefuseRequestsThatMakeNoSense) {
   auto no_device = request({head()});
   no_device.device = {};
   EXPECT_THAT(refusal(no_device), HasSubstr("no units"));
+  auto endless = request({head()});
+  endless.device = {.whole = 1'000'000, .each = Units{1}, .remainder = Units{0}};
+  EXPECT_THAT(refusal(endless), HasSubstr("1000000 groups"));
   auto factors = request({head()});
   factors.contention = {{1, 1}};
   EXPECT_THAT(refusal(factors), HasSubstr("contention"));

@@ -46,5 +46,12 @@ TEST(Package, EntriesWithDotsInTheirNamesAreRead) {
   EXPECT_EQ(detail::read_package(with_entry("data/aotinductor/model/a..b/...c"), "model").device, DeviceKind::cpu);
 }
 
+TEST(Package, ANameThatNoModelHasIsRefusedAlsoIfOneBeginsWithIt) {
+  for (const std::string name : {"", "mod", "model/", "another"}) {
+    EXPECT_THAT([&] { (void)load_aoti(models::path_of("affine.pt2"), {.model = name}); },
+                refuses<EngineError>("no model named '" + name + "'", "'model'"));
+  }
+}
+
 }  // namespace
 }  // namespace greenlane

@@ -188,6 +188,25 @@ TEST_F(SignatureTest, AnUndefinedTensorIsRefused) {
   EXPECT_THAT(checking({x_, at::Tensor()}), refuses<EngineError>("'policy'", "input 1", "undefined"));
 }
 
+TEST_F(SignatureTest, ATensorWhoseMemoryHoldsOtherValuesIsRefused) {
+  EXPECT_THAT(checking({at::_neg_view(x_), index_}),
+              refuses<EngineError>("'policy'", "input 0", "negative", "resolve_neg()"));
+  const auto conjugate = at::zeros({4, 8}, at::kComplexFloat).conj();
+  EXPECT_THAT([&] { Signature().check(std::vector{conjugate}, kCpu, "policy"); },
+              refuses<EngineError>("'policy'", "input 0", "conjugate", "resolve_conj()"));
+}
+
+TEST_F(SignatureTest, ATensorWithoutMemoryIsRefused) {
+  EXPECT_THAT(checking({at::_efficientzerotensor({4, 8}, at::kFloat), index_}),
+              refuses<EngineError>("'policy'", "input 0", "zero tensor", "clone()"));
+  auto emptied = x_.clone();
+  emptied.storage().unsafeGetStorageImpl()->set_nbytes(16);
+  EXPECT_THAT(checking({emptied, index_}), refuses<EngineError>("'policy'", "input 0", "storage is too small"));
+  EXPECT_THAT(checking({x_.to_sparse(), index_}), refuses<EngineError>("'policy'", "input 0", "to_dense()"));
+  const auto view = at::zeros({64}, at::kFloat).slice(0, 32).view({4, 8});
+  checking({view, index_})();
+}
+
 // The additional lines of PyTorch 2.14 and newer. Two inputs share an open size, and the third has no dimensions.
 constexpr std::string_view kAssertions = R"(
 AOTI_NOINLINE static void check_input_0(

@@ -100,6 +100,15 @@ TEST(TensorDifference, OneElementOfManyCounts) {
   }
 }
 
+TEST(TensorDifference, ValuesAtTheEndOfTheRangeAreCompared) {
+  constexpr double kHuge = 1e308;
+  EXPECT_THAT(differs(at::zeros({4}, at::kDouble), at::full({4}, kHuge, at::kDouble)), HasSubstr("differs by up to"));
+  EXPECT_THAT(differs(at::full({4}, 0.9 * kHuge, at::kDouble), at::full({4}, kHuge, at::kDouble)),
+              HasSubstr("differs"));
+  EXPECT_THAT(differs(at::full({4}, -kHuge, at::kDouble), at::full({4}, kHuge, at::kDouble)), HasSubstr("differs"));
+  EXPECT_EQ(differs(at::full({4}, 0.9999 * kHuge, at::kDouble), at::full({4}, kHuge, at::kDouble)), "");
+}
+
 TEST(TensorDifference, AFewHugeElementsHideNothing) {
   auto want = at::ones({100});
   want[3] = -3e38;

@@ -8,15 +8,24 @@
 #include <greenlane/core/error.hpp>
 
 #include <caffe2/serialize/inline_container.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <set>
+#include <string>
 
 namespace greenlane {
 namespace {
 
 namespace fs = std::filesystem;
+
+const std::set<std::string> kRecords{"data/aotinductor/model/c1.wrapper.so", "data/aotinductor/model/c1.kernel.cpp"};
 
 // Tests whose temporary files go to a folder of their own.
 class UnpackedFolderTest : public ::testing::Test {
@@ -47,13 +56,18 @@ class UnpackedFolderTest : public ::testing::Test {
   }
 
   [[nodiscard]] fs::path make_package_folder(const std::string& name) const {
-    fs::create_directories(temporary() / name / "package" / "data" / "aotinductor" / "model");
+    const auto model = temporary() / name / "package" / "data" / "aotinductor" / "model";
+    fs::create_directories(model);
+    std::ofstream(model / "c1.wrapper.so") << name;
     fs::permissions(temporary() / name, fs::perms::owner_all);
     return temporary() / name;
   }
 
  private:
   Folder folder_;
+
+ protected:
+  fs::path package_ = folder_.write("model.pt2", "a package");
 };
 
 TEST_F(UnpackedFolderTest, APackageThatDoesNotLoadLeavesNothing) {
@@ -80,12 +94,12 @@ TEST_F(UnpackedFolderTest, APackageThatLoadsLeavesNothingWhenItGoes) {
 
 TEST_F(UnpackedFolderTest, OnlyTheFolderOfTheLoadIsRemoved) {
   const auto before = make_package_folder("before");
-  const detail::UnpackedFolder unpacked;
+  const detail::UnpackedFolder unpacked(package_);
   const auto now = make_package_folder("now");
   fs::create_directories(temporary() / "other");
   fs::permissions(temporary() / "other", fs::perms::owner_all);
   fs::create_directory_symlink(before, temporary() / "link");
-  unpacked.remove();
+  unpacked.remove(kRecords);
   EXPECT_TRUE(fs::exists(before));
   EXPECT_TRUE(fs::exists(temporary() / "other"));
   EXPECT_TRUE(fs::exists(temporary() / "link"));
@@ -93,19 +107,77 @@ TEST_F(UnpackedFolderTest, OnlyTheFolderOfTheLoadIsRemoved) {
 }
 
 TEST_F(UnpackedFolderTest, WhereAnotherProcessLoadsAPackageNothingIsRemoved) {
-  const detail::UnpackedFolder unpacked;
+  const detail::UnpackedFolder unpacked(package_);
   const auto one = make_package_folder("one");
   const auto other = make_package_folder("other");
-  unpacked.remove();
+  unpacked.remove(kRecords);
   EXPECT_TRUE(fs::exists(one));
   EXPECT_TRUE(fs::exists(other));
 }
 
+TEST_F(UnpackedFolderTest, TheFolderOfAnotherPackageStays) {
+  const detail::UnpackedFolder unpacked(package_);
+  const auto other = make_package_folder("other");
+  std::ofstream(other / "package" / "data" / "aotinductor" / "model" / "another.wrapper.so") << "other";
+  unpacked.remove(kRecords);
+  EXPECT_TRUE(fs::exists(other));
+}
+
+TEST_F(UnpackedFolderTest, NothingIsRemovedForAPackageThatCannotBeRead) {
+  const detail::UnpackedFolder unpacked(package_);
+  const auto other = make_package_folder("other");
+  unpacked.remove({});
+  EXPECT_TRUE(fs::exists(other));
+}
+
+TEST_F(UnpackedFolderTest, TheFolderStaysWhileAnotherProcessLoadsThePackage) {
+  const detail::UnpackedFolder unpacked(package_);
+  const auto one = make_package_folder("one");
+  const int other = ::open(package_.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(other, LOCK_SH), 0);  // as the other process does
+  unpacked.remove(kRecords);
+  EXPECT_TRUE(fs::exists(one));
+  ::close(other);
+  unpacked.remove(kRecords);
+  EXPECT_FALSE(fs::exists(one));
+}
+
+TEST_F(UnpackedFolderTest, AFolderThatAnotherProcessHasMappedStays) {
+  const detail::UnpackedFolder unpacked(package_);
+  const auto one = make_package_folder("one");
+  const auto file = one / "package" / "data" / "aotinductor" / "model" / "c1.wrapper.so";
+  const auto script =
+      "import mmap, sys; f = open(sys.argv[1], 'r+b'); m = mmap.mmap(f.fileno(), 0); print(flush=True); input()";
+  // Returns when the other process has mapped the file.
+  int to_child[2];
+  int from_child[2];
+  ASSERT_EQ(pipe(to_child) + pipe(from_child), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(to_child[0], STDIN_FILENO);
+    dup2(from_child[1], STDOUT_FILENO);
+    for (const int end : {to_child[0], to_child[1], from_child[0], from_child[1]}) ::close(end);
+    execlp("python3", "python3", "-c", script, file.c_str(), nullptr);
+    _exit(127);
+  }
+  ::close(from_child[1]);
+  char line = 0;
+  EXPECT_EQ(::read(from_child[0], &line, 1), 1);
+  unpacked.remove(kRecords);
+  EXPECT_TRUE(fs::exists(one));
+  ::close(to_child[1]);
+  ::close(to_child[0]);
+  waitpid(child, nullptr, 0);
+  ::close(from_child[0]);
+  unpacked.remove(kRecords);
+  EXPECT_FALSE(fs::exists(one));
+}
+
 TEST_F(UnpackedFolderTest, AFolderThatOthersMayReadIsNoneOfPyTorchs) {
-  const detail::UnpackedFolder unpacked;
+  const detail::UnpackedFolder unpacked(package_);
   const auto one = make_package_folder("one");
   fs::permissions(one, fs::perms::owner_all | fs::perms::group_read);
-  unpacked.remove();
+  unpacked.remove(kRecords);
   EXPECT_TRUE(fs::exists(one));
 }
 
