@@ -48,6 +48,9 @@ class Binding:
     ) -> None:
         self.restore()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(f"{self!r} cannot be copied or saved: it restores bindings once, in this process")
+
     def __repr__(self) -> str:
         return f"Binding({', '.join(map(repr, self.names))})"
 
@@ -142,7 +145,10 @@ def clear_external_stream(module: Root, names: Iterable[str] | None = None) -> N
 
     :param names: names of submodules, ``""`` for the module itself; default: the module and everything in it.
     :raises ValueError: a name does not exist; then nothing is cleared.
+    :raises TypeError: ``names`` is one string, or holds something else than strings.
     """
+    if isinstance(names, str):
+        raise TypeError(f"names is {names!r}: give a list of names")
     found = places_in(module).values() if names is None else [place_at(module, name) for name in names]
     for place in found:
         binding = place.binding()

@@ -37,6 +37,9 @@ class PipelineGraph:
             raise TypeError(f"the inputs are nested otherwise than at capture: {spec}, not {self._spec}")
         return unflatten(self._result, self._native.run(tensors))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a PipelineGraph cannot be copied or saved: capture the function again")
+
     @property
     def bytes(self) -> int:
         """Bytes of device memory that the graph holds."""
