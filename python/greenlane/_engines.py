@@ -66,10 +66,12 @@ class Engine(torch.nn.Module):
 
         :param deadline_ms: the engine's deadline in milliseconds, at most a day; None: not urgent.
         :raises ValueError: the deadline is not positive, or longer than a day.
+        :raises TypeError: the deadline is no number.
         """
-        if deadline_ms is not None and not deadline_ms > 0:
+        deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
+        if deadline is not None and not deadline > 0:
             raise ValueError(f"a deadline of {deadline_ms} ms: give a positive number, or None")
-        self._native.set_urgent(deadline_ms or 0.0)
+        self._native.set_urgent(deadline or 0.0)
 
     def set_gates(self, gates: str) -> None:
         """Sets whether the engine's graphs are launched in slices that let urgent engines pass.
@@ -80,6 +82,7 @@ class Engine(torch.nn.Module):
         :param gates: ``"auto"`` for the shortest slices that cost little, a longest slice such as ``"50us"``, or
             ``"off"``.
         :raises ValueError: ``gates`` is none of these.
+        :raises TypeError: ``gates`` is no string.
         :raises RuntimeError: the engine was loaded without graphs.
         """
         longest = longest_slice(gates)
@@ -123,8 +126,14 @@ class Engine(torch.nn.Module):
     def run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Runs the engine on flattened arguments and returns flattened results.
 
+        :raises TypeError: the inputs are no list of tensors.
         :raises RuntimeError: the inputs do not fit, or the engine fails.
         """
+        if not isinstance(inputs, list | tuple) or not all(isinstance(each, torch.Tensor) for each in inputs):
+            raise TypeError(f"inputs is {_checked.one_line(inputs)}: give a list of tensors")
+        return self._run(list(inputs))
+
+    def _run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         if self._on_cpu:
             return outputs_of(self._native.submit(inputs))
         return list(self._native.run(inputs))
@@ -150,7 +159,7 @@ class Engine(torch.nn.Module):
             self._constants.check(constants, arguments)
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         try:
-            outputs = self.run(tensors)
+            outputs = self._run(tensors)
         except RuntimeError as error:
             # The number of tensors is wrong because something else was given in place of a tensor.
             if constants and f": {len(tensors)} were given" in str(error):
@@ -205,7 +214,8 @@ def load(
     :raises RuntimeError: the file does not exist, is no package, holds no such model, or is compiled for another
         device; the number of runners does not fit; the lane is closed; or gates are on without graphs.
     :raises ValueError: an option is unknown, the deadline is not positive, or the path is empty.
-    :raises TypeError: the lane is no :class:`Lane`, a name is no string, or ``num_runners`` is no whole number.
+    :raises TypeError: the lane is no :class:`Lane`, a name or ``gates`` is no string, ``num_runners`` is no whole
+        number, ``tune_kernels`` or ``stateful`` is no bool, or the deadline is no number.
     """
     check_options(graphs, outputs)
     if lane is not None and not isinstance(lane, Lane):
@@ -216,6 +226,7 @@ def load(
     if not file:
         raise ValueError("the path of the package is empty: name a .pt2 file")
     runners = _checked.whole(num_runners, "num_runners")
+    tunes, has_state = _checked.truth(tune_kernels, "tune_kernels"), _checked.truth(stateful, "stateful")
     resident, views = graphs == "resident", outputs == "views"
     engine = Engine(
         ops.load_aoti(
@@ -227,8 +238,8 @@ def load(
             runners,
             resident,
             views,
-            tune_kernels,
-            stateful,
+            tunes,
+            has_state,
         )
     )
     engine.set_urgent(urgent)
