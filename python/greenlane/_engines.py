@@ -1,6 +1,7 @@
 """Engines: compiled models that greenlane loads."""
 
 import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -141,19 +142,18 @@ class Engine(torch.nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the engine with the arguments of the exported module; for arguments that are no tensors, see the class.
 
-        :raises TypeError: the keyword arguments or the nesting differ from the export.
+        :raises TypeError: the number of arguments, their names or the nesting differ from the export.
         :raises RuntimeError: the inputs do not fit, the constants differ from the first call's, or the engine fails.
         """
-        _, names = self._in_spec.context, self._in_spec.child(1).context
-        if set(names) != set(kwargs):
-            raise TypeError(f"engine {self.name!r} takes the keyword arguments {sorted(names)}, not {sorted(kwargs)}")
+        count, names = self._in_spec.child(0).num_children, self._in_spec.child(1).context
+        if count != len(args) or set(names) != set(kwargs):
+            raise TypeError(
+                f"engine {self.name!r} takes {_listed(count, names)}, and was given {_listed(len(args), kwargs)}"
+            )
         arguments = (args, {name: kwargs[name] for name in names})
         leaves, spec = pytree.tree_flatten(arguments)
         if spec != self._in_spec:
-            raise TypeError(
-                f"the arguments of engine {self.name!r} are nested otherwise than at export: "
-                f"{spec}, not {self._in_spec}"
-            )
+            raise TypeError(self._misfit(spec, names))
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, torch.Tensor)}
         if constants:
             self._constants.check(constants, arguments)
@@ -169,12 +169,30 @@ class Engine(torch.nn.Module):
             self._constants.remember(constants, arguments, leaves)
         return pytree.tree_unflatten(outputs, self._out_spec)
 
+    def _misfit(self, spec: pytree.TreeSpec, names: Sequence[str]) -> str:
+        """Returns the message for the first argument that is nested otherwise than at export."""
+        places = [(0, i, f"args[{i}]") for i in range(spec.child(0).num_children)]
+        places += [(1, i, f"kwargs[{name!r}]") for i, name in enumerate(names)]
+        pairs = [(where, spec.child(part).child(i), self._in_spec.child(part).child(i)) for part, i, where in places]
+        place, was, expected = next(pair for pair in pairs if pair[1] != pair[2])
+        return (
+            f"{place} of engine {self.name!r} is nested otherwise than at export: "
+            f"{_checked.one_line(was)}, not {_checked.one_line(expected)}"
+        )
+
     def __reduce__(self) -> tuple[type["Engine"], tuple[Any]]:
         return (Engine, (self._native,))
 
     def __repr__(self) -> str:
         lane = self.lane
         return f"Engine({self.name!r}, device={str(self.device)!r}, lane={lane.name if lane else None!r})"
+
+
+def _listed(count: int, names: Iterable[str]) -> str:
+    """Describes a call's arguments by the number of the positional ones and the names of the others."""
+    listed = ", ".join(map(repr, sorted(names)))
+    keywords = f"the keyword argument{'s' if ', ' in listed else ''} {listed}" if listed else "no keyword arguments"
+    return f"{count} positional argument{'' if count == 1 else 's'} and {keywords}"
 
 
 def load(
