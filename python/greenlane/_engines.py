@@ -1,5 +1,6 @@
 """Engines: compiled models that greenlane loads."""
 
+import copy
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -28,7 +29,8 @@ class Engine(torch.nn.Module):
     their values. The first call's constants are taken for the export's, with one warning. A later call with other
     constants raises RuntimeError.
 
-    A copy (``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded again from the same file and is not bound.
+    A copy (``copy.copy``, ``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded again from the same file and is not
+    bound.
     """
 
     def __init__(self, native: Any) -> None:
@@ -179,6 +181,9 @@ class Engine(torch.nn.Module):
             f"{place} of engine {self.name!r} is nested otherwise than at export: "
             f"{_checked.one_line(was)}, not {_checked.one_line(expected)}"
         )
+
+    def __copy__(self) -> "Engine":
+        return copy.deepcopy(self)  # two engines of one native object would share a binding
 
     def __reduce__(self) -> tuple[type["Engine"], tuple[Any]]:
         return (Engine, (self._native,))

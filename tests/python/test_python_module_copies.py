@@ -306,3 +306,12 @@ def test_methods_of_pytorch_are_replaced_once_and_keep_their_names(lane: gl.Lane
     assert [getattr(nn.Module, name) for name in methods] == once
     assert _modules._dropping_bindings(nn.Module.train).__name__ == "train"
     assert _modules._dropping_bindings(nn.Module.train).__doc__ == nn.Module.train.__doc__
+
+
+def test_a_shallow_copy_of_an_engine_is_loaded_anew_and_bound_to_nothing(lane: gl.Lane, engine: gl.Engine) -> None:
+    engine.bind(lane)
+    other = shallow(engine)
+    assert other.lane is None
+    other.unbind()
+    assert engine.lane is not None
+    assert torch.equal(other(X), engine(X))
