@@ -78,6 +78,8 @@ class Audit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         running, self._running = self._running, None
+        if running is None:
+            raise RuntimeError("the audit is left and was not entered: use `with gl.audit() as audit: ...`")
         if kind is not None:
             running.drop()
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from greenlane import _checked
 from greenlane._graphs import GraphOptions, GraphReport, Graphs, Outputs, check_options
 from greenlane._lanes import Lane
 from greenlane._native import ops
@@ -47,6 +48,9 @@ class Binding:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.restore()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(f"{self!r} cannot be copied or saved: it restores bindings once, in this process")
 
     def __repr__(self) -> str:
         return f"Binding({', '.join(map(repr, self.names))})"
@@ -87,7 +91,8 @@ def set_external_stream(
     :return: a context manager that restores the former bindings; it can be dropped.
     :raises ValueError: a name does not exist, cannot be bound, or stands for a module that another name binds
         elsewhere. The message lists every such name, and nothing is bound.
-    :raises TypeError: a stream is no stream, or the module is none of the kinds above.
+    :raises TypeError: a stream is no stream, a name is no string, ``tune_kernels`` is no bool, or the module is none of
+        the kinds above.
     :raises RuntimeError: a stream cannot be bound: its handle is null or reserved, it is on another device, it is being
         captured, or its lane is closed. All bindings stay as they were, and the message names the submodule.
 
@@ -107,6 +112,7 @@ def set_external_stream(
     >>> gl.clear_external_stream(model)
     """
     check_options(graphs, outputs)
+    tunes = _checked.truth(tune_kernels, "tune_kernels")
     require_root(module)
     if isinstance(streams, Mapping):
         wanted = dict(streams)
@@ -117,7 +123,7 @@ def set_external_stream(
         with _naming(name if is_mapping else None):
             require_stream(stream)
     requests = _requests(module, wanted)
-    options = GraphOptions(outputs == "views", tune_kernels) if graphs == "resident" else None
+    options = GraphOptions(outputs == "views", tunes) if graphs == "resident" else None
     if options and not any(request.name in wanted and request.can_capture() for request in requests):
         raise ValueError(
             "nothing was bound: graphs='resident' is for modules on a GPU that nothing compiles anew; load a package "
@@ -142,7 +148,10 @@ def clear_external_stream(module: Root, names: Iterable[str] | None = None) -> N
 
     :param names: names of submodules, ``""`` for the module itself; default: the module and everything in it.
     :raises ValueError: a name does not exist; then nothing is cleared.
+    :raises TypeError: ``names`` is one string, or holds something else than strings.
     """
+    if isinstance(names, str):
+        raise TypeError(f"names is {names!r}: give a list of names")
     found = places_in(module).values() if names is None else [place_at(module, name) for name in names]
     for place in found:
         binding = place.binding()

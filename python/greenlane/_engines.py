@@ -1,6 +1,8 @@
 """Engines: compiled models that greenlane loads."""
 
+import copy
 import os
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -27,7 +29,8 @@ class Engine(torch.nn.Module):
     their values. The first call's constants are taken for the export's, with one warning. A later call with other
     constants raises RuntimeError.
 
-    A copy (``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded again from the same file and is not bound.
+    A copy (``copy.copy``, ``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded again from the same file and is not
+    bound.
     """
 
     def __init__(self, native: Any) -> None:
@@ -66,10 +69,12 @@ class Engine(torch.nn.Module):
 
         :param deadline_ms: the engine's deadline in milliseconds, at most a day; None: not urgent.
         :raises ValueError: the deadline is not positive, or longer than a day.
+        :raises TypeError: the deadline is no number.
         """
-        if deadline_ms is not None and not deadline_ms > 0:
+        deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
+        if deadline is not None and not deadline > 0:
             raise ValueError(f"a deadline of {deadline_ms} ms: give a positive number, or None")
-        self._native.set_urgent(deadline_ms or 0.0)
+        self._native.set_urgent(deadline or 0.0)
 
     def set_gates(self, gates: str) -> None:
         """Sets whether the engine's graphs are launched in slices that let urgent engines pass.
@@ -80,6 +85,7 @@ class Engine(torch.nn.Module):
         :param gates: ``"auto"`` for the shortest slices that cost little, a longest slice such as ``"50us"``, or
             ``"off"``.
         :raises ValueError: ``gates`` is none of these.
+        :raises TypeError: ``gates`` is no string.
         :raises RuntimeError: the engine was loaded without graphs.
         """
         longest = longest_slice(gates)
@@ -123,8 +129,14 @@ class Engine(torch.nn.Module):
     def run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         """Runs the engine on flattened arguments and returns flattened results.
 
+        :raises TypeError: the inputs are no list of tensors.
         :raises RuntimeError: the inputs do not fit, or the engine fails.
         """
+        if not isinstance(inputs, list | tuple) or not all(isinstance(each, torch.Tensor) for each in inputs):
+            raise TypeError(f"inputs is {_checked.one_line(inputs)}: give a list of tensors")
+        return self._run(list(inputs))
+
+    def _run(self, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
         if self._on_cpu:
             return outputs_of(self._native.submit(inputs))
         return list(self._native.run(inputs))
@@ -132,25 +144,24 @@ class Engine(torch.nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the engine with the arguments of the exported module; for arguments that are no tensors, see the class.
 
-        :raises TypeError: the keyword arguments or the nesting differ from the export.
+        :raises TypeError: the number of arguments, their names or the nesting differ from the export.
         :raises RuntimeError: the inputs do not fit, the constants differ from the first call's, or the engine fails.
         """
-        _, names = self._in_spec.context, self._in_spec.child(1).context
-        if set(names) != set(kwargs):
-            raise TypeError(f"engine {self.name!r} takes the keyword arguments {sorted(names)}, not {sorted(kwargs)}")
+        count, names = self._in_spec.child(0).num_children, self._in_spec.child(1).context
+        if count != len(args) or set(names) != set(kwargs):
+            raise TypeError(
+                f"engine {self.name!r} takes {_listed(count, names)}, and was given {_listed(len(args), kwargs)}"
+            )
         arguments = (args, {name: kwargs[name] for name in names})
         leaves, spec = pytree.tree_flatten(arguments)
         if spec != self._in_spec:
-            raise TypeError(
-                f"the arguments of engine {self.name!r} are nested otherwise than at export: "
-                f"{spec}, not {self._in_spec}"
-            )
+            raise TypeError(self._misfit(spec, names))
         constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, torch.Tensor)}
         if constants:
             self._constants.check(constants, arguments)
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         try:
-            outputs = self.run(tensors)
+            outputs = self._run(tensors)
         except RuntimeError as error:
             # The number of tensors is wrong because something else was given in place of a tensor.
             if constants and f": {len(tensors)} were given" in str(error):
@@ -160,12 +171,33 @@ class Engine(torch.nn.Module):
             self._constants.remember(constants, arguments, leaves)
         return pytree.tree_unflatten(outputs, self._out_spec)
 
+    def _misfit(self, spec: pytree.TreeSpec, names: Sequence[str]) -> str:
+        """Returns the message for the first argument that is nested otherwise than at export."""
+        places = [(0, i, f"args[{i}]") for i in range(spec.child(0).num_children)]
+        places += [(1, i, f"kwargs[{name!r}]") for i, name in enumerate(names)]
+        pairs = [(where, spec.child(part).child(i), self._in_spec.child(part).child(i)) for part, i, where in places]
+        place, was, expected = next(pair for pair in pairs if pair[1] != pair[2])
+        return (
+            f"{place} of engine {self.name!r} is nested otherwise than at export: "
+            f"{_checked.one_line(was)}, not {_checked.one_line(expected)}"
+        )
+
+    def __copy__(self) -> "Engine":
+        return copy.deepcopy(self)  # two engines of one native object would share a binding
+
     def __reduce__(self) -> tuple[type["Engine"], tuple[Any]]:
         return (Engine, (self._native,))
 
     def __repr__(self) -> str:
         lane = self.lane
         return f"Engine({self.name!r}, device={str(self.device)!r}, lane={lane.name if lane else None!r})"
+
+
+def _listed(count: int, names: Iterable[str]) -> str:
+    """Describes a call's arguments by the number of the positional ones and the names of the others."""
+    listed = ", ".join(map(repr, sorted(names)))
+    keywords = f"the keyword argument{'s' if ', ' in listed else ''} {listed}" if listed else "no keyword arguments"
+    return f"{count} positional argument{'' if count == 1 else 's'} and {keywords}"
 
 
 def load(
@@ -205,7 +237,8 @@ def load(
     :raises RuntimeError: the file does not exist, is no package, holds no such model, or is compiled for another
         device; the number of runners does not fit; the lane is closed; or gates are on without graphs.
     :raises ValueError: an option is unknown, the deadline is not positive, or the path is empty.
-    :raises TypeError: the lane is no :class:`Lane`, a name is no string, or ``num_runners`` is no whole number.
+    :raises TypeError: the lane is no :class:`Lane`, a name or ``gates`` is no string, ``num_runners`` is no whole
+        number, ``tune_kernels`` or ``stateful`` is no bool, or the deadline is no number.
     """
     check_options(graphs, outputs)
     if lane is not None and not isinstance(lane, Lane):
@@ -216,6 +249,7 @@ def load(
     if not file:
         raise ValueError("the path of the package is empty: name a .pt2 file")
     runners = _checked.whole(num_runners, "num_runners")
+    tunes, has_state = _checked.truth(tune_kernels, "tune_kernels"), _checked.truth(stateful, "stateful")
     resident, views = graphs == "resident", outputs == "views"
     engine = Engine(
         ops.load_aoti(
@@ -227,8 +261,8 @@ def load(
             runners,
             resident,
             views,
-            tune_kernels,
-            stateful,
+            tunes,
+            has_state,
         )
     )
     engine.set_urgent(urgent)

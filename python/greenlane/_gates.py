@@ -34,10 +34,14 @@ def longest_slice(gates: str) -> float | None:
     None stands for ``"off"``.
 
     :raises ValueError: ``gates`` is none of these.
+    :raises TypeError: ``gates`` is no string.
     """
+    wanted = f"gates={gates!r}: use 'auto', 'off' or a time such as '50us'"
+    if not isinstance(gates, str):
+        raise TypeError(wanted)
     if gates in ("auto", "off"):
         return 0.0 if gates == "auto" else None
     time = re.fullmatch(r"(\d+(?:\.\d+)?)(us|ms)", gates)
     if time is None or float(time[1]) == 0:
-        raise ValueError(f"gates={gates!r}: use 'auto', 'off' or a time such as '50us'")
+        raise ValueError(wanted)
     return float(time[1]) * (1000 if time[2] == "ms" else 1)

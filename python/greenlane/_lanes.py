@@ -50,11 +50,13 @@ class Lane:
     @property
     def stream(self) -> int:
         """The handle of the lane's CUDA stream, valid as long as the lane. Raises RuntimeError on a CPU lane."""
+        self._require_stream()
         return int(self._native.stream())
 
     @property
     def torch_stream(self) -> torch.cuda.ExternalStream:
         """The lane's stream for PyTorch. Raises RuntimeError on a CPU lane."""
+        self._require_stream()
         # PyTorch may remember the stream in tensors that outlive the lane.
         self._native.keep_stream()
         return torch.cuda.ExternalStream(self.stream, device=self.device)
@@ -72,6 +74,8 @@ class Lane:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self._contexts:
+            raise RuntimeError(f"lane {self.name!r} is left and was not entered: use `with lane:`")
         self._contexts.pop().__exit__(kind, error, trace)
 
     def synchronize(self) -> None:
@@ -89,6 +93,20 @@ class Lane:
     def closed(self) -> bool:
         """True after :meth:`close` was called."""
         return bool(self._native.is_closed())
+
+    def _require_stream(self) -> None:
+        # C++ would name its own way to run work on the lane.
+        if self._native.device() == "cpu":
+            raise RuntimeError(
+                f"lane {self.name!r} has no stream: it is a lane of the CPU; bind an engine or a module to it "
+                "(greenlane.set_external_stream)"
+            )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            f"lane {self.name!r} cannot be copied or saved: its units exist once, in this process; pass the lane "
+            "itself, or its name"
+        )
 
     def __repr__(self) -> str:
         return f"Lane({self.name!r}, device={str(self.device)!r}, units={self.units})"

@@ -73,10 +73,21 @@ class BoundForward:
     def __wrapped__(self) -> Any:
         return self.forward
 
+    def is_of(self, module: torch.nn.Module) -> bool:
+        """Returns whether it is this module's forward; a shallow copy of the module may hold it, too."""
+        return self._module() is module
+
     def go_through(self, binding: Any) -> None:
         """Goes through this binding, from the next call on."""
         self.binding = binding
         self.on_cpu = binding.device() == "cpu"
+
+    def remove_from(self, module: torch.nn.Module) -> None:
+        """Gives a module that holds it the forward that stood there before."""
+        if self.former is None:
+            module.__dict__.pop(self.entry, None)  # another thread may have been faster
+        else:
+            module.__dict__[self.entry] = self.former
 
     # torch.export and others look into a forward, for example at its __code__.
     def __getattr__(self, name: str) -> Any:
@@ -113,8 +124,8 @@ class BoundForward:
         if obstacle:
             raise RuntimeError(f"{self.binding.name()!r} cannot run on its lane: {obstacle}")
 
-    # A copy of the module, and its saved form, have the forward that the module has without a binding. The saved form
-    # names nothing of greenlane's.
+    # A deep copy of the module, and its saved form, have the forward that the module has without a binding. The saved
+    # form names nothing of greenlane's. For shallow copies see _watch_copies().
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return copy.deepcopy(self.forward, memo)
 
@@ -127,13 +138,50 @@ class BoundForward:
 def bound_forward(module: torch.nn.Module) -> BoundForward | None:
     """Returns the forward that :func:`attach` put there; None if there is none."""
     forward = module.__dict__.get(entry_of(module))
-    return forward if isinstance(forward, BoundForward) else None
+    return forward if isinstance(forward, BoundForward) and forward.is_of(module) else None
+
+
+def _drop_binding_of_another(module: torch.nn.Module) -> None:
+    """Gives a shallow copy of a bound module the forward that it has without a binding."""
+    forward = module.__dict__.get(entry_of(module))
+    if isinstance(forward, BoundForward) and not forward.is_of(module):
+        forward.remove_from(module)
+
+
+_COPYING = ("__setstate__", "_replicate_for_data_parallel")
+"""The methods of modules through which ``copy.copy`` and ``torch.nn.DataParallel`` copy a module's ``__dict__``."""
+
+
+@functools.cache
+def _watch_copies() -> None:
+    """Makes shallow copies of modules drop the binding of the original.
+
+    The methods are replaced in PyTorch's class, because Python does not look for ``__setstate__`` in the original's
+    ``__dict__``. A second call does nothing.
+    """
+    for name in _COPYING:
+        setattr(torch.nn.Module, name, _dropping_bindings(getattr(torch.nn.Module, name)))
+
+
+def _dropping_bindings(own: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the method, which copies a module, so that the copy carries no binding afterwards."""
+
+    @functools.wraps(own)
+    def method(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        result = own(self, *args, **kwargs)
+        # __setstate__ fills the copy itself, and the other method returns it.
+        _drop_binding_of_another(result if isinstance(result, torch.nn.Module) else self)
+        return result
+
+    return method
 
 
 def attach(module: torch.nn.Module, binding: Any) -> None:
     """Makes a module's forward go through this binding alone."""
     forward = bound_forward(module)
     if forward is None:
+        _watch_copies()
+        _drop_binding_of_another(module)  # its class may copy it without the watched methods
         # setattr is not used, because script modules look for attributes elsewhere.
         module.__dict__[entry_of(module)] = BoundForward(module, binding)
         note_change()
@@ -167,10 +215,7 @@ def detach(module: torch.nn.Module) -> None:
     if forward is None:
         return
     note_change()
-    if forward.former is None:
-        module.__dict__.pop(forward.entry, None)  # another thread may have been faster
-    else:
-        module.__dict__[forward.entry] = forward.former
+    forward.remove_from(module)
 
 
 def devices_of(module: torch.nn.Module) -> set[torch.device]:

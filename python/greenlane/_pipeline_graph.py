@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from greenlane import _checked
 from greenlane._exchange import Model
 from greenlane._graphs import Outputs, check_options
 from greenlane._native import ops
@@ -34,8 +35,12 @@ class PipelineGraph:
         """
         tensors, spec = pytree.tree_flatten(inputs)
         if spec != self._spec:
-            raise TypeError(f"the inputs are nested otherwise than at capture: {spec}, not {self._spec}")
+            given, wanted = _checked.one_line(spec), _checked.one_line(self._spec)
+            raise TypeError(f"the inputs are nested otherwise than at capture: {given}, not {wanted}")
         return unflatten(self._result, self._native.run(tensors))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a PipelineGraph cannot be copied or saved: capture the function again")
 
     @property
     def bytes(self) -> int:

@@ -218,9 +218,11 @@ def place_at(root: Root, name: str) -> Place:
     """Returns the thing with this name.
 
     :raises ValueError: no thing, or more than one, has this name. The message lists the names.
-    :raises TypeError: the root is of no known kind.
+    :raises TypeError: the root is of no known kind, or the name is no string.
     """
     require_root(root)
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r} names no submodule: names of submodules are strings ('' is the module itself)")
     modules = modules_in(root)
     if name in modules:
         return _place(name, modules)

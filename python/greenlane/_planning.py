@@ -8,6 +8,7 @@ from typing import Any
 
 from greenlane import _checked
 from greenlane._native import ops
+from greenlane.report._fields import Fields, MalformedError
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,18 @@ class Profile:
 
     @classmethod
     def read(cls, file: str | os.PathLike[str]) -> "Profile":
-        """Reads a profile that :meth:`save` or ``greenlane profile`` wrote."""
-        return cls._of(Path(file).read_text(encoding="utf-8"))
+        """Reads a profile that :meth:`save` or ``greenlane profile`` wrote.
+
+        :raises ValueError: the file is no profile; the message says what is wrong in it.
+        :raises OSError: the file cannot be read.
+        """
+        try:
+            return cls._of(Path(file).read_text(encoding="utf-8"))
+        except MalformedError as error:
+            why = str(error)
+        except (ValueError, RecursionError) as error:
+            why = f"it is no JSON ({error})"
+        raise ValueError(f"{os.fspath(file)!r} is no profile: {why}; give what `greenlane profile` wrote")
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Writes the profile, for ``greenlane plan --profile`` and for :meth:`read`."""
@@ -64,16 +75,27 @@ class Profile:
 
     @classmethod
     def _of(cls, text: str) -> "Profile":
-        document = json.loads(text)
+        document = Fields(json.loads(text))
         engines = {
-            each["name"]: EngineProfile(
-                each["name"],
-                tuple(LatencyPoint(**point) for point in each["curve"]),
-                tuple(GatedPoint(**point) for point in each["gated"]),
+            each.text("name"): EngineProfile(
+                each.text("name"),
+                tuple(_latency_point(point) for point in each.children("curve")),
+                tuple(_gated_point(point) for point in each.children("gated")),
             )
-            for each in document["engines"]
+            for each in document.children("engines")
         }
-        return cls(document["device"]["name"], engines, text)
+        return cls(document.child("device").text("name"), engines, text)
+
+
+def _latency_point(point: Fields) -> LatencyPoint:
+    p50, p99, mean = (point.amount(each) for each in ("p50_us", "p99_us", "mean_us"))
+    return LatencyPoint(point.units("units"), p50, p99, mean, point.count("requests"))
+
+
+def _gated_point(point: Fields) -> GatedPoint:
+    return GatedPoint(
+        point.units("units"), point.amount("in_flight_us"), point.number("overhead"), point.count("slices")
+    )
 
 
 @dataclass(frozen=True)
@@ -137,8 +159,11 @@ def profile(config: str | os.PathLike[str], seconds: float = 1.0) -> Profile:
     :param config: the pipeline's TOML file.
     :param seconds: longest time to measure an engine on one size.
     :raises RuntimeError: a file is missing or wrong, or an engine throws.
+    :raises ValueError: the time is out of range.
+    :raises TypeError: the time is no number.
     """
-    return Profile._of(_whole(ops.profile_pipeline(_checked.text(config, "the path"), seconds)))
+    longest = _checked.seconds(seconds, "seconds")
+    return Profile._of(_whole(ops.profile_pipeline(_checked.text(config, "the path"), longest)))
 
 
 def plan(
@@ -161,8 +186,21 @@ def plan(
     :param budget: number of seconds after which no further trial begins.
     :raises RuntimeError: deadlines cannot be met; the message says which, by how much, and what would help.
     :raises ValueError: a number is out of range.
+    :raises TypeError: ``profile`` is no :class:`Profile`, a number is none, or ``verify`` is no bool.
     """
-    given = profile.json if profile is not None else ""
+    if profile is not None and not isinstance(profile, Profile):
+        raise TypeError(
+            f"profile is {profile!r}: give a Profile (greenlane.Profile.read reads one from a file), or None"
+        )
     return Plan._of(
-        _whole(ops.plan_pipeline(_checked.text(config, "the path"), given, margin, verify, seconds, budget))
+        _whole(
+            ops.plan_pipeline(
+                _checked.text(config, "the path"),
+                "" if profile is None else profile.json,
+                _checked.number(margin, "margin"),
+                _checked.truth(verify, "verify"),
+                _checked.seconds(seconds, "seconds"),
+                _checked.seconds(budget, "budget"),
+            )
+        )
     )

@@ -108,8 +108,10 @@ def set_engine_stream_passthrough(on: bool) -> None:
     Packages and modules always do. Engines of Torch-TensorRT do so from every stream except the default one. With this
     setting on, an engine of its runtime in C++ that is called from the default stream runs in that stream's order, on
     no stream of PyTorch's pool. It has no effect while Torch-TensorRT's own CUDA graphs are on.
+
+    :raises TypeError: ``on`` is no bool.
     """
-    ops.set_engine_stream_passthrough(on)
+    ops.set_engine_stream_passthrough(_checked.truth(on, "on"))
 
 
 def get_engine_stream_passthrough() -> bool:

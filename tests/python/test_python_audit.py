@@ -117,3 +117,9 @@ def test_beside_pytorchs_profiler_it_is_refused(recording: type[Recording]) -> N
             pass
     assert recording.ended == ""
     assert len(profiler.events()) > 0, "the profiler goes on"
+
+
+def test_an_audit_that_was_not_entered_is_not_left() -> None:
+    for kind in (None, ValueError):
+        with pytest.raises(RuntimeError, match="the audit is left and was not entered: use `with"):
+            gl.audit().__exit__(kind, None, None)

@@ -1,5 +1,7 @@
 """set_external_stream() on engines and modules: it binds all or nothing, and restores the former bindings."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +9,7 @@ import greenlane as gl
 import pytest
 import torch
 from greenlane import _streams
+from greenlane._nesting import Nesting
 from torch import nn
 
 from python.probes import CALLER, Pair, Probe, where
@@ -193,3 +196,36 @@ def test_a_module_that_cannot_be_bound_leaves_all_as_they_were(
     assert not lanes_of(eight)
     assert "forward" not in vars(module)
     assert not _streams._held
+
+
+@pytest.mark.parametrize("name", [1, None, b"0", ("0",)])
+def test_a_name_of_a_submodule_that_is_no_string_is_refused(name: Any) -> None:
+    module = torch.nn.Sequential(torch.nn.ReLU())
+    lane = gl.lane("cpu", "a")
+    calls: list[Callable[[], object]] = [
+        lambda: gl.set_external_stream(module, {name: lane}),
+        lambda: gl.clear_external_stream(module, [name]),
+        lambda: gl.get_external_stream(module, name),
+        lambda: gl.is_external_stream_set(module, name),
+        lambda: gl.graph_report(module, name),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="names of submodules are strings") as error:
+            call()
+        assert repr(name) in str(error.value)
+
+
+def test_one_name_in_place_of_several_is_refused() -> None:
+    module = torch.nn.Sequential(torch.nn.ReLU())
+    for name in ("", "0"):
+        with pytest.raises(TypeError, match=f"names is '{name}': give a list of names"):
+            gl.clear_external_stream(module, name)
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_restores_bindings_cannot_be_copied(way: Callable[[object], object]) -> None:
+    binding = gl.set_external_stream(torch.nn.ReLU(), gl.lane("cpu", "a"))
+    with pytest.raises(TypeError, match=r"^Binding\(''\) cannot be copied or saved: "):
+        way(binding)
+    with pytest.raises(TypeError, match="a PipelineGraph cannot be copied or saved: capture the function again"):
+        way(gl.PipelineGraph(None, None, Nesting(None, [])))

@@ -188,3 +188,64 @@ def test_an_argument_that_is_no_tensor_is_named_where_tensors_are_too_few(models
 def test_names_in_messages_are_shown_escaped() -> None:
     with pytest.raises(RuntimeError, match=r"to 'a\\x1b\[2J\\u202e'"):
         gl.partition("cpu", {"a\x1b[2J\u202e": 10_000})
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, 1e7])
+def test_a_number_of_seconds_that_is_none_is_refused_by_its_name(seconds: float) -> None:
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("seconds", lambda: gl.profile("nowhere.toml", seconds)),
+        ("seconds", lambda: gl.plan("nowhere.toml", seconds=seconds)),
+        ("budget", lambda: gl.plan("nowhere.toml", budget=seconds)),
+    ]
+    for what, call in calls:
+        with pytest.raises(ValueError, match=rf"^{what} is .*: give a number of seconds from 0 to 1e6$"):
+            call()
+
+
+@pytest.mark.parametrize("given", ["1", None, True, [1.0], 1j, torch.ones(2)])
+def test_a_number_that_is_none_is_refused_by_its_name(given: Any) -> None:
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("seconds", lambda: gl.profile("nowhere.toml", given)),
+        ("seconds", lambda: gl.plan("nowhere.toml", seconds=given)),
+        ("budget", lambda: gl.plan("nowhere.toml", budget=given)),
+        ("margin", lambda: gl.plan("nowhere.toml", margin=given)),
+    ]
+    for what, call in calls:
+        with pytest.raises(TypeError, match=f"^{what} is .*: give a number$"):
+            call()
+
+
+@pytest.mark.parametrize("given", [1, 0.5, np.float32(1), np.int64(1), torch.tensor(1.0)])
+def test_numbers_of_other_libraries_are_taken_as_seconds(given: Any) -> None:
+    yes: Any = np.True_
+    with pytest.raises(RuntimeError, match="there is no such file"):
+        gl.plan("nowhere.toml", seconds=given, verify=yes)
+
+
+@pytest.mark.parametrize("given", ["x", 1, None])
+def test_a_choice_that_is_neither_true_nor_false_is_refused(given: Any) -> None:
+    module = torch.nn.ReLU()
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("verify", lambda: gl.plan("nowhere.toml", verify=given)),
+        ("tune_kernels", lambda: gl.load("a.pt2", tune_kernels=given)),
+        ("stateful", lambda: gl.load("a.pt2", stateful=given)),
+        ("tune_kernels", lambda: gl.set_external_stream(module, gl.lane("cpu", "a"), tune_kernels=given)),
+        ("on", lambda: gl.set_engine_stream_passthrough(given)),
+    ]
+    for what, call in calls:
+        with pytest.raises(TypeError, match=f"^{what} is .*: give True or False$"):
+            call()
+
+
+def test_an_engines_options_that_are_none_are_refused(models: Path) -> None:
+    engine = gl.load(models / "affine.pt2")
+    text: Any = "x"
+    none: Any = None
+    with pytest.raises(TypeError, match=r"^the deadline is 'x': give a number$"):
+        engine.set_urgent(text)
+    with pytest.raises(TypeError, match=r"^gates=None: use 'auto', 'off' or a time such as '50us'$"):
+        engine.set_gates(none)
+    refused: list[Any] = [None, torch.ones(4, 8), [1], ["x"]]
+    for inputs in refused:
+        with pytest.raises(TypeError, match=r"^inputs is .*: give a list of tensors$"):
+            engine.run(inputs)

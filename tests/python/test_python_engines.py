@@ -49,14 +49,21 @@ def test_one_output_is_no_list(models: Path) -> None:
 def test_arguments_that_do_not_fit_the_call_are_refused(models: Path) -> None:
     engine = gl.load(models / "pair.pt2")
     x, index = torch.randn(4, 8), torch.arange(4)
-    with pytest.raises(TypeError, match=r"engine 'pair' takes the keyword arguments \['index'\], not \[\]"):
-        engine(x, index)
-    with pytest.raises(TypeError, match=r"not \['extra', 'index'\]"):
-        engine(x, index=index, extra=x)
-    with pytest.raises(TypeError, match="nested otherwise"):
-        engine([x], index=index)
-    with pytest.raises(TypeError, match="nested otherwise"):
-        engine(x, x, index=index)
+    for args, kwargs, given in (
+        ((x, index), {}, "2 positional arguments and no keyword arguments"),
+        ((x,), {"index": index, "extra": x}, "1 positional argument and the keyword arguments 'extra', 'index'"),
+        ((), {"index": index}, "0 positional arguments and the keyword argument 'index'"),
+        ((), {}, "0 positional arguments and no keyword arguments"),
+        ((x, x), {"index": index}, "2 positional arguments and the keyword argument 'index'"),
+    ):
+        with pytest.raises(TypeError) as error:
+            engine(*args, **kwargs)
+        takes = "engine 'pair' takes 1 positional argument and the keyword argument 'index'"
+        assert str(error.value) == f"{takes}, and was given {given}"
+    for arguments, name in ((([x], index), r"args\[0\]"), ((x, (index,)), r"kwargs\['index'\]")):
+        with pytest.raises(TypeError, match=f"{name} of engine 'pair' is nested otherwise than at export: ") as error:
+            engine(arguments[0], index=arguments[1])
+        assert "\n" not in str(error.value)
 
 
 def test_inputs_that_do_not_fit_are_refused_with_both_shapes(models: Path) -> None:

@@ -1,7 +1,9 @@
 """greenlane.partition(), greenlane.lane() and Lane."""
 
+import copy
 import gc
 import os
+import pickle
 from typing import Any
 
 import greenlane as gl
@@ -118,3 +120,24 @@ def test_a_gpu_lane_is_a_stream_for_others() -> None:
     with lane:
         assert torch.cuda.current_stream().cuda_stream == lane.stream
     assert torch.cuda.current_stream().cuda_stream != lane.stream
+
+
+def test_a_cpu_lane_says_what_python_has_in_place_of_its_stream() -> None:
+    lane = gl.lane("cpu", "host")
+    uses: list[Any] = [lambda: lane.stream, lambda: lane.torch_stream, lane.__cuda_stream__, lane.__enter__]
+    for use in uses:
+        with pytest.raises(RuntimeError, match=r"bind an engine or a module to it \(greenlane.set_external_stream\)$"):
+            use()
+
+
+def test_a_lane_that_was_not_entered_is_not_left() -> None:
+    with pytest.raises(RuntimeError, match="lane 'host' is left and was not entered: use `with lane:`"):
+        gl.lane("cpu", "host").__exit__(None, None, None)
+
+
+def test_a_lane_cannot_be_copied() -> None:
+    lane = gl.lane("cpu", "host")
+    ways: list[Any] = [copy.copy, copy.deepcopy, pickle.dumps]
+    for way in ways:
+        with pytest.raises(TypeError, match=r"^lane 'host' cannot be copied or saved: .*$"):
+            way(lane)

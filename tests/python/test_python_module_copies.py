@@ -212,3 +212,106 @@ def test_the_state_of_a_bound_module_is_as_before(lane: gl.Lane, sequence: nn.Se
     assert str(sequence.load_state_dict(zeros)) == "<All keys matched successfully>"
     assert not sequence(X).any()
     assert _modules.bound_forward(sequence) is not None
+
+
+def shallow(value: Any) -> Any:
+    return copy.copy(value)
+
+
+def replica(value: Any) -> Any:
+    return value._replicate_for_data_parallel()
+
+
+class Scale(nn.Module):
+    """A module whose result shows which object computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = 2.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+class WithoutSuper(Scale):
+    """A module that puts the state into its copies by itself."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class OwnCopy(Scale):
+    """A module that makes its shallow copies by itself."""
+
+    def __copy__(self) -> "OwnCopy":
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+
+@pytest.mark.parametrize("way", [shallow, replica])
+def test_a_shallow_copy_computes_with_its_own_attributes_and_is_bound_to_nothing(lane: gl.Lane, way: Way) -> None:
+    module = Scale()
+    gl.set_external_stream(module, lane)
+    other = way(module)
+    other.factor = 5.0
+    assert (float(module(torch.ones(()))), float(other(torch.ones(())))) == (2.0, 5.0)
+    assert "forward" not in vars(other)
+    assert not gl.is_external_stream_set(other)
+    gl.clear_external_stream(other)
+    assert gl.is_external_stream_set(module)
+    with gl.set_external_stream(other, gl.lane("cpu", "b")):
+        assert float(other(torch.ones(()))) == 5.0
+    assert gl.is_external_stream_set(module)
+
+
+@pytest.mark.parametrize("way", [shallow, replica])
+def test_a_shallow_copy_has_the_forward_that_was_its_own(lane: gl.Lane, way: Way) -> None:
+    module = nn.Sequential(nn.ReLU())
+    module.forward = torch.sum  # type: ignore[method-assign]
+    gl.set_external_stream(module, lane)
+    assert vars(way(module))["forward"] is torch.sum
+
+
+def test_replicas_of_bound_submodules_are_bound_to_nothing(lane: gl.Lane) -> None:
+    module = nn.Sequential(Scale(), Scale())
+    gl.set_external_stream(module, {"": lane, "1": lane})
+    first, second = (replica(each) for each in module)
+    assert not gl.is_external_stream_set(first)
+    assert not gl.is_external_stream_set(second)
+    assert shallow(module)[1] is module[1]  # a shallow copy has the same submodules
+    assert bindings_of(shallow(module)) == {"": False, "0": False, "1": True}
+
+
+@pytest.mark.parametrize("kind", [WithoutSuper, OwnCopy])
+def test_a_shallow_copy_that_greenlane_cannot_reach_leaves_the_original_bound(lane: gl.Lane, kind: type[Scale]) -> None:
+    module = kind()
+    gl.set_external_stream(module, lane)
+    other = shallow(module)
+    assert not gl.is_external_stream_set(other)
+    gl.clear_external_stream(other)
+    assert gl.is_external_stream_set(module)
+    other.factor = 5.0
+    with gl.set_external_stream(other, gl.lane("cpu", "b")):
+        assert float(other(torch.ones(()))) == 5.0
+    assert float(other(torch.ones(()))) == 5.0
+    assert "forward" not in vars(other)
+
+
+def test_methods_of_pytorch_are_replaced_once_and_keep_their_names(lane: gl.Lane) -> None:
+    methods = _modules._COPYING
+    gl.set_external_stream(Scale(), lane)
+    once = [getattr(nn.Module, name) for name in methods]
+    gl.set_external_stream(Scale(), lane)
+    assert [getattr(nn.Module, name) for name in methods] == once
+    assert _modules._dropping_bindings(nn.Module.train).__name__ == "train"
+    assert _modules._dropping_bindings(nn.Module.train).__doc__ == nn.Module.train.__doc__
+
+
+def test_a_shallow_copy_of_an_engine_is_loaded_anew_and_bound_to_nothing(lane: gl.Lane, engine: gl.Engine) -> None:
+    engine.bind(lane)
+    other = shallow(engine)
+    assert other.lane is None
+    other.unbind()
+    assert engine.lane is not None
+    assert torch.equal(other(X), engine(X))

@@ -1,11 +1,13 @@
 """Profiles and plans from Python."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import greenlane as gl
 import pytest
@@ -65,3 +67,56 @@ def test_ctrl_c_ends_what_lasts(pipeline: Path) -> None:
         _, errors = running.communicate(timeout=60)
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert "RuntimeError" not in errors
+
+
+PROFILE = {
+    "device": {"name": "a CPU"},
+    "engines": [
+        {
+            "name": "policy",
+            "curve": [{"units": 1, "p50_us": 1.0, "p99_us": 2.0, "mean_us": 1.1, "requests": 10}],
+            "gated": [],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no JSON"),
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[]", "the file is no object"),
+        ("{}", "engines is missing"),
+        ('{"engines": 1}', "engines is not a list"),
+        ('{"engines": [{}]}', r"engines\[0\].name is missing"),
+        ('{"engines": []}', "device is no object"),
+        (json.dumps(PROFILE).replace("10}", '"ten"}'), r"engines\[0\].curve\[0\].requests is not a number"),
+    ],
+)
+def test_a_damaged_profile_is_refused_by_its_name(tmp_path: Path, text: str, why: str) -> None:
+    file = tmp_path / "profile.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=rf"profile.json' is no profile: .*{why}") as error:
+        gl.Profile.read(file)
+    assert "\n" not in str(error.value)
+
+
+def test_a_profile_that_is_no_text_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"profile\.json' is no profile: it is no JSON"):
+        gl.Profile.read(tmp_path / "profile.json")
+
+
+def test_a_profile_is_read_with_all_its_numbers(tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_text(json.dumps(PROFILE))
+    profile = gl.Profile.read(tmp_path / "profile.json")
+    assert profile.device == "a CPU"
+    assert profile.engines["policy"].curve == (gl.LatencyPoint(1, 1.0, 2.0, 1.1, 10),)
+
+
+@pytest.mark.parametrize("given", ["profile.json", Path("profile.json"), 1])
+def test_a_profile_that_is_none_is_refused(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"profile is .*: give a Profile \(greenlane.Profile.read reads one"):
+        gl.plan("nowhere.toml", given)

@@ -343,3 +343,46 @@ def test_as_a_program(tmp_path: Path) -> None:
     assert page.read_text().startswith("<!DOCTYPE html>")
     refused = report(tmp_path / "none.json", "-o", page)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+
+
+def in_shell(script: str, folder: Path, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
+    """Runs a script in which "$@" makes a page of small results."""
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "python")}
+    results = save(folder, "results.json", run(engine("a", 1.0)))
+    command = ["sh", "-c", script, "sh", sys.executable, "-m", "greenlane.report", str(results), *map(str, arguments)]
+    return subprocess.run(command, env=path, capture_output=True, text=True, timeout=120, check=False, cwd=folder)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_a_page_on_standard_output_is_alone_there(tmp_path: Path, name: str) -> None:
+    done = in_shell('echo before > page.html; "$@" >> page.html', tmp_path, "-o", name)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
+    assert "written to " in done.stderr
+    page = (tmp_path / "page.html").read_text()
+    assert page.startswith("before\n<!DOCTYPE html>")
+    assert page.rstrip().endswith("</html>")
+    piped = in_shell('"$@" | cat', tmp_path, "-o", name).stdout
+    assert piped.startswith("<!DOCTYPE html>")
+    assert piped.rstrip().endswith("</html>")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["page.html", "results.json"]
+
+
+@pytest.mark.parametrize("target", [">/dev/full", ">&-"])
+def test_a_notice_that_cannot_be_printed_is_an_error_and_the_page_is_kept(tmp_path: Path, target: str) -> None:
+    done = in_shell(f'"$@" {target}', tmp_path, "-o", "page.html")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith("greenlane.report: standard output cannot be written: ")
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_page_that_cannot_be_printed_is_refused(tmp_path: Path) -> None:
+    for target in (">/dev/full", ">&-"):
+        done = in_shell(f'"$@" {target}', tmp_path, "-o", "-")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert main([str(save(tmp_path, "r.json", run(engine("a", 1.0)))), "-o", str(tmp_path / "loop")]) == 2
+    assert "loop' cannot be written: Too many levels of symbolic links" in capsys.readouterr().err
+    assert (tmp_path / "loop").is_symlink()

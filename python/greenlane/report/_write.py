@@ -1,7 +1,9 @@
 """Writes a page whole or not at all."""
 
 import os
+import re
 import secrets
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,15 +13,23 @@ from greenlane.report._fields import ReportError
 def write(path: Path, text: str) -> None:
     """Writes beside the file and renames, so that a reader never sees half of a page.
 
-    Devices and pipes are written in place. If a link leads to a file, that file is replaced.
+    Devices and pipes are written in place, and descriptors of this process where they stand. If a link leads to a file,
+    that file is replaced.
 
     :raises ReportError: the file cannot be written; its former contents stay.
     """
     data = text.encode("utf-8", errors="replace")  # JSON can hold unpaired surrogates
     try:
+        descriptor = _descriptor_of(path)
+        if descriptor is not None:
+            if descriptor == 1 and sys.stdout is None:
+                raise OSError("standard output is closed")
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            return
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
-        if path.exists() and not _is_replaced(path):
+        if _exists(path) and not _is_replaced(path):
             path.write_bytes(data)
         else:
             _replace(Path(os.path.realpath(path)), data)
@@ -31,10 +41,37 @@ def write(path: Path, text: str) -> None:
         ) from error
 
 
+def is_standard_output(path: Path) -> bool:
+    """Returns whether what is written to the path goes where standard output goes."""
+    try:
+        return _descriptor_of(path) == 1 or os.path.samestat(path.stat(), os.fstat(1))
+    except OSError:
+        return False
+
+
+def _descriptor_of(path: Path) -> int | None:
+    """Returns the descriptor of this process that the path names; None if it names none.
+
+    A descriptor may lead to a file. Opening that file anew would overwrite what stands in it, and replacing it would
+    separate it from what is printed afterwards.
+    """
+    named = {"/dev/stdout": 1, "/dev/stderr": 2}.get(str(path))
+    if named is not None or not re.fullmatch("[0-9]+", path.name):
+        return named
+    return int(path.name) if os.path.realpath(path.parent) == f"/proc/{os.getpid()}/fd" else None
+
+
+def _exists(path: Path) -> bool:
+    """Returns whether there is a file; raises OSError if that cannot be told, as for a link that leads to itself."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _is_replaced(path: Path) -> bool:
-    # "/dev/stdout" may lead to a regular file; a rename would separate it from the text that is printed afterwards.
-    is_descriptor = str(path) in ("/dev/stdout", "/dev/stderr") or os.path.realpath(path.parent).startswith("/proc/")
-    return path.is_file() and not is_descriptor
+    return path.is_file() and not os.path.realpath(path.parent).startswith("/proc/")
 
 
 def _replace(path: Path, data: bytes) -> None:
