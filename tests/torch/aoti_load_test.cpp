@@ -1,5 +1,6 @@
 #include "support/fake_driver_test.hpp"
 #include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
 #include "support/torch_models.hpp"
 
 #include <greenlane/core/log.hpp>
@@ -46,10 +47,10 @@ TEST(AotiLoad, ATruncatedPackageIsRefused) {
   std::ifstream whole(path_of("affine.pt2"), std::ios::binary);
   std::string bytes(100'000, '\0');
   whole.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  const auto path = std::filesystem::path(::testing::TempDir()) / "truncated.pt2";
+  const Folder folder;
+  const auto path = folder / "truncated.pt2";
   std::ofstream(path, std::ios::binary) << bytes;
   EXPECT_THAT([&] { (void)load_aoti(path.string()); }, refuses<EngineError>(path.string(), "no AOTInductor package"));
-  std::filesystem::remove(path);
 }
 
 TEST(AotiLoad, AModelThatThePackageDoesNotHoldIsRefused) {

@@ -1,12 +1,14 @@
 #include "torch/package.hpp"
 
 #include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
 #include "support/torch_models.hpp"
 
 #include <greenlane/core/error.hpp>
 
 #include <caffe2/serialize/inline_container.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -16,7 +18,8 @@ namespace {
 
 // Returns the affine model's package with one entry more.
 std::string with_entry(const std::string& entry) {
-  const auto path = (std::filesystem::path(::testing::TempDir()) / "affine.pt2").string();
+  static const Folder folder;
+  const auto path = (folder / "affine.pt2").string();
   caffe2::serialize::PyTorchStreamReader reader(models::path_of("affine.pt2"));
   caffe2::serialize::PyTorchStreamWriter writer(path);
   for (const auto& record : reader.getAllRecords()) {
@@ -30,7 +33,7 @@ std::string with_entry(const std::string& entry) {
 }
 
 TEST(Package, AnEntryThatLeadsOutOfTheTemporaryFolderIsRefusedBeforeItIsWritten) {
-  const auto evidence = std::filesystem::temp_directory_path() / "greenlane_slipped";
+  const auto evidence = std::filesystem::temp_directory_path() / ("greenlane_slipped." + std::to_string(getpid()));
   std::filesystem::remove(evidence);
   const std::string up = "data/aotinductor/model/../../../../../../../../../..";
   for (const auto& entry : {up + evidence.string(), std::string("data/aotinductor/model/.."), evidence.string()}) {

@@ -1,5 +1,6 @@
 // Files that load_tensors() reads, and files that were made to do harm.
 #include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
 #include "support/torch_models.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -23,7 +24,8 @@ using models::path_of;
 constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
 
 std::string in_temporary(const std::string& name) {
-  return (std::filesystem::path(::testing::TempDir()) / name).string();
+  static const Folder folder;
+  return (folder / name).string();
 }
 
 // Returns a file as torch.save writes it, with 16 bytes in its one storage.

@@ -1,4 +1,5 @@
 #include "support/matchers.hpp"
+#include "support/runtime_folder.hpp"
 #include "support/torch_models.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -19,9 +20,8 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
 std::string written(const std::string& name, const std::string& bytes) {
-  const auto path = std::filesystem::path(::testing::TempDir()) / name;
-  std::ofstream(path, std::ios::binary) << bytes;
-  return path.string();
+  static const Folder folder;
+  return folder.write(name, bytes).string();
 }
 
 TEST(LoadTensors, AListIsRead) {
