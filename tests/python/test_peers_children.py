@@ -64,7 +64,7 @@ def test_a_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> 
 
 
 def test_the_end_of_what_a_failing_program_wrote_is_kept(tmp_path: Path) -> None:
-    script = "import sys; print('x' * 5000); sys.exit('the reason')"
+    script = "import sys; print('x' * 5000, flush=True); sys.exit('the reason')"
     ended = children.run([sys.executable, "-c", script], tmp_path / "log", limit=20)
     assert ended.problem is not None
     assert ended.problem.startswith("exit status 1: ")
