@@ -48,7 +48,7 @@ def setup(clone: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_sudo_it_says_what_to_install(clone: Path) -> None:
+def test_setup_without_sudo_lists_the_packages(clone: Path) -> None:
     program(clone / "bin" / "sudo", "echo 'a password is required' >&2; exit 1")
     done = setup(clone)
     assert done.returncode == 1
@@ -59,10 +59,10 @@ def test_without_sudo_it_says_what_to_install(clone: Path) -> None:
     assert "password is required" not in done.stderr
 
 
-def test_with_sudo_it_installs_by_it(clone: Path) -> None:
+def test_setup_installs_the_packages_with_sudo(clone: Path) -> None:
     program(clone / "bin" / "sudo", '[ "$1" = -n ] || echo "sudo: $*"')
     done = setup(clone)
-    assert done.returncode == 9, "then it goes on with Python"
+    assert done.returncode == 9, "the setup did not continue with Python"
     first, *ran = done.stdout.splitlines()
     assert first.startswith("setup: installing ccache cmake g++")
     assert ran[0] == "sudo: apt-get update -qq"
