@@ -34,11 +34,11 @@ def program(file: Path, text: str) -> None:
     file.chmod(0o755)
 
 
-def setup(clone: Path) -> subprocess.CompletedProcess[str]:
+def setup(clone: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs the script as a user who is not root, without a terminal."""
     other = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
     return subprocess.run(
-        [*other, "bash", str(clone / "tools" / "setup.sh")],
+        [*other, "bash", str(clone / "tools" / "setup.sh"), *options],
         env={"PATH": f"{clone / 'bin'}:/usr/bin:/bin"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -68,3 +68,9 @@ def test_setup_installs_the_packages_with_sudo(clone: Path) -> None:
     assert ran[0] == "sudo: apt-get update -qq"
     install = "sudo: env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ccache"
     assert ran[1].startswith(install)
+
+
+def test_only_the_site_needs_doxygen(clone: Path) -> None:
+    program(clone / "bin" / "sudo", "exit 1")
+    assert "doxygen" not in setup(clone).stderr
+    assert " doxygen" in setup(clone, "--docs").stderr
