@@ -79,7 +79,7 @@ def documents(folder: Path) -> dict[Path, Any]:
     return {file: json.loads(file.read_text()) for file in [*files, save(folder, "cpus.json", cpus)]}
 
 
-def test_a_changed_file_ends_in_a_page_or_in_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_file_gives_a_page_or_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     known = documents(tmp_path)
     until = time.monotonic() + SECONDS
     for file, path, value in mutations(known):
@@ -92,7 +92,7 @@ def test_a_changed_file_ends_in_a_page_or_in_one_message(tmp_path: Path, capsys:
 
 @pytest.mark.parametrize("digits", ["1" + "0" * 400, "1e308", "1e400", "-1", "NaN"])
 @pytest.mark.parametrize("key", ["requests", "max_us", "units"])
-def test_a_number_that_no_engine_has_is_named(
+def test_an_impossible_number_is_named(
     key: str, digits: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = json.dumps(run(engine("policy", 150.0, 1000.0)))
@@ -103,7 +103,7 @@ def test_a_number_that_no_engine_has_is_named(
     assert f"modes[0].engines[0].{key} is not " in capsys.readouterr().err
 
 
-def test_a_page_whose_name_is_not_utf8_is_made(tmp_path: Path) -> None:
+def test_a_page_name_may_be_outside_utf8(tmp_path: Path) -> None:
     file, page = save(tmp_path, "r.json", run(engine("policy", 150.0))), os.fsencode(tmp_path / "caf") + b"\xe9.html"
     done = subprocess.run(
         [sys.executable, "-m", "greenlane.report", file, "-o", page],
