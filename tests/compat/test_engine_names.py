@@ -141,7 +141,7 @@ def test_a_module_before_setup_has_no_engine(model: Model, a: gl.Lane) -> None:
         gl.set_external_stream(model, {"_run_on_acc_0.engine": a})
 
 
-def test_all_are_bound_or_none(a: gl.Lane, b: gl.Lane, closed: gl.Lane) -> None:
+def test_one_refusal_leaves_all_bindings_unchanged(a: gl.Lane, b: gl.Lane, closed: gl.Lane) -> None:
     model = nn.ModuleList([Accelerated(new_engine(str(i))) for i in range(3)])
 
     def lanes() -> list[str]:

@@ -40,7 +40,7 @@ def test_lanes_with_strays_are_framed_in_the_map(tmp_path: Path) -> None:
     assert "greenlane audit robot.toml --json audit.json" in page
 
 
-def test_a_clean_audit_says_so(tmp_path: Path) -> None:
+def test_a_clean_audit_is_reported(tmp_path: Path) -> None:
     page = page_of(tmp_path, save(tmp_path, "audit.json", audit(audited_engine("policy", "fast", 16))))
     assert "No strays" in page
     assert "stroke=" not in page.split('<section id="map">')[1]

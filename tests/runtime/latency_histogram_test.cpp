@@ -61,7 +61,7 @@ TEST(LatencyHistogram, BucketsOfEveryOctaveKeepTheirBound) {
   }
 }
 
-TEST(LatencyHistogram, QuantilesNeverFall) {
+TEST(LatencyHistogram, QuantilesGrowWithTheirRank) {
   std::mt19937_64 random(2);
   std::lognormal_distribution<double> latency(12, 2);
   LatencyHistogram histogram;
