@@ -101,7 +101,7 @@ def text_of(program: nn.Module) -> str:
     return str(graph) if isinstance(graph, torch.fx.Graph | str) else str(graph.str(print_source_ranges=False))
 
 
-def without_places(content: bytes) -> bytes:
+def without_folders(content: bytes) -> bytes:
     """Removes the folders of the tests and of the package, both as text and as in JSON."""
     for folder in (Path(__file__).resolve().parents[2], Path(gl.__file__).resolve().parents[1]):
         for form in (os.fsencode(folder), json.dumps(str(folder))[1:-1].encode()):
@@ -128,8 +128,8 @@ def test_a_saved_program_does_not_need_greenlane(a: gl.Lane, strict: bool) -> No
     file = io.BytesIO()
     torch.export.save(torch.export.export(module, (X,), strict=strict), file)
     torch.jit.save(traced(module), file)
-    mentioned = set(re.findall(rb"[^ ]*greenlane[^ ]*", without_places(file.getvalue())))
-    assert all(name.endswith(b'greenlane/_modules.py\\",') for name in mentioned), mentioned  # the place of the trace
+    mentioned = set(re.findall(rb"[^ ]*greenlane[^ ]*", without_folders(file.getvalue())))
+    assert all(name.endswith(b'greenlane/_modules.py\\",') for name in mentioned), mentioned  # the source of the trace
     assert gl.is_external_stream_set(module)
 
 
@@ -178,7 +178,7 @@ def test_a_module_compiled_in_place_is_refused(a: gl.Lane) -> None:
     assert where_op(module) == CALLER
 
 
-def where_meanwhile(probe: Probe, work: Callable[[], object], reached: threading.Event, tried: threading.Event) -> str:
+def where_during(probe: Probe, work: Callable[[], object], reached: threading.Event, tried: threading.Event) -> str:
     """Returns the lane of a probe while another thread is in the middle of its work."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -201,7 +201,7 @@ def test_compiling_does_not_affect_other_threads(a: gl.Lane) -> None:
     probe = Probe()
     gl.set_external_stream(probe, a)
     program = torch.compile(nn.Linear(2, 2), backend=backend)
-    assert where_meanwhile(probe, lambda: program(X), compiling, tried) == "a"
+    assert where_during(probe, lambda: program(X), compiling, tried) == "a"
 
 
 def test_exporting_does_not_affect_other_threads(a: gl.Lane) -> None:
@@ -215,4 +215,4 @@ def test_exporting_does_not_affect_other_threads(a: gl.Lane) -> None:
 
     probe = Probe()
     gl.set_external_stream(probe, a)
-    assert where_meanwhile(probe, lambda: torch.export.export(Slow(), (X,)), exporting, tried) == "a"
+    assert where_during(probe, lambda: torch.export.export(Slow(), (X,)), exporting, tried) == "a"

@@ -26,12 +26,12 @@ NOT_AS_IT_WAS: list[Any] = [
 SECONDS = 15.0  # for one test, at most
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def paths_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yields the path of everything inside a document."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in pairs:
         yield (*path, key)
-        yield from places(each, (*path, key))
+        yield from paths_of(each, (*path, key))
 
 
 def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -63,7 +63,7 @@ def mutations(known: dict[Path, Any]) -> list[tuple[Path, tuple[Any, ...], Any]]
     made = []
     for file, document in known.items():
         found: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-        for path in places(document):
+        for path in paths_of(document):
             found.setdefault(kind_of(path), []).append(path)
         made += [(file, chosen.choice(paths), value) for paths in found.values() for value in NOT_AS_IT_WAS]
     chosen.shuffle(made)
