@@ -9,12 +9,13 @@ import pytest
 import torch
 
 
-@pytest.mark.parametrize("work", ["gates", "lanes", "tuning"])
+@pytest.mark.parametrize("work", ["gates", "eager", "lanes", "tuning"])
 def test_a_global_capture_is_not_broken(work: str, models: Path) -> None:
     lanes = gl.partition("cuda:0", {"shared": 48, "other": 16, "third": 24})
     shared = lanes["shared"]
     x = torch.ones(2048, 2048, dtype=torch.float16, device="cuda")
     best_effort = gl.load(models / "chain.pt2", lane=shared, graphs="resident", gates="50us")
+    eager = gl.load(models / "chain.pt2", lane=shared)
     urgent = gl.load(models / "affine.pt2", lane=shared, graphs="resident", urgent=10.0)
     z = torch.arange(256, dtype=torch.float32, device="cuda")
     for _ in range(4):
@@ -36,6 +37,8 @@ def test_a_global_capture_is_not_broken(work: str, models: Path) -> None:
         while not stop.is_set():
             if work == "gates":
                 best_effort.run([x])
+            elif work == "eager":
+                eager.run([x])
             elif work == "lanes":
                 lane = gl.partition("cuda:0", {"comes and goes": 8})["comes and goes"]
                 lane.synchronize()
