@@ -229,9 +229,8 @@ std::optional<GraphReport> AotiEngine::graphs() const {
 }
 
 void AotiEngine::set_urgent(std::optional<std::chrono::nanoseconds> deadline) {
-  constexpr int kLimit = 5;  // times the deadline; a longer call is taken for a faulty one
   if (impl_->device.id().kind == DeviceKind::cpu) return;
-  auto urgent = deadline ? std::make_shared<UrgentEngine>(impl_->device, kLimit * *deadline) : nullptr;
+  auto urgent = deadline ? std::make_shared<UrgentEngine>(impl_->device, *deadline) : nullptr;
   const std::scoped_lock lock(impl_->urgency);
   impl_->urgent.swap(urgent);
 }
