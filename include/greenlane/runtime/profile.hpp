@@ -2,11 +2,11 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
+#include <greenlane/planner/engine_demand.hpp>
 #include <greenlane/runtime/config.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -16,27 +16,10 @@ namespace greenlane::runtime {
 
 class Pipeline;
 
-// Latency of a request, as Pipeline::run measures it.
-struct ProfilePoint {
-  Units units;
-  Nanoseconds p50{0};
-  Nanoseconds p99{0};
-  Nanoseconds mean{0};
-  std::uint64_t requests = 0;
-};
-
-// A best-effort engine behind a gate.
-struct GatedPoint {
-  Units units;
-  Nanoseconds in_flight{0};  // the worst wait of an urgent request
-  double overhead = 0;       // as a share of its rate
-  int slices = 1;
-};
-
 struct EngineProfile {
   std::string name;
-  std::vector<ProfilePoint> curve;  // the last point is the undivided device
-  std::vector<GatedPoint> gated;    // empty: it has a deadline, or cannot be cut
+  std::vector<LatencyPoint> curve;  // the last point is the undivided device
+  std::vector<SlicePoint> gated;    // empty: it has a deadline, or cannot be cut
 };
 
 struct Profile {
