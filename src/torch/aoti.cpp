@@ -389,7 +389,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
-    unpacked.remove(detail::records_in(path));
+    unpacked.remove(package.records);
     const auto text = output.take();
     debug(text + error.what());
     throw EngineError(
