@@ -5,8 +5,9 @@
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/core/urgent.hpp>
-#include <greenlane/runtime/workload.hpp>
+#include <greenlane/detail/core/gate.hpp>
+#include <greenlane/detail/core/urgent.hpp>
+#include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
@@ -125,7 +126,7 @@ class AotiWorkload final : public Workload {
     }
     // Without a resident graph, a gated engine waits at the gate before each request, as every gated engine on a CPU
     // does.
-    if (role_.gated && !has_graphs_) (void)gate_->wait(lane_.value().place(), GateWait::spin);
+    if (role_.gated && !has_graphs_) (void)gate_->wait(lane_.value().unit_set(), GateWait::spin);
     // The lane's stream is the caller stream, so there is nothing to join.
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
     const c10::cuda::CUDAStreamGuard guard(stream);
@@ -139,8 +140,8 @@ class AotiWorkload final : public Workload {
   void run_on_cpu() {
     // The call opens the gate when it ends, because the work is done by then.
     std::optional<UrgentEngine::Call> call;
-    if (urgent_) call.emplace(urgent_->enter(lane_.value().place()));
-    if (role_.gated) (void)gate_->wait(lane_.value().place(), GateWait::block);
+    if (urgent_) call.emplace(urgent_->enter(lane_.value().unit_set()));
+    if (role_.gated) (void)gate_->wait(lane_.value().unit_set(), GateWait::block);
     take_inputs();
     outputs_ = engine_->run(inputs_);
   }

@@ -115,7 +115,7 @@ TEST_F(PlacementTest, UnitsThatDoNotFitAreAConfigurationsMistake) {
   EXPECT_EQ(cpu_.partition("all", rest).units(), cpu_.info().units);  // the failure kept nothing
 }
 
-TEST_F(PlacementTest, UnitsThatFitNobodyAreRefusedByArithmeticInTheSameWords) {
+TEST_F(PlacementTest, TheCheckRefusesLanesInTheWordsOfThePlacement) {
   config_.file = "robot.toml";
   add("policy", milliseconds(5), UnitRequest(10'000));
   const auto refusal_of = [&](const auto& work) -> std::string {
@@ -132,7 +132,7 @@ TEST_F(PlacementTest, UnitsThatFitNobodyAreRefusedByArithmeticInTheSameWords) {
               refuses<ConfigError>("robot.toml", "10000 cores", "'policy'", "are free", "[lane.*]"));
 }
 
-TEST_F(PlacementTest, UnitsThatAnotherHoldsAreRefusedOnlyWhenTheyAreTaken) {
+TEST_F(PlacementTest, TheCheckIgnoresUnitsThatAnotherHolds) {
   add("policy", milliseconds(5), UnitRequest(1));
   const auto other = cpu_.partition("other", rest);
   EXPECT_NO_THROW(require_lanes_fit(config_, cpu_));
@@ -176,7 +176,7 @@ TEST_F(PlacementOnAGpuTest, ALaneForWhichOnlyTheOddGroupIsLeftIsRefused) {
   EXPECT_THAT([&] { require_lanes_fit(config_, gpu()); }, is_refused);
 }
 
-TEST_F(PlacementOnAGpuTest, ToCheckThatLanesFitMakesNothingOnTheDevice) {
+TEST_F(PlacementOnAGpuTest, TheCheckMakesNothingOnTheDevice) {
   add("vision", UnitRequest(96));
   add("policy");
   const auto device = gpu();

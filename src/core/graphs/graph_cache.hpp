@@ -6,6 +6,7 @@
 #include "text/first_line.hpp"
 
 #include <greenlane/core/log.hpp>
+#include <greenlane/core/units.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -20,11 +21,11 @@
 
 namespace greenlane::detail {
 
-// The calls that a graph is valid for: calls that agree in everything baked into the graph, at the place where it was
+// The calls that a graph is valid for: calls that agree in everything baked into the graph, on the units where it was
 // captured.
 struct GraphKey {
-  std::uint64_t place = 0;  // Lane::place
-  int units = 0;            // of that place; decisions apply to other places of the same size
+  UnitSetId unit_set{};
+  int units = 0;  // of that set; decisions apply to other sets of the same size
   std::vector<std::int64_t>
       signature;  // shapes, strides, dtypes and devices of the inputs, and everything else that is baked in
   friend bool operator==(const GraphKey&, const GraphKey&) = default;
@@ -77,8 +78,8 @@ class GraphCache {
     if (!std::exchange(warned_, true)) warn("engine '" + owner_ + "' runs without a CUDA graph: " + why);
   }
 
-  // Drop the entries of other places, or all entries. Return what must be freed, under no lock.
-  [[nodiscard]] std::shared_ptr<void> drop_all_but(std::uint64_t place) noexcept;
+  // Drop the entries of other unit sets, or all entries. Return what must be freed, under no lock.
+  [[nodiscard]] std::shared_ptr<void> drop_all_but(UnitSetId unit_set) noexcept;
   [[nodiscard]] std::shared_ptr<void> drop_all() noexcept {
     return std::make_shared<Entries>(std::exchange(entries_, {}));
   }
@@ -199,11 +200,11 @@ std::string GraphCache<Graph, Notes>::obstacle() const {
 }
 
 template <typename Graph, typename Notes>
-std::shared_ptr<void> GraphCache<Graph, Notes>::drop_all_but(std::uint64_t place) noexcept {
+std::shared_ptr<void> GraphCache<Graph, Notes>::drop_all_but(UnitSetId unit_set) noexcept {
   auto dropped = std::make_shared<Entries>();
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto next = std::next(entry);
-    if ((*entry)->key.place != place) dropped->splice(dropped->end(), entries_, entry);
+    if ((*entry)->key.unit_set != unit_set) dropped->splice(dropped->end(), entries_, entry);
     entry = next;
   }
   return dropped;

@@ -21,7 +21,7 @@ class PlanLanesTest : public ::testing::Test {
   Folder folder_;
 };
 
-TEST_F(PlanLanesTest, LanesAreOpenWhereTheFileSaysNothingOfUnits) {
+TEST_F(PlanLanesTest, LanesAreOpenIfTheFileSaysNothingOfUnits) {
   const auto a = engine_table("a", "affine");
   const auto b = engine_table("b", "pair");
   EXPECT_TRUE(leaves_all_open(config(a + b)));
@@ -42,7 +42,7 @@ TEST_F(PlanLanesTest, EachEngineHasALaneOfThePlan) {
   EXPECT_TRUE(leaves_all_open(pipeline.config())) << "the pipeline is as it was";
 }
 
-TEST_F(PlanLanesTest, WhereNothingFitsTheLanesAreAsTheyWere) {
+TEST_F(PlanLanesTest, LanesStayAsTheyWereIfNothingFits) {
   auto pipeline = cpu_pipeline(
       folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 0.0001\n") + engine_table("b", "pair"));
   const auto planned = plan_lanes(pipeline, {});

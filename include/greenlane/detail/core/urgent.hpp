@@ -1,0 +1,70 @@
+// Urgent engines: their calls close the device's gate.
+#pragma once
+
+#include <greenlane/core/lane.hpp>
+#include <greenlane/detail/core/gate.hpp>
+
+#include <chrono>
+#include <list>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace greenlane {
+
+namespace detail {
+class EventBackend;
+}
+
+// An urgent engine. Each of its calls closes the GPU's gate, from before the call is enqueued until its work is done on
+// the device.
+// Thread safety: all members may be called from any thread. Calls of one engine are enqueued one after another, which
+// its binding ensures.
+class UrgentEngine {
+ public:
+  // The longest time for which one call holds best-effort work, in deadlines. A longer call is taken for a faulty one.
+  static constexpr int kMostDeadlines = 5;
+
+  UrgentEngine(const Device& device, std::chrono::nanoseconds deadline);
+  ~UrgentEngine();
+
+  // One urgent call. Its destructor opens the gate if enqueued() was not reached.
+  class Call {
+   public:
+    // Reports that all of the call's work is on `stream`.
+    // Throws: DriverError, and opens the gate then.
+    void enqueued(StreamView stream);
+
+   private:
+    friend class UrgentEngine;
+    Call(UrgentEngine& engine, Gate::Pass pass) : engine_(engine), pass_(std::move(pass)) {}
+    UrgentEngine& engine_;
+    std::optional<Gate::Pass> pass_;
+  };
+  // Begins a call on these units.
+  [[nodiscard]] Call enter(UnitSetId units);
+
+  // Closes the gate, from `from` on, for an expected call. Call it early enough that slices in flight are over when the
+  // call comes, or when a request arrives while another is served, so that it waits for no further slices. enter()
+  // takes over the oldest expected call whose time has come. An expected call that nobody takes over lasts for the
+  // limit.
+  void expect(UnitSetId units, Gate::Clock::time_point from = Gate::Clock::now());
+
+ private:
+  std::shared_ptr<Gate> gate_;
+  std::chrono::nanoseconds limit_;
+  // Returns an event that no call uses, or a new one.
+  std::shared_ptr<detail::EventBackend> take_event();
+
+  Device device_;
+  std::mutex mutex_;  // guards the following members
+  // Events recorded behind calls. The gate holds those of unfinished calls.
+  std::vector<std::shared_ptr<detail::EventBackend>> events_;
+  struct Expected {
+    Gate::Clock::time_point from;
+    Gate::Pass pass;
+  };
+  std::list<Expected> expected_;
+};
+
+}  // namespace greenlane

@@ -1,0 +1,64 @@
+// The runtime's view of an engine with its inputs, an interface without PyTorch.
+#pragma once
+
+#include <greenlane/core/lane.hpp>
+#include <greenlane/detail/core/span_log.hpp>
+#include <greenlane/runtime/config.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace greenlane::runtime {
+
+// The CUDA graphs that an engine's requests were replayed from.
+struct GraphUse {
+  std::uint64_t replays = 0;
+  std::optional<int> kernel_units;  // units that kernels were picked for; absent: the whole device
+  std::uint64_t bytes = 0;          // of the device
+  std::string obstacle;             // why there are no graphs; empty if there are
+  int slices = 1;                   // slices of each launch
+  Nanoseconds longest_slice{0};     // as measured alone
+  int look_ahead = 0;               // slices that wait on the device behind the running one
+  std::string gate_obstacle;        // why it is launched whole, though it should let urgent engines pass
+};
+
+// An engine's role at the gate: urgent (the value is its deadline), gated, or neither.
+struct GateRole {
+  std::optional<Nanoseconds> urgent;
+  bool gated = false;
+  std::optional<Nanoseconds> slice;  // for a gated engine: the longest slice
+  std::shared_ptr<SpanLog> log;      // for a gated engine: the log of its slices; null: none
+};
+
+// One engine with its inputs.
+// Thread safety: run() and check() from one thread at a time.
+class Workload {
+ public:
+  virtual ~Workload() = default;
+  virtual void bind(const Lane& lane) = 0;
+  // Leaves the lane, so that its units return to the device, and drops the outputs.
+  virtual void unbind() = 0;
+  virtual void set_role(const GateRole& /*role*/) {}
+  // Returns true if it may be run without a request, for a warm-up or a check.
+  [[nodiscard]] virtual bool may_be_warmed_up() const { return true; }
+  // Returns true if its outputs may depend on earlier runs.
+  [[nodiscard]] virtual bool has_state() const { return false; }
+  // Restores its buffers, which runs have changed since it was loaded. The first time after bind() it also restores the
+  // device's random numbers. Call it between two runs, on the thread that runs the engine.
+  virtual void reset_state() {}
+  // Announces a request: an urgent engine closes the gate for it from this time on.
+  virtual void expect(std::chrono::steady_clock::time_point /*from*/) {}
+  // Runs once on the lane and returns when the result is there.
+  virtual void run() = 0;
+  // Graphs of the bound lane. Absent if none were requested, and on a CPU.
+  [[nodiscard]] virtual std::optional<GraphUse> graphs() const { return std::nullopt; }
+  // Returns true if check() has expected outputs to compare with.
+  [[nodiscard]] virtual bool has_expected_outputs() const = 0;
+  // Returns the difference between the last run()'s outputs and the expected ones; empty if there is none.
+  [[nodiscard]] virtual std::string check() = 0;
+};
+
+}  // namespace greenlane::runtime
