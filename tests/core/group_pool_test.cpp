@@ -153,6 +153,15 @@ TEST(GroupPoolTest, ARefusalCountsTheOtherRequestsOfTheCall) {
               refuses<PartitionError>("100 SMs of cuda:0 to 'b'", "'a' holds 104", "28 of 132 SMs are free"));
 }
 
+TEST(GroupPoolTest, FitAsksOnlyForGroupsThatTheDeviceHas) {
+  auto pool = h200();
+  take(pool, 120, "vision");
+  EXPECT_NO_THROW(pool.require_fit(Requests{{"policy", 96}, {"head", rest}}));
+  EXPECT_EQ(pool.free_units(), 12);
+  EXPECT_THAT([&] { pool.require_fit(Requests{{"policy", 96}, {"head", 100}}); },
+              refuses<PartitionError>("cannot give 100 SMs of cuda:0 to 'head'", "'policy' holds 96; 36 of 132"));
+}
+
 TEST(GroupPoolTest, AnEmptyRestIsRefused) {
   auto pool = h200();
   take(pool, rest, "all");

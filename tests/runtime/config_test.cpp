@@ -169,8 +169,8 @@ TEST_F(ConfigTest, GatesAndArrivalsAreRead) {
   EXPECT_FALSE(config.engines[1].gates);
   EXPECT_EQ(config.engines[2].slice, std::chrono::microseconds(50));
   EXPECT_EQ(config.engines[3].slice, std::chrono::microseconds(1'500));
-  EXPECT_FALSE(config.engines[3].poisson);
-  EXPECT_TRUE(config.engines[4].poisson);
+  EXPECT_EQ(config.engines[3].arrivals, Arrivals::periodic);
+  EXPECT_EQ(config.engines[4].arrivals, Arrivals::poisson);
 }
 
 }  // namespace

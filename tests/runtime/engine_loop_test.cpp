@@ -240,7 +240,7 @@ TEST_F(EngineLoopTest, SpansAreKeptOnlyForATrace) {
 TEST_F(EngineLoopTest, RandomArrivalsAreReproducible) {
   auto engine = every(milliseconds(2), seconds(10));
   engine.name = "policy";
-  engine.poisson = true;
+  engine.arrivals = Arrivals::poisson;
   std::vector<std::vector<Nanoseconds>> scheduled;
   for (int turn = 0; turn < 2; ++turn) {
     FakeWorkload workload;
@@ -260,16 +260,17 @@ TEST_F(EngineLoopTest, RandomArrivalsAreReproducible) {
 TEST_F(EngineLoopTest, UrgentArrivalsAreAnnounced) {
   const auto early = std::chrono::microseconds(50);
   timetable_.early = early;
-  for (const bool poisson : {false, true}) {
+  for (const auto arrivals : {Arrivals::periodic, Arrivals::poisson}) {
     auto engine = every(milliseconds(10), seconds(10));
-    engine.poisson = poisson;
+    engine.arrivals = arrivals;
     FakeWorkload workload([](int) { work_for(milliseconds(3)); });
     const auto result = run(workload, engine, {}, milliseconds(200), /*trace=*/true);
     const auto& from = workload.expected();
     ASSERT_EQ(from.size(), static_cast<std::size_t>(workload.runs()));
     ASSERT_EQ(from.size(), result.spans.size());
     for (std::size_t i = 0; i < from.size(); ++i)
-      EXPECT_EQ(from[i], timetable_.measure + result.spans[i].scheduled - (poisson ? Nanoseconds(0) : early));
+      EXPECT_EQ(from[i], timetable_.measure + result.spans[i].scheduled -
+                             (arrivals == Arrivals::poisson ? Nanoseconds(0) : early));
   }
   EngineConfig best_effort;
   FakeWorkload other([](int) { work_for(milliseconds(1)); });

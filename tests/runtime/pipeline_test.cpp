@@ -4,10 +4,12 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/core/partition.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 
 #include <gmock/gmock.h>
 
+#include <optional>
 #include <thread>
 
 namespace greenlane::runtime {
@@ -143,6 +145,23 @@ TEST_F(PipelineTest, AStopBeforeTheStartMeasuresNothing) {
   const auto result = one.run(Mode::lanes, options);
   EXPECT_EQ(result.engines[0].requests, 0U);
   EXPECT_TRUE(result.stopped_early);
+}
+
+TEST_F(PipelineTest, ItOpensWhileAnotherHoldsItsUnitsAndRunsWhenTheyAreFree) {
+  std::optional<Partition> other = Device::open("cpu").partition("other", rest);
+  auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
+  EXPECT_THAT([&] { (void)one.run(Mode::lanes, briefly()); }, refuses<ConfigError>("do not fit", "'other' holds"));
+  other.reset();
+  EXPECT_EQ(one.run(Mode::lanes, briefly()).engines[0].error, "");
+}
+
+TEST_F(PipelineTest, UnitsThatTheDeviceLacksAreRefusedBeforeModelsAreLoaded) {
+  const auto model = folder_.write("broken.pt2", "no package");
+  const auto folder = std::string(GREENLANE_TEST_MODELS) + "/";
+  const auto table = "[engine.a]\nmodel = '" + model.string() + "'\ninputs = '" + folder + "affine.inputs.pt'\n";
+  EXPECT_THAT([&] { (void)pipeline(table); }, refuses<ConfigError>("engine.a", "broken.pt2"));
+  EXPECT_THAT([&] { (void)pipeline(table + "[lane.a]\nunits = 10000\n"); },
+              refuses<ConfigError>("the lanes do not fit", "10000 cores", "[lane.*]"));
 }
 
 TEST_F(PipelineTest, ALoadFailureNamesTheEngine) {

@@ -115,6 +115,31 @@ TEST_F(PlacementTest, TooManyUnitsAreAConfigError) {
   EXPECT_EQ(cpu_.partition("all", rest).units(), cpu_.info().units);  // the failure kept nothing
 }
 
+TEST_F(PlacementTest, TheCheckRefusesLanesInTheWordsOfThePlacement) {
+  config_.file = "robot.toml";
+  add("policy", milliseconds(5), UnitRequest(10'000));
+  const auto refusal_of = [&](const auto& work) -> std::string {
+    try {
+      work();
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "it was not refused";
+  };
+  EXPECT_EQ(refusal_of([&] { require_lanes_fit(config_, cpu_); }),
+            refusal_of([&] { (void)place(config_, cpu_, Mode::lanes); }));
+  EXPECT_THAT([&] { require_lanes_fit(config_, cpu_); },
+              refuses<ConfigError>("robot.toml", "10000 cores", "'policy'", "are free", "[lane.*]"));
+}
+
+TEST_F(PlacementTest, TheCheckIgnoresUnitsThatAnotherHolds) {
+  add("policy", milliseconds(5), UnitRequest(1));
+  const auto other = cpu_.partition("other", rest);
+  EXPECT_NO_THROW(require_lanes_fit(config_, cpu_));
+  EXPECT_THAT([&] { (void)place(config_, cpu_, Mode::lanes); },
+              refuses<ConfigError>("the lanes do not fit", "'other' holds", "[lane.*]"));
+}
+
 TEST_F(PlacementTest, UnitsReturnWithTheLanes) {
   add("policy", milliseconds(5));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(place(config_, cpu_, Mode::lanes).at("policy").units(), cpu_.info().units);
@@ -146,8 +171,18 @@ TEST_F(PlacementOnAGpuTest, OneStreamPerLaneIsInUse) {
 TEST_F(PlacementOnAGpuTest, ALaneOnTheOddGroupAloneIsRefused) {
   add("vision", UnitRequest(120));
   add("policy");
-  EXPECT_THAT([&] { (void)place(config_, gpu(), Mode::lanes); },
-              refuses<ConfigError>("the lanes do not fit", "only the odd group of 12 SMs is left", "units"));
+  const auto is_refused = refuses<ConfigError>("the lanes do not fit", "only the odd group of 12 SMs is left", "units");
+  EXPECT_THAT([&] { (void)place(config_, gpu(), Mode::lanes); }, is_refused);
+  EXPECT_THAT([&] { require_lanes_fit(config_, gpu()); }, is_refused);
+}
+
+TEST_F(PlacementOnAGpuTest, TheCheckMakesNothingOnTheDevice) {
+  add("vision", UnitRequest(96));
+  add("policy");
+  const auto device = gpu();
+  const int before = fake_.calls();
+  require_lanes_fit(config_, device);
+  EXPECT_EQ(fake_.calls(), before);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ class PlanRequestTest : public ::testing::Test {
       profile_.engines.push_back(std::move(known));
     }
     config_.engines[0].period = config_.engines[0].deadline = milliseconds(2);
-    config_.engines[0].poisson = true;
+    config_.engines[0].arrivals = Arrivals::poisson;
     config_.engines[1].weight = 3;
     profile_.engines[1].gated.push_back({.units = {32}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9});
     profile_.device.id = {DeviceKind::cuda, 0};
@@ -59,7 +59,7 @@ TEST_F(PlanRequestTest, ARequestCombinesConfigurationAndProfile) {
   const auto& policy = request.engines[0];
   EXPECT_EQ(policy.period, milliseconds(2));
   EXPECT_EQ(policy.deadline, milliseconds(2));
-  EXPECT_EQ(policy.arrivals, greenlane::Arrivals::random);
+  EXPECT_EQ(policy.arrivals, Arrivals::poisson);
   EXPECT_EQ(policy.curve.size(), 4U);
   EXPECT_EQ(policy.curve[1].p99, microseconds(9000 / 16));
   EXPECT_TRUE(policy.slices.empty());
