@@ -4,7 +4,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <algorithm>
 #include <charconv>

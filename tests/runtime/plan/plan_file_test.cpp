@@ -2,8 +2,8 @@
 #include "support/runtime_folder.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
 
 #include <gmock/gmock.h>
 

@@ -5,7 +5,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/units.hpp>
-#include <greenlane/planner/engine_demand.hpp>
+#include <greenlane/detail/planner/engine_demand.hpp>
 
 #include <cstddef>
 #include <cstdint>

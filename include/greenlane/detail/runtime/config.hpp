@@ -3,7 +3,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/units.hpp>
-#include <greenlane/planner/engine_demand.hpp>
+#include <greenlane/detail/planner/engine_demand.hpp>
 
 #include <chrono>
 #include <cmath>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
-#include <greenlane/planner/engine_demand.hpp>
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/planner/engine_demand.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <atomic>
 #include <chrono>
