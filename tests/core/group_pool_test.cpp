@@ -110,7 +110,7 @@ TEST(GroupPoolTest, ASmallOddGroupIsAddedToTheOthers) {
   EXPECT_EQ(pool.units(take(pool, 78)), 78);
 }
 
-TEST(GroupPoolTest, WithoutARemainderThereIsNoOddGroup) {
+TEST(GroupPoolTest, AnEvenSplitHasNoOddGroup) {
   GroupPool pool(kGpu, 5, 4, 0);
   EXPECT_THAT(take(pool, rest), ElementsAre(0, 1, 2, 3, 4));
   EXPECT_EQ(pool.free_units(), 0);

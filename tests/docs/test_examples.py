@@ -24,7 +24,7 @@ LIKE = ROOT / "examples" / "torch_tensorrt" / "bind_engines.cpp"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_no_example_is_in_a_language_that_nothing_checks(document: Path) -> None:
+def test_every_example_is_in_a_checked_language(document: Path) -> None:
     """Shell and TOML have their own tests (tests/cli, tests/runtime)."""
     fences = re.findall(r"^ *```(\w*)$", document.read_text(), re.M)
     begun, ends = fences[::2], fences[1::2]
@@ -246,7 +246,7 @@ def test_every_document_with_python_has_a_program() -> None:
 
 @on_fake_gpus
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples_in_python_run(name: str, folder: Path) -> None:
+def test_the_python_examples_run(name: str, folder: Path) -> None:
     (document,) = (each for each in DOCUMENTS if each.name == name)
     begin, lines = EXAMPLES[name]
     assert run(begin, blocks("python", document), folder) == lines
@@ -281,7 +281,7 @@ policy: gl.Engine
 
 
 @pytest.mark.parametrize("document", [each for each in GUIDES if blocks("cpp", each)], ids=lambda path: path.name)
-def test_the_examples_in_cpp_compile(document: Path, tmp_path: Path) -> None:
+def test_the_cpp_examples_compile(document: Path, tmp_path: Path) -> None:
     commands = json.loads((ROOT / "build" / "compile_commands.json").read_text())
     (command,) = [each for each in commands if Path(each["file"]) == LIKE]
     includes: list[str] = ["#include <cuda_runtime_api.h>", "#include <greenlane/torch/aoti.hpp>"]
@@ -307,7 +307,7 @@ def test_the_examples_in_cpp_compile(document: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_examples_in_python_fit_the_types_of_the_package(tmp_path: Path) -> None:
+def test_the_python_examples_have_correct_types(tmp_path: Path) -> None:
     """Checks names, arguments and types with mypy, in one run, because PyTorch takes mypy a while."""
     pytest.importorskip("mypy")
     files = []

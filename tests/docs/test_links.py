@@ -33,7 +33,7 @@ def headings(document: Path) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     wrong = []
     for link in links(document):
         path, _, heading = link.partition("#")

@@ -24,12 +24,13 @@ def test_a_global_capture_is_not_broken(work: str, models: Path) -> None:
     torch.cuda.synchronize()
     stop = threading.Event()
     errors: list[BaseException] = []
-    rounds = [0, 0]
+    rounds = [0, 0, 0]
     kept = []
 
     def call_urgent() -> None:
         while not stop.is_set():
             urgent.run([z])
+            rounds[2] += 1
 
     def go_on() -> None:
         while not stop.is_set():
@@ -62,7 +63,9 @@ def test_a_global_capture_is_not_broken(work: str, models: Path) -> None:
         y = torch.zeros(64, device="cuda")
         stream = torch.cuda.Stream()
         torch.cuda.synchronize()
-        while rounds[0] == 0 and not errors:
+        # New memory of PyTorch's allocator breaks a capture in another thread, with or without greenlane. After some
+        # rounds each thread has all the memory that it needs.
+        while (rounds[0] < 20 or (len(threads) == 2 and rounds[2] < 20)) and not errors:
             time.sleep(0.01)
         while rounds[1] < 200 and not errors:
             graph = torch.cuda.CUDAGraph()

@@ -82,7 +82,7 @@ def test_every_field_has_a_docstring_below_it() -> None:
     assert bare == []
 
 
-def test_the_public_names_are_all_that_is_imported_for_users() -> None:
+def test_all_lists_every_public_name() -> None:
     names = {name for name in vars(gl) if not name.startswith("_")}
     assert sorted(gl.__all__) == sorted(set(gl.__all__))
     assert set(gl.__all__) == names - {name for name in names if inspect.ismodule(getattr(gl, name))}
