@@ -18,7 +18,7 @@ class Lane:
     """An ordered queue for engines: a CUDA stream on SMs of its own, or a worker thread on cores of its own.
 
     :func:`partition` and :func:`lane` make lanes. On a GPU, a lane is also a context manager, inside which PyTorch
-        enqueues work on it. It has ``__cuda_stream__``, so CuPy, cuda.core and Numba take it as a stream.
+    enqueues work on it. It has ``__cuda_stream__``, so CuPy, cuda.core and Numba take it as a stream.
 
     Lifetime: its units return to the device when the last object that uses it, bound engines included, is gone.
     """
