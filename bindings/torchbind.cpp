@@ -260,7 +260,9 @@ TORCH_LIBRARY(greenlane, m) {
       .def("inner_engines", inner_engines)
       .def("bind", [](const EnginePtr& self, const LanePtr& lane) { self->engine->bind(lane->lane); })
       .def("set_external_stream",
-           [](const EnginePtr& self, int64_t handle) { self->engine->bind(StreamView::from_value(handle)); })
+           [](const EnginePtr& self, int64_t handle) {
+             self->engine->bind(Lane::adopt(self->engine->device(), StreamView::from_value(handle)));
+           })
       .def("clear_external_stream", [](const EnginePtr& self) { self->engine->unbind(); })
       .def("get_external_stream", [](const EnginePtr& self) { return stream_of(self->engine->binding()); })
       .def("is_external_stream_set", [](const EnginePtr& self) { return self->engine->binding().is_set(); })

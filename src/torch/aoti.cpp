@@ -214,9 +214,6 @@ const Signature& AotiEngine::signature() const noexcept { return impl_->signatur
 const std::unordered_map<std::string, std::string>& AotiEngine::metadata() const noexcept { return impl_->metadata; }
 std::vector<std::string> AotiEngine::call_spec() const { return impl_->loader.get_call_spec(); }
 void AotiEngine::bind(const Lane& lane) { impl_->binding.set(lane); }
-void AotiEngine::bind(StreamView stream, std::shared_ptr<const void> keep_alive) {
-  impl_->binding.set(stream, std::move(keep_alive));
-}
 StreamBinding& AotiEngine::binding() noexcept { return impl_->binding; }
 void AotiEngine::unbind() { impl_->binding.clear(); }
 std::optional<Lane> AotiEngine::lane() const { return impl_->binding.lane(); }
