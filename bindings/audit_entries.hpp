@@ -3,7 +3,7 @@
 
 #include <greenlane/audit/audit.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <torch/custom_class.h>
 

@@ -1,7 +1,7 @@
 // Ctrl-C during calls that last minutes: Python's own handler would run only after they return.
 #pragma once
 
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <pthread.h>
 

@@ -4,11 +4,11 @@
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/lane.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
+#include <greenlane/detail/torch/bound_call.hpp>
+#include <greenlane/detail/torch/resident_graph.hpp>
 #include <greenlane/torch/aoti.hpp>
-#include <greenlane/torch/bound_call.hpp>
 #include <greenlane/torch/pipeline_graph.hpp>
-#include <greenlane/torch/resident_graph.hpp>
 
 #include <torch/custom_class.h>
 

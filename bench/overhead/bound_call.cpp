@@ -12,9 +12,9 @@
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/detail/torch/versions.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
-#include <greenlane/torch/versions.hpp>
 
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>

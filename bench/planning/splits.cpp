@@ -3,7 +3,7 @@
 // p99 of more than twice its deadline are left out. The best three that met all deadlines are run again at the end, for
 // twice as long, because the best of many was lucky in part.
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/runtime/plan_json.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile_file.hpp>

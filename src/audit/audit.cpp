@@ -8,8 +8,8 @@
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/detail/process.hpp>
-#include <greenlane/torch/profiling.hpp>
+#include <greenlane/detail/core/process.hpp>
+#include <greenlane/detail/torch/profiling.hpp>
 
 #include <algorithm>
 #include <atomic>

@@ -51,7 +51,7 @@ void CallSites::left() noexcept {
 std::uint32_t CallSites::find(const StreamBinding& binding, const std::optional<Lane>& lane) {
   const std::int64_t stream = lane ? lane->stream().value() : 0;
   const std::scoped_lock lock(mutex_);
-  auto& number = numbers_[{&binding, lane ? lane->place() : 0, stream, binding.owner()}];
+  auto& number = numbers_[{&binding, lane ? lane->unit_set() : UnitSetId{}, stream, binding.owner()}];
   if (number == 0) {
     CallSite site{.engine = binding.owner(), .lane = {}};
     if (lane) site.lane = SiteLane{.name = lane->name(), .units = lane->units().count, .context = {}};

@@ -5,7 +5,7 @@
 #include "audit/scene.hpp"
 
 #include <greenlane/core/binding.hpp>
-#include <greenlane/core/call_observer.hpp>
+#include <greenlane/detail/core/call_observer.hpp>
 
 #include <atomic>
 #include <cstdint>

@@ -11,7 +11,7 @@
 
 #include <greenlane/audit/audit.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/plan_file.hpp>
 #include <greenlane/runtime/report.hpp>

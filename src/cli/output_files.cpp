@@ -3,7 +3,7 @@
 #include "runtime/output_target.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/runtime/report.hpp>
 
 #include <fcntl.h>

@@ -12,7 +12,7 @@
 #include "text/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/runtime/plan_json.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile_file.hpp>

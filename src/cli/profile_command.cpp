@@ -10,7 +10,7 @@
 #include "text/table.hpp"
 #include "text/terminal_text.hpp"
 
-#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 #include <greenlane/runtime/planning.hpp>
 #include <greenlane/runtime/profile.hpp>

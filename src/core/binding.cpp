@@ -5,6 +5,7 @@
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/core/access.hpp>
 
 #include <atomic>
 #include <ranges>
@@ -37,7 +38,7 @@ StreamBinding::StreamBinding(Device device, std::string owner) : device_(std::mo
 StreamBinding::~StreamBinding() = default;
 
 StreamBinding::Events& StreamBinding::events() {
-  if (!events_) events_ = std::make_unique<Events>(*device_.state_);
+  if (!events_) events_ = std::make_unique<Events>(*detail::Access::state(device_));
   return *events_;
 }
 
@@ -61,7 +62,7 @@ void StreamBinding::set(const Lane& lane) {
 
 void StreamBinding::follow_fork(const Device& device) {
   const std::scoped_lock lock(mutex_);
-  if (!device_.state_->origin().is_here() && device.id() == device_.id()) device_ = device;
+  if (!detail::Access::state(device_)->origin().is_here() && device.id() == device_.id()) device_ = device;
 }
 
 void StreamBinding::set_captured_work(std::shared_ptr<CapturedWork> captured) {
@@ -92,7 +93,8 @@ void StreamBinding::replace(std::optional<Lane> lane) {
     }
     entered_ = entered_ && lane_ == lane;
     former = std::exchange(lane_, std::move(lane));
-    if (beside_ && (!lane_ || lane_->place() != beside_->place())) former_beside = std::exchange(beside_, std::nullopt);
+    if (beside_ && (!lane_ || lane_->unit_set() != beside_->unit_set()))
+      former_beside = std::exchange(beside_, std::nullopt);
     if (captured_) dropped = captured_->rebound(lane_);
     if (callers_graphs_) warning = callers_graphs_->take_warning(owner_, lane_);
     generation_->fetch_add(1, std::memory_order_acq_rel);
@@ -138,7 +140,7 @@ void restore_all(std::span<const FormerBinding> former) noexcept {
   // In reverse order, because one binding may be named twice.
   for (const auto& [binding, lane] : std::views::reverse(former)) {
     try {
-      binding->replace(lane);
+      detail::Access::replace(*binding, lane);
     } catch (const std::exception& error) {
       warn(std::string("a binding could not be put back: ") + error.what());
     }
@@ -147,7 +149,7 @@ void restore_all(std::span<const FormerBinding> former) noexcept {
 
 StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
     : binding_(binding), lock_(binding.mutex_), lane_(binding.lane_), caller_(caller), stream_(caller) {
-  if (const auto& origin = binding.device_.state_->origin(); !origin.is_here())
+  if (const auto& origin = detail::Access::state(binding.device_)->origin(); !origin.is_here())
     origin.require_here("engine '" + binding.owner_ + "'");
   detail::CaptureScope::note(binding, binding.generation_);
   if (lane_) {
@@ -176,7 +178,7 @@ StreamBinding::Call::Call(StreamBinding& binding, StreamView caller)
 }
 
 bool StreamBinding::Call::is_capturing(StreamView stream) const {
-  return !stream.is_default() && binding_.device_.state_->is_capturing(stream);
+  return !stream.is_default() && detail::Access::state(binding_.device_)->is_capturing(stream);
 }
 
 // Earlier work, on whatever stream, is not part of the graph, so the graph has nothing else to wait for.
@@ -192,13 +194,13 @@ void StreamBinding::Call::enter_capture() {
 }
 
 void StreamBinding::Call::keep_lane_in_graph() {
-  auto& device = *binding_.device_.state_;
+  auto& device = *detail::Access::state(binding_.device_);
   const auto& lane = lane_.value();
   const auto capture = device.capture_of(caller_);
   auto& graphs = binding_.callers_graphs_;
-  if (!capture || (graphs && graphs->has(*capture, lane.place()))) return;
+  if (!capture || (graphs && graphs->has(*capture, lane.unit_set()))) return;
   auto graph =
-      std::make_shared<detail::CallersGraph>(*capture, lane.place(), detail::name_and_size(binding_.lane_.value()));
+      std::make_shared<detail::CallersGraph>(*capture, lane.unit_set(), detail::name_and_size(binding_.lane_.value()));
   device.give_to_capture(caller_, std::make_unique<detail::LaneInGraph>(lane, graph));
   if (!graphs) graphs = std::make_unique<detail::CallersGraphs>();
   graphs->add(std::move(graph));

@@ -1,4 +1,4 @@
-#include <greenlane/core/call_observer.hpp>
+#include <greenlane/detail/core/call_observer.hpp>
 
 #include <atomic>
 

@@ -8,6 +8,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/core/access.hpp>
 
 #include <atomic>
 #include <charconv>
@@ -29,11 +30,6 @@ Devices& devices() {
 }
 
 }  // namespace
-
-UnitSet::UnitSet() noexcept {
-  static std::atomic<std::uint64_t> last{0};
-  place_ = ++last;
-}
 
 DeviceState::DeviceState(DeviceInfo info, std::string note)
     : info_(std::move(info)),
@@ -116,7 +112,7 @@ Device Device::open(DeviceId id) {
                        .why = "all cores of this process are one device",
                        .remedy = "use cpu"});
   }
-  return Device(detail::device_state(id));
+  return detail::Access::make<Device>(detail::device_state(id));
 }
 
 std::vector<DeviceInfo> Device::enumerate() {
@@ -140,13 +136,13 @@ const DeviceInfo& Device::info() const noexcept { return state_->info(); }
 
 Partition Device::partition(std::string name, UnitRequest units) const {
   const PartitionRequest request{.name = std::move(name), .units = units};
-  return Partition(std::move(detail::make_partitions(state_, {&request, 1}).front()));
+  return detail::Access::make<Partition>(std::move(detail::make_partitions(state_, {&request, 1}).front()));
 }
 
 LaneSet Device::partition(std::span<const PartitionRequest> requests) const {
   std::vector<Lane> lanes;
   for (auto& partition : detail::make_partitions(state_, requests)) {
-    lanes.push_back(Lane::create(Partition(std::move(partition))));
+    lanes.push_back(Lane::create(detail::Access::make<Partition>(std::move(partition))));
   }
   return LaneSet(std::move(lanes));
 }

@@ -7,7 +7,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/stream.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -26,17 +26,15 @@ class LaneInGraph;
 // Units made usable: a green context, or a list of CPUs.
 class UnitSet {
  public:
-  UnitSet() noexcept;
+  UnitSet() noexcept = default;
   virtual ~UnitSet() = default;
   UnitSet(const UnitSet&) = delete;
   UnitSet& operator=(const UnitSet&) = delete;
   [[nodiscard]] virtual std::span<const int> cpus() const noexcept { return {}; }
-  // Returns this set's number, which tells where a graph was captured. It is never 0, which stands for the whole
-  // device, and no other set ever gets it.
-  [[nodiscard]] std::uint64_t place() const noexcept { return place_; }
+  [[nodiscard]] UnitSetId id() const noexcept { return id_; }
 
  private:
-  std::uint64_t place_;
+  UnitSetId id_ = UnitSetId::next();
 };
 
 class WorkerTask;

@@ -1,6 +1,6 @@
 #include "core/drop_queue.hpp"
 
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <cstdlib>
 #include <utility>

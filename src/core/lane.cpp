@@ -4,6 +4,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/detail/core/access.hpp>
 
 #include <cxxabi.h>
 
@@ -56,11 +57,12 @@ void LaneState::close() noexcept {
 
 }  // namespace detail
 
+using detail::Access;
 using detail::LaneParts;
 using detail::LaneState;
 
 Lane Lane::create(const Partition& partition, const LaneOptions& options) {
-  const auto& state = partition.state_;
+  const auto& state = Access::state(partition);
   state->device()->origin().require_here("partition '" + partition.name() + "'");
   std::string name = options.name.empty() ? partition.name() : options.name;
   auto backend = state->device()->make_lane(state->unit_set(), name, options.priority, detail::LaneUse::work);
@@ -73,11 +75,11 @@ Lane Lane::create(const Partition& partition, const LaneOptions& options) {
 }
 
 Lane Lane::create(const Device& device, const LaneOptions& options) {
-  device.state_->origin().require_here("the device " + to_string(device.id()));
+  Access::state(device)->origin().require_here("the device " + to_string(device.id()));
   std::string name = options.name.empty() ? to_string(device.id()) : options.name;
-  auto backend = device.state_->make_lane(nullptr, name, options.priority, detail::LaneUse::work);
+  auto backend = Access::state(device)->make_lane(nullptr, name, options.priority, detail::LaneUse::work);
   return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
-                                                    .device = device.state_,
+                                                    .device = Access::state(device),
                                                     .partition = nullptr,
                                                     .units = {.set = nullptr, .count = device.info().units},
                                                     .backend = std::move(backend),
@@ -88,11 +90,11 @@ Lane Lane::adopt(const Device& device, StreamView stream, const LaneOptions& opt
                  std::shared_ptr<const void> keep_alive) {
   std::string name = options.name.empty() ? "stream " + to_string(stream) : options.name;
   detail::check_stream_value(stream);  // first, and without a driver: handles that can never be bound
-  device.state_->origin().require_here("the device " + to_string(device.id()));
-  auto backend = device.state_->adopt(stream);
-  auto units = device.state_->units_of(stream);
+  Access::state(device)->origin().require_here("the device " + to_string(device.id()));
+  auto backend = Access::state(device)->adopt(stream);
+  auto units = Access::state(device)->units_of(stream);
   return Lane(std::make_shared<LaneState>(LaneParts{.name = std::move(name),
-                                                    .device = device.state_,
+                                                    .device = Access::state(device),
                                                     .partition = nullptr,
                                                     .units = std::move(units),
                                                     .backend = std::move(backend),
@@ -113,17 +115,17 @@ Lane Lane::beside() const {
                                                     .keep_alive = state_->keep_alive}));
 }
 
-std::uint64_t Lane::place() const noexcept {
+UnitSetId Lane::unit_set() const noexcept {
   const auto* set = state_->partition ? state_->partition->unit_set().get() : state_->units.set.get();
-  return set ? set->place() : 0;
+  return set ? set->id() : UnitSetId{};
 }
 
 const std::string& Lane::name() const noexcept { return state_->name; }
-Device Lane::device() const { return Device(state_->device); }
+Device Lane::device() const { return Access::make<Device>(state_->device); }
 
 std::optional<Partition> Lane::partition() const {
   if (!state_->partition) return std::nullopt;
-  return Partition(state_->partition);
+  return Access::make<Partition>(state_->partition);
 }
 
 Units Lane::units() const noexcept { return state_->partition ? state_->partition->units() : state_->units.count; }
@@ -144,7 +146,7 @@ void Lane::run(const std::function<void()>& work) const {
 
 LaneWork Lane::submit(std::function<void()> work) const {
   const auto state = state_;
-  if (auto task = state->backend->submit(work)) return {state, std::move(task), nullptr};
+  if (auto task = state->backend->submit(work)) return Access::make<LaneWork>(state, std::move(task), nullptr);
   std::exception_ptr error;
   try {
     work();
@@ -153,7 +155,7 @@ LaneWork Lane::submit(std::function<void()> work) const {
   } catch (...) {
     error = std::current_exception();
   }
-  return {state, nullptr, std::move(error)};
+  return Access::make<LaneWork>(state, nullptr, std::move(error));
 }
 
 void Lane::synchronize() const {

@@ -2,6 +2,7 @@
 
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/partition.hpp>
+#include <greenlane/detail/core/access.hpp>
 
 namespace greenlane {
 namespace detail {
@@ -34,7 +35,7 @@ std::vector<std::shared_ptr<PartitionState>> make_partitions(const std::shared_p
 }  // namespace detail
 
 const std::string& Partition::name() const noexcept { return state_->name(); }
-Device Partition::device() const { return Device(state_->device()); }
+Device Partition::device() const { return detail::Access::make<Device>(state_->device()); }
 Units Partition::units() const noexcept { return state_->units(); }
 std::span<const int> Partition::cpus() const noexcept { return state_->unit_set()->cpus(); }
 std::span<const int> Partition::groups() const noexcept { return state_->groups(); }

@@ -1,5 +1,5 @@
 #include <greenlane/core/error.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <pthread.h>
 

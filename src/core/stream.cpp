@@ -1,7 +1,7 @@
 #include "core/stream_registry.hpp"
 
 #include <greenlane/core/stream.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <charconv>
 #include <mutex>

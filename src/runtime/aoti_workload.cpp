@@ -5,7 +5,7 @@
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/workload.hpp>
+#include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
@@ -122,7 +122,7 @@ class AotiWorkload final : public Workload {
     }
     // Without a resident graph, a gated engine waits at the gate before each request, as every gated engine on a CPU
     // does.
-    if (role_.gated && !has_graphs_) (void)gate_->wait(lane_.value().place(), GateWait::spin);
+    if (role_.gated && !has_graphs_) (void)gate_->wait(lane_.value().unit_set(), GateWait::spin);
     // The lane's stream is the caller stream, so there is nothing to join.
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
     const c10::cuda::CUDAStreamGuard guard(stream);
@@ -135,8 +135,8 @@ class AotiWorkload final : public Workload {
 
   void run_on_cpu() {
     std::optional<Gate::Pass> pass;
-    if (role_.urgent) pass.emplace(Gate::close(gate_, lane_.value().place(), kLimit * *role_.urgent));
-    if (role_.gated) (void)gate_->wait(lane_.value().place(), GateWait::block);
+    if (role_.urgent) pass.emplace(Gate::close(gate_, lane_.value().unit_set(), kLimit * *role_.urgent));
+    if (role_.gated) (void)gate_->wait(lane_.value().unit_set(), GateWait::block);
     take_inputs();
     outputs_ = engine_->run(inputs_);
   }

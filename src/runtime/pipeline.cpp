@@ -105,7 +105,7 @@ class Departure {
 std::vector<GateRole> roles_of(const PipelineConfig& config, const std::map<std::string, Lane>& lanes, Mode mode) {
   const auto share = [&](const EngineConfig& one, const EngineConfig& other) {
     return mode == Mode::gates ||
-           (mode == Mode::lanes && share_units(lanes.at(one.lane).place(), lanes.at(other.lane).place()));
+           (mode == Mode::lanes && lanes.at(one.lane).unit_set().overlaps(lanes.at(other.lane).unit_set()));
   };
   const bool on_gpu = lanes.begin()->second.device().id().kind == DeviceKind::cuda;
   std::vector<GateRole> roles(config.engines.size());

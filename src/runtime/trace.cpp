@@ -1,7 +1,7 @@
 #include "text/duration.hpp"
 #include "text/json_text.hpp"
 
-#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/runtime/report.hpp>
 #include <greenlane/runtime/trace.hpp>
 

@@ -6,15 +6,16 @@
 #include "torch/writes.hpp"
 
 #include <greenlane/core/binding.hpp>
-#include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/core/urgent.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/access.hpp>
+#include <greenlane/detail/core/current_context.hpp>
+#include <greenlane/detail/core/process.hpp>
+#include <greenlane/detail/core/urgent.hpp>
+#include <greenlane/detail/torch/bound_call.hpp>
+#include <greenlane/detail/torch/versions.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/bindable.hpp>
-#include <greenlane/torch/bound_call.hpp>
-#include <greenlane/torch/versions.hpp>
 
 #include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
@@ -132,7 +133,7 @@ struct AotiEngine::Impl {
     const auto urgent_engine = is_urgent();
     std::optional<UrgentEngine::Call> pass;
     if (urgent_engine && !call.is_captured())
-      pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->place() : 0));
+      pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{}));
     auto outputs = graphs ? graphs->run(call, inputs, {.repeatable = !stateful, .urgent = pass.has_value()}, model)
                           : model(inputs);
     if (pass) pass->enqueued(StreamView(call.stream().stream()));
@@ -237,7 +238,7 @@ void AotiEngine::expect_call(Gate::Clock::time_point from) {
   const auto urgent = impl_->is_urgent();
   if (!urgent) return;
   const auto bound = lane();
-  urgent->expect(bound ? bound->place() : 0, from);
+  urgent->expect(bound ? bound->unit_set() : UnitSetId{}, from);
 }
 
 void AotiEngine::set_gates(const std::optional<SliceOptions>& slices) {
@@ -293,17 +294,18 @@ void AotiEngine::bind_inner(const std::vector<std::pair<std::string, Lane>>& lan
 }
 
 EngineRun AotiEngine::submit(std::vector<at::Tensor> inputs) {
-  EngineRun run;
+  auto outputs = std::make_shared<std::vector<at::Tensor>>();
   const auto id = impl_->device.id();
   if (id.kind != DeviceKind::cpu) {
-    *run.outputs_ = this->run(inputs);
-    return run;
+    *outputs = run(inputs);
+    return detail::Access::make<EngineRun>(std::nullopt, std::move(outputs));
   }
   impl_->signature.check(inputs, id, impl_->name);
   impl_->note_writes(inputs);
-  run.work_ = submit_on_cpu(impl_->binding, [self = shared_from_this(), given = std::move(inputs),
-                                             outputs = run.outputs_] { *outputs = self->impl_->run_on_cpu(given); });
-  return run;
+  auto work = submit_on_cpu(impl_->binding, [self = shared_from_this(), given = std::move(inputs), outputs] {
+    *outputs = self->impl_->run_on_cpu(given);
+  });
+  return detail::Access::make<EngineRun>(std::move(work), std::move(outputs));
 }
 
 std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs) {
@@ -362,7 +364,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
     const auto index = static_cast<c10::DeviceIndex>(id.kind == DeviceKind::cuda ? id.index : -1);
     const bool resident = options.graphs == Graphs::resident && id.kind == DeviceKind::cuda;
     const bool single_threaded = options.single_threaded || resident;
-    std::unique_ptr<AotiEngine::Impl> impl(new AotiEngine::Impl{
+    std::unique_ptr<detail::Access::Impl<AotiEngine>> impl(new detail::Access::Impl<AotiEngine>{
         .name = options.name,
         .device = device,
         .signature = std::move(package.signature),
@@ -378,7 +380,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
       impl->graphs = std::make_shared<ResidentGraphs>(impl->binding, options.graph_options);
       impl->binding.set_captured_work(impl->graphs);
     }
-    std::shared_ptr<AotiEngine> engine(new AotiEngine(std::move(impl)));
+    auto engine = detail::Access::make_shared<AotiEngine>(std::move(impl));
     if (options.lane) engine->bind(*options.lane);
     if (options.urgent) engine->set_urgent(options.urgent);
     if (options.gates) engine->set_gates(options.gates);

@@ -1,4 +1,4 @@
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 #include <greenlane/torch/bindable.hpp>
 
 #include <ATen/core/class_type.h>

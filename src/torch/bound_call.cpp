@@ -1,8 +1,8 @@
 #include "torch/caller_settings.hpp"
 #include "torch/tensor_lifetimes.hpp"
 
-#include <greenlane/detail/process.hpp>
-#include <greenlane/torch/bound_call.hpp>
+#include <greenlane/detail/core/process.hpp>
+#include <greenlane/detail/torch/bound_call.hpp>
 
 #include <utility>
 

@@ -1,5 +1,5 @@
-#include <greenlane/core/current_context.hpp>
-#include <greenlane/torch/profiling.hpp>
+#include <greenlane/detail/core/current_context.hpp>
+#include <greenlane/detail/torch/profiling.hpp>
 
 #include <ATen/ATen.h>
 #include <c10/cuda/CUDAException.h>

@@ -1,4 +1,4 @@
-#include <greenlane/torch/versions.hpp>
+#include <greenlane/detail/torch/versions.hpp>
 
 #include <cuda_runtime_api.h>
 #include <torch/version.h>

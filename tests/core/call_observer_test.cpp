@@ -3,7 +3,7 @@
 #include "support/binding_fixture.hpp"
 #include "support/matchers.hpp"
 
-#include <greenlane/core/call_observer.hpp>
+#include <greenlane/detail/core/call_observer.hpp>
 
 #include <gtest/gtest.h>
 

@@ -3,9 +3,9 @@
 
 #include "support/fake_driver_test.hpp"
 
-#include <greenlane/core/graphs/graph.hpp>
-#include <greenlane/core/graphs/sliced_graph.hpp>
-#include <greenlane/core/urgent.hpp>
+#include <greenlane/core/graph.hpp>
+#include <greenlane/detail/core/sliced_graph.hpp>
+#include <greenlane/detail/core/urgent.hpp>
 
 #include <gtest/gtest.h>
 
@@ -24,11 +24,11 @@ class CaptureModeTest : public fake::FakeDriverTest {
 TEST_F(CaptureModeTest, AGateAsksWhetherUrgentWorkIsDone) {
   const auto gate = Gate::of(device_);
   UrgentEngine engine(device_, std::chrono::hours(1));
-  engine.enter(lane_.place()).enqueued(lane_.stream());
+  engine.enter(lane_.unit_set()).enqueued(lane_.stream());
   fake_.set_others_capture(true);
-  EXPECT_FALSE(gate->is_open(lane_.place())) << "the work is still under way";
+  EXPECT_FALSE(gate->is_open(lane_.unit_set())) << "the work is still under way";
   fake_.set_events_done(true);
-  EXPECT_TRUE(gate->is_open(lane_.place()));
+  EXPECT_TRUE(gate->is_open(lane_.unit_set()));
 }
 
 TEST_F(CaptureModeTest, SlicesWaitForTheOnesBefore) {

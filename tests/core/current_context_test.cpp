@@ -1,9 +1,9 @@
 // The calling thread finds its current context again after every entry point of core.
 #include "support/fake_driver_test.hpp"
 
-#include <greenlane/core/current_context.hpp>
-#include <greenlane/core/graphs/graph.hpp>
-#include <greenlane/core/urgent.hpp>
+#include <greenlane/core/graph.hpp>
+#include <greenlane/detail/core/current_context.hpp>
+#include <greenlane/detail/core/urgent.hpp>
 
 #include <gtest/gtest.h>
 
@@ -79,7 +79,7 @@ TEST_F(CurrentContextTest, EveryEntryPointLeavesIt) {
       {"call", [&] { binding.enter(stream).finish(); }},
       {"call on the default stream", [&] { binding.enter(StreamView::default_stream()).finish(); }},
       {"capture", [&] { Graph::capture(lane, [] {}).launch(stream); }},
-      {"urgent", [&] { urgent.enter(lane.place()).enqueued(lane.stream()); }},
+      {"urgent", [&] { urgent.enter(lane.unit_set()).enqueued(lane.stream()); }},
   };
   for (const int before : {-1, 0, 1}) {
     if (before >= 0) fake_.push_current(before);
@@ -98,7 +98,7 @@ TEST_F(CurrentContextTest, EveryEntryPointLeavesIt) {
     if (before >= 0) fake_.pop_current();
   }
   fake_.set_events_done(true);
-  EXPECT_TRUE(Gate::of(device)->is_open(lane.place())) << "the gate forgets the urgent calls";
+  EXPECT_TRUE(Gate::of(device)->is_open(lane.unit_set())) << "the gate forgets the urgent calls";
 }
 
 }  // namespace

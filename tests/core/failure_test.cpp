@@ -2,7 +2,7 @@
 #include "support/callers_graph.hpp"
 #include "support/fake_driver_test.hpp"
 
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
 
 #include <gtest/gtest.h>
 

@@ -3,10 +3,10 @@
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/core/gate.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/gate.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

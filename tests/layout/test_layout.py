@@ -72,15 +72,15 @@ def test_the_driver_table_knows_nothing_of_greenlane() -> None:
 
 
 def test_core_knows_neither_pytorch_nor_what_is_above_it() -> None:
-    above = re.compile(r"(greenlane/)?(planner|torch|audit|runtime|cli)/|nlohmann|toml|CLI/")
-    core = sources("include/greenlane/core", "src/core")
+    above = re.compile(r"(greenlane/(detail/)?)?(planner|torch|audit|runtime|cli)/|nlohmann|toml|CLI/")
+    core = sources("include/greenlane/core", "include/greenlane/detail/core", "src/core")
     assert forbidden_includes(core, lambda header: PYTORCH.match(header) or above.match(header)) == []
 
 
 def test_core_has_no_cuda_runtime() -> None:
     assert (
         forbidden_includes(
-            sources("include/greenlane/core", "src/core", "src/driver"), re.compile("cuda_runtime").match
+            sources("include/greenlane/core", "include/greenlane/detail/core", "src/core", "src/driver"), re.compile("cuda_runtime").match
         )
         == []
     )
@@ -103,8 +103,19 @@ def test_the_planner_knows_errors_and_units_only() -> None:
 
 
 def test_the_audit_knows_nothing_of_the_runtime() -> None:
-    above = re.compile(r"(greenlane/)?(planner|runtime|cli)/")
+    above = re.compile(r"(greenlane/(detail/)?)?(planner|runtime|cli)/")
     assert forbidden_includes(sources("include/greenlane/audit", "src/audit"), above.match) == []
+
+
+def test_public_classes_have_one_friend() -> None:
+    public = re.compile(r"^\s*friend (class|struct|void|std::)[^\n]*", re.MULTILINE)
+    nested = {"class StreamBinding", "class Gate", "class UrgentEngine"}  # a call's friend is the class around it
+    friends = {
+        match[0].strip().removeprefix("friend ").rstrip(";")
+        for file in sources("include")
+        for match in public.finditer(code_of(file))
+    }
+    assert friends - nested == {"struct detail::Access"}
 
 
 def test_public_headers_include_public_headers_only() -> None:
@@ -113,25 +124,26 @@ def test_public_headers_include_public_headers_only() -> None:
 
 
 def test_the_torch_layer_knows_nothing_of_the_runtime() -> None:
-    above = re.compile(r"(greenlane/)?(planner|audit|runtime|cli)/")
-    assert forbidden_includes(sources("include/greenlane/torch", "src/torch"), above.match) == []
+    above = re.compile(r"(greenlane/(detail/)?)?(planner|audit|runtime|cli)/")
+    torch = sources("include/greenlane/torch", "include/greenlane/detail/torch", "src/torch")
+    assert forbidden_includes(torch, above.match) == []
 
 
 def test_in_the_runtime_pytorch_is_known_to_two_files() -> None:
     files = without(
-        sources("include/greenlane/runtime", "src/runtime"),
+        sources("include/greenlane/runtime", "include/greenlane/detail/runtime", "src/runtime"),
         "src/runtime/aoti_workload.cpp",
         "src/runtime/pipeline.cpp",
     )
 
     def forbidden(file: Path, header: str) -> bool:
         without_pytorch = {
-            "src/runtime/plan/planned_device.cpp": "greenlane/torch/versions.hpp",
-            "src/runtime/report.cpp": "greenlane/torch/versions.hpp",
+            "src/runtime/plan/planned_device.cpp": "greenlane/detail/torch/versions.hpp",
+            "src/runtime/report.cpp": "greenlane/detail/torch/versions.hpp",
         }
         if without_pytorch.get(name_of(file)) == header:
             return False
-        return header.startswith("greenlane/torch/") or bool(PYTORCH.match(header))
+        return header.startswith(("greenlane/torch/", "greenlane/detail/torch/")) or bool(PYTORCH.match(header))
 
     assert [f"{name_of(f)}: {header}" for f in files for header in includes(f) if forbidden(f, header)] == []
 
@@ -139,7 +151,7 @@ def test_in_the_runtime_pytorch_is_known_to_two_files() -> None:
 def test_the_program_knows_neither_pytorch_nor_the_inside_of_core() -> None:
     assert (
         forbidden_includes(
-            sources("src/cli"), re.compile(r"greenlane/torch/|(torch|ATen|c10|caffe2|driver|core)/").match
+            sources("src/cli"), re.compile(r"greenlane/(detail/)?torch/|(torch|ATen|c10|caffe2|driver|core)/").match
         )
         == []
     )
@@ -203,7 +215,7 @@ def test_tests_mirror_the_layers() -> None:
 
 def test_tests_of_the_runtime_include_no_pytorch() -> None:
     assert (
-        forbidden_includes(sources("tests/runtime"), lambda h: PYTORCH.match(h) or h.startswith("greenlane/torch/"))
+        forbidden_includes(sources("tests/runtime"), lambda h: PYTORCH.match(h) or h.startswith(("greenlane/torch/", "greenlane/detail/torch/")))
         == []
     )
 
@@ -221,8 +233,7 @@ def test_every_source_has_a_header_of_its_name() -> None:
         files = [file.relative_to(ROOT / top) for file in sources(top) if file.suffix == suffix]
         return {f"{file.parts[0]}/{file.stem}" for file in files}
 
-    headers = names("src", ".hpp") | names("include/greenlane", ".hpp")
-    headers |= {name.replace("detail/", "core/") for name in names("include/greenlane", ".hpp")}
+    headers = names("src", ".hpp") | names("include/greenlane", ".hpp") | names("include/greenlane/detail", ".hpp")
     assert names("src", ".cpp") - headers == nobody_calls_it | ways_to_do_one_thing
 
 

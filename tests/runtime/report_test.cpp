@@ -3,7 +3,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/hardware_queues.hpp>
-#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/runtime/report.hpp>
 #include <greenlane/runtime/trace.hpp>
 #include <greenlane/version.hpp>

@@ -1,7 +1,7 @@
 // A workload that runs a function of the test.
 #pragma once
 
-#include <greenlane/runtime/workload.hpp>
+#include <greenlane/detail/runtime/workload.hpp>
 
 #include <chrono>
 #include <functional>

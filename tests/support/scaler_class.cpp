@@ -1,7 +1,7 @@
 // An engine of another maker, like Torch-TensorRT's: a custom class whose objects go into packages, and an operator
 // that runs them. It multiplies, and reports its thread.
+#include <greenlane/detail/torch/bound_call.hpp>
 #include <greenlane/torch/bindable.hpp>
-#include <greenlane/torch/bound_call.hpp>
 
 #include <ATen/ATen.h>
 #include <torch/custom_class.h>

@@ -2,8 +2,8 @@
 #include "support/torch_models.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/torch/versions.hpp>
 #include <greenlane/torch/bindable.hpp>
-#include <greenlane/torch/versions.hpp>
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 #include "support/forked.hpp"
 
-#include <greenlane/torch/bound_call.hpp>
+#include <greenlane/detail/torch/bound_call.hpp>
 
 #include <c10/core/GradMode.h>
 #include <gmock/gmock.h>

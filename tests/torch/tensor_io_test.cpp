@@ -3,7 +3,7 @@
 #include "support/torch_models.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/torch/versions.hpp>
+#include <greenlane/detail/torch/versions.hpp>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
 // Bindings: the stream that an engine runs on, and how its work joins the caller's stream.
 #pragma once
 
-#include <greenlane/core/call_observer.hpp>
-#include <greenlane/core/graphs/captured_work.hpp>
 #include <greenlane/core/lane.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/call_observer.hpp>
+#include <greenlane/detail/core/captured_work.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -18,6 +18,7 @@
 namespace greenlane {
 
 namespace detail {
+struct Access;
 class CallersGraphs;
 }  // namespace detail
 
@@ -129,7 +130,7 @@ class StreamBinding {
   [[nodiscard]] Call enter(StreamView caller) { return {*this, caller}; }
 
  private:
-  friend void restore_all(std::span<const FormerBinding> former) noexcept;
+  friend struct detail::Access;
   struct Events;
   Events& events();
   void replace(std::optional<Lane> lane);

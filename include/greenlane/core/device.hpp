@@ -17,8 +17,9 @@ namespace greenlane {
 class Partition;
 class LaneSet;
 namespace detail {
+struct Access;
 class DeviceState;
-}
+}  // namespace detail
 
 enum class DeviceKind { cpu, cuda };
 
@@ -87,11 +88,7 @@ class Device {
   friend bool operator==(const Device& a, const Device& b) { return a.state_ == b.state_; }
 
  private:
-  friend class Partition;
-  friend class Lane;
-  friend class StreamBinding;
-  friend class CurrentContext;
-  friend class UrgentEngine;
+  friend struct detail::Access;
   explicit Device(std::shared_ptr<detail::DeviceState> state) : state_(std::move(state)) {}
   std::shared_ptr<detail::DeviceState> state_;
 };

@@ -16,6 +16,7 @@
 namespace greenlane {
 
 namespace detail {
+struct Access;
 class LaneState;
 }  // namespace detail
 
@@ -57,9 +58,8 @@ class Lane {
   [[nodiscard]] std::optional<Partition> partition() const;
   // Units of the partition, or of an adopted stream's green context, else of the device.
   [[nodiscard]] Units units() const noexcept;
-  // Returns the number of the lane's set of units. Lanes on the same units have the same number, and no other set ever
-  // gets it. 0: the whole device.
-  [[nodiscard]] std::uint64_t place() const noexcept;
+  // Returns the identity of the lane's set of units. Lanes on the same units have the same.
+  [[nodiscard]] UnitSetId unit_set() const noexcept;
   // Throws: StreamError on a CPU lane, which has no stream.
   [[nodiscard]] StreamView stream() const;
   [[nodiscard]] bool is_adopted() const noexcept;
@@ -96,8 +96,7 @@ class Lane {
   friend bool operator==(const Lane&, const Lane&) = default;
 
  private:
-  friend class Graph;
-  friend class SlicedGraph;
+  friend struct detail::Access;
   explicit Lane(std::shared_ptr<detail::LaneState> state) : state_(std::move(state)) {}
   std::shared_ptr<detail::LaneState> state_;
 };

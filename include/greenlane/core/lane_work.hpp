@@ -8,6 +8,7 @@
 namespace greenlane {
 
 namespace detail {
+struct Access;
 class LaneState;
 class WorkerTask;
 }  // namespace detail
@@ -35,7 +36,7 @@ class LaneWork {
   void get() const;
 
  private:
-  friend class Lane;
+  friend struct detail::Access;
   LaneWork(std::shared_ptr<detail::LaneState> lane, std::shared_ptr<detail::WorkerTask> task, std::exception_ptr error);
   void let_go() noexcept;
   std::shared_ptr<detail::LaneState> lane_;

@@ -11,8 +11,9 @@
 namespace greenlane {
 
 namespace detail {
+struct Access;
 class PartitionState;
-}
+}  // namespace detail
 
 // A set of units, as a shared handle. Partitions of one device never overlap: each is a union of groups of the device's
 // one split.
@@ -33,8 +34,7 @@ class Partition {
   friend bool operator==(const Partition&, const Partition&) = default;
 
  private:
-  friend class Device;
-  friend class Lane;
+  friend struct detail::Access;
   explicit Partition(std::shared_ptr<detail::PartitionState> state) : state_(std::move(state)) {}
   std::shared_ptr<detail::PartitionState> state_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <compare>
+#include <cstdint>
 
 namespace greenlane {
 
@@ -9,6 +10,28 @@ namespace greenlane {
 struct Units {
   int count = 0;
   friend auto operator<=>(const Units&, const Units&) = default;
+};
+
+// The identity of a set of units of one device.
+class UnitSetId {
+ public:
+  // Makes the identity of a device's whole set.
+  constexpr UnitSetId() noexcept = default;
+  // Makes an identity that no other set of this process has.
+  // Thread safety: any thread.
+  [[nodiscard]] static UnitSetId next() noexcept;
+
+  [[nodiscard]] constexpr bool is_whole_device() const noexcept { return number_ == 0; }
+  // Returns true if the two sets share units. Both must be sets of one device. Partitions never share units, and the
+  // whole device shares units with each. A green context that the caller made counts as disjoint from all others.
+  [[nodiscard]] constexpr bool overlaps(UnitSetId other) const noexcept {
+    return *this == other || is_whole_device() || other.is_whole_device();
+  }
+  friend constexpr auto operator<=>(const UnitSetId&, const UnitSetId&) = default;
+
+ private:
+  explicit constexpr UnitSetId(std::uint64_t number) noexcept : number_(number) {}
+  std::uint64_t number_ = 0;
 };
 
 // The groups that a device's one split gives.

@@ -1,7 +1,7 @@
 // Results as a timeline.
 #pragma once
 
-#include <greenlane/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 
 #include <span>

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <greenlane/core/binding.hpp>
-#include <greenlane/torch/resident_graph.hpp>
+#include <greenlane/core/gate.hpp>
+#include <greenlane/torch/graphs.hpp>
 #include <greenlane/torch/signature.hpp>
 
 #include <ATen/core/Tensor.h>
@@ -16,6 +17,10 @@
 #include <vector>
 
 namespace greenlane {
+
+namespace detail {
+struct Access;
+}  // namespace detail
 
 struct AotiOptions {
   // Absent: on the caller's stream (or thread), until bind() is called.
@@ -32,7 +37,7 @@ struct AotiOptions {
   // runner. Calls from several threads are then enqueued one after another.
   bool single_threaded = false;
   // resident: while the engine is bound to a lane of a GPU, its calls are replayed from CUDA graphs
-  // (resident_graph.hpp). Requires one runner and implies single_threaded. No effect on a CPU.
+  // (graphs.hpp). Requires one runner and implies single_threaded. No effect on a CPU.
   Graphs graphs = Graphs::off;
   GraphOptions graph_options{};
   // The package keeps state that its source does not show: in objects of custom classes, or in custom operators. It
@@ -68,9 +73,11 @@ class EngineRun {
   }
 
  private:
-  friend class AotiEngine;
+  friend struct detail::Access;
+  EngineRun(std::optional<LaneWork> work, std::shared_ptr<std::vector<at::Tensor>> outputs)
+      : work_(std::move(work)), outputs_(std::move(outputs)) {}
   std::optional<LaneWork> work_;  // absent: it is done
-  std::shared_ptr<std::vector<at::Tensor>> outputs_ = std::make_shared<std::vector<at::Tensor>>();
+  std::shared_ptr<std::vector<at::Tensor>> outputs_;
 };
 
 // A loaded package.
@@ -113,7 +120,7 @@ class AotiEngine : public std::enable_shared_from_this<AotiEngine> {
   // engines yield to each other only between their calls.
   void set_urgent(std::optional<std::chrono::nanoseconds> deadline);
   // Announces an urgent call: closes the gate for it from this time on. See UrgentEngine::expect.
-  void expect_call(Gate::Clock::time_point from = Gate::Clock::now());
+  void expect_call(std::chrono::steady_clock::time_point from = std::chrono::steady_clock::now());
   // Launches its resident graphs in slices that let urgent engines pass. Absent, or while the engine is urgent: whole.
   // No effect on a CPU.
   // Throws: EngineError if the engine was loaded without graphs.
@@ -144,7 +151,7 @@ class AotiEngine : public std::enable_shared_from_this<AotiEngine> {
   void bind_inner(const std::vector<std::pair<std::string, Lane>>& lanes);
 
  private:
-  friend std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions options);
+  friend struct detail::Access;
   struct Impl;
   explicit AotiEngine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

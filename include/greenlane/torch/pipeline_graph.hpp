@@ -1,7 +1,8 @@
 // Several engines on several lanes as one CUDA graph.
 #pragma once
 
-#include <greenlane/torch/resident_graph.hpp>
+#include <greenlane/core/lane.hpp>
+#include <greenlane/torch/graphs.hpp>
 
 #include <ATen/core/Tensor.h>
 

@@ -4,7 +4,7 @@
 #include "core/cpu/openmp.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <sched.h>
 #include <unistd.h>

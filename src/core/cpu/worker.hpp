@@ -1,7 +1,7 @@
 // The thread behind a CPU lane.
 #pragma once
 
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <chrono>
 #include <functional>

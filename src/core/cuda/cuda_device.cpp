@@ -133,7 +133,7 @@ std::shared_ptr<UnitSet> CudaDevice::make_units(std::span<const int> groups) {
 std::unique_ptr<LaneBackend> CudaDevice::make_lane(const std::shared_ptr<UnitSet>& units, const std::string& name,
                                                    std::optional<int> priority, LaneUse use) {
   auto green = std::static_pointer_cast<GreenContext>(units);
-  auto stream = shelf_.take(green ? green->groups() : std::vector<int>{}, priority.value_or(0));
+  auto stream = shelf_.take(green, priority.value_or(0));
   if (!stream) stream = std::make_unique<CudaStream>(primary(), std::move(green), priority.value_or(0));
   register_open(stream->view(), name, use == LaneUse::capture);
   return std::make_unique<OwnedLane>(std::static_pointer_cast<CudaDevice>(shared_from_this()), driver_,

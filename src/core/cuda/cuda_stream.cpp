@@ -35,11 +35,6 @@ void CudaStream::finish() noexcept {
   primary_->driver().cuStreamSynchronize(handle_);
 }
 
-const std::vector<int>& CudaStream::groups() const noexcept {
-  static const std::vector<int> whole_device;
-  return green_ ? green_->groups() : whole_device;
-}
-
 void StreamShelf::put(std::unique_ptr<CudaStream> stream) noexcept {
   stream->finish();
   register_closed(stream->view());
@@ -47,10 +42,10 @@ void StreamShelf::put(std::unique_ptr<CudaStream> stream) noexcept {
   streams_.push_back(std::move(stream));
 }
 
-std::unique_ptr<CudaStream> StreamShelf::take(const std::vector<int>& groups, int priority) {
+std::unique_ptr<CudaStream> StreamShelf::take(const std::shared_ptr<GreenContext>& green, int priority) {
   const std::scoped_lock lock(mutex_);
   const auto found = std::ranges::find_if(
-      streams_, [&](const auto& stream) { return stream->groups() == groups && stream->priority() == priority; });
+      streams_, [&](const auto& stream) { return stream->green() == green && stream->priority() == priority; });
   if (found == streams_.end()) return nullptr;
   auto stream = std::move(*found);
   streams_.erase(found);
@@ -59,8 +54,9 @@ std::unique_ptr<CudaStream> StreamShelf::take(const std::vector<int>& groups, in
 
 std::shared_ptr<GreenContext> StreamShelf::green_context(std::span<const int> groups) {
   const std::scoped_lock lock(mutex_);
-  const auto found =
-      std::ranges::find_if(streams_, [&](const auto& s) { return std::ranges::equal(s->groups(), groups); });
+  const auto found = std::ranges::find_if(streams_, [&](const auto& stream) {
+    return stream->green() && std::ranges::equal(stream->green()->groups(), groups);
+  });
   return found == streams_.end() ? nullptr : (*found)->green();
 }
 

@@ -29,8 +29,7 @@ class CudaStream {
   [[nodiscard]] bool is_kept() const noexcept { return kept_.load(std::memory_order_relaxed); }
   [[nodiscard]] StreamView view() const noexcept { return StreamView(handle_); }
   [[nodiscard]] int priority() const noexcept { return priority_; }
-  // Returns the groups that it runs on; empty: the whole device.
-  [[nodiscard]] const std::vector<int>& groups() const noexcept;
+  // Returns its green context; null: it runs on the whole device.
   [[nodiscard]] const std::shared_ptr<GreenContext>& green() const noexcept { return green_; }
 
  private:
@@ -41,12 +40,12 @@ class CudaStream {
   std::atomic<bool> kept_{false};
 };
 
-// Streams of closed lanes on which the caching allocator may still record events. The next lane on the same groups with
-// the same priority reuses them, so opening and closing lanes repeatedly uses no more streams.
+// Streams of closed lanes on which the caching allocator may still record events. The next lane in the same context
+// with the same priority reuses them, so opening and closing lanes repeatedly uses no more streams.
 class StreamShelf {
  public:
   void put(std::unique_ptr<CudaStream> stream) noexcept;
-  [[nodiscard]] std::unique_ptr<CudaStream> take(const std::vector<int>& groups, int priority);
+  [[nodiscard]] std::unique_ptr<CudaStream> take(const std::shared_ptr<GreenContext>& green, int priority);
   // Returns the green context of a shelved stream on exactly these groups, or null.
   [[nodiscard]] std::shared_ptr<GreenContext> green_context(std::span<const int> groups);
 

@@ -1,8 +1,9 @@
 #include "core/device_state.hpp"
 #include "driver/table.hpp"
 
-#include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/core/access.hpp>
+#include <greenlane/detail/core/current_context.hpp>
 
 namespace greenlane {
 
@@ -16,7 +17,7 @@ CurrentContext::CurrentContext() noexcept {
 
 CurrentContext::CurrentContext(const Device& device) : CurrentContext() {
   if (!is_known_) return;
-  auto* const primary = device.state_->native_context();
+  auto* const primary = detail::Access::state(device)->native_context();
   if (!primary || primary == former_) return;
   if (const CUresult result = driver::find()->cuCtxPushCurrent(static_cast<CUcontext>(primary)); result != CUDA_SUCCESS)
     throw DriverError({.what = "the context of " + to_string(device.id()) + " could not be made current",

@@ -67,7 +67,7 @@ GreenContext::GreenContext(std::shared_ptr<PrimaryContext> primary, const SmSpli
 }
 
 GreenContext::GreenContext(std::shared_ptr<PrimaryContext> primary, CUgreenCtx foreign)
-    : primary_(std::move(primary)), groups_{-static_cast<int>(place())}, handle_(foreign), foreign_(true) {}
+    : primary_(std::move(primary)), handle_(foreign), foreign_(true) {}
 
 GreenContext::~GreenContext() {
   if (foreign_) return;

@@ -39,7 +39,7 @@ class GreenContext final : public UnitSet {
   ~GreenContext() override;
 
   [[nodiscard]] CUgreenCtx handle() const noexcept { return handle_; }
-  // For a foreign one: a single negative number that no group and no other set has.
+  // Empty for a foreign one.
   [[nodiscard]] const std::vector<int>& groups() const noexcept { return groups_; }
   // Returns the driver's SM count; nothing if the driver does not report it.
   [[nodiscard]] std::optional<Units> units() const;

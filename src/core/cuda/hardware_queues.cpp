@@ -5,7 +5,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <algorithm>
 #include <charconv>

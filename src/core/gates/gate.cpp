@@ -1,7 +1,7 @@
 #include "core/spin.hpp"
 
-#include <greenlane/core/gate.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/gate.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <algorithm>
 #include <map>
@@ -21,23 +21,23 @@ std::shared_ptr<Gate> Gate::of(const Device& device) {
   return gate;
 }
 
-Gate::Pass Gate::close(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit) {
-  return add(gate, place, limit, false, Clock::now());
+Gate::Pass Gate::close(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit) {
+  return add(gate, units, limit, false, Clock::now());
 }
 
-Gate::Pass Gate::expect(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
+Gate::Pass Gate::expect(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit,
                         Clock::time_point from) {
-  return add(gate, place, limit, true, from);
+  return add(gate, units, limit, true, from);
 }
 
-Gate::Pass Gate::add(const std::shared_ptr<Gate>& gate, std::uint64_t place, std::chrono::nanoseconds limit,
+Gate::Pass Gate::add(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit,
                      bool is_expected, Clock::time_point begin) {
   // Without best-effort engines that ask, no other thread removes finished calls.
   constexpr std::size_t kMany = 16;
   std::unique_lock lock(gate->mutex_);
   const auto number = gate->next_++;
   gate->calls_.push_back({.number = number,
-                          .place = place,
+                          .units = units,
                           .begin = begin,
                           .limit = begin + limit,
                           .is_expected = is_expected,
@@ -109,31 +109,30 @@ void Gate::settle() {
   if (is_any_gone) opened_.notify_all();
 }
 
-bool Gate::holds(std::uint64_t place) const {
+bool Gate::holds(UnitSetId units) const {
   const std::scoped_lock lock(mutex_);
   const auto now = Clock::now();
-  return std::ranges::any_of(calls_,
-                             [&](const Call& call) { return call.begin <= now && share_units(call.place, place); });
+  return std::ranges::any_of(calls_, [&](const Call& call) { return call.begin <= now && call.units.overlaps(units); });
 }
 
-bool Gate::is_open(std::uint64_t place) {
-  if (calls_under_way_.load(std::memory_order_seq_cst) == 0 || !holds(place)) return true;
+bool Gate::is_open(UnitSetId units) {
+  if (calls_under_way_.load(std::memory_order_seq_cst) == 0 || !holds(units)) return true;
   {
     const std::scoped_lock asking(asking_);
     settle();
   }
-  return !holds(place);
+  return !holds(units);
 }
 
-std::chrono::nanoseconds Gate::wait(std::uint64_t place, GateWait how) {
+std::chrono::nanoseconds Gate::wait(UnitSetId units, GateWait how) {
   // The interval at which a sleeping thread asks the device, which does not notify it.
   constexpr auto kLook = std::chrono::microseconds(20);
-  if (is_open(place)) return std::chrono::nanoseconds(0);
+  if (is_open(units)) return std::chrono::nanoseconds(0);
   const auto begin = Clock::now();
   detail::Spin spin;
   while (true) {
     const auto changes = changes_.load(std::memory_order_seq_cst);
-    if (!holds(place)) break;
+    if (!holds(units)) break;
     do {
       {
         const std::unique_lock asking(asking_, std::try_to_lock);

@@ -2,7 +2,8 @@
 #include "core/device_state.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/core/urgent.hpp>
+#include <greenlane/detail/core/access.hpp>
+#include <greenlane/detail/core/urgent.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -14,8 +15,8 @@ UrgentEngine::UrgentEngine(const Device& device, std::chrono::nanoseconds limit)
 
 UrgentEngine::~UrgentEngine() = default;
 
-UrgentEngine::Call UrgentEngine::enter(std::uint64_t place) {
-  auto pass = Gate::close(gate_, place, limit_);
+UrgentEngine::Call UrgentEngine::enter(UnitSetId units) {
+  auto pass = Gate::close(gate_, units, limit_);
   const std::scoped_lock lock(mutex_);
   const auto now = Gate::Clock::now();
   std::erase_if(expected_, [&](const Expected& call) { return call.from + limit_ <= now; });
@@ -24,8 +25,8 @@ UrgentEngine::Call UrgentEngine::enter(std::uint64_t place) {
   return {*this, std::move(pass)};
 }
 
-void UrgentEngine::expect(std::uint64_t place, Gate::Clock::time_point from) {
-  auto pass = Gate::expect(gate_, place, limit_, from);
+void UrgentEngine::expect(UnitSetId units, Gate::Clock::time_point from) {
+  auto pass = Gate::expect(gate_, units, limit_, from);
   const std::scoped_lock lock(mutex_);
   expected_.push_back({.from = from, .pass = std::move(pass)});
 }
@@ -35,7 +36,7 @@ std::shared_ptr<detail::EventBackend> UrgentEngine::take_event() {
   const auto is_free = [](const auto& event) { return event.use_count() == 1; };
   const auto event = std::ranges::find_if(events_, is_free);
   if (event != events_.end()) return *event;
-  return events_.emplace_back(device_.state_->make_event());
+  return events_.emplace_back(detail::Access::state(device_)->make_event());
 }
 
 void UrgentEngine::Call::enqueued(StreamView stream) {

@@ -9,9 +9,9 @@ std::string name_and_size(const Lane& lane) {
   return "'" + lane.name() + "' (" + std::to_string(lane.units().count) + " SMs)";
 }
 
-bool CallersGraphs::has(std::uint64_t capture, std::uint64_t place) const noexcept {
-  return std::ranges::any_of(graphs_,
-                             [&](const auto& graph) { return graph->capture == capture && graph->place == place; });
+bool CallersGraphs::has(std::uint64_t capture, UnitSetId unit_set) const noexcept {
+  return std::ranges::any_of(
+      graphs_, [&](const auto& graph) { return graph->capture == capture && graph->unit_set == unit_set; });
 }
 
 void CallersGraphs::add(std::shared_ptr<CallersGraph> graph) {
@@ -23,7 +23,7 @@ std::string CallersGraphs::take_warning(const std::string& engine, const std::op
   std::string elsewhere;
   for (const auto& graph : graphs_) {
     if (graph->is_warned_of || graph->is_gone.load(std::memory_order_acquire)) continue;
-    if (now && now->place() == graph->place) continue;
+    if (now && now->unit_set() == graph->unit_set) continue;
     elsewhere = graph->lane;
     graph->is_warned_of = true;
   }

@@ -17,7 +17,7 @@ namespace greenlane::detail {
 // A binding's record of a graph that captured its engine. It keeps nothing alive.
 struct CallersGraph {
   std::uint64_t capture;  // the driver's number, which no other capture gets
-  std::uint64_t place;    // of the lane that it holds
+  UnitSetId unit_set;     // of the lane that it holds
   std::string lane;       // the lane's name and size, for messages
   std::atomic<bool> is_gone{false};
   bool is_warned_of = false;
@@ -40,7 +40,7 @@ class LaneInGraph final : public DropQueue::Entry {
 class CallersGraphs {
  public:
   // Returns true if this capture already holds a lane on those units.
-  [[nodiscard]] bool has(std::uint64_t capture, std::uint64_t place) const noexcept;
+  [[nodiscard]] bool has(std::uint64_t capture, UnitSetId unit_set) const noexcept;
   void add(std::shared_ptr<CallersGraph> graph);
   // Returns a warning if an existing graph has the engine on other units than those of `now` (nothing: the engine is no
   // longer bound); else an empty text. Each graph is warned of once.

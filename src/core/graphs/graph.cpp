@@ -2,7 +2,8 @@
 #include "core/graphs/graph_state.hpp"
 #include "core/lane_state.hpp"
 
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
+#include <greenlane/detail/core/access.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -40,7 +41,7 @@ Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
   auto state = std::make_shared<State>();
   const detail::CaptureScope scope(detail::CaptureScope::Purpose::capture);
   detail::CaptureScope::note(lane);
-  state->backend = lane.state_->device->begin_capture(lane.stream());
+  state->backend = detail::Access::state(lane)->device->begin_capture(lane.stream());
   work();
   state->backend->finish();
   state->lanes = scope.lanes();

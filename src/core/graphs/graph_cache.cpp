@@ -116,11 +116,11 @@ std::string GraphCache::obstacle() const {
   return refused == entries_.end() ? std::string() : (*refused)->obstacle;
 }
 
-std::shared_ptr<void> GraphCache::drop_all_but(std::uint64_t place) noexcept {
+std::shared_ptr<void> GraphCache::drop_all_but(UnitSetId unit_set) noexcept {
   auto dropped = std::make_shared<std::list<std::shared_ptr<Entry>>>();
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto next = std::next(entry);
-    if ((*entry)->key.place != place) dropped->splice(dropped->end(), entries_, entry);
+    if ((*entry)->key.unit_set != unit_set) dropped->splice(dropped->end(), entries_, entry);
     entry = next;
   }
   return dropped;

@@ -24,11 +24,11 @@ class ResidentGraph {
   [[nodiscard]] virtual std::chrono::nanoseconds time() = 0;
 };
 
-// The calls that a graph is valid for: calls that agree in everything baked into the graph, at the place where it was
+// The calls that a graph is valid for: calls that agree in everything baked into the graph, on the units where it was
 // captured.
 struct GraphKey {
-  std::uint64_t place = 0;  // Lane::place
-  int units = 0;            // of that place; decisions apply to other places of the same size
+  UnitSetId unit_set{};
+  int units = 0;  // of that set; decisions apply to other sets of the same size
   std::vector<std::int64_t>
       signature;  // shapes, strides, dtypes and devices of the inputs, and everything else that is baked in
   friend bool operator==(const GraphKey&, const GraphKey&) = default;
@@ -72,8 +72,8 @@ class GraphCache {
   // Warns that a call ran eagerly, once in the cache's life.
   void warn_once(const std::string& why);
 
-  // Drop the entries of other places, or all entries. Return what must be freed, under no lock.
-  [[nodiscard]] std::shared_ptr<void> drop_all_but(std::uint64_t place) noexcept;
+  // Drop the entries of other unit sets, or all entries. Return what must be freed, under no lock.
+  [[nodiscard]] std::shared_ptr<void> drop_all_but(UnitSetId unit_set) noexcept;
   [[nodiscard]] std::shared_ptr<void> drop_all() noexcept;
 
   [[nodiscard]] const std::list<std::shared_ptr<Entry>>& entries() const noexcept { return entries_; }

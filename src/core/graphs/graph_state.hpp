@@ -4,7 +4,7 @@
 #include "core/device_state.hpp"
 #include "core/graphs/capture_scope.hpp"
 
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
 
 #include <cstdint>
 #include <memory>

@@ -3,7 +3,7 @@
 
 #include "core/graphs/graph_slices.hpp"
 
-#include <greenlane/core/graphs/sliced_graph.hpp>
+#include <greenlane/detail/core/sliced_graph.hpp>
 
 #include <chrono>
 #include <functional>

@@ -5,7 +5,8 @@
 #include "core/spin.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/core/graphs/sliced_graph.hpp>
+#include <greenlane/detail/core/access.hpp>
+#include <greenlane/detail/core/sliced_graph.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -26,7 +27,7 @@ using Parts = std::vector<std::unique_ptr<detail::GraphBackend>>;
 // each other.
 template <typename Work>
 nanoseconds time_of(const Lane& lane, int repeats, Work work) {
-  (void)Gate::of(lane.device())->wait(lane.place(), GateWait::block);
+  (void)Gate::of(lane.device())->wait(lane.unit_set(), GateWait::block);
   const auto begin = Clock::now();
   for (int i = 0; i < repeats; ++i) work();
   lane.synchronize();
@@ -98,12 +99,13 @@ struct SlicedGraph::Impl {
   void look_ahead(const Lane& lane, int slices) {
     launched.clear();
     next = 0;
-    for (int i = 0; i <= std::max(slices, 0); ++i) launched.push_back({.done = lane.state_->device->make_event()});
+    for (int i = 0; i <= std::max(slices, 0); ++i)
+      launched.push_back({.done = detail::Access::state(lane)->device->make_event()});
   }
 
   void run(Gate& gate, const Lane& lane) {
     for (const auto& part : parts) launch(gate, lane, *part);
-    if (parts.empty()) launch(gate, lane, *graph.state_->backend);
+    if (parts.empty()) launch(gate, lane, *detail::Access::state(graph)->backend);
     if (options.log) wait_for_all();
   }
 
@@ -111,8 +113,8 @@ struct SlicedGraph::Impl {
     auto& turn = launched[next];
     wait_for(turn);
     // Otherwise their ends would be noticed only when the gate opens.
-    if (options.log && !gate.is_open(lane.place())) wait_for_all();
-    (void)gate.wait(lane.place(), options.wait);
+    if (options.log && !gate.is_open(lane.unit_set())) wait_for_all();
+    (void)gate.wait(lane.unit_set(), options.wait);
     turn.at = Clock::now();
     turn.is_observed = false;
     part.launch(lane.stream());
@@ -169,7 +171,7 @@ struct SlicedGraph::Impl {
     const auto stream = lane.stream();
     const auto launch = [&](detail::GraphBackend& part) { return [&] { part.launch(stream); }; };
     make_parts(backend, finest);
-    const auto times = times_of(lane, *lane.state_->device, parts);
+    const auto times = times_of(lane, *detail::Access::state(lane)->device, parts);
 
     // A device under constant load takes some tenths of a second to settle on a clock. The clock is higher if slices
     // leave the device short gaps.
@@ -201,7 +203,7 @@ struct SlicedGraph::Impl {
       if (const double least = std::min(roughly(), roughly()); least > 4 * options.most_overhead) return least;
       return overhead_of(lane, many, sliced, launch(backend));
     }));
-    longest = std::ranges::max(times_of(lane, *lane.state_->device, parts));
+    longest = std::ranges::max(times_of(lane, *detail::Access::state(lane)->device, parts));
   }
 };
 
@@ -210,7 +212,7 @@ SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& opti
   impl_->look_ahead(lane, options.look_ahead.value_or(1));
   auto log = std::exchange(impl_->options.log, nullptr);  // the measurement is not logged
   try {
-    impl_->cut(*impl_->graph.state_->backend, lane, measure);
+    impl_->cut(*detail::Access::state(impl_->graph)->backend, lane, measure);
   } catch (const Error& error) {
     impl_->obstacle = error.what();
   }

@@ -2,7 +2,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/torch/versions.hpp>
+#include <greenlane/detail/torch/versions.hpp>
 
 #include <string>
 

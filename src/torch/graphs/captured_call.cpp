@@ -5,8 +5,8 @@
 #include "torch/writes.hpp"
 
 #include <greenlane/core/binding.hpp>
-#include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/core/current_context.hpp>
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>

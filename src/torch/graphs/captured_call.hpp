@@ -4,7 +4,7 @@
 #include "core/graphs/kernel_targets.hpp"
 #include "torch/graphs/graph_pool.hpp"
 
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
 
 #include <ATen/core/Tensor.h>
 

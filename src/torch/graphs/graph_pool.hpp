@@ -1,7 +1,7 @@
 // Memory of the caching allocator that only graphs use.
 #pragma once
 
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
 
 #include <c10/core/Device.h>
 #include <c10/cuda/CUDACachingAllocator.h>

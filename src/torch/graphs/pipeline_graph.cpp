@@ -3,10 +3,10 @@
 #include "torch/tensor_lifetimes.hpp"
 #include "torch/writes.hpp"
 
-#include <greenlane/core/current_context.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/current_context.hpp>
+#include <greenlane/detail/core/process.hpp>
 #include <greenlane/torch/pipeline_graph.hpp>
 
 #include <c10/core/Event.h>

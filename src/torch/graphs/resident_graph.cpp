@@ -4,8 +4,8 @@
 #include "torch/tensor_lifetimes.hpp"
 #include "torch/writes.hpp"
 
-#include <greenlane/detail/process.hpp>
-#include <greenlane/torch/resident_graph.hpp>
+#include <greenlane/detail/core/process.hpp>
+#include <greenlane/detail/torch/resident_graph.hpp>
 
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGraphsC10Utils.h>
@@ -69,7 +69,7 @@ class TimedCall final : public detail::ResidentGraph {
 };
 
 GraphKey key_of(const Lane& lane, const std::vector<at::Tensor>& inputs, std::int64_t variant) {
-  GraphKey key{.place = lane.place(), .units = lane.units().count, .signature = {}};
+  GraphKey key{.unit_set = lane.unit_set(), .units = lane.units().count, .signature = {}};
   auto& signature = key.signature;
   signature.reserve(1 + 10 * inputs.size());
   signature.push_back(variant);
@@ -133,7 +133,7 @@ struct ResidentGraphs::Impl {
     const auto state = std::make_shared<detail::KeptTensors>();
     if (targets.size() > 1) *state = detail::KeptTensors(effects.state);
     const bool is_captured = cache.capture(entry, targets, [&](KernelTarget target) {
-      if (!beside || beside->place() != lane.place()) {
+      if (!beside || beside->unit_set() != lane.unit_set()) {
         beside = lane.beside();
         beside->keep_stream();
       }
@@ -255,8 +255,8 @@ std::shared_ptr<void> ResidentGraphs::rebound(const std::optional<Lane>& lane) n
   };
   auto dropped = std::make_shared<Dropped>();
   const std::scoped_lock lock(impl_->mutex);
-  dropped->graphs = lane ? impl_->cache.drop_all_but(lane->place()) : impl_->cache.drop_all();
-  if (impl_->beside && (!lane || impl_->beside->place() != lane->place()))
+  dropped->graphs = lane ? impl_->cache.drop_all_but(lane->unit_set()) : impl_->cache.drop_all();
+  if (impl_->beside && (!lane || impl_->beside->unit_set() != lane->unit_set()))
     dropped->beside = std::exchange(impl_->beside, std::nullopt);
   return dropped;
 }

@@ -2,7 +2,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 #include <greenlane/torch/tensorrt.hpp>
 
 #include <ATen/core/class_type.h>

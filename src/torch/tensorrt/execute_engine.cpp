@@ -3,7 +3,7 @@
 #include "torch/tensorrt/graph_mode.hpp"
 #include "torch/tensorrt/passthrough.hpp"
 
-#include <greenlane/torch/bound_call.hpp>
+#include <greenlane/detail/torch/bound_call.hpp>
 
 #include <torch/library.h>
 

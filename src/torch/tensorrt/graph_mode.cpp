@@ -1,7 +1,7 @@
 #include "torch/tensorrt/graph_mode.hpp"
 
 #include <greenlane/core/log.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <ATen/core/class_type.h>
 #include <ATen/core/dispatch/Dispatcher.h>

@@ -3,10 +3,10 @@
 #include "torch/tensorrt/graph_mode.hpp"
 
 #include <greenlane/core/binding.hpp>
-#include <greenlane/core/current_context.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/detail/process.hpp>
+#include <greenlane/detail/core/current_context.hpp>
+#include <greenlane/detail/core/process.hpp>
 
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAFunctions.h>

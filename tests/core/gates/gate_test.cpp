@@ -1,4 +1,4 @@
-#include <greenlane/core/gate.hpp>
+#include <greenlane/detail/core/gate.hpp>
 
 #include <gtest/gtest.h>
 
@@ -15,15 +15,19 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
+const UnitSetId kWhole{};
+const UnitSetId kFirst = UnitSetId::next();
+const UnitSetId kSecond = UnitSetId::next();
+
 class GateTest : public ::testing::Test {
  protected:
-  Gate::Pass close(std::uint64_t place = 1, nanoseconds limit = hours(1)) { return Gate::close(gate_, place, limit); }
+  Gate::Pass close(UnitSetId units = kFirst, nanoseconds limit = hours(1)) { return Gate::close(gate_, units, limit); }
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
 };
 
 TEST_F(GateTest, IsOpenWhileNothingIsUrgent) {
-  EXPECT_TRUE(gate_->is_open(1));
-  EXPECT_EQ(gate_->wait(1, GateWait::spin), nanoseconds(0));
+  EXPECT_TRUE(gate_->is_open(kFirst));
+  EXPECT_EQ(gate_->wait(kFirst, GateWait::spin), nanoseconds(0));
   EXPECT_EQ(gate_->report().held, 0U);
 }
 
@@ -31,12 +35,12 @@ TEST_F(GateTest, IsClosedFromBeforeTheLaunchUntilTheDeviceIsDone) {
   bool done = false;
   {
     auto pass = close();
-    EXPECT_FALSE(gate_->is_open(1));
+    EXPECT_FALSE(gate_->is_open(kFirst));
     pass.enqueued([&] { return done; });
   }
-  EXPECT_FALSE(gate_->is_open(1)) << "the call has returned, its work is not done";
+  EXPECT_FALSE(gate_->is_open(kFirst)) << "the call has returned, its work is not done";
   done = true;
-  EXPECT_TRUE(gate_->is_open(1));
+  EXPECT_TRUE(gate_->is_open(kFirst));
   EXPECT_EQ(gate_->report().passes, 1U);
 }
 
@@ -46,16 +50,16 @@ TEST_F(GateTest, OpensWhereTheUrgentEngineThrows) {
     throw std::runtime_error("between closing and launching");
   } catch (const std::runtime_error&) {
   }
-  EXPECT_TRUE(gate_->is_open(1));
+  EXPECT_TRUE(gate_->is_open(kFirst));
 }
 
 TEST_F(GateTest, HoldsThoseThatShareUnits) {
-  const auto pass = close(1);
-  EXPECT_FALSE(gate_->is_open(1));
-  EXPECT_FALSE(gate_->is_open(0)) << "the whole device";
-  EXPECT_TRUE(gate_->is_open(2)) << "another partition";
-  const auto everywhere = close(0);
-  EXPECT_FALSE(gate_->is_open(2));
+  const auto pass = close(kFirst);
+  EXPECT_FALSE(gate_->is_open(kFirst));
+  EXPECT_FALSE(gate_->is_open(kWhole)) << "the whole device";
+  EXPECT_TRUE(gate_->is_open(kSecond)) << "another partition";
+  const auto everywhere = close(kWhole);
+  EXPECT_FALSE(gate_->is_open(kSecond));
 }
 
 TEST_F(GateTest, OverlappingCallsHoldUntilTheLastIsDone) {
@@ -63,23 +67,23 @@ TEST_F(GateTest, OverlappingCallsHoldUntilTheLastIsDone) {
   auto two = close();
   auto nested = close();
   one.reset();
-  EXPECT_FALSE(gate_->is_open(1));
+  EXPECT_FALSE(gate_->is_open(kFirst));
   two.enqueued([] { return true; });
-  EXPECT_FALSE(gate_->is_open(1));
+  EXPECT_FALSE(gate_->is_open(kFirst));
   nested.enqueued([] { return true; });
-  EXPECT_TRUE(gate_->is_open(1));
+  EXPECT_TRUE(gate_->is_open(kFirst));
 }
 
 TEST_F(GateTest, AnUrgentCallThatNeverEndsIsLetGoOfAndCounted) {
-  auto pass = close(1, milliseconds(5));
+  auto pass = close(kFirst, milliseconds(5));
   pass.enqueued([] { return false; });
-  EXPECT_GE(gate_->wait(1, GateWait::spin), milliseconds(4));
+  EXPECT_GE(gate_->wait(kFirst, GateWait::spin), milliseconds(4));
   EXPECT_EQ(gate_->report().limits_hit, 1U);
-  EXPECT_TRUE(gate_->is_open(1));
-  auto late = close(1, milliseconds(1));
-  (void)gate_->wait(1, GateWait::block);
+  EXPECT_TRUE(gate_->is_open(kFirst));
+  auto late = close(kFirst, milliseconds(1));
+  (void)gate_->wait(kFirst, GateWait::block);
   late.enqueued([] { return false; });  // the gate has let it go in the meantime
-  EXPECT_TRUE(gate_->is_open(1));
+  EXPECT_TRUE(gate_->is_open(kFirst));
   EXPECT_EQ(gate_->report().limits_hit, 2U);
 }
 
@@ -89,7 +93,7 @@ TEST_F(GateTest, TellsWhatItHeld) {
     std::this_thread::sleep_for(milliseconds(20));
     pass.reset();
   });
-  const auto held = gate_->wait(1, GateWait::block);
+  const auto held = gate_->wait(kFirst, GateWait::block);
   EXPECT_GE(held, milliseconds(10));
   EXPECT_EQ(gate_->report().held, 1U);
   EXPECT_EQ(gate_->report().held_time, held);
@@ -98,8 +102,8 @@ TEST_F(GateTest, TellsWhatItHeld) {
   EXPECT_EQ(gate_->report().passes, 0U);
 }
 
-// Every order of two urgent calls (close, enqueued, done) and two best-effort engines at their own places (each asks
-// twice). The gate is open to a place exactly while no call that shares the place's units is under way.
+// Every order of two urgent calls (close, enqueued, done) and two best-effort engines on their own units (each asks
+// twice). The gate is open to a unit set exactly while no call that shares its units is under way.
 class Interleavings {
  public:
   void run() {
@@ -109,7 +113,7 @@ class Interleavings {
 
  private:
   static constexpr std::array<int, 4> kSteps{3, 3, 2, 2};
-  static constexpr std::array<std::uint64_t, 4> kPlaces{1, 0, 1, 2};
+  const std::array<UnitSetId, 4> units_{kFirst, kWhole, kFirst, kSecond};
 
   void step(std::array<int, 4> at, std::size_t length) {
     if (length == 10) {
@@ -135,14 +139,14 @@ class Interleavings {
       if (actor >= 2) {
         const auto shares = [&](std::size_t urgent) {
           const bool under_way = stage[urgent] == 1 || stage[urgent] == 2;
-          return under_way && (kPlaces[urgent] == 0 || kPlaces[urgent] == kPlaces[actor]);
+          return under_way && (units_[urgent] == kWhole || units_[urgent] == units_[actor]);
         };
-        ASSERT_EQ(gate->is_open(kPlaces[actor]), !shares(0) && !shares(1));
+        ASSERT_EQ(gate->is_open(units_[actor]), !shares(0) && !shares(1));
         continue;
       }
       switch (++stage[actor]) {
         case 1:
-          passes[actor].emplace(Gate::close(gate, kPlaces[actor], hours(1)));
+          passes[actor].emplace(Gate::close(gate, units_[actor], hours(1)));
           break;
         case 2:
           passes[actor]->enqueued([&done, actor] { return done[actor]; });
@@ -160,9 +164,9 @@ class Interleavings {
 TEST(GateInterleavings, HoldInEveryOrder) { Interleavings().run(); }
 
 TEST_F(GateTest, AnExpectedCallIsNoPassAndItsLimitIsNotHit) {
-  auto pass = Gate::expect(gate_, 1, milliseconds(5));
-  EXPECT_FALSE(gate_->is_open(1));
-  (void)gate_->wait(1, GateWait::block);
+  auto pass = Gate::expect(gate_, kFirst, milliseconds(5));
+  EXPECT_FALSE(gate_->is_open(kFirst));
+  (void)gate_->wait(kFirst, GateWait::block);
   EXPECT_EQ(gate_->report().passes, 0U);
   EXPECT_EQ(gate_->report().limits_hit, 0U);
 }
@@ -178,7 +182,7 @@ TEST_F(GateTest, CallsAreForgottenAlsoWhereNobodyIsHeld) {
   EXPECT_LT(asked, 2000);
   EXPECT_GT(asked, 900);
   asked = 0;
-  EXPECT_TRUE(gate_->is_open(1));
+  EXPECT_TRUE(gate_->is_open(kFirst));
   EXPECT_LE(asked, 20) << "there were no more left";
 }
 
@@ -187,10 +191,10 @@ TEST(GateLog, SaysFromWhenToWhenItWasClosed) {
   const auto log = std::make_shared<SpanLog>(2);
   gate->set_log(log);
   for (int i = 0; i < 3; ++i) {
-    auto pass = Gate::close(gate, 0, hours(1));
+    auto pass = Gate::close(gate, kWhole, hours(1));
     pass.enqueued([] { return true; });
     EXPECT_TRUE(log->spans().empty() || std::cmp_equal(log->spans().size(), i)) << "it is closed until someone asks";
-    EXPECT_TRUE(gate->is_open(0));
+    EXPECT_TRUE(gate->is_open(kWhole));
   }
   ASSERT_EQ(log->spans().size(), 2U) << "as many as it holds";
   EXPECT_LE(log->spans()[0].begin, log->spans()[0].end);
@@ -202,6 +206,7 @@ TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {
   constexpr int kUrgent = 8;
   constexpr int kBestEffort = 32;
   constexpr int kPasses = 500;
+  const std::array unit_sets{kWhole, kFirst, kSecond};
   const auto gate = std::make_shared<Gate>();
   std::atomic<int> urgent_left{kUrgent};
   std::atomic<std::uint64_t> slices{0};
@@ -212,7 +217,7 @@ TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {
         const auto done = std::make_shared<std::atomic<bool>>(false);
         for (int pass = 0; pass < kPasses; ++pass) {
           done->store(false);
-          auto closed = Gate::close(gate, static_cast<std::uint64_t>(i % 3), hours(1));
+          auto closed = Gate::close(gate, unit_sets[static_cast<std::size_t>(i) % 3], hours(1));
           if (pass % 7 == 0) continue;  // as if the engine threw
           closed.enqueued([done] { return done->load(); });
           done->store(true);
@@ -223,7 +228,7 @@ TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {
     for (int i = 0; i < kBestEffort; ++i) {
       threads.emplace_back([&, i] {
         do {
-          (void)gate->wait(static_cast<std::uint64_t>(i % 3), i % 2 ? GateWait::spin : GateWait::block);
+          (void)gate->wait(unit_sets[static_cast<std::size_t>(i) % 3], i % 2 ? GateWait::spin : GateWait::block);
           ++slices;
           std::this_thread::yield();
         } while (urgent_left > 0);
@@ -232,7 +237,7 @@ TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {
   }
   EXPECT_EQ(gate->report().passes, static_cast<std::uint64_t>(kUrgent * kPasses));
   EXPECT_GE(slices, static_cast<std::uint64_t>(kBestEffort));
-  for (const std::uint64_t place : {0U, 1U, 2U}) EXPECT_TRUE(gate->is_open(place));
+  for (const auto units : unit_sets) EXPECT_TRUE(gate->is_open(units));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "support/fake_driver_test.hpp"
 
-#include <greenlane/core/urgent.hpp>
+#include <greenlane/detail/core/urgent.hpp>
 
 #include <gtest/gtest.h>
 
@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 class UrgentTest : public fake::FakeDriverTest {
  protected:
   UrgentTest() { gate_->reset_report(); }
-  bool is_open() { return gate_->is_open(lane_.place()); }
+  bool is_open() { return gate_->is_open(lane_.unit_set()); }
 
   Device device_ = gpu();
   Lane lane_ = Lane::create(device_.partition("lane", 16));
@@ -25,7 +25,7 @@ class UrgentTest : public fake::FakeDriverTest {
 
 TEST_F(UrgentTest, HoldsTheGateFromBeforeTheCallUntilTheDeviceIsDone) {
   {
-    auto call = engine_.enter(lane_.place());
+    auto call = engine_.enter(lane_.unit_set());
     EXPECT_FALSE(is_open());
     call.enqueued(lane_.stream());
   }
@@ -37,7 +37,7 @@ TEST_F(UrgentTest, HoldsTheGateFromBeforeTheCallUntilTheDeviceIsDone) {
 
 TEST_F(UrgentTest, ACallThatThrowsOpensIt) {
   try {
-    const auto call = engine_.enter(lane_.place());
+    const auto call = engine_.enter(lane_.unit_set());
     throw std::runtime_error("between closing and launching");
   } catch (const std::runtime_error&) {
   }
@@ -45,13 +45,13 @@ TEST_F(UrgentTest, ACallThatThrowsOpensIt) {
 }
 
 TEST_F(UrgentTest, CallsUnderWayAreEachAskedAbout) {
-  for (int i = 0; i < 3; ++i) engine_.enter(lane_.place()).enqueued(lane_.stream());
+  for (int i = 0; i < 3; ++i) engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
   EXPECT_FALSE(is_open());
   fake_.set_events_done(true);
   EXPECT_TRUE(is_open());
   const auto before = fake_.live().events;
   for (int i = 0; i < 10; ++i) {
-    engine_.enter(lane_.place()).enqueued(lane_.stream());
+    engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
     EXPECT_TRUE(is_open());
   }
   EXPECT_EQ(fake_.live().events, before) << "events are used again";
@@ -59,13 +59,13 @@ TEST_F(UrgentTest, CallsUnderWayAreEachAskedAbout) {
 
 TEST_F(UrgentTest, ADriverThatFailsOpensIt) {
   {
-    auto call = engine_.enter(lane_.place());
+    auto call = engine_.enter(lane_.unit_set());
     fake_.fail(1);
     EXPECT_THROW(call.enqueued(lane_.stream()), DriverError);
     fake_.fail(0);
   }
   EXPECT_TRUE(is_open());
-  auto call = engine_.enter(lane_.place());
+  auto call = engine_.enter(lane_.unit_set());
   call.enqueued(lane_.stream());
   fake_.fail_from(1);
   EXPECT_TRUE(is_open()) << "nobody waits for a device that is lost";
@@ -73,21 +73,21 @@ TEST_F(UrgentTest, ADriverThatFailsOpensIt) {
 }
 
 TEST_F(UrgentTest, AnExpectedCallHoldsItBeforeItComes) {
-  engine_.expect(lane_.place());
+  engine_.expect(lane_.unit_set());
   EXPECT_FALSE(is_open());
   fake_.set_events_done(true);
   EXPECT_FALSE(is_open());
-  engine_.enter(lane_.place()).enqueued(lane_.stream());
+  engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
   EXPECT_TRUE(is_open());
 }
 
 TEST_F(UrgentTest, ACallThatIsExpectedLaterHoldsItFromThen) {
-  engine_.expect(lane_.place(), Gate::Clock::now() + hours(1));
+  engine_.expect(lane_.unit_set(), Gate::Clock::now() + hours(1));
   EXPECT_TRUE(is_open());
   fake_.set_events_done(true);
-  engine_.enter(lane_.place()).enqueued(lane_.stream());
+  engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
   EXPECT_TRUE(is_open()) << "another call does not make it due";
-  engine_.expect(lane_.place(), Gate::Clock::now() + milliseconds(2));
+  engine_.expect(lane_.unit_set(), Gate::Clock::now() + milliseconds(2));
   (void)is_open();
   std::this_thread::sleep_for(milliseconds(3));
   EXPECT_FALSE(is_open());
@@ -95,10 +95,10 @@ TEST_F(UrgentTest, ACallThatIsExpectedLaterHoldsItFromThen) {
 
 TEST_F(UrgentTest, EachCallTakesOverOneExpectation) {
   fake_.set_events_done(true);
-  for (int i = 0; i < 3; ++i) engine_.expect(lane_.place());
+  for (int i = 0; i < 3; ++i) engine_.expect(lane_.unit_set());
   for (int i = 0; i < 3; ++i) {
     EXPECT_FALSE(is_open()) << "between the calls of a backlog";
-    engine_.enter(lane_.place()).enqueued(lane_.stream());
+    engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
   }
   EXPECT_TRUE(is_open());
 }
@@ -106,7 +106,7 @@ TEST_F(UrgentTest, EachCallTakesOverOneExpectation) {
 TEST_F(UrgentTest, AnExpectationGoesWithItsEngine) {
   {
     UrgentEngine other(device_, hours(1));
-    other.expect(lane_.place());
+    other.expect(lane_.unit_set());
     EXPECT_FALSE(is_open());
   }
   EXPECT_TRUE(is_open());

@@ -4,7 +4,7 @@
 #include "core/drop_queue.hpp"
 #include "support/binding_fixture.hpp"
 
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
 // Bound engines in a graph of the caller's, and engines that capture graphs of their own.
 #include "support/binding_fixture.hpp"
 
-#include <greenlane/core/graphs/captured_work.hpp>
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
+#include <greenlane/detail/core/captured_work.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -127,7 +127,7 @@ TEST_F(CaptureTest, TheStreamForCapturesCanBeMadeBefore) {
   binding_.set(policy_);
   const auto prepared = binding_.prepare_capture();
   ASSERT_TRUE(prepared);
-  EXPECT_EQ(prepared->place(), policy_.place());
+  EXPECT_EQ(prepared->unit_set(), policy_.unit_set());
   const auto plain = Lane::create(device_);
   (void)Graph::capture(plain, [&] {
     auto call = binding_.enter(plain.stream());
@@ -143,11 +143,11 @@ class Captures final : public CapturedWork {
     if (!bindable) throw StreamError({.what = "'" + engine + "' cannot be bound", .why = "its graphs", .remedy = ""});
   }
   std::shared_ptr<void> rebound(const std::optional<Lane>& lane) noexcept override {
-    places.push_back(lane ? lane->place() : 0);
+    unit_sets.push_back(lane ? lane->unit_set() : UnitSetId{});
     return std::make_shared<std::shared_ptr<int>>(freed_late);
   }
   bool bindable = true;
-  std::vector<std::uint64_t> places;
+  std::vector<UnitSetId> unit_sets;
   std::shared_ptr<int> freed_late;
 };
 
@@ -161,9 +161,9 @@ TEST_F(CapturedWorkTest, HearsOfEveryChange) {
   binding_.set(policy_);
   set(vision_.stream());
   binding_.clear();
-  EXPECT_EQ(work_->places.size(), 3U);
-  EXPECT_EQ(work_->places.front(), policy_.place());
-  EXPECT_EQ(work_->places.back(), 0U);
+  EXPECT_EQ(work_->unit_sets.size(), 3U);
+  EXPECT_EQ(work_->unit_sets.front(), policy_.unit_set());
+  EXPECT_EQ(work_->unit_sets.back(), UnitSetId{});
 }
 
 TEST_F(CapturedWorkTest, RefusesABindingAndLeavesTheFormer) {
@@ -185,7 +185,7 @@ TEST_F(CapturedWorkTest, RefusesCallsWhileItIsBoundAndOnlyThen) {
 TEST_F(CapturedWorkTest, IsToldNothingAnyMoreWhenItIsTakenAway) {
   binding_.set_captured_work(nullptr);
   binding_.set(policy_);
-  EXPECT_TRUE(work_->places.empty());
+  EXPECT_TRUE(work_->unit_sets.empty());
 }
 
 }  // namespace

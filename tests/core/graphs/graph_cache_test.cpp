@@ -54,10 +54,14 @@ class Backend {
   bool timing_fails = false;
 };
 
+const UnitSetId kFirst = UnitSetId::next();
+const UnitSetId kSecond = UnitSetId::next();
+const UnitSetId kThird = UnitSetId::next();
+
 class GraphCacheTest : public ::testing::Test {
  protected:
-  static GraphKey key(std::uint64_t place, std::int64_t shape = 1, int units = 48) {
-    return {.place = place, .units = units, .signature = {shape}};
+  static GraphKey key(UnitSetId unit_set, std::int64_t shape = 1, int units = 48) {
+    return {.unit_set = unit_set, .units = units, .signature = {shape}};
   }
   // Makes the engine's second call with this key, which captures.
   std::shared_ptr<GraphCache::Entry> capture(const GraphKey& wanted) {
@@ -75,57 +79,57 @@ class GraphCacheTest : public ::testing::Test {
 };
 
 TEST_F(GraphCacheTest, KeepsTheFastest) {
-  EXPECT_EQ(capture(key(1))->target, 48);
+  EXPECT_EQ(capture(key(kFirst))->target, 48);
   EXPECT_TRUE(captured_);
   EXPECT_EQ(backend_.alive, 1);
 }
 
 TEST_F(GraphCacheTest, KeepsKernelsForTheWholeDeviceUnlessOthersAreClearlyFaster) {
   backend_.times = {{std::nullopt, nanoseconds(1000)}, {48, nanoseconds(990)}, {44, nanoseconds(1400)}};
-  EXPECT_EQ(capture(key(1))->target, std::nullopt);
+  EXPECT_EQ(capture(key(kFirst))->target, std::nullopt);
 }
 
-TEST_F(GraphCacheTest, TimesOnceForEveryShapeAndSizeOfPlace) {
-  (void)capture(key(1));
+TEST_F(GraphCacheTest, TimesOnceForEachShapeAndSizeOfUnitSet) {
+  (void)capture(key(kFirst));
   const int timed = backend_.timed;
   EXPECT_GT(timed, 0);
   backend_.captured.clear();
-  EXPECT_EQ(capture(key(2))->target, 48);
-  EXPECT_THAT(backend_.captured, ElementsAre(KernelTarget(48))) << "another place of as many units";
+  EXPECT_EQ(capture(key(kSecond))->target, 48);
+  EXPECT_THAT(backend_.captured, ElementsAre(KernelTarget(48))) << "another set of as many units";
   EXPECT_EQ(backend_.timed, timed);
-  (void)capture(key(2, 7));
+  (void)capture(key(kSecond, 7));
   EXPECT_GT(backend_.timed, timed) << "another shape";
   backend_.captured.clear();
-  (void)capture(key(3, 1, 64));
+  (void)capture(key(kThird, 1, 64));
   EXPECT_EQ(backend_.captured.size(), 3U) << "another size";
 }
 
 TEST_F(GraphCacheTest, DoesNotTimeASingleCandidate) {
-  const auto entry = cache_.find(key(1));
+  const auto entry = cache_.find(key(kFirst));
   EXPECT_TRUE(cache_.capture(*entry, std::span(kTargets).first(1), backend_.capture()));
   EXPECT_EQ(backend_.timed, 0);
 }
 
 TEST_F(GraphCacheTest, ACandidateThatFailsIsNotTaken) {
   backend_.unfit = {48};
-  EXPECT_EQ(capture(key(1))->target, 44);
+  EXPECT_EQ(capture(key(kFirst))->target, 44);
 }
 
 TEST_F(GraphCacheTest, AFailedCaptureLeavesTheEntryToBeTriedAgain) {
   backend_.unfit = {std::nullopt};
-  auto entry = capture(key(1));
+  auto entry = capture(key(kFirst));
   EXPECT_FALSE(captured_);
   EXPECT_EQ(entry->state, State::seen);
   EXPECT_EQ(entry->obstacle, "not in a graph");
   EXPECT_THAT(warnings_.texts(), IsEmpty()) << "it may have been the engine's own error";
   backend_.unfit.clear();
-  EXPECT_EQ(capture(key(1))->state, State::resident);
+  EXPECT_EQ(capture(key(kFirst))->state, State::resident);
   EXPECT_EQ(entry->obstacle, "");
 }
 
 TEST_F(GraphCacheTest, AGraphThatCannotBeTimedIsNone) {
   backend_.timing_fails = true;
-  const auto entry = capture(key(1));
+  const auto entry = capture(key(kFirst));
   EXPECT_FALSE(captured_);
   EXPECT_EQ(entry->graph, nullptr);
   EXPECT_EQ(backend_.alive, 0);
@@ -134,27 +138,27 @@ TEST_F(GraphCacheTest, AGraphThatCannotBeTimedIsNone) {
 TEST_F(GraphCacheTest, RefusesWithOneWarning) {
   backend_.unfit = {std::nullopt};
   for (const std::int64_t shape : {1, 2}) {
-    auto entry = capture(key(1, shape));
+    auto entry = capture(key(kFirst, shape));
     cache_.refuse(*entry);
-    EXPECT_EQ(cache_.find(key(1, shape))->state, State::refused);
+    EXPECT_EQ(cache_.find(key(kFirst, shape))->state, State::refused);
   }
   EXPECT_THAT(warnings_.texts(), ElementsAre(HasSubstr("engine 'engine' runs without a CUDA graph: not in a graph")));
 }
 
 TEST_F(GraphCacheTest, DropsWhatWasUsedLongestAgo) {
-  for (const std::int64_t shape : {1, 2, 3}) (void)capture(key(1, shape));
-  (void)cache_.find(key(1, 1));
-  (void)capture(key(1, 4));
+  for (const std::int64_t shape : {1, 2, 3}) (void)capture(key(kFirst, shape));
+  (void)cache_.find(key(kFirst, 1));
+  (void)capture(key(kFirst, 4));
   EXPECT_EQ(backend_.alive, 3);
-  EXPECT_EQ(cache_.find(key(1, 1))->state, State::resident);
-  EXPECT_EQ(cache_.find(key(1, 2))->state, State::unseen);
+  EXPECT_EQ(cache_.find(key(kFirst, 1))->state, State::resident);
+  EXPECT_EQ(cache_.find(key(kFirst, 2))->state, State::unseen);
 }
 
 TEST_F(GraphCacheTest, SaysWhyWhatIsRefusedIsAlsoWhenOthersAreResident) {
   backend_.unfit = {std::nullopt};
-  cache_.refuse(*capture(key(1, 1)));
+  cache_.refuse(*capture(key(kFirst, 1)));
   backend_.unfit.clear();
-  (void)capture(key(1, 2));
+  (void)capture(key(kFirst, 2));
   EXPECT_EQ(cache_.obstacle(), "not in a graph");
   (void)cache_.drop_all();
   EXPECT_EQ(cache_.obstacle(), "");
@@ -163,32 +167,32 @@ TEST_F(GraphCacheTest, SaysWhyWhatIsRefusedIsAlsoWhenOthersAreResident) {
 TEST_F(GraphCacheTest, KeysThatTakeTurnsAreKnownBeyondTheGraphsThatAreKept) {
   for (int turn = 0; turn < 2; ++turn) {
     for (std::int64_t shape = 0; shape < 40; ++shape) {
-      const auto entry = cache_.find(key(1, shape));
+      const auto entry = cache_.find(key(kFirst, shape));
       EXPECT_EQ(entry->state, turn == 0 ? State::unseen : State::seen);
       entry->state = State::seen;
     }
   }
 }
 
-TEST_F(GraphCacheTest, WhatIsInUseOutlivesItsPlaceInTheCache) {
-  const auto entry = capture(key(1));
+TEST_F(GraphCacheTest, AnEntryInUseOutlivesItsRemoval) {
+  const auto entry = capture(key(kFirst));
   (void)cache_.drop_all();
   EXPECT_EQ(backend_.alive, 1);
   EXPECT_EQ(entry->state, State::resident);
 }
 
-// If the key had no place, the graph of one partition would be replayed for another, and this test would fail.
-TEST_F(GraphCacheTest, AGraphOfAnotherPlaceIsNeverFound) {
-  (void)capture(key(1));
-  EXPECT_EQ(cache_.find(key(2))->state, State::unseen);
-  EXPECT_EQ(cache_.find(key(1))->state, State::resident);
+// If the key had no unit set, the graph of one partition would be replayed for another, and this test would fail.
+TEST_F(GraphCacheTest, AGraphOfAnotherUnitSetIsNeverFound) {
+  (void)capture(key(kFirst));
+  EXPECT_EQ(cache_.find(key(kSecond))->state, State::unseen);
+  EXPECT_EQ(cache_.find(key(kFirst))->state, State::resident);
 }
 
 TEST_F(GraphCacheTest, DropsWhatIsElsewhere) {
-  (void)capture(key(1, 1));
-  (void)capture(key(1, 2));
-  (void)capture(key(2, 1));
-  auto dropped = cache_.drop_all_but(1);
+  (void)capture(key(kFirst, 1));
+  (void)capture(key(kFirst, 2));
+  (void)capture(key(kSecond, 1));
+  auto dropped = cache_.drop_all_but(kFirst);
   EXPECT_EQ(backend_.alive, 3) << "freed by the caller, under no lock";
   dropped.reset();
   EXPECT_EQ(backend_.alive, 2);
@@ -198,7 +202,7 @@ TEST_F(GraphCacheTest, DropsWhatIsElsewhere) {
 }
 
 TEST_F(GraphCacheTest, RemembersNotMoreThanItMust) {
-  for (std::int64_t shape = 0; shape < 1000; ++shape) (void)capture(key(1, shape));
+  for (std::int64_t shape = 0; shape < 1000; ++shape) (void)capture(key(kFirst, shape));
   EXPECT_EQ(backend_.alive, 3);
 }
 

@@ -1,6 +1,6 @@
 #include "support/fake_driver_test.hpp"
 
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -77,64 +77,64 @@ TEST_F(GraphTest, TheCpuHasNone) {
   EXPECT_THROW((void)Graph::capture(lane, [] {}), StreamError);
 }
 
-class PlaceTest : public GraphTest {};
+class UnitSetTest : public GraphTest {};
 
-TEST_F(PlaceTest, ALaneBesideAnotherIsOnTheSameUnitsWithAStreamOfItsOwn) {
+TEST_F(UnitSetTest, ALaneBesideAnotherIsOnTheSameUnitsWithAStreamOfItsOwn) {
   const auto beside = policy_.beside();
   EXPECT_NE(beside.stream(), policy_.stream());
   EXPECT_EQ(fake_.sms_of(beside.stream()), fake_.sms_of(policy_.stream()));
-  EXPECT_EQ(beside.place(), policy_.place());
+  EXPECT_EQ(beside.unit_set(), policy_.unit_set());
   EXPECT_EQ(beside.units(), policy_.units());
 }
 
-TEST_F(PlaceTest, PartitionsAreDifferentPlacesAlsoWhenTheyHadTheSameUnits) {
-  EXPECT_NE(policy_.place(), vision_.place());
-  std::uint64_t former = 0;
+TEST_F(UnitSetTest, PartitionsHaveDifferentUnitSetsEvenOnTheSameGroups) {
+  EXPECT_NE(policy_.unit_set(), vision_.unit_set());
+  UnitSetId former;
   std::vector<int> groups;
   {
     const auto lane = Lane::create(device_.partition("short", 16));
-    former = lane.place();
+    former = lane.unit_set();
     groups.assign(lane.partition()->groups().begin(), lane.partition()->groups().end());
   }
   const auto lane = Lane::create(device_.partition("again", 16));
   EXPECT_EQ(std::vector<int>(lane.partition()->groups().begin(), lane.partition()->groups().end()), groups);
-  EXPECT_NE(lane.place(), former);
+  EXPECT_NE(lane.unit_set(), former);
 }
 
-TEST_F(PlaceTest, TheWholeDeviceIsOnePlace) {
-  EXPECT_EQ(Lane::create(device_).place(), 0U);
-  EXPECT_EQ(Lane::adopt(device_, fake_.make_stream()).place(), 0U);
-  EXPECT_EQ(Lane::create(device_).beside().place(), 0U);
+TEST_F(UnitSetTest, TheWholeDeviceIsOneUnitSet) {
+  EXPECT_EQ(Lane::create(device_).unit_set(), UnitSetId{});
+  EXPECT_EQ(Lane::adopt(device_, fake_.make_stream()).unit_set(), UnitSetId{});
+  EXPECT_EQ(Lane::create(device_).beside().unit_set(), UnitSetId{});
 }
 
-TEST_F(PlaceTest, AnAdoptedStreamIsInThePlaceOfItsGreenContext) {
+TEST_F(UnitSetTest, AnAdoptedStreamHasTheUnitSetOfItsGreenContext) {
   const auto stream = fake_.make_green_stream(24);
   const auto same = fake_.make_green_stream(stream);
   const auto lane = Lane::adopt(device_, stream);
-  EXPECT_NE(lane.place(), 0U);
+  EXPECT_NE(lane.unit_set(), UnitSetId{});
   EXPECT_EQ(lane.units().count, 24);
-  EXPECT_EQ(Lane::adopt(device_, same).place(), lane.place());
-  EXPECT_NE(Lane::adopt(device_, fake_.make_green_stream(24)).place(), lane.place());
+  EXPECT_EQ(Lane::adopt(device_, same).unit_set(), lane.unit_set());
+  EXPECT_NE(Lane::adopt(device_, fake_.make_green_stream(24)).unit_set(), lane.unit_set());
   const auto beside = lane.beside();
-  EXPECT_EQ(beside.place(), lane.place());
+  EXPECT_EQ(beside.unit_set(), lane.unit_set());
   EXPECT_EQ(fake_.sms_of(beside.stream()), fake_.sms_of(stream));
 }
 
-class NamelessPlaceTest : public fake::FakeDriverTest {
+class UnnumberedUnitSetTest : public fake::FakeDriverTest {
  protected:
-  NamelessPlaceTest() : FakeDriverTest({.green_ctx_get_id = false}) {}
+  UnnumberedUnitSetTest() : FakeDriverTest({.green_ctx_get_id = false}) {}
 };
 
-TEST_F(NamelessPlaceTest, WithoutNumbersFromTheDriverEveryAdoptionIsANewPlace) {
+TEST_F(UnnumberedUnitSetTest, WithoutNumbersFromTheDriverEveryAdoptionIsANewUnitSet) {
   const auto device = gpu();
   const auto stream = fake_.make_green_stream(24);
   const auto one = Lane::adopt(device, stream);
   const auto other = Lane::adopt(device, stream);
-  EXPECT_NE(one.place(), 0U);
-  EXPECT_NE(one.place(), other.place());
+  EXPECT_NE(one.unit_set(), UnitSetId{});
+  EXPECT_NE(one.unit_set(), other.unit_set());
 }
 
-TEST_F(PlaceTest, StreamsBesideAForeignGreenContextAreNotTakenUpElsewhere) {
+TEST_F(UnitSetTest, StreamsBesideAForeignGreenContextAreNotTakenUpElsewhere) {
   CUstream shelved = nullptr;
   {
     const auto beside = Lane::adopt(device_, fake_.make_green_stream(24)).beside();

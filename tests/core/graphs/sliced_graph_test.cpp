@@ -1,6 +1,6 @@
 #include "support/fake_driver_test.hpp"
 
-#include <greenlane/core/graphs/sliced_graph.hpp>
+#include <greenlane/detail/core/sliced_graph.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -86,7 +86,7 @@ TEST_F(SlicedGraphTest, AGraphWithoutACutIsLaunchedWhole) {
 TEST_F(SlicedGraphTest, TheGateIsAskedBeforeEverySlice) {
   SlicedGraph graph(capture(4), lane_, {.longest = nanoseconds(1)});
   const auto gate = std::make_shared<Gate>();
-  auto pass = std::make_optional(Gate::close(gate, lane_.place(), hours(1)));
+  auto pass = std::make_optional(Gate::close(gate, lane_.unit_set(), hours(1)));
   const auto before = fake_.launches().size();
   std::jthread best_effort([&] { graph.run(*gate, lane_); });
   std::this_thread::sleep_for(milliseconds(20));

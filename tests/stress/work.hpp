@@ -4,7 +4,7 @@
 #include "core/cuda/primary_context.hpp"
 
 #include <greenlane/core/device.hpp>
-#include <greenlane/core/graphs/graph.hpp>
+#include <greenlane/core/graph.hpp>
 #include <greenlane/core/lane.hpp>
 
 #include <cstdint>

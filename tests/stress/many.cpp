@@ -1,6 +1,6 @@
 // The scenario with many engines at once.
-#include "gates/stress_engines.hpp"
-#include "gates/stress_outcome.hpp"
+#include "stress/engines.hpp"
+#include "stress/outcome.hpp"
 
 #include <deque>
 #include <random>

@@ -1,7 +1,7 @@
-#include "gates/stress_scenarios.hpp"
+#include "stress/scenarios.hpp"
 
-#include "gates/stress_engines.hpp"
-#include "gates/stress_outcome.hpp"
+#include "stress/engines.hpp"
+#include "stress/outcome.hpp"
 
 #include <atomic>
 #include <deque>
@@ -119,7 +119,7 @@ Json throws(const Setup& setup, std::uint64_t times) {
     } catch (const std::runtime_error&) {
       ++thrown;
     }
-    if (!gate->is_open(engine.lane().place())) ++left_closed;
+    if (!gate->is_open(engine.lane().unit_set())) ++left_closed;
     if (turns % 10 == 0) engine.call();  // it goes on as if nothing had happened
     spin_for(50us);
     return true;

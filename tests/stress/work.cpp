@@ -1,4 +1,4 @@
-#include "gates/stress_work.hpp"
+#include "stress/work.hpp"
 
 #include "core/cuda/driver_check.hpp"
 

@@ -1,7 +1,7 @@
 // Collects the failures of a scenario for its result.
 #pragma once
 
-#include "gates/stress_scenarios.hpp"
+#include "stress/scenarios.hpp"
 
 #include <algorithm>
 #include <chrono>

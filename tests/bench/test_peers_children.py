@@ -13,7 +13,7 @@ from launches import in_one_process, in_processes
 from rows import Row
 from setting import Setting
 
-from python.peer_rows import mix
+from bench.peer_rows import mix
 
 # A process of a contestant: reports that it is ready, waits for the start, and writes the start's time.
 RACER = """

@@ -9,7 +9,7 @@ import pytest
 import torch
 from ways import xsched
 
-from python.peer_rows import mix
+from bench.peer_rows import mix
 
 
 class Double:

@@ -10,8 +10,9 @@
 namespace greenlane {
 
 namespace detail {
+struct Access;
 class GraphBackend;
-}
+}  // namespace detail
 
 // Work captured from a lane, ready to be launched any number of times, as a shared handle. Each of its nodes runs on
 // the units of the stream it was captured on, whatever stream the graph is launched on.
@@ -33,7 +34,7 @@ class Graph {
   void launch(StreamView stream) const;
 
  private:
-  friend class SlicedGraph;
+  friend struct detail::Access;
   struct State;
   explicit Graph(std::shared_ptr<State> state) : state_(std::move(state)) {}
   std::shared_ptr<State> state_;

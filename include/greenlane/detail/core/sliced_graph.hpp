@@ -2,32 +2,16 @@
 #pragma once
 
 #include <greenlane/core/gate.hpp>
-#include <greenlane/core/graphs/graph.hpp>
-#include <greenlane/core/span_log.hpp>
+#include <greenlane/core/graph.hpp>
+#include <greenlane/detail/core/gate.hpp>
+#include <greenlane/detail/core/span_log.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 namespace greenlane {
-
-struct SliceOptions {
-  // The longest slice, except where a single kernel is longer. Absent: chosen.
-  std::optional<std::chrono::nanoseconds> longest{};
-  // Slices that wait on the device behind the running one. With 0 the device is idle between two slices; more than one
-  // makes urgent work wait longer. Absent: one, or chosen where `longest` is absent.
-  std::optional<int> look_ahead{};
-  // The overhead limit, as a share of the uncut graph's time. Values left to choose give the shortest wait of urgent
-  // work within this limit, or, if nothing is that cheap, the least overhead. The overhead is known to about half a
-  // hundredth.
-  double most_overhead = 0.025;
-  GateWait wait = GateWait::spin;
-  // The log of when slices ran, as the launching thread sees it; null: none. With a log, the thread looks more often
-  // and returns when the last slice is done.
-  std::shared_ptr<SpanLog> log{};
-};
 
 // A graph cut into slices. The slices contain all of the graph's nodes, each once, in an order that keeps every
 // dependency, and run on the same units, so results are those of the uncut graph. A graph that cannot be cut is
@@ -51,7 +35,7 @@ class SlicedGraph {
   // The reason why the graph is launched whole; empty if it is cut.
   [[nodiscard]] const std::string& obstacle() const noexcept;
 
-  // Launches the graph slice by slice on the lane's stream and asks the gate for the lane's place before each slice.
+  // Launches the graph slice by slice on the lane's stream and asks the gate for the lane's units before each slice.
   // Returns when the last slice is launched: after about the graph's run time plus the time held at the gate. Slices of
   // the previous run count among those in flight.
   // Throws: DriverError.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <greenlane/core/lane.hpp>
-#include <greenlane/core/span_log.hpp>
+#include <greenlane/detail/core/span_log.hpp>
 #include <greenlane/runtime/config.hpp>
 
 #include <chrono>

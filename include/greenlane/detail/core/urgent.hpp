@@ -1,8 +1,8 @@
 // Urgent engines: their calls close the device's gate.
 #pragma once
 
-#include <greenlane/core/gate.hpp>
 #include <greenlane/core/lane.hpp>
+#include <greenlane/detail/core/gate.hpp>
 
 #include <chrono>
 #include <list>
@@ -39,14 +39,14 @@ class UrgentEngine {
     UrgentEngine& engine_;
     std::optional<Gate::Pass> pass_;
   };
-  // Begins a call at this place (see Lane::place).
-  [[nodiscard]] Call enter(std::uint64_t place);
+  // Begins a call on these units.
+  [[nodiscard]] Call enter(UnitSetId units);
 
   // Closes the gate, from `from` on, for an expected call. Call it early enough that slices in flight are over when the
   // call comes, or when a request arrives while another is served, so that it waits for no further slices. enter()
   // takes over the oldest expected call whose time has come. An expected call that nobody takes over lasts for the
   // limit.
-  void expect(std::uint64_t place, Gate::Clock::time_point from = Gate::Clock::now());
+  void expect(UnitSetId units, Gate::Clock::time_point from = Gate::Clock::now());
 
  private:
   std::shared_ptr<Gate> gate_;

@@ -1,4 +1,4 @@
-#include "gates/stress_team.hpp"
+#include "stress/team.hpp"
 
 #include <sys/prctl.h>
 

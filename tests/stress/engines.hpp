@@ -1,10 +1,10 @@
 // Engines that consist of a chain of kernels.
 #pragma once
 
-#include "gates/stress_scenarios.hpp"
+#include "stress/scenarios.hpp"
 
-#include <greenlane/core/graphs/sliced_graph.hpp>
-#include <greenlane/core/urgent.hpp>
+#include <greenlane/detail/core/sliced_graph.hpp>
+#include <greenlane/detail/core/urgent.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -62,12 +62,12 @@ class Urgent {
   template <typename Work>
   void call_with(Work work) {
     const auto begin = std::chrono::steady_clock::now();
-    auto call = engine_.enter(lane_.place());
+    auto call = engine_.enter(lane_.unit_set());
     closing_.push_back(std::chrono::steady_clock::now() - begin);
     work();
     call.enqueued(lane_.stream());
   }
-  void expect() { engine_.expect(lane_.place()); }
+  void expect() { engine_.expect(lane_.unit_set()); }
   [[nodiscard]] const Lane& lane() const noexcept { return lane_; }
   [[nodiscard]] std::uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }
   // Returns how long each call took to close the gate.

@@ -6,7 +6,7 @@
 // each slice of each run ran once and in order. Times are for information. The checks are of results, of progress of
 // all engines, and, within an order of magnitude, of the limit of a call that does not end. A thread that stands still
 // for 20 s ends the program. Status: 0, 1 for a failed check, 2 where there is no GPU, 3 for a hang.
-#include "gates/stress_scenarios.hpp"
+#include "stress/scenarios.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/version.hpp>

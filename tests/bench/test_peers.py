@@ -9,7 +9,7 @@ from mixes import load_mix
 from rows import Row, rows_of
 from table import text
 
-from python.peer_rows import MIX, engine, mix, row
+from bench.peer_rows import MIX, engine, mix, row
 
 LANES: dict[str, Any] = {"name": "greenlane", "kind": "greenlane", "variant": "lanes"}
 GATES: dict[str, Any] = {"name": "greenlane", "kind": "greenlane", "variant": "gates"}

@@ -1,9 +1,9 @@
 // The scenarios of the stress test. Each function returns what happened as JSON, with a list `failures`.
 #pragma once
 
-#include "gates/stress_team.hpp"
+#include "stress/team.hpp"
 
-#include <greenlane/core/gate.hpp>
+#include <greenlane/detail/core/gate.hpp>
 
 #include <nlohmann/json.hpp>
 

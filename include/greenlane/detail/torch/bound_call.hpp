@@ -2,7 +2,7 @@
 #pragma once
 
 #include <greenlane/core/binding.hpp>
-#include <greenlane/core/current_context.hpp>
+#include <greenlane/detail/core/current_context.hpp>
 
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAGuard.h>

@@ -1,7 +1,7 @@
 // Watched threads: a thread that stands still ends the program, which would hang otherwise.
 #pragma once
 
-#include "gates/stress_work.hpp"
+#include "stress/work.hpp"
 
 #include <atomic>
 #include <chrono>

@@ -1,0 +1,50 @@
+// CUDA graphs of engines: their options and what they report. An engine's graphs stay on its lane's units, with kernels
+// picked for that number of units.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace greenlane {
+
+// resident: an engine's calls are replayed from CUDA graphs while it is bound to a lane.
+enum class Graphs { off, resident };
+
+// The outputs of a replayed call.
+enum class GraphOutputs {
+  copies,  // separate tensors, as from any call
+  views,   // the graph's own memory, which the engine's next call overwrites; saves a copy
+};
+
+struct GraphOptions {
+  GraphOutputs outputs = GraphOutputs::copies;
+  // On: libraries such as cuBLAS are told for how many units to pick kernels. Several numbers are captured and timed
+  // once for each partition size and input shape, and the fastest is kept. This runs the model a few dozen times more
+  // on the same inputs; changes made by these runs are undone. Off: kernels are picked for the whole device.
+  bool tune_kernels = true;
+  // The number of graphs to keep, of different input shapes; the most recently used stay.
+  std::size_t capacity = 8;
+};
+
+// One graph of an engine.
+struct GraphInfo {
+  int units = 0;                    // of the lane that it runs on
+  std::optional<int> kernel_units;  // units that kernels were picked for; absent: the whole device
+  std::uint64_t replays = 0;
+  int slices = 1;                             // slices of each launch
+  std::chrono::nanoseconds longest_slice{0};  // as measured; 0: not measured
+  int look_ahead = 0;                         // slices that wait on the device behind the running one
+  std::string gate_obstacle;                  // why it is not cut, though it should be
+};
+
+struct GraphReport {
+  std::vector<GraphInfo> graphs;  // the most recently used first
+  std::uint64_t bytes = 0;        // device memory that they hold
+  std::string obstacle;           // why calls of some shape are not captured; empty if none
+};
+
+}  // namespace greenlane
