@@ -4,6 +4,7 @@
 #include "objects.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/core/gate.hpp>
 
 #include <chrono>
 #include <cstdint>

@@ -5,6 +5,7 @@
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/core/gate.hpp>
 #include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>

@@ -13,6 +13,7 @@
 #include <greenlane/detail/core/process.hpp>
 #include <greenlane/detail/core/urgent.hpp>
 #include <greenlane/detail/torch/bound_call.hpp>
+#include <greenlane/detail/torch/resident_graph.hpp>
 #include <greenlane/detail/torch/versions.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/bindable.hpp>

@@ -4,7 +4,9 @@
 #include "torch/tensor_lifetimes.hpp"
 #include "torch/writes.hpp"
 
+#include <greenlane/detail/core/gate.hpp>
 #include <greenlane/detail/core/process.hpp>
+#include <greenlane/detail/core/sliced_graph.hpp>
 #include <greenlane/detail/torch/resident_graph.hpp>
 
 #include <c10/cuda/CUDAException.h>
