@@ -4,7 +4,7 @@ PY := $(PYTHON_VENV)/bin/python
 SECONDS_TO_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup program build run examples test test-cpp test-python sanitize lint format gpu-kit clean
+.PHONY: help setup program build run examples test test-cpp test-python sanitize lint format docs gpu-kit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ lint: build  ## Check formatting, clang-tidy, ruff and mypy
 format: setup  ## Format all C++ and Python sources
 	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs $(PYTHON_VENV)/bin/clang-format -i
 	@$(PYTHON_VENV)/bin/ruff check --quiet --fix-only . && $(PYTHON_VENV)/bin/ruff format --quiet .
+
+docs: program  ## Build the site of guides and references into build/docs/html
+	@tools/setup.sh --docs
+	@tools/docs.sh
 
 gpu-kit:  ## Bundle GPU tests and benchmarks for a machine with a GPU and PyTorch 2.11
 	@tools/gpu-kit.sh

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Installs missing Debian packages (tools/debian-packages.txt) and a virtual environment.
-# usage: setup.sh [VENV [TORCH_VERSION]]. A second call finds everything there and does nothing.
+# usage: setup.sh [--docs] [VENV [TORCH_VERSION]]. A second call finds everything there and does nothing.
+# --docs: also what builds the site.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+docs=
+[[ ${1:-} != --docs ]] || { docs=1; shift; }
 venv=${1:-.venv}
 torch=${2:-2.14.0}
 exec 9< tools/setup.sh && flock 9  # two calls at once would fill one environment twice
@@ -11,6 +14,7 @@ mapfile -t packages < tools/debian-packages.txt
 # The browser is for the test that opens report pages. Ubuntu's browsers are snaps: that test takes an installed one, or
 # is skipped.
 grep -q '^ID=ubuntu$' /etc/os-release || packages+=(chromium-headless-shell)
+[[ -z $docs ]] || packages+=(doxygen)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
@@ -33,26 +37,31 @@ fi
 
 # The packages of the environment. They are checked again when the stamp's PyTorch, Python or pyproject.toml changes.
 python=${PYTHON:-python3}
-stamp="$venv/.greenlane-setup"
 wanted="$torch $("$python" -V) $(sha256sum pyproject.toml | cut -d' ' -f1)"
-if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
+stamp="$venv/.greenlane-setup"
+docs_stamp="$venv/.greenlane-setup-docs"
+is_filled() { [[ -f $1 && $(<"$1") == "$wanted" ]]; }
+require_writable() {
   if [[ -e $venv && ! -w $venv ]]; then
     echo "setup: $venv has to be filled anew, and is another user's: remove it, or work in a clone of your own" >&2
     exit 1
   fi
-  echo "setup: filling $venv (PyTorch $torch)"
-  "$python" -m venv "$venv"
-  # The packages are named one by one, because an extra of this project would build the project.
-  packages_of() {
-    "$venv/bin/python" - "$@" <<'EOF'
+}
+# The packages are named one by one, because an extra of this project would build the project.
+packages_of() {
+  "$venv/bin/python" - "$@" <<'EOF'
 import re, sys
 text = open("pyproject.toml").read()
 for extra in sys.argv[1:]:
     print("\n".join(re.findall(r'"([^"]+)"', re.search(rf"^{extra} = \[(.*)\]$", text, re.M)[1])))
 EOF
-  }
+}
+pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+if ! is_filled "$stamp"; then
+  require_writable
+  echo "setup: filling $venv (PyTorch $torch)"
+  "$python" -m venv "$venv"
   mapfile -t packages < <(packages_of dev examples report)
-  pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
   "${pip[@]}" "torch==$torch" numpy 'nvidia-cuda-crt==13.0.*' "${packages[@]}"
   mapfile -t packages < <(packages_of compat)
   # Installed only beside the PyTorch that it was built for, and in a folder of its own, because it cannot be imported
@@ -63,4 +72,10 @@ EOF
     "${pip[@]}" --no-deps --upgrade --target "$venv/compat-rtx" "${packages[@]}"
   fi
   echo "$wanted" > "$stamp"
+fi
+if [[ -n $docs ]] && ! is_filled "$docs_stamp"; then
+  require_writable
+  mapfile -t packages < <(packages_of docs)
+  "${pip[@]}" "${packages[@]}"
+  echo "$wanted" > "$docs_stamp"
 fi

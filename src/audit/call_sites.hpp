@@ -39,9 +39,9 @@ class CallSites final : public CallObserver {
   void left() noexcept override;
 
  private:
-  // The binding, the place and the stream of its lane, and the engine's name, because another engine's binding may get
-  // the same address.
-  using Key = std::tuple<const StreamBinding*, std::uint64_t, std::int64_t, std::string>;
+  // The binding, the unit set and the stream of its lane, and the engine's name, because another engine's binding may
+  // get the same address.
+  using Key = std::tuple<const StreamBinding*, UnitSetId, std::int64_t, std::string>;
   [[nodiscard]] std::uint32_t find(const StreamBinding& binding, const std::optional<Lane>& lane);
 
   std::mutex mutex_;

@@ -21,7 +21,7 @@ RecordedActivity kernel(std::uint32_t correlation, std::string_view name = "matm
           .end = nanoseconds(end)};
 }
 
-TEST(ActivityLog, AKernelIsItsLaunchsWhicheverRecordComesFirst) {
+TEST(ActivityLog, RecordsOfALaunchAreMatchedInAnyOrder) {
   ActivityLog log(0);
   log.add_launch(1, 7);
   log.add(kernel(1));
@@ -35,14 +35,14 @@ TEST(ActivityLog, AKernelIsItsLaunchsWhicheverRecordComesFirst) {
   EXPECT_EQ(contents.activities[0].kernel, "matmul");
 }
 
-TEST(ActivityLog, AllNodesOfAGraphAreOfItsLaunch) {
+TEST(ActivityLog, AllNodesOfAGraphBelongToItsLaunch) {
   ActivityLog log(0);
   log.add_launch(1, 7);
   for (int i = 0; i < 50; ++i) log.add(kernel(1));
   EXPECT_EQ(log.take().activities.at(0).count, 50U);
 }
 
-TEST(ActivityLog, WithoutALaunchItIsNobodys) {
+TEST(ActivityLog, AKernelWithoutALaunchHasNoCallSite) {
   ActivityLog log(0);
   log.add(kernel(1));
   log.settle();
@@ -51,7 +51,7 @@ TEST(ActivityLog, WithoutALaunchItIsNobodys) {
   EXPECT_EQ(contents.activities[0].site, 0U);
 }
 
-TEST(ActivityLog, WhatDiffersIsCountedApart) {
+TEST(ActivityLog, DifferentActivitiesAreCountedSeparately) {
   ActivityLog log(0);
   log.add_launch(1, 1);
   log.add(kernel(1));
@@ -67,7 +67,7 @@ TEST(ActivityLog, WhatDiffersIsCountedApart) {
   EXPECT_EQ(std::ranges::count(contents.activities, ActivityKind::copy, &Activity::kind), 1);
 }
 
-TEST(ActivityLog, SpansAreKeptUpToABoundAndTheCutIsSaid) {
+TEST(ActivityLog, TheNumberOfSpansIsBounded) {
   ActivityLog log(3);
   log.add_launch(1, 1);
   for (int i = 0; i < 3; ++i) log.add(kernel(1, "k", i, i + 1));
@@ -76,17 +76,17 @@ TEST(ActivityLog, SpansAreKeptUpToABoundAndTheCutIsSaid) {
   log.add(copy);
   auto contents = log.take();
   EXPECT_THAT(contents.spans, SizeIs(3));
-  EXPECT_FALSE(contents.spans_are_cut) << "a copy is no span";
+  EXPECT_FALSE(contents.spans_are_cut) << "a copy was counted as a span";
   EXPECT_EQ(contents.kernels.at(contents.spans[0].key.kernel), "k");
   EXPECT_EQ(contents.spans[2].begin, nanoseconds(2));
   for (int i = 0; i < 4; ++i) log.add(kernel(9));
   contents = log.take();
   EXPECT_THAT(contents.spans, SizeIs(3));
   EXPECT_TRUE(contents.spans_are_cut);
-  EXPECT_EQ(contents.activities.at(0).count, 4U) << "all are counted";
+  EXPECT_EQ(contents.activities.at(0).count, 4U) << "kernels beyond the bound were not counted";
 }
 
-TEST(ActivityLog, TakingLeavesNothing) {
+TEST(ActivityLog, TakeEmptiesTheLog) {
   ActivityLog log(0);
   log.add_launch(1, 1);
   log.add(kernel(1));
@@ -99,7 +99,7 @@ TEST(ActivityLog, TakingLeavesNothing) {
   EXPECT_EQ(contents.dropped, 0U);
 }
 
-TEST(ActivityLog, LaunchesOfLongAgoAreForgottenAndLateOnesAreNot) {
+TEST(ActivityLog, OldLaunchesAreForgotten) {
   ActivityLog log(0);
   const auto most = static_cast<std::uint32_t>(ActivityLog::kMostLaunches);
   for (std::uint32_t i = 0; i < 2 * most + 1; ++i) log.add_launch(i, 1);
@@ -113,7 +113,7 @@ TEST(ActivityLog, LaunchesOfLongAgoAreForgottenAndLateOnesAreNot) {
   EXPECT_EQ(contents.activities[1].count, 2U);
 }
 
-TEST(ActivityLog, TooManyThatWaitAreNobodys) {
+TEST(ActivityLog, TooManyWaitingKernelsLoseTheirCallSite) {
   ActivityLog log(0);
   constexpr std::uint32_t kMore = 10;
   for (std::uint32_t i = 0; i < ActivityLog::kMostWaiting + kMore; ++i) log.add(kernel(i));
@@ -122,7 +122,7 @@ TEST(ActivityLog, TooManyThatWaitAreNobodys) {
   const auto contents = log.take();
   ASSERT_THAT(contents.activities, SizeIs(2));
   EXPECT_EQ(contents.activities[0].site, 0U);
-  EXPECT_EQ(contents.activities[0].count, kMore) << "those that waited longest";
+  EXPECT_EQ(contents.activities[0].count, kMore) << "other kernels than the oldest lost their call site";
 }
 
 TEST(ActivityLog, ManyThreadsMayWriteAtOnce) {

@@ -38,7 +38,7 @@ AuditReport with_strays() {
   return report;
 }
 
-TEST(AuditReport, JsonHasWhatTheDocumentsSay) {
+TEST(AuditReport, TheJsonHasTheDocumentedFields) {
   const auto document = json::parse(audit_json(with_strays()));
   EXPECT_EQ(document.at("clean"), false);
   EXPECT_EQ(document.at("dropped"), 0);
@@ -50,7 +50,7 @@ TEST(AuditReport, JsonHasWhatTheDocumentsSay) {
   EXPECT_EQ(engine.at("copies"), 20);
   EXPECT_EQ(engine.at("gpu_us"), 1500.0);
   const auto& stray = engine.at("strays").at(0);
-  EXPECT_EQ(stray.at("kernel"), "void fill<float>(float*)") << "whole";
+  EXPECT_EQ(stray.at("kernel"), "void fill<float>(float*)") << "the JSON does not have the whole kernel name";
   EXPECT_EQ(stray.at("count"), 10);
   EXPECT_EQ(stray.at("gpu_us"), 30.0);
   EXPECT_EQ(stray.at("where"), "all of cuda:0 (132 SMs)");
@@ -59,14 +59,14 @@ TEST(AuditReport, JsonHasWhatTheDocumentsSay) {
   EXPECT_TRUE(document.at("others").at(0).at("cause").is_null());
 }
 
-TEST(AuditReport, TextListsEnginesStraysAndOtherWork) {
+TEST(AuditReport, TheTextListsEnginesStraysAndOtherWork) {
   const auto text = audit_text(with_strays());
   EXPECT_THAT(text, AllOf(HasSubstr("policy"), HasSubstr("16 SMs"), HasSubstr("10 kernels ran outside of a partition"),
                           HasSubstr("fill<float>"), HasSubstr("a stream of PyTorch's pool"), HasSubstr("other work"),
                           HasSubstr("relu"), Not(HasSubstr("no strays"))));
 }
 
-TEST(AuditReport, CleanIsSaid) {
+TEST(AuditReport, ACleanReportSaysSo) {
   AuditReport report;
   report.engines.push_back({.name = "policy", .lane = "fast", .units = 1});
   EXPECT_TRUE(report.is_clean());
@@ -74,7 +74,7 @@ TEST(AuditReport, CleanIsSaid) {
   EXPECT_EQ(json::parse(audit_json(report)).at("clean"), true);
 }
 
-TEST(AuditReport, WhatIsNotKnownIsSaid) {
+TEST(AuditReport, TheTextNamesGapsInTheRecords) {
   AuditReport report;
   report.engines.push_back({.name = "policy", .lane = "fast", .is_judged = false});
   report.trace_is_cut = true;
@@ -85,7 +85,7 @@ TEST(AuditReport, WhatIsNotKnownIsSaid) {
   EXPECT_THAT(audit_text(report), HasSubstr("7 records were lost"));
 }
 
-TEST(AuditReport, EveryCauseHasWordsOfItsOwn) {
+TEST(AuditReport, EveryCauseHasADifferentText) {
   std::set<std::string_view> words;
   for (const auto cause :
        {StrayCause::captured_elsewhere, StrayCause::pool_stream, StrayCause::default_stream, StrayCause::other_lane,
@@ -94,13 +94,13 @@ TEST(AuditReport, EveryCauseHasWordsOfItsOwn) {
   EXPECT_EQ(words.size(), 7U);
 }
 
-TEST(KernelName, MangledOnesAreReadableAndOthersStay) {
+TEST(KernelName, OnlyMangledNamesAreChanged) {
   EXPECT_EQ(demangled("_Z4fillPfi"), "fill(float*, int)");
   EXPECT_EQ(demangled("nvjet_sm90_hsh_64x48"), "nvjet_sm90_hsh_64x48");
   EXPECT_EQ(demangled(""), "");
 }
 
-TEST(KernelName, ShortOnesLoseTheirArgumentsAndTheirMiddle) {
+TEST(KernelName, LongNamesAreShortened) {
   EXPECT_EQ(shortened("void fill<float>(float*, int)", 70), "fill<float>");
   EXPECT_EQ(shortened("f((anonymous namespace)::x)", 70), "f");
   EXPECT_EQ(shortened("(odd)", 70), "(odd)");

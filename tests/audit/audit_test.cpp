@@ -67,7 +67,7 @@ TEST_F(AuditTest, AnEngineThatIsNotBoundIsAStray) {
   EXPECT_EQ(report.engines[0].strays[0].where, "all of cuda:0 (132 SMs)");
 }
 
-TEST_F(AuditTest, WhatACallLaunchesElsewhereIsAStray) {
+TEST_F(AuditTest, AKernelOutsideTheLaneIsAStray) {
   policy_.set(lanes_["policy"]);
   Audit audit;
   call(policy_, lanes_["vision"].stream());
@@ -82,7 +82,7 @@ TEST_F(AuditTest, WhatACallLaunchesElsewhereIsAStray) {
   EXPECT_EQ(report.engines[0].strays[1].cause, StrayCause::captured_elsewhere);
 }
 
-TEST_F(AuditTest, ALaneMayHaveANameThatALaneForCapturesCouldHave) {
+TEST_F(AuditTest, ALaneNamedLikeACaptureLaneIsReported) {
   const auto lane = Lane::create(device_.partition("guest (graphs)", 8));
   const auto for_captures = lane.beside();
   policy_.set(lanes_["policy"]);
@@ -93,7 +93,7 @@ TEST_F(AuditTest, ALaneMayHaveANameThatALaneForCapturesCouldHave) {
   EXPECT_EQ(report.engines[0].strays[0].where, "partition 'guest (graphs)' (8 SMs)");
 }
 
-TEST_F(AuditTest, TheDefaultStreamIsKnown) {
+TEST_F(AuditTest, AKernelOnTheDefaultStreamIsAStray) {
   policy_.set(lanes_["policy"]);
   Audit audit;
   {
@@ -103,7 +103,7 @@ TEST_F(AuditTest, TheDefaultStreamIsKnown) {
   EXPECT_EQ(audit.stop().engines.at(0).strays.at(0).cause, StrayCause::default_stream);
 }
 
-TEST_F(AuditTest, WorkAfterACallIsNoEngines) {
+TEST_F(AuditTest, WorkAfterACallBelongsToNoEngine) {
   policy_.set(lanes_["policy"]);
   Audit audit;
   call(policy_, lanes_["policy"].stream());
@@ -115,7 +115,7 @@ TEST_F(AuditTest, WorkAfterACallIsNoEngines) {
   EXPECT_EQ(report.strays(), 1U);
 }
 
-TEST_F(AuditTest, AnEngineThatMovesIsThereOnceALane) {
+TEST_F(AuditTest, AReboundEngineHasOneRowPerLane) {
   policy_.set(lanes_["policy"]);
   Audit audit;
   call(policy_, lanes_["policy"].stream());
@@ -126,7 +126,7 @@ TEST_F(AuditTest, AnEngineThatMovesIsThereOnceALane) {
   EXPECT_THAT(report.engines, SizeIs(2));
 }
 
-TEST_F(AuditTest, ALaneThatCameAndWentIsKnownAndGivesItsUnitsBack) {
+TEST_F(AuditTest, AReleasedLaneReturnsItsUnitsDuringAnAudit) {
   Audit audit;
   for (int i = 0; i < 2; ++i) {
     const auto lane = Lane::create(device_.partition("guest", rest));
@@ -139,7 +139,7 @@ TEST_F(AuditTest, ALaneThatCameAndWentIsKnownAndGivesItsUnitsBack) {
   EXPECT_TRUE(report.is_clean()) << audit_text(report);
 }
 
-TEST_F(AuditTest, StreamsThatOutliveTheirLanesAreNoPartitions) {
+TEST_F(AuditTest, KeptStreamsDoNotCountAsPartitions) {
   {
     const auto left = device_.partition({{"guest", 8}});
     left["guest"].keep_stream();
@@ -157,7 +157,7 @@ TEST_F(AuditTest, StreamsThatOutliveTheirLanesAreNoPartitions) {
   EXPECT_FALSE(audit.stop().is_clean());
 }
 
-TEST_F(AuditTest, AnAdoptedStreamsContextIsItsLanes) {
+TEST_F(AuditTest, AnAdoptedStreamBelongsToItsContext) {
   const auto green = fake_.make_green_stream(24);
   policy_.set(green);
   Audit audit;
@@ -169,7 +169,7 @@ TEST_F(AuditTest, AnAdoptedStreamsContextIsItsLanes) {
   EXPECT_THAT(report.engines.at(0).strays, SizeIs(1));
 }
 
-TEST_F(AuditTest, EnginesOfManyThreadsAreToldApart) {
+TEST_F(AuditTest, EnginesOfDifferentThreadsAreSeparated) {
   StreamBinding other(device_, "other");
   policy_.set(lanes_["policy"]);
   other.set(lanes_["policy"]);
@@ -182,7 +182,7 @@ TEST_F(AuditTest, EnginesOfManyThreadsAreToldApart) {
   EXPECT_EQ(report.engines[1].kernels, 1U);
 }
 
-TEST_F(AuditTest, TheTraceHasKernelsInOrderUpToItsBound) {
+TEST_F(AuditTest, TheTraceIsOrderedAndBounded) {
   policy_.set(lanes_["policy"]);
   Audit audit({.trace = 2});
   for (int i = 0; i < 3; ++i) call(policy_, lanes_["policy"].stream());
@@ -198,11 +198,11 @@ TEST_F(AuditTest, TheTraceHasKernelsInOrderUpToItsBound) {
   EXPECT_LE(report.trace[1].end, std::chrono::steady_clock::now().time_since_epoch() + std::chrono::seconds(1));
 }
 
-TEST_F(AuditTest, ThereIsOneAtATimeAndThenAnother) {
+TEST_F(AuditTest, OnlyOneAuditRunsAtATime) {
   {
     const Audit first;
     EXPECT_THAT([] { const Audit second; }, refuses<AuditError>("another one is under way"));
-    EXPECT_FALSE(cupti_.enabled.empty()) << "the first goes on";
+    EXPECT_FALSE(cupti_.enabled.empty()) << "the refused second audit ended the first one";
   }
   EXPECT_THAT(cupti_.enabled, IsEmpty());
   Audit third;
@@ -210,17 +210,17 @@ TEST_F(AuditTest, ThereIsOneAtATimeAndThenAnother) {
   EXPECT_THAT([&] { (void)third.stop(); }, refuses<AuditError>("it has ended"));
 }
 
-TEST_F(AuditTest, OneThatIsDroppedEndsAndTellsNobody) {
+TEST_F(AuditTest, ADestroyedAuditEnds) {
   policy_.set(lanes_["policy"]);
   {
     const Audit audit;
   }
   EXPECT_THAT(cupti_.enabled, IsEmpty());
   call(policy_, lanes_["policy"].stream());
-  EXPECT_THAT(cupti_.stack, IsEmpty()) << "nobody is told of calls any more";
+  EXPECT_THAT(cupti_.stack, IsEmpty()) << "a call was recorded after the audit was destroyed";
 }
 
-TEST_F(AuditTest, CallsThatOutliveItEndQuietly) {
+TEST_F(AuditTest, ACallMayOutliveTheAudit) {
   policy_.set(lanes_["policy"]);
   Audit audit;
   {
@@ -230,7 +230,7 @@ TEST_F(AuditTest, CallsThatOutliveItEndQuietly) {
   EXPECT_THAT(cupti_.stack, IsEmpty());
 }
 
-TEST_F(AuditTest, WhereCuptiRefusesTheNextMayStillBegin) {
+TEST_F(AuditTest, AnAuditMayBeginAfterARefusal) {
   cupti_.refuse(CUPTI_ACTIVITY_KIND_MEMCPY, CUPTI_ERROR_INSUFFICIENT_PRIVILEGES);
   EXPECT_THAT([] { const Audit audit; }, refuses<AuditError>("CUPTI refused it"));
   cupti_.refusals.clear();
@@ -247,7 +247,7 @@ TEST_F(AuditTest, LostRecordsAreNotClean) {
   EXPECT_THAT(audit_text(report), HasSubstr("3 records were lost"));
 }
 
-TEST(AuditWithoutAGpu, ItSaysWhatItNeeds) {
+TEST(AuditWithoutAGpu, AnAuditWithoutAGpuIsRefused) {
   const driver::ScopedTable none(nullptr);
   detail::forget_devices();
   EXPECT_THAT([] { const Audit audit; }, refuses<AuditError>("it needs CUDA"));

@@ -36,11 +36,11 @@ std::string refusal(fake::FakeCupti& cupti, ActivityLog& log) {
     EXPECT_THAT(cupti.enabled, IsEmpty()) << "nothing is left on";
     return error.what();
   }
-  ADD_FAILURE() << "it was not refused";
+  ADD_FAILURE() << "recorder() threw nothing without CUPTI";
   return "";
 }
 
-TEST_F(RecorderTest, WorkIsOfTheCallSiteThatWasPushedWhenItWasLaunched) {
+TEST_F(RecorderTest, WorkBelongsToTheCallSiteOfItsLaunch) {
   recorder().start(log_);
   recorder().push(1);
   const auto first = cupti_.launch();
@@ -59,7 +59,7 @@ TEST_F(RecorderTest, WorkIsOfTheCallSiteThatWasPushedWhenItWasLaunched) {
   EXPECT_EQ(counts, (std::map<std::uint32_t, std::uint64_t>{{0, 1}, {1, 2}, {2, 1}}));
 }
 
-TEST_F(RecorderTest, RecordsAreReadAsTheyAre) {
+TEST_F(RecorderTest, AllKindsOfRecordsAreRead) {
   recorder().start(log_);
   recorder().push(4);
   const auto launch = cupti_.launch();
@@ -71,7 +71,7 @@ TEST_F(RecorderTest, RecordsAreReadAsTheyAre) {
   recorder().pop();
   recorder().stop();
   const auto contents = log_.take();
-  ASSERT_THAT(contents.activities, SizeIs(2)) << "memsets are copies";
+  ASSERT_THAT(contents.activities, SizeIs(2)) << "a memset was not counted as a copy";
   EXPECT_EQ(contents.activities[0].kernel, "node");
   EXPECT_TRUE(contents.activities[0].in_graph);
   EXPECT_EQ(contents.activities[0].context, recorder().number_of(context_));
@@ -85,7 +85,7 @@ TEST_F(RecorderTest, RecordsAreReadAsTheyAre) {
   EXPECT_EQ(contents.contexts[1].units, 0);
 }
 
-TEST_F(RecorderTest, OthersCorrelationsAreNotOurs) {
+TEST_F(RecorderTest, CorrelationsOfOtherToolsAreIgnored) {
   recorder().start(log_);
   cupti_.external(CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0, 5, 77);
   cupti_.kernel(5, context_, stream_, "matmul");
@@ -93,7 +93,7 @@ TEST_F(RecorderTest, OthersCorrelationsAreNotOurs) {
   EXPECT_EQ(log_.take().activities.at(0).site, 0U);
 }
 
-TEST_F(RecorderTest, TimesAreSteadyClocksDuringAnAuditAndCuptisOwnAfterwards) {
+TEST_F(RecorderTest, TimesUseTheSteadyClockDuringAnAudit) {
   recorder().start(log_);
   const auto before = std::chrono::steady_clock::now().time_since_epoch();
   const std::chrono::nanoseconds now(cupti_.now());
@@ -105,7 +105,7 @@ TEST_F(RecorderTest, TimesAreSteadyClocksDuringAnAuditAndCuptisOwnAfterwards) {
   EXPECT_LT(std::chrono::abs(off), std::chrono::seconds(1));
 }
 
-TEST_F(RecorderTest, AllThatWasEnabledIsDisabledAndAgain) {
+TEST_F(RecorderTest, StopDisablesAllActivities) {
   for (int i = 0; i < 3; ++i) {
     recorder().start(log_);
     EXPECT_THAT(cupti_.enabled, SizeIs(7));
@@ -122,7 +122,7 @@ TEST_F(RecorderTest, DroppedRecordsAreCounted) {
   EXPECT_EQ(log_.take().dropped, 12U);
 }
 
-TEST_F(RecorderTest, ABufferOfSomebodyElseIsReadAndNotFreed) {
+TEST_F(RecorderTest, AForeignBufferIsReadButNotFreed) {
   recorder().start(log_);
   cupti_.kernel(cupti_.launch(), context_, stream_, "matmul");
   std::vector<std::uint8_t> theirs;
@@ -131,7 +131,7 @@ TEST_F(RecorderTest, ABufferOfSomebodyElseIsReadAndNotFreed) {
   EXPECT_EQ(log_.take().activities.at(0).count, 1U);
 }
 
-TEST_F(RecorderTest, WhatComesAfterTheEndIsLetGoOf) {
+TEST_F(RecorderTest, RecordsAfterTheEndAreDropped) {
   recorder().start(log_);
   recorder().stop();
   cupti_.kernel(1, context_, stream_, "late");
@@ -139,23 +139,23 @@ TEST_F(RecorderTest, WhatComesAfterTheEndIsLetGoOf) {
   EXPECT_THAT(log_.take().activities, IsEmpty());
 }
 
-TEST_F(RecorderTest, PoppingWhatWasNeverPushedHarmsNobody) {
+TEST_F(RecorderTest, AnExtraPopIsNoError) {
   recorder().pop();
   EXPECT_THAT(cupti_.stack, IsEmpty());
 }
 
-TEST_F(RecorderTest, WithoutTheRightToTraceItSaysHowToGetIt) {
+TEST_F(RecorderTest, MissingPrivilegesAreReportedWithARemedy) {
   cupti_.refuse(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL, CUPTI_ERROR_INSUFFICIENT_PRIVILEGES);
   EXPECT_THAT(refusal(cupti_, log_), AllOf(HasSubstr("CUPTI_ERROR_INSUFFICIENT_PRIVILEGES"),
                                            HasSubstr("NVreg_RestrictProfilingToAdminUsers=0")));
 }
 
-TEST_F(RecorderTest, BesideAnotherTracerItSaysSo) {
+TEST_F(RecorderTest, AnotherTracerIsReported) {
   cupti_.answer("cuptiActivityRegisterCallbacks", CUPTI_ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED);
   EXPECT_THAT(refusal(cupti_, log_), AllOf(HasSubstr("cuptiActivityRegisterCallbacks"), HasSubstr("Nsight")));
 }
 
-TEST_F(RecorderTest, AFailureAtTheEndIsAWarning) {
+TEST_F(RecorderTest, AFailureAtTheEndGivesAWarning) {
   std::string warning;
   const auto former = set_warning_sink([&](const std::string& text) { warning = text; });
   recorder().start(log_);
@@ -166,24 +166,24 @@ TEST_F(RecorderTest, AFailureAtTheEndIsAWarning) {
   EXPECT_THAT(cupti_.enabled, IsEmpty());
 }
 
-TEST_F(RecorderTest, WhatCuptiDoesNotKnowHasNoNumber) {
+TEST_F(RecorderTest, AnUnknownContextOrStreamHasNoNumber) {
   cupti_.answer("cuptiGetContextId", CUPTI_ERROR_INVALID_CONTEXT);
   cupti_.answer("cuptiGetStreamIdEx", CUPTI_ERROR_INVALID_STREAM);
   EXPECT_EQ(recorder().number_of(context_), std::nullopt);
   EXPECT_EQ(recorder().number_of(context_, StreamView(stream_)), std::nullopt);
 }
 
-TEST(Recorder, WithoutCuptiItSaysHowToGetIt) {
+TEST(Recorder, MissingCuptiIsReportedWithARemedy) {
   const cupti::ScopedTable none(nullptr);
   try {
     (void)recorder();
-    FAIL() << "it was not refused";
+    FAIL() << "recorder() threw nothing without CUPTI";
   } catch (const AuditError& error) {
     EXPECT_THAT(error.what(), AllOf(HasSubstr("an audit cannot be made"), HasSubstr("install CUPTI")));
   }
 }
 
-TEST(CuptiTable, ThatOfThisMachineIsFoundOrItIsSaidWhereItWasLookedFor) {
+TEST(CuptiTable, CuptiIsFoundOrTheReasonNamesTheLibrary) {
   if (cupti::find()) {
     EXPECT_THAT(cupti::unavailable_reason(), IsEmpty());
   } else {

@@ -15,11 +15,11 @@ LANES: dict[str, Any] = {"name": "greenlane", "kind": "greenlane", "variant": "l
 GATES: dict[str, Any] = {"name": "greenlane", "kind": "greenlane", "variant": "gates"}
 
 
-def test_a_lane_gets_its_units_and_one_what_is_left(tmp_path: Path) -> None:
+def test_one_lane_gets_the_remaining_units(tmp_path: Path) -> None:
     assert mix(tmp_path).sizes(132) == {"head": 68, "vision": 48, "policy": 16}
 
 
-def test_priorities_are_by_deadline_and_the_period_is_one(tmp_path: Path) -> None:
+def test_priorities_follow_the_deadlines(tmp_path: Path) -> None:
     small = mix(tmp_path)
     assert small.priorities() == {"head": 0, "vision": -1, "policy": -2}
     assert [each.deadline_us for each in small.urgent] == [1000.0, 20_000.0]
@@ -31,7 +31,7 @@ def test_engines_that_share_a_lane_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["h200", "h200-neighbour", "h200-memory"])
-def test_the_mixes_of_the_examples_are_read(name: str) -> None:
+def test_the_example_mixes_can_be_read(name: str) -> None:
     robot = Path(__file__).resolve().parents[2] / "examples" / "robot"
     known = load_mix(robot / f"{name}.toml")
     assert sum(known.sizes(132).values()) == 132
@@ -59,31 +59,31 @@ def test_processes_are_merged_into_one_row() -> None:
         ([member(engine("policy")), member(head="cannot be captured")], None, "head: cannot be captured"),
     ],
 )
-def test_what_went_wrong_is_kept(members: list[dict[str, Any]], problem: str | None, happened: str) -> None:
+def test_a_failed_row_keeps_its_reason(members: list[dict[str, Any]], problem: str | None, happened: str) -> None:
     [merged] = rows_of(Row("processes", "shared"), members, problem, ["eager"])
     assert (merged.status, merged.what_happened) == ("failed", happened)
     assert merged.engine("policy")
 
 
-def test_a_crash_of_one_variant_leaves_the_other() -> None:
+def test_a_crash_keeps_the_other_variant() -> None:
     rows = rows_of(Row("peer", "shared"), [member(engine("policy"))], "exit status -6: abort", ["eager", "graphs"])
     assert [each.status for each in rows] == ["measured", "failed"]
     assert rows[1].what_happened == "exit status -6: abort"
 
 
-def test_who_is_not_installed_is_absent() -> None:
+def test_a_missing_peer_is_absent() -> None:
     [absent] = rows_of(Row("peer", "shared"), [{"absent": "not installed", "variants": {}}], None, ["eager", "graphs"])
     assert (absent.status, absent.what_happened) == ("absent", "not installed")
 
 
-def test_throughput_is_weighted_and_relative_to_alone(tmp_path: Path) -> None:
+def test_throughput_is_weighted_and_relative(tmp_path: Path) -> None:
     weighted = mix(tmp_path, MIX.replace("[engine.vision]", "weight = 3\n[engine.vision]", 1))
     alone = row("alone", "alone", head=20.0)
     assert throughput(row("peer", "shared", head=5.0), alone, weighted) == pytest.approx(0.75)
     assert throughput(row("peer", "shared"), None, weighted) is None
 
 
-def test_deadlines_are_met_by_the_p99_of_who_was_measured(tmp_path: Path) -> None:
+def test_measured_p99s_decide_about_deadlines(tmp_path: Path) -> None:
     small = mix(tmp_path)
     assert meets_deadlines(row("peer", "shared", policy=1000.0), small)
     assert not meets_deadlines(row("peer", "shared", policy=1001.0), small)
@@ -113,19 +113,19 @@ def test_claims_compare_with_the_best_of_each_kind(tmp_path: Path) -> None:
     assert throughput_claim["holds"] is True
 
 
-def test_a_peer_that_misses_deadlines_is_none_to_compare_throughput_with(tmp_path: Path) -> None:
+def test_throughput_is_not_compared_with_a_late_peer(tmp_path: Path) -> None:
     late = row("pool", "partitioned", policy=2000.0, head=19.0)
     rows = [row("alone", "alone", head=20.0), late, row(**GATES, head=8.0)]
     last = evaluate(mix(tmp_path), rows)[-1]
     assert (last["theirs"], last["holds"]) == (None, None)
 
 
-def test_what_failed_bears_nothing_out(tmp_path: Path) -> None:
+def test_a_failed_row_proves_no_claim(tmp_path: Path) -> None:
     rows = [row("alone", "alone"), row("plain", "shared", policy=500.0, status="failed"), row(**LANES)]
     assert all(each["holds"] is None for each in evaluate(mix(tmp_path), rows))
 
 
-def test_the_table_says_what_happened_to_everybody(tmp_path: Path) -> None:
+def test_the_table_has_every_contestant(tmp_path: Path) -> None:
     small = mix(tmp_path)
     absent = Row("XSched", "scheduled", status="absent", what_happened="not installed")
     rows = [row("alone", "alone", head=20.0), row("plain", "shared", policy=2000.0), absent, row(**LANES)]

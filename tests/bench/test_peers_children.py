@@ -51,7 +51,7 @@ def setting(tmp_path: Path) -> FakeSetting:
     return FakeSetting(Path("greenlane"), Path("driver.so"), tmp_path, seconds=0.1, units=132, on_gpu=False)
 
 
-def test_a_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> None:
+def test_a_hanging_program_is_killed_with_its_children(tmp_path: Path) -> None:
     alive = tmp_path / "alive"
     script = f"(while true; do date +%N > {alive}; sleep 0.05; done) & echo started; wait"
     ended = children.run(["sh", "-c", script], tmp_path / "log", limit=0.5)
@@ -63,7 +63,7 @@ def test_a_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> 
     assert alive.read_text() == before
 
 
-def test_the_end_of_what_a_failing_program_wrote_is_kept(tmp_path: Path) -> None:
+def test_the_end_of_a_failing_programs_output_is_kept(tmp_path: Path) -> None:
     script = "import sys; print('x' * 5000, flush=True); sys.exit('the reason')"
     ended = children.run([sys.executable, "-c", script], tmp_path / "log", limit=20)
     assert ended.problem is not None
@@ -79,7 +79,7 @@ def test_processes_start_together(tmp_path: Path, setting: FakeSetting) -> None:
     assert len({engine["begin"] for engine in row.engines}) == 1
 
 
-def test_one_that_cannot_start_does_not_hold_up_the_race(tmp_path: Path, setting: FakeSetting) -> None:
+def test_a_contestant_that_cannot_start_blocks_no_race(tmp_path: Path, setting: FakeSetting) -> None:
     setting.crash, setting.seconds_at_most = ["vision"], 2.0
     [row] = in_processes(setting, mix(tmp_path), Row("processes", "shared"), "racer", ["eager"], {})
     assert row.status == "failed"
@@ -87,7 +87,7 @@ def test_one_that_cannot_start_does_not_hold_up_the_race(tmp_path: Path, setting
     assert "vision: exit status 1: vision cannot" in row.what_happened
 
 
-def test_a_contestant_that_hangs_is_a_row(tmp_path: Path, setting: FakeSetting) -> None:
+def test_a_hanging_contestant_is_reported_in_a_row(tmp_path: Path, setting: FakeSetting) -> None:
     setting.seconds_at_most = 1.0
     [row] = in_one_process(setting, mix(tmp_path), Row("peer", "shared"), "hangs", ["eager"])
     assert (row.status, row.what_happened) == ("failed", "killed at its time limit: waiting")
@@ -125,9 +125,7 @@ def test_the_mps_daemon_ends_with_the_contestant(tmp_path: Path) -> None:
     assert (tmp_path / "said").read_text().split("\n")[:3] == ["start", "get_server_list", "quit -t 3"]
 
 
-def test_mps_that_does_not_start_is_absent(
-    tmp_path: Path, setting: FakeSetting, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mps_without_a_daemon_is_absent(tmp_path: Path, setting: FakeSetting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mps, "find", lambda: Path("/bin/false"))
     rows = contestants.ALL["mps"](setting, mix(tmp_path))
     assert [row.title for row in rows] == ["MPS", "MPS percentages"]
@@ -137,7 +135,7 @@ def test_mps_that_does_not_start_is_absent(
         assert "the daemon does not start" in row.what_happened
 
 
-def test_who_is_not_there_is_absent(tmp_path: Path, setting: FakeSetting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_scheduler_is_absent(tmp_path: Path, setting: FakeSetting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mps, "find", lambda: None)
     for name in ("mps", "xsched"):
         for row in contestants.ALL[name](setting, mix(tmp_path)):

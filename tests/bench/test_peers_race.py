@@ -25,7 +25,7 @@ def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return config(tmp_path_factory.mktemp("peers"), urgent, engine("other", models / "threads.pt2"))
 
 
-def test_a_race_on_the_cpu(pipeline: Path, tmp_path: Path) -> None:
+def test_a_race_on_the_cpu_measures_every_contestant(pipeline: Path, tmp_path: Path) -> None:
     out = tmp_path / "results.json"
     options: list[str | Path] = ["--greenlane", PROGRAM, "--out", out, "--seconds", "0.3"]
     done = run("race.py", *options, "--only", "plain", "processes", "xsched", "lanes", "--configs", pipeline)
@@ -68,7 +68,7 @@ def test_the_driver_keeps_rates(pipeline: Path, tmp_path: Path) -> None:
     assert (urgent["deadline_us"], urgent["error"]) == (1e6, None)
 
 
-def test_there_are_no_graphs_on_a_cpu(pipeline: Path, tmp_path: Path) -> None:
+def test_graphs_on_a_cpu_are_refused(pipeline: Path, tmp_path: Path) -> None:
     done = run("member.py", "threads", "--config", pipeline, "--out", tmp_path / "out.json", "--variants", "graphs")
     assert done.returncode != 0
     assert "there are no CUDA graphs on a CPU" in done.stderr

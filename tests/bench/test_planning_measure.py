@@ -25,7 +25,7 @@ def split(units: int, throughput: float, meets: bool = True) -> dict[str, Any]:
     return {"mode": "lanes", "lanes": lanes, "measured": {"throughput": throughput, "meets_deadlines": meets}}
 
 
-def test_the_best_of_the_grid_is_the_best_of_those_that_were_run_again(measure: Any) -> None:
+def test_repeated_runs_decide_the_best_of_the_grid(measure: Any) -> None:
     gates = split(8, 0.9) | {"mode": "gates"}
     grid = [gates, split(8, 1.0), split(16, 2.0), split(24, 9.0, meets=False), split(8, 1.5), split(16, 1.25)]
     summary = measure.against_grid(split(40, 1.2), grid)
@@ -37,7 +37,7 @@ def test_the_best_of_the_grid_is_the_best_of_those_that_were_run_again(measure: 
     assert summary["throughput_against_best_at_first"] == pytest.approx(0.6)
 
 
-def test_first_runs_count_where_none_was_run_again(measure: Any) -> None:
+def test_first_runs_count_without_repetitions(measure: Any) -> None:
     summary = measure.against_grid(None, [split(8, 1.0), split(16, 2.0)])
     assert summary["best_of_grid"] == summary["best_of_grid_at_first"]
     assert summary["best_of_grid"]["throughput"] == 2.0

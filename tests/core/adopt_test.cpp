@@ -17,7 +17,7 @@ class AdoptTest : public fake::FakeDriverTest {
   }
 };
 
-TEST_F(AdoptTest, IsTheCallersStream) {
+TEST_F(AdoptTest, AnAdoptedLaneHasTheCallersStream) {
   const auto stream = fake_.make_stream();
   const auto lane = Lane::adopt(gpu(), stream);
   EXPECT_EQ(lane.stream(), stream);
@@ -28,7 +28,7 @@ TEST_F(AdoptTest, IsTheCallersStream) {
   EXPECT_EQ(Lane::adopt(gpu(), stream, {.name = "mine", .priority = {}}).name(), "mine");
 }
 
-TEST_F(AdoptTest, MakesNothingAndDestroysNothing) {
+TEST_F(AdoptTest, AnAdoptionMakesAndDestroysNothing) {
   const auto stream = fake_.make_stream();
   {
     auto lane = Lane::adopt(gpu(), stream);
@@ -39,14 +39,14 @@ TEST_F(AdoptTest, MakesNothingAndDestroysNothing) {
   EXPECT_NO_THROW(fake_.mark(stream));
 }
 
-TEST_F(AdoptTest, AStreamWhoseAdoptionWasClosedMayBeAdoptedAgain) {
+TEST_F(AdoptTest, AStreamMayBeAdoptedAgainAfterClose) {
   const auto stream = fake_.make_stream();
   auto lane = Lane::adopt(gpu(), stream);
   lane.close();
   EXPECT_NO_THROW((void)Lane::adopt(gpu(), stream));
 }
 
-TEST_F(AdoptTest, KeepsAliveWhatItWasGiven) {
+TEST_F(AdoptTest, ABindingKeepsTheStreamsOwnerAlive) {
   auto owner = std::make_shared<int>(0);
   std::weak_ptr<int> watch = owner;
   std::optional<Lane> lane = Lane::adopt(gpu(), fake_.make_stream(), {}, std::move(owner));
@@ -58,7 +58,7 @@ TEST_F(AdoptTest, KeepsAliveWhatItWasGiven) {
   EXPECT_TRUE(watch.expired());
 }
 
-TEST_F(AdoptTest, WhatAnAllocatorMayStillTouchIsHeldForGoodAndOnceForEachStream) {
+TEST_F(AdoptTest, KeepStreamHoldsTheLastOwnerOfAStream) {
   const auto stream = fake_.make_stream();
   std::vector<std::weak_ptr<int>> watch;
   for (int i = 0; i < 3; ++i) {
@@ -71,7 +71,7 @@ TEST_F(AdoptTest, WhatAnAllocatorMayStillTouchIsHeldForGoodAndOnceForEachStream)
   EXPECT_FALSE(watch[2].expired());
 }
 
-TEST_F(AdoptTest, ARefusalLetsGoOfWhatItWasGiven) {
+TEST_F(AdoptTest, ARefusedAdoptionReleasesTheOwner) {
   auto owner = std::make_shared<int>(0);
   std::weak_ptr<int> watch = owner;
   EXPECT_THROW((void)Lane::adopt(gpu(), StreamView::default_stream(), {}, std::move(owner)), StreamError);
@@ -102,16 +102,16 @@ TEST_F(AdoptTest, AStreamOfAnotherDeviceIsRefused) {
   EXPECT_NO_THROW(adopting(stream, 1)());
 }
 
-TEST_F(AdoptTest, WithoutStreamGetDeviceTheContextTellsTheDevice) {
+TEST_F(AdoptTest, TheContextTellsTheDeviceWithoutStreamGetDevice) {
   use({.gpus = {fake::Gpu{}, fake::Gpu{}}, .stream_get_device = false});
   const auto stream = fake_.make_stream(1);
   EXPECT_THAT(adopting(stream, 0), refuses<StreamError>("a stream of cuda:1", "one of cuda:0"));
   EXPECT_NO_THROW(adopting(stream, 1)());
-  EXPECT_EQ(fake_.current_contexts(), 0) << "the current context is as it was";
+  EXPECT_EQ(fake_.current_contexts(), 0) << "the adoption changed the current context";
   EXPECT_THAT(warnings_.texts(), IsEmpty());
 }
 
-TEST_F(AdoptTest, WhereNothingTellsTheDeviceThereIsAWarning) {
+TEST_F(AdoptTest, AnUnknownDeviceOfAStreamGivesAWarning) {
   use({.stream_get_device = false, .stream_get_ctx = false});
   const auto stream = fake_.make_stream();
   EXPECT_NO_THROW(adopting(stream)());
@@ -120,7 +120,7 @@ TEST_F(AdoptTest, WhereNothingTellsTheDeviceThereIsAWarning) {
 
 class CapturedTest : public AdoptTest, public ::testing::WithParamInterface<CUstreamCaptureStatus> {};
 
-TEST_P(CapturedTest, IsRefused) {
+TEST_P(CapturedTest, AStreamInACaptureIsRefused) {
   const auto stream = fake_.make_stream();
   fake_.set_capture(stream, GetParam());
   EXPECT_THAT(adopting(stream),
@@ -137,7 +137,7 @@ TEST_F(AdoptTest, AnUnknownStreamIsRefused) {
                                                      "CUDA_ERROR_INVALID_HANDLE", "lives for as long as it is bound"));
 }
 
-TEST_F(AdoptTest, AnUnknownStreamIsRefusedAlsoWhereItsDeviceCannotBeAsked) {
+TEST_F(AdoptTest, AnUnknownStreamIsRefusedWithoutStreamGetDevice) {
   use({.stream_get_device = false});
   EXPECT_THAT(adopting(StreamView::from_value(0xdead0)),
               refuses<StreamError>("CUDA does not know it: cuStreamIsCapturing", "lives for as long as it is bound"));

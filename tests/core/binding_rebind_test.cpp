@@ -12,21 +12,21 @@ using fake::happens_before;
 
 class RebindTest : public fake::BindingTest {};
 
-TEST_F(RebindTest, OrdersTheNewStreamAfterTheLastWorkOnTheOld) {
+TEST_F(RebindTest, TheNewLaneWaitsForTheOldLanesWork) {
   binding_.set(policy_);
   const auto old_work = call(caller_);
   binding_.set(vision_);
   EXPECT_TRUE(happens_before(old_work, call(other_caller_)));
 }
 
-TEST_F(RebindTest, OrdersAlsoWhereNeitherStreamIsCrossed) {
+TEST_F(RebindTest, TheNewLaneWaitsAlsoWithoutCrossingCalls) {
   binding_.set(policy_);
   const auto old_work = call(policy_.stream());
   binding_.set(vision_);
   EXPECT_TRUE(happens_before(old_work, call(vision_.stream())));
 }
 
-TEST_F(RebindTest, OrdersOnceOnly) {
+TEST_F(RebindTest, ARebindOrdersOnlyOneCall) {
   binding_.set(policy_);
   call(policy_.stream());
   binding_.set(vision_);
@@ -36,7 +36,7 @@ TEST_F(RebindTest, OrdersOnceOnly) {
   EXPECT_TRUE(fake_.operations().empty());
 }
 
-TEST_F(RebindTest, OrdersAcrossALaneThatWasNeverUsed) {
+TEST_F(RebindTest, TheOrderHoldsAcrossAnUnusedLane) {
   const auto third = Lane::create(device_.partition("third", 8));
   binding_.set(policy_);
   const auto old_work = call(caller_);
@@ -45,7 +45,7 @@ TEST_F(RebindTest, OrdersAcrossALaneThatWasNeverUsed) {
   EXPECT_TRUE(happens_before(old_work, call(other_caller_)));
 }
 
-TEST_F(RebindTest, OrdersEveryUnboundStreamAfterAClearedLane) {
+TEST_F(RebindTest, EveryCallerStreamWaitsForAClearedLane) {
   binding_.set(policy_);
   const auto old_work = call(policy_.stream());
   binding_.clear();
@@ -53,7 +53,7 @@ TEST_F(RebindTest, OrdersEveryUnboundStreamAfterAClearedLane) {
   EXPECT_TRUE(happens_before(old_work, call(other_caller_)));
 }
 
-TEST_F(RebindTest, OrdersALaneAfterTheOneBeforeTheUnboundCalls) {
+TEST_F(RebindTest, TheNewLaneWaitsForWorkBeforeUnboundCalls) {
   binding_.set(policy_);
   const auto old_work = call(policy_.stream());
   binding_.clear();
@@ -62,14 +62,14 @@ TEST_F(RebindTest, OrdersALaneAfterTheOneBeforeTheUnboundCalls) {
   EXPECT_TRUE(happens_before(old_work, call(other_caller_)));
 }
 
-TEST_F(RebindTest, BeforeTheFirstCallThereIsNothingToOrder) {
+TEST_F(RebindTest, ARebindBeforeTheFirstCallOrdersNothing) {
   binding_.set(policy_);
   binding_.set(vision_);
   binding_.clear();
   EXPECT_TRUE(fake_.operations().empty());
 }
 
-TEST_F(RebindTest, ToTheSameLaneNeedsNoEvent) {
+TEST_F(RebindTest, ARebindToTheSameLaneNeedsNoEvent) {
   binding_.set(policy_);
   call(policy_.stream());
   binding_.set(policy_);
@@ -77,7 +77,7 @@ TEST_F(RebindTest, ToTheSameLaneNeedsNoEvent) {
   EXPECT_TRUE(fake_.operations().empty());
 }
 
-TEST_F(RebindTest, OrdersAfterALaneThatIsGone) {
+TEST_F(RebindTest, TheNewLaneWaitsForAReleasedLane) {
   std::optional<Lane> gone = Lane::create(device_.partition("gone", 8));
   binding_.set(*gone);
   const auto old_work = call(gone->stream());
@@ -86,7 +86,7 @@ TEST_F(RebindTest, OrdersAfterALaneThatIsGone) {
   EXPECT_TRUE(happens_before(old_work, call(other_caller_)));
 }
 
-TEST_F(RebindTest, WhereTheOldLaneCannotBeRecordedTheBindingIsAsItWas) {
+TEST_F(RebindTest, AFailedRebindLeavesTheBindingUnchanged) {
   binding_.set(policy_);
   const auto old_work = call(caller_);
   fake_.fail(1);
@@ -98,7 +98,7 @@ TEST_F(RebindTest, WhereTheOldLaneCannotBeRecordedTheBindingIsAsItWas) {
   EXPECT_TRUE(happens_before(old_work, call(other_caller_)));
 }
 
-TEST_F(RebindTest, WhereTheNewLaneCouldNotWaitTheNextCallWaits) {
+TEST_F(RebindTest, TheNextCallWaitsAfterAFailedWait) {
   binding_.set(policy_);
   const auto old_work = call(caller_);
   binding_.set(vision_);
@@ -111,16 +111,16 @@ TEST_F(RebindTest, WhereTheNewLaneCouldNotWaitTheNextCallWaits) {
 // Tests of an engine, or of its plugin, that rebinds itself during its own call.
 class ReentryTest : public fake::BindingTest {};
 
-TEST_F(ReentryTest, DoesNotDeadlock) {
+TEST_F(ReentryTest, ARebindInsideACallDoesNotDeadlock) {
   binding_.set(policy_);
   auto call = binding_.enter(caller_);
   binding_.set(vision_);
   EXPECT_EQ(binding_.lane(), vision_);
-  EXPECT_EQ(call.stream(), policy_.stream()) << "a call stays where it began";
+  EXPECT_EQ(call.stream(), policy_.stream()) << "the rebind moved a call that had begun";
   call.finish();
 }
 
-TEST_F(ReentryTest, WorkAfterTheRebindStillCountsAsTheOldLanes) {
+TEST_F(ReentryTest, WorkAfterARebindInsideACallIsOrdered) {
   binding_.set(policy_);
   fake::Work late;
   {
@@ -132,7 +132,7 @@ TEST_F(ReentryTest, WorkAfterTheRebindStillCountsAsTheOldLanes) {
   EXPECT_TRUE(happens_before(late, call(other_caller_)));
 }
 
-TEST_F(ReentryTest, WorkAfterAClearStillCountsAsTheOldLanes) {
+TEST_F(ReentryTest, WorkAfterAClearInsideACallIsOrdered) {
   binding_.set(policy_);
   fake::Work late;
   {
@@ -143,7 +143,7 @@ TEST_F(ReentryTest, WorkAfterAClearStillCountsAsTheOldLanes) {
   EXPECT_TRUE(happens_before(late, call(other_caller_)));
 }
 
-TEST_F(ReentryTest, WorkBeforeABindingBackCountsToo) {
+TEST_F(ReentryTest, WorkAfterTwoRebindsInsideACallIsOrdered) {
   binding_.set(policy_);
   fake::Work late;
   {
@@ -157,7 +157,7 @@ TEST_F(ReentryTest, WorkBeforeABindingBackCountsToo) {
   EXPECT_TRUE(happens_before(late, call(other_caller_)));
 }
 
-TEST_F(ReentryTest, ACallInsideACallIsOrderedToo) {
+TEST_F(ReentryTest, ACallInsideACallIsOrdered) {
   const auto third = Lane::create(device_.partition("third", 8));
   binding_.set(policy_);
   fake::Work inner;
@@ -175,7 +175,7 @@ TEST_F(ReentryTest, ACallInsideACallIsOrderedToo) {
   EXPECT_TRUE(happens_before(late, next));
 }
 
-TEST_F(ReentryTest, TheLaneOfACallLivesUntilItEnds) {
+TEST_F(ReentryTest, ALaneLivesUntilItsLastCallEnds) {
   std::optional<Lane> lane = Lane::create(device_.partition("third", 8));
   binding_.set(*lane);
   auto call = binding_.enter(caller_);
@@ -198,19 +198,19 @@ class LockTest : public fake::BindingTest {
   std::vector<std::future<std::uint64_t>> waiting_;
 };
 
-TEST_F(LockTest, IsLetGoByFinish) {
+TEST_F(LockTest, FinishReleasesTheLock) {
   binding_.set(policy_);
   auto call = binding_.enter(caller_);
   call.finish();
   EXPECT_TRUE(is_free());
 }
 
-TEST_F(LockTest, IsNotHeldByUnboundCalls) {
+TEST_F(LockTest, UnboundCallsHoldNoLock) {
   const auto call = binding_.enter(caller_);
   EXPECT_TRUE(is_free());
 }
 
-TEST_F(LockTest, AKeepAliveMayUseTheBindingFromAnotherThread) {
+TEST_F(LockTest, NoLockIsHeldWhileAnOwnerIsReleased) {
   // A Python object is released like this: the release waits for the interpreter while another thread waits for the
   // binding.
   std::shared_ptr<const void> keep_alive(static_cast<const void*>(this),

@@ -19,7 +19,7 @@ class BindingStreamTest : public fake::BindingTest {
   StreamView external_ = fake_.make_stream();
 };
 
-TEST_F(BindingStreamTest, AnExternalStreamIsBoundAndTold) {
+TEST_F(BindingStreamTest, AnExternalStreamCanBeBound) {
   set(external_);
   EXPECT_TRUE(binding_.is_set());
   EXPECT_EQ(binding_.stream(), external_);
@@ -28,13 +28,13 @@ TEST_F(BindingStreamTest, AnExternalStreamIsBoundAndTold) {
   EXPECT_EQ(call.stream(), external_);
 }
 
-TEST_F(BindingStreamTest, NotSetIsNotNull) {
+TEST_F(BindingStreamTest, NullDoesNotMeanUnbound) {
   EXPECT_EQ(binding_.stream(), std::nullopt);
   EXPECT_THAT([&] { set(StreamView::default_stream()); }, ThrowsMessage<StreamError>(HasSubstr("it is null")));
   EXPECT_FALSE(binding_.is_set());
 }
 
-TEST_F(BindingStreamTest, WhatIsRefusedLeavesTheBindingAsItWas) {
+TEST_F(BindingStreamTest, ARefusedStreamLeavesTheBindingUnchanged) {
   binding_.set(policy_);
   const auto generation = binding_.generation();
   const auto elsewhere = fake_.make_stream(1);
@@ -46,19 +46,19 @@ TEST_F(BindingStreamTest, WhatIsRefusedLeavesTheBindingAsItWas) {
   EXPECT_EQ(binding_.generation(), generation);
 }
 
-TEST_F(BindingStreamTest, AStreamOfAnotherDeviceIsRefusedWithBothNumbers) {
+TEST_F(BindingStreamTest, TheRefusalNamesBothDevices) {
   const auto elsewhere = fake_.make_stream(1);
   EXPECT_THAT([&] { set(elsewhere); }, ThrowsMessage<StreamError>(HasSubstr("cuda:1")));
   EXPECT_THAT([&] { set(elsewhere); }, ThrowsMessage<StreamError>(HasSubstr("cuda:0")));
 }
 
-TEST_F(BindingStreamTest, ReservedHandlesAreRefusedBeforeTheDriverIsAsked) {
+TEST_F(BindingStreamTest, ReservedHandlesAreRefusedWithoutADriverCall) {
   const int calls = fake_.calls();
   EXPECT_THROW(set(StreamView::from_value(1)), StreamError);
   EXPECT_EQ(fake_.calls(), calls);
 }
 
-TEST_F(BindingStreamTest, OnTheCpuReservedHandlesAreRefusedForWhatTheyAre) {
+TEST_F(BindingStreamTest, TheCpuRefusesEveryStreamWithItsReason) {
   StreamBinding binding(Device::open("cpu"), "engine");
   EXPECT_THAT([&] { (void)Lane::adopt(binding.device(), StreamView::default_stream()); },
               ThrowsMessage<StreamError>(HasSubstr("it is null")));
@@ -66,7 +66,7 @@ TEST_F(BindingStreamTest, OnTheCpuReservedHandlesAreRefusedForWhatTheyAre) {
               ThrowsMessage<StreamError>(HasSubstr("the CPU has no streams")));
 }
 
-TEST_F(BindingStreamTest, KeepsAliveWhatItWasGivenUntilItIsCleared) {
+TEST_F(BindingStreamTest, ABindingHoldsTheOwnerUntilItIsCleared) {
   auto owner = std::make_shared<int>(0);
   const std::weak_ptr<int> alive = owner;
   set(external_, std::move(owner));
@@ -75,7 +75,7 @@ TEST_F(BindingStreamTest, KeepsAliveWhatItWasGivenUntilItIsCleared) {
   EXPECT_TRUE(alive.expired());
 }
 
-TEST_F(BindingStreamTest, ACallKeepsAliveWhatItRunsOn) {
+TEST_F(BindingStreamTest, ACallHoldsTheOwnerOfItsStream) {
   auto owner = std::make_shared<int>(0);
   const std::weak_ptr<int> alive = owner;
   set(external_, std::move(owner));
@@ -92,7 +92,7 @@ TEST_F(BindingStreamTest, PassthroughIsOffAtFirst) {
   EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::own);
 }
 
-TEST_F(BindingStreamTest, AStreamComesBeforePassthroughAndPassthroughBeforeTheEnginesOwn) {
+TEST_F(BindingStreamTest, ABoundStreamTakesPrecedenceOverPassthrough) {
   set_engine_stream_passthrough(true);
   EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::passthrough);
   EXPECT_EQ(binding_.enter(caller_).stream(), caller_);
@@ -104,14 +104,14 @@ TEST_F(BindingStreamTest, AStreamComesBeforePassthroughAndPassthroughBeforeTheEn
   EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::own);
 }
 
-TEST_F(BindingStreamTest, RebindingFromALaneToAStreamOrdersThem) {
+TEST_F(BindingStreamTest, ANewStreamWaitsForTheOldLane) {
   binding_.set(policy_);
   const auto before = call(caller_);
   set(external_);
   EXPECT_TRUE(happens_before(before, call(other_caller_)));
 }
 
-TEST_F(BindingStreamTest, OnceTheFormerWorkIsDoneUnboundCallsCostNothing) {
+TEST_F(BindingStreamTest, UnboundCallsNeedNoEventsAfterTheOldWork) {
   binding_.set(policy_);
   call(caller_);
   binding_.clear();
@@ -142,14 +142,14 @@ class BindAllTest : public fake::BindingTest {
   std::array<std::unique_ptr<StreamBinding>, 8> engines_;
 };
 
-TEST_F(BindAllTest, BindsAll) {
+TEST_F(BindAllTest, BindAllBindsEveryEngine) {
   std::vector<BindingRequest> requests;
   for (const auto& engine : engines_) requests.push_back({engine.get(), vision_});
   bind_all(requests);
   for (const auto& engine : engines_) EXPECT_EQ(engine->lane(), vision_);
 }
 
-TEST_F(BindAllTest, WhereTheFifthOfEightIsRefusedAllAreAsBefore) {
+TEST_F(BindAllTest, OneRefusalLeavesAllBindingsUnchanged) {
   const auto before = lanes();
   auto closed = Lane::create(device_.partition("closed", 8));
   closed.close();
@@ -159,7 +159,7 @@ TEST_F(BindAllTest, WhereTheFifthOfEightIsRefusedAllAreAsBefore) {
   EXPECT_EQ(lanes(), before);
 }
 
-TEST_F(BindAllTest, ABindingNamedTwiceGoesBackToWhereItBegan) {
+TEST_F(BindAllTest, AFailureRestoresABindingThatIsListedTwice) {
   const auto before = lanes();
   auto closed = Lane::create(device_.partition("closed", 8));
   closed.close();
@@ -169,7 +169,7 @@ TEST_F(BindAllTest, ABindingNamedTwiceGoesBackToWhereItBegan) {
   EXPECT_EQ(lanes(), before);
 }
 
-TEST_F(BindAllTest, PutsBackWhatWasBoundBefore) {
+TEST_F(BindAllTest, RestoreAllRestoresTheFormerLanes) {
   const auto before = lanes();
   std::vector<BindingRequest> requests;
   for (const auto& engine : engines_) requests.push_back({engine.get(), vision_});
@@ -180,7 +180,7 @@ TEST_F(BindAllTest, PutsBackWhatWasBoundBefore) {
   EXPECT_EQ(lanes(), before);
 }
 
-TEST_F(BindAllTest, ALaneThatWasClosedSinceIsBoundAgain) {
+TEST_F(BindAllTest, RestoreAllBindsALaneThatWasClosedSince) {
   auto lane = Lane::create(device_.partition("soon closed", 8));
   engines_[0]->set(lane);
   const std::array<BindingRequest, 1> requests{{{engines_[0].get(), vision_}}};
@@ -190,7 +190,7 @@ TEST_F(BindAllTest, ALaneThatWasClosedSinceIsBoundAgain) {
   EXPECT_EQ(engines_[0]->lane(), lane);
 }
 
-TEST_F(BindAllTest, WhatIsPutBackWaitsForTheWorkInBetween) {
+TEST_F(BindAllTest, ARestoredLaneWaitsForTheWorkInBetween) {
   call(*engines_[0], fake_, caller_);
   const std::array<BindingRequest, 1> requests{{{engines_[0].get(), vision_}}};
   const auto former = bind_all(requests);
@@ -199,7 +199,7 @@ TEST_F(BindAllTest, WhatIsPutBackWaitsForTheWorkInBetween) {
   EXPECT_TRUE(happens_before(between, call(*engines_[0], fake_, other_caller_)));
 }
 
-TEST_F(BindAllTest, ADriverThatFailsWhilePuttingBackGivesAWarning) {
+TEST_F(BindAllTest, RestoreAllDoesNotThrowWhenTheDriverFails) {
   const std::array<BindingRequest, 2> requests{{{engines_[2].get(), vision_}, {engines_[5].get(), vision_}}};
   const auto former = bind_all(requests);
   call(*engines_[2], fake_, caller_);

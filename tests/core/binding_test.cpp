@@ -11,14 +11,14 @@ using ::testing::IsEmpty;
 
 class BindingTest : public fake::BindingTest {};
 
-TEST_F(BindingTest, AtFirstNothingIsBound) {
+TEST_F(BindingTest, ANewBindingIsNotSet) {
   EXPECT_FALSE(binding_.is_set());
   EXPECT_EQ(binding_.lane(), std::nullopt);
   EXPECT_EQ(binding_.generation(), 0U);
   EXPECT_EQ(binding_.device(), device_);
 }
 
-TEST_F(BindingTest, SetAndClearAreSeenAndCounted) {
+TEST_F(BindingTest, SetAndClearIncreaseTheGeneration) {
   binding_.set(policy_);
   EXPECT_EQ(binding_.lane(), policy_);
   EXPECT_EQ(binding_.generation(), 1U);
@@ -36,7 +36,7 @@ TEST_F(BindingTest, UnboundWorkGoesToTheCallersStream) {
   EXPECT_EQ(call.lane(), std::nullopt);
 }
 
-TEST_F(BindingTest, UnboundCallsCostNoEvents) {
+TEST_F(BindingTest, UnboundCallsNeedNoEvents) {
   call(caller_);
   EXPECT_THAT(fake_.operations(), IsEmpty());
   EXPECT_EQ(fake_.live().events, 0);
@@ -50,7 +50,7 @@ TEST_F(BindingTest, BoundWorkGoesToTheLane) {
   EXPECT_EQ(call.lane(), policy_);
 }
 
-TEST_F(BindingTest, OnTheSameStreamThereAreNoEventsAtAll) {
+TEST_F(BindingTest, ACallFromTheLanesStreamNeedsNoEvents) {
   binding_.set(policy_);
   call(policy_.stream());
   EXPECT_THAT(fake_.operations(), IsEmpty());
@@ -67,10 +67,11 @@ TEST_F(BindingTest, TheCallersLaterWorkWaitsForTheEngine) {
   binding_.set(policy_);
   const auto output = call(caller_);
   EXPECT_TRUE(happens_before(output, fake_.mark(caller_)));
-  EXPECT_FALSE(happens_before(output, fake_.mark(other_caller_))) << "nobody else waits";
+  EXPECT_FALSE(happens_before(output, fake_.mark(other_caller_)))
+      << "a stream that did not call the engine waits for it";
 }
 
-TEST_F(BindingTest, ACrossingCallCostsOneForkAndOneJoin) {
+TEST_F(BindingTest, ACrossingCallForksAndJoinsOnce) {
   using Kind = fake::Operation::Kind;
   binding_.set(policy_);
   call(caller_);
@@ -88,11 +89,11 @@ TEST_F(BindingTest, ACrossingCallCostsOneForkAndOneJoin) {
 TEST_F(BindingTest, EventsAreMadeOnceAndReused) {
   binding_.set(policy_);
   for (int i = 0; i < 100; ++i) call(caller_);
-  EXPECT_EQ(fake_.calls_of("cuEventCreate"), 3) << "fork, join and tail";
+  EXPECT_EQ(fake_.calls_of("cuEventCreate"), 3) << "the calls made other events than fork, join and tail";
   EXPECT_EQ(fake_.operations().size(), 400U);
 }
 
-TEST_F(BindingTest, JoinsAlsoWhenTheEngineThrows) {
+TEST_F(BindingTest, ACallThatThrowsIsJoined) {
   binding_.set(policy_);
   fake::Work work;
   const auto engine_fails = [&] {
@@ -103,7 +104,7 @@ TEST_F(BindingTest, JoinsAlsoWhenTheEngineThrows) {
   EXPECT_THROW(engine_fails(), std::runtime_error);
   EXPECT_TRUE(happens_before(work, fake_.mark(caller_)));
   EXPECT_EQ(binding_.lane(), policy_);
-  EXPECT_TRUE(happens_before(work, call(caller_))) << "the next call works";
+  EXPECT_TRUE(happens_before(work, call(caller_))) << "the next call does not wait for the call that threw";
 }
 
 TEST_F(BindingTest, FinishingTwiceJoinsOnce) {
@@ -115,7 +116,7 @@ TEST_F(BindingTest, FinishingTwiceJoinsOnce) {
   EXPECT_EQ(fake_.operations().size(), count);
 }
 
-TEST_F(BindingTest, TheDefaultStreamIsThatOfTheEnginesDevice) {
+TEST_F(BindingTest, TheDefaultStreamBelongsToTheEnginesDevice) {
   const auto lane = Lane::create(gpu(1).partition("policy", 8));
   StreamBinding binding(gpu(1), "engine");
   binding.set(lane);
@@ -131,7 +132,7 @@ TEST_F(BindingTest, TheDefaultStreamIsThatOfTheEnginesDevice) {
   fake_.pop_current();
 }
 
-TEST_F(BindingTest, ALaneOfAnotherDeviceIsRefusedAndTheBindingIsAsItWas) {
+TEST_F(BindingTest, ALaneOfAnotherDeviceIsRefused) {
   binding_.set(policy_);
   const auto elsewhere = Lane::create(gpu(1), {.name = "far", .priority = {}});
   EXPECT_THAT([&] { binding_.set(elsewhere); },
@@ -141,7 +142,7 @@ TEST_F(BindingTest, ALaneOfAnotherDeviceIsRefusedAndTheBindingIsAsItWas) {
   EXPECT_EQ(binding_.generation(), 1U);
 }
 
-TEST_F(BindingTest, AClosedLaneIsRefusedAndTheBindingIsAsItWas) {
+TEST_F(BindingTest, AClosedLaneIsRefused) {
   binding_.set(policy_);
   vision_.close();
   EXPECT_THAT([&] { binding_.set(vision_); }, refuses<StreamError>("'engine' cannot be bound to lane 'vision'",
@@ -150,14 +151,14 @@ TEST_F(BindingTest, AClosedLaneIsRefusedAndTheBindingIsAsItWas) {
   EXPECT_EQ(binding_.generation(), 1U);
 }
 
-TEST_F(BindingTest, WhatIsBoundToALaneKeepsWorkingWhenItIsClosed) {
+TEST_F(BindingTest, ABoundLaneWorksAfterItIsClosed) {
   binding_.set(policy_);
   policy_.close();
   const auto input = fake_.mark(caller_);
   EXPECT_TRUE(happens_before(input, call(caller_)));
 }
 
-TEST_F(BindingTest, HoldsTheLane) {
+TEST_F(BindingTest, ABindingHoldsItsLane) {
   std::optional<Lane> lane = Lane::create(device_.partition("third", 8));
   const auto stream = lane->stream();
   binding_.set(*lane);
@@ -171,10 +172,11 @@ TEST_F(BindingTest, TwoEnginesMayShareALane) {
   binding_.set(policy_);
   second.set(policy_);
   const auto first_work = call(caller_);
-  EXPECT_TRUE(happens_before(first_work, call(second, fake_, other_caller_))) << "a lane is one queue";
+  EXPECT_TRUE(happens_before(first_work, call(second, fake_, other_caller_)))
+      << "work of two engines on one lane is not ordered";
 }
 
-TEST_F(BindingTest, WhatTheDriverRefusesLeavesTheBindingAsItWas) {
+TEST_F(BindingTest, ADriverFailureLeavesTheBindingUnchanged) {
   int failing = 1;
   for (bool failed = true; failed; ++failing) {
     StreamBinding binding(device_, "engine");
@@ -192,7 +194,7 @@ TEST_F(BindingTest, WhatTheDriverRefusesLeavesTheBindingAsItWas) {
     EXPECT_TRUE(happens_before(input, work));
     EXPECT_TRUE(happens_before(work, fake_.mark(caller_)));
   }
-  EXPECT_GT(failing, 16) << "three events made, and one pair recorded and waited for";
+  EXPECT_GT(failing, 16) << "the scenario makes fewer driver calls than expected";
 }
 
 }  // namespace

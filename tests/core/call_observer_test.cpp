@@ -34,7 +34,7 @@ class CallObserverTest : public fake::BindingTest {
   Notes notes_;
 };
 
-TEST_F(CallObserverTest, ItIsToldOfCallsAndWhereTheyAreBound) {
+TEST_F(CallObserverTest, TheObserverSeesEachCallAndItsLane) {
   call(caller_);
   binding_.set(policy_);
   call(caller_);
@@ -42,7 +42,7 @@ TEST_F(CallObserverTest, ItIsToldOfCallsAndWhereTheyAreBound) {
   EXPECT_THAT(notes_.notes, ElementsAre(binding_.owner() + " on no lane", "left", bound, "left"));
 }
 
-TEST_F(CallObserverTest, ACallEndsWhenItIsFinishedAndOnlyOnce) {
+TEST_F(CallObserverTest, TheObserverSeesOneEndOfACall) {
   {
     auto call = binding_.enter(caller_);
     EXPECT_EQ(notes_.notes.size(), 1U);
@@ -52,7 +52,7 @@ TEST_F(CallObserverTest, ACallEndsWhenItIsFinishedAndOnlyOnce) {
   EXPECT_EQ(notes_.notes.size(), 2U);
 }
 
-TEST_F(CallObserverTest, CallsInsideOfCallsEndInTurn) {
+TEST_F(CallObserverTest, NestedCallsEndInReverseOrder) {
   StreamBinding inner(device_, "inner");
   {
     const auto outer = binding_.enter(caller_);
@@ -61,7 +61,7 @@ TEST_F(CallObserverTest, CallsInsideOfCallsEndInTurn) {
   EXPECT_THAT(notes_.notes, ElementsAre(binding_.owner() + " on no lane", "inner on no lane", "left", "left"));
 }
 
-TEST_F(CallObserverTest, ACallThatThrowsHasEnded) {
+TEST_F(CallObserverTest, TheObserverSeesTheEndAfterAThrow) {
   binding_.set(policy_);
   EXPECT_THROW(
       {
@@ -72,7 +72,7 @@ TEST_F(CallObserverTest, ACallThatThrowsHasEnded) {
   EXPECT_EQ(notes_.notes.back(), "left");
 }
 
-TEST_F(CallObserverTest, ACallThatCannotBeginHasEnded) {
+TEST_F(CallObserverTest, ACallThatFailsToBeginIsNotLeftOpen) {
   binding_.set(policy_);
   fake_.fail_from(1);
   EXPECT_THROW((void)binding_.enter(caller_), DriverError);
@@ -80,7 +80,7 @@ TEST_F(CallObserverTest, ACallThatCannotBeginHasEnded) {
   EXPECT_TRUE(notes_.notes.empty() || notes_.notes.back() == "left");
 }
 
-TEST_F(CallObserverTest, WhoComesOrGoesDuringACallIsNotToldOfHalves) {
+TEST_F(CallObserverTest, AnObserverSeesBeginAndEndOrNeither) {
   set_call_observer(nullptr);
   {
     const auto call = binding_.enter(caller_);
@@ -91,7 +91,7 @@ TEST_F(CallObserverTest, WhoComesOrGoesDuringACallIsNotToldOfHalves) {
     const auto call = binding_.enter(caller_);
     set_call_observer(nullptr);
   }
-  EXPECT_EQ(notes_.notes.size(), 2U) << "begun with, ended with";
+  EXPECT_EQ(notes_.notes.size(), 2U) << "the observer did not see both the begin and the end of its call";
 }
 
 class ContextsTest : public fake::FakeDriverTest {};
@@ -108,7 +108,7 @@ TEST_F(ContextsTest, LanesOfOnePartitionAreInOneContext) {
   EXPECT_NE(vision->context, policy->context);
 }
 
-TEST_F(ContextsTest, PlainStreamsAreInTheUndividedOne) {
+TEST_F(ContextsTest, PlainStreamsAreInThePrimaryContext) {
   const auto lane = Lane::create(gpu());
   const auto context = detail::context_of(lane.stream());
   ASSERT_TRUE(context);
@@ -116,17 +116,17 @@ TEST_F(ContextsTest, PlainStreamsAreInTheUndividedOne) {
   EXPECT_EQ(context->context, detail::primary_context_of(0));
 }
 
-TEST_F(ContextsTest, WhatCannotBeToldIsNot) {
+TEST_F(ContextsTest, AnUnknownContextIsReportedAsAbsent) {
   const auto stream = fake_.make_stream();
   fake_.set_capture(stream, CU_STREAM_CAPTURE_STATUS_ACTIVE);
-  EXPECT_FALSE(detail::context_of(stream)) << "asking would end the capture";
+  EXPECT_FALSE(detail::context_of(stream)) << "the query would invalidate the capture";
   fake_.set_capture(stream, CU_STREAM_CAPTURE_STATUS_NONE);
   const driver::ScopedTable none(nullptr);
   EXPECT_FALSE(detail::context_of(stream));
   EXPECT_FALSE(detail::primary_context_of(0));
 }
 
-TEST_F(ContextsTest, StreamsOfLanesAreListedWhileTheyAreThere) {
+TEST_F(ContextsTest, StreamsAreListedUntilTheirLaneIsGone) {
   const auto list = [] {
     std::map<std::int64_t, std::string> names;
     detail::visit_streams([&](const auto& each) { names[each.stream.value()] = each.lane; });

@@ -21,17 +21,17 @@ class CaptureModeTest : public fake::FakeDriverTest {
   Lane lane_ = Lane::create(device_.partition("lane", 16));
 };
 
-TEST_F(CaptureModeTest, AGateAsksWhetherUrgentWorkIsDone) {
+TEST_F(CaptureModeTest, AGateQueriesEventsDuringAnotherThreadsCapture) {
   const auto gate = Gate::of(device_);
   UrgentEngine engine(device_, std::chrono::hours(1));
   engine.enter(lane_.unit_set()).enqueued(lane_.stream());
   fake_.set_others_capture(true);
-  EXPECT_FALSE(gate->is_open(lane_.unit_set())) << "the work is still under way";
+  EXPECT_FALSE(gate->is_open(lane_.unit_set())) << "the gate opened before the urgent work was done";
   fake_.set_events_done(true);
   EXPECT_TRUE(gate->is_open(lane_.unit_set()));
 }
 
-TEST_F(CaptureModeTest, SlicesWaitForTheOnesBefore) {
+TEST_F(CaptureModeTest, SlicesRunDuringAnotherThreadsCapture) {
   auto graph = Graph::capture(lane_, [&] {
     for (int i = 0; i < 4; ++i) fake_.mark(lane_.stream());
   });
@@ -42,7 +42,7 @@ TEST_F(CaptureModeTest, SlicesWaitForTheOnesBefore) {
   for (int i = 0; i < 3; ++i) sliced.run(*gate, lane_);
 }
 
-TEST_F(CaptureModeTest, LanesComeAndGo) {
+TEST_F(CaptureModeTest, LanesOpenAndCloseDuringAnotherThreadsCapture) {
   fake_.set_others_capture(true);
   auto lane = Lane::create(device_.partition("other", 8));
   lane.keep_stream();
@@ -50,7 +50,7 @@ TEST_F(CaptureModeTest, LanesComeAndGo) {
   lane.synchronize();
 }
 
-TEST_F(CaptureModeTest, AnEngineIsBoundElsewhere) {
+TEST_F(CaptureModeTest, AnEngineIsReboundDuringAnotherThreadsCapture) {
   StreamBinding binding(device_, "engine");
   const auto caller = fake_.make_stream();
   binding.set(lane_);
@@ -60,13 +60,13 @@ TEST_F(CaptureModeTest, AnEngineIsBoundElsewhere) {
   for (int i = 0; i < 2; ++i) binding.enter(caller).finish();
 }
 
-TEST_F(CaptureModeTest, WhatIsCapturedMustNotWait) {
+TEST_F(CaptureModeTest, ACaptureUsesThreadLocalMode) {
   const detail::RelaxedCaptureMode relaxed(fake_.table());
   (void)Graph::capture(lane_, [&] { EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_THREAD_LOCAL); });
   EXPECT_EQ(fake_.capture_mode(), CU_STREAM_CAPTURE_MODE_RELAXED);
 }
 
-TEST_F(CaptureModeTest, ThisThreadsModeIsAsBeforeWhateverFails) {
+TEST_F(CaptureModeTest, ADriverFailureLeavesTheThreadsModeUnchanged) {
   const auto caller = fake_.make_stream();
   StreamBinding binding(device_, "engine");
   binding.set(lane_);

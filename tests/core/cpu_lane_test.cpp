@@ -40,25 +40,25 @@ class CpuLaneTest : public ::testing::Test {
   int cores_ = cpu_.info().units.count;
 };
 
-TEST_F(CpuLaneTest, TheUnitsAreTheCpusThatThisProcessMayUse) {
+TEST_F(CpuLaneTest, TheUnitsAreTheAllowedCpus) {
   EXPECT_EQ(set_of(detail::allowed_cpus()), this_thread::cpus());
   EXPECT_EQ(cores_, static_cast<int>(this_thread::cpus().size()));
 }
 
-TEST_F(CpuLaneTest, APartitionsLaneIsPinnedToItsCpus) {
+TEST_F(CpuLaneTest, ALaneIsPinnedToTheCpusOfItsPartition) {
   const auto partition = cpu_.partition("policy", 1);
   EXPECT_EQ(partition.units().count, 1);
   EXPECT_EQ(partition.cpus().size(), 1U);
   EXPECT_EQ(cpus_inside(Lane::create(partition)), set_of(partition.cpus()));
 }
 
-TEST_F(CpuLaneTest, ThreadsStartedFromTheWorkStayInThePartition) {
+TEST_F(CpuLaneTest, ThreadsOfTheWorkStayInThePartition) {
   const auto partition = cpu_.partition("policy", 1);
   Lane::create(partition).run([&] { std::jthread([&] { EXPECT_EQ(this_thread::cpus(), set_of(partition.cpus())); }); });
 }
 
 TEST_F(CpuLaneTest, TwoLanesAreDisjoint) {
-  if (cores_ < 2) GTEST_SKIP() << "one core cannot be divided";
+  if (cores_ < 2) GTEST_SKIP() << "this machine has one core, which cannot be divided";
   const auto lanes = cpu_.partition({{"policy", 1}, {"vision", rest}});
   const auto policy = cpus_inside(lanes["policy"]);
   const auto vision = cpus_inside(lanes["vision"]);
@@ -67,7 +67,7 @@ TEST_F(CpuLaneTest, TwoLanesAreDisjoint) {
   EXPECT_NE(thread_of(lanes["policy"]), thread_of(lanes["vision"]));
 }
 
-TEST_F(CpuLaneTest, LanesOfOnePartitionHaveThreadsOfTheirOwn) {
+TEST_F(CpuLaneTest, LanesOfOnePartitionHaveSeparateThreads) {
   const auto partition = cpu_.partition("policy", 1);
   const auto a = Lane::create(partition);
   const auto b = Lane::create(partition);
@@ -75,14 +75,14 @@ TEST_F(CpuLaneTest, LanesOfOnePartitionHaveThreadsOfTheirOwn) {
   EXPECT_EQ(cpus_inside(a), cpus_inside(b));
 }
 
-TEST_F(CpuLaneTest, ALaneOnTheWholeCpuIsPinnedNowhere) {
+TEST_F(CpuLaneTest, ALaneOnTheWholeCpuIsNotPinned) {
   const auto lane = Lane::create(cpu_);
   EXPECT_EQ(lane.units().count, cores_);
   EXPECT_EQ(cpus_inside(lane), set_of(detail::allowed_cpus()));
 }
 
-TEST_F(CpuLaneTest, ALaneOnTheWholeCpuIsPinnedNowhereAlsoWhereAPinnedThreadMakesIt) {
-  if (cores_ < 2) GTEST_SKIP() << "one core is the whole CPU";
+TEST_F(CpuLaneTest, APinnedThreadCanMakeAnUnpinnedLane) {
+  if (cores_ < 2) GTEST_SKIP() << "this machine has one core, so a partition is the whole CPU";
   const auto pinned = Lane::create(cpu_.partition("policy", 1));
   std::optional<Lane> lane;
   pinned.run([&] { lane = Lane::create(cpu_); });
@@ -95,7 +95,7 @@ TEST_F(CpuLaneTest, ThePriorityIsANiceValue) {
   lane.run([&] { EXPECT_EQ(this_thread::niceness(), niceness); });
 }
 
-TEST_F(CpuLaneTest, MoreCoresThanThereAreIsAPartitionError) {
+TEST_F(CpuLaneTest, TooManyCoresAreAPartitionError) {
   EXPECT_THAT([&] { (void)cpu_.partition("huge", cores_ + 1); },
               refuses<PartitionError>(std::to_string(cores_ + 1) + " cores of cpu to 'huge'", "cores are free"));
 }
@@ -104,17 +104,17 @@ TEST_F(CpuLaneTest, CoresReturnWhenTheLastHandleGoes) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(cpu_.partition({{"all", rest}})["all"].units().count, cores_);
 }
 
-TEST_F(CpuLaneTest, HasNoStream) {
+TEST_F(CpuLaneTest, ACpuLaneHasNoStream) {
   const auto lane = Lane::create(cpu_, {.name = "mine", .priority = {}});
   EXPECT_THAT([&] { (void)lane.stream(); },
               refuses<StreamError>("lane 'mine' has no stream", "of the CPU", "Lane::run"));
 }
 
-TEST_F(CpuLaneTest, WhatTheWorkThrowsComesOut) {
+TEST_F(CpuLaneTest, RunRethrowsTheExceptionOfTheWork) {
   EXPECT_THROW(Lane::create(cpu_).run([] { throw std::out_of_range("of the work"); }), std::out_of_range);
 }
 
-TEST_F(CpuLaneTest, FromItsOwnThreadWorkRunsInPlace) {
+TEST_F(CpuLaneTest, RunInsideTheLaneDoesNotWait) {
   const auto lane = Lane::create(cpu_);
   bool ran = false;
   lane.run([&] {
@@ -132,10 +132,10 @@ TEST_F(CpuLaneTest, WorkMayDropTheLastHandleOfItsOwnLane) {
     ran = true;
   });
   EXPECT_TRUE(ran);
-  EXPECT_EQ(cpu_.partition("all", rest).units().count, cores_) << "its units came back";
+  EXPECT_EQ(cpu_.partition("all", rest).units().count, cores_) << "the units of the dropped lane did not return";
 }
 
-TEST_F(CpuLaneTest, WorksOnWhenClosed) {
+TEST_F(CpuLaneTest, AClosedLaneStillRunsWork) {
   auto lane = Lane::create(cpu_);
   lane.close();
   lane.keep_stream();
@@ -145,7 +145,7 @@ TEST_F(CpuLaneTest, WorksOnWhenClosed) {
   EXPECT_TRUE(lane.is_closed());
 }
 
-TEST_F(CpuLaneTest, AnEngineIsBoundToIt) {
+TEST_F(CpuLaneTest, ABindingHoldsTheCpuLane) {
   StreamBinding binding(cpu_, "engine");
   std::optional<Lane> lane = Lane::create(cpu_.partition("policy", 1));
   binding.set(*lane);
@@ -164,7 +164,7 @@ TEST_F(CpuLaneTest, AnEngineMayRebindItselfFromItsLane) {
   EXPECT_EQ(cpu_.partition("all", rest).units().count, cores_);
 }
 
-TEST_F(CpuLaneTest, SubmittedWorkRunsInOrderAndCanBeWaitedFor) {
+TEST_F(CpuLaneTest, SubmittedWorkRunsInOrder) {
   const auto lane = Lane::create(cpu_);
   std::vector<int> order;
   const auto first = lane.submit([&] { order.push_back(1); });
@@ -174,12 +174,12 @@ TEST_F(CpuLaneTest, SubmittedWorkRunsInOrderAndCanBeWaitedFor) {
   EXPECT_EQ(order, (std::vector{1, 2}));
 }
 
-TEST_F(CpuLaneTest, WhatSubmittedWorkThrowsComesOutOfGet) {
+TEST_F(CpuLaneTest, GetRethrowsTheExceptionOfSubmittedWork) {
   const auto work = Lane::create(cpu_).submit([] { throw std::out_of_range("of the work"); });
   EXPECT_THROW(work.get(), std::out_of_range);
 }
 
-TEST_F(CpuLaneTest, WorkThatIsLetGoOfGoesOnAndHoldsTheLane) {
+TEST_F(CpuLaneTest, RunningWorkHoldsTheLaneWithoutAHandle) {
   std::atomic<bool> begun{false};
   std::atomic<bool> go{false};
   std::atomic<bool> done{false};
@@ -190,7 +190,8 @@ TEST_F(CpuLaneTest, WorkThatIsLetGoOfGoesOnAndHoldsTheLane) {
   });
   while (!begun) std::this_thread::yield();
   work.reset();
-  EXPECT_THROW((void)cpu_.partition("all", cores_), PartitionError) << "its units are in use";
+  EXPECT_THROW((void)cpu_.partition("all", cores_), PartitionError)
+      << "units were given out while work still ran on them";
   go = true;
   while (!done) std::this_thread::yield();
   const auto all = [&] {
@@ -201,10 +202,10 @@ TEST_F(CpuLaneTest, WorkThatIsLetGoOfGoesOnAndHoldsTheLane) {
     }
   };
   for (int i = 0; i < 1000 && !all(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_TRUE(all()) << "its units come back";
+  EXPECT_TRUE(all()) << "the units did not return after the work ended";
 }
 
-TEST_F(CpuLaneTest, QueuedWorkThatIsLetGoOfIsDropped) {
+TEST_F(CpuLaneTest, QueuedWorkWithoutAHandleIsDropped) {
   const auto lane = Lane::create(cpu_);
   std::atomic<bool> begun{false};
   std::atomic<bool> go{false};
@@ -220,7 +221,7 @@ TEST_F(CpuLaneTest, QueuedWorkThatIsLetGoOfIsDropped) {
   EXPECT_FALSE(ran);
 }
 
-TEST_F(CpuLaneTest, TheCpusAreTheProcesssAlsoWhereThisThreadIsPinned) {
+TEST_F(CpuLaneTest, APinnedThreadSeesAllCpusOfTheProcess) {
   // allowed_cpus() asks the system once. The test therefore needs its own process, in which a pinned thread is the
   // first to call it.
 #if defined(__SANITIZE_THREAD__)

@@ -43,19 +43,19 @@ class CpuLimitsTest : public ::testing::Test {
 
 TEST_F(CpuLimitsTest, WithoutControlGroupsThereIsNoQuota) { EXPECT_EQ(cpu_quota(root_), std::nullopt); }
 
-TEST_F(CpuLimitsTest, OfVersion2) {
+TEST_F(CpuLimitsTest, TheQuotaOfVersion2IsRead) {
   write_v2("/");
   write("sys/fs/cgroup/cpu.max", "150000 100000\n");
   EXPECT_EQ(cpu_quota(root_), 1.5);
 }
 
-TEST_F(CpuLimitsTest, NoneOfVersion2) {
+TEST_F(CpuLimitsTest, MaxInVersion2MeansNoQuota) {
   write_v2("/");
   write("sys/fs/cgroup/cpu.max", "max 100000\n");
   EXPECT_EQ(cpu_quota(root_), std::nullopt);
 }
 
-TEST_F(CpuLimitsTest, GroupsAboveLimitToo) {
+TEST_F(CpuLimitsTest, TheSmallestQuotaOfAllParentGroupsApplies) {
   write_v2("/system.slice/robot.service");
   write("sys/fs/cgroup/system.slice/robot.service/cpu.max", "400000 100000\n");
   write("sys/fs/cgroup/system.slice/cpu.max", "300000 100000\n");
@@ -64,7 +64,7 @@ TEST_F(CpuLimitsTest, GroupsAboveLimitToo) {
   EXPECT_EQ(cpu_quota(root_), 0.5);
 }
 
-TEST_F(CpuLimitsTest, OfVersion1) {
+TEST_F(CpuLimitsTest, TheQuotaOfVersion1IsRead) {
   write_v1("/batch/job", "/");
   write("sys/fs/cgroup/cpu,cpuacct/batch/job/cpu.cfs_quota_us", "200000\n");
   write("sys/fs/cgroup/cpu,cpuacct/batch/job/cpu.cfs_period_us", "50000\n");
@@ -73,7 +73,7 @@ TEST_F(CpuLimitsTest, OfVersion1) {
   EXPECT_EQ(cpu_quota(root_), 4.0);
 }
 
-TEST_F(CpuLimitsTest, NoneOfVersion1) {
+TEST_F(CpuLimitsTest, MinusOneInVersion1MeansNoQuota) {
   write_v1("/", "/");
   write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
   write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
@@ -87,13 +87,13 @@ TEST_F(CpuLimitsTest, AContainersOwnGroupIsTheMountPoint) {
   EXPECT_EQ(cpu_quota(root_), 2.5);
 }
 
-TEST_F(CpuLimitsTest, AGroupThatIsNotMountedIsSoughtAtTheMountPoint) {
+TEST_F(CpuLimitsTest, TheMountPointReplacesAGroupOutsideTheMount) {
   write_v2("/../elsewhere", "/inside");
   write("sys/fs/cgroup/cpu.max", "100000 100000\n");
   EXPECT_EQ(cpu_quota(root_), 1.0);
 }
 
-TEST_F(CpuLimitsTest, WhatIsNoNumberIsNoQuota) {
+TEST_F(CpuLimitsTest, AnInvalidQuotaIsIgnored) {
   write_v2("/");
   write("sys/fs/cgroup/cpu.max", "much 100000\n");
   EXPECT_EQ(cpu_quota(root_), std::nullopt);
@@ -101,7 +101,7 @@ TEST_F(CpuLimitsTest, WhatIsNoNumberIsNoQuota) {
   EXPECT_EQ(cpu_quota(root_), std::nullopt);
 }
 
-TEST_F(CpuLimitsTest, OfThisMachineCanBeRead) { EXPECT_GT(cpu_quota().value_or(1), 0); }
+TEST_F(CpuLimitsTest, TheQuotaOfThisMachineCanBeRead) { EXPECT_GT(cpu_quota().value_or(1), 0); }
 
 }  // namespace
 }  // namespace greenlane::detail

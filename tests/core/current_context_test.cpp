@@ -26,7 +26,7 @@ class CurrentContextTest : public fake::FakeDriverTest {
   }
 };
 
-TEST_F(CurrentContextTest, PutsBackWhatWasCurrent) {
+TEST_F(CurrentContextTest, TheFormerContextIsRestored) {
   const auto one = gpu(0);
   const auto other = gpu(1);
   for (const int before : {-1, 0, 1}) {
@@ -47,18 +47,18 @@ TEST_F(CurrentContextTest, PutsBackWhatWasCurrent) {
   }
 }
 
-TEST_F(CurrentContextTest, ChangesNothingForTheCpu) {
+TEST_F(CurrentContextTest, TheCpuChangesNoContext) {
   const CurrentContext context(Device::open("cpu"));
   EXPECT_EQ(fake_.current_device(), -1);
 }
 
-TEST_F(CurrentContextTest, DoesNothingWithoutADriver) {
+TEST_F(CurrentContextTest, AMissingDriverIsNoError) {
   const driver::ScopedTable none(nullptr);
   EXPECT_NO_THROW(const CurrentContext context);
 }
 
 // Each entry point of core runs alone: once to its end, and once with a failure of each of its driver calls.
-TEST_F(CurrentContextTest, EveryEntryPointLeavesIt) {
+TEST_F(CurrentContextTest, EveryEntryPointRestoresTheContext) {
   const auto device = gpu(0);
   const auto stream = fake_.make_stream(0);
   const auto foreign = fake_.make_stream(1);
@@ -98,7 +98,7 @@ TEST_F(CurrentContextTest, EveryEntryPointLeavesIt) {
     if (before >= 0) fake_.pop_current();
   }
   fake_.set_events_done(true);
-  EXPECT_TRUE(Gate::of(device)->is_open(lane.unit_set())) << "the gate forgets the urgent calls";
+  EXPECT_TRUE(Gate::of(device)->is_open(lane.unit_set())) << "the gate stays closed after all urgent calls are done";
 }
 
 }  // namespace

@@ -18,14 +18,14 @@ std::vector<std::string> ids(const std::vector<DeviceInfo>& infos) {
   return names;
 }
 
-TEST(DeviceIdTest, ReadsWhatItWrites) {
+TEST(DeviceIdTest, ANameThatIsWrittenCanBeRead) {
   EXPECT_EQ(DeviceId::parse("cpu"), (DeviceId{DeviceKind::cpu, 0}));
   EXPECT_EQ(DeviceId::parse("cuda"), (DeviceId{DeviceKind::cuda, 0}));
   EXPECT_EQ(DeviceId::parse("cuda:12"), (DeviceId{DeviceKind::cuda, 12}));
   for (const char* text : {"cpu", "cuda:0", "cuda:7"}) EXPECT_EQ(to_string(DeviceId::parse(text)), text);
 }
 
-TEST(DeviceIdTest, RefusesAllElse) {
+TEST(DeviceIdTest, OtherNamesAreRefused) {
   for (const char* text : {"", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:-0", "cuda:+1", "cuda:1x", "cuda: 1", "cuda0",
                            "cpu:0", "cuda:99999999999"}) {
     EXPECT_THAT([&] { (void)DeviceId::parse(text); },
@@ -42,7 +42,7 @@ class WithoutDriverTest : public ::testing::Test {
   driver::ScopedTable none_{nullptr};
 };
 
-TEST_F(WithoutDriverTest, OpeningAGpuSaysWhyAndWhatToDo) {
+TEST_F(WithoutDriverTest, OpeningAGpuNamesCauseAndRemedy) {
   EXPECT_THAT([] { (void)Device::open("cuda:0"); },
               refuses<DeviceError>("no CUDA device", driver::unavailable_reason(), "use the device cpu"));
 }
@@ -75,7 +75,7 @@ TEST_F(DeviceTest, OpeningTwiceIsTheSameDevice) {
   EXPECT_FALSE(Device::open("cuda:0") == Device::open("cpu"));
 }
 
-TEST_F(DeviceTest, AGpuThatIsNotThereIsRefusedWithTheNumberThatIs) {
+TEST_F(DeviceTest, AMissingGpuIsRefusedWithTheNumberOfGpus) {
   EXPECT_THAT(
       [] { (void)Device::open("cuda:3"); },
       refuses<DeviceError>("there is no cuda:3", "CUDA_ERROR_INVALID_DEVICE", "1 GPU(s)", "CUDA_VISIBLE_DEVICES"));
@@ -95,13 +95,13 @@ TEST_F(DeviceTest, EnumerateListsTheGpusThenTheCpu) {
   EXPECT_EQ(all[1].name, "Fake 78");
 }
 
-TEST_F(DeviceTest, EnumerateLeavesOutAGpuThatCannotBeOpenedAndWarns) {
+TEST_F(DeviceTest, EnumerateSkipsABrokenGpuWithAWarning) {
   use({.gpus = {{.fell_off_the_bus = true}, fake::Gpu{}}});
   EXPECT_THAT(ids(Device::enumerate()), ElementsAre("cuda:1", "cpu"));
   EXPECT_THAT(warnings_.texts(), ElementsAre(HasSubstr("cuda:0")));
 }
 
-TEST_F(DeviceTest, InfoIsWhatTheDriverSays) {
+TEST_F(DeviceTest, InfoComesFromTheDriver) {
   const auto info = gpu().info();
   EXPECT_EQ(info.name, "Fake H200");
   EXPECT_EQ(info.units.count, 132);
@@ -114,7 +114,7 @@ TEST_F(DeviceTest, InfoIsWhatTheDriverSays) {
   EXPECT_EQ(info.partition_obstacle, "");
 }
 
-TEST_F(DeviceTest, WithoutGreenContextsTheDeviceOpensButCannotBeDivided) {
+TEST_F(DeviceTest, ADriverWithoutGreenContextsCannotDivideTheDevice) {
   use({.green_contexts = false, .driver_version = 12020});
   EXPECT_THAT(gpu().info().partition_obstacle, HasSubstr("CUDA 12.2"));
   EXPECT_THAT(
@@ -123,7 +123,7 @@ TEST_F(DeviceTest, WithoutGreenContextsTheDeviceOpensButCannotBeDivided) {
   EXPECT_NO_THROW((void)Lane::create(gpu()));
 }
 
-TEST_F(DeviceTest, ADeviceThatRefusesEverySplitOpensButCannotBeDivided) {
+TEST_F(DeviceTest, ADeviceThatRefusesSplitsCanStillBeOpened) {
   use({.gpus = {fake::gpu_that_cannot_be_divided()}});
   EXPECT_THAT(gpu().info().partition_obstacle, HasSubstr("cuDevSmResourceSplitByCount"));
   EXPECT_THROW((void)gpu().partition("policy", 8), PartitionError);

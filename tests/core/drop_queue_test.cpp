@@ -26,7 +26,7 @@ class Counted final : public DropQueue::Entry {
   std::thread::id maker_ = std::this_thread::get_id();
 };
 
-TEST(DropQueue, DestroysWhatManyThreadsPutThereInAThreadOfItsOwn) {
+TEST(DropQueue, EntriesOfManyThreadsAreDestroyed) {
   auto& queue = DropQueue::instance();
   queue.start();
   queue.start();  // the second start changes nothing
@@ -43,7 +43,7 @@ TEST(DropQueue, DestroysWhatManyThreadsPutThereInAThreadOfItsOwn) {
   EXPECT_EQ(gone, 4000);
 }
 
-TEST(DropQueue, ADestructorMayPutMoreThere) {
+TEST(DropQueue, ADestructorMayQueueMoreEntries) {
   class Chain final : public DropQueue::Entry {
    public:
     Chain(int left, std::atomic<int>& gone) : left_(left), gone_(gone) {}
@@ -67,7 +67,7 @@ TEST(DropQueue, ADestructorMayPutMoreThere) {
 // The queue's thread does not exist in the child, which must not wait for it.
 TEST(DropQueue, AForkedProcessEnds) {
 #if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "LeakSanitizer takes what the parent's threads own for lost in the child";
+  GTEST_SKIP() << "LeakSanitizer reports memory of the parent's threads as leaked in the child";
 #endif
   DropQueue::instance().start();
   const pid_t child = fork();
@@ -77,7 +77,7 @@ TEST(DropQueue, AForkedProcessEnds) {
     if (i == 3000) {
       kill(child, SIGKILL);
       waitpid(child, &status, 0);
-      FAIL() << "it hangs";
+      FAIL() << "the forked process hangs at its exit";
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }

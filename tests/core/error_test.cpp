@@ -9,18 +9,18 @@
 namespace greenlane {
 namespace {
 
-TEST(ErrorTest, SaysWhatAndWhyAndRemedy) {
+TEST(ErrorTest, AMessageHasFailureCauseAndRemedy) {
   EXPECT_STREQ(Error({.what = "it failed", .why = "too big", .remedy = "make it smaller"}).what(),
                "it failed: too big; make it smaller");
 }
 
-TEST(ErrorTest, LeavesOutWhatCannotBeSaid) {
+TEST(ErrorTest, EmptyPartsAreLeftOut) {
   EXPECT_STREQ(Error({.what = "it failed", .why = "", .remedy = ""}).what(), "it failed");
   EXPECT_STREQ(Error({.what = "it failed", .why = "too big", .remedy = ""}).what(), "it failed: too big");
   EXPECT_STREQ(Error({.what = "it failed", .why = "", .remedy = "try again"}).what(), "it failed; try again");
 }
 
-TEST(ErrorTest, IsOneLineWhateverItNames) {
+TEST(ErrorTest, AMessageIsOneEscapedLine) {
   EXPECT_STREQ(Error({.what = "engine 'a\x1b[2J\nb'", .why = "\u202e", .remedy = "try \xff"}).what(),
                R"(engine 'a\x1b[2J\nb': \u202e; try \xff)");
 }
@@ -30,7 +30,7 @@ class ErrorFamilyTest : public ::testing::Test {};
 using Kinds = ::testing::Types<DeviceError, PartitionError, StreamError, EngineError, ConfigError>;
 TYPED_TEST_SUITE(ErrorFamilyTest, Kinds);
 
-TYPED_TEST(ErrorFamilyTest, IsCaughtAsErrorAndAsRuntimeError) {
+TYPED_TEST(ErrorFamilyTest, EveryKindIsAnErrorAndARuntimeError) {
   const auto fail = [] { throw TypeParam({.what = "it failed", .why = "", .remedy = ""}); };
   EXPECT_THROW(fail(), Error);
   EXPECT_THROW(fail(), std::runtime_error);
@@ -38,26 +38,26 @@ TYPED_TEST(ErrorFamilyTest, IsCaughtAsErrorAndAsRuntimeError) {
 
 class DriverCheckTest : public fake::FakeDriverTest {};
 
-TEST_F(DriverCheckTest, SuccessSaysNothing) {
+TEST_F(DriverCheckTest, SuccessThrowsNothing) {
   EXPECT_NO_THROW(detail::check(fake_.table(), CUDA_SUCCESS, "cuInit", "it"));
 }
 
-TEST_F(DriverCheckTest, FailureNamesTheCallAndTheDriversOwnWords) {
+TEST_F(DriverCheckTest, AFailureHasTheCallAndTheDriversText) {
   const auto fail = [&] { detail::check(fake_.table(), CUDA_ERROR_INVALID_HANDLE, "cuEventRecord", "it failed"); };
   EXPECT_THAT(
       fail, refuses<DriverError>("it failed", "cuEventRecord", "CUDA_ERROR_INVALID_HANDLE", "as the fake driver says"));
 }
 
-TEST_F(DriverCheckTest, FailureCarriesTheCode) {
+TEST_F(DriverCheckTest, AFailureHasTheErrorCode) {
   try {
     detail::check(fake_.table(), CUDA_ERROR_INVALID_HANDLE, "cuEventRecord", "it failed");
-    FAIL() << "it must throw";
+    FAIL() << "check() threw nothing";
   } catch (const DriverError& error) {
     EXPECT_EQ(error.code(), CUDA_ERROR_INVALID_HANDLE);
   }
 }
 
-TEST_F(DriverCheckTest, ACodeThatTheDriverCannotNameIsGivenAsANumber) {
+TEST_F(DriverCheckTest, AnUnknownErrorCodeIsShownAsANumber) {
   EXPECT_EQ(detail::describe(fake_.table(), CUDA_ERROR_NOT_PERMITTED), "unknown error 800 (as the fake driver says)");
 }
 

@@ -57,14 +57,14 @@ class FailureTest : public fake::FakeDriverTest {
     EXPECT_EQ(fake_.current_contexts(), 0);
     EXPECT_EQ(fake_.live().user_objects, 0);
     EXPECT_EQ(fake_.live().events, 0);
-    EXPECT_LE(fake_.live().streams, 1) << "the one that was kept";
+    EXPECT_LE(fake_.live().streams, 1) << "more streams are alive than the kept one";
     EXPECT_LE(fake_.live().green_contexts, 1);
     if (const auto device = Device::open("cuda:0"); device.info().partition_obstacle.empty()) {
       EXPECT_EQ(device.partition("all", rest).units().count, 132) << "some units did not come back";
     } else {
       detail::forget_devices();  // the failure to split a device is remembered, too
     }
-    EXPECT_NO_THROW(scenario()) << "it must work afterwards";
+    EXPECT_NO_THROW(scenario()) << "the scenario fails after a driver failure";
     detail::forget_devices();
     EXPECT_EQ(fake_.live(), fake::Live{});
     EXPECT_EQ(fake_.violations(), std::vector<std::string>{});
@@ -93,26 +93,26 @@ class FailureTest : public fake::FakeDriverTest {
   StreamView caller_ = fake_.make_stream();
 };
 
-TEST_F(FailureTest, TheScenarioPassesWhereNothingFails) { EXPECT_NO_THROW(scenario()); }
+TEST_F(FailureTest, TheScenarioPassesWithoutFailures) { EXPECT_NO_THROW(scenario()); }
 
-TEST_F(FailureTest, EveryCallFailingInTurnLeavesNothingBehind) {
+TEST_F(FailureTest, OneFailedDriverCallLeaksNothing) {
   EXPECT_GT(fail_each_call([this](int call) { fake_.fail(call); }), 60);
 }
 
-TEST_F(FailureTest, EveryCallFailingInTurnWithAllAfterItLeavesNothingBehind) {
+TEST_F(FailureTest, ADriverThatStopsWorkingLeaksNothing) {
   EXPECT_GT(fail_each_call([this](int call) { fake_.fail_from(call); }), 60);
 }
 
-TEST_F(FailureTest, WithoutStreamGetDeviceTheSameHolds) {
+TEST_F(FailureTest, OneFailedCallLeaksNothingWithoutStreamGetDevice) {
   use({.stream_get_device = false});
   EXPECT_GT(fail_each_call([this](int call) { fake_.fail(call); }), 60);
 }
 
-TEST_F(FailureTest, AnErrorWithoutANameIsStillDescribed) {
+TEST_F(FailureTest, AnErrorWithoutANameHasItsNumber) {
   fake_.fail_from(1);
   try {
     scenario();
-    FAIL() << "it must throw";
+    FAIL() << "the scenario threw nothing although every driver call failed";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("999"), std::string::npos) << error.what();
   }

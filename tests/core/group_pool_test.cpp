@@ -26,20 +26,20 @@ Groups take(GroupPool& pool, UnitRequest units, std::string name = "engine") {
   return pool.take(Requests{{std::move(name), units}}).front();
 }
 
-TEST(GroupPoolTest, TakesTheLowestWholeGroupsFirst) {
+TEST(GroupPoolTest, TheLowestWholeGroupsAreTakenFirst) {
   auto pool = h200();
   EXPECT_THAT(take(pool, 16), ElementsAre(0, 1));
   EXPECT_THAT(take(pool, 8), ElementsAre(2));
 }
 
-TEST(GroupPoolTest, RoundsUpToWholeGroups) {
+TEST(GroupPoolTest, RequestsAreRoundedUpToWholeGroups) {
   auto pool = h200();
   EXPECT_EQ(pool.units(take(pool, 1)), 8);
   EXPECT_EQ(pool.units(take(pool, 9)), 16);
   EXPECT_EQ(pool.units(take(pool, 16)), 16);
 }
 
-TEST(GroupPoolTest, RestIsAllThatIsLeftWithTheOddGroup) {
+TEST(GroupPoolTest, TheRestIncludesTheOddGroup) {
   auto pool = h200();
   take(pool, 48);
   const auto rest_groups = take(pool, rest);
@@ -48,7 +48,7 @@ TEST(GroupPoolTest, RestIsAllThatIsLeftWithTheOddGroup) {
   EXPECT_EQ(pool.free_units(), 0);
 }
 
-TEST(GroupPoolTest, RestIsServedLastWhateverItsPlace) {
+TEST(GroupPoolTest, TheRestIsServedLast) {
   auto pool = h200();
   const auto taken = pool.take(Requests{{"head", rest}, {"policy", 8}, {"vision", 48}});
   EXPECT_EQ(pool.units(taken[0]), 132 - 56);
@@ -56,13 +56,13 @@ TEST(GroupPoolTest, RestIsServedLastWhateverItsPlace) {
   EXPECT_THAT(taken[2], ElementsAre(1, 2, 3, 4, 5, 6));
 }
 
-TEST(GroupPoolTest, TheOddGroupIsUsedWhereTheWholeOnesDoNotSuffice) {
+TEST(GroupPoolTest, TheOddGroupIsUsedIfWholeGroupsDoNotSuffice) {
   auto pool = h200();
   EXPECT_EQ(take(pool, 112).back(), 13);
   EXPECT_THAT(take(pool, 20), ElementsAre(14, 15));
 }
 
-TEST(GroupPoolTest, WithTheOddGroupNoMoreWholeOnesAreTakenThanNeeded) {
+TEST(GroupPoolTest, TheOddGroupSavesWholeGroups) {
   auto pool = h200();
   const auto groups = take(pool, 121);
   EXPECT_EQ(pool.units(groups), 14 * 8 + 12);
@@ -70,7 +70,7 @@ TEST(GroupPoolTest, WithTheOddGroupNoMoreWholeOnesAreTakenThanNeeded) {
   EXPECT_EQ(pool.free_units(), 8);
 }
 
-TEST(GroupPoolTest, TheOddGroupJoinsAWholeOneAlsoWhereItIsLargeEnoughByItself) {
+TEST(GroupPoolTest, TheOddGroupAlwaysJoinsAWholeGroup) {
   auto pool = h200();
   take(pool, 112);
   EXPECT_THAT(take(pool, 10), ElementsAre(14, 15));
@@ -91,7 +91,7 @@ TEST(GroupPoolTest, TheOddGroupAloneIsNoPartition) {
   }
 }
 
-TEST(GroupPoolTest, TheOddGroupAloneIsNoPartitionAmongSeveralEither) {
+TEST(GroupPoolTest, SeveralRequestsNeverGetTheOddGroupAlone) {
   auto pool = h200();
   EXPECT_THAT([&] { (void)pool.take(Requests{{"policy", rest}, {"vision", 120}}); },
               refuses<PartitionError>("the rest of cuda:0 to 'policy'", "only the odd group", "'vision' holds 120"));
@@ -100,12 +100,12 @@ TEST(GroupPoolTest, TheOddGroupAloneIsNoPartitionAmongSeveralEither) {
   EXPECT_EQ(pool.free_units(), 132);
 }
 
-TEST(GroupPoolTest, ADeviceWithoutAWholeGroupIsItsOddOne) {
+TEST(GroupPoolTest, ADeviceMayBeOneOddGroup) {
   GroupPool pool(kGpu, 0, 8, 6);
   EXPECT_THAT(take(pool, rest), ElementsAre(0));
 }
 
-TEST(GroupPoolTest, AnOddGroupSmallerThanTheOthersIsAddedToThem) {
+TEST(GroupPoolTest, ASmallOddGroupIsAddedToTheOthers) {
   GroupPool pool(kGpu, 9, 8, 6);
   EXPECT_EQ(pool.units(take(pool, 78)), 78);
 }
@@ -125,20 +125,20 @@ TEST(GroupPoolTest, GroupsGivenBackAreFreeAgain) {
   EXPECT_EQ(take(pool, 24), first);
 }
 
-TEST(GroupPoolTest, TakesAllOrNone) {
+TEST(GroupPoolTest, ARefusalTakesNothing) {
   auto pool = h200();
   EXPECT_THROW((void)pool.take(Requests{{"a", 64}, {"b", 64}, {"c", 64}}), PartitionError);
   EXPECT_EQ(pool.free_units(), 132);
   EXPECT_EQ(pool.describe(), "132 of 132 SMs are free");
 }
 
-TEST(GroupPoolTest, NoRequestsTakeNothing) {
+TEST(GroupPoolTest, AnEmptyListTakesNothing) {
   auto pool = h200();
   EXPECT_TRUE(pool.take({}).empty());
   EXPECT_EQ(pool.free_units(), 132);
 }
 
-TEST(GroupPoolTest, RefusalListsWhoHoldsWhat) {
+TEST(GroupPoolTest, ARefusalListsThePartitionsAndTheirUnits) {
   auto pool = h200();
   take(pool, 8, "policy");
   take(pool, 48, "vision");
@@ -147,13 +147,13 @@ TEST(GroupPoolTest, RefusalListsWhoHoldsWhat) {
                                       "76 of 132 SMs are free", "ask for no more than is free", "close a partition"));
 }
 
-TEST(GroupPoolTest, RefusalCountsWhatTheSameCallWouldHaveGiven) {
+TEST(GroupPoolTest, ARefusalCountsTheOtherRequestsOfTheCall) {
   auto pool = h200();
   EXPECT_THAT([&] { (void)pool.take(Requests{{"a", 100}, {"b", 100}}); },
               refuses<PartitionError>("100 SMs of cuda:0 to 'b'", "'a' holds 104", "28 of 132 SMs are free"));
 }
 
-TEST(GroupPoolTest, RestOfNothingIsRefused) {
+TEST(GroupPoolTest, AnEmptyRestIsRefused) {
   auto pool = h200();
   take(pool, rest, "all");
   EXPECT_THAT([&] { take(pool, rest, "late"); },
@@ -166,14 +166,14 @@ TEST(GroupPoolTest, TwoRestsAreRefused) {
               refuses<PartitionError>("cuda:0", "more than one partition asks for `rest`", "a number of units"));
 }
 
-TEST(GroupPoolTest, APartitionHasAName) {
+TEST(GroupPoolTest, APartitionWithoutANameIsRefused) {
   auto pool = h200();
   EXPECT_THAT([&] { (void)pool.take(Requests{{"a", 8}, {"", rest}}); },
               refuses<PartitionError>("cannot divide cuda:0", "the name of a partition is empty", "name each"));
   EXPECT_EQ(pool.free_units(), 132);
 }
 
-TEST(GroupPoolTest, AtLeastOneUnitMustBeAskedFor) {
+TEST(GroupPoolTest, LessThanOneUnitIsRefused) {
   auto pool = h200();
   for (const int units : {0, -1, -132}) {
     EXPECT_THAT(
@@ -228,12 +228,15 @@ TEST_P(GroupPoolPropertyTest, PartitionsAreDisjointAndUnitsAreConserved) {
       try {
         const auto groups = take(pool, is_rest ? UnitRequest(rest) : UnitRequest(wanted));
         EXPECT_GE(pool.units(groups), wanted);
-        if (!is_rest) EXPECT_LT(pool.units(groups) - wanted, std::max(group_units, odd)) << "more than rounding up";
-        EXPECT_TRUE(whole == 0 || groups.front() < whole) << "the odd group alone";
+        if (!is_rest)
+          EXPECT_LT(pool.units(groups) - wanted, std::max(group_units, odd))
+              << "the partition is larger than rounding up needs";
+        EXPECT_TRUE(whole == 0 || groups.front() < whole) << "the partition is the odd group alone";
         partitions_[step] = groups;
       } catch (const PartitionError&) {
-        EXPECT_TRUE(wanted > free || (whole > 0 && free == odd)) << "refused what was free";
-        EXPECT_EQ(pool.free_units(), free) << "a refusal took something";
+        EXPECT_TRUE(wanted > free || (whole > 0 && free == odd))
+            << "a request was refused although its units were free";
+        EXPECT_EQ(pool.free_units(), free) << "a refusal took units";
       }
     }
     check(pool, total);

@@ -50,7 +50,7 @@ class HardwareQueuesTest : public fake::FakeDriverTest {
   std::optional<std::string> former_;
 };
 
-TEST_F(HardwareQueuesTest, AreEightUnlessTheVariableSaysOtherwise) {
+TEST_F(HardwareQueuesTest, TheVariableSetsTheQueuesElseEight) {
   EXPECT_EQ(hardware_queues(kGpu).in_force, 8);
   set("32");
   EXPECT_EQ(hardware_queues(kGpu).in_force, 32);
@@ -58,7 +58,7 @@ TEST_F(HardwareQueuesTest, AreEightUnlessTheVariableSaysOtherwise) {
   EXPECT_EQ(hardware_queues(kGpu).in_force, 1);
 }
 
-TEST_F(HardwareQueuesTest, AValueThatIsNoneCountsAsEightAndIsKept) {
+TEST_F(HardwareQueuesTest, AnInvalidValueCountsAsEightAndIsKept) {
   for (const std::string value : {"", "0", "-4", "33", "many", "12 queues", "99999999999999999999"}) {
     set(value);
     EXPECT_EQ(hardware_queues(kGpu).in_force, 8) << value;
@@ -67,13 +67,13 @@ TEST_F(HardwareQueuesTest, AValueThatIsNoneCountsAsEightAndIsKept) {
   }
 }
 
-TEST_F(HardwareQueuesTest, ARequestSetsTheVariableToWhatIsNeededFrom8To32) {
+TEST_F(HardwareQueuesTest, ARequestSetsTheVariableFrom8To32) {
   for (const auto& [streams, expected] : {std::pair(1, "8"), {8, "8"}, {13, "13"}, {32, "32"}, {90, "32"}}) {
     ::unsetenv(kHardwareQueuesVariable);
     EXPECT_TRUE(request_hardware_queues(streams));
     EXPECT_EQ(variable(), expected);
   }
-  EXPECT_EQ(fake_.live().primary_retains, 0) << "asking makes no context";
+  EXPECT_EQ(fake_.live().primary_retains, 0) << "the request made a context";
 }
 
 TEST_F(HardwareQueuesTest, ARequestKeepsTheUsersValue) {
@@ -82,7 +82,7 @@ TEST_F(HardwareQueuesTest, ARequestKeepsTheUsersValue) {
   EXPECT_EQ(variable(), "4");
 }
 
-TEST_F(HardwareQueuesTest, ARequestIsTooLateWhereAGpuHasAContext) {
+TEST_F(HardwareQueuesTest, ARequestIsTooLateAfterTheFirstContext) {
   use({.gpus = {fake::Gpu{}, fake::Gpu{}}});
   const auto theirs = fake_.make_stream(1);
   EXPECT_FALSE(request_hardware_queues(12));
@@ -91,22 +91,22 @@ TEST_F(HardwareQueuesTest, ARequestIsTooLateWhereAGpuHasAContext) {
   EXPECT_TRUE(request_hardware_queues(12));
 }
 
-TEST_F(HardwareQueuesTest, WithoutADriverARequestDoesNoHarm) {
+TEST_F(HardwareQueuesTest, ARequestWithoutADriverIsNoError) {
   const driver::ScopedTable none(nullptr);
   EXPECT_TRUE(request_hardware_queues(12));
 }
 
-TEST_F(HardwareQueuesTest, WhatIsInForceStaysOnceTheContextIsThere) {
+TEST_F(HardwareQueuesTest, TheContextFixesTheNumberOfQueues) {
   set("12");
   const auto device = gpu();
   set("13");
-  EXPECT_EQ(hardware_queues(kGpu).in_force, 13) << "there is no context yet";
+  EXPECT_EQ(hardware_queues(kGpu).in_force, 13) << "the value was fixed before a context existed";
   const auto lane = Lane::create(device);
   set("32");
   EXPECT_EQ(hardware_queues(kGpu).in_force, 13);
 }
 
-TEST_F(HardwareQueuesTest, StreamsInUseAreOpenLanesAndTheDefaultStream) {
+TEST_F(HardwareQueuesTest, OpenLanesAndTheDefaultStreamAreInUse) {
   EXPECT_EQ(hardware_queues(kGpu).streams, 1);
   const auto device = gpu();
   {
@@ -116,13 +116,13 @@ TEST_F(HardwareQueuesTest, StreamsInUseAreOpenLanesAndTheDefaultStream) {
     const auto copy = whole;
     EXPECT_EQ(hardware_queues(kGpu).streams, 4);
     const auto captures = whole.beside();
-    EXPECT_EQ(hardware_queues(kGpu).streams, 4) << "graphs are only captured there";
-    EXPECT_EQ(hardware_queues({DeviceKind::cuda, 1}).streams, 1) << "of another GPU";
+    EXPECT_EQ(hardware_queues(kGpu).streams, 4) << "a stream that only captures graphs counts as in use";
+    EXPECT_EQ(hardware_queues({DeviceKind::cuda, 1}).streams, 1) << "streams of one GPU count on another GPU";
   }
   EXPECT_EQ(hardware_queues(kGpu).streams, 1);
 }
 
-TEST_F(HardwareQueuesTest, AStreamThatIsKeptForTheAllocatorIsNotInUse) {
+TEST_F(HardwareQueuesTest, AKeptStreamIsNotInUse) {
   {
     const auto lane = Lane::create(gpu());
     lane.keep_stream();
@@ -149,7 +149,7 @@ TEST_F(HardwareQueuesTest, AdoptedStreamsCountOnce) {
   EXPECT_EQ(hardware_queues(kGpu).streams, 1);
 }
 
-TEST_F(HardwareQueuesTest, MoreStreamsThanQueuesAreOneWarning) {
+TEST_F(HardwareQueuesTest, MoreStreamsThanQueuesGiveOneWarning) {
   const auto device = gpu();
   auto lanes = lanes_of(device, 7);
   EXPECT_THAT(warnings_.texts(), IsEmpty());
@@ -161,29 +161,29 @@ TEST_F(HardwareQueuesTest, MoreStreamsThanQueuesAreOneWarning) {
   lanes.push_back(Lane::create(device));
   lanes.clear();
   lanes = lanes_of(device, 12);
-  EXPECT_EQ(warnings_.texts().size(), 1U) << "one for the process";
+  EXPECT_EQ(warnings_.texts().size(), 1U) << "the process got more than one warning";
 }
 
-TEST_F(HardwareQueuesTest, EnoughQueuesAreNoWarning) {
+TEST_F(HardwareQueuesTest, EnoughQueuesGiveNoWarning) {
   ASSERT_TRUE(request_hardware_queues(13));
   const auto lanes = lanes_of(gpu(), 12);
   EXPECT_THAT(warnings_.texts(), IsEmpty());
 }
 
-TEST_F(HardwareQueuesTest, WhereTheUsersValueIsTooSmallTheWarningSaysWhatWouldDo) {
+TEST_F(HardwareQueuesTest, TheWarningNamesASufficientValue) {
   set("1");
   const auto lane = Lane::create(gpu());
   EXPECT_THAT(warnings_.texts(),
               ElementsAre(AllOf(HasSubstr("2 streams"), HasSubstr("1 hardware queue in"), HasSubstr("=8 before"))));
 }
 
-TEST_F(HardwareQueuesTest, BeyondTheMostThereIsNothingToSet) {
+TEST_F(HardwareQueuesTest, TheWarningAboveTheMaximumAdvisesFewerLanes) {
   set("32");
   const auto lanes = lanes_of(gpu(), 32);
   EXPECT_THAT(warnings_.texts(), ElementsAre(AllOf(HasSubstr("33 streams"), HasSubstr("use fewer lanes"))));
 }
 
-TEST_F(HardwareQueuesTest, ACpuHasNone) {
+TEST_F(HardwareQueuesTest, ACpuHasNoHardwareQueues) {
   EXPECT_THAT([] { (void)hardware_queues({DeviceKind::cpu, 0}); },
               refuses<DeviceError>("cpu has no hardware queues", "cuda:N"));
 }

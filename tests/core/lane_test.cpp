@@ -11,14 +11,14 @@ namespace {
 
 class LaneTest : public fake::FakeDriverTest {};
 
-TEST_F(LaneTest, OnAPartitionTheStreamIsGreen) {
+TEST_F(LaneTest, ALaneOnAPartitionHasAGreenStream) {
   const auto lane = Lane::create(gpu().partition("policy", 8));
   EXPECT_TRUE(fake_.is_green(lane.stream()));
   EXPECT_EQ(lane.units().count, 8);
   EXPECT_FALSE(lane.is_adopted());
 }
 
-TEST_F(LaneTest, OnTheWholeDeviceTheStreamIsPlain) {
+TEST_F(LaneTest, ALaneOnTheWholeDeviceHasAPlainStream) {
   const auto lane = Lane::create(gpu());
   EXPECT_FALSE(fake_.is_green(lane.stream()));
   EXPECT_EQ(lane.units().count, 132);
@@ -26,7 +26,7 @@ TEST_F(LaneTest, OnTheWholeDeviceTheStreamIsPlain) {
   EXPECT_FALSE(lane.is_adopted());
 }
 
-TEST_F(LaneTest, MakingAPlainStreamLeavesTheCurrentContextAsItWas) {
+TEST_F(LaneTest, MakingAPlainStreamKeepsTheCurrentContext) {
   use({.gpus = {fake::Gpu{}, fake::Gpu{}}});
   fake_.push_current(1);
   const auto lane = Lane::create(gpu(0));
@@ -35,21 +35,21 @@ TEST_F(LaneTest, MakingAPlainStreamLeavesTheCurrentContextAsItWas) {
   fake_.pop_current();
 }
 
-TEST_F(LaneTest, ThePriorityIsPassedOn) {
+TEST_F(LaneTest, TheStreamHasTheRequestedPriority) {
   const auto partition = gpu().partition("policy", 8);
   EXPECT_EQ(fake_.priority_of(Lane::create(partition, {.name = "", .priority = -5}).stream()), -5);
   EXPECT_EQ(fake_.priority_of(Lane::create(gpu(), {.name = "", .priority = -3}).stream()), -3);
   EXPECT_EQ(fake_.priority_of(Lane::create(partition).stream()), 0);
 }
 
-TEST_F(LaneTest, IsCalledAfterItsPartitionUnlessNamed) {
+TEST_F(LaneTest, ALaneHasItsPartitionsNameByDefault) {
   const auto partition = gpu().partition("policy", 8);
   EXPECT_EQ(Lane::create(partition).name(), "policy");
   EXPECT_EQ(Lane::create(partition, {.name = "fast", .priority = {}}).name(), "fast");
   EXPECT_EQ(Lane::create(gpu()).name(), "cuda:0");
 }
 
-TEST_F(LaneTest, LanesOfOnePartitionShareItsSmsAndHaveStreamsOfTheirOwn) {
+TEST_F(LaneTest, LanesOfOnePartitionHaveSeparateStreams) {
   const auto partition = gpu().partition("policy", 8);
   const auto a = Lane::create(partition);
   const auto b = Lane::create(partition);
@@ -58,7 +58,7 @@ TEST_F(LaneTest, LanesOfOnePartitionShareItsSmsAndHaveStreamsOfTheirOwn) {
   EXPECT_EQ(fake_.live().green_contexts, 1);
 }
 
-TEST_F(LaneTest, RunsWorkInPlace) {
+TEST_F(LaneTest, RunUsesTheCallingThread) {
   const auto lane = Lane::create(gpu());
   std::thread::id where;
   lane.run([&] { where = std::this_thread::get_id(); });
@@ -74,7 +74,7 @@ TEST_F(LaneTest, SynchronizeWaitsForTheStream) {
   EXPECT_EQ(fake_.calls_of("cuStreamSynchronize"), 2);
 }
 
-TEST_F(LaneTest, ClosingIsSeenThroughEveryHandle) {
+TEST_F(LaneTest, EveryHandleSeesTheClose) {
   auto lane = Lane::create(gpu());
   const Lane copy = lane;
   EXPECT_FALSE(copy.is_closed());
@@ -93,13 +93,13 @@ TEST_F(LaneTest, TheStreamOfAClosedLaneCannotBeAdopted) {
               refuses<StreamError>(to_string(stream), "its lane 'policy' was closed", "use a lane that is open"));
 }
 
-TEST_F(LaneTest, AnotherStreamWithTheValueOfADestroyedOneIsWelcome) {
+TEST_F(LaneTest, AReusedHandleValueCanBeAdopted) {
   std::optional<Lane> lane = Lane::create(gpu());
   const auto value = lane->stream().value();
   lane->close();
   lane.reset();
   const auto stream = fake_.make_stream();
-  ASSERT_EQ(stream.value(), value) << "the fake driver gives values out again";
+  ASSERT_EQ(stream.value(), value) << "the fake driver did not reuse the handle value";
   EXPECT_NO_THROW((void)Lane::adopt(gpu(), stream));
 }
 
@@ -112,20 +112,20 @@ class ShelfTest : public fake::FakeDriverTest {
   }
 };
 
-TEST_F(ShelfTest, WithoutKeepStreamTheStreamGoesWithTheLane) {
+TEST_F(ShelfTest, AStreamIsDestroyedWithItsLane) {
   (void)Lane::create(gpu().partition("policy", 8));
   EXPECT_EQ(fake_.live().streams, 0);
   EXPECT_EQ(fake_.live().green_contexts, 0);
 }
 
-TEST_F(ShelfTest, WithKeepStreamItStays) {
+TEST_F(ShelfTest, AKeptStreamOutlivesItsLane) {
   const auto stream = open_and_keep(gpu()).stream();
   EXPECT_EQ(fake_.live().streams, 1);
   EXPECT_EQ(fake_.live().green_contexts, 1);
-  EXPECT_NO_THROW(fake_.mark(stream)) << "the caching allocator may still touch it";
+  EXPECT_NO_THROW(fake_.mark(stream)) << "the stream is gone although the caching allocator may still use it";
 }
 
-TEST_F(ShelfTest, TheNextLaneOnTheSameUnitsTakesItUp) {
+TEST_F(ShelfTest, TheNextLaneReusesAKeptStream) {
   const auto first = open_and_keep(gpu()).stream();
   const auto lane = open_and_keep(gpu());
   EXPECT_EQ(lane.stream(), first);
@@ -133,32 +133,32 @@ TEST_F(ShelfTest, TheNextLaneOnTheSameUnitsTakesItUp) {
   EXPECT_EQ(fake_.sms_of(lane.stream()).size(), 8U);
 }
 
-TEST_F(ShelfTest, WhatWasKeptOnceStaysAlsoAfterALaneThatDidNotAskForIt) {
+TEST_F(ShelfTest, AKeptStreamStaysAfterItsNextLane) {
   const auto first = open_and_keep(gpu()).stream();
   EXPECT_EQ(Lane::create(gpu().partition("policy", 8)).stream(), first);
   EXPECT_EQ(fake_.live().streams, 1);
-  EXPECT_NO_THROW(fake_.mark(first)) << "the caching allocator may still touch it";
+  EXPECT_NO_THROW(fake_.mark(first)) << "the stream is gone although the caching allocator may still use it";
 }
 
-TEST_F(ShelfTest, AThousandLanesGrowNothing) {
+TEST_F(ShelfTest, AThousandLanesUseOneStream) {
   for (int i = 0; i < 1000; ++i) (void)open_and_keep(gpu());
   EXPECT_EQ(fake_.live(), (fake::Live{.primary_retains = 1, .green_contexts = 1, .streams = 1}));
 }
 
-TEST_F(ShelfTest, AThousandPlainLanesGrowNothing) {
+TEST_F(ShelfTest, AThousandPlainLanesUseOneStream) {
   for (int i = 0; i < 1000; ++i) Lane::create(gpu()).keep_stream();
   EXPECT_EQ(fake_.live(), (fake::Live{.primary_retains = 1, .streams = 1}));
 }
 
-TEST_F(ShelfTest, AStreamOfAnotherPriorityIsNotTakenUp) {
+TEST_F(ShelfTest, AStreamOfAnotherPriorityIsNotReused) {
   const auto first = open_and_keep(gpu()).stream();
   const auto urgent = open_and_keep(gpu(), -5);
   EXPECT_NE(urgent.stream(), first);
   EXPECT_EQ(fake_.priority_of(urgent.stream()), -5);
-  EXPECT_EQ(fake_.live().green_contexts, 1) << "its green context is taken up all the same";
+  EXPECT_EQ(fake_.live().green_contexts, 1) << "a second green context was made for the same units";
 }
 
-TEST_F(ShelfTest, AStreamOfOtherUnitsIsNotTakenUp) {
+TEST_F(ShelfTest, AStreamOfOtherUnitsIsNotReused) {
   const auto first = open_and_keep(gpu()).stream();
   const auto larger = Lane::create(gpu().partition("vision", 16));
   EXPECT_NE(larger.stream(), first);
@@ -167,12 +167,12 @@ TEST_F(ShelfTest, AStreamOfOtherUnitsIsNotTakenUp) {
   EXPECT_NE(plain.stream(), first);
 }
 
-TEST_F(ShelfTest, AStreamOnTheShelfCannotBeAdopted) {
+TEST_F(ShelfTest, AKeptStreamCannotBeAdopted) {
   const auto stream = open_and_keep(gpu()).stream();
   EXPECT_THAT([&] { (void)Lane::adopt(gpu(), stream); }, refuses<StreamError>("its lane 'policy' was closed"));
 }
 
-TEST_F(ShelfTest, AStreamTakenUpIsOpenAgain) {
+TEST_F(ShelfTest, AReusedStreamIsOpen) {
   auto lane = open_and_keep(gpu());
   lane.close();
   const auto stream = lane.stream();

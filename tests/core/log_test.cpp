@@ -47,7 +47,7 @@ TEST_F(LogTest, AnEmptySinkRestoresTheDefault) {
   EXPECT_TRUE(texts_.empty());
 }
 
-TEST_F(LogTest, NamesInAWarningDoNotReachTheTerminalAsTheyAre) {
+TEST_F(LogTest, NamesInAWarningAreEscaped) {
   ::testing::internal::CaptureStderr();
   warn("engine 'a\x1b[2J\nb'");
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(R"(engine 'a\x1b[2J\nb')"));

@@ -36,7 +36,7 @@ TEST_F(NamedFileTest, APlainFileIsReadToItsEnd) {
   EXPECT_EQ(read(file), "");
 }
 
-TEST_F(NamedFileTest, EveryPathThatCannotBeReadHasItsReason) {
+TEST_F(NamedFileTest, EveryUnreadablePathHasAReason) {
   fs::create_symlink("loop", folder_ / "loop");
   fs::create_symlink("nowhere", folder_ / "dangling");
   const std::pair<fs::path, const char*> cases[] = {
@@ -55,7 +55,7 @@ TEST_F(NamedFileTest, EveryPathThatCannotBeReadHasItsReason) {
 }
 
 TEST_F(NamedFileTest, AFileOfAnotherUserIsNotReadable) {
-  if (geteuid() == 0) GTEST_SKIP() << "root reads everything";
+  if (geteuid() == 0) GTEST_SKIP() << "root may read every file";
   const auto file = folder_ / "a";
   std::ofstream(file) << "x";
   fs::permissions(file, fs::perms::none);
@@ -63,13 +63,13 @@ TEST_F(NamedFileTest, AFileOfAnotherUserIsNotReadable) {
   EXPECT_THAT([&] { (void)read(file); }, refuses<ConfigError>("Permission denied"));
 }
 
-TEST_F(NamedFileTest, DevicesAreNoPlainFilesAndMayBeRead) {
+TEST_F(NamedFileTest, DevicesMayBeReadUpToALimit) {
   EXPECT_THAT(why_unreadable("/dev/null"), HasSubstr("no plain file"));
   EXPECT_EQ(read("/dev/null"), "");
   EXPECT_THAT([] { (void)read("/dev/zero"); }, refuses<ConfigError>("longer than 256 MiB"));
 }
 
-TEST_F(NamedFileTest, AFolderForTemporaryFilesThatCannotBeUsedIsNamed) {
+TEST_F(NamedFileTest, AnUnusableTemporaryFolderIsNamed) {
   const char* const before = std::getenv("TMPDIR");
   const std::string kept = before == nullptr ? "" : before;
   setenv("TMPDIR", folder_.c_str(), 1);

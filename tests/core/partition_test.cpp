@@ -34,7 +34,7 @@ class PartitionTest : public fake::FakeDriverTest {
   }
 };
 
-TEST_F(PartitionTest, ReportsTheSizeThatWasGot) {
+TEST_F(PartitionTest, APartitionReportsItsRealSize) {
   const auto partition = gpu().partition("policy", 10);
   EXPECT_EQ(partition.name(), "policy");
   EXPECT_EQ(partition.units().count, 16);
@@ -43,7 +43,7 @@ TEST_F(PartitionTest, ReportsTheSizeThatWasGot) {
   EXPECT_TRUE(partition.cpus().empty());
 }
 
-TEST_F(PartitionTest, TheStreamOfALaneHoldsJustTheSmsOfItsPartition) {
+TEST_F(PartitionTest, AStreamHasTheSmsOfItsPartition) {
   const auto partition = gpu().partition("policy", 24);
   EXPECT_EQ(fake_.sms_of(Lane::create(partition).stream()).size(), 24U);
 }
@@ -56,7 +56,7 @@ TEST_F(PartitionTest, PartitionsAreDisjoint) {
   EXPECT_EQ(lanes["head"].units().count, 76);
 }
 
-TEST_F(PartitionTest, LanesComeInTheOrderOfTheRequestsAndByName) {
+TEST_F(PartitionTest, LanesAreFoundByOrderAndByName) {
   const auto lanes = gpu().partition({{"head", rest}, {"policy", 8}});
   ASSERT_EQ(lanes.size(), 2U);
   EXPECT_EQ(lanes.begin()->name(), "head");
@@ -64,13 +64,13 @@ TEST_F(PartitionTest, LanesComeInTheOrderOfTheRequestsAndByName) {
   EXPECT_THAT([&] { (void)lanes["polcy"]; }, refuses<PartitionError>("no lane 'polcy'", "there are: head, policy"));
 }
 
-TEST_F(PartitionTest, TheRestIncludesTheRemainder) {
+TEST_F(PartitionTest, TheRestIncludesTheOddGroup) {
   EXPECT_EQ(gpu().partition("all", rest).units().count, 132);
   auto policy = gpu().partition("policy", 8);
   EXPECT_EQ(gpu().partition("others", rest).units().count, 124);
 }
 
-TEST_F(PartitionTest, TheRemainderAloneIsNoPartition) {
+TEST_F(PartitionTest, TheOddGroupAloneIsNoPartition) {
   const auto vision = gpu().partition("vision", 120);
   EXPECT_THAT([&] { (void)gpu().partition("policy", rest); },
               refuses<PartitionError>("the rest of cuda:0 to 'policy'", "only the odd group of 12 SMs",
@@ -92,7 +92,7 @@ TEST_F(PartitionTest, UnitsReturnWhenTheLastLaneGoes) {
   std::optional<Lane> lane = Lane::create(gpu().partition("policy", 48));
   EXPECT_EQ(free_units(gpu()), 84);
   lane->close();
-  EXPECT_EQ(free_units(gpu()), 84) << "closing alone takes nothing away from who still uses it";
+  EXPECT_EQ(free_units(gpu()), 84) << "close() returned units that a lane still uses";
   lane.reset();
   EXPECT_EQ(free_units(gpu()), 132);
 }
@@ -105,7 +105,7 @@ TEST_F(PartitionTest, UnitsReturnWhenTheLastBindingGoes) {
   EXPECT_EQ(free_units(gpu()), 132);
 }
 
-TEST_F(PartitionTest, ALanesPartitionIsAHandleToo) {
+TEST_F(PartitionTest, TheLanesPartitionHoldsTheUnits) {
   std::optional<Lane> lane = Lane::create(gpu().partition("policy", 48));
   const auto partition = lane->partition();
   lane.reset();
@@ -121,19 +121,19 @@ TEST_F(PartitionTest, TheSameUnitsCanBeTakenAgain) {
   EXPECT_EQ(free_units(gpu()), 132);
 }
 
-TEST_F(PartitionTest, AskingForMoreThanIsFreeListsWhoHoldsWhat) {
+TEST_F(PartitionTest, ARefusalListsThePartitionsAndTheirUnits) {
   const auto policy = gpu().partition("policy", 8);
   EXPECT_THAT([&] { (void)gpu().partition("vision", 128); },
               refuses<PartitionError>("128 SMs of cuda:0 to 'vision'", "'policy' holds 8", "124 of 132 SMs are free"));
 }
 
-TEST_F(PartitionTest, ARefusalOfOneTakesNone) {
+TEST_F(PartitionTest, ARefusalTakesNoUnits) {
   EXPECT_THROW((void)gpu().partition({{"a", 64}, {"b", 64}, {"c", 64}}), PartitionError);
   EXPECT_EQ(free_units(gpu()), 132);
   EXPECT_EQ(fake_.live().green_contexts, 0);
 }
 
-TEST_F(PartitionTest, WhereOneCannotBeMadeAllAreGivenBack) {
+TEST_F(PartitionTest, AFailureReturnsAllUnits) {
   const auto requests = {PartitionRequest{"a", 8}, PartitionRequest{"b", 8}, PartitionRequest{"c", rest}};
   fake_.fail(0);
   (void)gpu().partition(requests);
@@ -153,7 +153,7 @@ TEST_F(PartitionTest, WhereOneCannotBeMadeAllAreGivenBack) {
     EXPECT_EQ(fake_.live().green_contexts, 0);
     EXPECT_EQ(fake_.live().streams, 0);
   }
-  EXPECT_GE(refusals, 9) << "each of three descriptions, contexts and streams";
+  EXPECT_GE(refusals, 9) << "too few driver calls failed for three partitions";
 }
 
 TEST_F(PartitionTest, UnitsReturnOnlyWhenTheirWorkIsDone) {
@@ -163,14 +163,14 @@ TEST_F(PartitionTest, UnitsReturnOnlyWhenTheirWorkIsDone) {
   EXPECT_EQ(fake_.calls_of("cuStreamSynchronize"), 1);
 }
 
-TEST_F(PartitionTest, TwoOfOneNameAreRefused) {
+TEST_F(PartitionTest, TwoPartitionsOfOneNameAreRefused) {
   EXPECT_THAT([&] { (void)gpu().partition({{"head", 8}, {"head", rest}}); },
               ThrowsMessage<PartitionError>(HasSubstr("two partitions are named 'head'")));
 }
 
 TEST_F(PartitionTest, AnEmptyListIsAnEmptySet) { EXPECT_EQ(gpu().partition({}).size(), 0U); }
 
-TEST_F(PartitionTest, PartitionsOfTwoGpusAreTheirOwn) {
+TEST_F(PartitionTest, TwoGpusArePartitionedSeparately) {
   use({.gpus = {fake::Gpu{}, fake::gpu_of_78_sms()}});
   const auto first = Lane::create(gpu(0).partition("a", rest));
   const auto second = Lane::create(gpu(1).partition("b", rest));
@@ -180,7 +180,7 @@ TEST_F(PartitionTest, PartitionsOfTwoGpusAreTheirOwn) {
   EXPECT_EQ(fake_.device_of(second.stream()), 1);
 }
 
-TEST_F(PartitionTest, OutlivesTheRegistryOfDevices) {
+TEST_F(PartitionTest, ALaneOutlivesTheRegistryOfDevices) {
   std::optional<Lane> lane = Lane::create(gpu().partition("policy", 8));
   detail::forget_devices();
   EXPECT_EQ(fake_.sms_of(lane->stream()).size(), 8U);

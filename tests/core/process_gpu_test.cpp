@@ -48,14 +48,15 @@ TEST_F(GpuForkTest, BindingsOfTheParentAreRefused) {
               kRefuses);
 }
 
-TEST_F(GpuForkTest, NoGpuCanBeOpened) {
+TEST_F(GpuForkTest, AChildCannotOpenAGpu) {
   (void)gpu();
   EXPECT_THAT(in_child([] { return to_string(Device::open("cuda:0").id()); }), kLost);
-  EXPECT_THAT(in_child([] { return to_string(Device::open("auto").id()); }), kLost) << "not the CPU instead";
+  EXPECT_THAT(in_child([] { return to_string(Device::open("auto").id()); }), kLost)
+      << "auto opened the CPU instead of failing";
   EXPECT_EQ(in_child([] { return to_string(Device::open("cpu").id()); }), "cpu");
 }
 
-TEST_F(GpuForkTest, DevicesAreListedWithoutGpusAndAWarningSaysWhy) {
+TEST_F(GpuForkTest, AChildListsNoGpusAndWarns) {
   (void)gpu();
   EXPECT_THAT(in_child([] {
                 const fake::Warnings warnings;

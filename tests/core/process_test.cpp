@@ -43,20 +43,20 @@ class ForkTest : public ::testing::Test {
   std::optional<Lane> lane_ = Lane::create(*partition_);
 };
 
-TEST(ProcessTest, GenerationGrowsInTheChildAlone) {
+TEST(ProcessTest, TheGenerationGrowsInTheChildOnly) {
   const auto before = detail::process_generation();
   EXPECT_EQ(in_child([&] { return std::to_string(detail::process_generation() - before); }), "1");
   EXPECT_EQ(detail::process_generation(), before);
 }
 
-TEST(ProcessTest, AChildBeginsWithStateOfItsOwn) {
+TEST(ProcessTest, AChildBeginsWithNewState) {
   static detail::PerProcess<std::string> text;
   text.get() = "parent";
   EXPECT_EQ(in_child([] { return "'" + text.get() + "'"; }), "''");
   EXPECT_EQ(text.get(), "parent");
 }
 
-TEST(ProcessTest, AMutexThatAnotherThreadHeldIsFreeInTheChild) {
+TEST(ProcessTest, AMutexIsFreeInTheChild) {
   detail::ForkSafeMutex mutex;
   std::atomic<bool> held{false};
   std::atomic<bool> done{false};
@@ -74,7 +74,7 @@ TEST(ProcessTest, AMutexThatAnotherThreadHeldIsFreeInTheChild) {
   done = true;
 }
 
-TEST(ProcessTest, WarningsCanBeGivenInAChildAlsoWhereAThreadOfTheParentIsGivingOne) {
+TEST(ProcessTest, AChildCanWarnAfterAForkDuringAWarning) {
   std::atomic<bool> inside{false};
   std::atomic<bool> done{false};
   auto former = set_warning_sink([&](const std::string& text) {
@@ -121,7 +121,7 @@ TEST_F(ForkTest, SubmittingAndWaitingAreRefused) {
               kRefuses);
 }
 
-TEST_F(ForkTest, ALaneIsRefusedWhileItsWorkIsUnderWay) {
+TEST_F(ForkTest, ALaneIsRefusedDuringItsWork) {
   std::atomic<bool> begun{false};
   std::atomic<bool> done{false};
   const auto work = lane_->submit([&] {
@@ -156,7 +156,7 @@ TEST_F(ForkTest, PartitionsAndDevicesOfTheParentAreRefused) {
               kRefuses);
 }
 
-TEST_F(ForkTest, LettingGoOfThemWaitsForNobody) {
+TEST_F(ForkTest, AChildReleasesTheParentsHandlesWithoutWaiting) {
   EXPECT_EQ(in_child([&] {
               lane_.reset();
               partition_.reset();
@@ -165,7 +165,7 @@ TEST_F(ForkTest, LettingGoOfThemWaitsForNobody) {
             "gone");
 }
 
-TEST_F(ForkTest, AChildMakesLanesOfItsOwnOnAllCores) {
+TEST_F(ForkTest, AChildMakesNewLanesOnAllCores) {
   const int cores = cpu_.info().units.count;
   EXPECT_EQ(in_child([&] {
               const auto lanes = Device::open("cpu").partition({{"own", rest}});
@@ -176,7 +176,7 @@ TEST_F(ForkTest, AChildMakesLanesOfItsOwnOnAllCores) {
             std::to_string(cores));
 }
 
-TEST_F(ForkTest, ABindingRefusesTheParentsLaneAndTakesAnotherOne) {
+TEST_F(ForkTest, ABindingInAChildNeedsANewLane) {
   StreamBinding binding(cpu_, "engine");
   binding.set(*lane_);
   EXPECT_THAT(in_child([&] {
@@ -204,18 +204,18 @@ TEST_F(ForkTest, ABindingRefusesTheParentsLaneAndTakesAnotherOne) {
             "ran");
 }
 
-TEST_F(ForkTest, AChildThatWorkForkedAndThatReturnsFromItEnds) {
+TEST_F(ForkTest, AChildThatReturnsFromTheWorkEnds) {
   pid_t child = 0;
   lane_->run([&] { child = fork(); });  // the child never gets past this, because this thread does not exist there
   ASSERT_GT(child, 0);
   int status = -1;
   for (int i = 0; i < 1000 && waitpid(child, &status, WNOHANG) == 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_TRUE(WIFEXITED(status)) << "it hangs";
+  EXPECT_TRUE(WIFEXITED(status)) << "the child hangs when the work returns";
   if (!WIFEXITED(status)) kill(child, SIGKILL);
 }
 
-TEST_F(ForkTest, AChildThatWorkForkedMayUseALaneOfItsOwn) {
+TEST_F(ForkTest, AChildForkedByWorkMayUseANewLane) {
   std::string text;
   lane_->run([&] {
     text = in_child([] {
@@ -227,7 +227,7 @@ TEST_F(ForkTest, AChildThatWorkForkedMayUseALaneOfItsOwn) {
   EXPECT_EQ(text, "ran");
 }
 
-TEST_F(ForkTest, GatesOfAChildAreItsOwn) {
+TEST_F(ForkTest, AChildHasNewGates) {
   EXPECT_EQ(in_child([&] { return std::to_string(Gate::of(Device::open("cpu"))->report().passes); }), "0");
 }
 

@@ -27,18 +27,17 @@ class SplitTest : public fake::FakeDriverTest {
   }
 };
 
-TEST_F(SplitTest, FifteenGroupsOfEightAndTwelve) { expect_split(fake::Gpu{}, {8, 15, 12}); }
-TEST_F(SplitTest, NineGroupsOfEightAndSix) { expect_split(fake::gpu_of_78_sms(), {8, 9, 6}); }
-TEST_F(SplitTest, FiveGroupsOfFourAndNoRemainder) { expect_split(fake::gpu_of_20_sms(), {4, 5, 0}); }
-TEST_F(SplitTest, ADriverThatRefusesTheSmallestGroupIsAskedForTheDoubled) {
-  expect_split(fake::gpu_that_wants_larger_groups(), {16, 8, 4});
-}
-TEST_F(SplitTest, GroupsPromisedButNotMadeAreNotCounted) { expect_split({.promised_too_many = 1}, {8, 15, 12}); }
+TEST_F(SplitTest, ASplitOf132SmsHasFifteenGroups) { expect_split(fake::Gpu{}, {8, 15, 12}); }
+TEST_F(SplitTest, ASplitOf78SmsHasNineGroups) { expect_split(fake::gpu_of_78_sms(), {8, 9, 6}); }
+TEST_F(SplitTest, ASplitOf20SmsHasNoOddGroup) { expect_split(fake::gpu_of_20_sms(), {4, 5, 0}); }
+TEST_F(SplitTest, ARefusedGroupSizeIsDoubled) { expect_split(fake::gpu_that_wants_larger_groups(), {16, 8, 4}); }
+TEST_F(SplitTest, OnlyGroupsThatTheDriverMakesCount) { expect_split({.promised_too_many = 1}, {8, 15, 12}); }
 
 TEST_F(SplitTest, ADeviceIsSplitOnce) {
   auto a = gpu().partition("a", 8);
   auto b = gpu().partition("b", rest);
-  EXPECT_EQ(fake_.calls_of("cuDevSmResourceSplitByCount"), 2) << "once to count the groups, once to make them";
+  EXPECT_EQ(fake_.calls_of("cuDevSmResourceSplitByCount"), 2)
+      << "the device was not split once, with one call that counts and one that makes the groups";
 }
 
 }  // namespace

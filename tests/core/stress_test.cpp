@@ -68,7 +68,7 @@ TEST_F(PartitionStressTest, ManyThreadsMakeLanesOnOnePartition) {
       lane.close();
     }
   });
-  EXPECT_LE(fake_.live().streams, 8) << "no more than were open at once";
+  EXPECT_LE(fake_.live().streams, 8) << "more streams were made than were open at once";
 }
 
 TEST_F(PartitionStressTest, ManyThreadsUseAndCloseOneLane) {
@@ -133,7 +133,7 @@ class BindingStressTest : public fake::BindingTest {
   int bound_calls_ = 0;
 };
 
-TEST_F(BindingStressTest, CallsOfOneEngineStayInOneOrderHoweverItIsRebound) {
+TEST_F(BindingStressTest, CallsStayOrderedDuringRebinds) {
   std::atomic<bool> over{false};
   std::vector<std::jthread> rebinders;
   for (int i = 0; i < kRebinders; ++i) rebinders.emplace_back([&, i] { rebind_often(i, over); });

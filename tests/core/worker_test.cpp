@@ -21,7 +21,7 @@ namespace {
 // Returns the last CPU that this thread may use.
 int one_cpu() { return *this_thread::cpus().rbegin(); }
 
-TEST(WorkerTest, RunsOnAThreadOfItsOwnAlwaysTheSame) {
+TEST(WorkerTest, AWorkerHasOneThread) {
   Worker worker("policy", {}, {});
   std::set<std::thread::id> ids;
   for (int i = 0; i < 3; ++i) worker.run([&] { ids.insert(std::this_thread::get_id()); });
@@ -29,7 +29,7 @@ TEST(WorkerTest, RunsOnAThreadOfItsOwnAlwaysTheSame) {
   EXPECT_FALSE(ids.contains(std::this_thread::get_id()));
 }
 
-TEST(WorkerTest, ReturnsWhenTheWorkHasReturned) {
+TEST(WorkerTest, RunWaitsForTheWork) {
   Worker worker("policy", {}, {});
   int done = 0;  // not atomic: run() is the synchronisation
   for (int i = 1; i <= 1000; ++i) {
@@ -38,7 +38,7 @@ TEST(WorkerTest, ReturnsWhenTheWorkHasReturned) {
   }
 }
 
-TEST(WorkerTest, RunsOnePieceAtATimeAndEachThreadsInItsOrder) {
+TEST(WorkerTest, WorkOfEachThreadRunsInOrder) {
   constexpr int kThreads = 4;
   constexpr int kPieces = 250;
   Worker worker("policy", {}, {});
@@ -61,7 +61,7 @@ TEST(WorkerTest, RunsOnePieceAtATimeAndEachThreadsInItsOrder) {
   for (const auto& order : seen) EXPECT_TRUE(std::ranges::is_sorted(order));
 }
 
-TEST(WorkerTest, WhatTheWorkThrowsComesOutAndTheWorkerGoesOn) {
+TEST(WorkerTest, RunRethrowsAndTheWorkerContinues) {
   Worker worker("policy", {}, {});
   EXPECT_THROW(worker.run([] { throw std::out_of_range("of the work"); }), std::out_of_range);
   bool ran = false;
@@ -69,7 +69,7 @@ TEST(WorkerTest, WhatTheWorkThrowsComesOutAndTheWorkerGoesOn) {
   EXPECT_TRUE(ran);
 }
 
-TEST(WorkerTest, FromItsOwnThreadItRunsInPlace) {
+TEST(WorkerTest, NestedWorkRunsAtOnce) {
   Worker worker("policy", {}, {});
   std::vector<int> order;
   worker.run([&] {
@@ -80,7 +80,7 @@ TEST(WorkerTest, FromItsOwnThreadItRunsInPlace) {
   EXPECT_EQ(order, (std::vector{1, 2, 3}));
 }
 
-TEST(WorkerTest, WhatThrowsInPlaceComesOutOfTheInnerRun) {
+TEST(WorkerTest, TheInnerRunRethrowsItsException) {
   Worker worker("policy", {}, {});
   bool caught = false;
   worker.run([&] {
@@ -93,19 +93,19 @@ TEST(WorkerTest, WhatThrowsInPlaceComesOutOfTheInnerRun) {
   EXPECT_TRUE(caught);
 }
 
-TEST(WorkerTest, IsPinnedBeforeItsFirstWork) {
+TEST(WorkerTest, AWorkerIsPinnedBeforeItsFirstWork) {
   const int cpu = one_cpu();
   Worker worker("policy", {cpu}, {});
   worker.run([&] { EXPECT_EQ(this_thread::cpus(), std::set{cpu}); });
 }
 
-TEST(WorkerTest, ThreadsStartedFromTheWorkInheritTheCpus) {
+TEST(WorkerTest, ThreadsOfTheWorkInheritTheCpus) {
   const int cpu = one_cpu();
   Worker worker("policy", {cpu}, {});
   worker.run([&] { std::jthread([&] { EXPECT_EQ(this_thread::cpus(), std::set{cpu}); }); });
 }
 
-TEST(WorkerTest, LeavesTheThreadThatMadeItAsItWas) {
+TEST(WorkerTest, MakingAWorkerLeavesTheCallerUnchanged) {
   const auto cpus = this_thread::cpus();
   const int niceness = this_thread::niceness();
   Worker worker("policy", {one_cpu()}, std::min(niceness + 1, 19));
@@ -113,7 +113,7 @@ TEST(WorkerTest, LeavesTheThreadThatMadeItAsItWas) {
   EXPECT_EQ(this_thread::niceness(), niceness);
 }
 
-TEST(WorkerTest, TakesItsNiceValueAndThreadsStartedFromItInheritIt) {
+TEST(WorkerTest, ThreadsOfTheWorkInheritTheNiceValue) {
   const int niceness = std::min(this_thread::niceness() + 3, 19);
   Worker worker("policy", {}, niceness);
   worker.run([&] {
@@ -122,17 +122,17 @@ TEST(WorkerTest, TakesItsNiceValueAndThreadsStartedFromItInheritIt) {
   });
 }
 
-TEST(WorkerTest, CarriesTheLanesNameAsFarAsItFits) {
+TEST(WorkerTest, TheThreadHasTheShortenedLaneName) {
   Worker worker("perception-and-more", {}, {});
   worker.run([] { EXPECT_EQ(this_thread::name(), "lane perception"); });
 }
 
-TEST(WorkerTest, CpusThatAreNotThereAreRefused) {
+TEST(WorkerTest, MissingCpusAreRefused) {
   EXPECT_THAT([] { Worker("policy", {1'000'000}, {}); },
               refuses<DeviceError>("lane 'policy' could not be pinned", "taskset -p"));
 }
 
-TEST(WorkerTest, WorkThatComesBackByWayOfAnotherRunsInside) {
+TEST(WorkerTest, CircularCallsRunOnTheSameThreads) {
   Worker outer("outer", {}, {});
   Worker inner("inner", {}, {});
   std::vector<std::thread::id> ids;
@@ -158,7 +158,7 @@ TEST(WorkerTest, WorkThatComesBackByWayOfAnotherRunsInside) {
   }
 }
 
-TEST(WorkerTest, OtherWorkWaitsUntilWorkThatWaitsForAnotherIsOver) {
+TEST(WorkerTest, QueuedWorkWaitsForAllOfTheRunningWork) {
   Worker outer("outer", {}, {});
   Worker inner("inner", {}, {});
   std::vector<int> order;
@@ -192,7 +192,7 @@ void call_each_other(std::span<Worker* const> workers, std::atomic<int>& done) {
   }
 }
 
-TEST(WorkerTest, TwoThatCallEachOtherDoNotWaitForEver) {
+TEST(WorkerTest, TwoWorkersMayCallEachOther) {
   Worker a("a", {}, {});
   Worker b("b", {}, {});
   const std::vector<Worker*> workers{&a, &b};
@@ -201,7 +201,7 @@ TEST(WorkerTest, TwoThatCallEachOtherDoNotWaitForEver) {
   EXPECT_EQ(done, 100);
 }
 
-TEST(WorkerTest, ACircleOfManyDoesNotWaitForEver) {
+TEST(WorkerTest, WorkersMayCallEachOtherInACircle) {
   std::vector<std::unique_ptr<Worker>> owned;
   std::vector<Worker*> workers;
   for (int i = 0; i < 7; ++i)
@@ -212,7 +212,7 @@ TEST(WorkerTest, ACircleOfManyDoesNotWaitForEver) {
   EXPECT_EQ(done, 140);
 }
 
-TEST(WorkerTest, CallsAtRandomAmongManyEnd) {
+TEST(WorkerTest, RandomNestedCallsEnd) {
   constexpr int kWorkers = 4;
   std::vector<std::unique_ptr<Worker>> workers;
   for (int i = 0; i < kWorkers; ++i)
@@ -236,7 +236,7 @@ TEST(WorkerTest, CallsAtRandomAmongManyEnd) {
   EXPECT_EQ(leaves, 6 * 64);
 }
 
-TEST(WorkerTest, WorkThatNobodyHasToWaitForIsNotLetIn) {
+TEST(WorkerTest, WorkOutsideACircleWaitsItsTurn) {
   // c calls a while a's work waits for b. b is busy but waits for nobody, so there is no circle.
   Worker a("a", {}, {});
   Worker b("b", {}, {});
@@ -267,7 +267,7 @@ TEST(WorkerTest, WorkThatNobodyHasToWaitForIsNotLetIn) {
   EXPECT_EQ(order, (std::vector{1, 2}));
 }
 
-TEST(WorkerTest, QueuedWorkCanBeDroppedAndWorkUnderWayCannot) {
+TEST(WorkerTest, OnlyQueuedWorkCanBeCancelled) {
   Worker worker("policy", {}, {});
   std::atomic<bool> go{false};
   std::atomic<bool> begun{false};
@@ -289,7 +289,7 @@ TEST(WorkerTest, QueuedWorkCanBeDroppedAndWorkUnderWayCannot) {
   EXPECT_FALSE(ran);
 }
 
-TEST(WorkerTest, WhatWorkOwnsIsGoneWhenItIsDone) {
+TEST(WorkerTest, FinishedWorkReleasesItsCaptures) {
   Worker worker("policy", {}, {});
   auto owned = std::make_shared<int>(1);
   const std::weak_ptr<int> seen = owned;
@@ -297,7 +297,7 @@ TEST(WorkerTest, WhatWorkOwnsIsGoneWhenItIsDone) {
   EXPECT_TRUE(seen.expired());
 }
 
-TEST(WorkerTest, WhatIsThrownComesBackThroughBothWorkers) {
+TEST(WorkerTest, AnExceptionPassesThroughBothWorkers) {
   Worker outer("outer", {}, {});
   Worker inner("inner", {}, {});
   const auto broken = [] { throw std::runtime_error("broken"); };

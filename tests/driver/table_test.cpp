@@ -18,20 +18,20 @@ bool driver_is_installed() {
   return library != nullptr;
 }
 
-TEST(DriverTableTest, WithoutADriverThereIsNoTableAndTheReasonNamesTheLibrary) {
+TEST(DriverTableTest, TheReasonNamesTheMissingLibrary) {
   if (driver_is_installed()) GTEST_SKIP() << "libcuda.so.1 is installed here";
   EXPECT_EQ(find(), nullptr);
   EXPECT_THAT(unavailable_reason(), HasSubstr("libcuda.so.1"));
 }
 
-TEST(DriverTableTest, WithADriverEitherATableOrAReasonIsThere) {
+TEST(DriverTableTest, ADriverGivesATableOrAReason) {
   if (!driver_is_installed()) GTEST_SKIP() << "libcuda.so.1 is not installed here";
   EXPECT_NE(find() == nullptr, unavailable_reason().empty());
 }
 
-TEST(DriverTableTest, IsTheSameAtEveryCall) { EXPECT_EQ(find(), find()); }
+TEST(DriverTableTest, EveryCallReturnsTheSameTable) { EXPECT_EQ(find(), find()); }
 
-TEST(DriverTableTest, ADisabledTableAnswersAndDoesNothing) {
+TEST(DriverTableTest, ADisabledTableReturnsErrors) {
   fake::FakeDriver fake;
   Table table = fake.table();
   table.cuStreamGetDevice = nullptr;
@@ -41,11 +41,11 @@ TEST(DriverTableTest, ADisabledTableAnswersAndDoesNothing) {
   EXPECT_EQ(count, -1);
   EXPECT_EQ(table.cuStreamSynchronize(nullptr), CUDA_ERROR_NOT_INITIALIZED);
   EXPECT_EQ(table.cuStreamDestroy(nullptr), CUDA_ERROR_NOT_INITIALIZED);
-  EXPECT_EQ(table.cuStreamGetDevice, nullptr) << "what a driver lacks it still lacks";
-  EXPECT_EQ(fake.violations(), std::vector<std::string>{}) << "the driver was not called";
+  EXPECT_EQ(table.cuStreamGetDevice, nullptr) << "a function that the driver lacks was added";
+  EXPECT_EQ(fake.violations(), std::vector<std::string>{}) << "the disabled table called the driver";
 }
 
-TEST(DriverTableTest, AChildOfAProcessThatUsesCudaHasNoTable) {
+TEST(DriverTableTest, AForkedChildOfACudaProcessHasNoTable) {
   fake::FakeDriver fake;
   const ScopedTable scope(&fake.table());
   EXPECT_EQ(in_child([] { return find() == nullptr && is_lost_in_fork() ? unavailable_reason() : "there is one"; }),
@@ -55,12 +55,12 @@ TEST(DriverTableTest, AChildOfAProcessThatUsesCudaHasNoTable) {
   EXPECT_FALSE(is_lost_in_fork());
 }
 
-TEST(DriverTableTest, AChildOfAProcessWithoutCudaLosesNothing) {
+TEST(DriverTableTest, AForkedChildWithoutCudaLosesNothing) {
   const ScopedTable scope(nullptr);
   EXPECT_EQ(in_child([] { return is_lost_in_fork() ? "lost" : "not lost"; }), "not lost");
 }
 
-TEST(ScopedTableTest, OverridesAndRestores) {
+TEST(ScopedTableTest, AScopedTableOverridesAndRestores) {
   const Table* const before = find();
   const std::string reason = unavailable_reason();
   const Table table;
@@ -72,13 +72,13 @@ TEST(ScopedTableTest, OverridesAndRestores) {
   EXPECT_EQ(unavailable_reason(), reason);
 }
 
-TEST(ScopedTableTest, NullMeansThatThereIsNoDriver) {
+TEST(ScopedTableTest, ANullTableMeansNoDriver) {
   const ScopedTable scope(nullptr);
   EXPECT_EQ(find(), nullptr);
   EXPECT_THAT(unavailable_reason(), HasSubstr("no driver"));
 }
 
-TEST(TableTest, GreenContextsNeedEveryOneOfTheirFunctions) {
+TEST(TableTest, GreenContextsNeedAllTheirFunctions) {
   const fake::FakeDriver fake;
   EXPECT_FALSE(Table{}.has_green_contexts());
   EXPECT_TRUE(fake.table().has_green_contexts());

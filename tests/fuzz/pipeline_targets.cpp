@@ -28,21 +28,22 @@ void require_times(const EngineConfig& engine) {
 
 // Checks the properties that every pipeline relies on.
 void require_sound(const PipelineConfig& config) {
-  require(!config.engines.empty(), "there is an engine");
+  require(!config.engines.empty(), "a configuration has an engine");
   for (const auto& engine : config.engines) {
     require(!engine.name.empty() && !engine.lane.empty(), "engines and lanes have names");
     require_times(engine);
     require(std::ranges::find(config.lanes, engine.lane, &LaneConfig::name) != config.lanes.end(),
-            "an engine's lane is there");
-    require(std::ranges::count(config.engines, engine.name, &EngineConfig::name) == 1, "engines' names differ");
+            "an engine's lane exists");
+    require(std::ranges::count(config.engines, engine.name, &EngineConfig::name) == 1,
+            "each engine has a different name");
   }
   for (const auto& lane : config.lanes) {
     require(!lane.name.empty(), "lanes have names");
-    require(std::ranges::count(config.lanes, lane.name, &LaneConfig::name) == 1, "lanes' names differ");
+    require(std::ranges::count(config.lanes, lane.name, &LaneConfig::name) == 1, "each lane has a different name");
     require(!lane.units || lane.units->is_rest() || lane.units->units().count > 0, "lanes have units");
     if (lane.beside.empty()) continue;
     const auto other = std::ranges::find(config.lanes, lane.beside, &LaneConfig::name);
-    require(other != config.lanes.end() && other->beside.empty(), "who is beside a lane is beside one with units");
+    require(other != config.lanes.end() && other->beside.empty(), "a lane is beside a lane that is beside no other");
   }
   DeviceInfo device;
   device.id = {DeviceKind::cpu, 0};
@@ -52,7 +53,7 @@ void require_sound(const PipelineConfig& config) {
     device.granularity = {1};
     std::size_t lanes = 0;
     for (const auto& share : divide(config, device)) lanes += share.lanes.size();
-    require(lanes == config.lanes.size(), "each lane has its share");
+    require(lanes == config.lanes.size(), "each lane has one share");
   }
 }
 
@@ -102,7 +103,7 @@ void read_profile(std::string_view input) {
   const auto profile = read([&] { return runtime::read_profile(std::string(input), "the profile"); });
   if (!profile) return;
   const auto again = read([&] { return runtime::read_profile(profile_json(*profile), "what was written"); });
-  require(again.has_value() && again->engines.size() == profile->engines.size(), "what was written can be read");
+  require(again.has_value() && again->engines.size() == profile->engines.size(), "a written profile can be read");
   auto request = read([&] { return plan_request(three_engines(), *profile); });
   if (!request) return;
   request->most_steps = 20'000;

@@ -32,7 +32,7 @@ at::Tensor fitting(const TensorSpec& spec, std::int64_t most, std::int64_t more)
 
 void read_signature(std::string_view input) {
   const auto signature = Signature::from_wrapper_source(input);
-  for (const auto& each : signature.unchecked()) require(!each.empty(), "what cannot be checked is named");
+  for (const auto& each : signature.unchecked()) require(!each.empty(), "each unchecked input has a description");
   for (const std::int64_t more : {0, 1}) {
     std::vector<at::Tensor> inputs;
     for (const auto& spec : signature.inputs()) {
@@ -55,7 +55,7 @@ void read_size_expression(std::string_view input) {
   (void)detail::readable(input);
   const auto expression = detail::SizeExpression::parse(input, resolve);
   if (!expression) return;
-  for (const auto value : expression->values()) require(value < 4, "an expression depends on what was resolved");
+  for (const auto value : expression->values()) require(value < 4, "an expression depends on resolved symbols only");
   const std::array<std::array<std::int64_t, 4>, 6> values{{{0, 0, 0, 0},
                                                            {1, 2, 3, 4},
                                                            {-1, -7, 64, 2},
@@ -65,9 +65,9 @@ void read_size_expression(std::string_view input) {
   for (const auto& each : values) {
     const auto as_written = expression->evaluate(each);
     const auto exact = expression->evaluate(each, detail::SizeExpression::Division::exact);
-    if (exact && as_written) require(*exact == *as_written, "an exact division gives what any division gives");
+    if (exact && as_written) require(*exact == *as_written, "an exact division equals the plain division");
     if (const auto constant = expression->constant(); constant && as_written)
-      require(*constant == *as_written, "a constant is what it evaluates to");
+      require(*constant == *as_written, "a constant equals its value");
   }
 }
 
@@ -84,7 +84,7 @@ void read_effects(std::string_view input) {
   require(!effects.is_known || effects.writes_input.size() == count, "each input is known");
   for (const auto& name : effects.written_constants())
     require(std::ranges::find(effects.constants, name, &detail::PackageConstant::name) != effects.constants.end(),
-            "what is written to is a constant");
+            "each written constant is a known constant");
 }
 
 }  // namespace greenlane::fuzz

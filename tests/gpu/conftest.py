@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in here:
         item.add_marker(pytest.mark.gpu)
         if not torch.cuda.is_available():
-            item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU here"))
+            item.add_marker(pytest.mark.skip(reason="this machine has no NVIDIA GPU"))
 
 
 @pytest.fixture(scope="session")

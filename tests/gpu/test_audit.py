@@ -104,7 +104,9 @@ def causes(strays: tuple[gl.AuditedKernel, ...]) -> set[str | None]:
     return {stray.cause for stray in strays}
 
 
-def test_a_pipeline_on_lanes_is_clean(models: Path, lanes: dict[str, gl.Lane], small: Tensor, large: Tensor) -> None:
+def test_a_pipeline_on_lanes_has_no_strays(
+    models: Path, lanes: dict[str, gl.Lane], small: Tensor, large: Tensor
+) -> None:
     """The pipeline has packages with resident graphs, called from the default stream, and modules."""
     number = torch.zeros(1, dtype=torch.int32, device="cuda")
     calls = [
@@ -130,12 +132,14 @@ def test_a_pipeline_on_lanes_is_clean(models: Path, lanes: dict[str, gl.Lane], s
     assert all(engine.kernels >= 10 and engine.gpu_us > 0 and engine.judged for engine in audit.engines)
     assert audit.engines[0].lane == "small"
     assert audit.engines[0].units == 16
-    assert audit.engines[0].copies >= 10, "inputs and outputs of graphs"
+    assert audit.engines[0].copies >= 10, "the copies of graph inputs and outputs were not counted"
     assert "no strays" in str(audit)
     gl.clear_external_stream(module)
 
 
-def test_gates_and_slices_are_clean(models: Path, lanes: dict[str, gl.Lane], small: Tensor, large: Tensor) -> None:
+def test_gates_and_slices_cause_no_strays(
+    models: Path, lanes: dict[str, gl.Lane], small: Tensor, large: Tensor
+) -> None:
     best_effort = gl.load(models / "chain.pt2", lane=lanes["large"], graphs="resident", gates="50us")
     urgent = gl.load(models / "affine.pt2", lane=lanes["large"], graphs="resident", urgent=5.0)
     for _ in range(5):
@@ -155,7 +159,7 @@ def test_gates_and_slices_are_clean(models: Path, lanes: dict[str, gl.Lane], sma
     assert {engine.name: engine.calls for engine in audit.engines} == {"chain": 20, "affine": 20}
 
 
-def test_an_engine_that_is_not_bound_is_found(models: Path, lanes: dict[str, gl.Lane], small: Tensor) -> None:
+def test_an_unbound_engine_is_a_stray(models: Path, lanes: dict[str, gl.Lane], small: Tensor) -> None:
     bound = gl.load(models / "affine.pt2", name="bound", lane=lanes["small"])
     loose = gl.load(models / "affine.pt2", name="loose")
     for engine in (bound, loose):
@@ -181,7 +185,7 @@ def test_an_engine_that_is_not_bound_is_found(models: Path, lanes: dict[str, gl.
     ],
     ids=["side", "default", "graph"],
 )
-def test_kernels_that_leave_a_lane_are_found_and_named(
+def test_a_kernel_outside_the_lane_has_a_cause(
     make: object, cause: str, lanes: dict[str, gl.Lane], small: Tensor
 ) -> None:
     assert callable(make)
@@ -206,7 +210,7 @@ def test_kernels_that_leave_a_lane_are_found_and_named(
         gl.clear_external_stream(engine)
 
 
-def test_another_lanes_stream_is_named(lanes: dict[str, gl.Lane], small: Tensor) -> None:
+def test_a_kernel_on_another_lane_is_a_stray(lanes: dict[str, gl.Lane], small: Tensor) -> None:
     class Guest(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             torch.cuda.current_stream().synchronize()
@@ -226,7 +230,7 @@ def test_another_lanes_stream_is_named(lanes: dict[str, gl.Lane], small: Tensor)
     gl.clear_external_stream(module)
 
 
-def test_work_of_no_engine_is_told_apart(lanes: dict[str, gl.Lane], small: Tensor) -> None:
+def test_work_of_no_engine_is_listed_separately(lanes: dict[str, gl.Lane], small: Tensor) -> None:
     with gl.audit() as audit:
         torch.relu(small)
         with lanes["middle"]:
@@ -237,7 +241,7 @@ def test_work_of_no_engine_is_told_apart(lanes: dict[str, gl.Lane], small: Tenso
     assert causes(audit.strays) == {"no engine's work"}
 
 
-def test_a_whole_device_lane_is_where_it_was_put(models: Path, lanes: dict[str, gl.Lane], small: Tensor) -> None:
+def test_a_lane_on_the_whole_device_has_no_strays(models: Path, lanes: dict[str, gl.Lane], small: Tensor) -> None:
     assert lanes["small"].units == 16
     engine = gl.load(models / "affine.pt2", lane=gl.lane("cuda:0"))
     adopted = Plain()

@@ -48,7 +48,7 @@ def small() -> Tensor:
     return made
 
 
-def test_beside_the_profiler_it_is_refused_and_the_profiler_works(lanes: dict[str, gl.Lane], small: Tensor) -> None:
+def test_an_audit_beside_the_profiler_is_refused(lanes: dict[str, gl.Lane], small: Tensor) -> None:
     module = Plain()
     gl.set_external_stream(module, lanes["small"])
     module(small)
@@ -75,7 +75,7 @@ def test_beside_the_profiler_it_is_refused_and_the_profiler_works(lanes: dict[st
     gl.clear_external_stream(module)
 
 
-def test_there_is_one_at_a_time_and_exceptions_pass(lanes: dict[str, gl.Lane], small: Tensor) -> None:
+def test_only_one_audit_runs_at_a_time(lanes: dict[str, gl.Lane], small: Tensor) -> None:
     module = Plain()
     gl.set_external_stream(module, lanes["small"])
     with gl.audit() as audit:
@@ -97,7 +97,7 @@ def test_there_is_one_at_a_time_and_exceptions_pass(lanes: dict[str, gl.Lane], s
     gl.clear_external_stream(module)
 
 
-def test_many_audits_leave_nothing(lanes: dict[str, gl.Lane], small: Tensor) -> None:
+def test_many_audits_lose_no_records(lanes: dict[str, gl.Lane], small: Tensor) -> None:
     module = Plain()
     gl.set_external_stream(module, lanes["small"])
     module(small)
@@ -118,7 +118,7 @@ def run(program: str, *arguments: str) -> None:
 
 
 @pytest.mark.parametrize("order", ["audit", "audit profile", "profile audit", "profile audit profile"])
-def test_a_process_that_audited_ends_well(order: str) -> None:
+def test_a_process_ends_normally_after_an_audit(order: str) -> None:
     run(
         """
 model = torch.nn.ReLU()
@@ -140,7 +140,7 @@ print("fine")
     )
 
 
-def test_a_profiler_that_comes_and_goes_is_noticed() -> None:
+def test_a_profiler_during_the_audit_is_noticed() -> None:
     """Kernels that the profiler took are not called clean."""
     run("""
 model = torch.nn.ReLU()
@@ -161,7 +161,7 @@ print("fine")
 """)
 
 
-def test_without_partitions_an_unbound_engine_disturbs_nobody(models: Path) -> None:
+def test_no_partitions_mean_no_strays(models: Path) -> None:
     """This is also true after partitions have come and gone."""
     run(
         """

@@ -79,7 +79,7 @@ def let_go(engine: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("kind", ["package", "module", "resident module"])
-def test_the_lane_stays_while_the_graph_exists(models: Path, x: Tensor, kind: str) -> None:
+def test_a_graph_keeps_its_lane(models: Path, x: Tensor, kind: str) -> None:
     before = free_units()
     engine = new_engine(kind, models, gl.partition("cuda:0", {"small": UNITS})["small"])
     graph, y = captured(engine, x)
@@ -99,7 +99,7 @@ def test_the_lane_stays_while_the_graph_exists(models: Path, x: Tensor, kind: st
     assert not eventually_free_at_once(before)
     graph.reset()
     del graph, y
-    assert eventually_free(before), "the lane of a graph that is gone never comes back"
+    assert eventually_free(before), "the lane of a destroyed graph was not released"
 
 
 def eventually_free_at_once(units: int) -> bool:
@@ -108,7 +108,7 @@ def eventually_free_at_once(units: int) -> bool:
     return free_units() == units
 
 
-def test_of_two_lanes_in_one_graph_both_stay(models: Path, x: Tensor) -> None:
+def test_a_graph_keeps_both_of_its_lanes(models: Path, x: Tensor) -> None:
     before = free_units()
     lanes = gl.partition("cuda:0", {"small": 16, "large": 40})
     small, large = (new_engine("module", models, lanes[name]) for name in ("small", "large"))
@@ -130,7 +130,9 @@ def test_of_two_lanes_in_one_graph_both_stay(models: Path, x: Tensor) -> None:
     assert eventually_free(before)
 
 
-def test_rebinding_an_engine_in_a_graph_warns_once(models: Path, x: Tensor, capfd: pytest.CaptureFixture[str]) -> None:
+def test_rebinding_a_captured_engine_gives_one_warning(
+    models: Path, x: Tensor, capfd: pytest.CaptureFixture[str]
+) -> None:
     lanes = gl.partition("cuda:0", {"small": UNITS, "large": 40})
     engine = new_engine("module", models, lanes["small"])
     graph, y = captured(engine, x)
@@ -145,10 +147,10 @@ def test_rebinding_an_engine_in_a_graph_warns_once(models: Path, x: Tensor, capf
     assert "graph" not in capfd.readouterr().err
     graph, y = captured(engine, x)
     gl.set_external_stream(engine, lanes["large"])
-    assert "graph" not in capfd.readouterr().err, "it is in no graph on a lane"
+    assert "graph" not in capfd.readouterr().err, "the rebind gave a warning although no graph has the engine on a lane"
 
 
-def test_many_graphs_leave_nothing(models: Path, x: Tensor) -> None:
+def test_many_graphs_return_all_units(models: Path, x: Tensor) -> None:
     """Each graph is captured, replayed, and dropped while it may still run."""
     before = free_units()
     for _ in range(50):
@@ -162,7 +164,7 @@ def test_many_graphs_leave_nothing(models: Path, x: Tensor) -> None:
         assert eventually_free(before)
 
 
-def test_a_graph_of_ours_is_not_captured_along(models: Path, x: Tensor) -> None:
+def test_a_pipeline_graph_cannot_be_captured_in_another(models: Path, x: Tensor) -> None:
     """The graph of gl.capture owns its memory."""
     lanes = gl.partition("cuda:0", {"small": UNITS})
     engine = new_engine("package", models, lanes["small"])

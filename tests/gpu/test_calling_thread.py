@@ -92,7 +92,7 @@ def check(models: Path, before: tuple[Any, ...], device: str | None = None) -> l
     """Returns the entry points that leave another state behind, on `device` or else on the last device."""
     wrong = []
     entries = entry_points(models, device or f"cuda:{torch.cuda.device_count() - 1}")
-    assert state()[1:] == before[1:], "setting up"
+    assert state()[1:] == before[1:], "the setup of the check changed the thread's state"
     for name in entries:
         begun = state()
         with contextlib.suppress(RuntimeError, ValueError, torch.AcceleratorError):
@@ -102,19 +102,19 @@ def check(models: Path, before: tuple[Any, ...], device: str | None = None) -> l
     return wrong
 
 
-def test_every_entry_point_leaves_the_thread_as_it_was(models: Path) -> None:
+def test_every_entry_point_restores_the_thread(models: Path) -> None:
     torch.zeros(1, device="cuda:0")
     torch.cuda.set_device(0)
     assert check(models, state()) == []
 
 
-def test_on_a_stream_of_its_own(models: Path) -> None:
+def test_entry_points_restore_the_callers_stream(models: Path) -> None:
     torch.zeros(1, device="cuda:0")
     with torch.cuda.stream(torch.cuda.Stream(0)):
         assert check(models, state()) == []
 
 
-def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
+def test_a_thread_without_a_context_gets_none(models: Path) -> None:
     """The thread has no context before, and none afterwards."""
     found: list[Any] = []
     kept: list[Any] = []
@@ -137,7 +137,7 @@ def test_in_a_thread_that_is_new_to_cuda(models: Path) -> None:
     assert found == [None, None, None]
 
 
-def test_within_a_green_context_of_pytorch(models: Path) -> None:
+def test_a_green_context_of_pytorch_stays_current(models: Path) -> None:
     """PyTorch's green context stays current after calls. PyTorch loses it by work on another device than cuda:0."""
     green_contexts = pytest.importorskip("torch.cuda.green_contexts")
     torch.zeros(1, device="cuda:0")

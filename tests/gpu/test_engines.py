@@ -52,7 +52,7 @@ def test_rebinding_moves_an_engine(models: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["policy", "vision", "head"])
-def test_outputs_equal_eager(name: str) -> None:
+def test_outputs_equal_the_eager_reference(name: str) -> None:
     """Compares the example's engines, on a lane, with the reference that the export saved."""
     if not (ROBOT / f"{name}.pt2").exists():
         pytest.skip("the example models are not exported: python examples/robot/export.py")
@@ -65,7 +65,7 @@ def test_outputs_equal_eager(name: str) -> None:
             torch.testing.assert_close(got.cpu(), want, rtol=2e-2, atol=2e-2)
 
 
-def test_inputs_that_do_not_fit_are_refused(models: Path) -> None:
+def test_invalid_inputs_are_refused(models: Path) -> None:
     """The inputs are refused before anything runs, and the engine works afterwards."""
     engine = gl.load(models / "affine.pt2", lane=gl.partition("cuda:0", {"lane": 16})["lane"])
     good = torch.arange(256, dtype=torch.float32, device="cuda")
@@ -80,7 +80,7 @@ def test_inputs_that_do_not_fit_are_refused(models: Path) -> None:
     torch.testing.assert_close(engine(good), 2 * good + 1)
 
 
-def test_the_current_stream_and_device_are_left_alone(models: Path) -> None:
+def test_a_call_keeps_the_current_stream(models: Path) -> None:
     """This is also true when the engine refuses its input."""
     engine = gl.load(models / "affine.pt2", lane=gl.partition("cuda:0", {"lane": 16})["lane"])
     stream = torch.cuda.Stream()

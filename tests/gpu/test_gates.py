@@ -23,7 +23,7 @@ def slices_of(engine: gl.Engine) -> int:
     return report.graphs[0].slices
 
 
-def test_slices_compute_what_the_whole_graph_does(models: Path) -> None:
+def test_slices_compute_the_same_as_the_whole_graph(models: Path) -> None:
     lane = gl.lane("cuda:0")
     engine = gl.load(models / "chain.pt2", lane=lane, graphs="resident")
     inputs = [torch.rand(2048, 2048, device="cuda").half() for _ in range(4)]
@@ -43,7 +43,7 @@ def test_slices_compute_what_the_whole_graph_does(models: Path) -> None:
     assert slices_of(engine) == 1
 
 
-def test_slices_stay_in_the_lane_through_a_rebind(models: Path) -> None:
+def test_slices_stay_in_the_lane_after_a_rebind(models: Path) -> None:
     lanes = gl.partition("cuda:0", {"small": 16, "large": 48})
     engine = gl.load(models / "where.pt2", graphs="resident", gates="1us")
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
@@ -52,7 +52,7 @@ def test_slices_stay_in_the_lane_through_a_rebind(models: Path) -> None:
         assert len(set().union(*(sms_of(engine(x)) for _ in range(5)))) == lanes[name].units
 
 
-def test_an_urgent_engine_holds_best_effort_and_both_are_right(models: Path) -> None:
+def test_urgent_and_best_effort_results_are_right(models: Path) -> None:
     before = gl.gate_report()
     best_effort = gl.load(models / "chain.pt2", lane=gl.lane("cuda:0"), graphs="resident", gates="50us")
     urgent = gl.load(models / "affine.pt2", lane=gl.lane("cuda:0", priority=-1), graphs="resident", urgent=5.0)
@@ -84,7 +84,7 @@ def test_an_urgent_engine_holds_best_effort_and_both_are_right(models: Path) -> 
     assert after.passes - before.passes == 200
 
 
-def test_an_urgent_engine_that_does_not_end_in_time_is_let_go_of(models: Path) -> None:
+def test_the_gate_opens_after_its_limit(models: Path) -> None:
     before = gl.gate_report()
     best_effort = gl.load(models / "affine.pt2", lane=gl.lane("cuda:0"), graphs="resident", gates="auto")
     urgent = gl.load(models / "chain.pt2", lane=gl.lane("cuda:0"), graphs="resident", urgent=0.01)
@@ -104,7 +104,7 @@ def test_an_engine_without_graphs_has_no_gates(models: Path) -> None:
         gl.load(models / "affine.pt2", gates="auto")
 
 
-def test_an_urgent_engine_with_gates_does_not_wait_for_itself(models: Path) -> None:
+def test_an_urgent_engine_does_not_wait_for_itself(models: Path) -> None:
     engine = gl.load(models / "chain.pt2", lane=gl.lane("cuda:0"), graphs="resident", urgent=1000.0, gates="50us")
     for _ in range(3):
         engine(constant(1.0))
@@ -113,6 +113,6 @@ def test_an_urgent_engine_with_gates_does_not_wait_for_itself(models: Path) -> N
     start = time.monotonic()
     engine(constant(1.0))
     torch.cuda.synchronize()
-    assert time.monotonic() - start < 1, "it would be held for five deadlines"
+    assert time.monotonic() - start < 1, "the urgent engine waited for its own gate"
     assert gl.gate_report().held == before.held
     assert slices_of(engine) == 1

@@ -43,7 +43,7 @@ def check_calls(
 
 @pytest.mark.parametrize("gates", ["off", "auto"])
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_package_is_as_without_graphs(
+def test_graphs_do_not_change_a_packages_results(
     kind: type[nn.Module], gates: str, models: Path, lanes: dict[str, gl.Lane]
 ) -> None:
     path = models / f"{kind.__name__.lower()}.pt2"
@@ -53,7 +53,7 @@ def test_a_package_is_as_without_graphs(
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_module_is_as_without_graphs(kind: type[nn.Module], lanes: dict[str, gl.Lane]) -> None:
+def test_graphs_do_not_change_a_modules_results(kind: type[nn.Module], lanes: dict[str, gl.Lane]) -> None:
     module = kind().cuda().train()
     wanted = copy.deepcopy(module)
     gl.set_external_stream(module, lanes["small"], graphs="resident")
@@ -65,9 +65,7 @@ def test_a_module_is_as_without_graphs(kind: type[nn.Module], lanes: dict[str, g
 
 
 @pytest.mark.parametrize("outputs", ["copies", "views"])
-def test_an_output_that_is_an_input_is_the_callers_tensor(
-    outputs: Any, models: Path, lanes: dict[str, gl.Lane]
-) -> None:
+def test_an_aliased_output_is_the_callers_tensor(outputs: Any, models: Path, lanes: dict[str, gl.Lane]) -> None:
     """The outputs share the input's memory exactly as without a graph."""
     engine = gl.load(models / "inplace.pt2", lane=lanes["small"], graphs="resident", outputs=outputs)
     plain = gl.load(models / "inplace.pt2")
@@ -77,7 +75,7 @@ def test_an_output_that_is_an_input_is_the_callers_tensor(
         assert shares[0] == shares[1], turn
 
 
-def test_inputs_that_share_memory_run_without_a_graph(
+def test_inputs_with_shared_memory_run_without_a_graph(
     models: Path, lanes: dict[str, gl.Lane], capfd: pytest.CaptureFixture[str]
 ) -> None:
     engine = gl.load(models / "inplace.pt2", lane=lanes["small"], graphs="resident")
@@ -183,7 +181,7 @@ class MakesATable(OnGpu):
     ("kind", "is_captured"), [(Hidden, True), (Replaces, False), (Counts, False), (MakesATable, True)]
 )
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_state_that_is_no_buffer(
+def test_hidden_state_changes_once_per_call(
     kind: type[nn.Module], is_captured: bool, mode: type, lanes: dict[str, gl.Lane]
 ) -> None:
     module = kind()
@@ -196,7 +194,7 @@ def test_state_that_is_no_buffer(
     gl.clear_external_stream(module)
 
 
-def test_a_parameter_that_is_replaced_is_seen(lanes: dict[str, gl.Lane]) -> None:
+def test_a_replaced_parameter_is_used(lanes: dict[str, gl.Lane]) -> None:
     module = nn.Linear(4, 4, bias=False).cuda()
     gl.set_external_stream(module, lanes["small"], graphs="resident")
     x = torch.eye(4, device="cuda")
@@ -209,7 +207,7 @@ def test_a_parameter_that_is_replaced_is_seen(lanes: dict[str, gl.Lane]) -> None
     gl.clear_external_stream(module)
 
 
-def test_output_sizes_that_depend_on_data_run_eagerly(
+def test_data_dependent_output_sizes_run_eagerly(
     models: Path, lanes: dict[str, gl.Lane], capfd: pytest.CaptureFixture[str]
 ) -> None:
     engine = gl.load(models / "nonzero.pt2", lane=lanes["small"], graphs="resident")

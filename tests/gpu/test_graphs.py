@@ -27,7 +27,7 @@ def engine(request: pytest.FixtureRequest, models: Path) -> Iterator[nn.Module]:
     gl.clear_external_stream(made)
 
 
-def test_replays_stay_in_the_lane_whoever_calls(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+def test_replays_stay_in_the_lane_for_every_caller(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
     bind(engine, lanes["small"])
     for stream in (torch.cuda.default_stream(), torch.cuda.Stream(), lanes["large"].torch_stream):
         with torch.cuda.stream(stream):
@@ -39,18 +39,18 @@ def test_replays_stay_in_the_lane_whoever_calls(engine: nn.Module, lanes: dict[s
     assert graphs.obstacle == ""
 
 
-def test_a_rebind_never_replays_what_was_captured_elsewhere(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
-    where_it_ran = []
+def test_a_rebind_never_replays_an_old_graph(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+    sms_of_runs = []
     for name in ("small", "middle", "small", "large"):
         bind(engine, lanes[name])
-        where_it_ran.append(sms(engine))
+        sms_of_runs.append(sms(engine))
         assert [graph.units for graph in report(engine).graphs] == [lanes[name].units]
-    assert [len(used) for used in where_it_ran] == [16, 48, 16, lanes["large"].units]
-    assert where_it_ran[0] == where_it_ran[2]
-    assert not where_it_ran[0] & where_it_ran[1]
+    assert [len(used) for used in sms_of_runs] == [16, 48, 16, lanes["large"].units]
+    assert sms_of_runs[0] == sms_of_runs[2]
+    assert not sms_of_runs[0] & sms_of_runs[1]
 
 
-def test_units_come_back_when_an_engine_leaves(engine: nn.Module) -> None:
+def test_a_rebind_releases_the_units_of_graphs(engine: nn.Module) -> None:
     """The engine's graphs held the units."""
     lanes = gl.partition("cuda:0", {"first": 64, "second": 16})
     bind(engine, lanes["first"])
@@ -70,7 +70,7 @@ def test_two_engines_alternate_on_one_lane(models: Path, lanes: dict[str, gl.Lan
     assert all(report(engine).graphs[0].replays > 5 for engine in engines)
 
 
-def test_on_a_foreign_green_stream(engine: nn.Module) -> None:
+def test_a_foreign_green_stream_has_graphs(engine: nn.Module) -> None:
     """The engine is captured beside the stream, in the stream's green context."""
     try:
         green = GreenContext(24)
@@ -86,7 +86,7 @@ def test_on_a_foreign_green_stream(engine: nn.Module) -> None:
     assert report(engine).graphs[0].replays == replays + 2
 
 
-def test_unbound_it_runs_without_graphs(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+def test_an_unbound_engine_runs_without_graphs(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
     whole = torch.cuda.get_device_properties(0).multi_processor_count
     assert len(sms(engine)) == whole
     bind(engine, lanes["small"])
@@ -95,7 +95,7 @@ def test_unbound_it_runs_without_graphs(engine: nn.Module, lanes: dict[str, gl.L
     assert len(sms(engine)) == whole
 
 
-def test_every_call_has_its_own_inputs_and_outputs(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+def test_every_call_has_separate_inputs_and_outputs(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
     bind(engine, lanes["small"])
     with torch.no_grad():
         outputs = [engine(number(1000 * value)) for value in range(8)]
@@ -113,7 +113,7 @@ def test_views_are_overwritten_by_the_next_call(models: Path, lanes: dict[str, g
     torch.testing.assert_close(one, 2 * (x + 1) + 1)
 
 
-def test_captures_disturb_nobody(models: Path, lanes: dict[str, gl.Lane]) -> None:
+def test_captures_do_not_disturb_other_threads(models: Path, lanes: dict[str, gl.Lane]) -> None:
     """Another thread allocates, multiplies, draws numbers and waits, on a lane of its own and on the same lane."""
     stop = threading.Event()
     errors: list[BaseException] = []
@@ -149,7 +149,7 @@ def test_captures_disturb_nobody(models: Path, lanes: dict[str, gl.Lane]) -> Non
     assert errors == []
 
 
-def test_rebinding_under_load(models: Path, lanes: dict[str, gl.Lane]) -> None:
+def test_every_call_runs_on_a_bound_lane_under_load(models: Path, lanes: dict[str, gl.Lane]) -> None:
     """Every call is replayed, or runs, on a lane that was bound."""
     engine = gl.load(models / "where.pt2", lane=lanes["small"], graphs="resident")
     allowed = {16, 48, lanes["large"].units}
@@ -173,7 +173,7 @@ def test_rebinding_under_load(models: Path, lanes: dict[str, gl.Lane]) -> None:
     assert errors == []
 
 
-def test_it_goes_into_a_graph_of_the_callers(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
+def test_an_engine_joins_a_callers_capture(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
     bind(engine, lanes["small"])
     sms(engine)
     x = number()
@@ -187,9 +187,7 @@ def test_it_goes_into_a_graph_of_the_callers(engine: nn.Module, lanes: dict[str,
             assert len(sms_of(y)) == 16
 
 
-def test_it_goes_into_a_graph_of_the_callers_on_the_lanes_own_stream(
-    engine: nn.Module, lanes: dict[str, gl.Lane]
-) -> None:
+def test_an_engine_joins_a_capture_on_the_lanes_stream(engine: nn.Module, lanes: dict[str, gl.Lane]) -> None:
     bind(engine, lanes["small"])
     sms(engine)
     replays = report(engine).graphs[0].replays
@@ -203,7 +201,7 @@ def test_it_goes_into_a_graph_of_the_callers_on_the_lanes_own_stream(
     assert len(sms_of(y)) == 16
 
 
-def test_captures_of_two_threads_do_not_wait_for_each_other(models: Path, lanes: dict[str, gl.Lane]) -> None:
+def test_captures_of_two_threads_do_not_deadlock(models: Path, lanes: dict[str, gl.Lane]) -> None:
     """One thread captures a pipeline of an engine, while the other makes that engine's second call."""
     engine = gl.load(models / "affine.pt2", graphs="resident")
     x = torch.arange(256, dtype=torch.float32, device="cuda")

@@ -74,7 +74,7 @@ def wrong(results: list[Tensor], values: list[float]) -> int:
 VALUES = [1.0 if i % 2 else 0.5 for i in range(ROUNDS)]
 
 
-def test_a_delayed_producer_is_waited_for(engine: Engine) -> None:
+def test_an_engine_waits_for_a_delayed_producer(engine: Engine) -> None:
     """Inputs are made late on the caller's stream."""
     x = constant(0.0)
     torch.cuda.synchronize()
@@ -87,7 +87,7 @@ def test_a_delayed_producer_is_waited_for(engine: Engine) -> None:
     assert wrong(results, VALUES) == 0
 
 
-def test_results_are_read_when_they_are_there(engine: Engine) -> None:
+def test_the_caller_waits_for_the_results(engine: Engine) -> None:
     """The caller reads at once, and the engine takes a millisecond."""
     inputs = {value: constant(value) for value in set(VALUES)}
     torch.cuda.synchronize()
@@ -152,7 +152,7 @@ class Counter(nn.Module):
         return before
 
 
-def test_after_a_rebind_work_waits_for_the_former_stream() -> None:
+def test_a_rebound_engine_waits_for_the_former_stream() -> None:
     """Two callers wait for nobody, and the engine has its own memory."""
     lanes = [lane(16), lane(16)]
     callers = [torch.cuda.Stream(), torch.cuda.Stream()]
@@ -167,7 +167,7 @@ def test_after_a_rebind_work_waits_for_the_former_stream() -> None:
     assert counter.total.item() == ROUNDS
 
 
-def test_two_engines_in_a_row_are_ordered(models: Path) -> None:
+def test_consecutive_engines_on_two_lanes_are_ordered(models: Path) -> None:
     """The output of one is the input of the next, on another lane."""
     first = gl.load(models / "chain.pt2", lane=lane(16))
     second = gl.load(models / "chain.pt2", lane=lane(64))
@@ -183,7 +183,7 @@ def test_two_engines_in_a_row_are_ordered(models: Path) -> None:
         torch.testing.assert_close(result.float(), torch.full_like(result, 0.98**64).float(), rtol=5e-2, atol=0)
 
 
-def test_calling_does_not_grow_memory(models: Path) -> None:
+def test_calls_do_not_leak_memory(models: Path) -> None:
     """Thousands of calls across streams leave no memory in use."""
     engine = gl.load(models / "affine.pt2", lane=lane(16))
     x = torch.zeros(256, device="cuda")

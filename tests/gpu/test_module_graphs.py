@@ -30,7 +30,7 @@ class Scale(nn.Module):
         return y, {"twice": 2 * y, "offset": offset}
 
 
-def test_shapes_have_graphs_of_their_own(lanes: dict[str, gl.Lane]) -> None:
+def test_each_shape_has_its_own_graph(lanes: dict[str, gl.Lane]) -> None:
     model = Scale().cuda()
     gl.set_external_stream(model, lanes["middle"], graphs="resident")
     with torch.inference_mode():
@@ -49,7 +49,7 @@ def test_shapes_have_graphs_of_their_own(lanes: dict[str, gl.Lane]) -> None:
     gl.clear_external_stream(model)
 
 
-def test_weights_that_change_are_seen(lanes: dict[str, gl.Lane]) -> None:
+def test_changed_weights_are_used(lanes: dict[str, gl.Lane]) -> None:
     """The weights change in place, or are replaced."""
     model = Scale().cuda()
     gl.set_external_stream(model, lanes["middle"], graphs="resident")
@@ -66,7 +66,7 @@ def test_weights_that_change_are_seen(lanes: dict[str, gl.Lane]) -> None:
     gl.clear_external_stream(model)
 
 
-def test_a_module_that_counts_its_calls_counts_right(lanes: dict[str, gl.Lane]) -> None:
+def test_a_counting_module_counts_each_call_once(lanes: dict[str, gl.Lane]) -> None:
     """Runs that time kernels change the count, which is then put back."""
 
     class Counter(nn.Module):
@@ -118,7 +118,7 @@ class DrawsNumbers(nn.Module):
 
 
 @pytest.mark.parametrize("kind", [WaitsForTheDevice, DrawsNumbers])
-def test_what_cannot_be_captured_runs_eagerly(
+def test_an_uncapturable_module_runs_eagerly(
     kind: type[nn.Module], models: Path, lanes: dict[str, gl.Lane], capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = kind().cuda()
@@ -142,7 +142,7 @@ def test_what_cannot_be_captured_runs_eagerly(
     gl.clear_external_stream(model)
 
 
-def test_an_engine_that_fails_in_the_middle_of_a_capture_is_captured_later(lanes: dict[str, gl.Lane]) -> None:
+def test_a_failed_capture_is_tried_again(lanes: dict[str, gl.Lane]) -> None:
     class Fails(nn.Module):
         failures = 0
 
@@ -178,7 +178,7 @@ class Outer(nn.Module):
         return self.inner(x), where(x)
 
 
-def test_an_engine_inside_is_where_it_is_bound_now(lanes: dict[str, gl.Lane]) -> None:
+def test_a_rebound_inner_engine_moves(lanes: dict[str, gl.Lane]) -> None:
     """The engine is rebound, cleared, and bound for the first time after the module was captured."""
     model = Outer().cuda()
     gl.set_external_stream(model, {"": lanes["large"]}, graphs="resident")
@@ -200,7 +200,7 @@ def test_an_engine_inside_is_where_it_is_bound_now(lanes: dict[str, gl.Lane]) ->
     gl.clear_external_stream(model)
 
 
-def test_weights_that_autocast_converts_are_converted_in_every_replay(lanes: dict[str, gl.Lane]) -> None:
+def test_every_replay_converts_autocast_weights(lanes: dict[str, gl.Lane]) -> None:
     model = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64)).cuda()
     wanted = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 64)).cuda()
     wanted.load_state_dict(model.state_dict())
@@ -217,7 +217,7 @@ def test_weights_that_autocast_converts_are_converted_in_every_replay(lanes: dic
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_an_input_that_a_module_changes_is_changed(mode: type, lanes: dict[str, gl.Lane]) -> None:
+def test_an_input_is_changed_in_place(mode: type, lanes: dict[str, gl.Lane]) -> None:
     class Doubles(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x.mul_(2) + 0
@@ -251,7 +251,7 @@ def test_a_module_that_replaces_its_state_runs_eagerly(lanes: dict[str, gl.Lane]
     gl.clear_external_stream(model)
 
 
-def test_a_compiled_module_is_not_compiled_again_for_its_capture(lanes: dict[str, gl.Lane]) -> None:
+def test_a_capture_does_not_recompile_a_compiled_module(lanes: dict[str, gl.Lane]) -> None:
     compiled = cast(nn.Module, torch.compile(nn.Sequential(nn.Linear(32, 32), nn.ReLU()).cuda()))
     gl.set_external_stream(compiled, lanes["middle"], graphs="resident")
     with torch.inference_mode():

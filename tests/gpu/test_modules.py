@@ -66,7 +66,7 @@ def units(result: dict[str, Tensor]) -> dict[str, int]:
     return {name: len(sms_of(out)) for name, out in result.items()}
 
 
-def test_one_stream_takes_the_whole_module(body: Body, lanes: dict[str, gl.Lane]) -> None:
+def test_a_binding_covers_the_whole_module(body: Body, lanes: dict[str, gl.Lane]) -> None:
     """The caller's stream does not matter, and the module uses all SMs again afterwards."""
     whole = gl.devices()[0].units
     for stream in (torch.cuda.default_stream(), torch.cuda.Stream(), lanes["large"].torch_stream):
@@ -76,7 +76,7 @@ def test_one_stream_takes_the_whole_module(body: Body, lanes: dict[str, gl.Lane]
     assert units(body()) == {"vision": whole, "own": whole, "head": whole}
 
 
-def test_submodules_have_lanes_of_their_own(body: Body, lanes: dict[str, gl.Lane]) -> None:
+def test_submodules_run_on_their_lanes(body: Body, lanes: dict[str, gl.Lane]) -> None:
     """The work between the submodules follows the module's binding, or else the caller."""
     gl.set_external_stream(body, {"vision": lanes["small"], "head": lanes["middle"]})
     assert units(body()) == {"vision": 16, "own": gl.devices()[0].units, "head": 48}
@@ -84,7 +84,7 @@ def test_submodules_have_lanes_of_their_own(body: Body, lanes: dict[str, gl.Lane
     assert units(body()) == {"vision": 16, "own": lanes["large"].units, "head": 48}
 
 
-def test_a_package_in_a_module_goes_with_it(models: Path, lanes: dict[str, gl.Lane]) -> None:
+def test_a_package_inside_a_module_follows_its_binding(models: Path, lanes: dict[str, gl.Lane]) -> None:
     """An engine is a submodule like any other."""
 
     class Model(nn.Module):
@@ -118,7 +118,7 @@ def test_passthrough_follows_a_stream_guard(body: Body, lanes: dict[str, gl.Lane
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_module_that_raises_leaves_the_caller_alone(lanes: dict[str, gl.Lane], error: type[BaseException]) -> None:
+def test_an_exception_keeps_the_callers_stream(lanes: dict[str, gl.Lane], error: type[BaseException]) -> None:
     """The caller keeps its stream and its device, and the module its binding."""
 
     class Raises(nn.Module):
@@ -139,7 +139,7 @@ def test_a_module_that_raises_leaves_the_caller_alone(lanes: dict[str, gl.Lane],
         assert gl.is_external_stream_set(module)
 
 
-def test_nested_tensors_are_kept(lanes: dict[str, gl.Lane]) -> None:
+def test_memory_of_nested_tensors_is_kept(lanes: dict[str, gl.Lane]) -> None:
     """The tensors are in a dataclass inside a list, on both sides. test_joins shows the effect of a missing record."""
 
     class Nested(nn.Module):
@@ -165,7 +165,7 @@ def test_nested_tensors_are_kept(lanes: dict[str, gl.Lane]) -> None:
         assert [int(s.item()) for s in sums] == [2 << 20, 2 << 20]
 
 
-def test_sparse_tensors_pass(lanes: dict[str, gl.Lane]) -> None:
+def test_sparse_tensors_are_accepted(lanes: dict[str, gl.Lane]) -> None:
     """Sparse tensors have no storage of their own."""
     module = nn.Identity()
     gl.set_external_stream(module, lanes["small"])

@@ -10,7 +10,7 @@ import torch
 
 
 @pytest.mark.parametrize("work", ["gates", "lanes", "tuning"])
-def test_a_global_capture_is_left_alone(work: str, models: Path) -> None:
+def test_a_global_capture_is_not_broken(work: str, models: Path) -> None:
     lanes = gl.partition("cuda:0", {"shared": 48, "other": 16, "third": 24})
     shared = lanes["shared"]
     x = torch.ones(2048, 2048, dtype=torch.float16, device="cuda")

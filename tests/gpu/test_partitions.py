@@ -19,7 +19,7 @@ def sms_on(stream: torch.cuda.Stream) -> set[int]:
     return sms_of(out)
 
 
-def test_lanes_run_on_disjoint_sms_of_the_size_they_say() -> None:
+def test_lanes_run_on_disjoint_sms_of_their_size() -> None:
     """Three lanes together hold the whole device, as the hardware's own register shows."""
     lanes = gl.partition("cuda:0", {"policy": 16, "vision": 48, "head": gl.REST})
     used = {name: sms_on(lane.torch_stream) for name, lane in lanes.items()}
@@ -32,7 +32,7 @@ def test_lanes_run_on_disjoint_sms_of_the_size_they_say() -> None:
     assert sum(lane.units for lane in lanes.values()) == device.multi_processor_count
 
 
-def test_lanes_on_one_partition_size_round_up() -> None:
+def test_a_partition_size_is_rounded_up() -> None:
     """A request is rounded up to the granularity, and the real size is reported."""
     granularity = gl.devices()[0].granularity
     lane = gl.partition("cuda:0", {"small": 1})["small"]
@@ -57,7 +57,7 @@ def test_a_lane_of_the_whole_device_uses_all_sms() -> None:
     assert len(sms_on(gl.lane("cuda:0").torch_stream)) == gl.devices()[0].units
 
 
-def test_opening_and_closing_lanes_does_not_grow() -> None:
+def test_opening_and_closing_lanes_leaks_no_memory() -> None:
     """This is also true if the caching allocator has seen the streams, which must then outlive their lanes."""
     x = torch.ones(1024, device="cuda")
 

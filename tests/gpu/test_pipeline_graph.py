@@ -12,7 +12,7 @@ from where import sms_of
 SIZES: dict[str, int | Literal["rest"]] = {"small": 16, "middle": 48, "large": gl.REST}
 
 
-def test_every_part_stays_in_its_lane_wherever_it_is_launched(models: Path) -> None:
+def test_every_part_stays_in_its_lane(models: Path) -> None:
     lanes = gl.partition("cuda:0", SIZES)
     engines = {name: gl.load(models / "where.pt2", lane=lane, graphs="resident") for name, lane in lanes.items()}
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
@@ -34,7 +34,7 @@ def test_every_part_stays_in_its_lane_wherever_it_is_launched(models: Path) -> N
     assert graph.bytes > 0
 
 
-def test_it_keeps_the_units_of_its_lanes(models: Path) -> None:
+def test_a_pipeline_graph_keeps_its_units(models: Path) -> None:
     lanes = gl.partition("cuda:0", {"all": gl.REST})
     engine = gl.load(models / "where.pt2", lane=lanes["all"], graphs="resident")
     x = torch.zeros(1, dtype=torch.int32, device="cuda")
@@ -67,7 +67,7 @@ def test_launches_on_different_streams_are_ordered(models: Path) -> None:
         assert float(y.float().max()) == pytest.approx(value**8, rel=1e-2)
 
 
-def test_inputs_that_do_not_fit_are_refused(models: Path) -> None:
+def test_invalid_inputs_are_refused(models: Path) -> None:
     lanes = gl.partition("cuda:0", {"small": 16})
     engine = gl.load(models / "affine.pt2", lane=lanes["small"], graphs="resident")
     x = torch.arange(256, dtype=torch.float32, device="cuda")
@@ -79,7 +79,7 @@ def test_inputs_that_do_not_fit_are_refused(models: Path) -> None:
         graph(x, x)
 
 
-def test_a_function_that_cannot_be_captured_says_so_and_leaves_all_usable(models: Path) -> None:
+def test_an_uncapturable_function_is_refused(models: Path) -> None:
     lanes = gl.partition("cuda:0", {"small": 16})
     engine = gl.load(models / "affine.pt2", lane=lanes["small"], graphs="resident")
     x = torch.arange(256, dtype=torch.float32, device="cuda")
@@ -89,7 +89,7 @@ def test_a_function_that_cannot_be_captured_says_so_and_leaves_all_usable(models
         torch.testing.assert_close(engine(x), 2 * x + 1)
 
 
-def test_a_package_that_was_not_loaded_for_it_says_so(models: Path) -> None:
+def test_a_package_without_graphs_is_refused(models: Path) -> None:
     lanes = gl.partition("cuda:0", {"small": 16})
     engine = gl.load(models / "affine.pt2", lane=lanes["small"])
     x = torch.arange(256, dtype=torch.float32, device="cuda")

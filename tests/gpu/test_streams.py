@@ -45,7 +45,7 @@ def units_used(engine: gl.Engine) -> int:
 
 
 @pytest.mark.parametrize("kind", ["lane", "torch", "int", "foreign"])
-def test_every_kind_of_stream_binds(models: Path, lane: gl.Lane, kind: str) -> None:
+def test_every_kind_of_stream_can_be_bound(models: Path, lane: gl.Lane, kind: str) -> None:
     """The kernels then run in the stream's partition, and on all SMs again after the binding is cleared."""
     streams: dict[str, gl.StreamLike] = {
         "lane": lane,
@@ -62,7 +62,7 @@ def test_every_kind_of_stream_binds(models: Path, lane: gl.Lane, kind: str) -> N
     assert units_used(engine) == gl.devices()[0].units
 
 
-def test_a_plain_stream_of_pytorch_binds_to_all_sms(models: Path) -> None:
+def test_a_plain_stream_uses_all_sms(models: Path) -> None:
     """The stream belongs to no partition."""
     engine = gl.load(models / "where.pt2")
     engine.set_external_stream(torch.cuda.Stream())
@@ -78,7 +78,7 @@ def test_reserved_handles_are_refused(models: Path, lane: gl.Lane, handle: int, 
     assert engine.get_external_stream() == lane.stream
 
 
-def test_a_stream_that_is_being_captured_is_refused(models: Path) -> None:
+def test_a_stream_in_a_capture_is_refused(models: Path) -> None:
     """If the engine were bound to it, its work would go into a graph that is not its own."""
     engine = gl.load(models / "where.pt2")
     stream = torch.cuda.Stream()
@@ -100,7 +100,7 @@ def test_a_stream_of_a_closed_lane_is_refused(models: Path, lane: gl.Lane) -> No
         engine.set_external_stream(handle)
 
 
-def test_a_foreign_stream_lives_for_as_long_as_it_is_bound(models: Path, lane: gl.Lane) -> None:
+def test_a_binding_keeps_a_foreign_stream_alive(models: Path, lane: gl.Lane) -> None:
     """Clearing the binding also frees a stream on which the engine was never called."""
     engine = gl.load(models / "where.pt2")
     before = ForeignStream.alive
@@ -121,7 +121,7 @@ def test_passthrough_follows_a_stream_guard(models: Path, lane: gl.Lane) -> None
         assert len(sms_of(engine(x))) == 24
 
 
-def test_a_binding_comes_before_passthrough(models: Path, lane: gl.Lane) -> None:
+def test_a_binding_takes_precedence_over_passthrough(models: Path, lane: gl.Lane) -> None:
     """The caller's stream does not matter."""
     gl.set_engine_stream_passthrough(True)
     engine = gl.load(models / "where.pt2", lane=lane)
@@ -129,7 +129,7 @@ def test_a_binding_comes_before_passthrough(models: Path, lane: gl.Lane) -> None
         assert units_used(engine) == 24
 
 
-def test_pytorchs_generic_streams_and_numpys_integers(models: Path, lane: gl.Lane) -> None:
+def test_generic_streams_and_numpy_integers_are_accepted(models: Path, lane: gl.Lane) -> None:
     """PyTorch's generic streams have no handle, and NumPy's integers are not Python's."""
     numpy = pytest.importorskip("numpy")
     engine = gl.load(models / "where.pt2")

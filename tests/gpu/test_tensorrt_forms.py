@@ -77,7 +77,7 @@ FORMS: dict[str, Callable[[nn.Module], Any]] = {
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 @pytest.mark.parametrize("kind", [Model, Inlined])
 @pytest.mark.parametrize("form", FORMS)
-def test_engines_in_models_of_every_form(
+def test_every_form_of_model_can_be_bound(
     lanes: dict[str, gl.Lane], x: Tensor, kind: type[Model] | type[Inlined], form: str
 ) -> None:
     """Engines are bound by their names, and the bindings are cleared."""
@@ -107,7 +107,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def test_an_engine_that_goes_while_it_is_bound_gives_back_memory_and_lane(x: Tensor) -> None:
+def test_a_freed_engine_releases_memory_and_lane(x: Tensor) -> None:
     most = whole() - 28
     engine = new_engine(memory=1 << 30)
     bind(engine, gl.partition("cuda:0", {"mine": most})["mine"])
@@ -148,8 +148,8 @@ print(len(sms_of(run(engine, torch.zeros(1, device="cuda"))[0])))
     assert (done.returncode, done.stdout) == (0, "24\n"), done.stderr
 
 
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU here")
-def test_engines_on_two_gpus() -> None:
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="this machine has fewer than two GPUs")
+def test_each_engine_runs_on_its_gpu() -> None:
     """Each engine runs on its own GPU, whatever the current device is."""
     model = Model(new_engine("first", device=0), new_engine("second", device=1))
     lanes = [gl.partition(f"cuda:{i}", {"lane": size})["lane"] for i, size in enumerate((16, 48))]

@@ -16,7 +16,7 @@ pytestmark = MARKS
 
 
 @pytest.mark.parametrize("mode", [0, WHOLE_GRAPH])
-def test_a_graph_of_the_callers_keeps_the_lanes(lanes: dict[str, gl.Lane], mode: int) -> None:
+def test_a_callers_graph_stays_in_the_lanes(lanes: dict[str, gl.Lane], mode: int) -> None:
     """The graph is captured as by CudaGraphsTorchTensorRTModule, and replayed on streams of every kind."""
     model = Model(new_engine("first"), new_engine("second"))
     gl.set_external_stream(model, {"first": lanes["small"], "second": lanes["large"]})
@@ -39,9 +39,7 @@ def test_a_graph_of_the_callers_keeps_the_lanes(lanes: dict[str, gl.Lane], mode:
                 assert (len(sms_of(first)), len(sms_of(second))) == (24, 40)
 
 
-def test_a_graph_of_the_callers_keeps_lanes_that_nobody_else_has(
-    lanes: dict[str, gl.Lane], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_callers_graph_keeps_its_lanes_alive(lanes: dict[str, gl.Lane], capfd: pytest.CaptureFixture[str]) -> None:
     """Nobody else has the lanes: no binding and no handle is left."""
     model = Model(new_engine("first"), new_engine("second"))
     gl.set_external_stream(model, {"first": lanes["small"], "second": lanes["large"]})
@@ -72,7 +70,7 @@ def test_a_graph_of_the_callers_keeps_lanes_that_nobody_else_has(
         assert not (sms_of(first) | sms_of(second)) & elsewhere
 
 
-def test_stocks_graphs_follow_a_rebind(lanes: dict[str, gl.Lane], x: Tensor) -> None:
+def test_stock_graphs_follow_a_rebind(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     engine = new_engine()
     with graphs(SUBGRAPH):
         for name in ("small", "large", "small"):
@@ -107,7 +105,7 @@ def recycled(use: Callable[[int], None]) -> int:
             return old
         for stream in others:
             destroy(stream)
-    pytest.fail("no handle came back in 20 tries")
+    pytest.fail("the driver reused no stream handle in 20 tries")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +121,7 @@ def recycled(use: Callable[[int], None]) -> int:
         ("module", "module"),
     ],
 )
-def test_no_graph_of_stocks_outlives_a_change(x: Tensor, first: str, then: str) -> None:
+def test_no_stock_graph_outlives_a_change(x: Tensor, first: str, then: str) -> None:
     """Calls of one kind record the graph on a stream. The engine is then called on another with the same handle."""
     engine = new_engine()
 

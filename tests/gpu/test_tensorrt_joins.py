@@ -43,7 +43,7 @@ def wrong(results: list[Tensor], values: list[float]) -> int:
 
 @pytest.mark.parametrize("mode", [0, SUBGRAPH])
 @pytest.mark.parametrize("caller", ["default", "plain", "lane"])
-def test_a_delayed_producer_is_waited_for(slow: Model, lanes: dict[str, gl.Lane], caller: str, mode: int) -> None:
+def test_an_engine_waits_for_a_delayed_producer(slow: Model, lanes: dict[str, gl.Lane], caller: str, mode: int) -> None:
     """The input is not overwritten while it is read, and the tensor between the two engines is kept."""
     stream = {"default": torch.cuda.default_stream(), "plain": torch.cuda.Stream(), "lane": lanes["large"].torch_stream}
     x = constant(0.0)
@@ -112,16 +112,16 @@ def test_preallocated_outputs_are_reused_in_order(lanes: dict[str, gl.Lane]) -> 
     engine.use_pre_allocated_outputs = True
     bind(engine, lanes["small"])
     x = constant(0.0)
-    results, places = [], []
+    results, addresses = [], []
     with torch.cuda.stream(torch.cuda.Stream()):
         for value in VALUES:
             x.fill_(value)
             where, y = run(engine, x)
             torch.cuda._sleep(SLOW // 4)
             results.append(extremes(2 * y + 2))
-            places.append(y.data_ptr())
+            addresses.append(y.data_ptr())
     assert wrong(results, VALUES) == 0
-    assert len(set(places[2:])) == 1
+    assert len(set(addresses[2:])) == 1
     assert len(sms_of(where)) == 24
 
 
@@ -142,7 +142,7 @@ def test_an_aliased_output_is_the_input(lanes: dict[str, gl.Lane]) -> None:
     assert len(sms_of(where)) == 24
 
 
-def test_after_a_rebind_work_waits_for_the_former_stream(lanes: dict[str, gl.Lane], x: Tensor) -> None:
+def test_a_rebound_engine_waits_for_the_former_stream(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     """The callers wait for nobody, and every call reads the engine's own memory and writes it later."""
     engine = new_engine(blocks=64, hold=200_000, count=1)
     run(engine, x)
@@ -156,7 +156,7 @@ def test_after_a_rebind_work_waits_for_the_former_stream(lanes: dict[str, gl.Lan
     assert count.item() == ROUNDS + 1
 
 
-def test_threads_may_call_an_engine_while_another_rebinds_it(lanes: dict[str, gl.Lane], x: Tensor) -> None:
+def test_threads_may_call_an_engine_during_rebinds(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     """Each call runs in exactly one lane, and no two calls overlap."""
     engine = new_engine(count=1)
     bind(engine, lanes["small"])
@@ -190,7 +190,7 @@ def test_threads_may_call_an_engine_while_another_rebinds_it(lanes: dict[str, gl
     assert sorted(counts) == list(range(2, 202))
 
 
-def test_calling_does_not_grow_memory(lanes: dict[str, gl.Lane], x: Tensor) -> None:
+def test_calls_do_not_leak_memory(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     """Thousands of calls across streams leave no memory in use."""
     engine = new_engine(blocks=1, hold=0)
     bind(engine, lanes["small"])

@@ -13,7 +13,7 @@ pytestmark = MARKS
 # Engines that are not bound
 
 
-def test_an_unbound_engine_takes_all_sms_on_plain_streams(x: Tensor) -> None:
+def test_an_unbound_engine_uses_all_sms(x: Tensor) -> None:
     engine = new_engine()
     assert units(engine, x) == whole()
     assert units_on(torch.cuda.Stream(), engine, x) == whole()
@@ -27,7 +27,7 @@ def test_an_unbound_engine_follows_the_caller(lanes: dict[str, gl.Lane], x: Tens
     assert [units_on(stream, engine, x) for stream in streams * 3] == [24, 40] * 3
 
 
-def test_unbound_graphs_are_recorded_anew_for_another_stream(lanes: dict[str, gl.Lane], x: Tensor) -> None:
+def test_unbound_graphs_are_rerecorded_for_another_stream(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     engine = new_engine()
     small, large = (lanes[name].torch_stream for name in ("small", "large"))
     with graphs(SUBGRAPH):
@@ -65,7 +65,7 @@ def stream_of_memory(tensor: Tensor) -> int:
     return int(segment["stream"])
 
 
-def test_passthrough_needs_no_other_stream_from_the_default_one(x: Tensor) -> None:
+def test_passthrough_works_from_the_default_stream(x: Tensor) -> None:
     """CUDA itself orders the engine's work with the default stream's: no read is torn or early."""
     engine = new_engine()
     assert stream_of_memory(run(engine, x)[1]) == 0
@@ -119,7 +119,7 @@ def test_rebinding_moves_an_engine(lanes: dict[str, gl.Lane], x: Tensor) -> None
 
 
 @pytest.mark.parametrize("output_allocator", [False, True])
-def test_users_may_ask_for_an_output_allocator(lanes: dict[str, gl.Lane], x: Tensor, output_allocator: bool) -> None:
+def test_an_output_allocator_may_be_requested(lanes: dict[str, gl.Lane], x: Tensor, output_allocator: bool) -> None:
     engine = new_engine(output_allocator=output_allocator)
     bind(engine, lanes["small"])
     engine.use_output_allocator_outputs = True
@@ -135,7 +135,7 @@ def test_resources_may_be_dynamic(lanes: dict[str, gl.Lane], x: Tensor) -> None:
 
 
 @pytest.mark.parametrize("bound", [False, True])
-def test_a_shape_tensor_says_the_size_of_an_output(lanes: dict[str, gl.Lane], x: Tensor, bound: bool) -> None:
+def test_a_shape_tensor_sets_the_output_size(lanes: dict[str, gl.Lane], x: Tensor, bound: bool) -> None:
     """The host reads the shape tensor during the call, however late it was made."""
     engine = new_engine(shape=1)
     if bound:
@@ -154,7 +154,7 @@ def test_a_shape_tensor_says_the_size_of_an_output(lanes: dict[str, gl.Lane], x:
         assert where.numel() == 512
 
 
-def test_an_engine_without_inputs(lanes: dict[str, gl.Lane]) -> None:
+def test_an_engine_without_inputs_runs_on_its_lane(lanes: dict[str, gl.Lane]) -> None:
     engine = new_engine(input=0)
     assert units(engine) == whole()
     for stream in callers(lanes):
@@ -172,7 +172,7 @@ def test_inputs_on_the_cpu_are_moved(lanes: dict[str, gl.Lane], x: Tensor) -> No
         assert units_on(stream, engine, x.cpu()) == 24
 
 
-def test_optimization_profiles(lanes: dict[str, gl.Lane], x: Tensor) -> None:
+def test_optimization_profiles_may_change(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     """Stock Torch-TensorRT chooses one profile, on the lane. The caller chooses one, on its own stream."""
     engine = new_engine(profiles="1-16,17-64")
     bind(engine, lanes["small"])
@@ -184,7 +184,7 @@ def test_optimization_profiles(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     assert units(engine, x[:8]) == 24
 
 
-def test_an_engine_that_throws_leaves_the_caller_alone(lanes: dict[str, gl.Lane], x: Tensor) -> None:
+def test_an_exception_keeps_the_callers_stream(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     """The engine works afterwards."""
     engine = new_engine(profiles="1-64")
     needs_allocator = new_engine(output_allocator=True)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from where import sms_of
 
-pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one GPU here")
+pytestmark = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="this machine has fewer than two GPUs")
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def x() -> torch.Tensor:
     return made
 
 
-def test_an_engine_of_the_second_gpu_unbound_bound_and_with_passthrough(models: Path, x: torch.Tensor) -> None:
+def test_an_engine_runs_on_the_second_gpu(models: Path, x: torch.Tensor) -> None:
     """The first GPU is the current device throughout."""
     engine = gl.load(models / "where.pt2", device="cuda:1")
     lane = gl.partition("cuda:1", {"lane": 24})["lane"]
@@ -43,7 +43,7 @@ def test_an_engine_of_the_second_gpu_unbound_bound_and_with_passthrough(models: 
     assert torch.cuda.current_device() == 0
 
 
-def test_a_stream_of_the_first_gpu_is_refused_with_both_numbers(models: Path) -> None:
+def test_a_stream_of_the_first_gpu_is_refused(models: Path) -> None:
     """Streams of every kind are refused."""
     engine = gl.load(models / "where.pt2", device="cuda:1")
     lane = gl.partition("cuda:0", {"lane": 16})["lane"]
@@ -55,7 +55,7 @@ def test_a_stream_of_the_first_gpu_is_refused_with_both_numbers(models: Path) ->
     assert not engine.is_external_stream_set()
 
 
-def test_a_module_of_the_second_gpu_is_bound_there() -> None:
+def test_a_module_is_bound_on_the_second_gpu() -> None:
     """The module's device is that of its parameters."""
     module = nn.Linear(64, 64).to("cuda:1")
     x = torch.randn(8, 64, device="cuda:1")
@@ -68,7 +68,7 @@ def test_a_module_of_the_second_gpu_is_bound_there() -> None:
         gl.set_external_stream(module, torch.cuda.Stream(0))
 
 
-def test_one_model_on_both_gpus(models: Path, x: torch.Tensor) -> None:
+def test_a_model_uses_lanes_of_both_gpus(models: Path, x: torch.Tensor) -> None:
     """Engines on a lane of each GPU are bound in one call, and both partitions hold."""
 
     class Model(nn.Module):

@@ -54,13 +54,13 @@ def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> Non
         assert (result.returncode, result.stderr.startswith("own_stream: ")) == (1, True)
 
 
-def test_the_installed_program_runs_from_anywhere(prefix: Path, tmp_path: Path) -> None:
+def test_the_installed_program_needs_no_environment(prefix: Path, tmp_path: Path) -> None:
     """The program needs no environment variable."""
     assert "cpu" in run(prefix / "bin" / "greenlane", "devices", cwd=tmp_path, env={})
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the example divides two cores")
-def test_the_example_puts_two_engines_on_two_lanes() -> None:
+def test_the_example_runs_two_engines_on_two_lanes() -> None:
     """Runs examples/embed, which is built with everything else."""
     files = [ROBOT / f"{name}.{kind}" for name in ("policy", "vision") for kind in ("pt2", "inputs.pt")]
     out = run(ROOT / "build" / "bin" / "embed", "cpu", *files)

@@ -64,34 +64,35 @@ def test_sources_and_their_includes_are_found() -> None:
         sources("nowhere")
 
 
-def test_the_driver_table_knows_nothing_of_greenlane() -> None:
+def test_the_driver_table_includes_nothing_of_greenlane() -> None:
     def forbidden(header: str) -> bool:
         return header.startswith(("greenlane/", *(f"{layer}/" for layer in LAYERS if layer != "driver")))
 
     assert forbidden_includes(sources("src/driver"), forbidden) == []
 
 
-def test_core_knows_neither_pytorch_nor_what_is_above_it() -> None:
+def test_core_includes_no_higher_layer() -> None:
     above = re.compile(r"(greenlane/(detail/)?)?(planner|torch|audit|runtime|cli)/|nlohmann|toml|CLI/")
     core = sources("include/greenlane/core", "include/greenlane/detail/core", "src/core")
     assert forbidden_includes(core, lambda header: PYTORCH.match(header) or above.match(header)) == []
 
 
-def test_core_has_no_cuda_runtime() -> None:
+def test_core_includes_no_cuda_runtime() -> None:
     assert (
         forbidden_includes(
-            sources("include/greenlane/core", "include/greenlane/detail/core", "src/core", "src/driver"), re.compile("cuda_runtime").match
+            sources("include/greenlane/core", "include/greenlane/detail/core", "src/core", "src/driver"),
+            re.compile("cuda_runtime").match,
         )
         == []
     )
 
 
-def test_texts_know_nothing_of_greenlane() -> None:
+def test_text_includes_nothing_of_greenlane() -> None:
     above = tuple(f"{layer}/" for layer in LAYERS if layer != "text")
     assert forbidden_includes(sources("src/text"), lambda header: header.startswith(("greenlane/", *above))) == []
 
 
-def test_the_planner_knows_errors_and_units_only() -> None:
+def test_the_planner_includes_only_errors_and_units() -> None:
     allowed = {"greenlane/core/error.hpp", "greenlane/core/units.hpp", "fmt/format.h"}
 
     def forbidden(header: str) -> bool:
@@ -102,7 +103,7 @@ def test_the_planner_knows_errors_and_units_only() -> None:
     assert forbidden_includes(sources("include/greenlane/planner", "src/planner"), forbidden) == []
 
 
-def test_the_audit_knows_nothing_of_the_runtime() -> None:
+def test_the_audit_includes_no_runtime() -> None:
     above = re.compile(r"(greenlane/(detail/)?)?(planner|runtime|cli)/")
     assert forbidden_includes(sources("include/greenlane/audit", "src/audit"), above.match) == []
 
@@ -123,13 +124,13 @@ def test_public_headers_include_public_headers_only() -> None:
     assert forbidden_includes(sources("include"), internal.match) == []
 
 
-def test_the_torch_layer_knows_nothing_of_the_runtime() -> None:
+def test_the_torch_layer_includes_no_higher_layer() -> None:
     above = re.compile(r"(greenlane/(detail/)?)?(planner|audit|runtime|cli)/")
     torch = sources("include/greenlane/torch", "include/greenlane/detail/torch", "src/torch")
     assert forbidden_includes(torch, above.match) == []
 
 
-def test_in_the_runtime_pytorch_is_known_to_two_files() -> None:
+def test_only_two_files_of_the_runtime_include_pytorch() -> None:
     files = without(
         sources("include/greenlane/runtime", "include/greenlane/detail/runtime", "src/runtime"),
         "src/runtime/aoti_workload.cpp",
@@ -148,7 +149,7 @@ def test_in_the_runtime_pytorch_is_known_to_two_files() -> None:
     assert [f"{name_of(f)}: {header}" for f in files for header in includes(f) if forbidden(f, header)] == []
 
 
-def test_the_program_knows_neither_pytorch_nor_the_inside_of_core() -> None:
+def test_the_program_includes_no_internals() -> None:
     assert (
         forbidden_includes(
             sources("src/cli"), re.compile(r"greenlane/(detail/)?torch/|(torch|ATen|c10|caffe2|driver|core)/").match
@@ -157,7 +158,7 @@ def test_the_program_knows_neither_pytorch_nor_the_inside_of_core() -> None:
     )
 
 
-def test_nobody_includes_the_program_or_the_bindings() -> None:
+def test_no_library_includes_the_program_or_the_bindings() -> None:
     assert (
         forbidden_includes(
             sources("include", *(f"src/{layer}" for layer in LAYERS if layer != "cli")),
@@ -176,13 +177,13 @@ def test_only_the_driver_table_looks_up_libcuda() -> None:
     assert files_with(outside, r"\bdlsym\b|cuGetProcAddress|\bdlopen\s*\([^;]*libcuda") == set()
 
 
-def test_only_the_recorder_knows_cupti() -> None:
+def test_only_the_recorder_includes_cupti() -> None:
     users = {name_of(file) for file in everywhere() if any("cupti" in header for header in includes(file))}
     folder = "src/audit/"
     assert users == {folder + "cupti_recorder.cpp", folder + "cupti_table.cpp", folder + "cupti_table.hpp"}
 
 
-def test_the_driver_table_is_used_by_the_cuda_backend_only() -> None:
+def test_only_the_cuda_backend_uses_the_driver_table() -> None:
     def users() -> Iterator[str]:
         for file in everywhere():
             if "driver/table.hpp" in includes(file):
@@ -192,17 +193,17 @@ def test_the_driver_table_is_used_by_the_cuda_backend_only() -> None:
     assert [name for name in users() if not name.startswith(("src/driver/", "src/core/cuda/"))] == []
 
 
-def test_everything_of_ours_is_registered_with_pytorch_in_one_file() -> None:
+def test_one_file_registers_everything_with_pytorch() -> None:
     hook = {"src/torch/tensorrt/execute_engine.cpp"}  # a kernel for an operator of Torch-TensorRT
     assert files_with(everywhere(), r"\bTORCH_LIBRARY(_IMPL|_FRAGMENT)?\s*\(") == {"bindings/torchbind.cpp"} | hook
 
 
-def test_versions_are_asked_for_in_one_file() -> None:
+def test_only_one_file_reads_version_macros() -> None:
     fence = r"\b(TORCH_VERSION\w*|CUDA_VERSION|CUDART_VERSION)\b"
     assert files_with(everywhere(), fence) == {"src/torch/versions.cpp"}
 
 
-def test_every_header_is_included_once() -> None:
+def test_every_header_has_an_include_guard() -> None:
     headers = [file for file in everywhere() if file.suffix == ".hpp"]
     assert [name_of(file) for file in headers if "#pragma once" not in file.read_text()] == []
 
@@ -215,18 +216,21 @@ def test_tests_mirror_the_layers() -> None:
 
 def test_tests_of_the_runtime_include_no_pytorch() -> None:
     assert (
-        forbidden_includes(sources("tests/runtime"), lambda h: PYTORCH.match(h) or h.startswith(("greenlane/torch/", "greenlane/detail/torch/")))
+        forbidden_includes(
+            sources("tests/runtime"),
+            lambda h: PYTORCH.match(h) or h.startswith(("greenlane/torch/", "greenlane/detail/torch/")),
+        )
         == []
     )
 
 
 def test_every_source_has_a_header_of_its_name() -> None:
-    nobody_calls_it = {
+    entry_points = {
         "cli/main",
         "torch/execute_engine",  # PyTorch gets this one and the next when the library is loaded
         "torch/methods",
     }
-    ways_to_do_one_thing = {"audit/cupti_recorder", "audit/no_recorder"}  # CMake chooses one for recorder.hpp
+    alternatives = {"audit/cupti_recorder", "audit/no_recorder"}  # CMake chooses one for recorder.hpp
 
     def names(top: str, suffix: str) -> set[str]:
         """Returns the layer and the name of each file: `core/lane`."""
@@ -234,7 +238,7 @@ def test_every_source_has_a_header_of_its_name() -> None:
         return {f"{file.parts[0]}/{file.stem}" for file in files}
 
     headers = names("src", ".hpp") | names("include/greenlane", ".hpp") | names("include/greenlane/detail", ".hpp")
-    assert names("src", ".cpp") - headers == nobody_calls_it | ways_to_do_one_thing
+    assert names("src", ".cpp") - headers == entry_points | alternatives
 
 
 def test_a_source_list_names_one_file_a_line() -> None:

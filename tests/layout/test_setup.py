@@ -34,11 +34,11 @@ def program(file: Path, text: str) -> None:
     file.chmod(0o755)
 
 
-def setup(clone: Path) -> subprocess.CompletedProcess[str]:
+def setup(clone: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs the script as a user who is not root, without a terminal."""
     other = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
     return subprocess.run(
-        [*other, "bash", str(clone / "tools" / "setup.sh")],
+        [*other, "bash", str(clone / "tools" / "setup.sh"), *options],
         env={"PATH": f"{clone / 'bin'}:/usr/bin:/bin"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -48,7 +48,7 @@ def setup(clone: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_sudo_it_says_what_to_install(clone: Path) -> None:
+def test_setup_without_sudo_lists_the_packages(clone: Path) -> None:
     program(clone / "bin" / "sudo", "echo 'a password is required' >&2; exit 1")
     done = setup(clone)
     assert done.returncode == 1
@@ -59,12 +59,18 @@ def test_without_sudo_it_says_what_to_install(clone: Path) -> None:
     assert "password is required" not in done.stderr
 
 
-def test_with_sudo_it_installs_by_it(clone: Path) -> None:
+def test_setup_installs_the_packages_with_sudo(clone: Path) -> None:
     program(clone / "bin" / "sudo", '[ "$1" = -n ] || echo "sudo: $*"')
     done = setup(clone)
-    assert done.returncode == 9, "then it goes on with Python"
+    assert done.returncode == 9, "the setup did not continue with Python"
     first, *ran = done.stdout.splitlines()
     assert first.startswith("setup: installing ccache cmake g++")
     assert ran[0] == "sudo: apt-get update -qq"
     install = "sudo: env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ccache"
     assert ran[1].startswith(install)
+
+
+def test_only_the_site_needs_doxygen(clone: Path) -> None:
+    program(clone / "bin" / "sudo", "exit 1")
+    assert "doxygen" not in setup(clone).stderr
+    assert " doxygen" in setup(clone, "--docs").stderr

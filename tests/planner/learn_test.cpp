@@ -48,7 +48,7 @@ std::vector<PlannedPartition> two_together(Sharing sharing) {
           {.name = {}, .units = {}, .is_rest = true, .sharing = Sharing::alone, .engines = {1}}};
 }
 
-TEST(Learning, OfContentionComesNearToWhatSlowsAnEngineDown) {
+TEST(Learning, LearnedContentionApproachesTheTrueContention) {
   auto wanted = request({policy(), vision(), head()});
   auto truth = wanted;
   truth.contention = {{1, 1, 1}, {1, 1, 1.4}, {1, 1, 1}};
@@ -70,7 +70,7 @@ PlanRequest learned_of_policy(const PlanRequest& wanted, double times) {
                    {.engine = "policy", .p50 = plan.engines[0].p50 * times, .p99 = plan.engines[0].p99 * times}});
 }
 
-TEST(Learning, StaysWithinItsBoundsAndKeepsWhatWasNotMeasured) {
+TEST(Learning, LearnedFactorsStayWithinTheirBounds) {
   const auto wanted = request({policy(), head()});
   EXPECT_THAT(learned_of_policy(wanted, 4).contention,
               ElementsAre(ElementsAre(1, DoubleNear(2, 1e-9)), ElementsAre(1, 1)));
@@ -82,14 +82,14 @@ TEST(Learning, StaysWithinItsBoundsAndKeepsWhatWasNotMeasured) {
   EXPECT_DOUBLE_EQ(fast.corrections.at(0).factors.at(0).p99, 1.0 / 8);
 }
 
-TEST(Learning, NeedsMeasurementsOfThePlansEngines) {
+TEST(Learning, MeasurementsOfOtherEnginesAreRefused) {
   const auto wanted = request({policy(), head()});
   const auto plan = make_plan(wanted);
   EXPECT_THAT(learn(wanted, plan, std::vector<MeasuredEngine>{{.engine = "policy"}}).corrections, IsEmpty());
   EXPECT_THROW((void)learn(wanted, plan, std::vector<MeasuredEngine>{{.engine = "nobody"}}), ConfigError);
 }
 
-TEST(Learning, TellsTheTailFromContention) {
+TEST(Learning, ALongTailIsNotLearnedAsContention) {
   const auto wanted = request({policy(), vision(), head()});
   const auto plan = predict(wanted, kThreeLanes);
   const auto learned = learn(
@@ -101,7 +101,7 @@ TEST(Learning, TellsTheTailFromContention) {
   EXPECT_NEAR(learned.corrections[0].factors[0].p99, 2, 1e-9);
 }
 
-TEST(Learning, OfEnginesWithMatesLeavesContentionAlone) {
+TEST(Learning, SharedPartitionsTeachCorrectionsOnly) {
   auto wanted = request({policy(), vision(), cuttable_head()});
   auto truth = wanted;
   truth.corrections = {{.engines = {0, 2}, .sharing = Sharing::gated, .factors = {{2, 0.4, 1}, {1.5, 2, 0.7}}}};
@@ -118,7 +118,7 @@ TEST(Learning, OfEnginesWithMatesLeavesContentionAlone) {
   EXPECT_NEAR(learned.factors[1].rate, 0.7, 0.01);
 }
 
-TEST(Learning, OfOneThatWasNeverServedIsThatItIsNot) {
+TEST(Learning, AnEngineThatIsNeverServedLearnsTheLowestRate) {
   auto wanted = request({policy(), vision(), cuttable_head()});
   const auto partitions = two_together(Sharing::gated);
   const std::vector<MeasuredEngine> starved{{.engine = "head", .rate_hz = 0}};
@@ -156,7 +156,7 @@ void expect_near(const PlanRequest& request, const Plan& learned, const std::vec
   }
 }
 
-TEST(Learning, PredictsWhatWasMeasuredAfterAFewRounds) {
+TEST(Learning, PredictionsMatchMeasurementsAfterAFewRounds) {
   std::mt19937 random(4);
   const auto draw = [&random](int low, int high) {
     return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1));
@@ -180,7 +180,7 @@ TEST(Learning, PredictsWhatWasMeasuredAfterAFewRounds) {
   EXPECT_GT(plans, 100);
 }
 
-TEST(Corrections, AreOfOneSetAndOneWayToShareAndNothingElse) {
+TEST(Corrections, ACorrectionAppliesToOneSetAndOneSharing) {
   const auto plain = request({policy(), vision(), cuttable_head()});
   auto corrected = plain;
   corrected.corrections = {{.engines = {0, 2}, .sharing = Sharing::gated, .factors = {{1.5, 2, 3}, {1, 1, 0.5}}}};
@@ -188,7 +188,8 @@ TEST(Corrections, AreOfOneSetAndOneWayToShareAndNothingElse) {
   const auto after = predict(corrected, two_together(Sharing::gated));
   EXPECT_DOUBLE_EQ(after.engines[0].p50 / before.engines[0].p50, 1.5);
   EXPECT_DOUBLE_EQ(after.engines[0].p99 / before.engines[0].p99, 2);
-  EXPECT_DOUBLE_EQ(after.engines[0].rate_hz, before.engines[0].rate_hz) << "its requests have a rate";
+  EXPECT_DOUBLE_EQ(after.engines[0].rate_hz, before.engines[0].rate_hz)
+      << "a correction changed the rate of an engine with a fixed period";
   EXPECT_DOUBLE_EQ(after.engines[2].rate_hz / before.engines[2].rate_hz, 0.5);
   EXPECT_DOUBLE_EQ(after.engines[2].utilisation / before.engines[2].utilisation, 0.5);
   EXPECT_NEAR(after.throughput / before.throughput, 0.5, 1e-5);
@@ -203,7 +204,7 @@ TEST(Corrections, AreOfOneSetAndOneWayToShareAndNothingElse) {
   }
 }
 
-TEST(Corrections, KeepTheMedianBelowTheTailAndRatesWithinArrivals) {
+TEST(Corrections, CorrectedValuesStayConsistent) {
   auto slow = cuttable_head();
   slow.period = std::chrono::milliseconds(50);
   auto wanted = request({policy(), vision(), slow});
@@ -213,11 +214,12 @@ TEST(Corrections, KeepTheMedianBelowTheTailAndRatesWithinArrivals) {
   EXPECT_NEAR(plan.engines[2].rate_hz, 20, 1e-9);
 }
 
-TEST(Corrections, DecideWhoSharesWithWhom) {
+TEST(Corrections, CorrectionsChangeThePartitionsOfAPlan) {
   auto wanted = request({policy(), cuttable_head()});
   ASSERT_THAT(make_plan(wanted).partitions, SizeIs(1));
   wanted.corrections = {{.engines = {0, 1}, .sharing = Sharing::gated, .factors = {{1, 8, 1}, {}}}};
-  EXPECT_THAT(make_plan(wanted).partitions, SizeIs(2)) << "the deadline would be missed";
+  EXPECT_THAT(make_plan(wanted).partitions, SizeIs(2))
+      << "the plan shares units although the correction predicts a missed deadline";
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ class AllPlans {
   std::optional<Score> best_;
 };
 
-TEST(PlannerSearch, FindsTheBestOfAllPlans) {
+TEST(PlannerSearch, TheSearchFindsTheBestPlan) {
   std::mt19937 random(11);
   const auto draw = [&random](int low, int high) {
     return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1));
@@ -100,7 +100,7 @@ TEST(PlannerSearch, FindsTheBestOfAllPlans) {
   EXPECT_LT(met, 8'000);
 }
 
-TEST(PlannerSearch, LocallyIsRarelyWorse) {
+TEST(PlannerSearch, ALocalSearchIsRarelyWorse) {
   std::mt19937 random(12);
   const auto draw = [&random](int low, int high) {
     return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1));

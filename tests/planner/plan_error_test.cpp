@@ -21,12 +21,12 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-TEST(PlannerErrors, SayWhoFailsByHowMuchAndWhatWouldDo) {
+TEST(PlannerErrors, AnErrorNamesEngineShortfallAndRemedy) {
   auto late = vision();
   late.deadline = std::chrono::microseconds(900);  // its p99 alone on the whole device is 1035 µs
   try {
     (void)make_plan(request({late}));
-    FAIL() << "that fits";
+    FAIL() << "make_plan() found a plan for an impossible request";
   } catch (const PlanError& error) {
     ASSERT_THAT(error.shortfalls(), SizeIs(1));
     EXPECT_EQ(error.shortfalls()[0].engine, "vision");
@@ -42,12 +42,12 @@ TEST(PlannerErrors, SayWhoFailsByHowMuchAndWhatWouldDo) {
   }
 }
 
-TEST(PlannerErrors, TellARateThatIsTooHighFromADeadlineThatIsTooShort) {
+TEST(PlannerErrors, AnErrorTellsHighRatesFromShortDeadlines) {
   auto fast = vision();
   fast.period = std::chrono::microseconds(900);
   try {
     (void)make_plan(request({fast}));
-    FAIL() << "that fits";
+    FAIL() << "make_plan() found a plan for an impossible request";
   } catch (const PlanError& error) {
     EXPECT_TRUE(std::isinf(error.shortfalls()[0].p99.count()));
     EXPECT_TRUE(error.remedies().deadlines.empty());
@@ -58,7 +58,7 @@ TEST(PlannerErrors, TellARateThatIsTooHighFromADeadlineThatIsTooShort) {
   }
 }
 
-TEST(PlannerErrors, CountTheUnitsThatAreMissing) {
+TEST(PlannerErrors, AnErrorCountsTheMissingUnits) {
   // Each engine needs three groups alone and cannot wait for another one.
   std::vector<EngineDemand> engines;
   for (const char* name : {"a", "b", "c"}) {
@@ -69,14 +69,14 @@ TEST(PlannerErrors, CountTheUnitsThatAreMissing) {
   }
   try {
     (void)make_plan(request(engines));
-    FAIL() << "that fits";
+    FAIL() << "make_plan() found a plan for an impossible request";
   } catch (const PlanError& error) {
     EXPECT_EQ(error.remedies().groups, 1);
     EXPECT_THAT(error.what(), HasSubstr("8 units more"));
   }
 }
 
-TEST(PlannerErrors, RefuseRequestsThatMakeNoSense) {
+TEST(PlannerErrors, InvalidRequestsAreRefused) {
   const auto refusal = [](PlanRequest wanted) -> std::string {
     try {
       (void)make_plan(wanted);

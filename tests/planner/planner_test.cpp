@@ -22,7 +22,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-TEST(Planner, OneEngineHasTheUndividedDevice) {
+TEST(Planner, ASingleEngineHasTheWholeDevice) {
   const auto plan = make_plan(request({head()}));
   ASSERT_THAT(plan.partitions, SizeIs(1));
   EXPECT_TRUE(plan.partitions[0].is_whole);
@@ -35,7 +35,7 @@ TEST(Planner, OneEngineHasTheUndividedDevice) {
   EXPECT_EQ(plan.gap, 0);
 }
 
-TEST(Planner, AnUrgentEngineThatCannotWaitGetsUnitsOfItsOwn) {
+TEST(Planner, AnUrgentEngineGetsSeparateUnitsIfItCannotWait) {
   const auto plan = make_plan(request({policy(), head()}));
   ASSERT_THAT(plan.partitions, SizeIs(2));
   EXPECT_EQ(plan.partitions[0].units.count, 8);
@@ -45,7 +45,7 @@ TEST(Planner, AnUrgentEngineThatCannotWaitGetsUnitsOfItsOwn) {
   EXPECT_NEAR(plan.slack, 1 - 0.11, 1e-9);
 }
 
-TEST(Planner, GatesWhereTheyGiveMoreThanLanes) {
+TEST(Planner, GatesAreChosenIfTheyIncreaseThroughput) {
   auto cuttable = head();
   cuttable.slices = slices(kAllUnits, 200, 0.05);
   const auto plan = make_plan(request({policy(), cuttable}));
@@ -64,7 +64,7 @@ TEST(Planner, GatesWhereTheyGiveMoreThanLanes) {
   EXPECT_THAT(make_plan(request({policy(), cuttable})).partitions, SizeIs(2));
 }
 
-TEST(Planner, SlicesOfAllBestEffortEnginesAreInFlightAtOnce) {
+TEST(Planner, AnUrgentEngineWaitsForSlicesOfAllBestEffortEngines) {
   auto cuttable = head();
   cuttable.slices = slices(kAllUnits, 200, 0.05);
   auto other = cuttable;
@@ -80,7 +80,7 @@ TEST(Planner, SlicesOfAllBestEffortEnginesAreInFlightAtOnce) {
   EXPECT_NEAR(plan.partitions[0].utilisation, 1, 1e-9);
 }
 
-TEST(Planner, OneQueueWhereTheDeadlineAllowsIt) {
+TEST(Planner, OneQueueIsChosenIfTheDeadlineAllows) {
   auto patient = vision();
   patient.deadline = milliseconds(40);
   auto cuttable = head();
@@ -92,7 +92,7 @@ TEST(Planner, OneQueueWhereTheDeadlineAllowsIt) {
   EXPECT_FALSE(plan.engines[1].gated);
 }
 
-TEST(Planner, MoreUrgentEnginesHaveMoreUrgentPriorities) {
+TEST(Planner, ShorterDeadlinesHaveHigherPriorities) {
   auto first = policy();
   auto second = policy();
   second.name = "second";
@@ -115,7 +115,7 @@ TEST(Planner, MoreUrgentEnginesHaveMoreUrgentPriorities) {
   EXPECT_THAT(priorities(), ElementsAre(-1, -2, -1, 0));
 }
 
-TEST(Planner, WeightsDecideWhoGetsTheUnits) {
+TEST(Planner, AHigherWeightGetsMoreUnits) {
   auto other = head();
   other.name = "other";
   auto wanted = request({head(), other});
@@ -126,7 +126,7 @@ TEST(Planner, WeightsDecideWhoGetsTheUnits) {
   EXPECT_LT(plan.partitions[0].units, plan.partitions[1].units);
 }
 
-TEST(Planner, ALargerPartitionIsNotTakenWhereItIsSlower) {
+TEST(Planner, ALargerButSlowerPartitionIsNotChosen) {
   EngineDemand jumpy{.name = "jumpy",
                      .curve = {point(8, 500), point(16, 200), point(24, 300), point(kAllUnits, 300)},
                      .period = milliseconds(10),
@@ -139,7 +139,7 @@ TEST(Planner, ALargerPartitionIsNotTakenWhereItIsSlower) {
   for (const auto& partition : plan.partitions) EXPECT_EQ(partition.units.count, 16);
 }
 
-TEST(Planner, SizesThatWereNotMeasuredCountAsTheSlowerNeighbour) {
+TEST(Planner, UnmeasuredSizesCountAsTheSlowerNeighbour) {
   const auto p99_at = [](int units) {
     auto wanted = request({{.name = "a", .curve = {point(16, 100), point(32, 400), point(56, 200)}}, head()});
     const std::vector<PlannedPartition> partitions{
@@ -154,7 +154,7 @@ TEST(Planner, SizesThatWereNotMeasuredCountAsTheSlowerNeighbour) {
   EXPECT_DOUBLE_EQ(p99_at(8), 200);
 }
 
-TEST(Planner, ContentionKeepsEnginesFromRunningBesideEachOther) {
+TEST(Planner, ContentionPreventsSeparatePartitions) {
   auto cuttable = head();
   cuttable.slices = slices(kAllUnits, 700, 0.3);
   auto wanted = request({policy(), cuttable});
@@ -163,7 +163,7 @@ TEST(Planner, ContentionKeepsEnginesFromRunningBesideEachOther) {
   EXPECT_THAT(make_plan(wanted).partitions, SizeIs(1));
 }
 
-TEST(Planner, ABestEffortEngineWithARateGetsNoMore) {
+TEST(Planner, ABestEffortRateIsAnUpperLimit) {
   auto slow = head();
   slow.period = milliseconds(100);
   const auto plan = make_plan(request({slow}));
@@ -175,7 +175,7 @@ TEST(Planner, ABestEffortEngineWithARateGetsNoMore) {
   EXPECT_TRUE(std::isinf(late.engines[0].p99.count()));
 }
 
-TEST(Planner, CandidatesAreWhatElseMeetsTheDeadlines) {
+TEST(Planner, CandidatesMeetAllDeadlines) {
   const auto plans = plan_candidates(request({policy(), vision(), head()}), 10);
   ASSERT_GE(plans.size(), 2U);
   EXPECT_EQ(plans.front().throughput, make_plan(request({policy(), vision(), head()})).throughput);
@@ -185,7 +185,7 @@ TEST(Planner, CandidatesAreWhatElseMeetsTheDeadlines) {
   }
 }
 
-TEST(Prediction, RefusesPartitionsThatCannotBe) {
+TEST(Prediction, ImpossiblePartitionsAreRefused) {
   const auto wanted = request({policy(), head()});
   const auto refusal = [&](const std::vector<PlannedPartition>& partitions) -> std::string {
     try {

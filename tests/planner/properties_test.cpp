@@ -43,7 +43,7 @@ void assert_not_worse(const std::optional<Plan>& after, const std::optional<Plan
   RC_ASSERT(after->throughput >= before->throughput);
 }
 
-RC_GTEST_PROP(Plans, MeetDeadlinesAndFitTheDevice, ()) {
+RC_GTEST_PROP(Plans, PlansMeetDeadlinesAndFitTheDevice, ()) {
   const auto request = any_request();
   RC_PRE(plan_if_any(request).has_value());
   for (const auto& plan : plan_candidates(request, 3)) {
@@ -67,7 +67,7 @@ RC_GTEST_PROP(Plans, MeetDeadlinesAndFitTheDevice, ()) {
   }
 }
 
-RC_GTEST_PROP(Plans, NeverHaveTheOddGroupAlone, (bool locally)) {
+RC_GTEST_PROP(Plans, PlansNeverUseTheOddGroupAlone, (bool locally)) {
   auto request = any_request();
   // Adds the odd group to each curve, as the size on which the engine is fastest.
   request.device.remainder = {any_number(1, 12)};
@@ -91,7 +91,7 @@ RC_GTEST_PROP(Plans, NeverHaveTheOddGroupAlone, (bool locally)) {
   }
 }
 
-RC_GTEST_PROP(Plans, ALaterDeadlineMakesNoneWorse, ()) {
+RC_GTEST_PROP(Plans, ALaterDeadlineMakesNoPlanWorse, ()) {
   auto request = any_request();
   const auto before = plan_if_any(request);
   auto& deadline = request.engines[any_engine(request)].deadline;
@@ -100,14 +100,14 @@ RC_GTEST_PROP(Plans, ALaterDeadlineMakesNoneWorse, ()) {
   assert_not_worse(plan_if_any(request), before);
 }
 
-RC_GTEST_PROP(Plans, ASmallerMarginMakesNoneWorse, ()) {
+RC_GTEST_PROP(Plans, ASmallerMarginMakesNoPlanWorse, ()) {
   auto request = any_request();
   const auto before = plan_if_any(request);
   request.margin *= any_number(0, 99) / 100.0;
   assert_not_worse(plan_if_any(request), before);
 }
 
-RC_GTEST_PROP(Plans, LessContentionMakesNoneImpossible, ()) {
+RC_GTEST_PROP(Plans, LessContentionMakesNoPlanWorse, ()) {
   auto request = any_request();
   RC_PRE(!request.contention.empty());
   const auto before = plan_if_any(request);
@@ -115,7 +115,7 @@ RC_GTEST_PROP(Plans, LessContentionMakesNoneImpossible, ()) {
   assert_not_worse(plan_if_any(request), before);
 }
 
-RC_GTEST_PROP(Plans, DoNotDependOnTheUnitOfTime, ()) {
+RC_GTEST_PROP(Plans, PlansDoNotDependOnTheUnitOfTime, ()) {
   auto request = any_request();
   const auto before = plan_if_any(request);
   for (auto& engine : request.engines) {  // a power of two, so that nothing is rounded
@@ -131,7 +131,7 @@ RC_GTEST_PROP(Plans, DoNotDependOnTheUnitOfTime, ()) {
   RC_ASSERT(after->slack == before->slack);
 }
 
-RC_GTEST_PROP(Plans, AreTheSameWhatIsPredictedOfTheirPartitions, ()) {
+RC_GTEST_PROP(Plans, APredictionOfAPlansPartitionsEqualsThePlan, ()) {
   const auto request = any_request();
   const auto plan = plan_if_any(request);
   RC_PRE(plan.has_value());
@@ -145,7 +145,7 @@ RC_GTEST_PROP(Plans, AreTheSameWhatIsPredictedOfTheirPartitions, ()) {
   }
 }
 
-RC_GTEST_PROP(Plans, OfALocalSearchAreWithinTheirGap, ()) {
+RC_GTEST_PROP(Plans, LocalPlansAreWithinTheirGap, ()) {
   auto request = any_request();
   const auto best = plan_if_any(request);
   request.most_steps = 0;
@@ -157,7 +157,7 @@ RC_GTEST_PROP(Plans, OfALocalSearchAreWithinTheirGap, ()) {
   RC_ASSERT(best->throughput <= found->throughput + found->gap + 1e-9);
 }
 
-RC_GTEST_PROP(Candidates, AreDistinctAndInOrder, (bool locally)) {
+RC_GTEST_PROP(Candidates, CandidatesAreDistinctAndOrdered, (bool locally)) {
   auto request = any_request();
   const auto best = plan_if_any(request);
   RC_PRE(best.has_value());
@@ -176,11 +176,11 @@ RC_GTEST_PROP(Candidates, AreDistinctAndInOrder, (bool locally)) {
   }
 }
 
-RC_GTEST_PROP(PlanErrors, SayWhatMakesThePlanFit, ()) {
+RC_GTEST_PROP(PlanErrors, TheRemedyOfAnErrorMakesAPlanPossible, ()) {
   const auto request = any_request(4, 4);
   try {
     (void)make_plan(request);
-    RC_DISCARD("it fits");
+    RC_DISCARD("a plan exists");
   } catch (const PlanError& error) {
     RC_ASSERT(!error.shortfalls().empty());
     const auto& worst = error.shortfalls().front();

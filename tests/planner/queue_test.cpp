@@ -16,31 +16,31 @@ Load load(Load::Kind kind, double service, double period = kInfinite) {
   return {.kind = kind, .p50 = service, .p99 = service, .mean = service, .period = period};
 }
 
-TEST(ResponseInQueue, AloneIsTheService) {
+TEST(ResponseInQueue, TheResponseOfASingleEngineIsItsServiceTime) {
   const std::vector loads{load(periodic, 3, 10)};
   EXPECT_DOUBLE_EQ(response_in_queue(loads, 0).p99, 3);
   EXPECT_DOUBLE_EQ(response_in_queue(loads, 0).p50, 3);
 }
 
-TEST(ResponseInQueue, OfPeriodicEnginesIsOneRequestOfEach) {
+TEST(ResponseInQueue, APeriodicEngineWaitsForOneRequestOfEach) {
   const std::vector loads{load(periodic, 3, 20), load(periodic, 5, 30), load(closed, 7)};
   for (std::size_t i = 0; i < 3; ++i) EXPECT_DOUBLE_EQ(response_in_queue(loads, i).p99, 15);
 }
 
-TEST(ResponseInQueue, OwnRequestsThatComeMeanwhileCount) {
+TEST(ResponseInQueue, RequestsThatArriveMeanwhileCount) {
   // During one long request, up to four short ones arrive. They then follow each other.
   const std::vector loads{load(periodic, 3, 5), load(periodic, 10, 100)};
   EXPECT_GE(response_in_queue(loads, 0).p99, 13);
   EXPECT_LE(response_in_queue(loads, 0).p99, 25);
 }
 
-TEST(ResponseInQueue, WhileAnEngineCatchesUpOthersTakeTheirTurns) {
+TEST(ResponseInQueue, OtherEnginesRunDuringABacklog) {
   // Five requests of the first engine, each after one of the third engine, and two of the second engine.
   const std::vector loads{load(periodic, 3, 12), load(periodic, 10, 100), load(closed, 5)};
   EXPECT_DOUBLE_EQ(response_in_queue(loads, 0).p99, 5 * (3 + 5) + 2 * 10);
 }
 
-TEST(ResponseInQueue, IsInfiniteWhereTheServerCannotKeepUp) {
+TEST(ResponseInQueue, AnOverloadedQueueHasAnInfiniteResponse) {
   EXPECT_EQ(response_in_queue(std::vector{load(periodic, 10, 10)}, 0).p99, kInfinite);
   EXPECT_EQ(response_in_queue(std::vector{load(random, 6, 10), load(random, 5, 10)}, 0).p99, kInfinite);
   // One request of the closed engine goes before each of the engine's own.
@@ -48,7 +48,7 @@ TEST(ResponseInQueue, IsInfiniteWhereTheServerCannotKeepUp) {
   EXPECT_EQ(response_in_queue(std::vector{load(random, 3, 10), load(closed, 8)}, 0).p99, kInfinite);
 }
 
-TEST(ResponseInQueue, OfRandomArrivalsGrowsWithTheUtilisation) {
+TEST(ResponseInQueue, TheResponseGrowsWithTheUtilisation) {
   double before = 0;
   for (const double period : {1000.0, 20.0, 5.0, 2.0, 1.25, 1.05}) {
     const auto response = response_in_queue(std::vector{load(random, 1, period)}, 0);
@@ -59,7 +59,7 @@ TEST(ResponseInQueue, OfRandomArrivalsGrowsWithTheUtilisation) {
   EXPECT_EQ(response_in_queue(std::vector{load(random, 1, 1000)}, 0).p99, 1);
 }
 
-TEST(ResponseOnSharedUnits, IsTheBlockingAndTheBusyPeriod) {
+TEST(ResponseOnSharedUnits, TheResponseIsBlockingPlusBusyPeriod) {
   const std::vector alone{load(periodic, 3, 20)};
   EXPECT_DOUBLE_EQ(response_on_shared_units(alone, 0, 2).p99, 5);
   // Five requests of the short engine are within it.
@@ -67,7 +67,7 @@ TEST(ResponseOnSharedUnits, IsTheBlockingAndTheBusyPeriod) {
   EXPECT_DOUBLE_EQ(response_on_shared_units(loads, 0, 1).p99, 15);
 }
 
-TEST(ResponseOnSharedUnits, BesideOneThatIsBackToBackIsUnknown) {
+TEST(ResponseOnSharedUnits, TheResponseBesideABackToBackEngineIsInfinite) {
   EXPECT_EQ(response_on_shared_units(std::vector{load(periodic, 1, 10), load(closed, 1)}, 0, 0).p99, kInfinite);
   EXPECT_DOUBLE_EQ(response_on_shared_units(std::vector{load(closed, 1)}, 0, 2).p99, 3);
 }
@@ -100,12 +100,12 @@ std::vector<std::vector<double>> simulate(const std::vector<Load>& loads, double
 }
 
 double quantile(std::vector<double> values, double q) {
-  const auto place = values.begin() + static_cast<std::ptrdiff_t>(q * static_cast<double>(values.size() - 1));
-  std::ranges::nth_element(values, place);
-  return *place;
+  const auto position = values.begin() + static_cast<std::ptrdiff_t>(q * static_cast<double>(values.size() - 1));
+  std::ranges::nth_element(values, position);
+  return *position;
 }
 
-TEST(ResponseInQueue, BoundsEveryPeriodicRequestOfASimulation) {
+TEST(ResponseInQueue, ThePredictionBoundsEverySimulatedPeriodicRequest) {
   std::mt19937 bits(3);
   const auto draw = [&bits](int low, int high) {
     return low + static_cast<int>(bits() % static_cast<unsigned>(high - low + 1));
@@ -128,7 +128,7 @@ TEST(ResponseInQueue, BoundsEveryPeriodicRequestOfASimulation) {
   EXPECT_GT(bounded, 300);
 }
 
-TEST(ResponseInQueue, OfRandomArrivalsIsNearASimulation) {
+TEST(ResponseInQueue, ThePredictionForRandomArrivalsMatchesASimulation) {
   std::mt19937 bits(4);
   for (const double utilisation : {0.05, 0.3, 0.6, 0.8}) {
     for (const bool with_closed : {false, true}) {
@@ -143,7 +143,7 @@ TEST(ResponseInQueue, OfRandomArrivalsIsNearASimulation) {
   }
 }
 
-TEST(ResponseInQueue, OfShortRequestsKnowsOfRareLongOnes) {
+TEST(ResponseInQueue, ThePredictionIncludesRareLongRequests) {
   std::mt19937 bits(5);
   const std::vector loads{load(random, 1, 5), load(random, 20, 800)};
   const auto responses = simulate(loads, 1'000'000, bits);
@@ -154,7 +154,7 @@ TEST(ResponseInQueue, OfShortRequestsKnowsOfRareLongOnes) {
   }
 }
 
-TEST(ResponseInQueue, GrowsWithEveryLoadAndRate) {
+TEST(ResponseInQueue, TheResponseGrowsWithEveryLoadAndRate) {
   std::mt19937 bits(6);
   const auto draw = [&bits](int low, int high) {
     return low + static_cast<int>(bits() % static_cast<unsigned>(high - low + 1));

@@ -68,9 +68,9 @@ int main(int argc, char** argv) {
               {"host_threads", std::thread::hardware_concurrency()}};
     const auto stress = [&](const std::string& name, const std::function<Json()>& scenario) {
       const auto& result = json["scenarios"][name] = run(scenario);
-      const bool as_it_must_be = result["failures"].empty();
-      failed = failed || !as_it_must_be;
-      std::printf("%s: %s %s\n", name.c_str(), as_it_must_be ? "ok" : "FAILED", result.dump().c_str());
+      const bool succeeded = result["failures"].empty();
+      failed = failed || !succeeded;
+      std::printf("%s: %s %s\n", name.c_str(), succeeded ? "ok" : "FAILED", result.dump().c_str());
       std::fflush(stdout);
       // Writes the file after each scenario, so that a later hang leaves the earlier results.
       std::ofstream(argv[1]) << json.dump(1) << '\n';

@@ -69,7 +69,7 @@ Json many(const Setup& setup, std::chrono::seconds duration, GateWait wait) {
     outcome.check("urgent " + std::to_string(i), engine);
     outcome.expect(engine.calls() > 0, "urgent " + std::to_string(i) + " was never called");
   }
-  outcome.expect(report.limits_hit == 0, "a call was let go of");
+  outcome.expect(report.limits_hit == 0, "the gate gave up on a call before it ended");
   return std::move(outcome).with({{"seconds", duration.count()},
                                   {"wait", wait == GateWait::spin ? "spin" : "block"},
                                   {"urgent_rate_hz", kRate},

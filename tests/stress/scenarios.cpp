@@ -92,7 +92,7 @@ Json passes(const Setup& setup, std::uint64_t calls) {
     closing.insert(closing.end(), engine.closing().begin(), engine.closing().end());
   }
   outcome.expect(report.passes == calls, "the gate was not closed once for each call");
-  outcome.expect(report.limits_hit == 0, "a call was let go of");
+  outcome.expect(report.limits_hit == 0, "the gate gave up on a call before it ended");
   return std::move(outcome).with({{"calls", calls},
                                   {"seconds", seconds.count()},
                                   {"passes_per_s", static_cast<double>(calls) / seconds.count()},
@@ -130,7 +130,7 @@ Json throws(const Setup& setup, std::uint64_t times) {
   const auto report = gate->report();
   outcome.expect(thrown == times, "a call did not throw what its work threw");
   outcome.expect(left_closed == 0, "the gate stayed closed after a call that threw");
-  outcome.expect(report.limits_hit == 0, "a call was let go of");
+  outcome.expect(report.limits_hit == 0, "the gate gave up on a call before it ended");
   return std::move(outcome).with({{"thrown", thrown},
                                   {"left_closed", left_closed},
                                   {"calls_between", engine.calls()},
@@ -151,7 +151,7 @@ Json never_ends(const Setup& setup) {
     Valve& valve;
     ~Opener() { valve.open(); }
   } opener{valve};
-  urgent.add("urgent beside one that is stuck", [&] {
+  urgent.add("urgent beside a stuck engine", [&] {
     other.call();
     std::this_thread::sleep_for(2ms);
     return true;
@@ -174,12 +174,12 @@ Json never_ends(const Setup& setup) {
   stuck.call();  // it works again
   outcome.add(urgent.stop());
   others.stop(outcome);
-  outcome.check("urgent beside one that is stuck", other);
-  outcome.check("urgent that was stuck", stuck);
+  outcome.check("urgent beside a stuck engine", other);
+  outcome.check("stuck urgent engine", stuck);
   const auto report = gate->report();
   for (const auto& [name, count] : late.items())
     outcome.expect(count > early[name], name + " did not go on beside a call that does not end");
-  outcome.expect(report.limits_hit == 1, "not just the call that does not end was let go of");
+  outcome.expect(report.limits_hit == 1, "the gate gave up on another number of calls than the one that never ends");
   outcome.expect(report.longest_held >= kLimit / 2, "best effort was not held");
   outcome.expect(report.longest_held <= 20 * kLimit, "best effort was held for much longer than the limit");
   return std::move(outcome).with({{"limit_ms", milliseconds(kLimit)},

@@ -40,7 +40,7 @@ void Watchdog::look(std::chrono::steady_clock::time_point now) {
               std::to_string(idle.count()) + " ms ago";
   }
   if (!stands_still) return;
-  std::fprintf(stderr, "gates_stress: FAILED: somebody stands still%s\n", report.c_str());
+  std::fprintf(stderr, "gates_stress: FAILED: a thread makes no progress%s\n", report.c_str());
   // A thread that stands still cannot be joined, so nothing can be destroyed.
   std::_Exit(3);
 }

@@ -58,12 +58,12 @@ std::string version() {
 }
 
 // Writes down where an engine ran, if the environment names a file for that.
-void tell(const EnginePtr& engine, const std::string& place) {
+void tell(const EnginePtr& engine, const std::string& location) {
   static std::mutex mutex;
   const char* const file = std::getenv("GREENLANE_STAND_IN_LOG");  // NOLINT(concurrency-mt-unsafe)
   if (!file) return;
   const std::scoped_lock lock(mutex);
-  std::ofstream(file, std::ios::app) << engine->fields.at(1) << " on " << place << "\n";
+  std::ofstream(file, std::ios::app) << engine->fields.at(1) << " on " << location << "\n";
 }
 
 // Returns the name of this thread, which identifies a lane's worker.
@@ -97,7 +97,7 @@ std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, co
   std::vector<int64_t> shapes;
   for (const auto& input : inputs) shapes.insert(shapes.end(), input.sizes().begin(), input.sizes().end());
   for (const auto& input : inputs) TORCH_CHECK(input.numel() != 13, "this input is unlucky");
-  auto place = static_cast<int64_t>(gettid());
+  auto location = static_cast<int64_t>(gettid());
   std::optional<c10::cuda::CUDAStreamGuard> guard;
   const auto& device = engine->fields.at(2);
   const bool on_gpu = !device.empty() && device.front() >= '0' && device.front() <= '9';
@@ -107,18 +107,18 @@ std::vector<at::Tensor> execute_engine(const std::vector<at::Tensor>& inputs, co
     const auto stream = choose_stream(inputs, engine);
     tell(engine, engine->pool_stream && stream == *engine->pool_stream ? "its own stream" : "the caller's stream");
     guard.emplace(stream);
-    place = reinterpret_cast<int64_t>(stream.stream());
+    location = reinterpret_cast<int64_t>(stream.stream());
   }
   // Decides as stock Torch-TensorRT's TorchTRTRuntimeStates does.
-  const bool stream_changed = on_gpu && engine->recorded_in != place;
+  const bool stream_changed = on_gpu && engine->recorded_in != location;
   const bool records = graphs_on && (!engine->graphs_were_on || shapes != engine->shapes || stream_changed);
   engine->graphs_were_on = graphs_on;
   engine->shapes = std::move(shapes);
   if (!graphs_on) engine->recorded_in.reset();
-  if (records) engine->recorded_in = place;
+  if (records) engine->recorded_in = location;
   std::vector<at::Tensor> outputs;
   for (const auto& input : inputs) outputs.push_back(input * 2);
-  outputs.push_back(at::tensor({engine->recorded_in.value_or(place)}, at::kLong));
+  outputs.push_back(at::tensor({engine->recorded_in.value_or(location)}, at::kLong));
   return outputs;
 }
 

@@ -30,7 +30,7 @@ PackageEffects effects_of(const std::string& model, std::size_t inputs) {
 
 // The effects that a package's source states, compared with a run of the package.
 
-TEST(AotiEffects, AModelThatWritesToNothingIsKnownAsSuch) {
+TEST(AotiEffects, AModelWithoutWritesHasNoEffects) {
   for (const auto& [model, inputs] : {std::pair<std::string, std::size_t>{"affine", 1}, {"pair", 2}, {"throws", 1}}) {
     const auto effects = effects_of(model, inputs);
     EXPECT_TRUE(effects.is_known) << model;
@@ -41,7 +41,7 @@ TEST(AotiEffects, AModelThatWritesToNothingIsKnownAsSuch) {
   EXPECT_FALSE(effects_of("stripped", 1).is_known);
 }
 
-TEST(AotiEffects, ABufferThatIsAddedToIsWrittenTo) {
+TEST(AotiEffects, AnInPlaceAddWritesToTheBuffer) {
   const auto effects = effects_of("accumulates", 1);
   ASSERT_TRUE(effects.is_known);
   EXPECT_THAT(effects.written_constants(), ElementsAre("sum"));
@@ -56,7 +56,7 @@ TEST(AotiEffects, ABufferThatIsAddedToIsWrittenTo) {
   EXPECT_TRUE(at::equal(inputs.at(0), models::inputs_of("accumulates").at(0)));
 }
 
-TEST(AotiEffects, AnInputThatIsAddedToIsWrittenToAndReturnedAsItIs) {
+TEST(AotiEffects, AnInPlaceAddWritesToTheInput) {
   const auto effects = effects_of("in_place", 2);
   ASSERT_TRUE(effects.is_known);
   EXPECT_THAT(effects.writes_input, ElementsAre(true, false));
@@ -70,7 +70,7 @@ TEST(AotiEffects, AnInputThatIsAddedToIsWrittenToAndReturnedAsItIs) {
   EXPECT_TRUE(outputs.at(0).is_alias_of(inputs.at(0)));
 }
 
-TEST(AotiEffects, ObjectsOfCustomClassesMayKeepState) {
+TEST(AotiEffects, CustomClassesMayKeepState) {
   const auto effects = effects_of("inner", 1);
   EXPECT_TRUE(effects.is_known);
   EXPECT_TRUE(effects.has_hidden_state);

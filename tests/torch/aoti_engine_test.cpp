@@ -41,19 +41,19 @@ class AotiEngineTest : public ::testing::Test {
   Device cpu_ = Device::open("cpu");
 };
 
-TEST_F(AotiEngineTest, UnboundItComputesWhatPlainPyTorchDoes) {
+TEST_F(AotiEngineTest, AnUnboundEngineComputesTheSameAsPyTorch) {
   for (const std::string model : {"affine", "pair", "threads", "throws"})
     EXPECT_EQ(run_differs(*load(model), model), "") << model;
 }
 
-TEST_F(AotiEngineTest, OnALaneItComputesTheSame) {
+TEST_F(AotiEngineTest, AnEngineOnALaneComputesTheSame) {
   const auto lane = Lane::create(cpu_.partition("one", 1));
   for (const std::string model : {"affine", "pair", "threads", "throws"}) {
     EXPECT_EQ(run_differs(*load(model, {.lane = lane}), model), "") << model;
   }
 }
 
-TEST_F(AotiEngineTest, BoundReboundAndUnboundItComputesTheSame) {
+TEST_F(AotiEngineTest, ARebindDoesNotChangeTheOutputs) {
   const auto engine = load("pair");
   const auto narrow = Lane::create(cpu_.partition("narrow", 1));
   const auto wide = Lane::create(cpu_, {.name = "wide"});
@@ -67,7 +67,7 @@ TEST_F(AotiEngineTest, BoundReboundAndUnboundItComputesTheSame) {
   EXPECT_EQ(run_differs(*engine, "pair"), "");
 }
 
-TEST_F(AotiEngineTest, ADynamicDimensionMayHaveAnyOfItsSizes) {
+TEST_F(AotiEngineTest, ADynamicDimensionTakesEverySizeInItsRange) {
   const auto engine = load("pair", {.lane = Lane::create(cpu_)});
   for (const std::int64_t batch : {2, 7, 32}) {
     const auto x = at::randn({batch, 8});
@@ -79,7 +79,7 @@ TEST_F(AotiEngineTest, ADynamicDimensionMayHaveAnyOfItsSizes) {
               refuses<EngineError>("input 0", "[33, 8]", "[2..32, 8]"));
 }
 
-TEST_F(AotiEngineTest, InputsThatDoNotFitAreRefusedBeforeAnythingRuns) {
+TEST_F(AotiEngineTest, InvalidInputsAreRefused) {
   const auto engine = load("affine", {.name = "policy"});
   EXPECT_THAT([&] { (void)engine->run({}); }, refuses<EngineError>("'policy'", "1 inputs", "0 were given"));
   EXPECT_THAT([&] { (void)engine->run({at::ones({4, 8}, at::kHalf)}); },
@@ -87,7 +87,7 @@ TEST_F(AotiEngineTest, InputsThatDoNotFitAreRefusedBeforeAnythingRuns) {
   EXPECT_EQ(run_differs(*engine, "affine"), "");
 }
 
-TEST_F(AotiEngineTest, InputsMayBeOverwrittenWhenTheCallHasReturned) {
+TEST_F(AotiEngineTest, InputsMayBeOverwrittenAfterTheCall) {
   const auto engine = load("affine", {.lane = Lane::create(cpu_.partition("one", 1))});
   auto inputs = inputs_of("affine");
   const auto outputs = engine->run(inputs);
@@ -95,7 +95,7 @@ TEST_F(AotiEngineTest, InputsMayBeOverwrittenWhenTheCallHasReturned) {
   EXPECT_EQ(difference(outputs, outputs_of("affine")), "");
 }
 
-TEST_F(AotiEngineTest, OutputsOfAnEarlierCallStay) {
+TEST_F(AotiEngineTest, OutputsOfAnEarlierCallAreKept) {
   const auto engine = load("affine", {.lane = Lane::create(cpu_)});
   const auto first = engine->run(inputs_of("affine"));
   (void)engine->run({at::zeros({4, 8})});
@@ -107,13 +107,13 @@ TEST_F(AotiEngineTest, OutputsOutliveTheEngine) {
   EXPECT_EQ(difference(outputs, outputs_of("affine")), "");
 }
 
-TEST_F(AotiEngineTest, CalledFromItsOwnLaneItRunsInPlace) {
+TEST_F(AotiEngineTest, ACallFromTheEnginesLaneDoesNotDeadlock) {
   const auto lane = Lane::create(cpu_.partition("one", 1));
   const auto engine = load("affine", {.lane = lane});
   lane.run([&] { EXPECT_EQ(run_differs(*engine, "affine"), ""); });
 }
 
-TEST_F(AotiEngineTest, ALaneLivesForAsLongAsAnEngineIsBoundToIt) {
+TEST_F(AotiEngineTest, AnEngineHoldsItsLane) {
   const auto engine = load("affine", {.lane = Lane::create(cpu_.partition("rest", rest))});
   EXPECT_THAT([&] { (void)cpu_.partition("more", 1); }, refuses<PartitionError>("'rest' holds"));
   EXPECT_EQ(run_differs(*engine, "affine"), "");
@@ -121,7 +121,7 @@ TEST_F(AotiEngineTest, ALaneLivesForAsLongAsAnEngineIsBoundToIt) {
   EXPECT_EQ(cpu_.partition("more", rest).units(), cpu_.info().units);
 }
 
-TEST_F(AotiEngineTest, AnEngineThatThrowsSaysWhy) {
+TEST_F(AotiEngineTest, AnEngineThatThrowsReportsTheCause) {
   const auto engine = load("throws", {.lane = Lane::create(cpu_.partition("one", 1))});
   ::testing::internal::CaptureStderr();
   EXPECT_THAT([&] { (void)engine->run(bad_inputs()); },
@@ -129,17 +129,18 @@ TEST_F(AotiEngineTest, AnEngineThatThrowsSaysWhy) {
                   ::testing::HasSubstr("engine 'throws' failed on lane 'one' (1 core): "),
                   ::testing::HasSubstr("index out of bounds"), ::testing::Not(::testing::HasSubstr("API call failed")),
                   ::testing::Not(::testing::HasSubstr("\n")))));
-  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "") << "PyTorch's stack goes to the debug log";
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "")
+      << "PyTorch's stack was printed instead of logged for debugging";
 }
 
-TEST_F(AotiEngineTest, AnEngineThatThrowsLeavesItselfItsLaneAndOthersWorking) {
+TEST_F(AotiEngineTest, EnginesWorkAfterAnException) {
   const auto lane = Lane::create(cpu_.partition("one", 1));
   const auto other = load("affine", {.lane = lane});
-  for (const auto& place : {std::optional<Lane>(), std::optional(lane)}) {
-    const auto engine = load("throws", {.lane = place});
+  for (const auto& binding : {std::optional<Lane>(), std::optional(lane)}) {
+    const auto engine = load("throws", {.lane = binding});
     for (int i = 0; i < 5; ++i) {  // more runs than there are runners
       EXPECT_THROW((void)engine->run(bad_inputs()), std::exception);
-      EXPECT_EQ(engine->lane(), place);
+      EXPECT_EQ(engine->lane(), binding);
       EXPECT_EQ(run_differs(*engine, "throws"), "");
       EXPECT_EQ(run_differs(*other, "affine"), "");
     }
@@ -150,13 +151,13 @@ TEST_F(AotiEngineTest, AnEngineThatThrowsLeavesItselfItsLaneAndOthersWorking) {
 TEST_F(AotiEngineTest, ManyThreadsMayCallOneEngine) {
   for (const std::size_t runners : {std::size_t{1}, std::size_t{2}}) {
     const auto engine = load("pair", {.num_runners = runners});
-    EXPECT_EQ(run_in_threads(*engine, "pair", 4), "") << runners << " runners, unbound";
+    EXPECT_EQ(run_in_threads(*engine, "pair", 4), "") << runners << " runners of an unbound engine";
     engine->bind(Lane::create(cpu_.partition("one", 1)));
     EXPECT_EQ(run_in_threads(*engine, "pair", 4), "") << runners << " runners, on a lane";
   }
 }
 
-TEST_F(AotiEngineTest, ItMayBeReboundWhileItRuns) {
+TEST_F(AotiEngineTest, AnEngineMayBeReboundDuringCalls) {
   const auto engine = load("pair");
   const auto one = Lane::create(cpu_.partition("one", 1));
   const auto all = Lane::create(cpu_);

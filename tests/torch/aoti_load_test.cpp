@@ -25,12 +25,12 @@ using models::path_of;
 
 bool has_gpu() { return Device::enumerate().size() > 1; }
 
-TEST(AotiLoad, AFileThatIsNotThereIsRefused) {
+TEST(AotiLoad, AMissingFileIsRefused) {
   EXPECT_THAT([] { (void)load_aoti("/nowhere/policy.pt2"); },
               refuses<EngineError>("/nowhere/policy.pt2", "there is no such file", "check the path"));
 }
 
-TEST(AotiLoad, AFileThatIsNoPackageIsRefused) {
+TEST(AotiLoad, AnotherKindOfFileIsRefused) {
   // The first file is no zip archive. The second one is, but no package.
   for (const auto& path : {path_of("stamp.json"), path_of("affine.inputs.pt")}) {
     EXPECT_THAT([&] { (void)load_aoti(path); },
@@ -53,17 +53,17 @@ TEST(AotiLoad, ATruncatedPackageIsRefused) {
   EXPECT_THAT([&] { (void)load_aoti(path.string()); }, refuses<EngineError>(path.string(), "no AOTInductor package"));
 }
 
-TEST(AotiLoad, AModelThatThePackageDoesNotHoldIsRefused) {
+TEST(AotiLoad, AnUnknownModelNameIsRefused) {
   EXPECT_THAT([] { (void)models::load("affine", {.model = "other"}); }, refuses<EngineError>("affine.pt2", "'other'"));
 }
 
-TEST(AotiLoad, APackageOfADeviceThatIsUnknownIsRefused) {
+TEST(AotiLoad, APackageOfAnUnknownDeviceIsRefused) {
   EXPECT_THAT([] { (void)models::load("says_mps"); },
               refuses<EngineError>("says_mps.pt2", "compiled for 'mps'", "cpu and cuda"));
 }
 
-TEST(AotiLoad, ACudaPackageOnAMachineWithoutAGpuIsRefused) {
-  if (has_gpu()) GTEST_SKIP() << "there is a GPU";
+TEST(AotiLoad, ACudaPackageIsRefusedWithoutAGpu) {
+  if (has_gpu()) GTEST_SKIP() << "this machine has a GPU";
   EXPECT_THAT([] { (void)models::load("says_cuda"); }, refuses<DeviceError>("there is no CUDA device", "driver"));
 }
 
@@ -83,16 +83,16 @@ TEST(AotiLoad, AClosedLaneIsRefused) {
               refuses<StreamError>("'affine'", "'gone'", "closed"));
 }
 
-TEST(AotiLoad, NoRunnersAreRefused) {
+TEST(AotiLoad, ZeroRunnersAreRefused) {
   EXPECT_THAT([] { (void)models::load("affine", {.num_runners = 0}); }, refuses<EngineError>("num_runners"));
 }
 
-TEST(AotiLoad, TheNameIsTheFilesUnlessAnotherIsGiven) {
+TEST(AotiLoad, TheFileNameIsTheDefaultName) {
   EXPECT_EQ(models::load("affine")->name(), "affine");
   EXPECT_EQ(models::load("affine", {.name = "policy"})->name(), "policy");
 }
 
-TEST(AotiLoad, AnEngineSaysWhatItIs) {
+TEST(AotiLoad, AnEngineDescribesItself) {
   const auto engine = models::load("pair");
   EXPECT_EQ(engine->device(), Device::open("cpu"));
   EXPECT_EQ(engine->metadata().at("AOTI_DEVICE_KEY"), "cpu");
@@ -103,7 +103,7 @@ TEST(AotiLoad, AnEngineSaysWhatItIs) {
   EXPECT_EQ(engine->lane(), std::nullopt);
 }
 
-TEST(AotiLoad, APackageWithoutItsSourceRunsUncheckedWithOneWarning) {
+TEST(AotiLoad, APackageWithoutSourceGivesOneWarning) {
   std::vector<std::string> warnings;
   const auto former = set_warning_sink([&](const std::string& text) { warnings.push_back(text); });
   const auto engine = models::load("stripped");
@@ -114,7 +114,7 @@ TEST(AotiLoad, APackageWithoutItsSourceRunsUncheckedWithOneWarning) {
   EXPECT_EQ(difference(engine->run(models::inputs_of("affine")), models::outputs_of("affine")), "");
 }
 
-TEST(AotiLoad, APackageThatIsFullyCheckedLoadsQuietly) {
+TEST(AotiLoad, AFullyCheckedPackageGivesNoWarning) {
   std::vector<std::string> warnings;
   const auto former = set_warning_sink([&](const std::string& text) { warnings.push_back(text); });
   for (const auto* name : {"affine", "pair", "threads", "throws"}) (void)models::load(name);
@@ -142,7 +142,7 @@ TEST(AotiLoad, ManyThreadsMayLoadAtOnce) {
   }
 }
 
-TEST(AotiLoad, AnEngineMayGoInAnotherThreadThanItCameIn) {
+TEST(AotiLoad, AnotherThreadMayDestroyAnEngine) {
   auto engine = models::load("affine", {.lane = Lane::create(Device::open("cpu"))});
   std::jthread([moved = std::move(engine)]() mutable {
     EXPECT_EQ(models::run_differs(*moved, "affine"), "");
@@ -175,14 +175,14 @@ TEST(AotiLoad, GraphsNeedOneRunner) {
   EXPECT_THROW((void)load_aoti(path_of("affine.pt2"), options), EngineError);
 }
 
-TEST(AotiLoad, OnACpuGraphsChangeNothing) {
+TEST(AotiLoad, GraphsOnACpuChangeNothing) {
   const auto engine = load_aoti(path_of("affine.pt2"), {.graphs = Graphs::resident});
   EXPECT_FALSE(engine->graphs().has_value());
   engine->bind(Lane::create(Device::open("cpu")));
   for (int call = 0; call < 3; ++call) EXPECT_TRUE(engine->run({at::ones({4, 8})}).at(0).equal(at::full({4, 8}, 3.0F)));
 }
 
-TEST(AotiLoad, ASingleThreadedEngineStandsManyThreads) {
+TEST(AotiLoad, ManyThreadsMayCallASingleThreadedEngine) {
   const auto engine = load_aoti(path_of("affine.pt2"), {.single_threaded = true});
   std::vector<std::jthread> threads;
   std::atomic<int> wrong{0};

@@ -23,10 +23,10 @@ std::set<int> set_of(std::span<const int> cpus) { return {cpus.begin(), cpus.end
 const int kThreads = at::get_num_threads();
 
 // Returns the number of threads for each set of CPUs.
-std::map<std::set<int>, int> places_of(const std::set<int>& threads) {
-  std::map<std::set<int>, int> places;
-  for (const int thread : threads) ++places[threads::cpus_of(thread)];
-  return places;
+std::map<std::set<int>, int> threads_by_cpus(const std::set<int>& threads) {
+  std::map<std::set<int>, int> threads_on;
+  for (const int thread : threads) ++threads_on[threads::cpus_of(thread)];
+  return threads_on;
 }
 
 class AotiThreadsTest : public ::testing::Test {
@@ -44,19 +44,19 @@ class AotiThreadsTest : public ::testing::Test {
   const std::set<int> before_ = threads::all();
 };
 
-TEST_F(AotiThreadsTest, TheThreadsOfALaneAreOnItsCoresAndNoMoreThanThem) {
+TEST_F(AotiThreadsTest, ALaneHasOneThreadPerCore) {
   for (int units = 1; units <= cores_ && units <= 4; ++units) {
     const auto before = threads::all();
     const auto partition = cpu_.partition("some", units);
     engine_->bind(Lane::create(partition));
     const auto outputs = run();
-    EXPECT_THAT(places_of(threads::since(before)), ElementsAre(Pair(set_of(partition.cpus()), units)));
+    EXPECT_THAT(threads_by_cpus(threads::since(before)), ElementsAre(Pair(set_of(partition.cpus()), units)));
     engine_->unbind();
     expect_right(outputs);
   }
 }
 
-TEST_F(AotiThreadsTest, TheyStayThereWhileItRuns) {
+TEST_F(AotiThreadsTest, ThreadsStayOnTheLanesCoresDuringRuns) {
   std::atomic<bool> begun{false};
   std::atomic<bool> done{false};
   std::jthread caller([&] {
@@ -71,12 +71,12 @@ TEST_F(AotiThreadsTest, TheyStayThereWhileItRuns) {
   begun.notify_one();
   for (int i = 0; i < 20; ++i) {
     lane.synchronize();  // waits for a run; the check is then beside the next one
-    EXPECT_THAT(places_of(threads::since(before)), ElementsAre(Pair(set_of(partition.cpus()), 1)));
+    EXPECT_THAT(threads_by_cpus(threads::since(before)), ElementsAre(Pair(set_of(partition.cpus()), 1)));
   }
   done = true;
 }
 
-TEST_F(AotiThreadsTest, TheLaneDoesTheWorkAndNotTheCaller) {
+TEST_F(AotiThreadsTest, TheLanesThreadDoesTheWork) {
   engine_->bind(Lane::create(cpu_.partition("one", 1)));
   (void)run();
   const double caller = threads::cpu_seconds(CLOCK_THREAD_CPUTIME_ID);
@@ -87,8 +87,8 @@ TEST_F(AotiThreadsTest, TheLaneDoesTheWorkAndNotTheCaller) {
   EXPECT_LT(by_caller, by_process / 4);
 }
 
-TEST_F(AotiThreadsTest, TwoEnginesOnTwoLanesRunAtTheSameTimeEachOnItsOwnCores) {
-  if (cores_ < 2) GTEST_SKIP() << "one core cannot be divided";
+TEST_F(AotiThreadsTest, TwoEnginesRunAtOnceOnTheirCores) {
+  if (cores_ < 2) GTEST_SKIP() << "this machine has one core, which cannot be divided";
   const auto other = load("threads", {.name = "other"});
   const auto lanes = cpu_.partition({{"left", 1}, {"right", 1}});
   engine_->bind(lanes["left"]);
@@ -106,21 +106,21 @@ TEST_F(AotiThreadsTest, TwoEnginesOnTwoLanesRunAtTheSameTimeEachOnItsOwnCores) {
     const std::jthread first([&] { run_often(*engine_, left); });
     const std::jthread second([&] { run_often(*other, right); });
   }
-  auto places = places_of(threads::since(before_));
-  EXPECT_EQ(places[set_of(lanes["left"].partition()->cpus())], 1);
-  EXPECT_EQ(places[set_of(lanes["right"].partition()->cpus())], 1);
+  auto threads_on = threads_by_cpus(threads::since(before_));
+  EXPECT_EQ(threads_on[set_of(lanes["left"].partition()->cpus())], 1);
+  EXPECT_EQ(threads_on[set_of(lanes["right"].partition()->cpus())], 1);
   expect_right(left);
   expect_right(right);
 }
 
-TEST_F(AotiThreadsTest, OnALaneOfTheWholeDeviceThreadsArePinnedNowhere) {
+TEST_F(AotiThreadsTest, ThreadsOfAWholeDeviceLaneAreNotPinned) {
   engine_->bind(Lane::create(cpu_));
   (void)run();
   ASSERT_FALSE(threads::since(before_).empty());
   for (const int thread : threads::since(before_)) EXPECT_EQ(threads::cpus_of(thread), threads::cpus_of(0));
 }
 
-TEST_F(AotiThreadsTest, TheCallerKeepsItsCoresAndItsNumberOfThreads) {
+TEST_F(AotiThreadsTest, TheCallersCoresAndThreadsAreUnchanged) {
   const auto cpus = threads::cpus_of(0);
   engine_->bind(Lane::create(cpu_.partition("one", 1)));
   (void)run();

@@ -28,9 +28,9 @@ class CallOnCpuTest : public ::testing::Test {
   StreamBinding binding_{cpu_, "engine"};
 };
 
-TEST_F(CallOnCpuTest, UnboundItRunsInPlace) { EXPECT_EQ(thread_of_call(), std::this_thread::get_id()); }
+TEST_F(CallOnCpuTest, AnUnboundCallRunsInTheCallingThread) { EXPECT_EQ(thread_of_call(), std::this_thread::get_id()); }
 
-TEST_F(CallOnCpuTest, BoundItRunsOnTheLane) {
+TEST_F(CallOnCpuTest, ABoundCallRunsInTheLanesThread) {
   binding_.set(lane_);
   std::thread::id worker;
   lane_.run([&] { worker = std::this_thread::get_id(); });
@@ -38,14 +38,14 @@ TEST_F(CallOnCpuTest, BoundItRunsOnTheLane) {
   EXPECT_NE(worker, std::this_thread::get_id());
 }
 
-TEST_F(CallOnCpuTest, WhatItThrowsComesOut) {
+TEST_F(CallOnCpuTest, ACallRethrowsTheException) {
   binding_.set(lane_);
   EXPECT_THAT([&] { call_on_cpu(binding_, [] { throw std::runtime_error("broken"); }); },
               ::testing::ThrowsMessage<std::runtime_error>("broken"));
   EXPECT_NE(thread_of_call(), std::this_thread::get_id());
 }
 
-TEST_F(CallOnCpuTest, TheCallersModesHoldOnTheLaneAndEndWithTheCall) {
+TEST_F(CallOnCpuTest, TheCallersModesApplyDuringTheCallOnly) {
   binding_.set(lane_);
   const auto grad_mode_on_lane = [&] {
     bool enabled = false;
@@ -60,7 +60,7 @@ TEST_F(CallOnCpuTest, TheCallersModesHoldOnTheLaneAndEndWithTheCall) {
   lane_.run([] { EXPECT_TRUE(c10::GradMode::is_enabled()); });
 }
 
-TEST_F(CallOnCpuTest, TheCallersRoundingHoldsOnTheLaneAndEndsWithTheCall) {
+TEST_F(CallOnCpuTest, TheCallersRoundingAppliesDuringTheCallOnly) {
   binding_.set(lane_);
   int rounding = -1;
   std::fesetround(FE_UPWARD);
@@ -71,7 +71,7 @@ TEST_F(CallOnCpuTest, TheCallersRoundingHoldsOnTheLaneAndEndsWithTheCall) {
   EXPECT_EQ(rounding, FE_TONEAREST);
 }
 
-TEST_F(CallOnCpuTest, SubmittedItRunsOnTheLaneWithTheSettingsOfItsCaller) {
+TEST_F(CallOnCpuTest, SubmittedWorkHasTheCallersSettings) {
   binding_.set(lane_);
   bool enabled = true;
   std::optional<LaneWork> work;
@@ -83,11 +83,12 @@ TEST_F(CallOnCpuTest, SubmittedItRunsOnTheLaneWithTheSettingsOfItsCaller) {
   work->get();
   EXPECT_FALSE(enabled);
   binding_.clear();
-  EXPECT_FALSE(submit_on_cpu(binding_, [&] { enabled = true; }).has_value()) << "done in place";
+  EXPECT_FALSE(submit_on_cpu(binding_, [&] { enabled = true; }).has_value())
+      << "an unbound submit did not run in the calling thread";
   EXPECT_TRUE(enabled);
 }
 
-TEST_F(CallOnCpuTest, AForkedChildIsRefusedAndUnboundLeavesTheForkedThread) {
+TEST_F(CallOnCpuTest, ABoundCallIsRefusedInAForkedChild) {
   binding_.set(lane_);
   EXPECT_THAT(in_child([&] { return thread_of_call() == std::thread::id() ? "nowhere" : "ran"; }),
               ::testing::HasSubstr("made in another process"));
@@ -96,7 +97,7 @@ TEST_F(CallOnCpuTest, AForkedChildIsRefusedAndUnboundLeavesTheForkedThread) {
   EXPECT_EQ(thread_of_call(), std::this_thread::get_id());
 }
 
-TEST_F(CallOnCpuTest, AnEngineMayBindItselfElsewhereFromInside) {
+TEST_F(CallOnCpuTest, AnEngineMayRebindItselfDuringACall) {
   const auto other = Lane::create(cpu_, {.name = "other"});
   binding_.set(lane_);
   call_on_cpu(binding_, [&] { binding_.set(other); });

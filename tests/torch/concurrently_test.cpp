@@ -10,7 +10,7 @@
 namespace greenlane {
 namespace {
 
-TEST(Concurrently, OnTheCpuBranchesRunInOrder) {
+TEST(Concurrently, BranchesOnTheCpuRunInOrder) {
   std::vector<int> order;
   const auto branch = [&](int number) {
     return [&order, number]() -> std::vector<at::Tensor> {
@@ -24,13 +24,13 @@ TEST(Concurrently, OnTheCpuBranchesRunInOrder) {
   EXPECT_EQ(results[2].at(0).item<int>(), 3);
 }
 
-TEST(Concurrently, WhatABranchThrowsComesOut) {
+TEST(Concurrently, ABranchRethrowsItsException) {
   EXPECT_THROW((void)concurrently(Device::open("cpu"),
                                   {[]() -> std::vector<at::Tensor> { throw std::runtime_error("its own"); }}),
                std::runtime_error);
 }
 
-TEST(PipelineGraph, TheCpuHasNone) {
+TEST(PipelineGraph, TheCpuHasNoPipelineGraph) {
   EXPECT_THROW((void)PipelineGraph::capture(Device::open("cpu"), {}, [](const auto& inputs) { return inputs; }),
                EngineError);
 }

@@ -13,14 +13,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(ErrorOutput, CollectsWhatThisThreadWrites) {
+TEST(ErrorOutput, OutputOfThisThreadIsCollected) {
   ErrorOutput output;
   std::cerr << "one " << 2 << '\n' << std::flush;
   EXPECT_EQ(output.take(), "one 2\n");
   EXPECT_EQ(output.take(), "");
 }
 
-TEST(ErrorOutput, PassesOnWhatNobodyTook) {
+TEST(ErrorOutput, UntakenOutputIsPassedOn) {
   ErrorOutput outer;
   {
     const ErrorOutput inner;
@@ -29,7 +29,7 @@ TEST(ErrorOutput, PassesOnWhatNobodyTook) {
   EXPECT_EQ(outer.take(), "a warning\n");
 }
 
-TEST(ErrorOutput, LeavesOtherThreadsAlone) {
+TEST(ErrorOutput, OutputOfOtherThreadsIsNotCollected) {
   ErrorOutput output;
   std::string other_text;
   std::thread other([&] {
@@ -45,7 +45,7 @@ TEST(ErrorOutput, LeavesOtherThreadsAlone) {
 
 const std::runtime_error kNoReason("API call failed at model_container_runner.cpp, line 144");
 
-TEST(ReasonOf, IsWhatALibrarySaid) {
+TEST(ReasonOf, TheReasonIsTheLibrarysMessage) {
   const std::string output =
       "[E1128 12:00:00.000000000 shim_common.cpp:189] Exception in aoti_torch: CUDA error: "
       "CUBLAS_STATUS_EXECUTION_FAILED "
@@ -55,15 +55,15 @@ TEST(ReasonOf, IsWhatALibrarySaid) {
             "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(...)`");
 }
 
-TEST(ReasonOf, IsWhatThePackageSaid) {
+TEST(ReasonOf, TheReasonIsThePackagesMessage) {
   EXPECT_EQ(reason_of("Error: index out of bounds: 0 <= tmp0 < 4\n", kNoReason), "index out of bounds: 0 <= tmp0 < 4");
 }
 
-TEST(ReasonOf, IsWhatWasThrownWhereNothingWasWritten) {
+TEST(ReasonOf, TheReasonIsTheExceptionIfNothingWasWritten) {
   EXPECT_EQ(reason_of("", std::runtime_error("no such input\nframe #0")), "no such input");
 }
 
-TEST(ReasonOf, IsNeverEmpty) { EXPECT_THAT(reason_of("", kNoReason), Not(::testing::IsEmpty())); }
+TEST(ReasonOf, TheReasonIsNeverEmpty) { EXPECT_THAT(reason_of("", kNoReason), Not(::testing::IsEmpty())); }
 
 }  // namespace
 }  // namespace greenlane::detail

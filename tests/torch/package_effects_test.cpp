@@ -95,7 +95,7 @@ TEST(PackageEffects, ConstantsHaveTheirNamesAndKinds) {
   EXPECT_EQ(constants[1].kind, ConstantKind::buffer);
 }
 
-TEST(PackageEffects, AKernelOnTheCpuWritesToWhatIsNotConst) {
+TEST(PackageEffects, ACpuKernelWritesToNonConstArguments) {
   EXPECT_THAT(written("cpp_fused_add_0((const float*)(net_cache.data_ptr()), (const float*)(x.data_ptr()), "
                       "(float*)(buf0.data_ptr()), 4L);"),
               IsEmpty());
@@ -111,7 +111,7 @@ TEST(PackageEffects, AKernelOnTheCpuWritesToWhatIsNotConst) {
               ElementsAre("y"));
 }
 
-TEST(PackageEffects, WhatExternKernelsReadIsNotWrittenTo) {
+TEST(PackageEffects, InputsOfExternKernelsAreNotWritten) {
   EXPECT_THAT(written(R"(
     // Topologically Sorted Source Nodes: [linear], Original ATen: [aten.view, aten.t, aten.addmm]
     AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_addmm_out(buf0, x, wrap_with_raii_handle_if_needed(reinterpret_tensor_wrapper(y, 2, int_array_0, int_array_0, 0L)), wrap_with_raii_handle_if_needed(reinterpret_tensor_wrapper(w, 2, int_array_0, int_array_0, 0L)), 1L, 1L));
@@ -164,7 +164,7 @@ TEST(PackageEffects, ViewsAndMovesAreFollowed) {
               ElementsAre("net.cache"));
 }
 
-TEST(PackageEffects, TheArraysThatDescribeAViewTieNothingTogether) {
+TEST(PackageEffects, SharedShapeArraysDoNotLinkTensors) {
   EXPECT_THAT(written(R"(
     auto var_0 = wrap_with_raii_handle_if_needed(reinterpret_tensor_wrapper(w, 2, int_array_0, int_array_0, 0L));
     auto var_1 = wrap_with_raii_handle_if_needed(reinterpret_tensor_wrapper(buf0, 2, int_array_0, int_array_0, 0L));
@@ -172,7 +172,7 @@ TEST(PackageEffects, TheArraysThatDescribeAViewTieNothingTogether) {
               IsEmpty());
 }
 
-TEST(PackageEffects, AnInputThatIsReturnedIsNotWrittenTo) {
+TEST(PackageEffects, AReturnedInputIsNotWritten) {
   EXPECT_THAT(written("output_handles[1] = x.release();\noutput_handles[2] = output_handles[1];"), IsEmpty());
   EXPECT_THAT(
       written("output_handles[1] = x.release();\nAOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_zero_(output_handles[1]));"),
@@ -228,7 +228,7 @@ static inline void call_triton_mine_3(
 }
 )";
 
-TEST(PackageEffects, ATritonKernelReadsWhatInductorNamesSo) {
+TEST(PackageEffects, ATritonKernelDoesNotWriteToItsInputs) {
   const auto after = [](std::string_view call) { return written(call, kTriton); };
   EXPECT_THAT(
       after("call_triton_poi_fused_add_0(x, buf0, buf0, 32L, this->device_idx_, stream, kernels, this->cubin_dir_);"),
@@ -241,11 +241,11 @@ TEST(PackageEffects, ATritonKernelReadsWhatInductorNamesSo) {
   EXPECT_THAT(after("call_triton_tem_fused_mm_2(x, y, buf0);"), ElementsAre("y"));
 }
 
-TEST(PackageEffects, WhatATritonKernelSaysThatItMutatesCounts) {
+TEST(PackageEffects, MutatedArgumentsOfATritonKernelAreWritten) {
   EXPECT_THAT(written("call_triton_poi_fused_add_0(x, y, buf0, 32L);", kTriton), ElementsAre("y"));
 }
 
-TEST(PackageEffects, AUsersTritonKernelMayWriteToAll) {
+TEST(PackageEffects, AUsersTritonKernelMayWriteToAllArguments) {
   EXPECT_THAT(written("call_triton_mine_3(x, buf0);", kTriton), ElementsAre("x"));
   EXPECT_THAT(written("call_add_kernel_0(x, y, buf0);",
                       "static inline void call_add_kernel_0(\n"
@@ -257,7 +257,7 @@ TEST(PackageEffects, AUsersTritonKernelMayWriteToAll) {
   EXPECT_THAT(written("call_triton_poi_fused_9(x, buf0);", kTriton), ElementsAre("x"));
 }
 
-TEST(PackageEffects, ATensorMemoryDescriptorIsItsTensor) {
+TEST(PackageEffects, ATensorMemoryDescriptorStandsForItsTensor) {
   EXPECT_THAT(written(R"(
     alignas(64) StableTMADescriptor desc_0;
     desc_0.block_shape[0] = 64;
@@ -266,13 +266,13 @@ TEST(PackageEffects, ATensorMemoryDescriptorIsItsTensor) {
               ElementsAre("y"));
 }
 
-TEST(PackageEffects, ACutlassKernelWritesToWhatIsNotConst) {
+TEST(PackageEffects, ACutlassKernelWritesToNonConstArguments) {
   EXPECT_THAT(written("kernels.cuda_fused_0((const half*)(x.data_ptr()), (const half*)(w.data_ptr()), "
                       "(half*)(y.data_ptr()), (uint8_t*)(nullptr), stream);"),
               ElementsAre("y"));
 }
 
-TEST(PackageEffects, AnInputThatMayBeCopiedForItsAlignmentIsStillItself) {
+TEST(PackageEffects, AnAlignedCopyStandsForItsInput) {
   EXPECT_THAT(written(R"(
     if ((reinterpret_cast<std::uintptr_t>(x.data_ptr()) & (16 -1)) != 0) {
         AOTI_TORCH_WARN("Input 0 was compiled as 16-bytes aligned, but it is not aligned at run time.");
@@ -308,7 +308,7 @@ TEST(PackageEffects, BranchesAreFollowed) {
   EXPECT_THAT(written(std::string(kBranch) + "arg1_1.data_ptr()));\n    }\n"), ElementsAre("net.cache"));
 }
 
-TEST(PackageEffects, ALoopCarriesHandlesToItsBeginning) {
+TEST(PackageEffects, HandlesAreFollowedThroughLoops) {
   EXPECT_THAT(written(R"(
     AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_new_uninitialized_tensor(&buf2_handle));
     RAIIAtenTensorHandle buf2(buf2_handle);
@@ -336,7 +336,7 @@ std::string nodes(const std::string& target) {
          target + R"(", "inputs": [{"name": "self", "arg": {"as_tensor": {"name": "x"}}, "kind": 1}]}}]})";
 }
 
-TEST(PackageEffects, ACustomOperatorMayWriteToAllAndKeepState) {
+TEST(PackageEffects, ACustomOperatorMayWriteToAllArguments) {
   for (const auto& effects : {effects(kProxy), effects(kProxy, {}, nodes("mine::add")), effects(kProxy, {}, "{}")}) {
     EXPECT_THAT(written(effects), ElementsAre("net.cache", "x"));
     EXPECT_TRUE(effects.has_hidden_state);
@@ -344,7 +344,7 @@ TEST(PackageEffects, ACustomOperatorMayWriteToAllAndKeepState) {
   EXPECT_FALSE(effects("").has_hidden_state);
 }
 
-TEST(PackageEffects, AnOperatorOfAtenIsKnownByItsName) {
+TEST(PackageEffects, AtenOperatorsAreKnownByName) {
   const auto after = [](const std::string& target) { return effects(kProxy, {}, nodes(target)); };
   EXPECT_THAT(written(after("aten::grid_sampler_3d")), IsEmpty());
   EXPECT_FALSE(after("aten::grid_sampler_3d").has_hidden_state);
@@ -355,17 +355,17 @@ TEST(PackageEffects, AnOperatorOfAtenIsKnownByItsName) {
   }
 }
 
-TEST(PackageEffects, AnOperatorOfAtenThatDrawsRandomNumbersIsKnownByItsName) {
+TEST(PackageEffects, RandomAtenOperatorsAreKnownByName) {
   EXPECT_TRUE(effects(kProxy, {}, nodes("aten::multinomial")).draws_random_numbers);
   EXPECT_FALSE(effects(kProxy, {}, nodes("aten::sort")).draws_random_numbers);
 }
 
-TEST(PackageEffects, WhatAnOperatorOfAtenReturnsMayBeAView) {
+TEST(PackageEffects, AnAtenOperatorMayReturnAView) {
   const std::string text = std::string(kProxy) + "cpp_fused_0((float*)(buf1.data_ptr()));";
   EXPECT_THAT(written(text, {}, nodes("aten::unfold")), ElementsAre("net.cache", "x"));
 }
 
-TEST(PackageEffects, WhatIsNotKnownMayWriteToAllThatItIsGiven) {
+TEST(PackageEffects, UnknownCallsMayWriteToAllArguments) {
   EXPECT_THAT(written("cudaMemcpyAsync(buf0.data_ptr(), x.data_ptr(), 128, cudaMemcpyDefault, stream);"),
               ElementsAre("x"));
   EXPECT_THAT(written("x.fill_(0);"), ElementsAre("x"));
@@ -378,7 +378,7 @@ TEST(PackageEffects, WhatIsNotKnownMayWriteToAllThatItIsGiven) {
               ElementsAre("x"));
 }
 
-TEST(PackageEffects, AShimThatIsNotPyTorchsMayKeepState) {
+TEST(PackageEffects, AForeignShimMayKeepState) {
   const auto after = effects("AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_my_operator(x, buf0, &buf1_handle));");
   EXPECT_THAT(written(after), ElementsAre("x"));
   EXPECT_TRUE(after.has_hidden_state);
@@ -387,7 +387,7 @@ TEST(PackageEffects, AShimThatIsNotPyTorchsMayKeepState) {
                    .has_hidden_state);
 }
 
-TEST(PackageEffects, RandomNumbersAreSeen) {
+TEST(PackageEffects, RandomNumbersAreDetected) {
   EXPECT_FALSE(effects("").draws_random_numbers);
   EXPECT_TRUE(effects("AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu_randint_low_out(buf0, -9223372036854775808L, "
                       "9223372036854775807L, static_cast<const int64_t*>(std::array<int64_t, 1>{1L}.data()), 1));")
@@ -410,7 +410,7 @@ TEST(PackageEffects, AttentionDrawsRandomNumbersForItsDropout) {
   EXPECT_TRUE(draws("p"));
 }
 
-TEST(PackageEffects, CommentsAndTextsSayNothing) {
+TEST(PackageEffects, CommentsAndStringsAreIgnored) {
   EXPECT_THAT(written(R"TEXT(
     // cpp_fused_0((float*)(x.data_ptr()));
     /* aoti_torch_zero_(x); */
@@ -431,7 +431,7 @@ void expect_unknown(std::string_view source, std::size_t inputs) {
   for (const auto& constant : effects.constants) EXPECT_TRUE(constant.is_written) << constant.name;
 }
 
-TEST(PackageEffects, ASourceThatIsNotUnderstoodWritesToAll) {
+TEST(PackageEffects, AnUnreadableSourceIsUnknown) {
   ASSERT_TRUE(effects("").is_known);
   expect_unknown("", 3);
   expect_unknown("\"", 1);
@@ -453,7 +453,7 @@ TEST(PackageEffects, ASourceThatIsNotUnderstoodWritesToAll) {
   expect_unknown(wrapper("auto run = [&] { x.reset(); };"), 2);
 }
 
-TEST(PackageEffects, ATruncatedSourceIsNeverTakenForAWholeOne) {
+TEST(PackageEffects, ATruncatedSourceIsUnknown) {
   const std::string whole = wrapper("cpp_fused_add_0((float*)(x.data_ptr()));");
   const std::size_t end = whole.find("} // AOTInductorModel::run_impl");
   for (std::size_t size = 0; size <= end; size += 7) expect_unknown(whole.substr(0, size), 2);

@@ -32,7 +32,7 @@ std::string with_entry(const std::string& entry) {
   return path;
 }
 
-TEST(Package, AnEntryThatLeadsOutOfTheTemporaryFolderIsRefusedBeforeItIsWritten) {
+TEST(Package, AnEntryOutsideTheTemporaryFolderIsRefused) {
   const auto evidence = std::filesystem::temp_directory_path() / ("greenlane_slipped." + std::to_string(getpid()));
   std::filesystem::remove(evidence);
   const std::string up = "data/aotinductor/model/../../../../../../../../../..";
@@ -49,7 +49,7 @@ TEST(Package, EntriesWithDotsInTheirNamesAreRead) {
   EXPECT_EQ(detail::read_package(with_entry("data/aotinductor/model/a..b/...c"), "model").device, DeviceKind::cpu);
 }
 
-TEST(Package, ANameThatNoModelHasIsRefusedAlsoIfOneBeginsWithIt) {
+TEST(Package, APrefixOfAModelNameIsRefused) {
   for (const std::string name : {"", "mod", "model/", "another"}) {
     EXPECT_THAT([&] { (void)load_aoti(models::path_of("affine.pt2"), {.model = name}); },
                 refuses<EngineError>("no model named '" + name + "'", "'model'"));

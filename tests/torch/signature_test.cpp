@@ -79,7 +79,7 @@ class SignatureTest : public ::testing::Test {
   at::Tensor index_ = at::empty({3}, at::kLong);
 };
 
-TEST_F(SignatureTest, SizesDtypesAndStridesAreReadFromTheSource) {
+TEST_F(SignatureTest, TheSourceGivesSizesDtypesAndStrides) {
   ASSERT_EQ(signature_.count(), 2U);
   ASSERT_EQ(signature_.inputs().size(), 2U);
   EXPECT_EQ(to_string(signature_.inputs()[0]), "float32 [2..32, 8]");
@@ -88,13 +88,13 @@ TEST_F(SignatureTest, SizesDtypesAndStridesAreReadFromTheSource) {
   EXPECT_EQ(signature_.inputs()[0].dimensions[1].stride, 1);
 }
 
-TEST_F(SignatureTest, SizesWithoutAnUpperBoundAreOpen) {
+TEST_F(SignatureTest, ASizeMayHaveNoUpperBound) {
   const auto signature = Signature::from_wrapper_source("static void check_input_0(\n    if (a_size[0] < 2) {\n}\n");
   EXPECT_EQ(to_string(signature.inputs().at(0)), "any dtype [2..]");
   signature.check(std::vector{at::empty({1'000}, at::kFloat)}, kCpu, "policy");
 }
 
-TEST_F(SignatureTest, EveryDtypeOfInductorIsKnownByItsName) {
+TEST_F(SignatureTest, EveryDtypeOfInductorIsKnown) {
   const std::vector<std::pair<std::string, at::ScalarType>> dtypes{{"float32", at::kFloat},
                                                                    {"float64", at::kDouble},
                                                                    {"float16", at::kHalf},
@@ -120,14 +120,14 @@ TEST_F(SignatureTest, EveryDtypeOfInductorIsKnownByItsName) {
   }
 }
 
-TEST_F(SignatureTest, ADtypeThatIsNotKnownIsNotChecked) {
+TEST_F(SignatureTest, AnUnknownDtypeIsNotChecked) {
   const auto signature = Signature::from_wrapper_source(dtype_source("float4_of_the_future"));
   EXPECT_EQ(signature.inputs().at(0).dtype, std::nullopt);
   EXPECT_THAT(signature.unchecked(), ElementsAre(AllOf(HasSubstr("input 0"), HasSubstr("float4_of_the_future"))));
   signature.check(std::vector{at::empty({4}, at::kHalf)}, kCpu, "policy");
 }
 
-TEST_F(SignatureTest, NothingIsKnownOfAnEmptySource) {
+TEST_F(SignatureTest, AnEmptySourceGivesNoSignature) {
   for (const std::string_view source : {"", "\n", "int main() {}\n"}) {
     const auto signature = Signature::from_wrapper_source(source);
     EXPECT_EQ(signature.count(), std::nullopt);
@@ -136,7 +136,7 @@ TEST_F(SignatureTest, NothingIsKnownOfAnEmptySource) {
   }
 }
 
-TEST_F(SignatureTest, WhatFitsPasses) {
+TEST_F(SignatureTest, ValidInputsAreAccepted) {
   checking({x_, index_})();
   checking({at::empty({2, 8}, at::kFloat), index_})();
   checking({at::empty({32, 8}, at::kFloat), index_})();
@@ -148,7 +148,7 @@ TEST_F(SignatureTest, TheStrideOfASingleElementDoesNotMatter) {
   signature.check(std::vector{at::empty({1}, at::kFloat)}, kCpu, "policy");
 }
 
-TEST_F(SignatureTest, ANumberOfInputsThatDiffersIsRefused) {
+TEST_F(SignatureTest, AnotherNumberOfInputsIsRefused) {
   EXPECT_THAT(checking({x_}), refuses<EngineError>("'policy'", "takes 2 inputs", "1 were given"));
   EXPECT_THAT(checking({x_, index_, x_}), refuses<EngineError>("'policy'", "takes 2 inputs", "3 were given"));
 }
@@ -188,7 +188,7 @@ TEST_F(SignatureTest, AnUndefinedTensorIsRefused) {
   EXPECT_THAT(checking({x_, at::Tensor()}), refuses<EngineError>("'policy'", "input 1", "undefined"));
 }
 
-TEST_F(SignatureTest, ATensorWhoseMemoryHoldsOtherValuesIsRefused) {
+TEST_F(SignatureTest, ALazilyNegatedOrConjugatedTensorIsRefused) {
   EXPECT_THAT(checking({at::_neg_view(x_), index_}),
               refuses<EngineError>("'policy'", "input 0", "negative", "resolve_neg()"));
   const auto conjugate = at::zeros({4, 8}, at::kComplexFloat).conj();
@@ -223,7 +223,7 @@ AOTI_NOINLINE static void check_input_2(
     if (_check_aoti_runtime_check_inputs_env()) { assert_size_stride(c_1, {}, {}, "input"); }
 )";
 
-TEST_F(SignatureTest, SizesThatTheModelSharesMustAgree) {
+TEST_F(SignatureTest, SharedSizesMustAgree) {
   const auto signature = Signature::from_wrapper_source(kAssertions);
   const auto scalar = at::zeros({});
   EXPECT_NO_THROW(signature.check(std::vector{at::zeros({4, 8}), at::zeros({4}), scalar}, kCpu, "pair"));
@@ -286,7 +286,7 @@ const std::vector<Input> kRelated{{"arg0_1",
 const std::string kRelatedKernel =
     "cpp_fused_add_repeat_0((const float*)(arg0_1.data_ptr()), (const float*)(arg1_1.data_ptr()), s77);";
 
-TEST_F(SignatureTest, SizesThatAreAMultipleOfAnotherAreChecked) {
+TEST_F(SignatureTest, AMultipleOfAnotherSizeIsChecked) {
   const std::vector<std::string> symbols{"s77 = arg0_1_size[0]"};
   const auto newer = Signature::from_wrapper_source(
       wrapper(kRelated, symbols,
@@ -302,7 +302,7 @@ TEST_F(SignatureTest, SizesThatAreAMultipleOfAnotherAreChecked) {
 }
 
 // The inputs are x [n], y [n - 1] and z [2*n + 1]. The compiler's own symbol is n - 1.
-TEST_F(SignatureTest, SizesThatDifferByANumberAreChecked) {
+TEST_F(SignatureTest, AConstantDifferenceOfSizesIsChecked) {
   const std::vector<Input> inputs{{"arg0_1", {"arg0_1_size[0] < 3", "arg0_1_size[0] > 999", "1 != arg0_1_stride[0]"}},
                                   {"arg1_1", {"arg1_1_size[0] < 2", "arg1_1_size[0] > 998", "1 != arg1_1_stride[0]"}},
                                   {"arg2_1", {"arg2_1_size[0] < 7", "arg2_1_size[0] > 1999", "1 != arg2_1_stride[0]"}}};
@@ -323,7 +323,7 @@ TEST_F(SignatureTest, SizesThatDifferByANumberAreChecked) {
   }
 }
 
-TEST_F(SignatureTest, AMultipleThatStandsAloneLeavesNoRemainder) {
+TEST_F(SignatureTest, ASizeMustBeAMultipleOfItsFactor) {
   const std::vector<Input> inputs{{"arg0_1", {"arg0_1_size[0] < 8", "arg0_1_size[0] > 396", "1 != arg0_1_stride[0]"}}};
   const std::string kernel = "cpp_fused_mul_0(arg0_1.data_ptr(), s65);";
   const auto newer = Signature::from_wrapper_source(
@@ -342,7 +342,7 @@ TEST_F(SignatureTest, AMultipleThatStandsAloneLeavesNoRemainder) {
 }
 
 // The inputs are a [m], b [n] and c [m * n].
-TEST_F(SignatureTest, AProductIsCheckedWhereTheSourceStatesItAndNamedWhereNot) {
+TEST_F(SignatureTest, AProductIsCheckedOrListedAsUnchecked) {
   const std::vector<Input> inputs{{"arg0_1", {"arg0_1_size[0] < 2", "1 != arg0_1_stride[0]"}},
                                   {"arg1_1", {"arg1_1_size[0] < 2", "1 != arg1_1_stride[0]"}},
                                   {"arg2_1", {"arg2_1_size[0] < 4", "1 != arg2_1_stride[0]"}}};
@@ -361,7 +361,7 @@ TEST_F(SignatureTest, AProductIsCheckedWhereTheSourceStatesItAndNamedWhereNot) {
 }
 
 // A square's range also fits a straight line: b*b with b from 2 to 99.
-TEST_F(SignatureTest, ARangeThatIsNoProofOfARelationRefusesNothing) {
+TEST_F(SignatureTest, AnAmbiguousRangeRefusesNothing) {
   const auto signature =
       Signature::from_wrapper_source(wrapper({{"a", {"a_size[0] < 2", "a_size[0] > 99", "1 != a_stride[0]"}},
                                               {"b", {"b_size[0] < 4", "b_size[0] > 9801", "1 != b_stride[0]"}}},
@@ -371,7 +371,7 @@ TEST_F(SignatureTest, ARangeThatIsNoProofOfARelationRefusesNothing) {
 }
 
 // y has n // 2 elements for the n of x. The compiler knew this and did not write it.
-TEST_F(SignatureTest, ASizeThatNoKernelIsToldIsNamed) {
+TEST_F(SignatureTest, AnUnusedSizeIsListedAsUnchecked) {
   const auto signature = Signature::from_wrapper_source(wrapper(
       {{"a", {"a_size[0] < 4", "1 != a_stride[0]"}}, {"b", {"b_size[0] < 2", "1 != b_stride[0]"}}},
       {"s77 = a_size[0]", "s17 = b_size[0]"},
@@ -381,7 +381,7 @@ TEST_F(SignatureTest, ASizeThatNoKernelIsToldIsNamed) {
 
 // PyTorch's operators read the sizes of tensors by themselves. A size that another input must have is checked at that
 // input.
-TEST_F(SignatureTest, ASizeForOperatorsOrAnotherInputNeedsNoMore) {
+TEST_F(SignatureTest, SizesForOperatorsNeedNoCheck) {
   const std::vector<Input> inputs{{"a", {"a_size[0] < 2", "1 != a_stride[0]"}},
                                   {"b", {"b_size[0] < 2", "1 != b_stride[0]"}}};
   const auto operators = Signature::from_wrapper_source(
@@ -394,7 +394,7 @@ TEST_F(SignatureTest, ASizeForOperatorsOrAnotherInputNeedsNoMore) {
   EXPECT_TRUE(shared.unchecked().empty());
 }
 
-TEST_F(SignatureTest, AnInputThatNoKernelReadsNeedsNoMore) {
+TEST_F(SignatureTest, AnUnreadInputNeedsNoCheck) {
   const auto signature = Signature::from_wrapper_source(wrapper(
       {{"a", {"a_size[0] < 2", "1 != a_stride[0]"}}, {"b", {"b_size[0] < 2", "b_size[1] < 2", "1 != b_stride[1]"}}},
       {"s77 = a_size[0]", "s17 = b_size[0]", "s94 = b_size[1]"},
@@ -420,7 +420,7 @@ TEST_F(SignatureTest, StridesThatDependOnSizesAreChecked) {
   EXPECT_THAT(calling(newer, {at::empty({7, 10}).slice(1, 0, 9)}), refuses<EngineError>("should have strides [9, 1]"));
 }
 
-TEST_F(SignatureTest, AStrideOfItsOwnMayBeAnything) {
+TEST_F(SignatureTest, AStrideWithItsOwnSymbolMayHaveAnyValue) {
   const auto signature = Signature::from_wrapper_source(
       wrapper(kMatrix, {"s77 = a_size[0]", "s27 = a_size[1]", "s64 = a_stride[0]"},
               {asserts("a, {s77, s27}, {s64, 1L}"), "kernel(a.data_ptr(), s77, s27, s64);"}));
@@ -448,7 +448,7 @@ TEST_F(SignatureTest, ChannelsLastIsCheckedWithOpenSizes) {
   EXPECT_THAT(older.unchecked(), ElementsAre(HasSubstr("order in which its dimensions lie")));
 }
 
-TEST_F(SignatureTest, StridesThatAreNeverUsedDoNotMatter) {
+TEST_F(SignatureTest, UnusedStridesDoNotMatter) {
   const auto signature = Signature::from_wrapper_source(
       wrapper({{"a", {"1 != a_size[0]", "8 != a_size[1]", "8 != a_stride[0]", "1 != a_stride[1]"}},
                {"b", {"0 != b_size[0]", "b_size[1] < 2", "1 != b_stride[1]"}}},
@@ -457,7 +457,7 @@ TEST_F(SignatureTest, StridesThatAreNeverUsedDoNotMatter) {
   EXPECT_NO_THROW(calling(signature, {at::empty_strided({1, 8}, {77, 1}), at::empty_strided({0, 5}, {9, 9})})());
 }
 
-TEST_F(SignatureTest, ASizeOfOneOrNoneIsRefusedAsSpecialized) {
+TEST_F(SignatureTest, SizesZeroAndOneAreRefusedAsSpecialized) {
   EXPECT_THAT(
       checking({at::empty({1, 8}), index_}),
       refuses<EngineError>("input 0", "0/1 specialization", "dimension 0 may not be 1", "backed_size_oblivious"));
@@ -470,7 +470,7 @@ TEST_F(SignatureTest, ASizeOfOneOrNoneIsRefusedAsSpecialized) {
   EXPECT_THAT(calling(oblivious, {sized({0})}), ::testing::ThrowsMessage<EngineError>(Not(HasSubstr("0/1"))));
 }
 
-TEST_F(SignatureTest, WhatIsNotUnderstoodIsNamedAndRefusesNothing) {
+TEST_F(SignatureTest, AnUnreadableExpressionIsListedAsUnchecked) {
   const auto signature = Signature::from_wrapper_source(wrapper(
       {{"a", {"a_size[0] < 2", "a_size[1] < 2", "1 != a_stride[1]"}}}, {"s0 = a_size[0]", "u3 = of_the_future(s0)"},
       {asserts("a, {s0, of_the_future(s0)}, {u3, 1L}"), "kernel(a.data_ptr(), s0);"}));
@@ -479,7 +479,7 @@ TEST_F(SignatureTest, WhatIsNotUnderstoodIsNamedAndRefusesNothing) {
   EXPECT_NO_THROW(calling(signature, {at::empty({7, 10}).slice(1, 0, 9)})());
 }
 
-TEST_F(SignatureTest, AScalarHasNoDimensionsThoughNothingIsAsserted) {
+TEST_F(SignatureTest, AScalarHasNoDimensionsWithoutAssertions) {
   const auto signature = Signature::from_wrapper_source(wrapper({{"a", {}}}, {}, {"kernel(a.data_ptr());"}));
   EXPECT_NO_THROW(calling(signature, {at::zeros({})})());
   EXPECT_THAT(calling(signature, {at::zeros({1})}), refuses<EngineError>("compiled for any dtype []"));

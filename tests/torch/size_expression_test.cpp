@@ -28,7 +28,7 @@ std::optional<std::int64_t> value(std::string_view text,
   return expression ? expression->evaluate(kValues, division) : std::nullopt;
 }
 
-TEST(SizeExpression, ComputesWhatTheCompilerWrites) {
+TEST(SizeExpression, ExpressionsOfTheCompilerAreComputed) {
   EXPECT_EQ(value("64L"), 64);
   EXPECT_EQ(value("s0"), 7);
   EXPECT_EQ(value("4L*s0"), 28);
@@ -50,14 +50,14 @@ TEST(SizeExpression, ComputesWhatTheCompilerWrites) {
   EXPECT_EQ(value("static_cast<int64_t>(std::ceil(static_cast<double>(s0) / static_cast<double>(2L)))"), 4);
 }
 
-TEST(SizeExpression, DivisionRoundsDownAndModuloTakesTheSignOfTheDivisor) {
+TEST(SizeExpression, DivisionAndModuloRoundLikeTheirSource) {
   EXPECT_EQ(value("c10::div_floor_integer(0 - s0, 2)"), -4);
   EXPECT_EQ(value("(0 - s0) // 2"), -4);
   EXPECT_EQ(value("c10::div_mod(0 - s0, 4)"), 1);
   EXPECT_EQ(value("(0 - s0) % 4"), -3);
 }
 
-TEST(SizeExpression, ExactDivisionsLeaveNoRemainder) {
+TEST(SizeExpression, AnExactDivisionLeavesNoRemainder) {
   const auto exact = SizeExpression::Division::exact;
   EXPECT_EQ(value("c10::div_floor_integer(s1, 4L)", exact), 3);
   EXPECT_EQ(value("c10::div_floor_integer(s0, 4L)", exact), std::nullopt);
@@ -66,14 +66,14 @@ TEST(SizeExpression, ExactDivisionsLeaveNoRemainder) {
   EXPECT_EQ(value("static_cast<int64_t>((1.0/4.0)*s0)", exact), std::nullopt);
 }
 
-TEST(SizeExpression, HasNoValueWhereOneIsNotWholeOrTooLarge) {
+TEST(SizeExpression, AFractionOrOverflowHasNoValue) {
   EXPECT_EQ(value("(1.0/4.0)*s0"), std::nullopt);
   EXPECT_EQ(value("s0 // (s0 - 7)"), std::nullopt);
   EXPECT_EQ(value("s0 % 0"), std::nullopt);
   EXPECT_EQ(value(std::to_string(std::numeric_limits<std::int64_t>::max()) + "*s0"), std::nullopt);
 }
 
-TEST(SizeExpression, IsAbsentWhereAPartIsNotUnderstood) {
+TEST(SizeExpression, AnUnreadableExpressionIsAbsent) {
   std::string deep(1000, '(');
   for (const std::string& text :
        {std::string(), std::string("s9"), std::string("s0 +"), std::string("s0 s1"), std::string("4L*"),
@@ -84,7 +84,7 @@ TEST(SizeExpression, IsAbsentWhereAPartIsNotUnderstood) {
   }
 }
 
-TEST(SizeExpression, KnowsWhatItDependsOn) {
+TEST(SizeExpression, AnExpressionKnowsItsSymbols) {
   EXPECT_EQ(parse("4L*3L")->constant(), 12);
   EXPECT_EQ(parse("4L*s0")->constant(), std::nullopt);
   EXPECT_EQ(parse("s1")->single_value(), 1U);
@@ -92,7 +92,7 @@ TEST(SizeExpression, KnowsWhatItDependsOn) {
   EXPECT_EQ(parse("s1 + s0*s1")->values(), (std::vector<std::size_t>{1, 0}));
 }
 
-TEST(SizeExpression, IsShownWithoutWhatOnlyCppNeeds) {
+TEST(SizeExpression, CppSyntaxIsRemovedForDisplay) {
   EXPECT_EQ(readable("(-1L) + 4L*s17"), "(-1) + 4*s17");
   EXPECT_EQ(readable("c10::div_floor_integer(static_cast<int64_t>(s0), static_cast<int64_t>(2L))"),
             "div_floor_integer((s0), (2))");

@@ -36,7 +36,7 @@ TEST(TensorDifference, ImaginaryPartsCount) {
   }
 }
 
-TEST(TensorDifference, IntegersBeyondThePrecisionOfADoubleAreExact) {
+TEST(TensorDifference, LargeIntegersAreComparedExactly) {
   const auto large = std::int64_t{1} << 62;
   EXPECT_EQ(differs(of<std::int64_t>(at::kLong, {large}), of<std::int64_t>(at::kLong, {large + 100})),
             "output 0 differs by up to 100 (element 0: 4611686018427387904 instead of 4611686018427388004)");
@@ -49,7 +49,7 @@ TEST(TensorDifference, IntegersBeyondThePrecisionOfADoubleAreExact) {
               HasSubstr("differs by up to 18446744073709551615"));
 }
 
-TEST(TensorDifference, EveryIntegerCounts) {
+TEST(TensorDifference, EveryIntegerDtypeIsComparedExactly) {
   for (const auto dtype :
        {at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kUInt16, at::kUInt32, at::kUInt64}) {
     const auto want = at::arange(5).to(dtype);
@@ -61,7 +61,7 @@ TEST(TensorDifference, EveryIntegerCounts) {
   EXPECT_NE(differs(at::tensor({0, 1}).to(at::kBool), at::tensor({0, 0}).to(at::kBool)), "");
 }
 
-TEST(TensorDifference, NotANumberAndInfinitiesAreEqualToThemselvesAlone) {
+TEST(TensorDifference, NanAndInfinityEqualOnlyThemselves) {
   for (const auto dtype : kFloats) {
     const auto values = [&](double special) { return at::tensor({1.0, special, 2.0}, at::kDouble).to(dtype); };
     EXPECT_EQ(differs(values(kNan), values(kNan)), "") << dtype;
@@ -75,7 +75,7 @@ TEST(TensorDifference, NotANumberAndInfinitiesAreEqualToThemselvesAlone) {
   }
 }
 
-TEST(TensorDifference, ToleranceScalesWithTheValues) {
+TEST(TensorDifference, TheToleranceScalesWithTheValues) {
   for (const double scale : {1e-12, 1e-7, 1e-4, 1.0, 1e4, 1e12}) {
     const auto want = at::randn({200}, at::kDouble) * scale;
     EXPECT_EQ(differs(want * (1 + 1e-4), want), "") << scale;
@@ -86,12 +86,12 @@ TEST(TensorDifference, ToleranceScalesWithTheValues) {
   }
 }
 
-TEST(TensorDifference, WhatIsExpectedToBeZeroIsNoiseAtMost) {
+TEST(TensorDifference, AnExpectedZeroToleratesOnlyNoise) {
   EXPECT_EQ(differs(at::full({4}, 1e-7), at::zeros({4})), "");
   EXPECT_NE(differs(at::full({4}, 1e-4), at::zeros({4})), "");
 }
 
-TEST(TensorDifference, OneElementOfManyCounts) {
+TEST(TensorDifference, ASingleWrongElementIsFound) {
   for (const auto dtype : kFloats) {
     const auto want = at::ones({1'000'001}, dtype);
     auto got = want.to(at::kDouble).clone();
@@ -109,7 +109,7 @@ TEST(TensorDifference, ValuesAtTheEndOfTheRangeAreCompared) {
   EXPECT_EQ(differs(at::full({4}, 0.9999 * kHuge, at::kDouble), at::full({4}, kHuge, at::kDouble)), "");
 }
 
-TEST(TensorDifference, AFewHugeElementsHideNothing) {
+TEST(TensorDifference, HugeElementsHideNoDifference) {
   auto want = at::ones({100});
   want[3] = -3e38;
   auto got = want.clone();
@@ -118,7 +118,7 @@ TEST(TensorDifference, AFewHugeElementsHideNothing) {
   EXPECT_THAT(differs(got, want), HasSubstr("element 50"));
 }
 
-TEST(TensorDifference, SmallFloatsAreOffByARounding) {
+TEST(TensorDifference, SmallFloatsTolerateOneRounding) {
   for (const auto dtype : {at::kFloat8_e4m3fn, at::kFloat8_e4m3fnuz, at::kFloat8_e5m2, at::kFloat8_e5m2fnuz}) {
     const double step = dtype == at::kFloat8_e4m3fn || dtype == at::kFloat8_e4m3fnuz ? 0.125 : 0.25;
     const auto one = at::ones({3}).to(dtype);
@@ -136,7 +136,7 @@ TEST(TensorDifference, PackedDtypesAreComparedByTheirBytes) {
   EXPECT_EQ(differs(packed(7), packed(6)), "output 0 has other bytes than expected");
 }
 
-TEST(TensorDifference, LayoutsCountAndStridesDoNot) {
+TEST(TensorDifference, LayoutsAreComparedAndStridesAreNot) {
   const auto ones = at::ones({2, 3});
   EXPECT_THAT(differs(ones.to_sparse(), ones), HasSubstr("output 0 has another layout"));
   EXPECT_EQ(differs(ones.to_sparse(), ones.to_sparse()), "");
@@ -144,7 +144,7 @@ TEST(TensorDifference, LayoutsCountAndStridesDoNot) {
   EXPECT_EQ(differs(x.t().contiguous().t(), x), "");
 }
 
-TEST(TensorDifference, WithoutElementsTheShapeCounts) {
+TEST(TensorDifference, ShapesOfEmptyTensorsAreCompared) {
   EXPECT_EQ(differs(at::empty({0, 3}), at::empty({0, 3})), "");
   EXPECT_EQ(differs(at::empty({0, 3}), at::empty({3, 0})),
             "output 0 has another shape than the expected one ([0, 3] instead of [3, 0])");

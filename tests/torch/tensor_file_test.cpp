@@ -119,7 +119,7 @@ TEST(TensorFile, ViewsAreReadFromEveryProtocol) {
   }
 }
 
-TEST(TensorFile, WhatCppSavedIsRead) {
+TEST(TensorFile, AFileSavedByCppIsRead) {
   const c10::List<at::Tensor> list({at::ones({2}), at::arange(3)});
   const auto bytes = torch::jit::pickle_save(list);
   const auto path = in_temporary("cpp.pt");
@@ -127,7 +127,7 @@ TEST(TensorFile, WhatCppSavedIsRead) {
   EXPECT_EQ(difference(load_tensors(path), {at::ones({2}), at::arange(3)}), "");
 }
 
-TEST(TensorFile, WhatIsInItIsNamed) {
+TEST(TensorFile, ARefusalNamesTheContents) {
   const std::vector<std::pair<std::string, std::string>> cases{
       {"dict.pt", "it holds a dict"},
       {"ordered_dict.pt", "it holds an object of 'collections.OrderedDict'"},
@@ -142,13 +142,13 @@ TEST(TensorFile, WhatIsInItIsNamed) {
   }
 }
 
-TEST(TensorFile, TensorsThatLieInTheirStorageAreRead) {
+TEST(TensorFile, TensorsInsideTheirStorageAreRead) {
   EXPECT_EQ(load_tensors(saved(list_of({}))).at(0).sizes(), (at::IntArrayRef{4}));
   EXPECT_EQ(load_tensors(saved(list_of({.offset = 3, .sizes = {1}, .strides = {9}}))).at(0).numel(), 1);
   EXPECT_EQ(load_tensors(saved(list_of({.elements = 0, .sizes = {0}}))).at(0).numel(), 0);
 }
 
-TEST(TensorFile, TensorsThatDoNotAreRefused) {
+TEST(TensorFile, TensorsOutsideTheirStorageAreRefused) {
   const std::vector<std::pair<Tensor, std::string>> cases{
       {{.strides = {-1}}, "below 0"},
       {{.offset = -1}, "below 0"},
@@ -181,7 +181,7 @@ TEST(TensorFile, ATensorOfAnAbsentGpuIsReadOnTheCpu) {
   EXPECT_TRUE(load_tensors(saved(list_of({.device = "cuda:99"}))).at(0).is_cpu());
 }
 
-TEST(TensorFile, DeepNestingEndsInAMessage) {
+TEST(TensorFile, DeepNestingIsRefused) {
   constexpr std::size_t kDepth = 1'000'000;
   const auto deep = "\x80\x02" + std::string(kDepth, ']') + std::string(kDepth - 1, 'a') + ".";
   EXPECT_THAT([&] { (void)load_tensors(saved(deep)); }, refuses<ConfigError>("it holds a list with a list"));
@@ -226,12 +226,12 @@ TEST(TensorFile, MalformedPicklesAreRefused) {
   }
 }
 
-TEST(TensorFile, AnotherOrderOfBytesIsRefused) {
+TEST(TensorFile, AnotherByteOrderIsRefused) {
   EXPECT_THAT([] { (void)load_tensors(saved(list_of({}), "big")); }, refuses<ConfigError>("another order of bytes"));
 }
 
 // Replaces or cuts off bytes of a good file, with a fixed seed. The result is a message or other numbers.
-TEST(TensorFile, ChangedFilesEndInAMessage) {
+TEST(TensorFile, ChangedFilesAreReadOrRefused) {
   std::mt19937 random(31);
   for (const auto* file : {"views_2.pt", "views_4.pt", "dtypes.pt"}) {
     std::ifstream whole(path_of(file), std::ios::binary);

@@ -39,14 +39,14 @@ TEST(LoadTensors, ATupleIsRead) {
   EXPECT_TRUE(at::equal(tensors[1], at::zeros({3})));
 }
 
-TEST(LoadTensors, WhatIsNoListOfTensorsIsRefused) {
+TEST(LoadTensors, OtherContentsAreRefused) {
   for (const auto* file : {"dict.pt", "bare.pt", "mixed.pt"}) {
     EXPECT_THAT([&] { (void)load_tensors(path_of(file)); },
                 refuses<ConfigError>(path_of(file), "no list of tensors", "torch.save"));
   }
 }
 
-TEST(LoadTensors, AFileThatIsNotThereOrEmptyIsRefused) {
+TEST(LoadTensors, AMissingOrEmptyFileIsRefused) {
   for (const auto& path : {std::string("/nowhere/x.pt"), written("empty.pt", ""), path_of("")}) {
     EXPECT_THAT([&] { (void)load_tensors(path); }, refuses<ConfigError>(path, "could not be read", "torch.save"));
   }
@@ -83,12 +83,12 @@ TEST(LoadTensors, AnErrorIsOneLine) {
   }
 }
 
-TEST(ToDevice, TensorsThatAreThereAreNotCopied) {
+TEST(ToDevice, TensorsOnTheDeviceAreNotCopied) {
   const std::vector<at::Tensor> tensors{at::ones({2})};
   EXPECT_TRUE(to_device(tensors, {DeviceKind::cpu, 0}).at(0).is_same(tensors[0]));
 }
 
-TEST(LoadOperatorLibrary, ALibraryThatDoesNotLoadIsRefused) {
+TEST(LoadOperatorLibrary, AnInvalidLibraryIsRefused) {
   EXPECT_THAT([] { load_operator_library("/nowhere/lib.so"); }, refuses<ConfigError>("/nowhere/lib.so", "libraries"));
   EXPECT_THAT([] { load_operator_library(path_of("bare.pt")); }, refuses<ConfigError>("bare.pt", "libraries"));
 }
@@ -99,18 +99,18 @@ TEST(Difference, EqualTensorsDoNotDiffer) {
   EXPECT_EQ(difference(tensors, tensors), "");
 }
 
-TEST(Difference, TheNumberOfOutputsCounts) {
+TEST(Difference, TheNumberOfOutputsIsCompared) {
   EXPECT_EQ(difference({at::ones({1})}, {}), "1 outputs instead of 0");
   EXPECT_EQ(difference({}, {at::ones({1})}), "0 outputs instead of 1");
 }
 
-TEST(Difference, ShapesAndDtypesCountAndTheOutputIsNamed) {
+TEST(Difference, ShapesAndDtypesAreCompared) {
   const auto ones = at::ones({2});
   EXPECT_THAT(difference({ones, at::ones({2, 1})}, {ones, ones}), HasSubstr("output 1 has another shape"));
   EXPECT_THAT(difference({ones.to(at::kHalf)}, {ones}), HasSubstr("output 0 has another dtype"));
 }
 
-TEST(Difference, ToleranceIsThatOfTheDtype) {
+TEST(Difference, TheToleranceDependsOnTheDtype) {
   struct Case {
     at::ScalarType dtype;
     double within;
@@ -140,12 +140,12 @@ TEST(Difference, NotANumberDiffersFromANumber) {
   EXPECT_NE(difference({at::ones({2})}, {nan}), "");
 }
 
-TEST(Versions, AreNumbers) {
+TEST(Versions, VersionsAreNumbers) {
   EXPECT_THAT(torch_version(), MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+.*"));
   EXPECT_THAT(cuda_version(), MatchesRegex("[0-9]+\\.[0-9]+"));
 }
 
-TEST(AllocatorBytes, AreZeroOnTheCpu) { EXPECT_EQ(allocator_bytes({DeviceKind::cpu, 0}), 0U); }
+TEST(AllocatorBytes, TheCpuHasNoAllocatorBytes) { EXPECT_EQ(allocator_bytes({DeviceKind::cpu, 0}), 0U); }
 
 }  // namespace
 }  // namespace greenlane

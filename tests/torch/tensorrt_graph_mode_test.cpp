@@ -50,16 +50,16 @@ class GraphModeTest : public fake::FakeDriverTest {
   }
 };
 
-TEST_F(GraphModeTest, TheFirstCallAfterAnyChangeIsWithoutGraphs) {
+TEST_F(GraphModeTest, TheFirstCallAfterAChangeUsesNoGraphs) {
   set_mode(1);
-  EXPECT_EQ(mode_in_call(), 1) << "it was never bound";
+  EXPECT_EQ(mode_in_call(), 1) << "an engine that was never bound ran without graphs";
   for (const auto& change :
        {+[](StreamBinding& binding, StreamView stream) { binding.set(Lane::adopt(binding.device(), stream)); },
         +[](StreamBinding& binding, StreamView) { binding.clear(); }}) {
     for (int again = 0; again < 2; ++again) {
       change(record_.binding, stream_);
-      EXPECT_EQ(mode_in_call(), 0) << "stock drops what it recorded";
-      EXPECT_EQ(mode(), 1) << "and they are on again after it";
+      EXPECT_EQ(mode_in_call(), 0) << "the mode is not off, so stock Torch-TensorRT keeps its old graph";
+      EXPECT_EQ(mode(), 1) << "the mode was not restored after the call";
       EXPECT_EQ(mode_in_call(), 1);
     }
   }
@@ -68,7 +68,7 @@ TEST_F(GraphModeTest, TheFirstCallAfterAnyChangeIsWithoutGraphs) {
   EXPECT_EQ(mode_in_call(), 1);
 }
 
-TEST_F(GraphModeTest, ACallThatThrewDoesNotCount) {
+TEST_F(GraphModeTest, AFailedCallIsNotTheFirstCall) {
   set_mode(1);
   bind(stream_);
   EXPECT_EQ(mode_in_call(true), 0);
@@ -77,7 +77,7 @@ TEST_F(GraphModeTest, ACallThatThrewDoesNotCount) {
   EXPECT_EQ(mode_in_call(), 1);
 }
 
-TEST_F(GraphModeTest, AChangeDuringTheCallCountsForTheNext) {
+TEST_F(GraphModeTest, AChangeDuringACallAffectsTheNextCall) {
   set_mode(1);
   bind(stream_);
   {
@@ -89,18 +89,18 @@ TEST_F(GraphModeTest, AChangeDuringTheCallCountsForTheNext) {
   EXPECT_EQ(mode_in_call(), 1);
 }
 
-TEST_F(GraphModeTest, OtherModesAreLeftAlone) {
+TEST_F(GraphModeTest, OtherModesAreUnchanged) {
   for (const std::int64_t mode : {0, 2}) {
     set_mode(mode);
     bind(stream_);
     EXPECT_EQ(mode_in_call(), mode);
     EXPECT_EQ(mode_in_call(), mode);
     EXPECT_EQ(GraphModeTest::mode(), mode);
-    EXPECT_FALSE(may_have_old_graph()) << "stock drops graphs in these modes by itself";
+    EXPECT_FALSE(may_have_old_graph()) << "stock Torch-TensorRT drops graphs in these modes by itself";
   }
 }
 
-TEST_F(GraphModeTest, OneCallDoesNotTurnGraphsOnWhileAnotherNeedsThemOff) {
+TEST_F(GraphModeTest, GraphsStayOffUntilAllCallsAreDone) {
   set_mode(1);
   EngineRecord second{device_, "second"};
   bind(stream_);
@@ -111,14 +111,14 @@ TEST_F(GraphModeTest, OneCallDoesNotTurnGraphsOnWhileAnotherNeedsThemOff) {
     EXPECT_EQ(mode(), 0);
     first->finish();
     first.reset();
-    EXPECT_EQ(mode(), 0) << "the other call still needs it";
+    EXPECT_EQ(mode(), 0) << "the mode was restored although another call needs it off";
     other.finish();
   }
   EXPECT_EQ(mode(), 1);
   EXPECT_FALSE(may_have_old_graph());
 }
 
-TEST_F(GraphModeTest, AModeThatIsChosenMeanwhileStays) {
+TEST_F(GraphModeTest, AModeSetDuringTheCallIsKept) {
   set_mode(1);
   bind(stream_);
   {

@@ -70,7 +70,7 @@ class UnpackedFolderTest : public ::testing::Test {
   fs::path package_ = folder_.write("model.pt2", "a package");
 };
 
-TEST_F(UnpackedFolderTest, APackageThatDoesNotLoadLeavesNothing) {
+TEST_F(UnpackedFolderTest, AFailedLoadLeavesNoFiles) {
   const auto replaces = [](const std::string& ending, const std::string& with) {
     return [=](const std::string& name, std::string& bytes) {
       if (name.ends_with(ending)) bytes = with;
@@ -84,7 +84,7 @@ TEST_F(UnpackedFolderTest, APackageThatDoesNotLoadLeavesNothing) {
   }
 }
 
-TEST_F(UnpackedFolderTest, APackageThatLoadsLeavesNothingWhenItGoes) {
+TEST_F(UnpackedFolderTest, ADestroyedEngineLeavesNoFiles) {
   {
     const auto engine = models::load("affine");
     EXPECT_FALSE(is_empty());
@@ -92,7 +92,7 @@ TEST_F(UnpackedFolderTest, APackageThatLoadsLeavesNothingWhenItGoes) {
   EXPECT_TRUE(is_empty());
 }
 
-TEST_F(UnpackedFolderTest, OnlyTheFolderOfTheLoadIsRemoved) {
+TEST_F(UnpackedFolderTest, OnlyTheNewFolderIsRemoved) {
   const auto before = make_package_folder("before");
   const detail::UnpackedFolder unpacked(package_);
   const auto now = make_package_folder("now");
@@ -106,7 +106,7 @@ TEST_F(UnpackedFolderTest, OnlyTheFolderOfTheLoadIsRemoved) {
   EXPECT_FALSE(fs::exists(now));
 }
 
-TEST_F(UnpackedFolderTest, WhereAnotherProcessLoadsAPackageNothingIsRemoved) {
+TEST_F(UnpackedFolderTest, TwoNewFoldersAreKept) {
   const detail::UnpackedFolder unpacked(package_);
   const auto one = make_package_folder("one");
   const auto other = make_package_folder("other");
@@ -115,7 +115,7 @@ TEST_F(UnpackedFolderTest, WhereAnotherProcessLoadsAPackageNothingIsRemoved) {
   EXPECT_TRUE(fs::exists(other));
 }
 
-TEST_F(UnpackedFolderTest, TheFolderOfAnotherPackageStays) {
+TEST_F(UnpackedFolderTest, AFolderOfAnotherPackageIsKept) {
   const detail::UnpackedFolder unpacked(package_);
   const auto other = make_package_folder("other");
   std::ofstream(other / "package" / "data" / "aotinductor" / "model" / "another.wrapper.so") << "other";
@@ -123,14 +123,14 @@ TEST_F(UnpackedFolderTest, TheFolderOfAnotherPackageStays) {
   EXPECT_TRUE(fs::exists(other));
 }
 
-TEST_F(UnpackedFolderTest, NothingIsRemovedForAPackageThatCannotBeRead) {
+TEST_F(UnpackedFolderTest, AnUnreadablePackageRemovesNothing) {
   const detail::UnpackedFolder unpacked(package_);
   const auto other = make_package_folder("other");
   unpacked.remove({});
   EXPECT_TRUE(fs::exists(other));
 }
 
-TEST_F(UnpackedFolderTest, TheFolderStaysWhileAnotherProcessLoadsThePackage) {
+TEST_F(UnpackedFolderTest, AFolderIsKeptWhileAnotherProcessLoads) {
   const detail::UnpackedFolder unpacked(package_);
   const auto one = make_package_folder("one");
   const int other = ::open(package_.c_str(), O_RDONLY | O_CLOEXEC);
@@ -142,7 +142,7 @@ TEST_F(UnpackedFolderTest, TheFolderStaysWhileAnotherProcessLoadsThePackage) {
   EXPECT_FALSE(fs::exists(one));
 }
 
-TEST_F(UnpackedFolderTest, AFolderThatAnotherProcessHasMappedStays) {
+TEST_F(UnpackedFolderTest, AMappedFolderIsKept) {
   const detail::UnpackedFolder unpacked(package_);
   const auto one = make_package_folder("one");
   const auto file = one / "package" / "data" / "aotinductor" / "model" / "c1.wrapper.so";
@@ -173,7 +173,7 @@ TEST_F(UnpackedFolderTest, AFolderThatAnotherProcessHasMappedStays) {
   EXPECT_FALSE(fs::exists(one));
 }
 
-TEST_F(UnpackedFolderTest, AFolderThatOthersMayReadIsNoneOfPyTorchs) {
+TEST_F(UnpackedFolderTest, AFolderReadableByOthersIsKept) {
   const detail::UnpackedFolder unpacked(package_);
   const auto one = make_package_folder("one");
   fs::permissions(one, fs::perms::owner_all | fs::perms::group_read);

@@ -9,20 +9,20 @@
 namespace greenlane::detail {
 namespace {
 
-TEST(KeptTensors, PutBackWhatWasThere) {
+TEST(KeptTensors, PutBackRestoresTheMemory) {
   auto whole = at::arange(8, at::kFloat);
   const auto part = whole.slice(0, 2, 5);
   const auto before = whole.clone();
   const KeptTensors kept(std::vector{part, whole});
   whole.add_(1);
   kept.put_back();
-  EXPECT_TRUE(at::equal(whole, before)) << "all of the memory, also beside the part that was given";
+  EXPECT_TRUE(at::equal(whole, before)) << "memory outside the given part was not restored";
   whole.zero_();
   kept.put_back();
-  EXPECT_TRUE(at::equal(whole, before)) << "as often as wanted";
+  EXPECT_TRUE(at::equal(whole, before)) << "a second put_back() did not restore the memory";
 }
 
-TEST(KeptTensors, TakeEveryDtypeAndMode) {
+TEST(KeptTensors, EveryDtypeAndModeIsRestored) {
   for (const auto dtype : {at::kBool, at::kHalf, at::kComplexFloat, at::kLong}) {
     auto tensor = at::zeros({4}, dtype);
     const KeptTensors kept(std::vector{tensor});
@@ -47,21 +47,21 @@ TEST(KeptTensors, TakeEveryDtypeAndMode) {
   EXPECT_NO_THROW(parameter.put_back());
 }
 
-TEST(KeptTensors, TakeNothingWhereThereIsNoMemory) {
+TEST(KeptTensors, TensorsWithoutMemoryAreNotKept) {
   const KeptTensors kept(std::vector{at::Tensor(), at::empty({0}), at::empty({4}, at::kMeta)});
   EXPECT_TRUE(kept.empty());
 }
 
-TEST(ShareMemory, SeesParts) {
+TEST(ShareMemory, OverlappingTensorsShareMemory) {
   const auto whole = at::arange(8, at::kFloat);
   EXPECT_TRUE(share_memory(whole, whole.slice(0, 6, 8)));
   const auto behind = at::from_blob(static_cast<char*>(whole.data_ptr()) + 16, {2}, at::kFloat);
-  EXPECT_TRUE(share_memory(whole, behind)) << "another storage over the same bytes";
+  EXPECT_TRUE(share_memory(whole, behind)) << "two storages over the same bytes were not seen to overlap";
   EXPECT_FALSE(share_memory(whole, whole.clone()));
   EXPECT_FALSE(share_memory(at::empty({0}), at::empty({0})));
 }
 
-TEST(WriteScope, CollectsWhatIsNotedInIt) {
+TEST(WriteScope, AScopeCollectsItsWrites) {
   EXPECT_FALSE(WriteScope::is_active());
   auto tensor = at::zeros({4});
   WriteScope outer(WriteScope::Copies::kept);
@@ -74,7 +74,7 @@ TEST(WriteScope, CollectsWhatIsNotedInIt) {
   }
   tensor.add_(1);
   std::thread([&] { WriteScope::note(at::zeros({2})); }).join();
-  EXPECT_EQ(outer.tensors().size(), 1U) << "of this thread, and once";
+  EXPECT_EQ(outer.tensors().size(), 1U) << "the scope has writes of another thread, or one tensor twice";
   outer.put_back();
   EXPECT_EQ(tensor.sum().item<float>(), 0);
 }

@@ -10,33 +10,36 @@ namespace greenlane {
 
 class SpanLog;
 
-// The way in which a best-effort engine's thread waits at a closed gate.
+/// The way in which a best-effort engine's thread waits at a closed gate.
 enum class GateWait {
-  spin,   // keeps a core busy; resumes within one or two microseconds
-  block,  // sleeps in steps of some 20 us; Linux adds 50 us unless the thread's timer slack is smaller
+  spin,   ///< keeps a core busy; resumes within one or two microseconds
+  block,  ///< sleeps in steps of some 20 us; Linux adds 50 us unless the thread's timer slack is smaller
 };
 
+/// The use of a device's gate since the process began.
 struct GateReport {
-  std::uint64_t passes = 0;  // urgent calls that closed the gate
-  std::uint64_t held = 0;    // times that best-effort work waited
-  std::chrono::nanoseconds held_time{0};
-  std::chrono::nanoseconds longest_held{0};
-  std::uint64_t limits_hit = 0;  // urgent calls that were released at their limit
+  std::uint64_t passes = 0;                  ///< urgent calls that closed the gate
+  std::uint64_t held = 0;                    ///< times that best-effort work waited
+  std::chrono::nanoseconds held_time{0};     ///< total time that best-effort work waited
+  std::chrono::nanoseconds longest_held{0};  ///< the longest of these waits
+  std::uint64_t limits_hit = 0;              ///< urgent calls that were released at their limit
 };
 
+/// The choices for cutting a best-effort engine's graphs into slices.
 struct SliceOptions {
-  // The longest slice, except where a single kernel is longer. Absent: chosen.
+  /// The longest slice, except where a single kernel is longer. Absent: chosen.
   std::optional<std::chrono::nanoseconds> longest{};
-  // Slices that wait on the device behind the running one. With 0 the device is idle between two slices; more than one
-  // makes urgent work wait longer. Absent: one, or chosen where `longest` is absent.
+  /// Slices that wait on the device behind the running one. With 0 the device is idle between two slices; more than one
+  /// makes urgent work wait longer. Absent: one, or chosen where `longest` is absent.
   std::optional<int> look_ahead{};
-  // The overhead limit, as a share of the uncut graph's time. Values left to choose give the shortest wait of urgent
-  // work within this limit, or, if nothing is that cheap, the least overhead. The overhead is known to about half a
-  // hundredth.
+  /// The overhead limit, as a share of the uncut graph's time. Values left to choose give the shortest wait of urgent
+  /// work within this limit, or, if nothing is that cheap, the least overhead. The overhead is known to about half a
+  /// hundredth.
   double most_overhead = 0.025;
+  /// The way in which the launching thread waits at a closed gate.
   GateWait wait = GateWait::spin;
-  // The log of when slices ran, as the launching thread sees it; null: none. With a log, the thread looks more often
-  // and returns when the last slice is done.
+  /// The log of when slices ran, as the launching thread sees it; null: none. With a log, the thread looks more often
+  /// and returns when the last slice is done.
   std::shared_ptr<SpanLog> log{};
 };
 

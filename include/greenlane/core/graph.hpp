@@ -14,23 +14,23 @@ struct Access;
 class GraphBackend;
 }  // namespace detail
 
-// Work captured from a lane, ready to be launched any number of times, as a shared handle. Each of its nodes runs on
-// the units of the stream it was captured on, whatever stream the graph is launched on.
-// Lifetime: keeps the lanes alive that it was captured on.
-// Thread safety: all members may be called from any thread. Launches on different streams are not ordered.
+/// Work captured from a lane, ready to be launched any number of times, as a shared handle. Each of its nodes runs on
+/// the units of the stream it was captured on, whatever stream the graph is launched on.
+/// Lifetime: keeps the lanes alive that it was captured on.
+/// Thread safety: all members may be called from any thread. Launches on different streams are not ordered.
 class Graph {
  public:
-  // Captures what `work` enqueues, from this thread, on the lane's stream and on streams that join it. Nothing runs.
-  // Bound engines called within `work` fork to separate lanes on their own units and join again, so that no other work
-  // is captured. Other threads are not disturbed.
-  // Throws: what `work` throws; StreamError if the work cannot be captured; DriverError. No capture is left open.
+  /// Captures what `work` enqueues, from this thread, on the lane's stream and on streams that join it. Nothing runs.
+  /// Bound engines called within `work` fork to separate lanes on their own units and join again, so that no other work
+  /// is captured. Other threads are not disturbed.
+  /// Throws: what `work` throws; StreamError if the work cannot be captured; DriverError. No capture is left open.
   [[nodiscard]] static Graph capture(const Lane& lane, const std::function<void()>& work);
 
-  // Returns true if the captured engines are still bound as they were at the capture. Otherwise the graph runs them on
-  // their former units.
+  /// Returns true if the captured engines are still bound as they were at the capture. Otherwise the graph runs them on
+  /// their former units.
   [[nodiscard]] bool is_current() const noexcept;
-  // Enqueues the graph.
-  // Throws: DriverError.
+  /// Enqueues the graph.
+  /// Throws: DriverError.
   void launch(StreamView stream) const;
 
  private:

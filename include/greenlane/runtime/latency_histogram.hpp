@@ -9,13 +9,15 @@
 
 namespace greenlane::runtime {
 
-// A log-linear histogram like HdrHistogram. Any duration from 1 ns to 18 minutes is known to within 1/128 of itself.
-// Its size is fixed (34 KiB), so a run of any length takes the same memory. Longer durations count as the longest.
-// Thread safety: none.
+/// A log-linear histogram like HdrHistogram. Any duration from 1 ns to 18 minutes is known to within 1/128 of itself.
+/// Its size is fixed (34 KiB), so a run of any length takes the same memory. Longer durations count as the longest.
+/// Thread safety: none.
 class LatencyHistogram {
  public:
+  /// The unit of latencies.
   using Duration = std::chrono::nanoseconds;
 
+  /// Counts one latency.
   void record(Duration latency) noexcept {
     const auto value = static_cast<std::uint64_t>(latency.count() > 0 ? latency.count() : 1);
     ++buckets_[index_of(value)];
@@ -24,6 +26,7 @@ class LatencyHistogram {
     if (latency > max_) max_ = latency;
   }
 
+  /// Adds all that another histogram counted.
   void merge(const LatencyHistogram& other) noexcept {
     for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
     count_ += other.count_;
@@ -31,14 +34,17 @@ class LatencyHistogram {
     max_ = std::max(max_, other.max_);
   }
 
+  /// Returns the number of latencies.
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  /// Returns the longest latency.
   [[nodiscard]] Duration max() const noexcept { return max_; }
+  /// Returns the mean latency; 0 if nothing was recorded.
   [[nodiscard]] Duration mean() const noexcept {
     return Duration(count_ ? static_cast<Duration::rep>(sum_ / static_cast<double>(count_)) : 0);
   }
 
-  // Returns the smallest duration that is at least as long as the share `q` (0 to 1) of all durations; 0 if nothing was
-  // recorded.
+  /// Returns the smallest duration that is at least as long as the share `q` (0 to 1) of all durations; 0 if nothing
+  /// was recorded.
   [[nodiscard]] Duration quantile(double q) const noexcept {
     if (count_ == 0) return Duration(0);
     auto wanted = static_cast<std::uint64_t>(q * static_cast<double>(count_));

@@ -8,7 +8,7 @@
 
 namespace greenlane::runtime {
 
-// Returns the plan as a file's text (JSON), which apply_plan reads. docs/configuration.md describes it.
+/// Returns the plan as a file's text (JSON), which apply_plan reads. docs/configuration.md describes it.
 [[nodiscard]] std::string plan_json(const PlanResult& result, const DeviceInfo& device);
 
 }  // namespace greenlane::runtime

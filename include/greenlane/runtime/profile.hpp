@@ -16,50 +16,53 @@ namespace greenlane::runtime {
 
 class Pipeline;
 
-// Latency of a request, as Pipeline::run measures it.
+/// Latency of a request, as Pipeline::run measures it.
 struct ProfilePoint {
-  Units units;
-  Nanoseconds p50{0};
-  Nanoseconds p99{0};
-  Nanoseconds mean{0};
-  std::uint64_t requests = 0;
+  Units units;                 ///< size of the partition
+  Nanoseconds p50{0};          ///< median latency
+  Nanoseconds p99{0};          ///< latency that 99 of 100 requests do not exceed
+  Nanoseconds mean{0};         ///< mean latency
+  std::uint64_t requests = 0;  ///< number of requests measured
 };
 
-// A best-effort engine behind a gate.
+/// A best-effort engine behind a gate.
 struct GatedPoint {
-  Units units;
-  Nanoseconds in_flight{0};  // the worst wait of an urgent request
-  double overhead = 0;       // as a share of its rate
-  int slices = 1;
+  Units units;               ///< size of the partition
+  Nanoseconds in_flight{0};  ///< the worst wait of an urgent request
+  double overhead = 0;       ///< as a share of its rate
+  int slices = 1;            ///< number of slices of its graph
 };
 
+/// The measurements of one engine.
 struct EngineProfile {
-  std::string name;
-  std::vector<ProfilePoint> curve;  // the last point is the undivided device
-  std::vector<GatedPoint> gated;    // empty: it has a deadline, or cannot be cut
+  std::string name;                 ///< the engine's name
+  std::vector<ProfilePoint> curve;  ///< the last point is the undivided device
+  std::vector<GatedPoint> gated;    ///< empty: it has a deadline, or cannot be cut
 };
 
+/// The measurements of all engines of a pipeline.
 struct Profile {
-  DeviceInfo device;
-  std::vector<EngineProfile> engines;
+  DeviceInfo device;                   ///< the device they were made on
+  std::vector<EngineProfile> engines;  ///< in the order of the configuration
 };
 
+/// The choices for a profile.
 struct ProfileOptions {
-  // The longest time for one point. A point is done earlier if two looks at it agree.
+  /// The longest time for one point. A point is done earlier if two looks at it agree.
   Nanoseconds most = std::chrono::seconds(1);
-  // Polled. Stopping discards the points so far.
+  /// Polled. Stopping discards the points so far.
   const std::atomic<bool>* stop = nullptr;
-  // Called with the share that is done and the name of the present engine.
+  /// Called with the share that is done and the name of the present engine.
   std::function<void(double, const std::string&)> progress;
 };
 
-// Measures all engines, one after another, each size in turn, with the configuration's arrivals but pauses of at most
-// two milliseconds.
-// Throws: EngineError if an engine throws, or after a stop.
+/// Measures all engines, one after another, each size in turn, with the configuration's arrivals but pauses of at most
+/// two milliseconds.
+/// Throws: EngineError if an engine throws, or after a stop.
 [[nodiscard]] Profile make_profile(Pipeline& pipeline, const ProfileOptions& options);
 
-// Returns the reason why runs of this configuration here do not apply to the profile's device: it is another device.
-// Empty if it is the same.
+/// Returns the reason why runs of this configuration here do not apply to the profile's device: it is another device.
+/// Empty if it is the same.
 [[nodiscard]] std::string why_elsewhere(const Profile& profile, const PipelineConfig& config);
 
 }  // namespace greenlane::runtime

@@ -11,40 +11,43 @@
 
 namespace greenlane {
 
-// resident: an engine's calls are replayed from CUDA graphs while it is bound to a lane.
+/// resident: an engine's calls are replayed from CUDA graphs while it is bound to a lane.
 enum class Graphs { off, resident };
 
-// The outputs of a replayed call.
+/// The outputs of a replayed call.
 enum class GraphOutputs {
-  copies,  // separate tensors, as from any call
-  views,   // the graph's own memory, which the engine's next call overwrites; saves a copy
+  copies,  ///< separate tensors, as from any call
+  views,   ///< the graph's own memory, which the engine's next call overwrites; saves a copy
 };
 
+/// The choices for an engine's graphs.
 struct GraphOptions {
+  /// The kind of outputs.
   GraphOutputs outputs = GraphOutputs::copies;
-  // On: libraries such as cuBLAS are told for how many units to pick kernels. Several numbers are captured and timed
-  // once for each partition size and input shape, and the fastest is kept. This runs the model a few dozen times more
-  // on the same inputs; changes made by these runs are undone. Off: kernels are picked for the whole device.
+  /// On: libraries such as cuBLAS are told for how many units to pick kernels. Several numbers are captured and timed
+  /// once for each partition size and input shape, and the fastest is kept. This runs the model a few dozen times more
+  /// on the same inputs; changes made by these runs are undone. Off: kernels are picked for the whole device.
   bool tune_kernels = true;
-  // The number of graphs to keep, of different input shapes; the most recently used stay.
+  /// The number of graphs to keep, of different input shapes; the most recently used stay.
   std::size_t capacity = 8;
 };
 
-// One graph of an engine.
+/// One graph of an engine.
 struct GraphInfo {
-  int units = 0;                    // of the lane that it runs on
-  std::optional<int> kernel_units;  // units that kernels were picked for; absent: the whole device
-  std::uint64_t replays = 0;
-  int slices = 1;                             // slices of each launch
-  std::chrono::nanoseconds longest_slice{0};  // as measured; 0: not measured
-  int look_ahead = 0;                         // slices that wait on the device behind the running one
-  std::string gate_obstacle;                  // why it is not cut, though it should be
+  int units = 0;                              ///< of the lane that it runs on
+  std::optional<int> kernel_units;            ///< units that kernels were picked for; absent: the whole device
+  std::uint64_t replays = 0;                  ///< number of launches
+  int slices = 1;                             ///< slices of each launch
+  std::chrono::nanoseconds longest_slice{0};  ///< as measured; 0: not measured
+  int look_ahead = 0;                         ///< slices that wait on the device behind the running one
+  std::string gate_obstacle;                  ///< why it is not cut, though it should be
 };
 
+/// The graphs of one engine.
 struct GraphReport {
-  std::vector<GraphInfo> graphs;  // the most recently used first
-  std::uint64_t bytes = 0;        // device memory that they hold
-  std::string obstacle;           // why calls of some shape are not captured; empty if none
+  std::vector<GraphInfo> graphs;  ///< the most recently used first
+  std::uint64_t bytes = 0;        ///< device memory that they hold
+  std::string obstacle;           ///< why calls of some shape are not captured; empty if none
 };
 
 }  // namespace greenlane

@@ -20,34 +20,37 @@
 
 namespace greenlane::tensorrt {
 
+/// The name of Torch-TensorRT's class of engines.
 inline constexpr const char* kEngineClass = "__torch__.torch.classes.tensorrt.Engine";
 
-// Returns true if Torch-TensorRT's C++ runtime is loaded in this process.
+/// Returns true if Torch-TensorRT's C++ runtime is loaded in this process.
 [[nodiscard]] bool is_loaded();
 
-// Returns the binding of a torch.classes.tensorrt.Engine, on the device of the engine's metadata. Every handle to the
-// engine gives the same binding. If there is none yet, it is made, or null is returned if `make` is false.
-// Lifetime: the binding does not keep the engine alive. The engine, and its lane, is freed at most a few hundredths of
-// a second after its last handle.
-// Throws: StreamError for engines of Torch-TensorRT before 2.13, which choose streams regardless of the caller's.
+/// Returns the binding of a torch.classes.tensorrt.Engine, on the device of the engine's metadata. Every handle to the
+/// engine gives the same binding. If there is none yet, it is made, or null is returned if `make` is false.
+/// Lifetime: the binding does not keep the engine alive. The engine, and its lane, is freed at most a few hundredths of
+/// a second after its last handle.
+/// Throws: StreamError for engines of Torch-TensorRT before 2.13, which choose streams regardless of the caller's.
 [[nodiscard]] std::shared_ptr<StreamBinding> binding_of(const c10::IValue& engine, bool make = true);
 
-// Makes the engine's next call replay no graph that Torch-TensorRT recorded before. For an engine inside a module whose
-// binding has changed.
-// Throws: EngineError.
+/// Makes the engine's next call replay no graph that Torch-TensorRT recorded before. For an engine inside a module
+/// whose binding has changed.
+/// Throws: EngineError.
 void forget_graphs(const c10::IValue& engine);
 
-// An engine of Torch-TensorRT's Python runtime, which is a Python object and not one of that class.
-// python_engine_binding() does the same as binding_of() for it: `id` is Python's id() of the object. Python must call
-// forget_python_engine() when the object is destroyed, before another object can have the same id.
+/// An engine of Torch-TensorRT's Python runtime, which is a Python object and not one of that class.
+/// python_engine_binding() does the same as binding_of() for it: `id` is Python's id() of the object. Python must call
+/// forget_python_engine() when the object is destroyed, before another object can have the same id.
 struct PythonEngine {
-  std::string name;
-  DeviceId device;
-  bool needs_multi_device = false;         // it communicates with other devices by itself
-  bool may_have_auxiliary_streams = true;  // TensorRT may have given it further streams
+  std::string name;                        ///< the engine's name
+  DeviceId device;                         ///< the engine's device
+  bool needs_multi_device = false;         ///< it communicates with other devices by itself
+  bool may_have_auxiliary_streams = true;  ///< TensorRT may have given it further streams
 };
+/// Returns the binding of an engine of the Python runtime; see PythonEngine.
 [[nodiscard]] std::shared_ptr<StreamBinding> python_engine_binding(std::int64_t id, const PythonEngine& description,
                                                                    bool make = true);
+/// Removes the record of an engine of the Python runtime; see PythonEngine.
 void forget_python_engine(std::int64_t id) noexcept;
 
 }  // namespace greenlane::tensorrt

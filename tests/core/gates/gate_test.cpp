@@ -25,26 +25,26 @@ class GateTest : public ::testing::Test {
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
 };
 
-TEST_F(GateTest, IsOpenWhileNothingIsUrgent) {
+TEST_F(GateTest, AGateWithoutUrgentCallsIsOpen) {
   EXPECT_TRUE(gate_->is_open(kFirst));
   EXPECT_EQ(gate_->wait(kFirst, GateWait::spin), nanoseconds(0));
   EXPECT_EQ(gate_->report().held, 0U);
 }
 
-TEST_F(GateTest, IsClosedFromBeforeTheLaunchUntilTheDeviceIsDone) {
+TEST_F(GateTest, AGateIsClosedUntilTheUrgentWorkIsDone) {
   bool done = false;
   {
     auto pass = close();
     EXPECT_FALSE(gate_->is_open(kFirst));
     pass.enqueued([&] { return done; });
   }
-  EXPECT_FALSE(gate_->is_open(kFirst)) << "the call has returned, its work is not done";
+  EXPECT_FALSE(gate_->is_open(kFirst)) << "the gate opened when the call returned, before its work was done";
   done = true;
   EXPECT_TRUE(gate_->is_open(kFirst));
   EXPECT_EQ(gate_->report().passes, 1U);
 }
 
-TEST_F(GateTest, OpensWhereTheUrgentEngineThrows) {
+TEST_F(GateTest, AGateOpensWhenTheUrgentEngineThrows) {
   try {
     const auto pass = close();
     throw std::runtime_error("between closing and launching");
@@ -53,16 +53,16 @@ TEST_F(GateTest, OpensWhereTheUrgentEngineThrows) {
   EXPECT_TRUE(gate_->is_open(kFirst));
 }
 
-TEST_F(GateTest, HoldsThoseThatShareUnits) {
+TEST_F(GateTest, AGateHoldsOnlyOverlappingUnitSets) {
   const auto pass = close(kFirst);
   EXPECT_FALSE(gate_->is_open(kFirst));
-  EXPECT_FALSE(gate_->is_open(kWhole)) << "the whole device";
-  EXPECT_TRUE(gate_->is_open(kSecond)) << "another partition";
+  EXPECT_FALSE(gate_->is_open(kWhole)) << "a closed partition does not close the whole device";
+  EXPECT_TRUE(gate_->is_open(kSecond)) << "a closed partition closes another partition";
   const auto everywhere = close(kWhole);
   EXPECT_FALSE(gate_->is_open(kSecond));
 }
 
-TEST_F(GateTest, OverlappingCallsHoldUntilTheLastIsDone) {
+TEST_F(GateTest, OverlappingCallsCloseTheGateUntilAllAreDone) {
   std::optional<Gate::Pass> one(close());
   auto two = close();
   auto nested = close();
@@ -74,7 +74,7 @@ TEST_F(GateTest, OverlappingCallsHoldUntilTheLastIsDone) {
   EXPECT_TRUE(gate_->is_open(kFirst));
 }
 
-TEST_F(GateTest, AnUrgentCallThatNeverEndsIsLetGoOfAndCounted) {
+TEST_F(GateTest, AnEndlessUrgentCallIsDroppedAfterItsLimit) {
   auto pass = close(kFirst, milliseconds(5));
   pass.enqueued([] { return false; });
   EXPECT_GE(gate_->wait(kFirst, GateWait::spin), milliseconds(4));
@@ -87,7 +87,7 @@ TEST_F(GateTest, AnUrgentCallThatNeverEndsIsLetGoOfAndCounted) {
   EXPECT_EQ(gate_->report().limits_hit, 2U);
 }
 
-TEST_F(GateTest, TellsWhatItHeld) {
+TEST_F(GateTest, TheReportHasTheHeldTime) {
   auto pass = std::make_optional(close());
   std::jthread urgent([&] {
     std::this_thread::sleep_for(milliseconds(20));
@@ -161,9 +161,9 @@ class Interleavings {
   int count_ = 0;
 };
 
-TEST(GateInterleavings, HoldInEveryOrder) { Interleavings().run(); }
+TEST(GateInterleavings, GatesAreCorrectInEveryInterleaving) { Interleavings().run(); }
 
-TEST_F(GateTest, AnExpectedCallIsNoPassAndItsLimitIsNotHit) {
+TEST_F(GateTest, AnExpectedCallIsNotCounted) {
   auto pass = Gate::expect(gate_, kFirst, milliseconds(5));
   EXPECT_FALSE(gate_->is_open(kFirst));
   (void)gate_->wait(kFirst, GateWait::block);
@@ -171,7 +171,7 @@ TEST_F(GateTest, AnExpectedCallIsNoPassAndItsLimitIsNotHit) {
   EXPECT_EQ(gate_->report().limits_hit, 0U);
 }
 
-TEST_F(GateTest, CallsAreForgottenAlsoWhereNobodyIsHeld) {
+TEST_F(GateTest, FinishedCallsAreForgottenWithoutWaiters) {
   int asked = 0;
   for (int i = 0; i < 1000; ++i) {
     close().enqueued([&] {
@@ -183,26 +183,27 @@ TEST_F(GateTest, CallsAreForgottenAlsoWhereNobodyIsHeld) {
   EXPECT_GT(asked, 900);
   asked = 0;
   EXPECT_TRUE(gate_->is_open(kFirst));
-  EXPECT_LE(asked, 20) << "there were no more left";
+  EXPECT_LE(asked, 20) << "finished calls were kept";
 }
 
-TEST(GateLog, SaysFromWhenToWhenItWasClosed) {
+TEST(GateLog, TheLogHasTheClosedSpans) {
   const auto gate = std::make_shared<Gate>();
   const auto log = std::make_shared<SpanLog>(2);
   gate->set_log(log);
   for (int i = 0; i < 3; ++i) {
     auto pass = Gate::close(gate, kWhole, hours(1));
     pass.enqueued([] { return true; });
-    EXPECT_TRUE(log->spans().empty() || std::cmp_equal(log->spans().size(), i)) << "it is closed until someone asks";
+    EXPECT_TRUE(log->spans().empty() || std::cmp_equal(log->spans().size(), i))
+        << "the span ended before the gate was asked";
     EXPECT_TRUE(gate->is_open(kWhole));
   }
-  ASSERT_EQ(log->spans().size(), 2U) << "as many as it holds";
+  ASSERT_EQ(log->spans().size(), 2U) << "the log has another number of spans than its capacity";
   EXPECT_LE(log->spans()[0].begin, log->spans()[0].end);
   EXPECT_LE(log->spans()[0].end, log->spans()[1].begin);
 }
 
 // For ThreadSanitizer, and to find hangs: urgent and best-effort threads use one gate at the same time.
-TEST(GateThreads, NobodyHangsAndEveryPassIsCounted) {
+TEST(GateThreads, ManyThreadsUseAGateWithoutAHang) {
   constexpr int kUrgent = 8;
   constexpr int kBestEffort = 32;
   constexpr int kPasses = 500;

@@ -23,7 +23,7 @@ class UrgentTest : public fake::FakeDriverTest {
   UrgentEngine engine_{device_, hours(1)};
 };
 
-TEST_F(UrgentTest, HoldsTheGateFromBeforeTheCallUntilTheDeviceIsDone) {
+TEST_F(UrgentTest, AnUrgentCallClosesTheGateUntilItIsDone) {
   {
     auto call = engine_.enter(lane_.unit_set());
     EXPECT_FALSE(is_open());
@@ -35,7 +35,7 @@ TEST_F(UrgentTest, HoldsTheGateFromBeforeTheCallUntilTheDeviceIsDone) {
   EXPECT_EQ(gate_->report().passes, 1U);
 }
 
-TEST_F(UrgentTest, ACallThatThrowsOpensIt) {
+TEST_F(UrgentTest, ACallThatThrowsOpensTheGate) {
   try {
     const auto call = engine_.enter(lane_.unit_set());
     throw std::runtime_error("between closing and launching");
@@ -44,7 +44,7 @@ TEST_F(UrgentTest, ACallThatThrowsOpensIt) {
   EXPECT_TRUE(is_open());
 }
 
-TEST_F(UrgentTest, CallsUnderWayAreEachAskedAbout) {
+TEST_F(UrgentTest, TheGateStaysClosedUntilAllCallsAreDone) {
   for (int i = 0; i < 3; ++i) engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
   EXPECT_FALSE(is_open());
   fake_.set_events_done(true);
@@ -54,10 +54,10 @@ TEST_F(UrgentTest, CallsUnderWayAreEachAskedAbout) {
     engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
     EXPECT_TRUE(is_open());
   }
-  EXPECT_EQ(fake_.live().events, before) << "events are used again";
+  EXPECT_EQ(fake_.live().events, before) << "the calls made new events instead of reusing them";
 }
 
-TEST_F(UrgentTest, ADriverThatFailsOpensIt) {
+TEST_F(UrgentTest, ADriverFailureOpensTheGate) {
   {
     auto call = engine_.enter(lane_.unit_set());
     fake_.fail(1);
@@ -68,11 +68,11 @@ TEST_F(UrgentTest, ADriverThatFailsOpensIt) {
   auto call = engine_.enter(lane_.unit_set());
   call.enqueued(lane_.stream());
   fake_.fail_from(1);
-  EXPECT_TRUE(is_open()) << "nobody waits for a device that is lost";
+  EXPECT_TRUE(is_open()) << "the gate stays closed for a lost device";
   fake_.fail(0);
 }
 
-TEST_F(UrgentTest, AnExpectedCallHoldsItBeforeItComes) {
+TEST_F(UrgentTest, AnExpectedCallClosesTheGateBeforeItBegins) {
   engine_.expect(lane_.unit_set());
   EXPECT_FALSE(is_open());
   fake_.set_events_done(true);
@@ -81,29 +81,29 @@ TEST_F(UrgentTest, AnExpectedCallHoldsItBeforeItComes) {
   EXPECT_TRUE(is_open());
 }
 
-TEST_F(UrgentTest, ACallThatIsExpectedLaterHoldsItFromThen) {
+TEST_F(UrgentTest, AnExpectedCallClosesTheGateAtItsTime) {
   engine_.expect(lane_.unit_set(), Gate::Clock::now() + hours(1));
   EXPECT_TRUE(is_open());
   fake_.set_events_done(true);
   engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
-  EXPECT_TRUE(is_open()) << "another call does not make it due";
+  EXPECT_TRUE(is_open()) << "another call made the expected call due";
   engine_.expect(lane_.unit_set(), Gate::Clock::now() + milliseconds(2));
   (void)is_open();
   std::this_thread::sleep_for(milliseconds(3));
   EXPECT_FALSE(is_open());
 }
 
-TEST_F(UrgentTest, EachCallTakesOverOneExpectation) {
+TEST_F(UrgentTest, EachCallConsumesOneExpectation) {
   fake_.set_events_done(true);
   for (int i = 0; i < 3; ++i) engine_.expect(lane_.unit_set());
   for (int i = 0; i < 3; ++i) {
-    EXPECT_FALSE(is_open()) << "between the calls of a backlog";
+    EXPECT_FALSE(is_open()) << "the gate is open between the calls of a backlog";
     engine_.enter(lane_.unit_set()).enqueued(lane_.stream());
   }
   EXPECT_TRUE(is_open());
 }
 
-TEST_F(UrgentTest, AnExpectationGoesWithItsEngine) {
+TEST_F(UrgentTest, AnExpectationEndsWithItsEngine) {
   {
     UrgentEngine other(device_, hours(1));
     other.expect(lane_.unit_set());
@@ -112,7 +112,7 @@ TEST_F(UrgentTest, AnExpectationGoesWithItsEngine) {
   EXPECT_TRUE(is_open());
 }
 
-TEST_F(UrgentTest, OneGateForADevice) { EXPECT_EQ(Gate::of(gpu()), gate_); }
+TEST_F(UrgentTest, ADeviceHasOneGate) { EXPECT_EQ(Gate::of(gpu()), gate_); }
 
 }  // namespace
 }  // namespace greenlane

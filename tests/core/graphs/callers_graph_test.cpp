@@ -50,7 +50,7 @@ class CallersGraphTest : public fake::BindingTest {
   static constexpr int kRest = 132 - 8 - 48;
 };
 
-TEST_F(CallersGraphTest, KeepsALaneThatNobodyElseHas) {
+TEST_F(CallersGraphTest, AGraphKeepsALaneWithoutOtherOwners) {
   std::unique_ptr<fake::CallersGraph> graph;
   std::set<int> sms;
   {
@@ -62,13 +62,13 @@ TEST_F(CallersGraphTest, KeepsALaneThatNobodyElseHas) {
   }
   wait();
   EXPECT_THAT(nodes_of(*graph), ElementsAre(sms));
-  EXPECT_FALSE(can_have(kRest)) << "the graph's SMs were given to others";
+  EXPECT_FALSE(can_have(kRest)) << "the graph's SMs were given to another partition";
   graph.reset();
   wait();
   EXPECT_TRUE(can_have(kRest));
 }
 
-TEST_F(CallersGraphTest, KeepsTheLaneThatItWasCapturedOn) {
+TEST_F(CallersGraphTest, AGraphKeepsTheLaneOfItsCapture) {
   std::unique_ptr<fake::CallersGraph> graph;
   {
     StreamBinding other{device_, "other"};
@@ -76,7 +76,7 @@ TEST_F(CallersGraphTest, KeepsTheLaneThatItWasCapturedOn) {
     other.set(lane);
     graph =
         std::make_unique<fake::CallersGraph>(fake_, lane.stream(), [&] { (void)call(other, fake_, lane.stream()); });
-    EXPECT_EQ(fake_.live().streams, 3) << "no lane beside it is needed";
+    EXPECT_EQ(fake_.live().streams, 3) << "the capture made a second lane although it ran on the lane itself";
   }
   wait();
   EXPECT_FALSE(can_have(kRest));
@@ -85,7 +85,7 @@ TEST_F(CallersGraphTest, KeepsTheLaneThatItWasCapturedOn) {
   EXPECT_TRUE(can_have(kRest));
 }
 
-TEST_F(CallersGraphTest, KeepsWhatKeepsAnAdoptedStreamAlive) {
+TEST_F(CallersGraphTest, AGraphKeepsTheOwnerOfAnAdoptedStream) {
   auto owner = std::make_shared<int>();
   const std::weak_ptr<int> seen = owner;
   set(fake_.make_green_stream(16), std::move(owner));
@@ -98,15 +98,15 @@ TEST_F(CallersGraphTest, KeepsWhatKeepsAnAdoptedStreamAlive) {
   EXPECT_TRUE(seen.expired());
 }
 
-TEST_F(CallersGraphTest, HoldsEachLaneOnce) {
+TEST_F(CallersGraphTest, AGraphHoldsEachLaneOnce) {
   binding_.set(policy_);
   const auto graph = capture(binding_, 100);
   EXPECT_EQ(fake_.live().user_objects, 1);
   const auto second = capture(binding_);
-  EXPECT_EQ(fake_.live().user_objects, 2) << "each graph for itself";
+  EXPECT_EQ(fake_.live().user_objects, 2) << "the second graph does not hold the lane itself";
 }
 
-TEST_F(CallersGraphTest, HoldsAllLanesOfAnEngineThatIsReboundInACapture) {
+TEST_F(CallersGraphTest, AGraphHoldsAllLanesOfAReboundEngine) {
   const fake::CallersGraph graph(fake_, caller_, [&] {
     for (const auto& lane : {policy_, vision_, policy_}) {
       binding_.set(lane);
@@ -117,14 +117,14 @@ TEST_F(CallersGraphTest, HoldsAllLanesOfAnEngineThatIsReboundInACapture) {
   EXPECT_EQ(nodes_of(graph).size(), 3U);
 }
 
-TEST_F(CallersGraphTest, HoldsNothingForEnginesThatAreNotBound) {
+TEST_F(CallersGraphTest, AGraphHoldsNothingForUnboundEngines) {
   const auto graph = capture(binding_);
   EXPECT_EQ(fake_.live().user_objects, 0);
   binding_.set(policy_);
   EXPECT_THAT(warnings_.texts(), IsEmpty());
 }
 
-TEST_F(CallersGraphTest, OurOwnGraphsKeepTheirLanesThemselves) {
+TEST_F(CallersGraphTest, ResidentGraphsNeedNoUserObjects) {
   binding_.set(policy_);
   const auto plain = Lane::create(device_);
   const auto graph = Graph::capture(plain, [&] { (void)call(binding_, fake_, plain.stream()); });
@@ -133,7 +133,7 @@ TEST_F(CallersGraphTest, OurOwnGraphsKeepTheirLanesThemselves) {
   EXPECT_THAT(warnings_.texts(), IsEmpty());
 }
 
-TEST_F(CallersGraphTest, ACaptureThatFailsKeepsNothing) {
+TEST_F(CallersGraphTest, AFailedCaptureKeepsNoLane) {
   binding_.set(policy_);
   const fake::CallersGraph graph(fake_, caller_, [&] {
     (void)call(caller_);
@@ -147,7 +147,7 @@ TEST_F(CallersGraphTest, ACaptureThatFailsKeepsNothing) {
   EXPECT_THAT(warnings_.texts(), IsEmpty());
 }
 
-TEST_F(CallersGraphTest, TheLaneIsDroppedByAnotherThread) {
+TEST_F(CallersGraphTest, AnotherThreadReleasesTheLane) {
   struct Owner {
     std::thread::id* dropped_by;
     ~Owner() { *dropped_by = std::this_thread::get_id(); }
@@ -162,7 +162,7 @@ TEST_F(CallersGraphTest, TheLaneIsDroppedByAnotherThread) {
   EXPECT_NE(dropped_by, std::this_thread::get_id());
 }
 
-TEST_F(CallersGraphTest, ARebindIsWarnedOfOnce) {
+TEST_F(CallersGraphTest, ARebindGivesOneWarning) {
   binding_.set(policy_);
   const auto graph = capture(binding_);
   EXPECT_THAT(warnings_.texts(), IsEmpty());
@@ -176,14 +176,14 @@ TEST_F(CallersGraphTest, ARebindIsWarnedOfOnce) {
   EXPECT_THAT(warnings_.texts(), SizeIs(1));
 }
 
-TEST_F(CallersGraphTest, AClearIsWarnedOf) {
+TEST_F(CallersGraphTest, AClearGivesAWarning) {
   binding_.set(policy_);
   const auto graph = capture(binding_);
   binding_.clear();
   EXPECT_THAT(warnings_.texts(), ElementsAre(HasSubstr("'engine' is not bound any more, but a CUDA graph")));
 }
 
-TEST_F(CallersGraphTest, WhatIsPutBackIsWarnedOf) {
+TEST_F(CallersGraphTest, ARestoredBindingGivesAWarning) {
   const BindingRequest request{.binding = &binding_, .lane = policy_};
   const auto former = bind_all({&request, 1});
   const auto graph = capture(binding_);
@@ -191,7 +191,7 @@ TEST_F(CallersGraphTest, WhatIsPutBackIsWarnedOf) {
   EXPECT_THAT(warnings_.texts(), SizeIs(1));
 }
 
-TEST_F(CallersGraphTest, OtherLanesOnTheSameUnitsAreNoChange) {
+TEST_F(CallersGraphTest, AnotherLaneOnTheSameUnitsGivesNoWarning) {
   binding_.set(policy_);
   const auto graph = capture(binding_);
   binding_.set(policy_);
@@ -199,7 +199,7 @@ TEST_F(CallersGraphTest, OtherLanesOnTheSameUnitsAreNoChange) {
   EXPECT_THAT(warnings_.texts(), IsEmpty());
 }
 
-TEST_F(CallersGraphTest, AGraphThatIsGoneIsNotWarnedOf) {
+TEST_F(CallersGraphTest, ADestroyedGraphGivesNoWarning) {
   binding_.set(policy_);
   auto graph = capture(binding_);
   auto second = capture(binding_);
@@ -209,7 +209,7 @@ TEST_F(CallersGraphTest, AGraphThatIsGoneIsNotWarnedOf) {
   EXPECT_THAT(warnings_.texts(), IsEmpty());
 }
 
-TEST_F(CallersGraphTest, EachGraphIsWarnedOf) {
+TEST_F(CallersGraphTest, EachGraphGivesAWarning) {
   binding_.set(policy_);
   const auto first = capture(binding_);
   binding_.set(vision_);
@@ -218,7 +218,7 @@ TEST_F(CallersGraphTest, EachGraphIsWarnedOf) {
   EXPECT_THAT(warnings_.texts(), ElementsAre(HasSubstr("on lane 'policy' (8 SMs)"), HasSubstr("on lane 'vision' (48")));
 }
 
-TEST_F(CallersGraphTest, TheWarningMayAskTheBinding) {
+TEST_F(CallersGraphTest, NoLockIsHeldDuringTheWarning) {
   binding_.set(policy_);
   const auto graph = capture(binding_);
   std::optional<Lane> seen;
@@ -232,7 +232,7 @@ TEST_F(CallersGraphTest, TheWarningMayAskTheBinding) {
   EXPECT_EQ(seen, vision_);
 }
 
-TEST_F(CallersGraphTest, AnEngineMayGoBeforeTheGraph) {
+TEST_F(CallersGraphTest, AGraphOutlivesItsEngine) {
   std::unique_ptr<fake::CallersGraph> graph;
   {
     StreamBinding other{device_, "other"};

@@ -30,7 +30,7 @@ class CaptureTest : public fake::BindingTest {
   std::set<int> whole_device() { return fake_.sms_of(fake_.make_stream()); }
 };
 
-TEST_F(CaptureTest, EveryEngineKeepsToItsOwnPartition) {
+TEST_F(CaptureTest, EveryEngineStaysInItsPartition) {
   StreamBinding other{device_, "other"};
   StreamBinding unbound{device_, "unbound"};
   binding_.set(policy_);
@@ -40,7 +40,7 @@ TEST_F(CaptureTest, EveryEngineKeepsToItsOwnPartition) {
               ElementsAre(fake_.sms_of(policy_.stream()), fake_.sms_of(vision_.stream()), whole_device()));
 }
 
-TEST_F(CaptureTest, WhatOthersEnqueueOnTheLaneMeanwhileIsNotCaptured) {
+TEST_F(CaptureTest, OtherWorkOnTheLaneIsNotCaptured) {
   binding_.set(policy_);
   const auto plain = Lane::create(device_);
   const auto graph = Graph::capture(plain, [&] {
@@ -54,7 +54,7 @@ TEST_F(CaptureTest, WhatOthersEnqueueOnTheLaneMeanwhileIsNotCaptured) {
   EXPECT_EQ(nodes_of(graph).size(), 1U);
 }
 
-TEST_F(CaptureTest, OnTheLanesOwnStreamItStaysThere) {
+TEST_F(CaptureTest, ACaptureOnTheLanesStreamNeedsNoOtherStream) {
   binding_.set(policy_);
   const auto graph = Graph::capture(policy_, [&] {
     auto call = binding_.enter(policy_.stream());
@@ -66,7 +66,7 @@ TEST_F(CaptureTest, OnTheLanesOwnStreamItStaysThere) {
   EXPECT_THAT(nodes_of(graph), ElementsAre(fake_.sms_of(policy_.stream())));
 }
 
-TEST_F(CaptureTest, AnEngineThatThrowsIsJoinedSoThatTheCaptureCanEnd) {
+TEST_F(CaptureTest, AnUnfinishedCallIsJoinedToTheCapture) {
   binding_.set(policy_);
   const auto plain = Lane::create(device_);
   const auto graph = Graph::capture(plain, [&] {
@@ -76,7 +76,7 @@ TEST_F(CaptureTest, AnEngineThatThrowsIsJoinedSoThatTheCaptureCanEnd) {
   EXPECT_EQ(nodes_of(graph).size(), 1U);
 }
 
-TEST_F(CaptureTest, CallsAfterwardsAreOrderedAsBefore) {
+TEST_F(CaptureTest, CallsAfterACaptureAreOrdered) {
   binding_.set(policy_);
   const auto before = call(caller_);
   (void)capture({&binding_});
@@ -85,7 +85,7 @@ TEST_F(CaptureTest, CallsAfterwardsAreOrderedAsBefore) {
   EXPECT_TRUE(fake::happens_before(after, fake_.mark(other_caller_)));
 }
 
-TEST_F(CaptureTest, ARebindsWaitIsLeftToTheNextCallThatRuns) {
+TEST_F(CaptureTest, TheNextEagerCallWaitsAfterARebind) {
   binding_.set(policy_);
   const auto old_work = call(caller_);
   binding_.set(vision_);
@@ -93,7 +93,7 @@ TEST_F(CaptureTest, ARebindsWaitIsLeftToTheNextCallThatRuns) {
   EXPECT_TRUE(fake::happens_before(old_work, call(other_caller_)));
 }
 
-TEST_F(CaptureTest, AGraphKeepsTheLanesOfTheEnginesInIt) {
+TEST_F(CaptureTest, AGraphKeepsTheLanesOfItsEngines) {
   std::optional<Graph> graph;
   {
     StreamBinding other{device_, "other"};
@@ -105,7 +105,7 @@ TEST_F(CaptureTest, AGraphKeepsTheLanesOfTheEnginesInIt) {
   EXPECT_NO_THROW((void)device_.partition("the rest", 132 - 8 - 48));
 }
 
-TEST_F(CaptureTest, AGraphIsStaleWhenAnEngineInItIsBoundOtherwise) {
+TEST_F(CaptureTest, ARebindMakesAGraphStale) {
   StreamBinding unbound{device_, "unbound"};
   binding_.set(policy_);
   auto graph = capture({&binding_, &unbound});
@@ -122,7 +122,7 @@ TEST_F(CaptureTest, AGraphIsStaleWhenAnEngineInItIsBoundOtherwise) {
   EXPECT_FALSE(graph.is_current());
 }
 
-TEST_F(CaptureTest, TheStreamForCapturesCanBeMadeBefore) {
+TEST_F(CaptureTest, TheStreamForCapturesCanBePrepared) {
   EXPECT_EQ(binding_.prepare_capture(), std::nullopt);
   binding_.set(policy_);
   const auto prepared = binding_.prepare_capture();
@@ -157,7 +157,7 @@ class CapturedWorkTest : public CaptureTest {
   std::shared_ptr<Captures> work_ = std::make_shared<Captures>();
 };
 
-TEST_F(CapturedWorkTest, HearsOfEveryChange) {
+TEST_F(CapturedWorkTest, CapturedWorkIsToldOfEveryBinding) {
   binding_.set(policy_);
   set(vision_.stream());
   binding_.clear();
@@ -166,7 +166,7 @@ TEST_F(CapturedWorkTest, HearsOfEveryChange) {
   EXPECT_EQ(work_->unit_sets.back(), UnitSetId{});
 }
 
-TEST_F(CapturedWorkTest, RefusesABindingAndLeavesTheFormer) {
+TEST_F(CapturedWorkTest, ARefusedBindingLeavesTheFormerLane) {
   binding_.set(policy_);
   work_->bindable = false;
   EXPECT_THAT([&] { binding_.set(vision_); }, ThrowsMessage<StreamError>(HasSubstr("'engine' cannot be bound")));
@@ -174,7 +174,7 @@ TEST_F(CapturedWorkTest, RefusesABindingAndLeavesTheFormer) {
   EXPECT_EQ(binding_.lane(), policy_);
 }
 
-TEST_F(CapturedWorkTest, RefusesCallsWhileItIsBoundAndOnlyThen) {
+TEST_F(CapturedWorkTest, OnlyBoundCallsAreRefused) {
   binding_.set(policy_);
   work_->bindable = false;
   EXPECT_THROW((void)call(caller_), StreamError);
@@ -182,7 +182,7 @@ TEST_F(CapturedWorkTest, RefusesCallsWhileItIsBoundAndOnlyThen) {
   EXPECT_NO_THROW((void)call(caller_));
 }
 
-TEST_F(CapturedWorkTest, IsToldNothingAnyMoreWhenItIsTakenAway) {
+TEST_F(CapturedWorkTest, RemovedWorkIsNotToldOfBindings) {
   binding_.set_captured_work(nullptr);
   binding_.set(policy_);
   EXPECT_TRUE(work_->unit_sets.empty());

@@ -78,56 +78,57 @@ class GraphCacheTest : public ::testing::Test {
   fake::Warnings warnings_;
 };
 
-TEST_F(GraphCacheTest, KeepsTheFastest) {
+TEST_F(GraphCacheTest, TheFastestCandidateIsKept) {
   EXPECT_EQ(capture(key(kFirst))->target, 48);
   EXPECT_TRUE(captured_);
   EXPECT_EQ(backend_.alive, 1);
 }
 
-TEST_F(GraphCacheTest, KeepsKernelsForTheWholeDeviceUnlessOthersAreClearlyFaster) {
+TEST_F(GraphCacheTest, TheDefaultKernelsWinUnlessOthersAreClearlyFaster) {
   backend_.times = {{std::nullopt, nanoseconds(1000)}, {48, nanoseconds(990)}, {44, nanoseconds(1400)}};
   EXPECT_EQ(capture(key(kFirst))->target, std::nullopt);
 }
 
-TEST_F(GraphCacheTest, TimesOnceForEachShapeAndSizeOfUnitSet) {
+TEST_F(GraphCacheTest, CandidatesAreTimedOncePerShapeAndSize) {
   (void)capture(key(kFirst));
   const int timed = backend_.timed;
   EXPECT_GT(timed, 0);
   backend_.captured.clear();
   EXPECT_EQ(capture(key(kSecond))->target, 48);
-  EXPECT_THAT(backend_.captured, ElementsAre(KernelTarget(48))) << "another set of as many units";
+  EXPECT_THAT(backend_.captured, ElementsAre(KernelTarget(48))) << "a unit set of the same size was timed again";
   EXPECT_EQ(backend_.timed, timed);
   (void)capture(key(kSecond, 7));
-  EXPECT_GT(backend_.timed, timed) << "another shape";
+  EXPECT_GT(backend_.timed, timed) << "another shape was not timed";
   backend_.captured.clear();
   (void)capture(key(kThird, 1, 64));
-  EXPECT_EQ(backend_.captured.size(), 3U) << "another size";
+  EXPECT_EQ(backend_.captured.size(), 3U) << "another size of unit set was not timed";
 }
 
-TEST_F(GraphCacheTest, DoesNotTimeASingleCandidate) {
+TEST_F(GraphCacheTest, ASingleCandidateIsNotTimed) {
   const auto entry = cache_.find(key(kFirst));
   EXPECT_TRUE(cache_.capture(*entry, std::span(kTargets).first(1), backend_.capture()));
   EXPECT_EQ(backend_.timed, 0);
 }
 
-TEST_F(GraphCacheTest, ACandidateThatFailsIsNotTaken) {
+TEST_F(GraphCacheTest, AFailedCandidateIsNotTaken) {
   backend_.unfit = {48};
   EXPECT_EQ(capture(key(kFirst))->target, 44);
 }
 
-TEST_F(GraphCacheTest, AFailedCaptureLeavesTheEntryToBeTriedAgain) {
+TEST_F(GraphCacheTest, AFailedCaptureMayBeTriedAgain) {
   backend_.unfit = {std::nullopt};
   auto entry = capture(key(kFirst));
   EXPECT_FALSE(captured_);
   EXPECT_EQ(entry->state, State::seen);
   EXPECT_EQ(entry->obstacle, "not in a graph");
-  EXPECT_THAT(warnings_.texts(), IsEmpty()) << "it may have been the engine's own error";
+  EXPECT_THAT(warnings_.texts(), IsEmpty())
+      << "the first failure gave a warning, although the engine itself may have failed";
   backend_.unfit.clear();
   EXPECT_EQ(capture(key(kFirst))->state, State::resident);
   EXPECT_EQ(entry->obstacle, "");
 }
 
-TEST_F(GraphCacheTest, AGraphThatCannotBeTimedIsNone) {
+TEST_F(GraphCacheTest, AGraphThatCannotBeTimedIsDropped) {
   backend_.timing_fails = true;
   const auto entry = capture(key(kFirst));
   EXPECT_FALSE(captured_);
@@ -135,7 +136,7 @@ TEST_F(GraphCacheTest, AGraphThatCannotBeTimedIsNone) {
   EXPECT_EQ(backend_.alive, 0);
 }
 
-TEST_F(GraphCacheTest, RefusesWithOneWarning) {
+TEST_F(GraphCacheTest, RefusedEntriesGiveOneWarning) {
   backend_.unfit = {std::nullopt};
   for (const std::int64_t shape : {1, 2}) {
     auto entry = capture(key(kFirst, shape));
@@ -145,7 +146,7 @@ TEST_F(GraphCacheTest, RefusesWithOneWarning) {
   EXPECT_THAT(warnings_.texts(), ElementsAre(HasSubstr("engine 'engine' runs without a CUDA graph: not in a graph")));
 }
 
-TEST_F(GraphCacheTest, DropsWhatWasUsedLongestAgo) {
+TEST_F(GraphCacheTest, TheLeastRecentlyUsedGraphIsDropped) {
   for (const std::int64_t shape : {1, 2, 3}) (void)capture(key(kFirst, shape));
   (void)cache_.find(key(kFirst, 1));
   (void)capture(key(kFirst, 4));
@@ -154,7 +155,7 @@ TEST_F(GraphCacheTest, DropsWhatWasUsedLongestAgo) {
   EXPECT_EQ(cache_.find(key(kFirst, 2))->state, State::unseen);
 }
 
-TEST_F(GraphCacheTest, SaysWhyWhatIsRefusedIsAlsoWhenOthersAreResident) {
+TEST_F(GraphCacheTest, TheObstacleIsKeptBesideResidentGraphs) {
   backend_.unfit = {std::nullopt};
   cache_.refuse(*capture(key(kFirst, 1)));
   backend_.unfit.clear();
@@ -164,7 +165,7 @@ TEST_F(GraphCacheTest, SaysWhyWhatIsRefusedIsAlsoWhenOthersAreResident) {
   EXPECT_EQ(cache_.obstacle(), "");
 }
 
-TEST_F(GraphCacheTest, KeysThatTakeTurnsAreKnownBeyondTheGraphsThatAreKept) {
+TEST_F(GraphCacheTest, MoreKeysThanGraphsAreRemembered) {
   for (int turn = 0; turn < 2; ++turn) {
     for (std::int64_t shape = 0; shape < 40; ++shape) {
       const auto entry = cache_.find(key(kFirst, shape));
@@ -188,12 +189,12 @@ TEST_F(GraphCacheTest, AGraphOfAnotherUnitSetIsNeverFound) {
   EXPECT_EQ(cache_.find(key(kFirst))->state, State::resident);
 }
 
-TEST_F(GraphCacheTest, DropsWhatIsElsewhere) {
+TEST_F(GraphCacheTest, GraphsOfOtherUnitSetsAreDropped) {
   (void)capture(key(kFirst, 1));
   (void)capture(key(kFirst, 2));
   (void)capture(key(kSecond, 1));
   auto dropped = cache_.drop_all_but(kFirst);
-  EXPECT_EQ(backend_.alive, 3) << "freed by the caller, under no lock";
+  EXPECT_EQ(backend_.alive, 3) << "the graphs were freed under the cache's lock";
   dropped.reset();
   EXPECT_EQ(backend_.alive, 2);
   EXPECT_EQ(cache_.entries().size(), 2U);
@@ -201,7 +202,7 @@ TEST_F(GraphCacheTest, DropsWhatIsElsewhere) {
   EXPECT_EQ(backend_.alive, 0);
 }
 
-TEST_F(GraphCacheTest, RemembersNotMoreThanItMust) {
+TEST_F(GraphCacheTest, TheNumberOfGraphsIsBounded) {
   for (std::int64_t shape = 0; shape < 1000; ++shape) (void)capture(key(kFirst, shape));
   EXPECT_EQ(backend_.alive, 3);
 }

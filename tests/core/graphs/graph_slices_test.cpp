@@ -21,12 +21,13 @@ GraphShape shape(int nodes, std::vector<GraphShape::Edge> edges) {
 
 // Checks that every node is there exactly once, and no node before one that it depends on.
 void expect_whole(const GraphShape& graph, const std::vector<Slice>& slices) {
-  std::map<int, std::size_t> place;
+  std::map<int, std::size_t> slice_of;
   for (std::size_t slice = 0; slice < slices.size(); ++slice) {
-    for (const int node : slices[slice]) EXPECT_TRUE(place.emplace(node, slice).second) << node << " is there twice";
+    for (const int node : slices[slice])
+      EXPECT_TRUE(slice_of.emplace(node, slice).second) << node << " is in two slices";
   }
-  EXPECT_EQ(place.size(), static_cast<std::size_t>(graph.nodes));
-  for (const auto& edge : graph.edges) EXPECT_LE(place.at(edge.from), place.at(edge.to));
+  EXPECT_EQ(slice_of.size(), static_cast<std::size_t>(graph.nodes));
+  for (const auto& edge : graph.edges) EXPECT_LE(slice_of.at(edge.from), slice_of.at(edge.to));
 }
 
 TEST(FinestSlices, AChainIsCutEverywhere) {
@@ -36,7 +37,7 @@ TEST(FinestSlices, AChainIsCutEverywhere) {
   EXPECT_THAT(finest_slices(shape(3, {{2, 0}, {0, 1}})), ElementsAre(ElementsAre(2), ElementsAre(0), ElementsAre(1)));
 }
 
-TEST(FinestSlices, ADiamondStaysTogetherBetweenItsEnds) {
+TEST(FinestSlices, ADiamondIsCutOnlyAtItsEnds) {
   EXPECT_THAT(finest_slices(shape(5, {{0, 1}, {0, 2}, {1, 3}, {2, 3}, {3, 4}})),
               ElementsAre(ElementsAre(0), UnorderedElementsAre(1, 2, 3), ElementsAre(4)));
 }
@@ -52,23 +53,23 @@ TEST(FinestSlices, AnEdgeThatSkipsNodesIsNoBranch) {
               ElementsAre(ElementsAre(0), ElementsAre(1), ElementsAre(2)));
 }
 
-TEST(FinestSlices, ProgrammaticEdgesAreKept) {
+TEST(FinestSlices, ProgrammaticEdgesAreNotCut) {
   auto graph = shape(4, {{0, 1}, {1, 2, true}, {2, 3}});
   EXPECT_THAT(finest_slices(graph), ElementsAre(ElementsAre(0), ElementsAre(1, 2), ElementsAre(3)));
 }
 
-TEST(FinestSlices, MemoryNodesStayTogether) {
+TEST(FinestSlices, MemoryNodesStayInOneSlice) {
   auto graph = shape(6, {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}});
   graph.memory_nodes = {1, 3};
   EXPECT_THAT(finest_slices(graph), ElementsAre(ElementsAre(0), ElementsAre(1, 2, 3), ElementsAre(4), ElementsAre(5)));
 }
 
-TEST(FinestSlices, OfOneNodeAndOfNone) {
+TEST(FinestSlices, SmallGraphsHaveOneSlice) {
   EXPECT_THAT(finest_slices(shape(1, {})), ElementsAre(ElementsAre(0)));
   EXPECT_EQ(finest_slices(shape(0, {})).size(), 1U);
 }
 
-TEST(FinestSlices, OfAnyGraphAreWhole) {
+TEST(FinestSlices, SlicesOfRandomGraphsAreComplete) {
   std::mt19937 random(7);
   for (int round = 0; round < 500; ++round) {
     const int nodes = 1 + static_cast<int>(random() % 24);
@@ -87,19 +88,19 @@ TEST(FinestSlices, OfAnyGraphAreWhole) {
     }
     const auto slices = finest_slices(graph);
     expect_whole(graph, slices);
-    std::map<int, std::size_t> place;
+    std::map<int, std::size_t> slice_of;
     for (std::size_t slice = 0; slice < slices.size(); ++slice) {
-      for (const int node : slices[slice]) place[node] = slice;
+      for (const int node : slices[slice]) slice_of[node] = slice;
     }
     for (const auto& edge : graph.edges) {
       if (!edge.programmatic) continue;
-      EXPECT_EQ(place.at(edge.from), place.at(edge.to));
+      EXPECT_EQ(slice_of.at(edge.from), slice_of.at(edge.to));
     }
-    for (const int node : graph.memory_nodes) EXPECT_EQ(place.at(node), place.at(graph.memory_nodes.front()));
+    for (const int node : graph.memory_nodes) EXPECT_EQ(slice_of.at(node), slice_of.at(graph.memory_nodes.front()));
   }
 }
 
-TEST(MergedSlices, AreAsLongAsTheyMayBe) {
+TEST(MergedSlices, SlicesAreMergedUpToTheLimit) {
   const std::vector<Slice> fine{{0}, {1}, {2}, {3}, {4}};
   const std::vector<nanoseconds> times{microseconds(10), microseconds(10), microseconds(10), microseconds(50),
                                        microseconds(5)};

@@ -25,7 +25,7 @@ class GraphTest : public fake::FakeDriverTest {
   Lane vision_ = Lane::create(device_.partition("vision", 48));
 };
 
-TEST_F(GraphTest, KeepsItsNodesWhereTheyWereCaptured) {
+TEST_F(GraphTest, NodesStayOnTheUnitsOfTheirCapture) {
   const auto graph = capture(policy_);
   graph.launch(vision_.stream());
   graph.launch(StreamView::default_stream());
@@ -36,12 +36,12 @@ TEST_F(GraphTest, KeepsItsNodesWhereTheyWereCaptured) {
   EXPECT_EQ(launches[1].stream, nullptr);
 }
 
-TEST_F(GraphTest, RunsNothingWhileItIsCaptured) {
+TEST_F(GraphTest, ACaptureRunsNothing) {
   (void)capture(policy_);
   EXPECT_TRUE(fake_.launches().empty());
 }
 
-TEST_F(GraphTest, AnErrorInTheWorkEndsTheCaptureAndComesOut) {
+TEST_F(GraphTest, AnExceptionEndsTheCapture) {
   const auto broken = [&] {
     (void)Graph::capture(policy_, [&] {
       fake_.mark(policy_.stream());
@@ -53,7 +53,7 @@ TEST_F(GraphTest, AnErrorInTheWorkEndsTheCaptureAndComesOut) {
   (void)capture(policy_);  // the stream is as it was
 }
 
-TEST_F(GraphTest, WhatCannotBeCapturedIsRefusedAndLeavesTheStreamUsable) {
+TEST_F(GraphTest, AFailedCaptureLeavesTheStreamUsable) {
   const auto forbidden = [&] {
     (void)Graph::capture(policy_, [&] { fake_.set_capture(policy_.stream(), CU_STREAM_CAPTURE_STATUS_INVALIDATED); });
   };
@@ -61,7 +61,7 @@ TEST_F(GraphTest, WhatCannotBeCapturedIsRefusedAndLeavesTheStreamUsable) {
   (void)capture(policy_);
 }
 
-TEST_F(GraphTest, KeepsThePartitionAliveThatItsNodesAreIn) {
+TEST_F(GraphTest, AGraphKeepsItsPartitionAlive) {
   std::optional<Graph> graph;
   {
     const auto lane = Lane::create(device_.partition("gone", 16));
@@ -72,14 +72,14 @@ TEST_F(GraphTest, KeepsThePartitionAliveThatItsNodesAreIn) {
   EXPECT_NO_THROW((void)device_.partition("all that is left", 132 - 8 - 48));
 }
 
-TEST_F(GraphTest, TheCpuHasNone) {
+TEST_F(GraphTest, TheCpuHasNoGraphs) {
   const auto lane = Lane::create(Device::open("cpu"));
   EXPECT_THROW((void)Graph::capture(lane, [] {}), StreamError);
 }
 
 class UnitSetTest : public GraphTest {};
 
-TEST_F(UnitSetTest, ALaneBesideAnotherIsOnTheSameUnitsWithAStreamOfItsOwn) {
+TEST_F(UnitSetTest, ALaneBesideAnotherSharesItsUnits) {
   const auto beside = policy_.beside();
   EXPECT_NE(beside.stream(), policy_.stream());
   EXPECT_EQ(fake_.sms_of(beside.stream()), fake_.sms_of(policy_.stream()));
@@ -87,7 +87,7 @@ TEST_F(UnitSetTest, ALaneBesideAnotherIsOnTheSameUnitsWithAStreamOfItsOwn) {
   EXPECT_EQ(beside.units(), policy_.units());
 }
 
-TEST_F(UnitSetTest, PartitionsHaveDifferentUnitSetsEvenOnTheSameGroups) {
+TEST_F(UnitSetTest, EveryPartitionHasANewUnitSet) {
   EXPECT_NE(policy_.unit_set(), vision_.unit_set());
   UnitSetId former;
   std::vector<int> groups;
@@ -125,7 +125,7 @@ class UnnumberedUnitSetTest : public fake::FakeDriverTest {
   UnnumberedUnitSetTest() : FakeDriverTest({.green_ctx_get_id = false}) {}
 };
 
-TEST_F(UnnumberedUnitSetTest, WithoutNumbersFromTheDriverEveryAdoptionIsANewUnitSet) {
+TEST_F(UnnumberedUnitSetTest, EveryAdoptionIsANewUnitSet) {
   const auto device = gpu();
   const auto stream = fake_.make_green_stream(24);
   const auto one = Lane::adopt(device, stream);
@@ -134,7 +134,7 @@ TEST_F(UnnumberedUnitSetTest, WithoutNumbersFromTheDriverEveryAdoptionIsANewUnit
   EXPECT_NE(one.unit_set(), other.unit_set());
 }
 
-TEST_F(UnitSetTest, StreamsBesideAForeignGreenContextAreNotTakenUpElsewhere) {
+TEST_F(UnitSetTest, StreamsOfForeignContextsAreNotReusedElsewhere) {
   CUstream shelved = nullptr;
   {
     const auto beside = Lane::adopt(device_, fake_.make_green_stream(24)).beside();

@@ -17,20 +17,20 @@ DeviceInfo h200() {
   return info;
 }
 
-TEST(KernelTargets, TryNoneTheSizeAndALittleBelow) {
+TEST(KernelTargets, TheSizeAndALittleLessAreTried) {
   EXPECT_THAT(kernel_targets(h200(), {48}), ElementsAre(std::nullopt, 48, 44));
 }
 
-TEST(KernelTargets, TryWholeGroupsWhereThereIsTheOddOne) {
+TEST(KernelTargets, WholeGroupsAreTriedBesideTheOddGroup) {
   EXPECT_THAT(kernel_targets(h200(), {68}), ElementsAre(std::nullopt, 68, 64, 56));
   EXPECT_THAT(kernel_targets(h200(), {12}), ElementsAre(std::nullopt, 12, 8));
 }
 
-TEST(KernelTargets, HaveNothingToTryOnTheWholeDevice) {
+TEST(KernelTargets, TheWholeDeviceHasOneTarget) {
   EXPECT_THAT(kernel_targets(h200(), {132}), ElementsAre(std::nullopt));
 }
 
-TEST(KernelTargets, AreEachTriedOnce) {
+TEST(KernelTargets, EachTargetIsTriedOnce) {
   auto info = h200();
   info.granularity = {1};
   EXPECT_THAT(kernel_targets(info, {1}), ElementsAre(std::nullopt, 1));

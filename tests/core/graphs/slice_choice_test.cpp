@@ -25,7 +25,7 @@ class SliceChoiceTest : public ::testing::Test {
   std::vector<nanoseconds> times_ = std::vector<nanoseconds>(40, microseconds(10));
 };
 
-TEST_F(SliceChoiceTest, TheShortestWaitComesFirst) {
+TEST_F(SliceChoiceTest, ChoicesAreSortedByWait) {
   const auto all = choices({});
   EXPECT_TRUE(std::ranges::is_sorted(all, {}, &SliceChoice::in_flight));
   EXPECT_EQ(all.front().longest, microseconds(20));
@@ -34,16 +34,16 @@ TEST_F(SliceChoiceTest, TheShortestWaitComesFirst) {
   EXPECT_LE(all.back().longest, microseconds(200));
 }
 
-TEST_F(SliceChoiceTest, TheWaitIsTheSlicesInFlight) {
+TEST_F(SliceChoiceTest, TheWaitIsTheSumOfSlicesInFlight) {
   for (const auto& choice : choices({})) EXPECT_EQ(choice.in_flight(), (choice.look_ahead + 1) * choice.longest);
 }
 
-TEST_F(SliceChoiceTest, OneKernelThatIsLongerCounts) {
+TEST_F(SliceChoiceTest, ALongKernelLengthensTheSlices) {
   times_[7] = microseconds(300);
   EXPECT_EQ(choices({}).front().longest, microseconds(300));
 }
 
-TEST_F(SliceChoiceTest, WhatIsAskedForIsKept) {
+TEST_F(SliceChoiceTest, RequestedSettingsAreKept) {
   const auto fixed = choices({.longest = microseconds(60), .look_ahead = 3});
   ASSERT_EQ(fixed.size(), 1U);
   EXPECT_EQ(fixed[0].longest, microseconds(60));
@@ -55,21 +55,21 @@ TEST_F(SliceChoiceTest, WhatIsAskedForIsKept) {
   for (const auto& choice : choices({.look_ahead = 1})) EXPECT_EQ(choice.look_ahead, 1);
 }
 
-TEST_F(SliceChoiceTest, OfAsManySlicesTheShorterAreTaken) {
+TEST_F(SliceChoiceTest, ANumberOfSlicesOccursOnce) {
   for (const auto& one : choices({.look_ahead = 1})) {
     for (const auto& other : choices({.look_ahead = 1}))
       EXPECT_EQ(one.slices.size() == other.slices.size(), one.longest == other.longest);
   }
 }
 
-TEST_F(SliceChoiceTest, NoTwoAreTheSame) {
+TEST_F(SliceChoiceTest, EqualChoicesAreMerged) {
   times_.assign(40, microseconds(150));  // each kernel is a slice of its own, at every length
   EXPECT_EQ(choices({.look_ahead = 1}).size(), 1U);
 }
 
 double cost_of(const SliceChoice& choice, double cost) { return cost * static_cast<double>(choice.slices.size()); }
 
-TEST_F(SliceChoiceTest, TheFirstThatIsCheapEnoughIsTaken) {
+TEST_F(SliceChoiceTest, TheShortestAffordableWaitIsChosen) {
   const auto all = choices({});
   int asked = 0;
   const auto cost = [&](const SliceChoice& choice) {
@@ -84,10 +84,10 @@ TEST_F(SliceChoiceTest, TheFirstThatIsCheapEnoughIsTaken) {
       EXPECT_GT(cost(choice), 0.03);
     }
   }
-  EXPECT_LT(asked - static_cast<int>(all.size()), 10) << "few are measured";
+  EXPECT_LT(asked - static_cast<int>(all.size()), 10) << "too many choices were measured";
 }
 
-TEST_F(SliceChoiceTest, WhatIsTakenIsNotWhatChanceMadeCheap) {
+TEST_F(SliceChoiceTest, MeasurementNoiseDoesNotDecideTheChoice) {
   times_.assign(400, microseconds(10));
   finest_.clear();
   for (int node = 0; node < 400; ++node) finest_.push_back({node});
@@ -105,7 +105,7 @@ TEST_F(SliceChoiceTest, WhatIsTakenIsNotWhatChanceMadeCheap) {
   EXPECT_GE(mean, 0.022);
 }
 
-TEST_F(SliceChoiceTest, WhatSlicesCostWhateverTheirNumberCounts) {
+TEST_F(SliceChoiceTest, TheFixedCostOfSlicesCounts) {
   times_.assign(400, microseconds(10));
   finest_.clear();
   for (int node = 0; node < 400; ++node) finest_.push_back({node});
@@ -116,7 +116,7 @@ TEST_F(SliceChoiceTest, WhatSlicesCostWhateverTheirNumberCounts) {
   EXPECT_GE(cost(taken), 0.025);
 }
 
-TEST_F(SliceChoiceTest, WhereNoneIsCheapEnoughTheCheapestIs) {
+TEST_F(SliceChoiceTest, TheCheapestIsChosenIfAllAreTooExpensive) {
   const auto all = choices({});
   const auto& taken = choose_slices(
       all, 0.03, [](const SliceChoice& choice) { return cost_of(choice, choice.look_ahead == 2 ? 0.05 : 0.1); });
@@ -124,7 +124,7 @@ TEST_F(SliceChoiceTest, WhereNoneIsCheapEnoughTheCheapestIs) {
   for (const auto& choice : all) EXPECT_GE(choice.slices.size(), taken.slices.size());
 }
 
-TEST_F(SliceChoiceTest, WhatWasNotMeasuredIsNotTaken) {
+TEST_F(SliceChoiceTest, AnUnmeasuredChoiceIsNotTaken) {
   const auto all = choices({});
   const auto& taken = choose_slices(all, 0.03, [](const SliceChoice& choice) {
     return choice.look_ahead == 1 ? cost_of(choice, 0.1) : std::numeric_limits<double>::infinity();
@@ -132,7 +132,7 @@ TEST_F(SliceChoiceTest, WhatWasNotMeasuredIsNotTaken) {
   EXPECT_EQ(taken.look_ahead, 1);
 }
 
-TEST_F(SliceChoiceTest, ASingleOneIsNotMeasured) {
+TEST_F(SliceChoiceTest, ASingleChoiceIsNotMeasured) {
   const auto all = choices({.longest = microseconds(50), .look_ahead = 1});
   (void)choose_slices(all, 0.03, [](const SliceChoice&) -> double {
     ADD_FAILURE();

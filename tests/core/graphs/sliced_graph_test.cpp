@@ -41,7 +41,7 @@ class SlicedGraphTest : public fake::FakeDriverTest {
   Gate gate_;
 };
 
-TEST_F(SlicedGraphTest, EveryNodeIsLaunchedOnceInTheLane) {
+TEST_F(SlicedGraphTest, EveryNodeIsLaunchedOnceOnTheLane) {
   SlicedGraph graph(capture(20), lane_, {.longest = nanoseconds(1)});
   EXPECT_EQ(graph.slices(), 20);
   EXPECT_EQ(run(graph), std::vector<std::size_t>(20, 1));
@@ -51,22 +51,22 @@ TEST_F(SlicedGraphTest, EveryNodeIsLaunchedOnceInTheLane) {
   }
 }
 
-TEST_F(SlicedGraphTest, SlicesAreMeasuredInTheirOrder) {
+TEST_F(SlicedGraphTest, SlicesAreMeasuredInOrder) {
   auto whole = capture(6);
   const auto before = fake_.launches().size();
   SlicedGraph graph(std::move(whole), lane_, {.longest = microseconds(25)});
-  EXPECT_EQ(graph.longest_slice(), microseconds(20)) << "two nodes of ten";
+  EXPECT_EQ(graph.longest_slice(), microseconds(20)) << "a slice is not two nodes of 10 us";
   EXPECT_EQ(run(graph), std::vector<std::size_t>(3, 2));
   const auto finest = fake_.launches()[before];
   EXPECT_EQ(finest.nodes.size(), 1U);
 }
 
-TEST_F(SlicedGraphTest, SlicesAreAsLongAsTheyMayBe) {
+TEST_F(SlicedGraphTest, SlicesAreMergedUpToTheLimit) {
   SlicedGraph graph(capture(20), lane_, {.longest = hours(1)});
   EXPECT_EQ(run(graph), std::vector<std::size_t>{20});
 }
 
-TEST_F(SlicedGraphTest, WithoutMeasuringTheyHaveEqualNumbersOfNodes) {
+TEST_F(SlicedGraphTest, UnmeasuredSlicesHaveEqualNumbersOfNodes) {
   const auto launches = [&] { return fake_.launches().size(); };
   auto whole = capture(64);
   const auto before = launches();
@@ -90,14 +90,14 @@ TEST_F(SlicedGraphTest, TheGateIsAskedBeforeEverySlice) {
   const auto before = fake_.launches().size();
   std::jthread best_effort([&] { graph.run(*gate, lane_); });
   std::this_thread::sleep_for(milliseconds(20));
-  EXPECT_EQ(fake_.launches().size(), before) << "it was closed before the first";
+  EXPECT_EQ(fake_.launches().size(), before) << "a slice was launched through a closed gate";
   pass.reset();
   best_effort.join();
   EXPECT_EQ(fake_.launches().size(), before + 4);
   EXPECT_EQ(gate->report().held, 1U);
 }
 
-TEST_F(SlicedGraphTest, NoMoreAreInFlightThanTheLookAheadAllows) {
+TEST_F(SlicedGraphTest, TheLookAheadLimitsSlicesInFlight) {
   for (const int ahead : {0, 1, 3}) {
     SlicedGraph graph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = ahead});
     fake_.set_events_done(false);
@@ -111,7 +111,7 @@ TEST_F(SlicedGraphTest, NoMoreAreInFlightThanTheLookAheadAllows) {
   }
 }
 
-TEST_F(SlicedGraphTest, SlicesOfTheRunBeforeAreInFlightToo) {
+TEST_F(SlicedGraphTest, SlicesOfTheFormerRunCountAsInFlight) {
   SlicedGraph graph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 7});
   fake_.set_events_done(false);
   graph.run(gate_, lane_);
@@ -124,24 +124,24 @@ TEST_F(SlicedGraphTest, SlicesOfTheRunBeforeAreInFlightToo) {
   EXPECT_EQ(fake_.launches().size(), before + 8);
 }
 
-TEST_F(SlicedGraphTest, ItsLogHasEverySliceOfARun) {
+TEST_F(SlicedGraphTest, TheLogHasEverySliceOfARun) {
   const auto log = std::make_shared<SpanLog>(100);
   SlicedGraph graph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 1, .log = log});
-  EXPECT_TRUE(log->spans().empty()) << "what is measured is no run";
+  EXPECT_TRUE(log->spans().empty()) << "the measurement was logged as a run";
   (void)run(graph);
   const auto spans = log->spans();
   ASSERT_EQ(spans.size(), 8U);
   for (std::size_t i = 1; i < spans.size(); ++i) EXPECT_LE(spans[i - 1].end, spans[i].begin);
 }
 
-TEST_F(SlicedGraphTest, LookAheadIsTheOneThatWasAskedForOrChosen) {
+TEST_F(SlicedGraphTest, TheLookAheadIsRequestedOrChosen) {
   EXPECT_EQ(SlicedGraph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 3}).look_ahead(), 3);
   const int chosen = SlicedGraph(capture(8), lane_, {}).look_ahead();
   EXPECT_GE(chosen, 0);
   EXPECT_LE(chosen, 2);
 }
 
-TEST_F(SlicedGraphTest, NoMoreWholeGraphsAreInFlightThanSlicesWouldBe) {
+TEST_F(SlicedGraphTest, TheLookAheadLimitsWholeGraphsInFlight) {
   SlicedGraph graph(capture(1), lane_, {.look_ahead = 1});
   fake_.set_events_done(false);
   const auto before = fake_.launches().size();
@@ -160,7 +160,7 @@ class UncuttableTest : public SlicedGraphTest {
   UncuttableTest() : SlicedGraphTest({.graphs_with_memory = true}) {}
 };
 
-TEST_F(UncuttableTest, AGraphThatCannotBeClonedIsLaunchedWholeAndSaysWhy) {
+TEST_F(UncuttableTest, AGraphThatCannotBeClonedIsLaunchedWhole) {
   SlicedGraph graph(capture(8), lane_, {});
   EXPECT_THAT(graph.obstacle(), HasSubstr("cuGraphClone"));
   EXPECT_EQ(run(graph), std::vector<std::size_t>{8});
@@ -171,7 +171,7 @@ class OldDriverTest : public SlicedGraphTest {
   OldDriverTest() : SlicedGraphTest({.graph_get_edges = false}) {}
 };
 
-TEST_F(OldDriverTest, WithoutEdgesNothingIsCut) {
+TEST_F(OldDriverTest, ADriverWithoutEdgesCutsNothing) {
   SlicedGraph graph(capture(8), lane_, {});
   EXPECT_THAT(graph.obstacle(), HasSubstr("older than CUDA 12.3"));
   EXPECT_EQ(run(graph), std::vector<std::size_t>{8});

@@ -16,20 +16,20 @@ class KernelScopeTest : public ::testing::Test {
   ~KernelScopeTest() override { at::globalContext()._setSMCarveout_EXPERIMENTAL(std::nullopt); }
 };
 
-TEST_F(KernelScopeTest, ThisPyTorchCanBeTold) { EXPECT_TRUE(can_target_kernels()); }
+TEST_F(KernelScopeTest, ThisPyTorchSupportsKernelTargets) { EXPECT_TRUE(can_target_kernels()); }
 
-TEST_F(KernelScopeTest, TellsHowManyToLeaveAlone) {
+TEST_F(KernelScopeTest, TheScopeSetsTheCarveout) {
   const KernelScope scope(132, 48);
   EXPECT_EQ(carveout(), 84);
 }
 
-TEST_F(KernelScopeTest, WithoutATargetNothingIsTold) {
+TEST_F(KernelScopeTest, AScopeWithoutATargetChangesNothing) {
   at::globalContext()._setSMCarveout_EXPERIMENTAL(7);
   const KernelScope scope(132, std::nullopt);
-  EXPECT_EQ(carveout(), 7) << "what the program chose by itself";
+  EXPECT_EQ(carveout(), 7) << "the scope changed the program's own carveout";
 }
 
-TEST_F(KernelScopeTest, RestoresWhatWasThere) {
+TEST_F(KernelScopeTest, TheFormerCarveoutIsRestored) {
   for (const std::optional<std::int32_t> former : {std::optional<std::int32_t>(), std::optional<std::int32_t>(7)}) {
     at::globalContext()._setSMCarveout_EXPERIMENTAL(former);
     try {
@@ -41,7 +41,7 @@ TEST_F(KernelScopeTest, RestoresWhatWasThere) {
   }
 }
 
-TEST_F(KernelScopeTest, SaysNothing) {
+TEST_F(KernelScopeTest, TheScopePrintsNothing) {
   ::testing::internal::CaptureStderr();
   {
     const KernelScope scope(132, 48);
