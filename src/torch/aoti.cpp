@@ -202,6 +202,12 @@ void warn_of_unchecked(const std::string& engine, const Signature& signature) {
        all + ")" + kRisk + "compare these before the call, or export the model with sizes that are fixed");
 }
 
+[[noreturn]] void refuse_gates(const std::string& engine) {
+  throw EngineError({.what = "engine '" + engine + "' cannot have gates",
+                     .why = "it was loaded without CUDA graphs, and those are what is cut",
+                     .remedy = "load it with graphs = resident"});
+}
+
 }  // namespace
 
 AotiEngine::AotiEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -247,9 +253,7 @@ void AotiEngine::set_gates(const std::optional<SliceOptions>& slices) {
   if (impl_->graphs) {
     impl_->graphs->set_gates(slices);
   } else if (slices) {
-    throw EngineError({.what = "engine '" + impl_->name + "' cannot have gates",
-                       .why = "it was loaded without CUDA graphs, and those are what is cut",
-                       .remedy = "load it with graphs = resident"});
+    refuse_gates(impl_->name);
   }
 }
 
@@ -344,9 +348,11 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   static detail::ForkSafeMutex loading;
   const std::scoped_lock lock(loading);
   const CurrentContext context;
+  if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
 
   auto package = detail::read_package(path, options.model);
   const DeviceId id = choose_device(path, package, options);
+  if (options.gates && options.graphs == Graphs::off && id.kind == DeviceKind::cuda) refuse_gates(options.name);
   const Device device = Device::open(id);
   check_architecture(path, package, device.info());
   detail::load_whole_torch();
@@ -357,7 +363,6 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
     device_guard.emplace(static_cast<c10::DeviceIndex>(id.index));
     while_others_capture.emplace(cudaStreamCaptureModeRelaxed);
   }
-  if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
 
   detail::ErrorOutput output;
   const detail::UnpackedFolder unpacked(path);

@@ -126,7 +126,7 @@ def test_a_cpu_lane_says_what_python_has_in_place_of_its_stream() -> None:
     lane = gl.lane("cpu", "host")
     uses: list[Any] = [lambda: lane.stream, lambda: lane.torch_stream, lane.__cuda_stream__, lane.__enter__]
     for use in uses:
-        with pytest.raises(RuntimeError, match=r"bind an engine or a module to it \(greenlane.set_external_stream\)$"):
+        with pytest.raises(RuntimeError, match=r"bind an engine or a module to it \(greenlane.bind\)$"):
             use()
 
 
