@@ -16,7 +16,7 @@ class StrayError(RuntimeError):
 
 @dataclass(frozen=True)
 class AuditedKernel:
-    """Runs of one kernel in one place."""
+    """Runs of one kernel on one lane, or outside of lanes."""
 
     engine: str | None
     """The engine's name. None: no engine launched the kernel."""
@@ -90,8 +90,9 @@ class Audit:
         if kind is not None:
             running.drop()
             return
-        text, self._text = running.stop()
-        self._document = json.loads(text)
+        result = running.stop()
+        self._text = result.text()
+        self._document = json.loads(result.json())
 
     @property
     def engines(self) -> tuple[AuditedEngine, ...]:

@@ -56,7 +56,8 @@ def hardware_queues(device: str | torch.device = "cuda:0") -> HardwareQueues:
 
     :raises RuntimeError: the device is a CPU, which has no hardware queues.
     """
-    return HardwareQueues(*ops.hardware_queues(_checked.device(device)))
+    queues = ops.hardware_queues(_checked.device(device))
+    return HardwareQueues(queues.in_force(), queues.streams())
 
 
 def devices() -> list[DeviceInfo]:

@@ -44,12 +44,11 @@ class GraphOptions:
 
 
 def report_of(native: Any) -> GraphReport | None:
-    """Makes a report of the values that C++ gives; None if there are no graphs."""
+    """Makes a report of C++'s; None if there are no graphs."""
     if native is None:
         return None
-    units, kernel_units, replays, slices, size, obstacle = native
-    each = zip(units, kernel_units, replays, slices, strict=True)
-    return GraphReport(tuple(GraphInfo(u, None if k < 0 else k, r, s) for u, k, r, s in each), size, obstacle)
+    graphs = (GraphInfo(each.units(), each.kernel_units(), each.replays(), each.slices()) for each in native.graphs())
+    return GraphReport(tuple(graphs), native.bytes(), native.obstacle())
 
 
 def check_options(graphs: str, outputs: str) -> None:

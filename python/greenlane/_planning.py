@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from greenlane import _checked
+from greenlane._fields import Fields, MalformedError
 from greenlane._native import ops
-from greenlane.report._fields import Fields, MalformedError
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,9 @@ def _planned(engine: dict[str, Any]) -> PlannedEngine:
     return PlannedEngine(engine["name"], engine["lane"], predicted.get("p99_us"), measured.get("p99_us"))
 
 
-def _whole(text: str) -> str:
-    # After Ctrl-C the text is empty, and Python has raised KeyboardInterrupt by now, unless its handler was replaced.
-    if not text:
+def _whole(text: str | None) -> str:
+    # After Ctrl-C there is no text, and Python has raised KeyboardInterrupt by now, unless its handler was replaced.
+    if text is None:
         raise RuntimeError("it was interrupted")
     return text
 
@@ -209,11 +209,11 @@ def plan(
         _whole(
             ops.plan_pipeline(
                 _checked.text(config, "the path"),
-                "" if profile is None else profile.json,
-                _checked.number(margin, "margin"),
-                _checked.truth(verify, "verify"),
-                _checked.seconds(seconds, "seconds"),
-                _checked.seconds(budget, "budget"),
+                profile=None if profile is None else profile.json,
+                margin=_checked.number(margin, "margin"),
+                verify=_checked.truth(verify, "verify"),
+                seconds=_checked.seconds(seconds, "seconds"),
+                budget=_checked.seconds(budget, "budget"),
             )
         )
     )

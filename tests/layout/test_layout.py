@@ -198,6 +198,14 @@ def test_one_file_registers_everything_with_pytorch() -> None:
     assert files_with(everywhere(), r"\bTORCH_LIBRARY(_IMPL|_FRAGMENT)?\s*\(") == {"bindings/torchbind.cpp"} | hook
 
 
+def test_every_file_of_bindings_is_registered_in_that_file() -> None:
+    files = {file.stem for file in sources("bindings") if file.suffix == ".cpp"} - {"torchbind"}
+    assert files
+    assert {file.stem for file in sources("bindings") if file.suffix == ".hpp"} - {"interrupt"} == files
+    registering = code_of(ROOT / "bindings/torchbind.cpp")
+    assert set(re.findall(r"register_(\w+)\(library\);", registering)) == files
+
+
 def test_only_one_file_reads_version_macros() -> None:
     fence = r"\b(TORCH_VERSION\w*|CUDA_VERSION|CUDART_VERSION)\b"
     assert files_with(everywhere(), fence) == {"src/torch/versions.cpp"}

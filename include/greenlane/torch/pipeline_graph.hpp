@@ -57,12 +57,8 @@ class PipelineGraph {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Returns a lane for one branch, for callers that cannot use concurrently(). While a graph is captured with
-/// PipelineGraph, the lane belongs to that graph alone.
-[[nodiscard]] Lane branch_lane(const Device& device);
-
 /// Runs each branch with a separate stream as the caller's stream. On the CPU the branches simply run. In a capture
-/// they become branches of the graph.
+/// they become branches of the graph, which keeps their streams for as long as it exists.
 /// Stream order: every branch begins after the current stream's work, and the current stream's later work waits for all
 /// branches. Branches are called one after another; their work on the device overlaps. Their results may be used on the
 /// current stream.

@@ -1,4 +1,4 @@
-"""Checked access to JSON objects, and the one error of reports."""
+"""Checked access to the JSON objects in a file."""
 
 import math
 from collections.abc import Mapping
@@ -8,13 +8,6 @@ LARGEST = 10**15
 """Largest number in a file; in microseconds, it is 31 years."""
 MOST_UNITS = 2**16
 """Largest number of units of a device."""
-
-
-class ReportError(Exception):
-    """An error that prevents the page: what failed, why, and what to do about it."""
-
-    def __init__(self, what: str, why: str, remedy: str) -> None:
-        super().__init__(f"{what}: {why}; {remedy}")
 
 
 class MalformedError(Exception):
@@ -89,7 +82,7 @@ class Fields:
 
     def child(self, key: str) -> "Fields":
         """Returns an object inside this one."""
-        return Fields(self._get(key, None), self._place(key))
+        return Fields(self._get(key, None), self._path_of(key))
 
     def child_or_none(self, key: str) -> "Fields | None":
         """Returns an object inside this one; None if it is absent or null."""
@@ -97,7 +90,7 @@ class Fields:
 
     def children(self, key: str) -> "list[Fields]":
         """Returns the objects of a list."""
-        return [Fields(each, f"{self._place(key)}[{i}]") for i, each in enumerate(self._list(key))]
+        return [Fields(each, f"{self._path_of(key)}[{i}]") for i, each in enumerate(self._list(key))]
 
     def unit_numbers(self, key: str) -> list[int]:
         """Returns the numbers of units; empty if they are absent."""
@@ -122,12 +115,12 @@ class Fields:
         value = self._value.get(key)
         return default if value is None else value
 
-    def _place(self, key: str) -> str:
+    def _path_of(self, key: str) -> str:
         return key if self._where == "the file" else f"{self._where}.{key}"
 
     def _wrong(self, key: str, wanted: str) -> MalformedError:
         missing = self._value.get(key) is None
-        return MalformedError(f"{self._place(key)} is {'missing' if missing else 'not ' + wanted}")
+        return MalformedError(f"{self._path_of(key)} is {'missing' if missing else 'not ' + wanted}")
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -1,5 +1,4 @@
-// Profiles and plans of whole pipelines, as JSON: bodies of the functions that torchbind.cpp registers.
-#pragma once
+#include "planning.hpp"
 
 #include "interrupt.hpp"
 
@@ -10,21 +9,21 @@
 #include <greenlane/detail/runtime/profile_file.hpp>
 #include <greenlane/detail/runtime/verification.hpp>
 
-#include <c10/util/Exception.h>
-
 #include <chrono>
+#include <optional>
 #include <string>
 #include <utility>
 
 namespace greenlane::bindings {
+namespace {
 
-inline std::chrono::nanoseconds checked_seconds(double seconds) {
+std::chrono::nanoseconds checked_seconds(double seconds) {
   TORCH_CHECK_VALUE(seconds >= 0 && seconds <= 1e6, "a time must be between 0 and 1e6 seconds");
   return runtime::from_seconds(seconds);
 }
 
-// Returns a profile as JSON; "" after Ctrl-C.
-inline std::string profile_pipeline(const std::string& config, double seconds) {
+// Returns a profile as JSON; nothing after Ctrl-C.
+std::optional<std::string> profile_pipeline(const std::string& config, double seconds) {
   const auto most = checked_seconds(seconds);
   return interruptible([&](const std::atomic<bool>* stop) {
     runtime::Pipeline pipeline(without_lanes(runtime::load_config(config)));
@@ -32,13 +31,13 @@ inline std::string profile_pipeline(const std::string& config, double seconds) {
   });
 }
 
-// Returns a plan as JSON; "" after Ctrl-C. If the given profile is empty, the pipeline is measured first.
-inline std::string plan_pipeline(const std::string& file, const std::string& profile, double margin, bool verify,
-                                 double seconds, double budget) {
+// Returns a plan as JSON; nothing after Ctrl-C. Without a profile, the pipeline is measured first.
+std::optional<std::string> plan_pipeline(const std::string& file, const std::optional<std::string>& profile,
+                                         double margin, bool verify, double seconds, double budget) {
   TORCH_CHECK_VALUE(margin >= 0 && margin <= 10, "a margin must be between 0 and 10");
   runtime::Profile known;
-  if (!profile.empty()) {
-    known = runtime::read_profile(profile, "what was given");
+  if (profile) {
+    known = runtime::read_profile(*profile, "what was given");
     const auto config = without_lanes(runtime::load_config(file, runtime::NamedFiles::may_be_missing));
     if (!verify || !why_elsewhere(known, config).empty()) {
       auto request = plan_request(config, known);
@@ -51,7 +50,7 @@ inline std::string plan_pipeline(const std::string& file, const std::string& pro
   options.budget = checked_seconds(budget);
   return interruptible([&](const std::atomic<bool>* stop) {
     runtime::Pipeline pipeline(without_lanes(runtime::load_config(file)));
-    if (profile.empty()) known = make_profile(pipeline, {.stop = stop, .progress = {}});
+    if (!profile) known = make_profile(pipeline, {.stop = stop, .progress = {}});
     auto request = plan_request(pipeline.config(), known);
     request.margin = margin;
     options.stop = stop;
@@ -60,6 +59,15 @@ inline std::string plan_pipeline(const std::string& file, const std::string& pro
     require_deadlines(result);
     return plan_json(result, known.device);
   });
+}
+
+}  // namespace
+
+void register_planning(torch::Library& library) {
+  library.def("profile_pipeline(str config, float seconds) -> str?", profile_pipeline);
+  library.def(
+      "plan_pipeline(str config, *, str? profile, float margin, bool verify, float seconds, float budget) -> str?",
+      plan_pipeline);
 }
 
 }  // namespace greenlane::bindings
