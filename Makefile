@@ -4,7 +4,7 @@ PY := $(PYTHON_VENV)/bin/python
 SECONDS_TO_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup program build run examples test test-cpp test-python sanitize lint format docs gpu-kit clean
+.PHONY: help setup program build run examples test test-cpp test-python sanitize lint lint-all format docs gpu-kit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,8 +38,11 @@ sanitize: setup  ## Run the core tests under AddressSanitizer, UBSan and ThreadS
 	  { test -f build/$$preset/build.ninja || cmake --preset $$preset --log-level=WARNING; } && cmake --build --preset $$preset && ctest --preset $$preset -j 2 || exit 1; \
 	done
 
-lint: build  ## Check formatting, clang-tidy, ruff and mypy
+lint: build  ## Check formatting, ruff, mypy, and clang-tidy on what the change affects
 	@tools/lint.sh
+
+lint-all: build  ## The same, with clang-tidy on all sources
+	@tools/lint.sh --all
 
 format: setup  ## Format all C++ and Python sources
 	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs $(PYTHON_VENV)/bin/clang-format -i

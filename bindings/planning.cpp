@@ -2,12 +2,12 @@
 
 #include "interrupt.hpp"
 
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/plan_json.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/profile.hpp>
-#include <greenlane/runtime/profile_file.hpp>
-#include <greenlane/runtime/verification.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/plan_json.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/verification.hpp>
 
 #include <chrono>
 #include <optional>

@@ -17,7 +17,9 @@ class GateReport:
     held: int
     """Number of times that best-effort work waited."""
     held_us: float
+    """Total time in microseconds that best-effort work waited."""
     longest_held_us: float
+    """The longest of these waits, in microseconds."""
     limits_hit: int
     """Number of urgent calls that did not end within five deadlines and were let go of."""
 

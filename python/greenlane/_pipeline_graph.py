@@ -54,14 +54,16 @@ def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copi
     The function must not wait for the device, and must do nothing on the host that every call needs. Branches that may
     overlap go through :func:`concurrently`, and packages must have been loaded with ``graphs="resident"``.
 
+    ::
+
+        graph = gl.capture(lambda picture, state: head(vision(picture), policy(state)), picture, state)
+
     Lifetime: the graph keeps the lanes alive, but not the engines.
 
     :param inputs: tensors of one GPU, nested or not; later calls take others of the same shapes.
     :param outputs: whether a call returns copies, or views of the graph's own tensors, which the next call overwrites.
     :raises ValueError: there is no tensor on a GPU among the inputs, or something else than such tensors.
     :raises RuntimeError: the function's work cannot be captured.
-
-    ``graph = gl.capture(lambda picture, state: head(vision(picture), policy(state)), picture, state)``
     """
     check_options("off", outputs)
     tensors, spec = pytree.tree_flatten(inputs)

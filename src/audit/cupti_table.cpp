@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <link.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -83,31 +82,14 @@ const Loaded& loaded() {
   return *result;
 }
 
-struct Override {
-  std::atomic<bool> active{false};
-  std::atomic<const Table*> table{nullptr};
-} override_;
-
 }  // namespace
 
 const Table* find() noexcept {
-  if (override_.active.load(std::memory_order_acquire)) return override_.table.load(std::memory_order_acquire);
+  if (ScopedTable::is_active()) return ScopedTable::table();
   const auto& result = loaded();
   return result.table ? &*result.table : nullptr;
 }
 
-std::string unavailable_reason() {
-  return override_.active.load(std::memory_order_acquire) ? "no CUPTI (a test says so)" : loaded().reason;
-}
-
-ScopedTable::ScopedTable(const Table* table) noexcept {
-  override_.table.store(table, std::memory_order_release);
-  override_.active.store(true, std::memory_order_release);
-}
-
-ScopedTable::~ScopedTable() {
-  override_.active.store(false, std::memory_order_release);
-  override_.table.store(nullptr, std::memory_order_release);
-}
+std::string unavailable_reason() { return ScopedTable::is_active() ? "no CUPTI (a test says so)" : loaded().reason; }
 
 }  // namespace greenlane::cupti

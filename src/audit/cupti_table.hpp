@@ -5,6 +5,8 @@
 // Thread safety: all functions.
 #pragma once
 
+#include "driver/scoped_table.hpp"
+
 #include <cupti.h>
 
 #include <string>
@@ -36,13 +38,7 @@ struct Table {
 [[nodiscard]] const Table* find() noexcept;
 [[nodiscard]] std::string unavailable_reason();
 
-// Another table that is in force while this object lives (null: as if there were no CUPTI). For tests; not nested.
-class ScopedTable {
- public:
-  explicit ScopedTable(const Table* table) noexcept;
-  ~ScopedTable();
-  ScopedTable(const ScopedTable&) = delete;
-  ScopedTable& operator=(const ScopedTable&) = delete;
-};
+// A test's table, in force while the object lives.
+using ScopedTable = driver::ScopedTableOf<Table>;
 
 }  // namespace greenlane::cupti

@@ -1,6 +1,5 @@
 #include "cli/pipeline_setup.hpp"
 
-#include "cli/progress.hpp"
 #include "cli/say.hpp"
 
 #include <greenlane/core/hardware_queues.hpp>
@@ -29,12 +28,17 @@ runtime::Pipeline load_pipeline(runtime::PipelineConfig config) {
   return pipeline;
 }
 
-runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds, const std::atomic<bool>& stop) {
-  const Progress progress("profiling");
+runtime::ProfileOptions profile_options(const Progress& progress, const std::atomic<bool>& stop) {
   runtime::ProfileOptions options;
-  options.most = runtime::from_seconds(seconds);
   options.stop = &stop;
   options.progress = [&](double share, const std::string& /*engine*/) { progress.update(share); };
+  return options;
+}
+
+runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds, const std::atomic<bool>& stop) {
+  const Progress progress("profiling");
+  auto options = profile_options(progress, stop);
+  options.most = runtime::from_seconds(seconds);
   return make_profile(pipeline, options);
 }
 

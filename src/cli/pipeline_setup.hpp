@@ -1,8 +1,10 @@
 // The first steps of several commands: load a pipeline, and profile it.
 #pragma once
 
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/profile.hpp>
+#include "cli/progress.hpp"
+
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
 
 #include <atomic>
 
@@ -12,6 +14,9 @@ namespace greenlane::cli {
 void request_queues(const runtime::PipelineConfig& config);
 // Calls request_queues(), loads the pipeline, shows progress, and prints the device.
 [[nodiscard]] runtime::Pipeline load_pipeline(runtime::PipelineConfig config);
+// Returns options that stop a profile at `stop`, and that show its progress.
+// Lifetime: they refer to both arguments.
+[[nodiscard]] runtime::ProfileOptions profile_options(const Progress& progress, const std::atomic<bool>& stop);
 // Profiles the pipeline and shows progress. Takes at most `seconds` for each engine and size.
 [[nodiscard]] runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds,
                                                const std::atomic<bool>& stop);

@@ -11,11 +11,11 @@
 #include "text/terminal_text.hpp"
 
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/profile.hpp>
-#include <greenlane/runtime/profile_file.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 
 #include <fmt/format.h>
 
@@ -41,8 +41,8 @@ void print(const runtime::Profile& profile) {
   for (std::size_t i = 0; i < profile.engines.front().curve.size(); ++i) {
     std::vector<std::string> row{std::to_string(profile.engines.front().curve[i].units.count)};
     for (const auto& engine : profile.engines) {
-      row.push_back(text::duration_text(text::to_microseconds(engine.curve[i].p50)));
-      row.push_back(text::duration_text(text::to_microseconds(engine.curve[i].p99)));
+      row.push_back(text::duration_text(engine.curve[i].p50.count()));
+      row.push_back(text::duration_text(engine.curve[i].p99.count()));
     }
     table.add(std::move(row));
   }
@@ -50,7 +50,7 @@ void print(const runtime::Profile& profile) {
   for (const auto& engine : profile.engines) {
     for (const auto& point : engine.gated) {
       say("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", text::terminal_text(engine.name), point.units.count,
-          point.slices, text::duration_text(text::to_microseconds(point.in_flight)), 100 * point.overhead);
+          point.slices, text::duration_text(point.in_flight.count()), 100 * point.overhead);
     }
   }
 }

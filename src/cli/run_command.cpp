@@ -13,11 +13,11 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/plan_file.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/report.hpp>
-#include <greenlane/runtime/trace.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/plan_lanes.hpp>
+#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/trace.hpp>
 
 #include <fmt/format.h>
 
@@ -140,27 +140,21 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
   }
 }
 
-bool leaves_all_open(const runtime::PipelineConfig& config) {
-  return config.engines.size() > 1 && config.lanes.size() == config.engines.size() &&
-         std::ranges::all_of(config.lanes, [](const auto& lane) { return !lane.units && lane.beside.empty(); });
-}
-
-// Plans lanes from a quick profile, by prediction only. If that fails, says why and leaves the lanes as they are.
-runtime::PipelineConfig plan_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
-  constexpr double kSeconds = 0.2;
+// Plans lanes that the file leaves open. Says that they are planned, or why they are divided evenly.
+runtime::PipelineConfig plan_open_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
+  auto planned = [&] {
+    const Progress progress("profiling");
+    return plan_lanes(pipeline, profile_options(progress, stop));
+  }();
   const std::string file = text::terminal_text(pipeline.config().file.filename().string());
-  try {
-    const auto profile = measure_profile(pipeline, kSeconds, stop);
-    const auto result = plan_without_device(pipeline.config(), plan_request(pipeline.config(), profile));
+  if (planned.obstacle.empty()) {
     say("{} says nothing of units: they are planned from a quick profile (`greenlane plan` tries plans, and "
         "writes one)\n",
         file);
-    return result.candidates[result.chosen].config;
-  } catch (const Error& error) {
-    if (!stop)
-      say("{} says nothing of units, and they are divided evenly: {}\n", file, text::terminal_text(error.what()));
-    return pipeline.config();
+  } else if (!stop) {
+    say("{} says nothing of units, and they are divided evenly: {}\n", file, text::terminal_text(planned.obstacle));
   }
+  return std::move(planned.config);
 }
 
 int run(Arguments arguments) {
@@ -183,7 +177,7 @@ int run(Arguments arguments) {
   const bool has_lanes = std::ranges::find(modes, Mode::lanes) != modes.end();
   if (has_lanes && arguments.plan.empty() && leaves_all_open(pipeline.config()) &&
       pipeline.device().info().partition_obstacle.empty())
-    planned = plan_lanes(pipeline, stop);
+    planned = plan_open_lanes(pipeline, stop);
 
   std::vector<ModeResult> results;
   results.reserve(modes.size());

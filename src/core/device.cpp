@@ -35,15 +35,24 @@ DeviceState::DeviceState(DeviceInfo info, std::string note)
     : info_(std::move(info)),
       pool_(info_.id, info_.groups, info_.granularity.count, info_.remainder.count, std::move(note)) {}
 
+void DeviceState::require_divisible() const {
+  if (info_.partition_obstacle.empty()) return;
+  throw PartitionError({.what = "cannot divide " + to_string(info_.id) + " (" + info_.name + ")",
+                        .why = info_.partition_obstacle,
+                        .remedy = "use lanes on the whole device (Lane::create(device)), or a newer driver"});
+}
+
 std::vector<std::vector<int>> DeviceState::take(std::span<const PartitionRequest> requests) {
   origin_.require_here("the device " + to_string(info_.id));
-  if (!info_.partition_obstacle.empty()) {
-    throw PartitionError({.what = "cannot divide " + to_string(info_.id) + " (" + info_.name + ")",
-                          .why = info_.partition_obstacle,
-                          .remedy = "use lanes on the whole device (Lane::create(device)), or a newer driver"});
-  }
+  require_divisible();
   const std::scoped_lock lock(mutex_);
   return pool_.take(requests);
+}
+
+void DeviceState::require_fit(std::span<const PartitionRequest> requests) const {
+  require_divisible();
+  const std::scoped_lock lock(mutex_);
+  pool_.require_fit(requests);
 }
 
 void DeviceState::give_back(std::span<const int> groups) noexcept {

@@ -102,6 +102,9 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   // Takes groups for all requests or for none; see GroupPool.
   [[nodiscard]] std::vector<std::vector<int>> take(std::span<const PartitionRequest> requests);
   void give_back(std::span<const int> groups) noexcept;
+  // Checks that the device without its present holders has the groups for all requests. Takes and makes nothing.
+  // Throws: PartitionError, as take() would.
+  void require_fit(std::span<const PartitionRequest> requests) const;
   [[nodiscard]] Units units(std::span<const int> groups) const;
 
   [[nodiscard]] virtual std::shared_ptr<UnitSet> make_units(std::span<const int> groups) = 0;
@@ -136,6 +139,9 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   explicit DeviceState(DeviceInfo info, std::string note = {});
 
  private:
+  // Throws: PartitionError where the device cannot be divided.
+  void require_divisible() const;
+
   DeviceInfo info_;
   Origin origin_;
   mutable std::mutex mutex_;

@@ -129,6 +129,10 @@ void GroupPool::give_back(std::span<const int> groups) noexcept {
   }
 }
 
+void GroupPool::require_fit(std::span<const PartitionRequest> requests) const {
+  (void)GroupPool(device_, split_.whole, split_.each.count, split_.remainder.count, note_).take(requests);
+}
+
 int GroupPool::units(std::span<const int> groups) const noexcept {
   return std::accumulate(groups.begin(), groups.end(), 0,
                          [&](int sum, int index) { return sum + groups_[static_cast<std::size_t>(index)].units; });

@@ -21,6 +21,9 @@ class GroupPool {
   // Throws: PartitionError.
   [[nodiscard]] std::vector<std::vector<int>> take(std::span<const PartitionRequest> requests);
   void give_back(std::span<const int> groups) noexcept;
+  // Checks that take() would serve these requests if no group were taken.
+  // Throws: PartitionError, as take() would.
+  void require_fit(std::span<const PartitionRequest> requests) const;
 
   [[nodiscard]] int units(std::span<const int> groups) const noexcept;
   [[nodiscard]] int free_units() const noexcept;

@@ -77,15 +77,10 @@ const std::string kLost =
     "CUDA was started before this process was forked, and does not work in it: start processes with "
     "multiprocessing's 'spawn' or 'forkserver', or use the GPU in the forked process alone";
 
-struct Override {
-  std::atomic<bool> active{false};
-  std::atomic<const Table*> table{nullptr};
-} override_;
-
 // Runs in the child, which has one thread; no other thread uses a table.
 void after_fork_in_child() {
   auto* const known = in_force.load(std::memory_order_acquire);
-  const bool is_overridden = override_.active.load(std::memory_order_acquire) && override_.table.load() != nullptr;
+  const bool is_overridden = ScopedTable::is_active() && ScopedTable::table() != nullptr;
   if (is_overridden || loading.load() > 0 || (known && known->table)) lost.store(true, std::memory_order_release);
   if (known && known->table) disable(*known->table);
 }
@@ -117,24 +112,14 @@ void disable(Table& table) noexcept {  // NOLINT(readability-function-cognitive-
 
 const Table* find() noexcept {
   if (is_lost_in_fork()) return nullptr;
-  if (override_.active.load(std::memory_order_acquire)) return override_.table.load(std::memory_order_acquire);
+  if (ScopedTable::is_active()) return ScopedTable::table();
   const auto& result = loaded();
   return result.table ? &*result.table : nullptr;
 }
 
 const std::string& unavailable_reason() noexcept {
   if (is_lost_in_fork()) return kLost;
-  return override_.active.load(std::memory_order_acquire) ? kOverridden : loaded().reason;
-}
-
-ScopedTable::ScopedTable(const Table* table) noexcept {
-  override_.table.store(table, std::memory_order_release);
-  override_.active.store(true, std::memory_order_release);
-}
-
-ScopedTable::~ScopedTable() {
-  override_.active.store(false, std::memory_order_release);
-  override_.table.store(nullptr, std::memory_order_release);
+  return ScopedTable::is_active() ? kOverridden : loaded().reason;
 }
 
 }  // namespace greenlane::driver

@@ -7,6 +7,8 @@
 // Thread safety: every function here may be called from any thread.
 #pragma once
 
+#include "driver/scoped_table.hpp"
+
 #include <cudaTypedefs.h>
 
 #include <string>
@@ -119,13 +121,7 @@ struct Table {
 // Makes every function of a table return CUDA_ERROR_NOT_INITIALIZED and do nothing.
 void disable(Table& table) noexcept;
 
-// A scope in which another table is in force (null: as if there were no driver). For tests; cannot be nested.
-class ScopedTable {
- public:
-  explicit ScopedTable(const Table* table) noexcept;
-  ~ScopedTable();
-  ScopedTable(const ScopedTable&) = delete;
-  ScopedTable& operator=(const ScopedTable&) = delete;
-};
+// A test's table, in force while the object lives.
+using ScopedTable = ScopedTableOf<Table>;
 
 }  // namespace greenlane::driver

@@ -136,7 +136,7 @@ PlanProblem::PlanProblem(const PlanRequest& request) : device_(request.device), 
     fill({.is_whole = true});
     engines_.push_back({.urgent = engine.deadline.has_value(),
                         .open = engine.period.has_value(),
-                        .random = engine.period.has_value() && engine.arrivals == Arrivals::random,
+                        .random = engine.period.has_value() && engine.arrivals == Arrivals::poisson,
                         .can_be_gated = !engine.slices.empty(),
                         .period = engine.period.value_or(Microseconds(kInfinite)).count(),
                         .deadline = engine.deadline.value_or(Microseconds(kInfinite)).count(),

@@ -6,6 +6,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/gate.hpp>
+#include <greenlane/detail/core/urgent.hpp>
 #include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
@@ -49,6 +50,8 @@ class AotiWorkload final : public Workload {
       engine_->set_gates(role.gated ? std::optional(SliceOptions{.longest = role.slice, .log = role.log})
                                     : std::nullopt);
     engine_->set_urgent(role.urgent);
+    urgent_.reset();
+    if (role.urgent && !on_gpu()) urgent_.emplace(engine_->device(), *role.urgent);
     gate_ = Gate::of(engine_->device());
   }
 
@@ -135,17 +138,17 @@ class AotiWorkload final : public Workload {
   }
 
   void run_on_cpu() {
-    std::optional<Gate::Pass> pass;
-    if (role_.urgent) pass.emplace(Gate::close(gate_, lane_.value().unit_set(), kLimit * *role_.urgent));
+    // The call opens the gate when it ends, because the work is done by then.
+    std::optional<UrgentEngine::Call> call;
+    if (urgent_) call.emplace(urgent_->enter(lane_.value().unit_set()));
     if (role_.gated) (void)gate_->wait(lane_.value().unit_set(), GateWait::block);
     take_inputs();
     outputs_ = engine_->run(inputs_);
   }
 
-  static constexpr int kLimit = 5;  // in deadlines; the same as in AotiEngine::set_urgent
-
   GateRole role_;
   std::shared_ptr<Gate> gate_;
+  std::optional<UrgentEngine> urgent_;  // on a CPU, where AotiEngine has no gates
   std::shared_ptr<AotiEngine> engine_;
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> expected_;

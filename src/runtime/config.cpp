@@ -5,7 +5,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -118,10 +118,12 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles fi
   }
   read_gates(table, engine);
   if (const auto arrivals = table.get_string("arrivals")) {
-    engine.poisson = *arrivals == "poisson";
-    if (!engine.poisson && *arrivals != "periodic")
+    if (*arrivals == "poisson") {
+      engine.arrivals = Arrivals::poisson;
+    } else if (*arrivals != "periodic") {
       table.fail(*table.get("arrivals"), "arrivals", "there is no such choice",
                  R"(use "periodic" (the default) or "poisson")");
+    }
     if (!engine.period)
       table.fail(*table.get("arrivals"), "arrivals", "an engine without rate_hz runs back to back and has no arrivals",
                  "give it a rate_hz, or leave the key out");

@@ -74,23 +74,23 @@ class FirstMeasured {
   bool seen_ = false;
 };
 
-// An engine's arrivals: one period apart, or random with the period as their mean. They are the same in every run.
-class Arrivals {
+// The times of an engine's arrivals, which are the same in every run.
+class ArrivalTimes {
  public:
-  Arrivals(const EngineConfig& engine, Clock::time_point begin)
+  ArrivalTimes(const EngineConfig& engine, Clock::time_point begin)
       : period_(engine.period.value()),
-        poisson_(engine.poisson),
+        arrivals_(engine.arrivals),
         random_(std::hash<std::string>()(engine.name)),
         next_(begin) {}
   [[nodiscard]] Clock::time_point next() const noexcept { return next_; }
   void advance() {
-    const double share = poisson_ ? interval_(random_) : 1;
+    const double share = arrivals_ == Arrivals::poisson ? interval_(random_) : 1;
     next_ += Nanoseconds(static_cast<Nanoseconds::rep>(share * static_cast<double>(period_.count())));
   }
 
  private:
   Nanoseconds period_;
-  bool poisson_;
+  Arrivals arrivals_;
   std::mt19937_64 random_;
   std::exponential_distribution<double> interval_{1};
   Clock::time_point next_;
@@ -104,10 +104,11 @@ void run_at_arrivals(Workload& workload, const EngineConfig& engine, const Timet
   const auto deadline = engine.deadline.value_or(engine.period.value());
   // An early close takes at most an eighth of a period, so best effort keeps most of the time between two calls.
   constexpr int kMostEarly = 8;
-  const auto early = engine.deadline && !engine.poisson ? std::min(timetable.early, engine.period.value() / kMostEarly)
-                                                        : Nanoseconds(0);
+  const auto early = engine.deadline && engine.arrivals == Arrivals::periodic
+                         ? std::min(timetable.early, engine.period.value() / kMostEarly)
+                         : Nanoseconds(0);
   // Requests that do not count would change hidden state before the measured ones.
-  Arrivals arrivals(engine, workload.may_be_warmed_up() ? timetable.begin : timetable.measure);
+  ArrivalTimes arrivals(engine, workload.may_be_warmed_up() ? timetable.begin : timetable.measure);
   FirstMeasured first(timetable.measure);
   const auto announce = [&] {
     if (engine.deadline && arrivals.next() < timetable.end) workload.expect(arrivals.next() - early);

@@ -6,7 +6,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
 #include <greenlane/detail/core/gate.hpp>
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
 #include <unistd.h>
@@ -174,7 +174,7 @@ Pipeline::Pipeline(PipelineConfig config) : config_(std::move(config)), device_(
   require_planned_device(config_, device_.info());
   // Checks the division before the models are loaded, which takes long. Units that do not fit are an error in every
   // mode.
-  if (device_.info().partition_obstacle.empty()) (void)runtime::place(config_, device_, Mode::lanes);
+  if (device_.info().partition_obstacle.empty()) require_lanes_fit(config_, device_);
   for (const auto& library : config_.libraries) {
     try {
       load_operator_library(library);

@@ -1,6 +1,7 @@
 #include "runtime/placement.hpp"
 
 #include "core/cpu/thread_settings.hpp"
+#include "core/device_state.hpp"
 #include "runtime/division.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -39,12 +40,22 @@ int priority_of(const std::string& lane, const std::vector<std::string>& urgent,
   return std::min(own + step * static_cast<int>(place - urgent.begin()), std::max(own, kMostNiceness));
 }
 
+std::vector<PartitionRequest> requests_of(const std::vector<Share>& shares) {
+  std::vector<PartitionRequest> requests;
+  for (const auto& share : shares) requests.push_back(share.request);
+  return requests;
+}
+
+[[noreturn]] void refuse(const PipelineConfig& config, const PartitionError& error) {
+  throw ConfigError({.what = config.file.string() + ": the lanes do not fit",
+                     .why = error.what(),
+                     .remedy = "change `units` under [lane.*]"});
+}
+
 std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const Device& device) {
   const auto shares = divide(config, device.info());
   const auto urgent = by_urgency(config);
   const auto kind = device.id().kind;
-  std::vector<PartitionRequest> requests;
-  for (const auto& share : shares) requests.push_back(share.request);
   std::map<std::string, Lane> lanes;
   try {
     // Partitions divide a GPU's SMs, but not the hardware that hands work to them. Priorities there shorten the tail
@@ -52,7 +63,7 @@ std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const De
     // is alone on it is the partition's own lane.
     std::vector<Partition> partitions;
     {
-      const auto made = device.partition(requests);
+      const auto made = device.partition(requests_of(shares));
       for (const auto& share : shares) {
         const Lane& first = made[share.request.name];
         if (share.lanes.size() == 1 && kind == DeviceKind::cpu) lanes.emplace(share.lanes.front(), first);
@@ -66,14 +77,20 @@ std::map<std::string, Lane> on_partitions(const PipelineConfig& config, const De
       }
     }
   } catch (const PartitionError& error) {
-    throw ConfigError({.what = config.file.string() + ": the lanes do not fit",
-                       .why = error.what(),
-                       .remedy = "change `units` under [lane.*]"});
+    refuse(config, error);
   }
   return lanes;
 }
 
 }  // namespace
+
+void require_lanes_fit(const PipelineConfig& config, const Device& device) {
+  try {
+    detail::device_state(device.id())->require_fit(requests_of(divide(config, device.info())));
+  } catch (const PartitionError& error) {
+    refuse(config, error);
+  }
+}
 
 std::map<std::string, Lane> place(const PipelineConfig& config, const Device& device, Mode mode) {
   if (mode == Mode::lanes) return on_partitions(config, device);

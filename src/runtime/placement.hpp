@@ -2,13 +2,18 @@
 #pragma once
 
 #include <greenlane/core/lane.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 
 #include <map>
 #include <string>
 
 namespace greenlane::runtime {
+
+// Checks that the device has the units of the configuration's lanes. Takes and makes nothing, so units that others in
+// this process hold are an error of place() only.
+// Throws: ConfigError, as place() does in mode `lanes`.
+void require_lanes_fit(const PipelineConfig& config, const Device& device);
 
 // Returns a lane for every lane name in the configuration.
 // `lanes`: on partitions, with priorities; on a CPU, only lanes that share a partition have them.

@@ -3,8 +3,8 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/profile.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -117,7 +117,7 @@ class Profiler {
     // Shortens long pauses, which would make the profile slow: an engine that is idle for 2 ms is as slow as it gets.
     if (paced.period)
       paced.period = std::max<Nanoseconds>(2 * typical, std::min<Nanoseconds>(*paced.period, milliseconds(2)));
-    paced.poisson = false;
+    paced.arrivals = Arrivals::periodic;
     const auto look = std::clamp<Nanoseconds>(20 * std::max(typical, paced.period.value_or(typical)), milliseconds(100),
                                               std::max<Nanoseconds>(options_.most, milliseconds(100)));
     LatencyHistogram latency;
@@ -162,7 +162,7 @@ class Profiler {
     return result.latency;
   }
 
-  std::optional<GatedPoint> gated_at(std::size_t index, const ProfilePoint& whole) {
+  std::optional<SlicePoint> gated_at(std::size_t index, const LatencyPoint& whole) {
     auto& workload = *pipeline_.workloads()[index];
     const auto& engine = pipeline_.config().engines[index];
     const GateRole role{.urgent = {}, .gated = true, .slice = engine.slice, .log = nullptr};
@@ -170,12 +170,12 @@ class Profiler {
     const auto latency = latency_of(workload, engine);
     const auto graphs = workload.graphs();
     if (!graphs || graphs->slices <= 1) return std::nullopt;
-    const auto share = static_cast<double>(whole.mean.count()) / static_cast<double>(latency.mean().count());
+    const double share = whole.mean / Microseconds(latency.mean());
     // The slices of an engine that may not be run again were not measured. One of them may be twice as long as the
     // others.
     const auto longest =
         graphs->longest_slice.count() > 0 ? graphs->longest_slice : 2 * latency.mean() / graphs->slices;
-    return GatedPoint{.units = whole.units,
+    return SlicePoint{.units = whole.units,
                       .in_flight = (graphs->look_ahead + 1) * longest,
                       .overhead = std::clamp(1 - share, 0.0, 0.99),
                       .slices = graphs->slices};

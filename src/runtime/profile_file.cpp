@@ -1,16 +1,14 @@
 #include "core/named_file.hpp"
-#include "text/duration.hpp"
 #include "text/json_numbers.hpp"
 #include "text/json_text.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/profile.hpp>
-#include <greenlane/runtime/profile_file.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 
 #include <nlohmann/json.hpp>
 
-#include <cmath>
 #include <stdexcept>
 
 namespace greenlane::runtime {
@@ -18,23 +16,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Nanoseconds from_microseconds(double microseconds) {
-  return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(microseconds * 1e3)));
-}
-
 Json describe(const EngineProfile& engine) {
   Json curve = Json::array();
   for (const auto& point : engine.curve) {
     curve.push_back({{"units", point.units.count},
-                     {"p50_us", text::to_microseconds(point.p50)},
-                     {"p99_us", text::to_microseconds(point.p99)},
-                     {"mean_us", text::to_microseconds(point.mean)},
+                     {"p50_us", point.p50.count()},
+                     {"p99_us", point.p99.count()},
+                     {"mean_us", point.mean.count()},
                      {"requests", point.requests}});
   }
   Json gated = Json::array();
   for (const auto& point : engine.gated) {
     gated.push_back({{"units", point.units.count},
-                     {"in_flight_us", text::to_microseconds(point.in_flight)},
+                     {"in_flight_us", point.in_flight.count()},
                      {"overhead", point.overhead},
                      {"slices", point.slices}});
   }
@@ -60,10 +54,10 @@ int units_at(const Json& from, const std::string& key, int least) {
   return static_cast<int>(whole_at(from, key, least, kMostUnits));
 }
 
-Nanoseconds time_at(const Json& from, const std::string& key) {
+Microseconds time_at(const Json& from, const std::string& key) {
   const auto microseconds = text::number(from.at(key), 0, kLongest);
   if (!microseconds) refuse(from, key, "time from 0 to 1e12 µs");
-  return from_microseconds(*microseconds);
+  return Microseconds(*microseconds);
 }
 
 double share_at(const Json& from, const std::string& key) {

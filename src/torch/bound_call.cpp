@@ -23,6 +23,7 @@ BoundCall::BoundCall(StreamBinding& binding, std::span<const at::Tensor> inputs)
       // stream.
       guard_(call_.crosses() ? c10::cuda::getStreamFromExternal(call_.stream().handle(), index_of(binding)) : caller_) {
   if (!call_.crosses()) return;
+  if (!call_.is_captured()) while_others_capture_.emplace(cudaStreamCaptureModeRelaxed);
   call_.lane().value().keep_stream();
   detail::record_on(inputs, stream());
 }

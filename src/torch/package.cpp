@@ -13,20 +13,33 @@
 #include <filesystem>
 #include <set>
 #include <string_view>
+#include <vector>
 
 namespace greenlane::detail {
 namespace {
 
-// Returns the first record of a model with this ending; empty if there is none.
-std::string read_record(caffe2::serialize::PyTorchStreamReader& reader, const std::string& model,
-                        std::string_view ending) {
-  for (const auto& record : reader.getAllRecords()) {
-    if (!record.starts_with("data/aotinductor/" + model + "/") || !record.ends_with(ending)) continue;
-    const auto [data, size] = reader.getRecord(record);
+constexpr std::string_view kModels = "data/aotinductor/";
+
+// A package, opened and listed once.
+class Archive {
+ public:
+  // Throws: PyTorch's exception for a file that is no archive.
+  explicit Archive(const std::string& path) : reader_(path), records_(reader_.getAllRecords()) {}
+  [[nodiscard]] const std::vector<std::string>& records() const noexcept { return records_; }
+  // Returns the text of the first record of a model with this ending; empty if there is none.
+  [[nodiscard]] std::string text_of(const std::string& model, std::string_view ending) {
+    const auto folder = std::string(kModels) + model + "/";
+    const auto record = std::ranges::find_if(
+        records_, [&](const auto& each) { return each.starts_with(folder) && each.ends_with(ending); });
+    if (record == records_.end()) return {};
+    const auto [data, size] = reader_.getRecord(*record);
     return {static_cast<const char*>(data.get()), size};
   }
-  return {};
-}
+
+ private:
+  caffe2::serialize::PyTorchStreamReader reader_;
+  std::vector<std::string> records_;
+};
 
 // Returns whether a record's path stays inside the folder. PyTorch appends it to its temporary folder unchecked.
 bool stays_inside(const std::string& record) {
@@ -37,9 +50,8 @@ bool stays_inside(const std::string& record) {
 
 // Checks all paths in the package. Call it before PyTorch unpacks the package.
 // Throws: EngineError.
-void check_records(const std::string& path, const std::string& what) {
-  caffe2::serialize::PyTorchStreamReader reader(path);
-  for (const auto& record : reader.getAllRecords()) {
+void check_records(const std::vector<std::string>& records, const std::string& what) {
+  for (const auto& record : records) {
     if (stays_inside(record)) continue;
     throw EngineError(
         {.what = what,
@@ -50,30 +62,26 @@ void check_records(const std::string& path, const std::string& what) {
 
 // Reads signature and effects from the wrapper's source. Without a source (it may have been stripped) both stay
 // unknown.
-void read_source(const std::string& path, const std::string& model, PackageInfo& info) {
-  caffe2::serialize::PyTorchStreamReader reader(path);
-  const auto source = read_record(reader, model, ".wrapper.cpp");
+void read_source(Archive& archive, const std::string& model, PackageInfo& info) {
+  const auto source = archive.text_of(model, ".wrapper.cpp");
   if (source.empty()) return;
   info.signature = Signature::from_wrapper_source(source);
-  info.effects =
-      effects_of_source(source, info.signature.count().value_or(0), read_record(reader, model, ".wrapper.json"));
+  info.effects = effects_of_source(source, info.signature.count().value_or(0), archive.text_of(model, ".wrapper.json"));
 }
 
 // Returns the sorted names of the models in the package; empty if it is no package.
-std::set<std::string> models_in(const std::string& path) {
-  constexpr std::string_view kFolder = "data/aotinductor/";
+std::set<std::string> models_in(const std::set<std::string>& records) {
   std::set<std::string> models;
-  for (const auto& record : records_in(path)) {
-    const auto end = record.find('/', kFolder.size());
-    if (record.starts_with(kFolder) && end != std::string::npos)
-      models.insert(record.substr(kFolder.size(), end - kFolder.size()));
+  for (const auto& record : records) {
+    const auto end = record.find('/', kModels.size());
+    if (record.starts_with(kModels) && end != std::string::npos)
+      models.insert(record.substr(kModels.size(), end - kModels.size()));
   }
   return models;
 }
 
-[[noreturn]] void fail_to_read(const std::string& path, const std::string& model, const std::string& what,
+[[noreturn]] void fail_to_read(const std::set<std::string>& models, const std::string& model, const std::string& what,
                                std::string_view reason) {
-  const auto models = models_in(path);
   if (!models.empty() && !models.contains(model)) {
     std::string all;
     for (const auto& each : models) all += (all.empty() ? "'" : ", '") + each + "'";
@@ -91,15 +99,6 @@ std::set<std::string> models_in(const std::string& path) {
 
 }  // namespace
 
-std::set<std::string> records_in(const std::string& path) {
-  try {
-    const auto records = caffe2::serialize::PyTorchStreamReader(path).getAllRecords();
-    return {records.begin(), records.end()};
-  } catch (const std::exception&) {
-    return {};
-  }
-}
-
 PackageInfo read_package(const std::string& path, const std::string& model) {
   const std::string what = "the package '" + path + "' could not be loaded";
   const auto unreadable = why_unreadable(path);
@@ -108,17 +107,19 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
   PackageInfo info;
   const UnpackedFolder unpacked(path);
   try {
-    check_records(path, what);
+    Archive archive(path);
+    info.records = {archive.records().begin(), archive.records().end()};
+    check_records(archive.records(), what);
     // PyTorch takes names that no model has, such as "", for beginnings of names.
-    if (const auto models = models_in(path); !models.empty() && !models.contains(model))
-      fail_to_read(path, model, what, "");
+    if (const auto models = models_in(info.records); !models.empty() && !models.contains(model))
+      fail_to_read(models, model, what, "");
     info.metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path, model);
-    read_source(path, model, info);
+    read_source(archive, model, info);
   } catch (const EngineError&) {
     throw;
   } catch (const std::exception& error) {
-    unpacked.remove(records_in(path));
-    fail_to_read(path, model, what, error.what());
+    unpacked.remove(info.records);
+    fail_to_read(models_in(info.records), model, what, error.what());
   }
   const auto entry = [&](const char* key) {
     const auto found = info.metadata.find(key);

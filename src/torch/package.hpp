@@ -12,6 +12,8 @@
 namespace greenlane::detail {
 
 struct PackageInfo {
+  // The names of the records in the package's archive.
+  std::set<std::string> records;
   std::unordered_map<std::string, std::string> metadata;
   DeviceKind device = DeviceKind::cpu;
   // 10 × major + minor; 0 if the package does not say.
@@ -23,8 +25,5 @@ struct PackageInfo {
 // Reads the facts about a model in a package.
 // Throws: EngineError if the file is missing, is no package, or holds no such model.
 [[nodiscard]] PackageInfo read_package(const std::string& path, const std::string& model);
-
-// Returns the names of the records in a package; none if it cannot be read.
-[[nodiscard]] std::set<std::string> records_in(const std::string& path);
 
 }  // namespace greenlane::detail

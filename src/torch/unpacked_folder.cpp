@@ -37,17 +37,20 @@ bool is_private(const fs::path& folder) {
 }
 
 // Returns whether the folder holds files of the package, and no others. PyTorch's archives have one folder around all
-// records; older ones have none.
+// records; older ones have none. A folder that another process removes meanwhile is none of the package's.
 bool holds_only(const fs::path& folder, const std::set<std::string>& records) {
   bool is_there = false;
-  for (fs::recursive_directory_iterator each(folder), end; each != end; ++each) {
-    if (each->is_directory() && !each->is_symlink()) continue;
+  std::error_code gone;
+  for (fs::recursive_directory_iterator each(folder, gone), end; !gone && each != end; each.increment(gone)) {
+    const auto status = each->symlink_status(gone);
+    if (gone) break;
+    if (fs::is_directory(status)) continue;
     const auto path = each->path().lexically_relative(folder);
     const auto inside = path.lexically_relative(*path.begin());
-    if (each->is_symlink() || !(records.contains(path.string()) || records.contains(inside.string()))) return false;
+    if (fs::is_symlink(status) || !(records.contains(path.string()) || records.contains(inside.string()))) return false;
     is_there = true;
   }
-  return is_there;
+  return is_there && !gone;
 }
 
 // Returns whether another process of this user has mapped a file in the folder, as it does with a package's library.

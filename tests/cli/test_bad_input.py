@@ -22,7 +22,7 @@ def refusal_leaving_no_file(file: Path, folder: Path) -> str:
     return message
 
 
-def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_refused(tmp_path: Path) -> None:
     message = refusal_leaving_no_file(tmp_path / "robot.toml", tmp_path)
     assert "robot.toml: there is no such file" in message
 
@@ -33,20 +33,20 @@ def test_malformed_toml_is_refused_with_its_line(tmp_path: Path) -> None:
     assert "no valid TOML" in message
 
 
-def test_a_model_that_is_not_there_is_refused_with_its_key(tmp_path: Path, affine: Path) -> None:
+def test_a_missing_model_is_refused_with_its_key(tmp_path: Path, affine: Path) -> None:
     file = config(tmp_path, engine("policy", tmp_path / "nowhere.pt2", affine.with_suffix(".inputs.pt")))
     message = refusal_leaving_no_file(file, tmp_path)
     assert "pipeline.toml:3: engine.policy.model" in message
     assert "nowhere.pt2' does not exist" in message
 
 
-def test_an_unknown_key_is_refused_with_the_one_that_was_meant(tmp_path: Path, affine: Path) -> None:
+def test_an_unknown_key_is_refused_with_a_suggestion(tmp_path: Path, affine: Path) -> None:
     message = refusal_leaving_no_file(config(tmp_path, engine("policy", affine, rate_hx=5)), tmp_path)
     assert "pipeline.toml:5: engine.policy.rate_hx" in message
     assert "did you mean 'rate_hz'?" in message
 
 
-def test_units_that_do_not_fit_are_refused_with_what_is_free(tmp_path: Path, affine: Path) -> None:
+def test_too_many_units_are_refused_with_the_free_ones(tmp_path: Path, affine: Path) -> None:
     file = config(tmp_path, engine("policy", affine), "[lane.policy]\nunits = 10000\n")
     message = refusal_leaving_no_file(file, tmp_path)
     assert "cannot give 10000 cores of cpu to 'policy'" in message
@@ -54,7 +54,7 @@ def test_units_that_do_not_fit_are_refused_with_what_is_free(tmp_path: Path, aff
     assert "pipeline.toml" in message
 
 
-def test_a_file_that_is_no_package_is_refused_with_its_engine(tmp_path: Path, models: Path) -> None:
+def test_another_kind_of_file_is_refused_with_its_engine(tmp_path: Path, models: Path) -> None:
     file = config(tmp_path, engine("policy", models / "stamp.json", models / "affine.inputs.pt"))
     message = refusal_leaving_no_file(file, tmp_path)
     assert "pipeline.toml: engine.policy" in message
@@ -68,7 +68,7 @@ def test_a_model_of_another_device_is_refused(tmp_path: Path, models: Path) -> N
     assert "compiled for cuda" in message
 
 
-def test_inputs_that_do_not_fit_are_refused_before_anything_runs(tmp_path: Path, affine: Path) -> None:
+def test_invalid_inputs_are_refused(tmp_path: Path, affine: Path) -> None:
     torch.save([torch.ones(3, 8)], tmp_path / "three.pt")
     message = refusal_leaving_no_file(config(tmp_path, engine("policy", affine, tmp_path / "three.pt")), tmp_path)
     assert "engine.policy: input 0 does not fit" in message
@@ -76,7 +76,7 @@ def test_inputs_that_do_not_fit_are_refused_before_anything_runs(tmp_path: Path,
     assert "float32 [4, 8]" in message
 
 
-def test_inputs_that_are_no_tensors_are_refused(tmp_path: Path, affine: Path, models: Path) -> None:
+def test_inputs_without_tensors_are_refused(tmp_path: Path, affine: Path, models: Path) -> None:
     message = refusal_leaving_no_file(config(tmp_path, engine("policy", affine, models / "dict.pt")), tmp_path)
     assert "no list of tensors" in message
 
@@ -87,26 +87,26 @@ def test_code_in_an_inputs_file_is_not_run(tmp_path: Path, affine: Path, models:
     assert not Path("code_was_run").exists()
 
 
-def test_a_library_that_does_not_load_is_refused(tmp_path: Path, affine: Path) -> None:
+def test_an_invalid_library_is_refused(tmp_path: Path, affine: Path) -> None:
     file = tmp_path / "pipeline.toml"
     file.write_text("libraries = ['./nowhere.so']\n" + engine("policy", affine))
     assert "nowhere.so" in refusal_leaving_no_file(file, tmp_path)
 
 
-def test_a_device_that_is_not_here_is_refused(tmp_path: Path, affine: Path) -> None:
+def test_a_missing_device_is_refused(tmp_path: Path, affine: Path) -> None:
     file = tmp_path / "pipeline.toml"
     file.write_text("device = 'cuda:99'\n" + engine("policy", affine))
     assert "CUDA device" in refusal_leaving_no_file(file, tmp_path) or torch.cuda.is_available()
 
 
-def test_a_mode_that_is_none_is_refused_with_those_there_are(tmp_path: Path, affine: Path) -> None:
+def test_an_unknown_mode_is_refused_with_the_known_ones(tmp_path: Path, affine: Path) -> None:
     message = refusal("run", config(tmp_path, engine("policy", affine)), "--mode", "fastest")
     assert "--mode fastest" in message
     for mode in ("lanes", "gates", "shared", "priority", "compare"):
         assert mode in message
 
 
-def test_paths_that_cannot_be_read_have_one_message(tmp_path: Path, affine: Path) -> None:
+def test_unreadable_paths_have_the_same_message(tmp_path: Path, affine: Path) -> None:
     file = config(tmp_path, engine("policy", affine))
     (tmp_path / "loop.toml").symlink_to("loop.toml")
     for path, why in {
@@ -121,15 +121,13 @@ def test_paths_that_cannot_be_read_have_one_message(tmp_path: Path, affine: Path
             assert why in refusal("plan", file, "--profile", path, "--out", tmp_path / "plan.json")
 
 
-def test_the_folder_for_temporary_files_is_named_where_it_cannot_be_used(
-    tmp_path: Path, affine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unusable_temporary_folder_is_named(tmp_path: Path, affine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = config(tmp_path, engine("policy", affine))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     assert f"TMPDIR={tmp_path}/nowhere" in refusal("run", file)
 
 
-def test_names_do_not_reach_the_terminal_as_they_are(tmp_path: Path, affine: Path) -> None:
+def test_names_are_escaped_in_the_terminal(tmp_path: Path, affine: Path) -> None:
     name = r'"\u001b[31mRED\u001b]0;title\u0007\n\u202e"'
     shown = r"\x1b[31mRED\x1b]0;title\x07\n\u202e"
     file = config(tmp_path, engine(name, affine))
@@ -144,27 +142,27 @@ def test_names_do_not_reach_the_terminal_as_they_are(tmp_path: Path, affine: Pat
         assert not {"\x1b", "\x07", "\u202e"} & set(text)
 
 
-def test_a_plan_of_another_device_is_refused_unless_it_is_asked_for(tmp_path: Path, affine: Path) -> None:
+def test_a_plan_for_another_device_needs_an_option(tmp_path: Path, affine: Path) -> None:
     file, plan = config(tmp_path, engine("policy", affine)), tmp_path / "plan.json"
-    places = {"lanes": [{"name": "a", "units": 1}], "engines": [{"name": "policy", "lane": "a"}]}
+    lanes_and_engines = {"lanes": [{"name": "a", "units": 1}], "engines": [{"name": "policy", "lane": "a"}]}
     device = {"id": "cuda:0", "name": "NVIDIA H200", "units": 132}
-    plan.write_text(json.dumps({"device": device, "versions": {"torch": "2.1.0"}} | places))
+    plan.write_text(json.dumps({"device": device, "versions": {"torch": "2.1.0"}} | lanes_and_engines))
     message = refusal("run", file, "--plan", plan)
     assert "plan.json is no plan for this device: it is for NVIDIA H200 with 132 SMs" in message
     assert "--plan-of-another-device" in message
     done = greenlane("run", file, "--plan", plan, "--plan-of-another-device", "--seconds", "0.1")
     assert done.returncode == 0, done
-    plan.write_text(json.dumps({"versions": {"torch": "2.1.0"}} | places))
+    plan.write_text(json.dumps({"versions": {"torch": "2.1.0"}} | lanes_and_engines))
     done = greenlane("run", file, "--plan", plan, "--seconds", "0.1")
     assert done.returncode == 0, done
     assert "was made with PyTorch 2.1.0" in done.stderr
 
 
 @pytest.mark.parametrize("mode", ["compare", "turbo"])
-def test_a_mode_that_is_none_is_a_fault_of_the_plan(tmp_path: Path, affine: Path, mode: str) -> None:
+def test_an_unknown_mode_in_a_plan_is_refused(tmp_path: Path, affine: Path, mode: str) -> None:
     file, plan = config(tmp_path, engine("policy", affine)), tmp_path / "plan.json"
-    places = {"lanes": [{"name": "a", "units": 1}], "engines": [{"name": "policy", "lane": "a"}]}
-    plan.write_text(json.dumps({"mode": mode} | places))
+    lanes_and_engines = {"lanes": [{"name": "a", "units": 1}], "engines": [{"name": "policy", "lane": "a"}]}
+    plan.write_text(json.dumps({"mode": mode} | lanes_and_engines))
     message = refusal("run", file, "--plan", plan)
     assert "plan.json" in message
     assert f"'{mode}'" in message
@@ -172,14 +170,14 @@ def test_a_mode_that_is_none_is_a_fault_of_the_plan(tmp_path: Path, affine: Path
 
 
 @pytest.mark.parametrize("option", ["--json", "--trace"])
-def test_a_file_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path, affine: Path, option: str) -> None:
+def test_an_unwritable_file_is_refused_before_the_run(tmp_path: Path, affine: Path, option: str) -> None:
     file = config(tmp_path, engine("policy", affine))
     message = refusal("run", file, "--seconds", "1000000", option, tmp_path / "missing" / "out.json")
     assert "missing/out.json' cannot be written" in message
     assert not (tmp_path / "missing").exists()
 
 
-def test_a_plan_that_is_not_there_is_refused(tmp_path: Path, affine: Path) -> None:
+def test_a_missing_plan_is_refused(tmp_path: Path, affine: Path) -> None:
     message = refusal("run", config(tmp_path, engine("policy", affine)), "--plan", tmp_path / "plan.json")
     assert "plan.json" in message
     assert "no such file" in message
@@ -198,7 +196,7 @@ def test_a_plan_that_is_not_there_is_refused(tmp_path: Path, affine: Path) -> No
         ["devices", "extra"],
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_refused(arguments: list[str]) -> None:
+def test_an_invalid_command_line_is_refused(arguments: list[str]) -> None:
     done = greenlane(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""

@@ -26,7 +26,7 @@ def test_json_lists_the_same_devices() -> None:
     assert "hardware_queues" not in cpu
 
 
-def test_units_are_the_cores_that_the_process_may_use() -> None:
+def test_units_are_the_allowed_cores() -> None:
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})

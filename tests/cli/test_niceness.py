@@ -30,7 +30,7 @@ def may_run(file: Path) -> bool:
 @pytest.mark.parametrize("mode", ["priority", "gates", "compare"])
 def test_modes_with_priorities_need_no_privileges(mode: str, models: Path, tmp_path: Path) -> None:
     if not may_run(PROGRAM):
-        pytest.skip("another user cannot run the program here")
+        pytest.skip("another user may not run the program on this machine")
     file = small_pipeline(tmp_path, models)
     for folder in (tmp_path, *list(tmp_path.parents)[:2]):
         folder.chmod(0o755)

@@ -34,14 +34,14 @@ def in_shell(script: str, *arguments: str | Path) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_a_link_to_a_device_stays_and_so_does_the_device(pipeline: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_device_is_not_replaced(pipeline: Path, tmp_path: Path) -> None:
     (tmp_path / "null").symlink_to("/dev/null")
     assert greenlane("run", pipeline, "--seconds", "0.1", "--json", tmp_path / "null").returncode == 0
     assert (tmp_path / "null").is_symlink()
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
-def test_a_pipe_is_read_from(pipeline: Path, tmp_path: Path) -> None:
+def test_results_can_be_written_to_a_pipe(pipeline: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["timeout", "60", "cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
         assert greenlane("run", pipeline, "--seconds", "0.1", "--json", tmp_path / "pipe").returncode == 0
@@ -50,7 +50,7 @@ def test_a_pipe_is_read_from(pipeline: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout"])
-def test_standard_output_holds_the_results_and_nothing_else(pipeline: Path, best_effort: Path, name: str) -> None:
+def test_standard_output_holds_only_the_results(pipeline: Path, best_effort: Path, name: str) -> None:
     done = greenlane("run", pipeline, "--seconds", "0.1", "--json", name)
     assert done.returncode == 0
     assert json.loads(done.stdout)["modes"]
@@ -64,7 +64,7 @@ def test_standard_output_holds_the_results_and_nothing_else(pipeline: Path, best
         assert json.loads(greenlane(*command, "--out", name).stdout)["engines"]
 
 
-def test_a_file_called_part_is_left_alone(pipeline: Path, tmp_path: Path) -> None:
+def test_a_file_with_the_suffix_part_is_unchanged(pipeline: Path, tmp_path: Path) -> None:
     (tmp_path / "out.json.part").write_text("precious")
     assert greenlane("run", pipeline, "--seconds", "0.1", "--json", tmp_path / "out.json").returncode == 0
     assert (tmp_path / "out.json.part").read_text() == "precious"
@@ -87,7 +87,7 @@ def test_an_output_is_never_an_input(pipeline: Path, tmp_path: Path, name: str, 
     assert (tmp_path / name).read_bytes() == before
 
 
-def test_profiles_and_plans_do_not_replace_what_they_read(pipeline: Path, tmp_path: Path) -> None:
+def test_profile_and_plan_never_replace_their_inputs(pipeline: Path, tmp_path: Path) -> None:
     profile = tmp_path / "profile.json"
     assert greenlane("profile", pipeline, "--seconds", "0.01", "--out", profile).returncode == 0
     before = {file: file.read_bytes() for file in (pipeline, profile, tmp_path / "affine.pt2")}
@@ -98,7 +98,7 @@ def test_profiles_and_plans_do_not_replace_what_they_read(pipeline: Path, tmp_pa
     assert {file: file.read_bytes() for file in before} == before
 
 
-def test_two_outputs_are_two_files(pipeline: Path, tmp_path: Path) -> None:
+def test_two_outputs_must_be_two_files(pipeline: Path, tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text("old")
     (tmp_path / "link.json").symlink_to("old.json")
     (tmp_path / "folder").symlink_to(".")
@@ -120,7 +120,7 @@ def test_an_empty_name_is_refused(pipeline: Path, option: str) -> None:
     assert "is empty; name a file" in greenlane("run", pipeline, option, "").stderr
 
 
-def test_a_run_that_begins_while_another_writes_takes_nothing_from_it(pipeline: Path, tmp_path: Path) -> None:
+def test_concurrent_runs_may_write_the_same_file(pipeline: Path, tmp_path: Path) -> None:
     arguments = ["run", pipeline, "--mode", "lanes", "--json", tmp_path / "out.json", "--seconds"]
     commands = [[str(PROGRAM), *(str(each) for each in arguments), "0.2"] for _ in range(4)]
     running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
@@ -130,7 +130,7 @@ def test_a_run_that_begins_while_another_writes_takes_nothing_from_it(pipeline: 
 
 
 @pytest.mark.parametrize("target", [">/dev/full", ">&-"])
-def test_what_cannot_be_printed_is_an_error_and_results_are_kept(pipeline: Path, tmp_path: Path, target: str) -> None:
+def test_results_are_kept_if_printing_fails(pipeline: Path, tmp_path: Path, target: str) -> None:
     out = tmp_path / "out.json"
     for arguments in (["devices"], ["--version"], ["run", pipeline, "--seconds", "0.1", "--json", out]):
         done = in_shell(f'"$0" "$@" {target}', *arguments)
@@ -139,7 +139,7 @@ def test_what_cannot_be_printed_is_an_error_and_results_are_kept(pipeline: Path,
     assert json.loads(out.read_text())["modes"]
 
 
-def test_results_that_cannot_be_written_are_an_error(pipeline: Path) -> None:
+def test_unwritable_results_are_an_error(pipeline: Path) -> None:
     assert "No space left on device" in refusal_of_results("/dev/full", pipeline)
     done = in_shell('"$0" run "$1" --seconds 0.1 --json - >&-', pipeline)
     assert done.returncode == 2
@@ -153,13 +153,13 @@ def refusal_of_results(output: str, pipeline: Path) -> str:
     return done.stderr
 
 
-def test_a_reader_that_goes_away_takes_no_results_with_it(pipeline: Path, tmp_path: Path) -> None:
+def test_results_are_kept_if_the_reader_ends(pipeline: Path, tmp_path: Path) -> None:
     script = '"$0" run "$1" --seconds 0.3 --json "$2" | true; exit ${PIPESTATUS[0]}'
     assert in_shell(script, pipeline, tmp_path / "out.json").returncode == 1
     assert json.loads((tmp_path / "out.json").read_text())["modes"]
 
 
-def test_a_path_that_is_not_utf_8_loses_no_results(pipeline: Path, tmp_path: Path) -> None:
+def test_results_are_kept_for_a_path_outside_utf_8(pipeline: Path, tmp_path: Path) -> None:
     file = Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9.toml"))
     file.write_text(pipeline.read_text())
     out = tmp_path / "out.json"
@@ -186,35 +186,33 @@ def stopped(by: signal.Signals, *arguments: str | Path) -> subprocess.CompletedP
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_plan_that_was_stopped_is_not_written_and_fails(
-    best_effort: Path, tmp_path: Path, by: signal.Signals
-) -> None:
+def test_a_stopped_plan_is_not_written(best_effort: Path, tmp_path: Path, by: signal.Signals) -> None:
     done = stopped(by, "plan", best_effort, "--out", tmp_path / "plan.json", "--seconds", "60", "--budget", "600")
     assert done.returncode == -by
     assert "it was stopped; run it to its end" in done.stderr
     assert not (tmp_path / "plan.json").exists()
 
 
-def test_under_nohup_a_closed_terminal_stops_nothing(pipeline: Path, tmp_path: Path) -> None:
+def test_a_closed_terminal_stops_nothing_under_nohup(pipeline: Path, tmp_path: Path) -> None:
     script = 'trap "" HUP; "$0" run "$1" --seconds 1 --json "$2" & sleep 0.7; kill -HUP $!; wait $!'
     assert in_shell(script, pipeline, tmp_path / "out.json").returncode == 0
     assert json.loads((tmp_path / "out.json").read_text())["modes"][0]["stopped_early"] is False
 
 
 @pytest.mark.parametrize("name", ["INT", "TERM"])
-def test_a_signal_that_is_ignored_stops_nothing(pipeline: Path, tmp_path: Path, name: str) -> None:
+def test_an_ignored_signal_stops_nothing(pipeline: Path, tmp_path: Path, name: str) -> None:
     script = f'trap "" {name}; "$0" run "$1" --seconds 1 --json "$2" & sleep 0.7; kill -{name} $!; wait $!'
     assert in_shell(script, pipeline, tmp_path / "out.json").returncode == 0
     assert json.loads((tmp_path / "out.json").read_text())["modes"][0]["stopped_early"] is False
 
 
-def test_a_signal_ends_the_wait_for_the_reader_of_a_pipe(pipeline: Path, tmp_path: Path) -> None:
+def test_a_signal_ends_the_wait_for_a_reader(pipeline: Path, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     command = [str(PROGRAM), "run", str(pipeline), "--seconds", "0.1", "--json", str(pipe)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         time.sleep(3)
-        assert process.poll() is None, "it waits for a reader"
+        assert process.poll() is None, "the program ended although the pipe has no reader"
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=60)
     assert process.returncode != 0

@@ -57,7 +57,7 @@ def test_a_plan_is_tried_written_and_run(pipeline: Path, profile: Path, tmp_path
     }
 
 
-def test_the_mode_of_the_command_line_comes_before_the_plans(pipeline: Path, profile: Path, tmp_path: Path) -> None:
+def test_the_command_lines_mode_takes_precedence(pipeline: Path, profile: Path, tmp_path: Path) -> None:
     file, out = tmp_path / "plan.json", tmp_path / "out.json"
     assert greenlane("plan", pipeline, "--profile", profile, "--out", file, "--no-verify").returncode == 0
     file.write_text(json.dumps(read(file) | {"mode": "priority"}))
@@ -67,9 +67,7 @@ def test_the_mode_of_the_command_line_comes_before_the_plans(pipeline: Path, pro
         assert read(out)["modes"][0]["mode"] == mode
 
 
-def test_the_profile_of_another_device_gives_a_plan_that_is_not_tried(
-    pipeline: Path, profile: Path, tmp_path: Path
-) -> None:
+def test_a_plan_for_another_device_is_not_tried(pipeline: Path, profile: Path, tmp_path: Path) -> None:
     known = read(profile)
     known["device"] |= {"id": "cuda:7", "name": "a large GPU", "units": 132, "granularity": 8, "groups": 15}
     known["device"] |= {"remainder": 12}
@@ -88,7 +86,7 @@ def test_the_profile_of_another_device_gives_a_plan_that_is_not_tried(
 
 
 @pytest.mark.parametrize("mix", ["h200", "h200-tight", "h200-neighbour", "h200-memory"])
-def test_the_recorded_profile_gives_plans_without_the_device_or_the_models(mix: str, tmp_path: Path) -> None:
+def test_the_recorded_profile_can_be_planned_without_its_gpu(mix: str, tmp_path: Path) -> None:
     pipeline, file = tmp_path / f"{mix}.toml", tmp_path / "plan.json"
     pipeline.write_text((ROBOT / f"{mix}.toml").read_text())
     done = greenlane("plan", pipeline, "--profile", ROBOT / "profiles/h200.json", "--no-verify", "--out", file)
@@ -99,7 +97,7 @@ def test_the_recorded_profile_gives_plans_without_the_device_or_the_models(mix: 
     assert plan["predicted"]["exact"]
 
 
-def test_deadlines_that_nobody_can_meet_are_status_1_and_no_file(models: Path, tmp_path: Path) -> None:
+def test_impossible_deadlines_give_status_1_and_no_file(models: Path, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     impossible = config(tmp_path, engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=0.0001))
     for arguments in ([], ["--no-verify"]):
@@ -110,7 +108,7 @@ def test_deadlines_that_nobody_can_meet_are_status_1_and_no_file(models: Path, t
         assert not file.exists()
 
 
-def test_an_engine_of_which_no_request_is_due_has_a_plan(models: Path, tmp_path: Path) -> None:
+def test_an_engine_without_requests_can_be_planned(models: Path, tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     slow = config(
         tmp_path,
@@ -124,7 +122,7 @@ def test_an_engine_of_which_no_request_is_due_has_a_plan(models: Path, tmp_path:
     assert measured["control"]["p99_us"] > 0
 
 
-def test_a_run_without_units_plans_them_and_says_so(pipeline: Path, models: Path, tmp_path: Path) -> None:
+def test_a_run_without_units_plans_them(pipeline: Path, models: Path, tmp_path: Path) -> None:
     done = greenlane("run", pipeline, "--seconds", "0.1")
     assert done.returncode == 0, done
     assert "pipeline.toml says nothing of units: they are planned" in done.stdout

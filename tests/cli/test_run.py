@@ -48,7 +48,7 @@ def test_compare_runs_every_mode(compared: Compared) -> None:
     assert re.findall(r"^mode (\w+)", compared.done.stdout, re.MULTILINE) == MODES
 
 
-def test_results_have_the_fields_of_the_contract(compared: Compared) -> None:
+def test_results_have_the_documented_fields(compared: Compared) -> None:
     results = compared.results
     assert re.fullmatch(r"\d+\.\d+\.\d+", results["greenlane"])
     assert {"greenlane", "torch", "cuda", "driver"} <= results["versions"].keys()
@@ -60,7 +60,7 @@ def test_results_have_the_fields_of_the_contract(compared: Compared) -> None:
             assert fields | {"checked"} <= entry.keys()
 
 
-def test_every_engine_is_served_measured_and_right(compared: Compared) -> None:
+def test_every_engine_has_requests_and_right_outputs(compared: Compared) -> None:
     for mode in compared.results["modes"]:
         assert mode["stopped_early"] is False
         assert mode["seconds"] == pytest.approx(0.4, rel=0.01)
@@ -77,38 +77,40 @@ def test_requests_arrive_at_the_engines_rate(compared: Compared) -> None:
         assert [requests[name] for name in ("policy", "vision", "filter")] == [80, 20, 8]
 
 
-def test_deadlines_are_the_configurations_the_period_or_none(compared: Compared) -> None:
+def test_the_period_is_the_default_deadline(compared: Compared) -> None:
     for mode in compared.results["modes"]:
         deadlines = {entry["name"]: entry["deadline_us"] for entry in mode["engines"]}
         assert deadlines == {"policy": 1e6, "vision": 2e4, "filter": 5e4, "head": None}
 
 
-def test_engines_of_one_lane_share_its_cores_and_others_have_their_own(compared: Compared) -> None:
-    places = {entry["name"]: entry for entry in compared.results["modes"][0]["engines"]}
-    assert places["vision"]["lane"] == places["filter"]["lane"] == "perception"
-    assert places["vision"]["cpus"] == places["filter"]["cpus"]
-    assert not set(places["policy"]["cpus"]) & set(places["head"]["cpus"]) or compared.results["device"]["units"] == 1
-    for entry in places.values():
+def test_only_engines_of_one_lane_share_cores(compared: Compared) -> None:
+    by_name = {entry["name"]: entry for entry in compared.results["modes"][0]["engines"]}
+    assert by_name["vision"]["lane"] == by_name["filter"]["lane"] == "perception"
+    assert by_name["vision"]["cpus"] == by_name["filter"]["cpus"]
+    assert not set(by_name["policy"]["cpus"]) & set(by_name["head"]["cpus"]) or compared.results["device"]["units"] == 1
+    for entry in by_name.values():
         assert len(entry["cpus"]) == entry["units"]
 
 
-def test_the_table_names_every_engine_and_no_progress_is_in_a_pipe(compared: Compared) -> None:
+def test_the_table_in_a_pipe_has_no_progress(compared: Compared) -> None:
     for name in ("policy", "vision", "filter", "head"):
         assert len(re.findall(rf"^  {name} .* ok", compared.done.stdout, re.MULTILINE)) == len(MODES)
     assert compared.done.stderr == ""
     assert "\033" not in compared.done.stdout
 
 
-def test_the_trace_has_a_track_for_every_lane_of_every_mode(compared: Compared) -> None:
+def test_the_trace_has_a_track_per_lane_and_mode(compared: Compared) -> None:
     events = compared.trace["traceEvents"]
     tracks = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     lanes = ["lane policy", "lane perception", "lane head"] * len(MODES)
-    assert sorted(tracks.values()) == sorted([*lanes, "gate"]), "and one for the gate, in mode gates"
+    assert sorted(tracks.values()) == sorted([*lanes, "gate"]), (
+        "the tracks are not the lanes of each mode and the gate of mode gates"
+    )
     processes = {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
     assert list(processes.values()) == [f"mode {mode}" for mode in MODES]
 
 
-def test_the_slices_of_a_track_never_overlap_and_are_those_of_its_engines(compared: Compared) -> None:
+def test_the_slices_of_a_track_never_overlap(compared: Compared) -> None:
     events = compared.trace["traceEvents"]
     tracks = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     slices: dict[tuple[int, int], list[tuple[float, float, str]]] = {track: [] for track in tracks}
@@ -129,7 +131,7 @@ def test_the_slices_of_a_track_never_overlap_and_are_those_of_its_engines(compar
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_one_mode_alone_may_be_run(models: Path, tmp_path: Path, mode: str) -> None:
+def test_a_single_mode_can_be_run(models: Path, tmp_path: Path, mode: str) -> None:
     file = config(tmp_path, engine("policy", models / "affine.pt2", rate_hz=100))
     done = greenlane("run", file, "--mode", mode, "--seconds", "0.1", "--json", tmp_path / "out.json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -146,7 +148,7 @@ def test_a_plan_decides_lanes_and_units(models: Path, tmp_path: Path) -> None:
     assert (entry["lane"], entry["units"]) == ("other", 1)
 
 
-def test_graphs_are_for_gpus(models: Path, tmp_path: Path) -> None:
+def test_graphs_change_nothing_on_a_cpu(models: Path, tmp_path: Path) -> None:
     """On a CPU the choice changes nothing; a choice that does not exist is refused."""
     file = config(tmp_path, engine("policy", models / "affine.pt2", graphs="resident") + "tune_kernels = false\n")
     for choice in ("resident", "untuned", "off"):

@@ -38,9 +38,7 @@ def broken(package: Path, folder: Path, ending: str, text: bytes) -> Path:
 
 
 @pytest.mark.parametrize(("ending", "text"), [(".so", b""), (".so", b"no library"), ("_metadata.json", b"{")])
-def test_a_package_that_does_not_load_leaves_nothing(
-    models: Path, tmp_path: Path, temporary: Path, ending: str, text: bytes
-) -> None:
+def test_a_failed_load_leaves_no_files(models: Path, tmp_path: Path, temporary: Path, ending: str, text: bytes) -> None:
     inputs = models / "affine.inputs.pt"
     file = config(
         tmp_path,
@@ -56,7 +54,7 @@ def test_a_package_that_does_not_load_leaves_nothing(
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_command_that_is_stopped_leaves_nothing(
+def test_a_stopped_command_leaves_no_files(
     models: Path, tmp_path: Path, temporary: Path, command: str, by: signal.Signals
 ) -> None:
     heeds = partial(signal.signal, by, signal.SIG_DFL)  # under nohup, SIGHUP would stay ignored
@@ -74,7 +72,7 @@ def test_a_command_that_is_stopped_leaves_nothing(
     assert list(temporary.iterdir()) == []
 
 
-def test_a_command_that_ends_leaves_nothing(models: Path, tmp_path: Path, temporary: Path) -> None:
+def test_a_finished_command_leaves_no_files(models: Path, tmp_path: Path, temporary: Path) -> None:
     done = greenlane("run", small_pipeline(tmp_path, models), "--seconds", "0.1")
     assert done.returncode == 0, done
     assert list(temporary.iterdir()) == []

@@ -30,7 +30,7 @@ def engine() -> stand_in.Engine:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AOTInductor package with the two engines of the stand-in's model inside."""
     if tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13):
-        pytest.skip("this PyTorch does not give out the engines in packages")
+        pytest.skip("this PyTorch does not give access to the engines in a package")
     path = tmp_path_factory.mktemp("package") / "engines.pt2"
     program = torch.export.export(stand_in.Model(), (torch.ones(4),), strict=False)
     torch._inductor.aoti_compile_and_package(program, package_path=str(path))
@@ -53,7 +53,7 @@ def before() -> Iterator[int]:
     before = seen[-1]
     yield before
     gc.collect()
-    assert stand_in.eventually(lambda: stand_in.live_engines() <= before), "engines are never freed"
+    assert stand_in.eventually(lambda: stand_in.live_engines() <= before), "an engine of this test was not freed"
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ BEGIN = "import sys\nimport torch\nimport greenlane as gl\n"
 ON_THE_CPU = f"{BEGIN}class Accelerated(torch.nn.Module): pass\n{PACKAGE}"
 
 
-def test_names_that_are_there_stay() -> None:
+def test_existing_names_are_kept() -> None:
     assert in_a_process(f"""{ON_THE_CPU}
 torch_tensorrt.runtime.set_external_stream = "upstream's own"
 installed = gl.install_torch_tensorrt_aliases()
@@ -97,7 +97,7 @@ print(gl.install_torch_tensorrt_aliases())
     ]
 
 
-def test_a_module_without_its_engine_says_so() -> None:
+def test_a_module_without_its_engine_is_refused() -> None:
     assert in_a_process(f"""{ON_THE_CPU}
 gl.install_torch_tensorrt_aliases()
 module = TorchTensorRTModule()
@@ -109,7 +109,7 @@ except RuntimeError as error:
 """) == ["Engine has not been setup yet."]
 
 
-def test_without_torch_tensorrt_it_says_what_to_install() -> None:
+def test_missing_torch_tensorrt_is_reported_with_a_remedy() -> None:
     assert in_a_process(f"""{BEGIN}
 try:
     gl.install_torch_tensorrt_aliases()

@@ -56,7 +56,7 @@ for index in range(2):
 """
 
 
-def test_entry_points_leave_a_green_context_current_on_two_gpus() -> None:
+def test_entry_points_keep_a_green_context_current() -> None:
     found = in_a_process(PROGRAM, on_gpus=True)
     assert len(found) == 24
     others = [line.split(":")[0] for line in found if not line.endswith(": same")]

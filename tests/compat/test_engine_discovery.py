@@ -118,7 +118,7 @@ def test_engines_are_found_and_bound_by_name(a: gl.Lane, b: gl.Lane, form: str) 
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_one_lane_takes_all_engines(a: gl.Lane, form: str) -> None:
+def test_one_binding_covers_all_engines(a: gl.Lane, form: str) -> None:
     make, names = FORMS[form]
     root = make()
     with gl.set_external_stream(root, a) as binding:
@@ -138,7 +138,7 @@ def test_one_lane_takes_all_engines(a: gl.Lane, form: str) -> None:
         lambda model: script_reloaded(traced(model)),
     ],
 )
-def test_what_was_saved_is_bound_to_nothing(a: gl.Lane, b: gl.Lane, save: Callable[[nn.Module], Any]) -> None:
+def test_a_saved_model_is_unbound(a: gl.Lane, b: gl.Lane, save: Callable[[nn.Module], Any]) -> None:
     model = Model()
     gl.set_external_stream(model, {"first": a, "second": b})
     other = save(model)
@@ -148,7 +148,7 @@ def test_what_was_saved_is_bound_to_nothing(a: gl.Lane, b: gl.Lane, save: Callab
     assert (called(model), called(other)) == (("a", "b"), (CALLER, "a"))
 
 
-def test_a_program_without_engines_has_nothing_to_bind(a: gl.Lane) -> None:
+def test_a_program_without_engines_is_refused(a: gl.Lane) -> None:
     program = torch.export.export(nn.Linear(4, 4), (X,))
     with pytest.raises(ValueError, match="nothing was bound: no names were given, or there are no engines"):
         gl.set_external_stream(program, a)
@@ -165,7 +165,7 @@ def test_a_program_is_bound_atomically(a: gl.Lane, closed: gl.Lane) -> None:
     assert called(program) == (CALLER, "a")
 
 
-def test_while_it_is_traced_nothing_runs_on_a_lane(a: gl.Lane, b: gl.Lane) -> None:
+def test_fake_tensors_never_run_on_a_lane(a: gl.Lane, b: gl.Lane) -> None:
     """Fake calls of bound engines do not reach them."""
     model = Model()
     gl.set_external_stream(model, {"first": a, "second": b})
@@ -179,7 +179,7 @@ def test_while_it_is_traced_nothing_runs_on_a_lane(a: gl.Lane, b: gl.Lane) -> No
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_engines_in_a_compiled_model(a: gl.Lane, b: gl.Lane, backend: str) -> None:
+def test_engines_in_a_compiled_model_are_bound(a: gl.Lane, b: gl.Lane, backend: str) -> None:
     model = Model()
     torch.compiler.reset()
     compiled = torch.compile(model, backend=backend)
@@ -191,7 +191,7 @@ def test_engines_in_a_compiled_model(a: gl.Lane, b: gl.Lane, backend: str) -> No
     assert called(compiled) == (CALLER, CALLER)
 
 
-def test_engines_in_a_package_are_bound_by_their_own_names(package: Path, a: gl.Lane, b: gl.Lane) -> None:
+def test_engines_in_a_package_have_names(package: Path, a: gl.Lane, b: gl.Lane) -> None:
     root = gl.load(package)
     assert lanes_of(root) == (CALLER, CALLER)
     with gl.set_external_stream(root, {"first": a, "second": b}) as binding:
@@ -209,7 +209,7 @@ def test_engines_in_a_package_are_bound_by_their_own_names(package: Path, a: gl.
         gl.set_external_stream(root, {"first": a, "third": a})
 
 
-def test_a_package_takes_its_engines_with_it(package: Path, a: gl.Lane, before: int) -> None:
+def test_a_freed_package_frees_its_engines(package: Path, a: gl.Lane, before: int) -> None:
     root = gl.load(package)
     gl.set_external_stream(root, {"first": a, "second": a})
     assert live_engines() == before + 2

@@ -37,12 +37,12 @@ def _subgraph() -> Iterator[None]:
 pytestmark = pytest.mark.usefixtures("_subgraph")
 
 
-def places(engine: Engine) -> list[str]:
+def locations(engine: Engine) -> list[str]:
     """Returns where three calls run: the first drops the graph, the second records, the third replays."""
     return [where(engine) for _ in range(3)]
 
 
-def test_without_a_change_a_graph_is_replayed_where_it_was_recorded() -> None:
+def test_the_stand_in_replays_graphs() -> None:
     """Shows that the stand-in replays graphs; otherwise the other tests would prove nothing."""
     engine = new_engine()
     seen: list[int] = []
@@ -55,57 +55,57 @@ def test_without_a_change_a_graph_is_replayed_where_it_was_recorded() -> None:
 def test_a_bound_engine_follows_every_change(a: gl.Lane, b: gl.Lane) -> None:
     engine = new_engine()
     root = Accelerated(engine)
-    assert places(engine) == [CALLER] * 3
+    assert locations(engine) == [CALLER] * 3
     for lane in (a, b, a):
         gl.set_external_stream(root, {"engine": lane})
-        assert places(engine) == [lane.name] * 3
+        assert locations(engine) == [lane.name] * 3
         engine.clear_external_stream()
-        assert places(engine) == [CALLER] * 3
+        assert locations(engine) == [CALLER] * 3
 
 
-def test_an_unbound_call_after_a_clear_replays_no_graph_of_the_lane(a: gl.Lane) -> None:
+def test_a_cleared_engine_replays_no_graph_of_the_lane(a: gl.Lane) -> None:
     engine = new_engine()
     with gl.set_external_stream(Accelerated(engine), {"engine": a}):
-        assert places(engine) == ["a"] * 3
+        assert locations(engine) == ["a"] * 3
     assert where(engine) == CALLER
 
 
-def test_a_bound_call_replays_no_graph_of_an_unbound_one(a: gl.Lane) -> None:
+def test_a_bound_engine_replays_no_unbound_graph(a: gl.Lane) -> None:
     """The graphs of unbound calls were recorded between two bindings."""
     engine = new_engine()
     root = Accelerated(engine)
     for _ in range(2):
         with gl.set_external_stream(root, {"engine": a}):
             assert where(engine) == "a"
-        assert places(engine) == [CALLER] * 3
+        assert locations(engine) == [CALLER] * 3
     gl.set_external_stream(root, {"engine": a})
     assert where(engine) == "a"
 
 
-def test_a_call_that_throws_leaves_the_next_one_safe(a: gl.Lane, b: gl.Lane) -> None:
+def test_a_failed_call_does_not_replay_an_old_graph_later(a: gl.Lane, b: gl.Lane) -> None:
     engine = new_engine()
     root = Accelerated(engine)
     gl.set_external_stream(root, {"engine": a})
-    assert places(engine) == ["a"] * 3
+    assert locations(engine) == ["a"] * 3
     gl.set_external_stream(root, {"engine": b})
     with pytest.raises(RuntimeError, match="unlucky"):
         run(engine, torch.ones(13))
-    assert places(engine) == ["b"] * 3
+    assert locations(engine) == ["b"] * 3
 
 
 @pytest.mark.parametrize("mode", [STANDARD, WHOLE_GRAPH])
-def test_a_change_in_another_mode_counts(a: gl.Lane, b: gl.Lane, mode: int) -> None:
+def test_a_rebind_in_another_mode_takes_effect(a: gl.Lane, b: gl.Lane, mode: int) -> None:
     engine = new_engine()
     root = Accelerated(engine)
     gl.set_external_stream(root, {"engine": a})
-    assert places(engine) == ["a"] * 3
+    assert locations(engine) == ["a"] * 3
     with graphs(mode):
         gl.set_external_stream(root, {"engine": b})
     torch.ops.tensorrt.set_cudagraphs_mode(SUBGRAPH)
-    assert places(engine) == ["b"] * 3
+    assert locations(engine) == ["b"] * 3
 
 
-def test_every_engine_of_a_model_follows(a: gl.Lane, b: gl.Lane) -> None:
+def test_every_engine_of_a_model_follows_a_rebind(a: gl.Lane, b: gl.Lane) -> None:
     model = Model()
     for first, second in ((a, b), (b, a), (a, a)):
         gl.set_external_stream(model, {"first": first, "second": second})
@@ -128,7 +128,7 @@ class Lazy(nn.Module):
         return y, thread
 
 
-def test_an_engine_that_was_not_there_when_its_module_was_bound(a: gl.Lane, b: gl.Lane) -> None:
+def test_a_late_engine_follows_its_modules_binding(a: gl.Lane, b: gl.Lane) -> None:
     module = Lazy()
 
     def three() -> list[str]:
@@ -147,7 +147,7 @@ def test_an_engine_that_was_not_there_when_its_module_was_bound(a: gl.Lane, b: g
 
 
 @pytest.mark.parametrize("asked_for", ["compiled with it", "by the user"])
-def test_stocks_refusal_of_output_allocators_stays(a: gl.Lane, asked_for: str) -> None:
+def test_stock_still_refuses_graphs_with_output_allocators(a: gl.Lane, asked_for: str) -> None:
     engine = new_engine(output_allocator=asked_for == "compiled with it")
     engine.use_output_allocator_outputs = asked_for == "by the user"
     gl.set_external_stream(Accelerated(engine), {"engine": a})
@@ -159,7 +159,7 @@ def test_stocks_refusal_of_output_allocators_stays(a: gl.Lane, asked_for: str) -
     torch.ops.tensorrt.set_cudagraphs_mode(SUBGRAPH)
 
 
-def test_calls_and_changes_in_many_threads(a: gl.Lane, b: gl.Lane) -> None:
+def test_concurrent_calls_run_on_their_bound_lane(a: gl.Lane, b: gl.Lane) -> None:
     """No call runs elsewhere while nobody changes its engine's binding, and graphs stay on."""
     engines = [new_engine(f"engine {i}") for i in range(3)]
     wrong: list[str] = []
@@ -169,8 +169,8 @@ def test_calls_and_changes_in_many_threads(a: gl.Lane, b: gl.Lane) -> None:
         for _ in range(60):
             for lane in order:
                 with gl.set_external_stream(root, {"engine": lane}):
-                    wrong.extend(place for place in places(engine) if place != lane.name)
-                wrong.extend(place for place in places(engine) if place in ("a", "b"))
+                    wrong.extend(location for location in locations(engine) if location != lane.name)
+                wrong.extend(location for location in locations(engine) if location in ("a", "b"))
 
     threads = [
         threading.Thread(target=work, args=(engine, order))

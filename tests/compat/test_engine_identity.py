@@ -33,7 +33,7 @@ def bind(engine: Engine, lane: gl.Lane) -> None:
     gl.set_external_stream(Accelerated(engine), {"engine": lane})
 
 
-def test_all_handles_to_an_engine_share_its_binding(engine: Engine, a: gl.Lane, b: gl.Lane) -> None:
+def test_all_handles_of_an_engine_share_one_binding(engine: Engine, a: gl.Lane, b: gl.Lane) -> None:
     handles = [engine, another_handle(engine), another_handle(engine)]
     for lane in (a, b):
         for each in handles:
@@ -45,7 +45,7 @@ def test_all_handles_to_an_engine_share_its_binding(engine: Engine, a: gl.Lane, 
     assert ops.binding_of(handles[1], True)[0].identity() == ops.binding_of(engine, False)[0].identity()
 
 
-def test_the_binding_stays_when_the_handle_goes_by_which_it_was_made(engine: Engine, a: gl.Lane) -> None:
+def test_a_binding_outlives_its_handle(engine: Engine, a: gl.Lane) -> None:
     other = another_handle(engine)
     bind(other, a)
     del other
@@ -54,7 +54,7 @@ def test_the_binding_stays_when_the_handle_goes_by_which_it_was_made(engine: Eng
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
-def test_a_module_its_script_and_its_program_share_their_engines(model: Model, a: gl.Lane) -> None:
+def test_module_script_and_program_share_their_engines(model: Model, a: gl.Lane) -> None:
     script = torch.jit.script(model)
     program = torch.export.export(model, (torch.ones(4),), strict=False)
     handles = [model.engines[0], script._run_on_acc_0.engine, program.constants["_run_on_acc_0.engine"]]
@@ -73,9 +73,7 @@ def saved(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("way", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value)), saved])
-def test_a_copy_is_an_engine_that_is_bound_to_nothing(
-    model: Model, a: gl.Lane, b: gl.Lane, way: Callable[[Any], Any]
-) -> None:
+def test_a_copy_of_an_engine_is_unbound(model: Model, a: gl.Lane, b: gl.Lane, way: Callable[[Any], Any]) -> None:
     gl.set_external_stream(model, {"first": a})
     engine = model.engines[0]
     for other in (way(engine), way(model).engines[0]):
@@ -99,7 +97,7 @@ def test_an_engine_is_freed_after_its_last_handle(a: gl.Lane, before: int, bound
     assert eventually(lambda: live_engines() == before)
 
 
-def test_what_was_bound_once_is_no_reason_to_stay(a: gl.Lane, before: int) -> None:
+def test_a_former_binding_does_not_keep_an_engine(a: gl.Lane, before: int) -> None:
     module = Accelerated(new_engine())
     with gl.set_external_stream(module, a):
         pass
@@ -109,7 +107,7 @@ def test_what_was_bound_once_is_no_reason_to_stay(a: gl.Lane, before: int) -> No
 
 
 @pytest.mark.usefixtures("before")
-def test_the_lane_goes_with_the_engine() -> None:
+def test_a_freed_engine_releases_its_lane() -> None:
     lanes = gl.partition("cpu", {"engine's": gl.REST})
     engine, units = new_engine(), lanes["engine's"].units
     bind(engine, lanes.pop("engine's"))
@@ -143,7 +141,7 @@ def test_no_engine_inherits_a_binding(a: gl.Lane, before: int) -> None:
 
 
 @pytest.mark.usefixtures("before")
-def test_threads_that_bind_an_engine_first_all_make_one_binding() -> None:
+def test_concurrent_first_binds_make_one_binding() -> None:
     everyone = threading.Barrier(4)
     engines = [new_engine() for _ in range(2000)]
 
@@ -161,7 +159,7 @@ def test_threads_that_bind_an_engine_first_all_make_one_binding() -> None:
 
 @pytest.mark.usefixtures("before")
 @pytest.mark.parametrize("clearing", [False, True])
-def test_threads_may_call_an_engine_that_others_bind_all_the_time(a: gl.Lane, b: gl.Lane, clearing: bool) -> None:
+def test_threads_may_call_an_engine_during_rebinds(a: gl.Lane, b: gl.Lane, clearing: bool) -> None:
     engine, done = new_engine(), threading.Event()
     bind(engine, a)
 
@@ -187,7 +185,7 @@ def test_threads_may_call_an_engine_that_others_bind_all_the_time(a: gl.Lane, b:
 
 
 @pytest.mark.parametrize("keep", ["engine", "None"])
-def test_a_process_with_bound_engines_ends_well(keep: str) -> None:
+def test_a_process_with_bound_engines_ends_normally(keep: str) -> None:
     code = f"""
 from compat import stand_in
 import greenlane as gl
@@ -203,7 +201,7 @@ print("done")
     assert in_a_process(code) == ["done"]
 
 
-def test_refitting_loses_bindings_by_engine_and_keeps_those_by_module(a: gl.Lane, b: gl.Lane) -> None:
+def test_refitting_keeps_only_module_bindings(a: gl.Lane, b: gl.Lane) -> None:
     """Refitting puts new engines into the modules."""
     by_module, by_engine = Model(), Model()
     gl.set_external_stream(by_module, {"_run_on_acc_0": a, "_run_on_acc_1": b})

@@ -24,7 +24,7 @@ def bind(engine: Engine, lane: gl.Lane) -> gl.Binding:
     return gl.set_external_stream(Accelerated(engine), {"engine": lane})
 
 
-def test_a_new_engine_is_bound_to_nothing(engine: Engine) -> None:
+def test_a_new_engine_is_unbound(engine: Engine) -> None:
     assert state(engine) == UNBOUND
     engine.clear_external_stream()  # not an error if it is not bound
     assert state(engine) == UNBOUND
@@ -35,9 +35,7 @@ def test_a_new_engine_is_bound_to_nothing(engine: Engine) -> None:
     ("handle", "message"),
     [(0, "it is null"), (1, "legacy default"), (2, "per-thread default"), (0x1234, "the CPU has no streams")],
 )
-def test_a_handle_that_cannot_be_bound_is_refused(
-    engine: Engine, a: gl.Lane, handle: int, message: str, bound: bool
-) -> None:
+def test_an_invalid_handle_is_refused(engine: Engine, a: gl.Lane, handle: int, message: str, bound: bool) -> None:
     if bound:
         bind(engine, a)
     before = state(engine)
@@ -46,14 +44,14 @@ def test_a_handle_that_cannot_be_bound_is_refused(
     assert state(engine) == before == ((True, 0, "a") if bound else UNBOUND)
 
 
-def test_what_is_no_handle_is_refused(engine: Engine) -> None:
+def test_another_type_than_a_handle_is_refused(engine: Engine) -> None:
     for arguments in (("stream",), (None,), (), (0x1234, 0)):
         with pytest.raises(RuntimeError, match=r"set_external_stream\(\) "):
             engine.set_external_stream(*arguments)
     assert state(engine) == UNBOUND
 
 
-def test_methods_and_functions_see_one_binding(engine: Engine, a: gl.Lane) -> None:
+def test_methods_and_functions_share_one_binding(engine: Engine, a: gl.Lane) -> None:
     module = Accelerated(engine)
     gl.set_external_stream(module, {"engine": a})
     assert engine.is_external_stream_set()
@@ -85,7 +83,7 @@ def test_scripts_may_call_the_methods(engine: Engine, a: gl.Lane) -> None:
     assert state(engine) == UNBOUND
 
 
-def test_the_methods_are_there_when_greenlane_comes_last() -> None:
+def test_the_methods_exist_if_greenlane_is_loaded_last() -> None:
     code = """
 import sys
 from compat import stand_in
@@ -100,7 +98,7 @@ print(engine.is_external_stream_set(), stand_in.where(engine))
     assert in_a_process(code) == ["False False", f"False {CALLER}", "True a"]
 
 
-def test_a_bound_engine_runs_on_the_worker_of_its_lane(engine: Engine, a: gl.Lane) -> None:
+def test_a_bound_engine_runs_on_its_lanes_worker(engine: Engine, a: gl.Lane) -> None:
     class Look(nn.Module):
         def forward(self) -> int:
             return threading.get_native_id()
@@ -115,7 +113,7 @@ def test_a_bound_engine_runs_on_the_worker_of_its_lane(engine: Engine, a: gl.Lan
 
 
 @pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
-def test_results_are_the_same_bound_and_unbound(engine: Engine, a: gl.Lane, mode: Callable[[], object]) -> None:
+def test_a_binding_does_not_change_the_results(engine: Engine, a: gl.Lane, mode: Callable[[], object]) -> None:
     inputs = [
         torch.arange(6.0).reshape(2, 3).t(),
         torch.ones(2, dtype=torch.float16),
@@ -142,7 +140,7 @@ def first_line(call: Callable[[], object]) -> str:
     return str(error.value).splitlines()[0]
 
 
-def test_what_an_engine_throws_comes_out_as_it_is(model: Model, a: gl.Lane, b: gl.Lane) -> None:
+def test_an_engines_exception_is_unchanged(model: Model, a: gl.Lane, b: gl.Lane) -> None:
     broken = new_engine("broken", "broken")
     model._run_on_acc_0.engine = broken
     fine = model._run_on_acc_1.engine
@@ -162,7 +160,7 @@ def test_what_an_engine_throws_comes_out_as_it_is(model: Model, a: gl.Lane, b: g
     assert this_thread() == where(fine) == CALLER
 
 
-def test_an_engine_that_is_not_bound_runs_as_it_does_by_itself(model: Model, a: gl.Lane) -> None:
+def test_an_unbound_engine_runs_on_the_callers_thread(model: Model, a: gl.Lane) -> None:
     gl.set_external_stream(model, {"_run_on_acc_0.engine": a})
     assert lanes_of(model) == ("a", CALLER)
     assert where(new_engine()) == CALLER
@@ -185,7 +183,9 @@ def test_a_rebound_engine_runs_on_its_new_lane(engine: Engine, a: gl.Lane, b: gl
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
-def test_a_context_puts_back_what_was(engine: Engine, a: gl.Lane, b: gl.Lane, kind: type[BaseException]) -> None:
+def test_a_context_restores_the_former_binding(
+    engine: Engine, a: gl.Lane, b: gl.Lane, kind: type[BaseException]
+) -> None:
     bind(engine, a)
     with pytest.raises(kind), bind(engine, b):
         raise kind
@@ -195,7 +195,7 @@ def test_a_context_puts_back_what_was(engine: Engine, a: gl.Lane, b: gl.Lane, ki
     assert state(engine) == (True, 0, "a")
 
 
-def test_engines_in_a_module_on_a_lane(model: Model, a: gl.Lane, b: gl.Lane) -> None:
+def test_an_engine_may_leave_its_modules_lane(model: Model, a: gl.Lane, b: gl.Lane) -> None:
     """The calls go from a lane's worker onto the same lane, and onto another one."""
     seen: list[str] = []
     model.register_forward_pre_hook(lambda *_: seen.append(this_thread()))
@@ -205,7 +205,7 @@ def test_engines_in_a_module_on_a_lane(model: Model, a: gl.Lane, b: gl.Lane) -> 
     assert seen == ["a"]
 
 
-def test_an_engine_may_be_rebound_on_the_way_to_it(engine: Engine, a: gl.Lane, b: gl.Lane) -> None:
+def test_a_module_may_rebind_its_engine_during_a_call(engine: Engine, a: gl.Lane, b: gl.Lane) -> None:
     class Rebinds(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -225,9 +225,7 @@ def test_an_engine_may_be_rebound_on_the_way_to_it(engine: Engine, a: gl.Lane, b
 
 
 @pytest.mark.parametrize("device", ["", "gpu", "-1", "cpu1"])
-def test_an_engine_that_does_not_say_where_it_is_cannot_be_bound(
-    model: Model, a: gl.Lane, device: str, b: gl.Lane
-) -> None:
+def test_an_engine_without_a_known_device_is_refused(model: Model, a: gl.Lane, device: str, b: gl.Lane) -> None:
     gl.set_external_stream(model, {"first": a})
     strange = model._run_on_acc_1.engine = new_engine("strange", device=device)
     for streams in (b, {"first": b, "_run_on_acc_1.engine": b}):

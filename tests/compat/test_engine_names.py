@@ -23,7 +23,7 @@ def form(request: pytest.FixtureRequest) -> tuple[nn.Module, str, str]:
     return model, name.format(0), name.format(1)
 
 
-def test_by_the_name_of_the_attribute(form: tuple[nn.Module, str, str], a: gl.Lane, b: gl.Lane) -> None:
+def test_engines_are_bound_by_attribute_name(form: tuple[nn.Module, str, str], a: gl.Lane, b: gl.Lane) -> None:
     model, first, second = form
     with gl.set_external_stream(model, {first: a, second: b}) as binding:
         assert binding.names == (first, second)
@@ -45,7 +45,7 @@ def test_lanes_are_bound_by_their_own_word(form: tuple[nn.Module, str, str], a: 
     assert lanes_of(model) == (where(engine), CALLER) == (CALLER, CALLER)
 
 
-def test_by_the_name_in_its_own_metadata(form: tuple[nn.Module, str, str], a: gl.Lane, b: gl.Lane) -> None:
+def test_engines_are_bound_by_their_metadata_name(form: tuple[nn.Module, str, str], a: gl.Lane, b: gl.Lane) -> None:
     model, first, _ = form
     with gl.set_external_stream(model, {"second": a, first: b}) as binding:
         assert binding.names == ("second", first)
@@ -57,9 +57,7 @@ def test_by_the_name_in_its_own_metadata(form: tuple[nn.Module, str, str], a: gl
     assert lanes_of(model) == (CALLER, CALLER)
 
 
-def test_one_lane_takes_the_model_and_every_engine_in_it(
-    form: tuple[nn.Module, str, str], a: gl.Lane, b: gl.Lane
-) -> None:
+def test_one_binding_covers_the_model_and_its_engines(form: tuple[nn.Module, str, str], a: gl.Lane, b: gl.Lane) -> None:
     model, first, second = form
     for lane in (a, b):
         assert gl.set_external_stream(model, lane).names == ("", first, second)
@@ -69,7 +67,7 @@ def test_one_lane_takes_the_model_and_every_engine_in_it(
     assert lanes_of(model) == (CALLER, CALLER)
 
 
-def test_engines_go_with_the_nearest_name_above_them(model: Model, a: gl.Lane, b: gl.Lane) -> None:
+def test_engines_follow_the_nearest_named_parent(model: Model, a: gl.Lane, b: gl.Lane) -> None:
     with gl.set_external_stream(model, {"_run_on_acc_0": a}) as binding:
         assert binding.names == ("_run_on_acc_0", "_run_on_acc_0.engine")
         assert lanes_of(model) == ("a", CALLER)
@@ -82,7 +80,7 @@ def test_engines_go_with_the_nearest_name_above_them(model: Model, a: gl.Lane, b
         assert lanes_of(model) == ("b", "a")
 
 
-def test_a_module_takes_the_device_of_the_engines_in_it(model: Model, a: gl.Lane) -> None:
+def test_a_module_has_the_device_of_its_engines(model: Model, a: gl.Lane) -> None:
     """Neither the module nor a handle tells the device. The refusal must be about the handle, not the device."""
     with pytest.raises(RuntimeError, match="the CPU has no streams"):
         gl.set_external_stream(model, 0x1234)
@@ -92,7 +90,7 @@ def test_a_module_takes_the_device_of_the_engines_in_it(model: Model, a: gl.Lane
     assert lanes_of(model) == (CALLER, CALLER)
 
 
-def test_a_name_that_two_engines_have_is_refused(a: gl.Lane) -> None:
+def test_an_ambiguous_name_is_refused(a: gl.Lane) -> None:
     model = Model("twin", "twin")
     there = "(there are: '_run_on_acc_0.engine', '_run_on_acc_1.engine')"
     with pytest.raises(ValueError, match="nothing was bound: 'twin' is the name of more than one engine") as error:
@@ -104,7 +102,7 @@ def test_a_name_that_two_engines_have_is_refused(a: gl.Lane) -> None:
 
 
 @pytest.mark.parametrize("handle", [another_handle, lambda engine: engine])
-def test_one_engine_in_two_places_is_one(model: Model, a: gl.Lane, b: gl.Lane, handle: Callable[[Any], Any]) -> None:
+def test_a_shared_engine_has_one_binding(model: Model, a: gl.Lane, b: gl.Lane, handle: Callable[[Any], Any]) -> None:
     model._run_on_acc_1.engine = handle(model._run_on_acc_0.engine)
     first, second = "_run_on_acc_0.engine", "_run_on_acc_1.engine"
     with gl.set_external_stream(model, {"first": a}):  # a name that only one engine has
@@ -119,13 +117,13 @@ def test_one_engine_in_two_places_is_one(model: Model, a: gl.Lane, b: gl.Lane, h
     assert lanes_of(model) == (CALLER, CALLER)
 
 
-def test_attributes_come_before_names_of_their_own(model: Model, a: gl.Lane) -> None:
+def test_attribute_names_take_precedence(model: Model, a: gl.Lane) -> None:
     model._run_on_acc_0.engine = new_engine("_run_on_acc_1.engine")
     gl.set_external_stream(model, {"_run_on_acc_1.engine": a})
     assert lanes_of(model) == (CALLER, "a")
 
 
-def test_all_unknown_names_are_listed_with_what_there_is(model: Model, a: gl.Lane) -> None:
+def test_unknown_names_are_listed_with_the_known_ones(model: Model, a: gl.Lane) -> None:
     with pytest.raises(ValueError, match="nothing was bound: ") as error:
         gl.set_external_stream(model, {"first": a, "third": a, "_run_on_acc_2.engine": a, "_run_on_acc_1": a})
     names = ["", "_run_on_acc_0", "_run_on_acc_1", "_run_on_acc_0.engine", "_run_on_acc_1.engine"]
@@ -136,7 +134,7 @@ def test_all_unknown_names_are_listed_with_what_there_is(model: Model, a: gl.Lan
     assert lanes_of(model) == (CALLER, CALLER)
 
 
-def test_one_engine_under_two_names_is_bound_once(model: Model, a: gl.Lane, b: gl.Lane) -> None:
+def test_an_engine_with_two_names_is_bound_once(model: Model, a: gl.Lane, b: gl.Lane) -> None:
     assert gl.set_external_stream(model, {"first": a, "_run_on_acc_0.engine": a}).names == ("first",)
     for names in (("first", "_run_on_acc_0.engine"), ("_run_on_acc_0", "first")):
         assert lanes_of(model) == ("a", CALLER)
@@ -147,14 +145,14 @@ def test_one_engine_under_two_names_is_bound_once(model: Model, a: gl.Lane, b: g
     assert lanes_of(model) == ("a", CALLER)
 
 
-def test_modules_whose_engine_is_not_set_up_have_none(model: Model, a: gl.Lane) -> None:
+def test_a_module_before_setup_has_no_engine(model: Model, a: gl.Lane) -> None:
     model._run_on_acc_0.engine = None
     assert gl.set_external_stream(model, a).names == ("", "_run_on_acc_1.engine")
     with pytest.raises(ValueError, match=r"there is no submodule '_run_on_acc_0\.engine'"):
         gl.set_external_stream(model, {"_run_on_acc_0.engine": a})
 
 
-def test_all_are_bound_or_none(a: gl.Lane, b: gl.Lane, closed: gl.Lane) -> None:
+def test_one_refusal_leaves_all_bindings_unchanged(a: gl.Lane, b: gl.Lane, closed: gl.Lane) -> None:
     model = nn.ModuleList([Accelerated(new_engine(str(i))) for i in range(3)])
 
     def lanes() -> list[str]:
@@ -174,7 +172,7 @@ def test_all_are_bound_or_none(a: gl.Lane, b: gl.Lane, closed: gl.Lane) -> None:
         assert lanes() == before
 
 
-def test_a_stream_that_is_none_leaves_all_as_they_were(model: Model, a: gl.Lane, b: gl.Lane) -> None:
+def test_an_invalid_stream_changes_no_binding(model: Model, a: gl.Lane, b: gl.Lane) -> None:
     gl.set_external_stream(model, {"first": a})
     for stream, error in ((object(), TypeError), (0, RuntimeError), (0x1234, RuntimeError)):
         with pytest.raises(error):
@@ -182,7 +180,7 @@ def test_a_stream_that_is_none_leaves_all_as_they_were(model: Model, a: gl.Lane,
         assert lanes_of(model) == ("a", CALLER)
 
 
-def test_objects_of_other_classes_are_no_engines(model: Model, a: gl.Lane) -> None:
+def test_objects_of_other_classes_are_not_engines(model: Model, a: gl.Lane) -> None:
     model.lane = a._native
     vars(model)["engines_too"] = [new_engine()]  # not an attribute, because it is in a list
     assert gl.set_external_stream(model, a).names == ("", "_run_on_acc_0.engine", "_run_on_acc_1.engine")

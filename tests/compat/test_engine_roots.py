@@ -39,7 +39,7 @@ CALLS: list[Callable[[Any, gl.Lane], object]] = [
 
 @pytest.mark.parametrize("kind", NONSENSE)
 @pytest.mark.parametrize("call", CALLS)
-def test_what_cannot_be_bound_is_refused_with_what_can(
+def test_another_class_is_refused_with_the_accepted_ones(
     a: gl.Lane, kind: str, call: Callable[[Any, gl.Lane], object]
 ) -> None:
     with pytest.raises(TypeError) as error:
@@ -54,7 +54,7 @@ def test_what_cannot_be_bound_is_refused_with_what_can(
 
 
 @pytest.mark.parametrize("of", ["package", "loader"])
-def test_the_engines_in_a_package_that_pytorch_loaded(package: Path, a: gl.Lane, b: gl.Lane, of: str) -> None:
+def test_engines_of_pytorchs_packages_are_bound(package: Path, a: gl.Lane, b: gl.Lane, of: str) -> None:
     model = torch._inductor.aoti_load_package(str(package))
     root: Any = model if of == "package" else model.loader
     assert lanes_of(model) == (CALLER, CALLER)
@@ -74,7 +74,7 @@ def test_the_engines_in_a_package_that_pytorch_loaded(package: Path, a: gl.Lane,
         assert lanes_of(model) == (CALLER, CALLER)
 
 
-def test_a_package_that_pytorch_loaded_names_its_engines(package: Path, a: gl.Lane) -> None:
+def test_unknown_names_are_listed_for_pytorchs_packages(package: Path, a: gl.Lane) -> None:
     model = torch._inductor.aoti_load_package(str(package))
     there = r"\(there are: '_torchbind_obj0', '_torchbind_obj1'\)"
     with pytest.raises(ValueError, match=f"there is no submodule 'third' {there}"):
@@ -84,7 +84,7 @@ def test_a_package_that_pytorch_loaded_names_its_engines(package: Path, a: gl.La
     assert lanes_of(model) == (CALLER, CALLER)
 
 
-def test_its_lanes_live_as_long_as_its_engines(package: Path, before: int) -> None:
+def test_engines_of_pytorchs_packages_keep_their_lanes(package: Path, before: int) -> None:
     model = torch._inductor.aoti_load_package(str(package))
     gl.set_external_stream(model, {"first": gl.lane("cpu", "kept"), "second": gl.lane("cpu", "kept, too")})
     gc.collect()
@@ -94,7 +94,7 @@ def test_its_lanes_live_as_long_as_its_engines(package: Path, before: int) -> No
     assert eventually(lambda: live_engines() == before)
 
 
-def test_without_engines_it_says_how_to_bind_the_package(tmp_path: Path, a: gl.Lane) -> None:
+def test_a_package_without_engines_is_refused_with_a_remedy(tmp_path: Path, a: gl.Lane) -> None:
     path = str(tmp_path / "plain.pt2")
     torch._inductor.aoti_compile_and_package(torch.export.export(nn.ReLU(), (torch.ones(4),)), package_path=path)
     model = torch._inductor.aoti_load_package(path)
@@ -103,7 +103,7 @@ def test_without_engines_it_says_how_to_bind_the_package(tmp_path: Path, a: gl.L
     gl.clear_external_stream(model)
 
 
-def test_a_pytorch_that_does_not_give_its_engines_out(package: Path, a: gl.Lane) -> None:
+def test_an_older_pytorch_is_refused_with_the_needed_version(package: Path, a: gl.Lane) -> None:
     """The loader has no get_custom_objs before PyTorch 2.13."""
     model = torch._inductor.aoti_load_package(str(package))
     model.loader = object()  # type: ignore[assignment]
@@ -114,7 +114,7 @@ def test_a_pytorch_that_does_not_give_its_engines_out(package: Path, a: gl.Lane)
 # Single engines
 
 
-def test_an_engine_by_itself(engine: Engine, a: gl.Lane, b: gl.Lane) -> None:
+def test_a_bare_engine_can_be_bound(engine: Engine, a: gl.Lane, b: gl.Lane) -> None:
     with gl.set_external_stream(engine, a) as binding:
         assert binding.names == ("",)
         assert (where(engine), gl.is_external_stream_set(engine), gl.get_external_stream(engine)) == ("a", True, 0)
@@ -132,21 +132,21 @@ def test_an_engine_by_itself(engine: Engine, a: gl.Lane, b: gl.Lane) -> None:
         gl.set_external_stream(engine, {"first": a})
 
 
-def test_an_engine_by_itself_keeps_its_lane() -> None:
+def test_a_bare_engine_keeps_its_lane() -> None:
     engine = new_engine()
     gl.set_external_stream(engine, gl.lane("cpu", "kept"))
     gc.collect()
     assert where(engine) == "kept"
 
 
-def test_an_engine_by_itself_and_its_module_have_one_binding(model: Model, a: gl.Lane, b: gl.Lane) -> None:
+def test_a_bare_engine_shares_its_modules_binding(model: Model, a: gl.Lane, b: gl.Lane) -> None:
     gl.set_external_stream(model.engines[0], a)
     assert gl.is_external_stream_set(model, "_run_on_acc_0.engine")
     gl.set_external_stream(model, {"_run_on_acc_0": b})
     assert where(model.engines[0]) == "b"
 
 
-def test_a_bare_engine_that_is_refused_stays_as_it_was(engine: Engine, a: gl.Lane, closed: gl.Lane) -> None:
+def test_a_refused_stream_keeps_a_bare_engines_binding(engine: Engine, a: gl.Lane, closed: gl.Lane) -> None:
     gl.set_external_stream(engine, a)
     for stream, error in ((0, RuntimeError), (closed, RuntimeError), (object(), TypeError)):
         with pytest.raises(error):
@@ -177,7 +177,7 @@ def test_a_bare_engine_that_is_refused_stays_as_it_was(engine: Engine, a: gl.Lan
     ],
 )
 @pytest.mark.parametrize("name", ["_run_on_acc_1", "_run_on_acc_1.engine", "second"])
-def test_a_bad_stream_is_reported_with_the_name_that_it_is_for(
+def test_a_refused_stream_is_reported_with_its_name(
     model: Model, a: gl.Lane, closed: gl.Lane, name: str, stream: object, error: type[Exception], reason: str
 ) -> None:
     gl.set_external_stream(model, {"second": a})
@@ -190,14 +190,14 @@ def test_a_bad_stream_is_reported_with_the_name_that_it_is_for(
     assert lanes_of(model) == (CALLER, "a")
 
 
-def test_one_stream_for_all_is_reported_without_a_name(model: Model) -> None:
+def test_a_refused_common_stream_is_reported_without_a_name(model: Model) -> None:
     with pytest.raises(TypeError, match=r"^None is no stream"):
         gl.set_external_stream(model, None)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match=r"^stream 0x0 cannot be bound: it is null"):
         gl.set_external_stream(model, numpy.int64(0))
 
 
-def test_a_lane_of_another_device_is_reported_with_its_name(model: Model, a: gl.Lane) -> None:
+def test_a_wrong_device_is_reported_with_the_engines_name(model: Model, a: gl.Lane) -> None:
     class Elsewhere:
         """A lane that claims to be on a GPU that is not here."""
 

@@ -29,7 +29,7 @@ def said(pattern: str, code: str) -> list[str]:
     return [found[1] for line in in_a_process(code) if (found := re.search(pattern, line))]
 
 
-def test_every_engine_is_named_once_for_its_auxiliary_streams() -> None:
+def test_auxiliary_streams_are_warned_of_once_per_engine() -> None:
     code = """
 first, second = stand_in.new_engine("first"), stand_in.new_engine("second")
 for engine in (first, second, first):
@@ -40,7 +40,7 @@ bind(first)
     assert said(AUXILIARY, BEGIN + code) == ["first", "second"]
 
 
-def test_every_engine_that_talks_to_other_devices_is_named_once() -> None:
+def test_multi_device_engines_are_warned_of_once() -> None:
     code = """
 engines = [stand_in.new_engine(name, multi_device=multi) for name, multi in
     (("first", True), ("alone", False), ("second", True))]
@@ -50,7 +50,7 @@ for engine in engines * 2:
     assert said(MULTI_DEVICE, BEGIN + code) == ["first", "second"]
 
 
-def test_all_engines_of_a_model_are_named() -> None:
+def test_the_warning_names_all_engines_of_a_model() -> None:
     code = """
 model = stand_in.Model()
 for module, name in ((model._run_on_acc_0, "one"), (model._run_on_acc_1, "two")):
@@ -61,7 +61,7 @@ gl.set_external_stream(model, lane)
     assert said(AUXILIARY, BEGIN + code) == ["one", "two"]
 
 
-def test_an_engine_that_is_bound_by_its_method_is_named() -> None:
+def test_the_warning_names_an_engine_bound_by_method() -> None:
     code = """
 engine = stand_in.new_engine("first", multi_device=True)
 try:
@@ -72,7 +72,7 @@ except RuntimeError:
     assert said(MULTI_DEVICE, BEGIN + code) == said(AUXILIARY, BEGIN + code) == ["first"]
 
 
-def test_engines_that_are_not_bound_are_not_named() -> None:
+def test_unbound_engines_give_no_warning() -> None:
     assert in_a_process(BEGIN + "stand_in.where(stand_in.new_engine('first', multi_device=True))") == []
 
 
@@ -102,6 +102,6 @@ for model in models * 2:
     ("pattern", "engines"),
     [(MULTI_DEVICE, ["first", "third", "fourth"]), (AUXILIARY, ["first", "third"])],
 )
-def test_engines_of_the_runtime_in_python_are_named(pattern: str, engines: list[str]) -> None:
+def test_the_warning_names_python_runtime_engines(pattern: str, engines: list[str]) -> None:
     """Loaded engines know the number of their auxiliary streams."""
     assert said(pattern, PYTHON) == engines

@@ -62,9 +62,10 @@ def run(package: Path, *more: str, **variables: str) -> subprocess.CompletedProc
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the example divides two cores")
 @pytest.mark.skipif(
-    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13), reason="this PyTorch does not give the engines out"
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13),
+    reason="this PyTorch does not give access to the engines in a package",
 )
-def test_each_engine_gets_a_lane_of_its_own(package: Path, tmp_path: Path) -> None:
+def test_each_engine_gets_its_own_lane(package: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     done = run(package, GREENLANE_STAND_IN_LOG=str(log))
     assert done.returncode == 0, done.stderr
@@ -77,7 +78,7 @@ def test_each_engine_gets_a_lane_of_its_own(package: Path, tmp_path: Path) -> No
     assert bound == ["first on lane _torchbind", "second on lane _torchbind"]  # workers of lanes
 
 
-def test_with_passthrough_they_share_one(package: Path, tmp_path: Path) -> None:
+def test_engines_share_a_lane_with_passthrough(package: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     done = run(package, "--passthrough", GREENLANE_STAND_IN_LOG=str(log))
     assert (done.returncode, done.stderr) == (0, "")
@@ -91,9 +92,7 @@ def test_with_passthrough_they_share_one(package: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not stand_in.FAKE_CUDA.exists(), reason=f"{stand_in.FAKE_CUDA} is not built")
-def test_the_passthrough_is_what_keeps_engines_off_their_own_streams(
-    package_of_gpu_engines: Path, tmp_path: Path
-) -> None:
+def test_passthrough_keeps_engines_on_the_callers_stream(package_of_gpu_engines: Path, tmp_path: Path) -> None:
     """The lane's worker calls from the default stream, where stock Torch-TensorRT uses a stream of PyTorch's pool."""
     log = tmp_path / "log"
     preload = {"LD_PRELOAD": str(stand_in.FAKE_CUDA), "GREENLANE_STAND_IN_LOG": str(log)}
@@ -107,7 +106,7 @@ def test_the_passthrough_is_what_keeps_engines_off_their_own_streams(
     ]
 
 
-def test_what_is_missing_is_said(package: Path) -> None:
+def test_a_missing_package_is_reported(package: Path) -> None:
     done = run(package.with_name("missing.pt2"))
     assert done.returncode == 1
     assert "bind_engines: " in done.stderr

@@ -57,7 +57,7 @@ def run(package: str, code: str) -> list[str]:
 
 @packages
 @pytest.mark.parametrize("mode", [0, 1])
-def test_a_binding_of_the_module_is_there_before_its_engine(package: str, mode: int) -> None:
+def test_a_module_is_bound_before_its_engine_exists(package: str, mode: int) -> None:
     assert run(
         package,
         f"""
@@ -77,7 +77,7 @@ with stand_in.graphs({mode}):
 
 
 @packages
-def test_its_engine_is_found_when_it_is_there(package: str) -> None:
+def test_a_late_engine_is_found(package: str) -> None:
     lines = run(
         package,
         """
@@ -97,9 +97,9 @@ show()
 @packages
 @pytest.mark.skipif(
     tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13),
-    reason="this PyTorch does not give out the engines in packages",
+    reason="this PyTorch does not give access to the engines in a package",
 )
-def test_a_package_of_them(package: str, tmp_path: Path) -> None:
+def test_a_package_of_lazy_modules_is_bound(package: str, tmp_path: Path) -> None:
     assert run(
         package,
         f"""
@@ -158,7 +158,7 @@ show()
 
 
 @packages
-def test_graphs_that_were_turned_on_meanwhile_are_warned_of(package: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_graphs_enabled_later_give_a_warning(package: str, capfd: pytest.CaptureFixture[str]) -> None:
     lines = run(
         package,
         """

@@ -42,7 +42,7 @@ def _stock(monkeypatch: pytest.MonkeyPatch) -> None:
 X = torch.ones(2)
 
 
-def test_one_is_bound_before_its_engine_is_there(a: gl.Lane, b: gl.Lane) -> None:
+def test_a_module_is_bound_before_its_engine_exists(a: gl.Lane, b: gl.Lane) -> None:
     module = TorchTensorRTModule("cpu")
     with gl.set_external_stream(module, a) as binding:
         assert binding.names == ("",)
@@ -66,23 +66,23 @@ def test_a_handle_finds_its_device_in_the_settings(device: str, message: str) ->
         gl.set_external_stream(nn.Sequential(TorchTensorRTModule(device), nn.ReLU()), 0x1234)
 
 
-def test_the_settings_come_before_the_device_of_the_stream(a: gl.Lane) -> None:
+def test_the_settings_take_precedence_over_the_streams_device(a: gl.Lane) -> None:
     with pytest.raises(RuntimeError, match="there is no CUDA device"):  # not bound to a lane of the CPU
         gl.set_external_stream(TorchTensorRTModule("cuda:1"), a)
 
 
-def test_two_devices_are_two(a: gl.Lane) -> None:
+def test_settings_for_two_devices_are_refused(a: gl.Lane) -> None:
     modules = nn.ModuleList([TorchTensorRTModule("cuda:0"), TorchTensorRTModule("cuda:1")])
     with pytest.raises(ValueError, match="it is on cuda:0 and cuda:1: bind its submodules one by one"):
         gl.set_external_stream(modules, a)
 
 
-def test_constants_on_the_cpu_do_not_count_beside_a_gpu(a: gl.Lane) -> None:
+def test_cpu_constants_do_not_decide_the_device(a: gl.Lane) -> None:
     with pytest.raises(RuntimeError, match="there is no CUDA device"):
         gl.set_external_stream(TorchTensorRTModule("cuda:0", torch.device("cpu")), a)
 
 
-def test_when_its_engine_is_there_that_tells(a: gl.Lane) -> None:
+def test_an_existing_engine_decides_the_device(a: gl.Lane) -> None:
     module = TorchTensorRTModule("cpu")
     module.setup_engine()
     module.target_device = torch.device("cuda:1")

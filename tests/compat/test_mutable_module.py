@@ -43,7 +43,7 @@ def attempt(call):
 CALLER = "the caller's thread"
 
 
-def test_it_stays_bound_when_it_compiles_and_refits() -> None:
+def test_a_mutable_module_stays_bound_after_refitting() -> None:
     assert in_a_process(f"""{SETUP}
 with gl.set_external_stream(model, a) as binding:
     print(binding.names, lanes_of(model), len(mutable_source.compiled))  # compiled in this call
@@ -67,7 +67,7 @@ print("_forward" in vars(model), "forward" in vars(model))
     ]
 
 
-def test_a_direct_call_of_its_forward_is_bound_too() -> None:
+def test_a_direct_call_of_forward_is_bound() -> None:
     assert in_a_process(f"""{SETUP}
 gl.set_external_stream(model, a)
 print(lanes_of(model.forward), lanes_of(model._forward))
@@ -76,7 +76,7 @@ print(lanes_of(model.forward), lanes_of(model._forward))
 """) == ["('a', 'a') ('a', 'a')", f"{(CALLER, CALLER)} {(CALLER, CALLER)}"]
 
 
-def test_engines_that_were_bound_in_it_go_with_it() -> None:
+def test_bound_engines_inside_follow_the_mutable_module() -> None:
     assert in_a_process(f"""{SETUP}
 lanes_of(model)
 gl.set_external_stream(model.gm, {{"_run_on_acc_0": b}})
@@ -88,7 +88,7 @@ print(lanes_of(model))
 """) == [str(("b", CALLER)), "('a', 'a')", str((CALLER, CALLER))]
 
 
-def test_a_part_of_it_is_refused_with_the_remedy() -> None:
+def test_binding_a_part_is_refused_with_a_remedy() -> None:
     lines = in_a_process(f"""{SETUP}
 for when in range(2):
     for name in ("inner", "gm._run_on_acc_0", "gm._run_on_acc_0.engine"):
@@ -108,7 +108,7 @@ attempt(lambda: gl.set_external_stream(model, a, graphs="resident"))
     assert "graphs='resident' is for modules on a GPU that nothing compiles anew" in lines[-1]
 
 
-def test_it_may_be_inside_another_module() -> None:
+def test_a_mutable_module_may_be_a_submodule() -> None:
     assert in_a_process(f"""{SETUP}
 outer = torch.nn.Sequential(model)
 with gl.set_external_stream(outer, {{"0": a}}) as binding:
@@ -121,7 +121,7 @@ print(lanes_of(outer))
 """) == ["('0',) ('a', 'a')", "('b', 'b')", "('b', 'b')", str((CALLER, CALLER))]
 
 
-def test_its_device_is_the_one_of_its_settings() -> None:
+def test_the_settings_decide_the_device() -> None:
     """The parameters are the original model's, which the module may move."""
     assert in_a_process(f"""{SETUP}
 model.trt_device = torch.device("meta")
@@ -129,7 +129,7 @@ attempt(lambda: gl.set_external_stream(model, a))
 """) == ["ValueError nothing was bound: '' cannot be bound: it is on meta: move it to a GPU or the CPU first"]
 
 
-def test_what_is_saved_of_it_names_nothing_of_greenlanes() -> None:
+def test_a_saved_module_needs_no_greenlane() -> None:
     assert in_a_process(f"""{SETUP}
 import io, pickle
 gl.set_external_stream(model, a)

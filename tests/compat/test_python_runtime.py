@@ -60,7 +60,7 @@ LAST = "import greenlane as gl; load_runtime()"
 
 
 @pytest.mark.parametrize("order", [FIRST, LAST])
-def test_they_are_bound_and_let_go(order: str) -> None:
+def test_python_runtime_engines_are_bound_and_freed(order: str) -> None:
     assert in_a_process(f"""{RUNTIME}
 {order}
 here, x = threading.get_native_id(), torch.ones(2)
@@ -101,7 +101,7 @@ print(len(addresses) < 500, inherited)
 
 
 @pytest.mark.parametrize("order", [FIRST, LAST])
-def test_an_engine_by_itself_is_bound_and_keeps_its_lane(order: str) -> None:
+def test_a_bare_engine_keeps_its_lane(order: str) -> None:
     assert in_a_process(f"""{RUNTIME}
 {order}
 engine, x = TRTEngine("first"), torch.ones(2)
@@ -192,7 +192,7 @@ print(type(other).__name__)
     ]
 
 
-def test_an_engine_with_graphs_of_its_own_is_freed() -> None:
+def test_an_engine_with_its_own_graphs_is_freed() -> None:
     """The observer of the engine's states does not keep the engine."""
     assert in_a_process(f"""{RUNTIME}
 {FIRST}

@@ -130,7 +130,7 @@ def kernels(found: Found) -> dict[str, tuple[str, str]]:
 
 @real
 @both_orders
-def test_the_real_library_is_as_expected(order: str, library: str) -> None:
+def test_the_real_library_has_the_expected_interface(order: str, library: str) -> None:
     facts = after(order, library).facts
     assert facts["schema"] == (
         "tensorrt::execute_engine(Tensor[] input_tensors, __torch__.torch.classes.tensorrt.Engine engine) -> Tensor[]"
@@ -147,7 +147,7 @@ def test_the_real_library_is_as_expected(order: str, library: str) -> None:
 
 @real
 @both_orders
-def test_greenlanes_kernels_stand_before_stocks_own(order: str, library: str) -> None:
+def test_greenlanes_kernels_precede_stocks(order: str, library: str) -> None:
     stock = kernels(after("stock", library))
     assert list(stock) == ["CompositeExplicitAutograd"]
     ours = ("execute_engine.cpp", "boxed")
@@ -156,7 +156,7 @@ def test_greenlanes_kernels_stand_before_stocks_own(order: str, library: str) ->
 
 @real
 @both_orders
-def test_nothing_is_said_of_it(order: str, library: str) -> None:
+def test_loading_prints_no_warning(order: str, library: str) -> None:
     """PyTorch would warn of a kernel that replaces another one."""
     assert after(order, library).output == after("stock", library).output
     assert not re.search(r"greenlane|overrid|execute_engine", after(order, library).output, re.IGNORECASE)
@@ -181,7 +181,7 @@ def test_the_class_gains_four_methods(order: str, library: str) -> None:
 
 @real
 @both_orders
-def test_the_methods_answer_on_an_instance_that_was_never_initialised(order: str, library: str) -> None:
+def test_the_methods_work_on_an_uninitialised_instance(order: str, library: str) -> None:
     facts = after(order, library).facts
     assert facts["answers"] == ["None", "0", "False"]
     assert (facts["bindable"], facts["records"]) == (True, "[]")
@@ -191,7 +191,7 @@ def test_the_methods_answer_on_an_instance_that_was_never_initialised(order: str
 
 @real
 @both_orders
-def test_what_stock_throws_comes_out_as_it_is(order: str, library: str) -> None:
+def test_stocks_exceptions_are_unchanged(order: str, library: str) -> None:
     facts, stock = after(order, library).facts, after("stock", library).facts
     assert stock["wrong strings"] == ["ValueError: stoi"] * 3
     for kind in ("wrong strings", "calls", "wrong calls"):
@@ -200,7 +200,7 @@ def test_what_stock_throws_comes_out_as_it_is(order: str, library: str) -> None:
 
 
 @real
-def test_the_stand_in_has_what_the_real_library_has(library: str) -> None:
+def test_the_stand_in_matches_the_real_library(library: str) -> None:
     stock, ours = after("stock", library).facts, after("stand-in").facts
     assert ours["schema"] == stock["schema"]
     assert ours["constants"] == stock["constants"]
@@ -212,7 +212,7 @@ def test_the_stand_in_has_what_the_real_library_has(library: str) -> None:
     }
 
 
-def test_without_torch_tensorrt_there_is_no_class() -> None:
+def test_no_class_is_registered_without_torch_tensorrt() -> None:
     found = run(
         "import greenlane\nfacts = {'op': hasattr(torch.ops.tensorrt, 'execute_engine'), 'class': 'no error',"
         "'schemas': [str(each) for each in torch._C._jit_get_all_schemas() if each.name.startswith('tensorrt::')]}\n"

@@ -21,7 +21,7 @@ def on_gpus(runtime: str, code: str) -> list[str]:
 
 
 @both
-def test_unbound_it_runs_where_stock_chooses(runtime: str) -> None:
+def test_an_unbound_engine_runs_on_stocks_stream(runtime: str) -> None:
     assert on_gpus(
         runtime,
         """
@@ -36,7 +36,7 @@ with lanes["second"]:
 
 
 @both
-def test_swapped_and_cleared(runtime: str) -> None:
+def test_streams_can_be_swapped_and_cleared(runtime: str) -> None:
     """Each change takes effect at the next call, whatever the caller's stream is."""
     assert (
         on_gpus(
@@ -61,7 +61,7 @@ for caller in (torch.cuda.default_stream(), mine, lanes["second"].torch_stream):
 
 
 @both
-def test_each_engine_has_a_stream_of_its_own(runtime: str) -> None:
+def test_each_engine_runs_on_its_stream(runtime: str) -> None:
     assert on_gpus(
         runtime,
         """
@@ -79,7 +79,7 @@ print(named(ran(one)), named(ran(two)))
 
 
 @both
-def test_streams_of_every_kind(runtime: str) -> None:
+def test_every_kind_of_stream_can_be_bound(runtime: str) -> None:
     assert on_gpus(
         runtime,
         """
@@ -101,7 +101,7 @@ for stream in (lanes["first"], mine, mine.cuda_stream, numpy.int64(first), numpy
 
 
 @both
-def test_a_stream_that_must_not_be_bound_is_refused(runtime: str) -> None:
+def test_an_invalid_stream_is_refused(runtime: str) -> None:
     lines = on_gpus(
         runtime,
         """
@@ -144,7 +144,7 @@ print(ran(engine) == handle, handle not in [each.stream for each in others])
 
 
 @both
-def test_an_engine_on_the_second_gpu(runtime: str) -> None:
+def test_an_engine_runs_on_the_second_gpu(runtime: str) -> None:
     """The stream is on the engine's device whatever the current device is, which stays current."""
     assert (
         on_gpus(
@@ -167,7 +167,7 @@ for device in (0, 1):
 
 
 @pytest.mark.parametrize("mode", [0, 1, 2])
-def test_graphs_of_stocks_are_no_reason_to_refuse(mode: int) -> None:
+def test_stock_graphs_do_not_prevent_a_binding(mode: int) -> None:
     """pytorch/TensorRT#4232 refuses here, both when it binds and when it calls."""
     assert on_gpus(
         "C++",
@@ -183,7 +183,7 @@ print(named(ran(engine)))
     ) == [f"first first {mode}", f"second second {mode}", f"first first {mode}", "another"]
 
 
-def test_an_engine_may_be_bound_anew_from_inside_its_own_call() -> None:
+def test_an_engine_may_be_rebound_during_its_call() -> None:
     """A plugin may call back into Python: no deadlock, and the running call stays where it is."""
     assert on_gpus(
         "Python",
@@ -210,7 +210,7 @@ print(named(ran(engine)))
 
 
 @both
-def test_the_passthrough_comes_after_a_binding_and_before_stock(runtime: str) -> None:
+def test_a_binding_takes_precedence_over_passthrough(runtime: str) -> None:
     """Every call asks for the setting anew. From another stream than the default one it makes no difference."""
     assert on_gpus(
         runtime,
@@ -226,7 +226,7 @@ for on in (True, False, True):
     ) == [f"{on} {where}" for on in (True, False, True) for where in ("first", "mine")]
 
 
-def test_the_passthrough_ends_the_detour_from_the_default_stream() -> None:
+def test_passthrough_avoids_pool_streams() -> None:
     """Stock Torch-TensorRT takes pool streams. With passthrough all share one that CUDA orders as the default one."""
     assert on_gpus(
         "C++",
@@ -246,7 +246,7 @@ print(torch._C._cuda_getCurrentRawStream(0))
     ) == ["True True False True", "True", "0"]
 
 
-def test_the_passthrough_holds_for_engines_without_inputs_and_on_the_second_gpu() -> None:
+def test_passthrough_works_without_inputs_and_on_the_second_gpu() -> None:
     assert on_gpus(
         "C++",
         """
@@ -266,7 +266,7 @@ with torch.cuda.device(1):
 
 
 @pytest.mark.parametrize("mode", [1, 2])
-def test_the_passthrough_leaves_stocks_graphs_alone(mode: int) -> None:
+def test_passthrough_does_not_change_stock_graphs(mode: int) -> None:
     """Stock Torch-TensorRT's graphs cannot be captured on a stream that CUDA orders as the default stream."""
     assert on_gpus(
         "C++",
@@ -284,7 +284,7 @@ print(ran(engine) == own)
     ) == ["True", "mine", "False"]
 
 
-def test_the_passthrough_leaves_engines_of_the_python_runtime_to_stock() -> None:
+def test_passthrough_ignores_python_runtime_engines() -> None:
     """greenlane cannot see these engines' graphs."""
     assert on_gpus(
         "Python",
@@ -297,7 +297,7 @@ print(ran(engine) == own)
     ) == ["True"]
 
 
-def test_the_current_stream_is_as_before_when_stock_throws() -> None:
+def test_the_current_stream_is_restored_after_an_exception() -> None:
     assert on_gpus(
         "C++",
         """
@@ -308,7 +308,7 @@ print(attempt(lambda: ran(broken)), torch.cuda.current_stream() == torch.cuda.de
     ) == ["RuntimeError: this engine is broken True"]
 
 
-def test_a_package_that_pytorch_loaded_follows_the_passthrough(tmp_path: Path) -> None:
+def test_passthrough_works_for_pytorchs_packages(tmp_path: Path) -> None:
     """pytorch/TensorRT#4232 added the switch for this case."""
     assert on_gpus(
         "C++",

@@ -27,14 +27,14 @@ except RuntimeError as error:
 
 
 @pytest.mark.parametrize("version", ["2.13", "2.14"])
-def test_engines_that_follow_the_caller_are_bound(version: str) -> None:
+def test_engines_of_supported_versions_are_bound(version: str) -> None:
     """The older version gives the engine's name and device in its text only."""
     where, refusal = in_a_process(CODE.format(version=version))
     assert where == "lane True True"
     assert "legacy default stream" in refusal
 
 
-def test_older_engines_are_refused_with_the_version_needed() -> None:
+def test_older_engines_are_refused_with_the_needed_version() -> None:
     message, where, again = in_a_process(CODE.format(version="2.12"))
     assert message.startswith("the Torch-TensorRT engine 'first' cannot be bound: ")
     assert "use Torch-TensorRT 2.13 or newer" in message

@@ -41,7 +41,7 @@ class CpuLimitsTest : public ::testing::Test {
   std::filesystem::path root_;  // NOLINT(misc-non-private-member-variables-in-classes)
 };
 
-TEST_F(CpuLimitsTest, WithoutControlGroupsThereIsNoQuota) { EXPECT_EQ(cpu_quota(root_), std::nullopt); }
+TEST_F(CpuLimitsTest, AMachineWithoutControlGroupsHasNoQuota) { EXPECT_EQ(cpu_quota(root_), std::nullopt); }
 
 TEST_F(CpuLimitsTest, TheQuotaOfVersion2IsRead) {
   write_v2("/");

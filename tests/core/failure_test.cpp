@@ -51,7 +51,7 @@ class FailureTest : public fake::FakeDriverTest {
   }
 
   // Checks what the scenario must leave, failed or not.
-  void expect_nothing_half_made() {
+  void expect_no_leaks() {
     detail::DropQueue::instance().wait_until_empty();
     fake_.fail(0);
     EXPECT_EQ(fake_.current_contexts(), 0);
@@ -60,7 +60,7 @@ class FailureTest : public fake::FakeDriverTest {
     EXPECT_LE(fake_.live().streams, 1) << "more streams are alive than the kept one";
     EXPECT_LE(fake_.live().green_contexts, 1);
     if (const auto device = Device::open("cuda:0"); device.info().partition_obstacle.empty()) {
-      EXPECT_EQ(device.partition("all", rest).units().count, 132) << "some units did not come back";
+      EXPECT_EQ(device.partition("all", rest).units().count, 132) << "some units did not return";
     } else {
       detail::forget_devices();  // the failure to split a device is remembered, too
     }
@@ -84,7 +84,7 @@ class FailureTest : public fake::FakeDriverTest {
         ADD_FAILURE() << "another exception than greenlane's: " << error.what();
       }
       const bool failed = fake_.calls() >= failing;
-      expect_nothing_half_made();
+      expect_no_leaks();
       if (!failed || HasFailure()) return failing - 1;
     }
   }

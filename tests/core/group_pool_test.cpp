@@ -110,7 +110,7 @@ TEST(GroupPoolTest, ASmallOddGroupIsAddedToTheOthers) {
   EXPECT_EQ(pool.units(take(pool, 78)), 78);
 }
 
-TEST(GroupPoolTest, WithoutARemainderThereIsNoOddGroup) {
+TEST(GroupPoolTest, AnEvenSplitHasNoOddGroup) {
   GroupPool pool(kGpu, 5, 4, 0);
   EXPECT_THAT(take(pool, rest), ElementsAre(0, 1, 2, 3, 4));
   EXPECT_EQ(pool.free_units(), 0);
@@ -151,6 +151,15 @@ TEST(GroupPoolTest, ARefusalCountsTheOtherRequestsOfTheCall) {
   auto pool = h200();
   EXPECT_THAT([&] { (void)pool.take(Requests{{"a", 100}, {"b", 100}}); },
               refuses<PartitionError>("100 SMs of cuda:0 to 'b'", "'a' holds 104", "28 of 132 SMs are free"));
+}
+
+TEST(GroupPoolTest, FitAsksOnlyForGroupsThatTheDeviceHas) {
+  auto pool = h200();
+  take(pool, 120, "vision");
+  EXPECT_NO_THROW(pool.require_fit(Requests{{"policy", 96}, {"head", rest}}));
+  EXPECT_EQ(pool.free_units(), 12);
+  EXPECT_THAT([&] { pool.require_fit(Requests{{"policy", 96}, {"head", 100}}); },
+              refuses<PartitionError>("cannot give 100 SMs of cuda:0 to 'head'", "'policy' holds 96; 36 of 132"));
 }
 
 TEST(GroupPoolTest, AnEmptyRestIsRefused) {

@@ -24,7 +24,7 @@ LIKE = ROOT / "examples" / "torch_tensorrt" / "bind_engines.cpp"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_no_example_is_in_a_language_that_nothing_checks(document: Path) -> None:
+def test_every_example_is_in_a_checked_language(document: Path) -> None:
     """Shell and TOML have their own tests (tests/cli, tests/runtime)."""
     fences = re.findall(r"^ *```(\w*)$", document.read_text(), re.M)
     begun, ends = fences[::2], fences[1::2]
@@ -177,6 +177,18 @@ def check(number):
 """
 )
 
+CAPTURE = (
+    BEGIN
+    + STAND_INS
+    + """
+policy, vision, picture, state = engine("policy"), engine("vision"), torch.ones(3), torch.zeros(3)
+head = lambda seen, action: seen[0] + action[0]
+
+def check(number):
+    print(graph(picture, state).tolist())
+"""
+)
+
 EXAMPLES = {
     "README.md": (
         README,
@@ -205,6 +217,9 @@ EXAMPLES = {
 }
 """The beginning of each document's program, and the lines that it prints."""
 
+DOCSTRINGS = {"audit": (ENGINES, ["no kernels", "[2.0, 2.0, 2.0] True"]), "capture": (CAPTURE, ["[2.0, 2.0, 2.0]"])}
+"""The same of docstrings."""
+
 
 @pytest.fixture
 def folder(models: Path, tmp_path: Path) -> Path:
@@ -231,18 +246,22 @@ def test_every_document_with_python_has_a_program() -> None:
 
 @on_fake_gpus
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples_in_python_run(name: str, folder: Path) -> None:
+def test_the_python_examples_run(name: str, folder: Path) -> None:
     (document,) = (each for each in DOCUMENTS if each.name == name)
     begin, lines = EXAMPLES[name]
     assert run(begin, blocks("python", document), folder) == lines
 
 
+def test_every_docstring_with_a_block_has_a_program() -> None:
+    assert literal_blocks().keys() == DOCSTRINGS.keys()
+
+
 @on_fake_gpus
-def test_the_blocks_in_docstrings_run(folder: Path) -> None:
+@pytest.mark.parametrize("name", DOCSTRINGS)
+def test_the_blocks_in_docstrings_run(name: str, folder: Path) -> None:
     """Those in docstrings that are no sessions."""
-    found = literal_blocks()
-    assert found.keys() == {"audit"}
-    assert run(ENGINES, [found["audit"]], folder) == ["no kernels", "[2.0, 2.0, 2.0] True"]
+    begin, lines = DOCSTRINGS[name]
+    assert run(begin, [literal_blocks()[name]], folder) == lines
 
 
 # The names that the examples leave to their reader.
@@ -262,7 +281,7 @@ policy: gl.Engine
 
 
 @pytest.mark.parametrize("document", [each for each in GUIDES if blocks("cpp", each)], ids=lambda path: path.name)
-def test_the_examples_in_cpp_compile(document: Path, tmp_path: Path) -> None:
+def test_the_cpp_examples_compile(document: Path, tmp_path: Path) -> None:
     commands = json.loads((ROOT / "build" / "compile_commands.json").read_text())
     (command,) = [each for each in commands if Path(each["file"]) == LIKE]
     includes: list[str] = ["#include <cuda_runtime_api.h>", "#include <greenlane/torch/aoti.hpp>"]
@@ -288,7 +307,7 @@ def test_the_examples_in_cpp_compile(document: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_examples_in_python_fit_the_types_of_the_package(tmp_path: Path) -> None:
+def test_the_python_examples_have_correct_types(tmp_path: Path) -> None:
     """Checks names, arguments and types with mypy, in one run, because PyTorch takes mypy a while."""
     pytest.importorskip("mypy")
     files = []

@@ -3,11 +3,11 @@
 
 namespace greenlane::fuzz {
 
-// Forgets the places of the last run, and starts to record.
+// Forgets the edges of the last run, and starts to record.
 void begin_coverage();
-// Returns whether the run reached a place that no run had reached before, or reached one much more often.
+// Returns whether the run took an edge that no run had taken before, or took an edge much more often.
 [[nodiscard]] bool end_coverage();
-// Returns the number of places that all runs reached together.
-[[nodiscard]] int places_reached();
+// Returns the number of edges that all runs took together.
+[[nodiscard]] int edges_reached();
 
 }  // namespace greenlane::fuzz

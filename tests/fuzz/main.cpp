@@ -130,9 +130,9 @@ void fuzz(const Target& target, const Arguments& arguments) {
     mutator.learn(current_input);
     keep(arguments.keep, current_input);
   }
-  std::printf("%s: %zu inputs, %ld changed ones (seed %llu) in %.1f s, %zu of them new; %d places\n",
+  std::printf("%s: %zu inputs, %ld changed ones (seed %llu) in %.1f s, %zu of them new; %d edges\n",
               arguments.target.c_str(), given, runs, static_cast<unsigned long long>(arguments.seed),
-              std::chrono::duration<double>(Clock::now() - begin).count(), inputs.size() - given, places_reached());
+              std::chrono::duration<double>(Clock::now() - begin).count(), inputs.size() - given, edges_reached());
 }
 
 int run(int argc, char** argv) {

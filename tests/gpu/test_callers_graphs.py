@@ -70,7 +70,7 @@ def new_engine(kind: str, models: Path, lane: gl.Lane) -> nn.Module:
     return module
 
 
-def let_go(engine: nn.Module) -> None:
+def unbind(engine: nn.Module) -> None:
     """Clears the engine's binding."""
     if isinstance(engine, gl.Engine):
         engine.unbind()
@@ -85,7 +85,7 @@ def test_a_graph_keeps_its_lane(models: Path, x: Tensor, kind: str) -> None:
     graph, y = captured(engine, x)
     used = replayed(graph, y)
     assert len(used) == UNITS
-    let_go(engine)
+    unbind(engine)
     del engine
     # Nobody else has the graph's units: an engine on all other units runs beside it.
     other = new_engine("module", models, gl.partition("cuda:0", {"other": gl.REST})["other"])
@@ -94,7 +94,7 @@ def test_a_graph_keeps_its_lane(models: Path, x: Tensor, kind: str) -> None:
         assert replayed(graph, y) == used
         assert not used & elsewhere
         assert len(elsewhere) == before - UNITS
-    let_go(other)
+    unbind(other)
     del other
     assert not eventually_free_at_once(before)
     graph.reset()
@@ -119,7 +119,7 @@ def test_a_graph_keeps_both_of_its_lanes(models: Path, x: Tensor) -> None:
     with torch.cuda.graph(graph):
         one, two = small(x), large(x)
     for engine in (small, large):
-        let_go(engine)
+        unbind(engine)
     del lanes, small, large, engine
     assert not eventually_free_at_once(before)
     assert free_units() == before - 16 - 40
@@ -159,7 +159,7 @@ def test_many_graphs_return_all_units(models: Path, x: Tensor) -> None:
         used = len(replayed(graph, y))
         assert used == UNITS
         graph.replay()
-        let_go(engine)
+        unbind(engine)
         del graph, y, engine
         assert eventually_free(before)
 

@@ -112,7 +112,7 @@ def test_a_binding_keeps_a_foreign_stream_alive(models: Path, lane: gl.Lane) -> 
     assert ForeignStream.alive == before
 
 
-def test_passthrough_follows_a_stream_guard(models: Path, lane: gl.Lane) -> None:
+def test_passthrough_uses_the_callers_stream(models: Path, lane: gl.Lane) -> None:
     """The engine runs on the caller's stream, and in its partition."""
     gl.set_engine_stream_passthrough(True)
     engine = gl.load(models / "where.pt2")

@@ -1,24 +1,12 @@
-#include "support/plan_requests.hpp"
+#include "support/planner_test.hpp"
 
-#include <greenlane/planner/learn.hpp>
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/learn.hpp>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <cmath>
 #include <random>
 
 namespace greenlane {
 namespace {
 
-using greenlane::testing::head;
-using greenlane::testing::kAllUnits;
-using greenlane::testing::policy;
-using greenlane::testing::random_request;
-using greenlane::testing::request;
-using greenlane::testing::slices;
-using greenlane::testing::vision;
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;

@@ -1,21 +1,8 @@
-#include "support/plan_requests.hpp"
-
-#include <greenlane/planner/planner.hpp>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <cmath>
+#include "support/planner_test.hpp"
 
 namespace greenlane {
 namespace {
 
-using greenlane::testing::head;
-using greenlane::testing::kAllUnits;
-using greenlane::testing::point;
-using greenlane::testing::policy;
-using greenlane::testing::request;
-using greenlane::testing::vision;
 using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;

@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if HERE in item.path.parents and item.get_closest_marker("gpu"):
-            item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU here"))
+            item.add_marker(pytest.mark.skip(reason="this machine has no NVIDIA GPU"))
 
 
 @pytest.fixture

@@ -20,23 +20,23 @@ def run(code: str, path: Path = PYTHON, **environment: str) -> subprocess.Comple
     )
 
 
-def test_it_imports_and_works_where_no_gpu_is_visible() -> None:
+def test_greenlane_works_without_a_visible_gpu() -> None:
     done = run("import greenlane as gl; print(gl.devices()[-1].id)", CUDA_VISIBLE_DEVICES="")
     assert (done.returncode, done.stdout) == (0, "cpu\n"), done
 
 
-def test_importing_it_starts_no_cuda() -> None:
+def test_the_import_does_not_start_cuda() -> None:
     code = "import greenlane, torch; print(torch.cuda.is_initialized(), 'libcuda.so' in open('/proc/self/maps').read())"
     assert run(f"import torch; {code}").stdout.split()[0] == "False"
     assert run(code.replace("import greenlane, ", "import ")).stdout == run(code).stdout  # PyTorch itself loads as much
 
 
-def test_importing_it_keeps_the_cores_and_the_threads_of_the_process() -> None:
+def test_the_import_keeps_cores_and_threads() -> None:
     code = "import os, torch; {}; print(os.sched_getaffinity(0), torch.get_num_threads())"
     assert run(code.format("import greenlane")).stdout == run(code.format("pass")).stdout != ""
 
 
-def test_without_its_library_it_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_library_is_reported_with_a_remedy(tmp_path: Path) -> None:
     shutil.copytree(PYTHON / "greenlane", tmp_path / "python" / "greenlane", ignore=shutil.ignore_patterns("lib"))
     done = run("import greenlane", tmp_path / "python")
     assert done.returncode == 1
@@ -46,7 +46,7 @@ def test_without_its_library_it_says_what_to_do(tmp_path: Path) -> None:
     assert str(tmp_path) in last
 
 
-def test_a_library_that_does_not_load_says_that_too(tmp_path: Path) -> None:
+def test_a_broken_library_is_reported(tmp_path: Path) -> None:
     shutil.copytree(PYTHON / "greenlane", tmp_path / "greenlane", ignore=shutil.ignore_patterns("lib"))
     (tmp_path / "greenlane" / "lib").mkdir()
     (tmp_path / "greenlane" / "lib" / "libgreenlane_bindings.so").write_bytes(b"no library")

@@ -1,8 +1,11 @@
 """Every public name is documented, and the examples in the documentation run."""
 
+import ast
+import dataclasses
 import doctest
 import importlib
 import inspect
+import itertools
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
@@ -59,7 +62,27 @@ def test_every_constant_has_a_docstring_below_it() -> None:
         assert lines[definition + 1].startswith('"""')
 
 
-def test_the_public_names_are_all_that_is_imported_for_users() -> None:
+def test_every_field_has_a_docstring_below_it() -> None:
+    classes = {name for name, value in OBJECTS.items() if dataclasses.is_dataclass(value)}
+    assert len(classes) > 10
+    found = {
+        node.name: node
+        for module in modules()
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.ClassDef) and node.name in classes
+    }
+    assert found.keys() == classes
+    bare = [
+        f"{name}.{ast.unparse(field.target)}"
+        for name, node in found.items()
+        for field, below in itertools.pairwise([*node.body, ast.Pass()])
+        if isinstance(field, ast.AnnAssign)
+        and not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant))
+    ]
+    assert bare == []
+
+
+def test_all_lists_every_public_name() -> None:
     names = {name for name in vars(gl) if not name.startswith("_")}
     assert sorted(gl.__all__) == sorted(set(gl.__all__))
     assert set(gl.__all__) == names - {name for name in names if inspect.ismodule(getattr(gl, name))}

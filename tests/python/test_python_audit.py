@@ -54,15 +54,15 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> type[Recording]:
     return Recording
 
 
-def test_without_a_gpu_it_says_what_it_needs() -> None:
+def test_an_audit_without_a_gpu_is_refused() -> None:
     if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
+        pytest.skip("this machine has a GPU")
     for _ in range(2):
         with pytest.raises(RuntimeError, match="it needs CUDA"), gl.audit():
             pass
 
 
-def test_what_was_found_is_there_after_the_block(recording: type[Recording]) -> None:
+def test_the_results_are_available_after_the_block(recording: type[Recording]) -> None:
     with gl.audit() as audit:
         assert str(audit) == "an audit without a result"
     assert recording.ended == "stopped"
@@ -81,7 +81,7 @@ def test_what_was_found_is_there_after_the_block(recording: type[Recording]) -> 
     assert json.loads(audit.json) == DOCUMENT
 
 
-def test_check_lists_strays_or_says_nothing(recording: type[Recording], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_raises_only_for_strays(recording: type[Recording], monkeypatch: pytest.MonkeyPatch) -> None:
     with gl.audit() as audit:
         pass
     with pytest.raises(gl.StrayError, match="a table"):
@@ -93,7 +93,7 @@ def test_check_lists_strays_or_says_nothing(recording: type[Recording], monkeypa
     assert recording.ended == "stopped"
 
 
-def test_an_exception_ends_it_and_passes(recording: type[Recording]) -> None:
+def test_an_exception_ends_the_audit(recording: type[Recording]) -> None:
     with pytest.raises(KeyboardInterrupt), gl.audit() as audit:
         raise KeyboardInterrupt
     assert recording.ended == "dropped"
@@ -101,7 +101,7 @@ def test_an_exception_ends_it_and_passes(recording: type[Recording]) -> None:
         audit.check()
 
 
-def test_before_the_end_there_is_no_result(recording: type[Recording]) -> None:
+def test_a_running_audit_has_no_result(recording: type[Recording]) -> None:
     audit = gl.audit()
     with pytest.raises(RuntimeError, match="has no result"):
         _ = audit.clean
@@ -110,16 +110,16 @@ def test_before_the_end_there_is_no_result(recording: type[Recording]) -> None:
     assert recording.ended == "stopped"
 
 
-def test_beside_pytorchs_profiler_it_is_refused(recording: type[Recording]) -> None:
+def test_an_audit_beside_the_profiler_is_refused(recording: type[Recording]) -> None:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         torch.ones(3).sum()
         with pytest.raises(RuntimeError, match="profiler is running"), gl.audit():
             pass
     assert recording.ended == ""
-    assert len(profiler.events()) > 0, "the profiler goes on"
+    assert len(profiler.events()) > 0, "the refused audit stopped the profiler"
 
 
-def test_an_audit_that_was_not_entered_is_not_left() -> None:
+def test_leaving_an_unentered_audit_is_refused() -> None:
     for kind in (None, ValueError):
         with pytest.raises(RuntimeError, match="the audit is left and was not entered: use `with"):
             gl.audit().__exit__(kind, None, None)

@@ -53,7 +53,7 @@ def bound(module: nn.Module) -> dict[str, str]:
     return lanes
 
 
-def test_one_stream_takes_the_module_and_every_engine_in_it(robot: Robot, a: gl.Lane, b: gl.Lane) -> None:
+def test_one_binding_covers_the_module_and_its_engines(robot: Robot, a: gl.Lane, b: gl.Lane) -> None:
     expected = robot(torch.ones(4, 8))
     engines = ["head.engine", "head2.engine", "arm.left.engine"]
     for lane in (a, b):
@@ -65,7 +65,7 @@ def test_one_stream_takes_the_module_and_every_engine_in_it(robot: Robot, a: gl.
     assert bound(robot) == {}
 
 
-def test_engines_go_with_the_nearest_name_above_them(robot: Robot, a: gl.Lane, b: gl.Lane) -> None:
+def test_engines_follow_the_nearest_named_parent(robot: Robot, a: gl.Lane, b: gl.Lane) -> None:
     with gl.set_external_stream(robot, {"": a, "head": b}):
         assert bound(robot) == {
             "": "a",
@@ -83,7 +83,7 @@ def test_engines_go_with_the_nearest_name_above_them(robot: Robot, a: gl.Lane, b
         assert bound(robot) == {"arm.left.engine": "a"}
 
 
-def test_modules_that_were_bound_before_go_with_the_nearest_name_too(robot: Robot, a: gl.Lane, b: gl.Lane) -> None:
+def test_bound_modules_follow_the_nearest_named_parent(robot: Robot, a: gl.Lane, b: gl.Lane) -> None:
     gl.set_external_stream(robot, {"head.probe": a, "head2.probe": a})
     with gl.set_external_stream(robot, {"head": b}):
         assert bound(robot) == {"head": "b", "head.engine": "b", "head.probe": "b", "head2.probe": "a"}
@@ -94,7 +94,7 @@ def test_modules_that_were_bound_before_go_with_the_nearest_name_too(robot: Robo
     assert bound(robot) == {"head.probe": "a", "head2.probe": "a"}
 
 
-def test_all_unknown_names_are_listed_at_once_with_what_there_is(a: gl.Lane) -> None:
+def test_all_unknown_names_are_listed_at_once(a: gl.Lane) -> None:
     pair = Pair()
     with pytest.raises(ValueError, match="nothing was bound: ") as error:
         gl.set_external_stream(pair, {"first": a, "frist": a, "second": a, "third.x": a, ".": a})
@@ -104,7 +104,7 @@ def test_all_unknown_names_are_listed_at_once_with_what_there_is(a: gl.Lane) -> 
     assert bound(pair) == {}
 
 
-def test_unknown_names_are_listed_beside_those_that_cannot_be_bound(a: gl.Lane) -> None:
+def test_all_kinds_of_errors_are_listed_together(a: gl.Lane) -> None:
     model = nn.ModuleDict({"fine": Probe(), "meta": nn.Linear(1, 1, device="meta")})
     with pytest.raises(ValueError, match="nothing was bound") as error:
         gl.set_external_stream(model, {"fine": a, "nowhere": a, "meta": a})
@@ -113,7 +113,7 @@ def test_unknown_names_are_listed_beside_those_that_cannot_be_bound(a: gl.Lane) 
     assert bound(model) == {}
 
 
-def test_of_a_large_model_only_names_that_are_near_are_listed(a: gl.Lane) -> None:
+def test_only_similar_names_of_a_large_model_are_listed(a: gl.Lane) -> None:
     model = nn.ModuleDict({"encoder": nn.ModuleList([nn.Linear(1, 1) for _ in range(40)]), "head": nn.Linear(1, 1)})
     with pytest.raises(ValueError, match=r"no submodule 'encodr\.17' \(near it: .*'encoder\.17'") as error:
         gl.set_external_stream(model, {"encodr.17": a})
@@ -123,7 +123,7 @@ def test_of_a_large_model_only_names_that_are_near_are_listed(a: gl.Lane) -> Non
         gl.is_external_stream_set(model, "zzzzzz")
 
 
-def test_no_names_are_refused() -> None:
+def test_an_empty_list_of_names_is_refused() -> None:
     with pytest.raises(ValueError, match="no names were given"):
         gl.set_external_stream(Pair(), {})
 
@@ -136,7 +136,7 @@ def shared(new_engine: Callable[[], gl.Engine]) -> nn.Module:
 
 
 @pytest.mark.parametrize("what", ["probe", "engine"])
-def test_what_is_in_two_places_is_bound_once(shared: nn.Module, a: gl.Lane, what: str) -> None:
+def test_a_shared_module_is_bound_once(shared: nn.Module, a: gl.Lane, what: str) -> None:
     names = [f"left.{what}", f"right.{what}"]
     with gl.set_external_stream(shared, dict.fromkeys(names, a)) as binding:
         assert binding.names == (names[0],)
@@ -148,7 +148,7 @@ def test_what_is_in_two_places_is_bound_once(shared: nn.Module, a: gl.Lane, what
 
 
 @pytest.mark.parametrize("what", ["probe", "engine"])
-def test_what_is_in_two_places_cannot_be_on_two_streams(shared: nn.Module, a: gl.Lane, b: gl.Lane, what: str) -> None:
+def test_a_shared_module_cannot_be_on_two_streams(shared: nn.Module, a: gl.Lane, b: gl.Lane, what: str) -> None:
     for former in ({}, {"left.probe": "a", "left.engine": "a"}):
         with pytest.raises(ValueError, match=f"'left.{what}' and 'right.{what}' are one module and cannot be on two"):
             gl.set_external_stream(shared, {f"left.{what}": a, f"right.{what}": b})
@@ -159,13 +159,13 @@ def test_what_is_in_two_places_cannot_be_on_two_streams(shared: nn.Module, a: gl
 
 
 @pytest.mark.parametrize("what", ["probe", "engine"])
-def test_what_is_named_itself_goes_with_no_other_name(shared: nn.Module, a: gl.Lane, b: gl.Lane, what: str) -> None:
+def test_an_explicit_name_takes_precedence_over_a_parent(shared: nn.Module, a: gl.Lane, b: gl.Lane, what: str) -> None:
     for _ in range(2):  # the second time the probe has a binding, too
         gl.set_external_stream(shared, {"": a, f"right.{what}": b})
         assert bound(shared) == {"": "a", "left.engine": "a"} | {f"left.{what}": "b"}
 
 
-def test_bindings_are_taken_away_by_name(robot: Robot, a: gl.Lane) -> None:
+def test_bindings_are_cleared_by_name(robot: Robot, a: gl.Lane) -> None:
     gl.set_external_stream(robot, {"": a, "head.probe": a})
     gl.clear_external_stream(robot, ["", "head.engine"])
     assert bound(robot) == dict.fromkeys(["head.probe", "head2.engine", "arm.left.engine"], "a")
@@ -177,7 +177,7 @@ def test_bindings_are_taken_away_by_name(robot: Robot, a: gl.Lane) -> None:
     assert list(bound(robot)) == ["head2.engine"]
 
 
-def test_with_an_unknown_name_nothing_is_taken_away(robot: Robot, a: gl.Lane) -> None:
+def test_an_unknown_name_clears_nothing(robot: Robot, a: gl.Lane) -> None:
     gl.set_external_stream(robot, a)
     before = bound(robot)
     with pytest.raises(ValueError, match=r"there is no submodule 'foot' \(there are: '', 'head', 'head.engine', "):
@@ -189,7 +189,7 @@ def test_with_an_unknown_name_nothing_is_taken_away(robot: Robot, a: gl.Lane) ->
 
 
 @pytest.mark.filterwarnings("ignore:.*Dynamo")
-def test_what_was_compiled_takes_its_engines_with_it(new_engine: Callable[[], gl.Engine], a: gl.Lane) -> None:
+def test_a_compiled_module_binds_its_engines(new_engine: Callable[[], gl.Engine], a: gl.Lane) -> None:
     part = Part(new_engine())
     program = torch.compile(part, backend="eager")
     assert isinstance(program, nn.Module)

@@ -50,7 +50,7 @@ def lanes_of(module: nn.Module) -> dict[str, str]:
     return {name: lane_of(each) for name, each in bound.items() if isinstance(each, gl.Engine | Probe)}
 
 
-def test_a_function_binds_for_good_and_a_context_for_a_while(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+def test_a_context_restores_the_former_lane(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
     assert lane_of(one) == CALLER
     gl.set_external_stream(one, a)
     assert lane_of(one) == "a"
@@ -65,7 +65,7 @@ def test_a_function_binds_for_good_and_a_context_for_a_while(one: nn.Module, a: 
     assert lane_of(one) == CALLER
 
 
-def test_contexts_nest(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+def test_contexts_can_be_nested(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
     with gl.set_external_stream(one, a):
         with gl.set_external_stream(one, b):
             with gl.set_external_stream(one, a):
@@ -76,7 +76,7 @@ def test_contexts_nest(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
-def test_a_context_puts_back_what_was_after_an_error_too(
+def test_a_context_restores_the_lane_after_an_error(
     one: nn.Module, a: gl.Lane, b: gl.Lane, kind: type[BaseException]
 ) -> None:
     gl.set_external_stream(one, a)
@@ -85,7 +85,7 @@ def test_a_context_puts_back_what_was_after_an_error_too(
     assert lane_of(one) == "a"
 
 
-def test_a_lane_that_was_closed_meanwhile_is_put_back(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+def test_a_context_restores_a_closed_lane(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
     gl.set_external_stream(one, a)
     with gl.set_external_stream(one, b):
         a.close()
@@ -94,7 +94,7 @@ def test_a_lane_that_was_closed_meanwhile_is_put_back(one: nn.Module, a: gl.Lane
         gl.set_external_stream(one, a)
 
 
-def test_what_was_is_put_back_whatever_was_done_meanwhile(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+def test_later_changes_do_not_prevent_the_restoration(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
     with gl.set_external_stream(one, a):
         with gl.set_external_stream(one, b):
             gl.clear_external_stream(one)
@@ -108,7 +108,7 @@ def test_what_was_is_put_back_whatever_was_done_meanwhile(one: nn.Module, a: gl.
     assert lane_of(one) == CALLER
 
 
-def test_restoring_twice_is_restoring_once(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
+def test_a_second_restore_does_nothing(one: nn.Module, a: gl.Lane, b: gl.Lane) -> None:
     binding = gl.set_external_stream(one, a)
     binding.restore()
     assert lane_of(one) == CALLER
@@ -117,7 +117,7 @@ def test_restoring_twice_is_restoring_once(one: nn.Module, a: gl.Lane, b: gl.Lan
     assert lane_of(one) == "b"
 
 
-def test_several_are_bound_and_put_back_together(a: gl.Lane, b: gl.Lane) -> None:
+def test_several_modules_are_bound_and_restored_together(a: gl.Lane, b: gl.Lane) -> None:
     pair, x = Pair(), torch.ones(1)
     gl.set_external_stream(pair, {"second": a})
     with gl.set_external_stream(pair, {"first": a, "second": b}) as binding:
@@ -132,7 +132,9 @@ def eight(new_engine: Callable[[], gl.Engine]) -> nn.ModuleList:
     return nn.ModuleList([Probe() if i % 2 else new_engine() for i in range(8)])
 
 
-def test_all_are_bound_or_none(eight: nn.ModuleList, a: gl.Lane, b: gl.Lane, closed: gl.Lane) -> None:
+def test_one_refusal_leaves_all_bindings_unchanged(
+    eight: nn.ModuleList, a: gl.Lane, b: gl.Lane, closed: gl.Lane
+) -> None:
     for number in (0, 1, 4, 5, 7):
         gl.set_external_stream(eight, {str(number): a})
     before, attributes = [lane_of(each) for each in eight], [list(vars(each)) for each in eight]
@@ -161,7 +163,7 @@ def test_all_are_bound_or_none(eight: nn.ModuleList, a: gl.Lane, b: gl.Lane, clo
         (ForeignStream(), RuntimeError, "the CPU has no streams"),
     ],
 )
-def test_what_is_no_stream_for_one_leaves_all_as_they_were(
+def test_an_invalid_stream_leaves_all_bindings_unchanged(
     eight: nn.ModuleList, a: gl.Lane, b: gl.Lane, stream: Any, error: type[Exception], message: str
 ) -> None:
     gl.set_external_stream(eight, {"0": a, "1": a})
@@ -186,7 +188,7 @@ def test_what_is_no_stream_for_one_leaves_all_as_they_were(
         (nn.Linear(1, 1, device="meta"), None, ValueError, "it is on meta: move it to a GPU or the CPU first"),
     ],
 )
-def test_a_module_that_cannot_be_bound_leaves_all_as_they_were(
+def test_an_unbindable_module_leaves_all_bindings_unchanged(
     eight: nn.ModuleList, a: gl.Lane, module: nn.Module, stream: Any, error: type[Exception], message: str
 ) -> None:
     eight.append(module)
@@ -199,7 +201,7 @@ def test_a_module_that_cannot_be_bound_leaves_all_as_they_were(
 
 
 @pytest.mark.parametrize("name", [1, None, b"0", ("0",)])
-def test_a_name_of_a_submodule_that_is_no_string_is_refused(name: Any) -> None:
+def test_a_submodule_name_must_be_a_string(name: Any) -> None:
     module = torch.nn.Sequential(torch.nn.ReLU())
     lane = gl.lane("cpu", "a")
     calls: list[Callable[[], object]] = [
@@ -215,7 +217,7 @@ def test_a_name_of_a_submodule_that_is_no_string_is_refused(name: Any) -> None:
         assert repr(name) in str(error.value)
 
 
-def test_one_name_in_place_of_several_is_refused() -> None:
+def test_a_string_instead_of_a_list_is_refused() -> None:
     module = torch.nn.Sequential(torch.nn.ReLU())
     for name in ("", "0"):
         with pytest.raises(TypeError, match=f"names is '{name}': give a list of names"):
@@ -223,7 +225,7 @@ def test_one_name_in_place_of_several_is_refused() -> None:
 
 
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_what_restores_bindings_cannot_be_copied(way: Callable[[object], object]) -> None:
+def test_a_binding_object_cannot_be_copied(way: Callable[[object], object]) -> None:
     binding = gl.set_external_stream(torch.nn.ReLU(), gl.lane("cpu", "a"))
     with pytest.raises(TypeError, match=r"^Binding\(''\) cannot be copied or saved: "):
         way(binding)

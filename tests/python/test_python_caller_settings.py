@@ -34,7 +34,7 @@ def asked(lane: gl.Lane, ask: Callable[[], object]) -> object:
     return module()
 
 
-def test_context_variables(a: gl.Lane) -> None:
+def test_context_variables_reach_the_lane(a: gl.Lane) -> None:
     token = VARIABLE.set("caller")
     try:
         assert asked(a, VARIABLE.get) == "caller"
@@ -43,7 +43,7 @@ def test_context_variables(a: gl.Lane) -> None:
     assert asked(a, VARIABLE.get) == "default"
 
 
-def test_context_variables_that_the_module_sets(a: gl.Lane) -> None:
+def test_the_caller_sees_context_variables_of_the_module(a: gl.Lane) -> None:
     def set_it() -> None:
         VARIABLE.set("module")
 
@@ -55,7 +55,7 @@ def test_context_variables_that_the_module_sets(a: gl.Lane) -> None:
     assert VARIABLE.get() == "default"
 
 
-def test_context_variables_go_along_from_lane_to_lane(a: gl.Lane, b: gl.Lane) -> None:
+def test_context_variables_pass_from_lane_to_lane(a: gl.Lane, b: gl.Lane) -> None:
     inner = Asks(VARIABLE.get)
     gl.set_external_stream(inner, b)
     token = VARIABLE.set("caller")
@@ -65,7 +65,7 @@ def test_context_variables_go_along_from_lane_to_lane(a: gl.Lane, b: gl.Lane) ->
         VARIABLE.reset(token)
 
 
-def test_context_variables_are_each_threads_own(a: gl.Lane) -> None:
+def test_context_variables_of_threads_are_separate(a: gl.Lane) -> None:
     def call(name: str) -> None:
         VARIABLE.set(name)
         found.add((name, asked(a, VARIABLE.get)))
@@ -79,7 +79,7 @@ def test_context_variables_are_each_threads_own(a: gl.Lane) -> None:
     assert found == {(str(i), str(i)) for i in range(4)}
 
 
-def test_a_context_that_was_set_is_set_where_the_module_raises(a: gl.Lane) -> None:
+def test_context_variables_are_set_when_the_module_raises(a: gl.Lane) -> None:
     def fail() -> None:
         raise ValueError(VARIABLE.get())
 
@@ -91,7 +91,7 @@ def test_a_context_that_was_set_is_set_where_the_module_raises(a: gl.Lane) -> No
         VARIABLE.reset(token)
 
 
-def test_configuration_that_is_patched(a: gl.Lane) -> None:
+def test_patched_configuration_reaches_the_lane(a: gl.Lane) -> None:
     with torch._dynamo.config.patch(recompile_limit=3):
         assert asked(a, lambda: torch._dynamo.config.recompile_limit) == 3
 
@@ -145,7 +145,7 @@ SETTINGS: dict[str, tuple[Callable[[], AbstractContextManager[object]], Callable
 
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("is_partition", [False, True], ids=["device", "partition"])
-def test_a_setting_of_the_caller(name: str, is_partition: bool) -> None:
+def test_settings_of_the_caller_apply_during_the_call(name: str, is_partition: bool) -> None:
     enter, ask = SETTINGS[name]
     lane = gl.partition("cpu", {"a": 1})["a"] if is_partition else gl.lane("cpu", "a")
     with torch.no_grad() if name == "enable_grad in no_grad" else nullcontext():
@@ -155,10 +155,10 @@ def test_a_setting_of_the_caller(name: str, is_partition: bool) -> None:
             expected = ask()
             assert expected != before or name == "autocast of another device"
             assert asked(lane, ask) == expected
-        assert asked(lane, ask) == before, "the lane keeps none of it"
+        assert asked(lane, ask) == before, "the lane kept the caller's setting after the call"
 
 
-def test_default_types_are_the_processs(a: gl.Lane) -> None:
+def test_the_default_dtype_applies_on_the_lane(a: gl.Lane) -> None:
     torch.set_default_dtype(torch.float64)
     try:
         assert asked(a, lambda: torch.ones(1).dtype) == torch.float64
@@ -166,7 +166,7 @@ def test_default_types_are_the_processs(a: gl.Lane) -> None:
         torch.set_default_dtype(torch.float32)
 
 
-def test_the_number_of_threads_of_a_lane_that_is_pinned_nowhere(a: gl.Lane) -> None:
+def test_an_unpinned_lane_has_the_callers_number_of_threads(a: gl.Lane) -> None:
     before = torch.get_num_threads()
     asked(a, torch.get_num_threads)
     torch.set_num_threads(1)
@@ -177,7 +177,7 @@ def test_the_number_of_threads_of_a_lane_that_is_pinned_nowhere(a: gl.Lane) -> N
     assert asked(a, torch.get_num_threads) == before
 
 
-def test_a_partitions_lane_has_a_thread_for_each_core() -> None:
+def test_a_partitions_lane_has_one_thread_per_core() -> None:
     lane = gl.partition("cpu", {"all": gl.REST})["all"]
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -12,7 +12,7 @@ import torch
 
 
 @pytest.mark.parametrize("units", [2**31, 2**32 + 1, 2**63 - 1])
-def test_units_beyond_32_bits_are_refused_and_not_wrapped(units: int) -> None:
+def test_units_beyond_32_bits_are_refused(units: int) -> None:
     with pytest.raises(ValueError, match=f"cannot give {units} units to 'a': no device has so many"):
         gl.partition("cpu", {"a": units})
 
@@ -27,58 +27,58 @@ def test_units_beyond_64_bits_are_refused(units: int) -> None:
     "units",
     [1.9, 1.0, float("nan"), float("inf"), True, np.float64(1), np.True_, torch.tensor(1.9), torch.tensor(True), None],
 )
-def test_units_that_are_no_whole_number_are_refused(units: Any) -> None:
+def test_fractional_units_are_refused(units: Any) -> None:
     with pytest.raises(TypeError, match=r"the size of 'a' is .*: give a whole number"):
         gl.partition("cpu", {"a": units})
 
 
-def test_units_that_are_another_word_are_refused() -> None:
+def test_an_unknown_word_for_units_is_refused() -> None:
     sizes: Any = {"a": "most"}
     with pytest.raises(ValueError, match="cannot give 'most' units to 'a'"):
         gl.partition("cpu", sizes)
 
 
 @pytest.mark.parametrize("units", [np.int64(1), np.uint8(1), torch.tensor(1)])
-def test_whole_numbers_of_other_libraries_are_taken(units: Any) -> None:
+def test_integers_of_other_libraries_are_accepted(units: Any) -> None:
     assert gl.partition("cpu", {"a": units})["a"].units == 1
 
 
 @pytest.mark.parametrize("priority", [2**31, 2**32 + 5, -(2**32), 2**64])
-def test_a_priority_that_does_not_fit_is_refused(priority: int) -> None:
+def test_a_priority_out_of_range_is_refused(priority: int) -> None:
     with pytest.raises(ValueError, match=f"the priority is {priority}"):
         gl.lane("cpu", "b", priority=priority)
 
 
 @pytest.mark.parametrize("priority", [1.5, True, "5"])
-def test_a_priority_that_is_no_whole_number_is_refused(priority: Any) -> None:
+def test_a_priority_of_another_type_is_refused(priority: Any) -> None:
     with pytest.raises(TypeError, match=r"the priority is .*: give a whole number"):
         gl.lane("cpu", "b", priority=priority)
 
 
 @pytest.mark.parametrize("runners", [1.5, True, 2**64])
-def test_a_number_of_runners_that_is_none_is_refused(models: Path, runners: Any) -> None:
+def test_an_invalid_number_of_runners_is_refused(models: Path, runners: Any) -> None:
     with pytest.raises((TypeError, ValueError), match="num_runners is"):
         gl.load(models / "affine.pt2", num_runners=runners)
 
 
 @pytest.mark.parametrize("deadline", [float("inf"), float("nan"), 1e300, -1.0])
-def test_a_deadline_that_is_no_time_is_refused(models: Path, deadline: float) -> None:
+def test_an_invalid_deadline_is_refused(models: Path, deadline: float) -> None:
     with pytest.raises(ValueError, match="a deadline of"):
         gl.load(models / "affine.pt2").set_urgent(deadline)
 
 
 @pytest.mark.parametrize("margin", [float("nan"), float("inf"), -1.0])
-def test_a_margin_that_is_none_is_refused(margin: float) -> None:
+def test_an_invalid_margin_is_refused(margin: float) -> None:
     with pytest.raises(ValueError, match="a margin must be between 0 and 10"):
         gl.plan("nowhere.toml", margin=margin)
 
 
-def test_the_cpu_of_pytorch_is_the_cpu() -> None:
+def test_a_pytorch_cpu_device_is_accepted() -> None:
     assert gl.lane(torch.device("cpu", 0)).device == torch.device("cpu")
     assert gl.partition(torch.device("cpu", 0), {"a": 1})["a"].units == 1
 
 
-def test_an_engine_is_loaded_on_the_cpu_of_pytorch(models: Path) -> None:
+def test_an_engine_can_be_loaded_on_a_pytorch_cpu_device(models: Path) -> None:
     assert gl.load(models / "affine.pt2", device=torch.device("cpu", 0)).device == torch.device("cpu")
 
 
@@ -97,7 +97,7 @@ BAD = "caf\udce9"
         lambda: gl.plan(BAD + ".toml"),
     ],
 )
-def test_a_name_that_is_not_utf8_is_refused_with_one_message(call: Callable[[], object]) -> None:
+def test_a_name_outside_utf8_is_refused(call: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match="is not valid UTF-8") as error:
         call()
     assert "\n" not in str(error.value)
@@ -107,11 +107,11 @@ def test_a_name_that_is_not_utf8_is_refused_with_one_message(call: Callable[[], 
 def test_a_lane_without_a_name_is_refused() -> None:
     with pytest.raises(ValueError, match="the lane's name is empty: give it one"):
         gl.partition("cpu", {"": 1})
-    assert gl.lane("cpu", "").name == "cpu", "a lane on the whole device has its device's name"
+    assert gl.lane("cpu", "").name == "cpu", "a lane on the whole device does not have its device's name"
 
 
 @pytest.mark.parametrize("name", [1, None, b"policy", Path("policy"), ("a", "b")])
-def test_a_name_that_is_no_string_is_refused(name: Any) -> None:
+def test_a_name_of_another_type_is_refused(name: Any) -> None:
     calls: list[Callable[[], object]] = [
         lambda: gl.partition("cpu", {name: 1}),
         lambda: gl.lane("cpu", name),
@@ -127,7 +127,7 @@ ODD_NAMES = ["a\nb", "\x1b[31mred", "a\0b", "\u202eab", "é" * 40, "'", " ", "a+
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_an_odd_name_is_kept_and_shown_escaped(name: str) -> None:
+def test_an_odd_name_is_kept_and_escaped_in_messages(name: str) -> None:
     assert gl.partition("cpu", {name: 1})[name].name == name
     with pytest.raises(RuntimeError, match="cannot give 9999 cores") as error:
         gl.partition("cpu", {name: 9999})
@@ -139,7 +139,7 @@ def test_an_empty_path_is_refused_by_name() -> None:
         gl.load("")
 
 
-def test_paths_that_cannot_be_loaded_say_why(tmp_path: Path) -> None:
+def test_an_unloadable_path_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "loop.pt2").symlink_to("loop.pt2")
     paths = {
         tmp_path: "it is a folder",
@@ -153,7 +153,7 @@ def test_paths_that_cannot_be_loaded_say_why(tmp_path: Path) -> None:
             gl.load(path)
 
 
-def test_models_of_a_package_are_named(models: Path, tmp_path: Path) -> None:
+def test_a_refusal_names_the_models_of_a_package(models: Path, tmp_path: Path) -> None:
     several = tmp_path / "several.pt2"
     with zipfile.ZipFile(models / "affine.pt2") as source, zipfile.ZipFile(several, "w") as target:
         for entry in source.namelist():
@@ -167,16 +167,14 @@ def test_models_of_a_package_are_named(models: Path, tmp_path: Path) -> None:
         gl.load(several)
 
 
-def test_a_folder_for_temporary_files_that_is_not_there_is_named(
-    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_temporary_folder_is_named(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     with pytest.raises(RuntimeError, match=r"TMPDIR=.*nowhere.*No such file"):
         gl.load(models / "affine.pt2")
 
 
 @pytest.mark.parametrize("argument", [np.ones((4, 8), np.float32), 3, None])
-def test_an_argument_that_is_no_tensor_is_named_where_tensors_are_too_few(models: Path, argument: Any) -> None:
+def test_an_argument_that_is_no_tensor_is_named(models: Path, argument: Any) -> None:
     engine = gl.load(models / "affine.pt2")
     kind = {np.ndarray: "numpy.ndarray", int: "int"}.get(type(argument), "NoneType")
     with pytest.raises(
@@ -185,13 +183,13 @@ def test_an_argument_that_is_no_tensor_is_named_where_tensors_are_too_few(models
         engine(argument)
 
 
-def test_names_in_messages_are_shown_escaped() -> None:
+def test_names_in_messages_are_escaped() -> None:
     with pytest.raises(RuntimeError, match=r"to 'a\\x1b\[2J\\u202e'"):
         gl.partition("cpu", {"a\x1b[2J\u202e": 10_000})
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, 1e7])
-def test_a_number_of_seconds_that_is_none_is_refused_by_its_name(seconds: float) -> None:
+def test_invalid_seconds_are_refused_by_name(seconds: float) -> None:
     calls: list[tuple[str, Callable[[], object]]] = [
         ("seconds", lambda: gl.profile("nowhere.toml", seconds)),
         ("seconds", lambda: gl.plan("nowhere.toml", seconds=seconds)),
@@ -203,7 +201,7 @@ def test_a_number_of_seconds_that_is_none_is_refused_by_its_name(seconds: float)
 
 
 @pytest.mark.parametrize("given", ["1", None, True, [1.0], 1j, torch.ones(2)])
-def test_a_number_that_is_none_is_refused_by_its_name(given: Any) -> None:
+def test_an_argument_that_is_no_number_is_refused_by_name(given: Any) -> None:
     calls: list[tuple[str, Callable[[], object]]] = [
         ("seconds", lambda: gl.profile("nowhere.toml", given)),
         ("seconds", lambda: gl.plan("nowhere.toml", seconds=given)),
@@ -216,14 +214,14 @@ def test_a_number_that_is_none_is_refused_by_its_name(given: Any) -> None:
 
 
 @pytest.mark.parametrize("given", [1, 0.5, np.float32(1), np.int64(1), torch.tensor(1.0)])
-def test_numbers_of_other_libraries_are_taken_as_seconds(given: Any) -> None:
+def test_numbers_of_other_libraries_are_accepted(given: Any) -> None:
     yes: Any = np.True_
     with pytest.raises(RuntimeError, match="there is no such file"):
         gl.plan("nowhere.toml", seconds=given, verify=yes)
 
 
 @pytest.mark.parametrize("given", ["x", 1, None])
-def test_a_choice_that_is_neither_true_nor_false_is_refused(given: Any) -> None:
+def test_a_choice_must_be_true_or_false(given: Any) -> None:
     module = torch.nn.ReLU()
     calls: list[tuple[str, Callable[[], object]]] = [
         ("verify", lambda: gl.plan("nowhere.toml", verify=given)),
@@ -237,7 +235,7 @@ def test_a_choice_that_is_neither_true_nor_false_is_refused(given: Any) -> None:
             call()
 
 
-def test_an_engines_options_that_are_none_are_refused(models: Path) -> None:
+def test_invalid_options_of_an_engine_are_refused(models: Path) -> None:
     engine = gl.load(models / "affine.pt2")
     text: Any = "x"
     none: Any = None

@@ -41,10 +41,10 @@ asks()
 
 def needs_two_cores() -> None:
     if len(CORES) < 2:
-        pytest.skip("needs two cores")
+        pytest.skip("this test needs two cores")
 
 
-def test_a_thread_that_pinned_itself_does_not_decide_for_the_process() -> None:
+def test_a_pinned_thread_sees_all_cores_of_the_process() -> None:
     needs_two_cores()
     done = run_program(
         """
@@ -64,13 +64,13 @@ print(gl.devices()[-1].units)
     assert (done.stdout, done.stderr) == (f"{len(CORES)}\n", "")
 
 
-def test_the_affinity_that_a_program_is_started_with_is_kept() -> None:
+def test_the_initial_affinity_is_kept() -> None:
     done = run_program(SHOW, prefix=("taskset", "-c", str(CORES[-1])))
     assert done.stdout.splitlines()[:1] == [f"[({CORES[-1]},)]"], done
     assert done.stderr == ""
 
 
-def test_one_core_says_why_there_are_no_more() -> None:
+def test_a_refusal_explains_the_number_of_cores() -> None:
     code = "import greenlane as gl; gl.partition('cpu', {'a': 1, 'b': 1})"
     done = run_program(code, prefix=("taskset", "-c", str(CORES[-1])))
     last = done.stderr.strip().splitlines()[-1]
@@ -90,17 +90,17 @@ def test_one_core_says_why_there_are_no_more() -> None:
         ("GOMP_CPU_AFFINITY", "0 1"),
     ],
 )
-def test_threads_that_openmp_binds_are_warned_of_once(variable: str, value: str) -> None:
+def test_openmp_binding_gives_one_warning(variable: str, value: str) -> None:
     needs_two_cores()
     done = run_program(SHOW, environment={variable: value})
     assert done.returncode == 0, done
-    assert len(done.stdout.splitlines()) == 1 + len(CORES), "all cores are divided"
+    assert len(done.stdout.splitlines()) == 1 + len(CORES), "not every core got a lane"
     assert done.stderr.count("OpenMP") == 1, done.stderr
     assert f"{variable}={value}" in done.stderr
     assert "unset it" in done.stderr
 
 
-def test_without_such_settings_nothing_is_said() -> None:
+def test_default_openmp_settings_give_no_warning() -> None:
     done = run_program(SHOW)
     assert done.stderr == ""
     assert [line for line in done.stdout.splitlines()[1:]] == [f"([{cpu}], 1)" for cpu in cpus_of(done.stdout)]
@@ -111,7 +111,7 @@ def cpus_of(shown: str) -> list[str]:
 
 
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "OMP_THREAD_LIMIT"])
-def test_fewer_threads_than_a_lane_has_cores_are_heeded_and_warned_of_once(variable: str) -> None:
+def test_a_small_number_of_threads_gives_one_warning(variable: str) -> None:
     needs_two_cores()
     done = run_program(WHOLE, environment={variable: "1"})
     assert done.stdout.split() == [str(len(CORES)), "1"], done
@@ -120,15 +120,15 @@ def test_fewer_threads_than_a_lane_has_cores_are_heeded_and_warned_of_once(varia
 
 
 @pytest.mark.parametrize("value", ["", "many", "0", "-1", "999", "999,2", " 64"])
-def test_other_numbers_of_threads_change_nothing(value: str) -> None:
+def test_other_numbers_of_threads_give_no_warning(value: str) -> None:
     done = run_program(WHOLE, environment={"OMP_NUM_THREADS": value})
     assert done.stdout.split() == [str(len(CORES))] * 2, done
     assert "lane 'all'" not in done.stderr
 
 
-def test_a_nice_value_that_is_refused_names_the_processs_own(tmp_path: Path) -> None:
+def test_a_refused_nice_value_names_the_processs_own(tmp_path: Path) -> None:
     if os.getuid() != 0:
-        pytest.skip("needs root, to become another user")
+        pytest.skip("this test needs root to become another user")
     code = """
 import os, sys
 import greenlane as gl

@@ -16,12 +16,12 @@ def test_the_cpu_is_the_last_device() -> None:
     assert cpu.name != ""
 
 
-def test_the_others_are_gpus_in_the_order_of_their_numbers() -> None:
+def test_gpus_are_listed_by_number() -> None:
     ids = [device.id for device in gl.devices()[:-1]]
     assert ids == [f"cuda:{i}" for i in range(len(ids))]
 
 
-def test_devices_are_equal_where_they_are_the_same_and_cannot_be_changed() -> None:
+def test_devices_are_comparable_and_immutable() -> None:
     assert gl.devices() == gl.devices()
     with pytest.raises(FrozenInstanceError):
         gl.devices()[0].units = 3  # type: ignore[misc]

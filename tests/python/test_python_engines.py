@@ -21,7 +21,7 @@ def lane() -> gl.Lane:
 
 
 @pytest.mark.parametrize("model", ["affine", "pair", "threads", "throws"])
-def test_an_engine_computes_what_plain_pytorch_does_bound_or_not(models: Path, lane: gl.Lane, model: str) -> None:
+def test_an_engine_computes_the_same_as_pytorch(models: Path, lane: gl.Lane, model: str) -> None:
     engine = gl.load(models / f"{model}.pt2")
     inputs, expected = tensors(models / f"{model}.inputs.pt"), tensors(models / f"{model}.outputs.pt")
     torch.testing.assert_close(engine.run(inputs), expected)
@@ -31,7 +31,7 @@ def test_an_engine_computes_what_plain_pytorch_does_bound_or_not(models: Path, l
     torch.testing.assert_close(engine.run(inputs), expected)
 
 
-def test_an_engine_is_called_like_the_module_it_was(models: Path, lane: gl.Lane) -> None:
+def test_an_engine_is_called_like_its_module(models: Path, lane: gl.Lane) -> None:
     engine = gl.load(models / "pair.pt2", lane=lane)
     x, index = torch.randn(7, 8), torch.arange(7)
     outputs = engine(x, index=index)
@@ -42,11 +42,11 @@ def test_an_engine_is_called_like_the_module_it_was(models: Path, lane: gl.Lane)
     assert torch.equal(following, index + 1)
 
 
-def test_one_output_is_no_list(models: Path) -> None:
+def test_a_single_output_is_returned_without_a_list(models: Path) -> None:
     torch.testing.assert_close(gl.load(models / "affine.pt2")(torch.ones(4, 8)), torch.full((4, 8), 3.0))
 
 
-def test_arguments_that_do_not_fit_the_call_are_refused(models: Path) -> None:
+def test_wrong_arguments_are_refused(models: Path) -> None:
     engine = gl.load(models / "pair.pt2")
     x, index = torch.randn(4, 8), torch.arange(4)
     for args, kwargs, given in (
@@ -66,7 +66,7 @@ def test_arguments_that_do_not_fit_the_call_are_refused(models: Path) -> None:
         assert "\n" not in str(error.value)
 
 
-def test_inputs_that_do_not_fit_are_refused_with_both_shapes(models: Path) -> None:
+def test_invalid_inputs_are_refused_with_both_shapes(models: Path) -> None:
     engine = gl.load(models / "pair.pt2", name="policy")
     x, index = torch.randn(4, 8), torch.arange(4)
     with pytest.raises(
@@ -98,7 +98,7 @@ def test_an_engine_keeps_its_lane(models: Path) -> None:
     assert gl.partition("cpu", {"more": 1})["more"].units == 1
 
 
-def test_a_closed_lane_takes_no_engines_and_the_binding_stays(models: Path, lane: gl.Lane) -> None:
+def test_a_closed_lane_is_refused(models: Path, lane: gl.Lane) -> None:
     engine = gl.load(models / "affine.pt2", lane=lane)
     closed = gl.lane("cpu", "gone")
     closed.close()
@@ -116,7 +116,7 @@ def test_a_closed_lane_takes_no_engines_and_the_binding_stays(models: Path, lane
         ("says_mps.pt2", "compiled for 'mps'"),
     ],
 )
-def test_what_cannot_be_loaded_is_refused_with_the_reason(models: Path, file: str, message: str) -> None:
+def test_an_unloadable_file_is_refused_with_the_reason(models: Path, file: str, message: str) -> None:
     with pytest.raises(RuntimeError, match=message) as error:
         gl.load(models / file)
     assert str(models / file) in str(error.value)
@@ -136,7 +136,7 @@ def test_paths_and_devices_may_be_strings_or_objects(models: Path) -> None:
         assert gl.load(str(models / "affine.pt2"), device=device).device == torch.device("cpu")
 
 
-def test_an_engine_that_throws_works_again_afterwards(models: Path, lane: gl.Lane) -> None:
+def test_an_engine_works_after_an_exception(models: Path, lane: gl.Lane) -> None:
     engine = gl.load(models / "throws.pt2", lane=lane)
     for _ in range(3):
         with pytest.raises(RuntimeError, match="index out of bounds"):

@@ -20,7 +20,7 @@ def called(exchange: object, address: int, key: int, times: int = 1) -> list[Ten
     return list(exchange.inputs())  # type: ignore[attr-defined]
 
 
-def test_a_model_can_be_called_any_number_of_times() -> None:
+def test_a_model_can_be_called_repeatedly() -> None:
     calls: list[int] = []
 
     def function(inputs: list[Tensor]) -> list[Tensor]:
@@ -32,7 +32,7 @@ def test_a_model_can_be_called_any_number_of_times() -> None:
     assert not _exchange._pending
 
 
-def test_what_it_raises_comes_out_where_cpp_fails_and_only_there() -> None:
+def test_an_exception_is_raised_only_if_cpp_fails() -> None:
     def raises(_: list[Tensor]) -> list[Tensor]:
         raise KeyError("its own")
 
@@ -43,13 +43,13 @@ def test_what_it_raises_comes_out_where_cpp_fails_and_only_there() -> None:
     model = _exchange.Model(raises)
     with pytest.raises(KeyError, match="its own"):
         model.call(fails)
-    assert model.call(called) == [], "C++ did something else then"
+    assert model.call(called) == [], "an exception was raised although C++ did not fail"
     with pytest.raises(RuntimeError, match="no model of ours"):
         model.call(lambda *_: (_ for _ in ()).throw(RuntimeError("no model of ours")))
     assert not _exchange._pending
 
 
-def test_an_interrupt_is_not_swallowed_where_cpp_goes_on() -> None:
+def test_an_interrupt_is_raised_even_if_cpp_continues() -> None:
     """The function may be called again, as after a failed capture. It then does nothing."""
     calls: list[int] = []
 
@@ -70,7 +70,7 @@ def test_an_interrupt_is_not_swallowed_where_cpp_goes_on() -> None:
         model.call(fails)
 
 
-def test_an_error_that_was_handled_is_gone_without_the_collector() -> None:
+def test_a_handled_error_is_freed_without_the_collector() -> None:
     """The error's frames hold lanes."""
 
     class OwnError(Exception):

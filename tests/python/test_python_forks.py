@@ -37,7 +37,7 @@ def test_a_bound_module_is_refused(lanes: dict[str, gl.Lane]) -> None:
     text = in_child(lambda: where(probe))
     assert is_refused(text), text
     assert "lane 'first'" in text
-    assert where(probe) == "first", "the parent goes on"
+    assert where(probe) == "first", "the fork stopped the parent's lane"
 
 
 def test_a_bound_engine_is_refused(lanes: dict[str, gl.Lane], engine: gl.Engine) -> None:
@@ -68,7 +68,7 @@ def test_loading_onto_a_lane_is_refused(lanes: dict[str, gl.Lane], models: Path)
     assert is_refused(in_child(lambda: gl.load(models / "affine.pt2", lane=lanes["first"])))
 
 
-def test_what_needs_no_worker_works(lanes: dict[str, gl.Lane], engine: gl.Engine) -> None:
+def test_calls_without_a_worker_work(lanes: dict[str, gl.Lane], engine: gl.Engine) -> None:
     def ask() -> tuple[object, ...]:
         lane = lanes["first"]
         lane.close()
@@ -82,12 +82,12 @@ def test_what_needs_no_worker_works(lanes: dict[str, gl.Lane], engine: gl.Engine
     assert not gl.get_engine_stream_passthrough()
 
 
-def test_an_engine_that_is_not_bound_works(engine: gl.Engine) -> None:
+def test_an_unbound_engine_works(engine: gl.Engine) -> None:
     expected = engine(X)
     assert in_child(lambda: torch.equal(engine(X), expected)) == "True"
 
 
-def test_clearing_a_binding_gives_the_module_back(lanes: dict[str, gl.Lane]) -> None:
+def test_a_cleared_module_works(lanes: dict[str, gl.Lane]) -> None:
     probe = Probe()
     gl.set_external_stream(probe, lanes["first"])
     where(probe)
@@ -99,7 +99,7 @@ def test_clearing_a_binding_gives_the_module_back(lanes: dict[str, gl.Lane]) -> 
     assert in_child(clear) == "[2.0]"
 
 
-def test_lanes_are_made_and_bound_anew(lanes: dict[str, gl.Lane], engine: gl.Engine, models: Path) -> None:
+def test_new_lanes_can_be_made_and_bound(lanes: dict[str, gl.Lane], engine: gl.Engine, models: Path) -> None:
     probe = Probe()
     gl.set_external_stream(probe, lanes["first"])
     engine.bind(lanes["first"])
@@ -115,7 +115,7 @@ def test_lanes_are_made_and_bound_anew(lanes: dict[str, gl.Lane], engine: gl.Eng
     assert in_child(begin_anew) == f"('own', True, True, {gl.devices()[-1].units})"
 
 
-def test_a_fork_while_a_lane_works_hangs_nothing(lanes: dict[str, gl.Lane]) -> None:
+def test_a_fork_during_a_lanes_work_does_not_hang(lanes: dict[str, gl.Lane]) -> None:
     class Waits(nn.Module):
         def forward(self) -> None:
             inside.set()
@@ -153,7 +153,7 @@ def test_an_audit_is_an_error_without_a_gpu(lanes: dict[str, gl.Lane]) -> None:
         "del module, engine; lanes.clear(); gc.collect(); sys.exit(0)",
     ],
 )
-def test_a_child_ends_as_it_likes(ending: str, models: Path) -> None:
+def test_a_child_can_end_in_every_way(ending: str, models: Path) -> None:
     done = run_program(
         f"""
 import gc, os, signal, sys, torch, greenlane as gl
@@ -181,7 +181,7 @@ def call(module: nn.Module, x: Tensor) -> str:
         return f"RuntimeError: {error}"
 
 
-def test_processes_of_multiprocessing_get_the_error(lanes: dict[str, gl.Lane]) -> None:
+def test_multiprocessing_processes_get_the_error(lanes: dict[str, gl.Lane]) -> None:
     probe = Probe()
     gl.set_external_stream(probe, lanes["first"])
     where(probe)
@@ -212,7 +212,7 @@ class Doubled(torch.utils.data.Dataset[Tensor]):
         return doubled.detach()
 
 
-def test_workers_of_a_data_loader_get_the_error_and_end(lanes: dict[str, gl.Lane]) -> None:
+def test_data_loader_workers_get_the_error_and_end(lanes: dict[str, gl.Lane]) -> None:
     probe = Probe()
     gl.set_external_stream(probe, lanes["first"])
     where(probe)
@@ -223,7 +223,7 @@ def test_workers_of_a_data_loader_get_the_error_and_end(lanes: dict[str, gl.Lane
         list(loader)
 
 
-def test_workers_of_a_data_loader_may_work_beside_lanes(lanes: dict[str, gl.Lane]) -> None:
+def test_data_loader_workers_may_work_beside_lanes(lanes: dict[str, gl.Lane]) -> None:
     probe, free = Probe(), Probe()
     gl.set_external_stream(probe, lanes["first"])
     where(probe)
@@ -234,7 +234,7 @@ def test_workers_of_a_data_loader_may_work_beside_lanes(lanes: dict[str, gl.Lane
     assert where(probe) == "first"
 
 
-def test_a_forkserver_makes_lanes_of_its_own(tmp_path: Path) -> None:
+def test_a_forkserver_process_makes_new_lanes(tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     file.write_text(
         """

@@ -25,14 +25,14 @@ def compiled() -> Iterator[nn.Module]:
     torch._dynamo.reset()
 
 
-def test_options_that_there_are_not_are_refused(models: Path, lane: gl.Lane) -> None:
+def test_unknown_options_are_refused(models: Path, lane: gl.Lane) -> None:
     with pytest.raises(ValueError, match="graphs='on': use 'off' or 'resident'"):
         gl.load(models / "affine.pt2", graphs="on")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="outputs='mine': use 'copies' or 'views'"):
         gl.set_external_stream(nn.Linear(2, 2), lane, outputs="mine")  # type: ignore[arg-type]
 
 
-def test_a_package_on_the_cpu_is_as_without(models: Path, lane: gl.Lane) -> None:
+def test_graphs_change_nothing_for_a_cpu_package(models: Path, lane: gl.Lane) -> None:
     engine = gl.load(models / "affine.pt2", lane=lane, graphs="resident", outputs="views", tune_kernels=False)
     for _ in range(3):
         torch.testing.assert_close(engine(torch.ones(4, 8)), torch.full((4, 8), 3.0))
@@ -97,7 +97,7 @@ def test_a_module_on_the_cpu_has_no_graphs(lane: gl.Lane) -> None:
     assert gl.graph_report(model) is None
 
 
-def test_inductors_own_graphs_are_seen(compiled: nn.Module) -> None:
+def test_graphs_of_inductor_are_detected(compiled: nn.Module) -> None:
     assert "CUDA graphs of its own" in _modules.graphs_obstacle(compiled)
     by_option = torch.compile(nn.Linear(2, 2), options={"triton.cudagraphs": True})
     assert "CUDA graphs of its own" in _modules.graphs_obstacle(cast(nn.Module, by_option))
@@ -105,7 +105,7 @@ def test_inductors_own_graphs_are_seen(compiled: nn.Module) -> None:
         assert _modules.graphs_obstacle(cast(nn.Module, module)) == ""
 
 
-def test_inductors_setting_for_all_is_seen() -> None:
+def test_the_global_setting_of_inductor_is_detected() -> None:
     """The setting may change after a module is bound. It is read when the module compiles, at its first call."""
     import torch._inductor.config as inductor
 
@@ -115,7 +115,7 @@ def test_inductors_setting_for_all_is_seen() -> None:
     assert _modules.graphs_obstacle(compiled) == ""
 
 
-def test_on_the_cpu_they_do_no_harm(compiled: nn.Module, lane: gl.Lane) -> None:
+def test_graphs_of_inductor_are_accepted_on_the_cpu(compiled: nn.Module, lane: gl.Lane) -> None:
     with gl.set_external_stream(compiled, lane):
         assert gl.is_external_stream_set(compiled)
 
@@ -126,7 +126,7 @@ def test_a_pipeline_needs_tensors_on_a_gpu() -> None:
             gl.capture(lambda *given: given, *inputs)
 
 
-def test_branches_on_the_cpu_simply_run() -> None:
+def test_branches_on_the_cpu_run_in_order() -> None:
     assert gl.concurrently() == []
     assert gl.concurrently(lambda: 1, lambda: "two") == [1, "two"]
     with pytest.raises(ZeroDivisionError):

@@ -27,27 +27,27 @@ def imported(code: str = SHOW, before: str = "", **environment: str) -> subproce
     )
 
 
-def test_the_import_asks_for_enough_for_many_lanes() -> None:
+def test_the_import_requests_sixteen_queues() -> None:
     assert imported().stdout.split() == ["16", "16"]
 
 
 @pytest.mark.parametrize("value", ["1", "8", "32"])
-def test_a_value_of_the_users_is_kept(value: str) -> None:
+def test_the_users_value_is_kept(value: str) -> None:
     assert imported(**{VARIABLE: value}).stdout.split() == [value, value]
     assert imported(**{VARIABLE: value, SETTING: "24"}).stdout.split() == [value, value]
 
 
-def test_a_value_that_is_none_is_kept_and_counts_as_cudas_default() -> None:
+def test_an_invalid_value_is_kept_and_counts_as_eight() -> None:
     assert imported(**{VARIABLE: "many"}).stdout.split() == ["many", "8"]
 
 
 @pytest.mark.parametrize(("setting", "shown"), [("8", ["8", "8"]), ("32", ["32", "32"]), ("keep", ["None", "8"])])
-def test_the_setting_says_how_many(setting: str, shown: list[str]) -> None:
+def test_the_setting_gives_the_number_of_queues(setting: str, shown: list[str]) -> None:
     assert imported(**{SETTING: setting}).stdout.split() == shown
 
 
 @pytest.mark.parametrize("setting", ["", "0", "7", "33", "many", "-8"])
-def test_a_setting_that_is_none_says_what_to_do(setting: str) -> None:
+def test_an_invalid_setting_is_refused_with_a_remedy(setting: str) -> None:
     done = imported(**{SETTING: setting})
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
@@ -56,7 +56,7 @@ def test_a_setting_that_is_none_says_what_to_do(setting: str) -> None:
     assert "'keep'" in last
 
 
-def test_where_cuda_has_started_it_is_too_late() -> None:
+def test_a_request_after_the_start_of_cuda_is_too_late() -> None:
     started = "import torch; torch.cuda.is_initialized = lambda: True"
     assert imported(before=started).stdout.split() == ["None", "8"]
 
@@ -65,6 +65,6 @@ def test_the_default_stream_is_in_use() -> None:
     assert gl.hardware_queues("cuda:0").streams >= 1
 
 
-def test_a_cpu_has_none() -> None:
+def test_a_cpu_has_no_hardware_queues() -> None:
     with pytest.raises(RuntimeError, match="cpu has no hardware queues"):
         gl.hardware_queues("cpu")

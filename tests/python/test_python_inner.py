@@ -15,7 +15,8 @@ from torch import nn
 LIBRARY = Path(__file__).resolve().parents[2] / "build" / "lib" / "libgreenlane_test_scaler.so"
 
 pytestmark = pytest.mark.skipif(
-    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13), reason="this PyTorch does not give them out"
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13),
+    reason="this PyTorch does not give access to the engines in a package",
 )
 
 
@@ -53,7 +54,7 @@ def worker_of(lane: gl.Lane) -> int:
     return seen[0]
 
 
-def test_each_is_bound_by_its_own_name(engine: gl.Engine) -> None:
+def test_each_inner_engine_is_bound_by_its_name(engine: gl.Engine) -> None:
     one, other = gl.lane("cpu", "one"), gl.lane("cpu", "other")
     here = threading.get_native_id()
     assert threads(engine) == (here, here)
@@ -67,14 +68,14 @@ def test_each_is_bound_by_its_own_name(engine: gl.Engine) -> None:
     assert threads(engine) == (here, here)
 
 
-def test_inside_a_module_its_name_comes_first(engine: gl.Engine) -> None:
+def test_an_inner_engine_is_bound_inside_a_module(engine: gl.Engine) -> None:
     model = nn.Sequential(engine)
     one, other = gl.lane("cpu", "one"), gl.lane("cpu", "other")
     gl.set_external_stream(model, {"": one, "0._torchbind_obj1": other})
     assert threads(engine) == (worker_of(one), worker_of(other))
 
 
-def test_unknown_names_are_told_with_those_there_are(engine: gl.Engine) -> None:
+def test_unknown_names_are_listed_with_the_known_ones(engine: gl.Engine) -> None:
     with pytest.raises(ValueError, match="no submodule 'third'") as error:
         gl.set_external_stream(engine, {"first": gl.lane("cpu"), "third": gl.lane("cpu")})
     assert "'first'" in str(error.value)
@@ -82,21 +83,21 @@ def test_unknown_names_are_told_with_those_there_are(engine: gl.Engine) -> None:
     assert not gl.is_external_stream_set(engine, "first")
 
 
-def test_one_engine_under_two_names_is_bound_once(engine: gl.Engine) -> None:
+def test_an_engine_with_two_names_is_bound_once(engine: gl.Engine) -> None:
     one, other = gl.lane("cpu", "one"), gl.lane("cpu", "other")
     assert gl.set_external_stream(engine, {"first": one, "_torchbind_obj0": one}).names == ("first",)
     with pytest.raises(ValueError, match="are one module and cannot be on two streams"):
         gl.set_external_stream(engine, {"first": one, "_torchbind_obj0": other})
 
 
-def test_a_copy_of_the_package_has_engines_that_are_not_bound(package: Path) -> None:
+def test_a_second_load_has_unbound_inner_engines(package: Path) -> None:
     engine = gl.load(package)
     gl.set_external_stream(engine, {"first": gl.lane("cpu", "one")})
     here = threading.get_native_id()
     assert threads(gl.load(package)) == (here, here)
 
 
-def test_without_its_class_a_package_is_refused(package: Path) -> None:
+def test_a_package_with_an_unknown_class_is_refused(package: Path) -> None:
     code = f"import greenlane as gl; gl.load({str(package)!r})"
     environment = {**os.environ, "PYTHONPATH": str(Path(gl.__file__).parents[1])}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)

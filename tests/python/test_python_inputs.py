@@ -39,7 +39,7 @@ def sized(batch: int = 3, n: int = 6, others: dict[str, Tensor] | None = None) -
 
 
 @pytest.mark.parametrize(("batch", "n"), [(2, 3), (3, 6), (32, 50)])
-def test_sizes_that_agree_are_taken(related: gl.Engine, batch: int, n: int) -> None:
+def test_matching_sizes_are_accepted(related: gl.Engine, batch: int, n: int) -> None:
     x, y, line, before, product, image = sized(batch, n)
     expected = (x.repeat(4, 1) + y, line[1:] + before, torch.outer(x[:, 0], line).flatten() + product, image * 2)
     torch.testing.assert_close(related(x, y, line, before, product, image), expected)
@@ -59,20 +59,18 @@ def test_sizes_that_agree_are_taken(related: gl.Engine, batch: int, n: int) -> N
         ({"x": torch.ones(1, 8), "y": torch.ones(4, 8)}, r"input 0 .* 0/1 specialization"),
     ],
 )
-def test_sizes_and_strides_that_do_not_agree_are_refused(
-    related: gl.Engine, others: dict[str, Tensor], message: str
-) -> None:
+def test_mismatching_sizes_and_strides_are_refused(related: gl.Engine, others: dict[str, Tensor], message: str) -> None:
     with pytest.raises(RuntimeError, match=message):
         related(*sized(others=others))
 
 
-def test_a_package_that_says_all_of_its_inputs_loads_quietly(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_fully_described_package_gives_no_warning(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("affine", "pair", "related", "constant"):
         gl.load(models / f"{name}.pt2")
     assert "[warning]" not in capfd.readouterr().err
 
 
-def test_a_package_without_its_source_is_warned_of_once(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_package_without_source_gives_one_warning(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
     engine = gl.load(models / "stripped.pt2")
     engine(torch.ones(4, 8))
     error = capfd.readouterr().err
@@ -84,7 +82,7 @@ def options(**changes: Any) -> dict[str, Any]:
     return {"fill": NAN, "mode": "fast"} | changes
 
 
-def test_constants_are_warned_of_once(models: Path) -> None:
+def test_constants_give_one_warning(models: Path) -> None:
     engine = gl.load(models / "constant.pt2")
     x = torch.ones(3)
     with pytest.warns(
@@ -111,9 +109,7 @@ def test_constants_are_warned_of_once(models: Path) -> None:
         ({"scale": False}, r"kwargs\['scale'\] .* it is False"),
     ],
 )
-def test_a_constant_that_differs_from_the_first_calls_is_refused(
-    constant: gl.Engine, changes: dict[str, Any], message: str
-) -> None:
+def test_a_changed_constant_is_refused(constant: gl.Engine, changes: dict[str, Any], message: str) -> None:
     def call(k: Any = 3, options: Any = options(), mask: Any = None, scale: Any = True) -> Any:  # noqa: B008
         return constant(torch.ones(3), k, options, mask, scale=scale)
 
@@ -123,14 +119,14 @@ def test_a_constant_that_differs_from_the_first_calls_is_refused(
     call()
 
 
-def test_a_tensor_and_a_constant_that_changed_places_are_refused(constant: gl.Engine) -> None:
+def test_a_swapped_tensor_and_constant_are_refused(constant: gl.Engine) -> None:
     x = torch.ones(3)
     constant(x, 3, options(), None, scale=True)
     with pytest.raises(RuntimeError, match=r"args\[0\] does not fit .* and the first call gave a tensor"):
         constant(3, x, options(), None, scale=True)
 
 
-def test_a_call_that_was_refused_is_no_first_call(constant: gl.Engine) -> None:
+def test_a_refused_call_is_not_the_first_call(constant: gl.Engine) -> None:
     with pytest.raises(RuntimeError, match="input 0"):
         constant(torch.ones(4), 5, options(), None, scale=True)
     constant(torch.ones(3), 3, options(), None, scale=True)

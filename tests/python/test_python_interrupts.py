@@ -75,22 +75,22 @@ def waits(stuck: Stuck, lane: gl.Lane, models: Path) -> dict[str, Callable[[], o
     }
 
 
-def test_a_call_under_way_is_left_at_once(a: gl.Lane, stuck: Stuck) -> None:
+def test_an_interrupt_leaves_a_running_call_at_once(a: gl.Lane, stuck: Stuck) -> None:
     gl.set_external_stream(stuck, a)
     interrupt_when(stuck.inside)
     with pytest.raises(KeyboardInterrupt):
         stuck()
     assert not stuck.release.is_set()
-    assert not stuck.left.is_set(), "it is still under way"
+    assert not stuck.left.is_set(), "the interrupted work ended before it was released"
     stuck.release.set()
     assert stuck.left.wait(LONG)
     probe = Probe()
     gl.set_external_stream(probe, a)
-    assert in_time(lambda: where(probe)) == "a", "the lane goes on"
+    assert in_time(lambda: where(probe)) == "a", "the lane does not work after the interrupt"
 
 
 @pytest.mark.parametrize("kind", ["module", "engine", "run", "synchronize"])
-def test_a_wait_for_a_busy_lane_is_left_at_once(a: gl.Lane, stuck: Stuck, models: Path, kind: str) -> None:
+def test_an_interrupt_leaves_a_wait_for_a_busy_lane(a: gl.Lane, stuck: Stuck, models: Path, kind: str) -> None:
     gl.set_external_stream(stuck, a)
     wait = waits(stuck, a, models)[kind]
     thread = threading.Thread(target=stuck, daemon=True)
@@ -105,7 +105,7 @@ def test_a_wait_for_a_busy_lane_is_left_at_once(a: gl.Lane, stuck: Stuck, models
     in_time(wait)
 
 
-def test_work_that_had_not_begun_is_dropped(a: gl.Lane, stuck: Stuck) -> None:
+def test_an_interrupt_drops_queued_work(a: gl.Lane, stuck: Stuck) -> None:
     probe = Probe()
     gl.set_external_stream(stuck, a)
     gl.set_external_stream(probe, a)
@@ -121,7 +121,7 @@ def test_work_that_had_not_begun_is_dropped(a: gl.Lane, stuck: Stuck) -> None:
     assert probe.threads == []
 
 
-def test_python_code_of_the_module_is_ended(a: gl.Lane) -> None:
+def test_an_interrupt_ends_the_modules_python_code(a: gl.Lane) -> None:
     class Loops(nn.Module):
         def forward(self) -> None:
             inside.set()
@@ -137,11 +137,11 @@ def test_python_code_of_the_module_is_ended(a: gl.Lane) -> None:
     interrupt_when(inside)
     with pytest.raises(KeyboardInterrupt):
         loops()
-    assert ended.wait(LONG), "it would keep its lane busy for ever"
+    assert ended.wait(LONG), "the module's Python code goes on after the interrupt"
     in_time(a.synchronize)
 
 
-def test_a_call_from_one_lane_to_another_is_left_and_both_go_on(a: gl.Lane, b: gl.Lane) -> None:
+def test_lanes_work_after_an_interrupted_nested_call(a: gl.Lane, b: gl.Lane) -> None:
     class Loops(nn.Module):
         def forward(self) -> None:
             inside.set()
@@ -164,7 +164,7 @@ def test_a_call_from_one_lane_to_another_is_left_and_both_go_on(a: gl.Lane, b: g
     in_time(b.synchronize)
 
 
-def test_a_program_that_is_interrupted_ends_though_its_lane_works() -> None:
+def test_an_interrupted_program_ends_during_its_lanes_work() -> None:
     done = run_program(
         """
 import os, signal, threading, time, torch, greenlane as gl
@@ -225,18 +225,18 @@ time.sleep(0.3)
         "call = lanes['a'].synchronize",
     ],
 )
-def test_daemon_threads_may_call_when_the_program_ends(call: str, attempt: int, models: Path) -> None:
+def test_daemon_threads_may_call_during_the_exit(call: str, attempt: int, models: Path) -> None:
     assert attempt >= 0
     done = run_program(LOOP % call, models / "affine.pt2")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_daemon_thread_may_be_inside_of_a_module_when_the_program_ends() -> None:
+def test_a_daemon_thread_may_run_a_module_during_the_exit() -> None:
     done = run_program(LOOP.replace("time.sleep(0.001)", "time.sleep(0.4); torch.ones(1)") % "call = lambda: module(x)")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_tensors_come_through(a: gl.Lane) -> None:
+def test_long_work_returns_its_tensors(a: gl.Lane) -> None:
     """Long work is waited for in short steps, but to its end."""
 
     class Sleeps(nn.Module):

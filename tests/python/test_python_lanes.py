@@ -17,7 +17,7 @@ def all_cores_are_free() -> bool:
     return gl.partition("cpu", {"all": gl.REST})["all"].units == CORES
 
 
-def test_a_partition_has_the_units_that_were_asked_for() -> None:
+def test_a_partition_has_the_requested_units() -> None:
     lanes = gl.partition("cpu", {"one": 1})
     lane = lanes["one"]
     assert list(lanes) == ["one"]
@@ -27,15 +27,15 @@ def test_a_partition_has_the_units_that_were_asked_for() -> None:
     assert set(lane.cpus) <= os.sched_getaffinity(0)
 
 
-@pytest.mark.skipif(CORES < 2, reason="one core cannot be divided")
-def test_partitions_do_not_overlap_and_the_rest_is_what_is_left() -> None:
+@pytest.mark.skipif(CORES < 2, reason="this machine has one core, which cannot be divided")
+def test_partitions_do_not_overlap() -> None:
     lanes = gl.partition(torch.device("cpu"), {"rest": gl.REST, "one": 1})
     assert list(lanes) == ["rest", "one"]
     assert lanes["rest"].units == CORES - 1
     assert not set(lanes["rest"].cpus) & set(lanes["one"].cpus)
 
 
-def test_units_come_back_when_the_last_user_lets_go() -> None:
+def test_units_return_with_the_last_handle() -> None:
     lanes = gl.partition("cpu", {"all": gl.REST})
     with pytest.raises(RuntimeError, match="'all' holds"):
         gl.partition("cpu", {"more": 1})
@@ -44,7 +44,7 @@ def test_units_come_back_when_the_last_user_lets_go() -> None:
     assert all_cores_are_free()
 
 
-def test_what_is_not_free_is_refused_with_who_holds_what_and_nothing_is_taken() -> None:
+def test_a_refusal_lists_partitions_and_takes_nothing() -> None:
     with pytest.raises(
         RuntimeError, match=f"cannot give {CORES} cores of cpu to 'many': 'one' holds 1; {CORES - 1} of {CORES}"
     ) as error:
@@ -54,25 +54,25 @@ def test_what_is_not_free_is_refused_with_who_holds_what_and_nothing_is_taken() 
 
 
 @pytest.mark.parametrize("size", [0, -1, -2])
-def test_a_size_that_is_none_is_refused(size: int) -> None:
+def test_an_invalid_size_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match=f"cannot give {size} units to 'none'"):
         gl.partition("cpu", {"none": size})
 
 
-def test_only_one_may_have_the_rest() -> None:
+def test_a_second_rest_is_refused() -> None:
     with pytest.raises(RuntimeError, match="more than one partition asks for `rest`"):
         gl.partition("cpu", {"a": gl.REST, "b": gl.REST})
     assert all_cores_are_free()
 
 
 @pytest.mark.parametrize("device", ["xpu", "", "cuda:x", "cpu:1"])
-def test_a_device_that_is_none_is_refused(device: str) -> None:
+def test_an_invalid_device_is_refused(device: str) -> None:
     with pytest.raises(RuntimeError, match="is no device"):
         gl.partition(device, {"one": 1})
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_here_is_refused() -> None:
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_missing_gpu_is_refused() -> None:
     with pytest.raises(RuntimeError, match="no CUDA device"):
         gl.partition("cuda:0", {"one": 1})
 
@@ -94,7 +94,7 @@ def test_a_lane_may_have_a_priority() -> None:
     gl.lane("cpu", "later", priority=5).synchronize()
 
 
-def test_a_closed_lane_says_so() -> None:
+def test_a_closed_lane_is_marked_as_closed() -> None:
     lane = gl.lane("cpu", "gone")
     lane.close()
     lane.close()
@@ -109,12 +109,12 @@ def test_a_cpu_lane_has_no_stream() -> None:
             use()
 
 
-def test_a_lane_shows_what_it_is() -> None:
+def test_the_repr_describes_the_lane() -> None:
     assert repr(gl.partition("cpu", {"one": 1})["one"]) == "Lane('one', device='cpu', units=1)"
 
 
 @pytest.mark.gpu
-def test_a_gpu_lane_is_a_stream_for_others() -> None:
+def test_other_libraries_accept_a_gpu_lane_as_a_stream() -> None:
     lane = gl.partition("cuda:0", {"one": 1})["one"]
     assert lane.__cuda_stream__() == (0, lane.stream)
     with lane:
@@ -122,7 +122,7 @@ def test_a_gpu_lane_is_a_stream_for_others() -> None:
     assert torch.cuda.current_stream().cuda_stream != lane.stream
 
 
-def test_a_cpu_lane_says_what_python_has_in_place_of_its_stream() -> None:
+def test_the_error_of_a_cpu_lane_names_the_alternative() -> None:
     lane = gl.lane("cpu", "host")
     uses: list[Any] = [lambda: lane.stream, lambda: lane.torch_stream, lane.__cuda_stream__, lane.__enter__]
     for use in uses:
@@ -130,7 +130,7 @@ def test_a_cpu_lane_says_what_python_has_in_place_of_its_stream() -> None:
             use()
 
 
-def test_a_lane_that_was_not_entered_is_not_left() -> None:
+def test_leaving_an_unentered_lane_is_refused() -> None:
     with pytest.raises(RuntimeError, match="lane 'host' is left and was not entered: use `with lane:`"):
         gl.lane("cpu", "host").__exit__(None, None, None)
 

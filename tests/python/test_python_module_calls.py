@@ -36,7 +36,7 @@ class CallsForwardWithin(Probe):
         return next(self.forward(each) for each in (x,))
 
 
-def test_a_call_that_never_reaches_forward_is_refused(a: gl.Lane) -> None:
+def test_a_call_method_without_forward_is_refused(a: gl.Lane) -> None:
     """It is refused, rather than bound without effect."""
     module = CallsPastForward()
     for root, name in ((module, ""), (nn.Sequential(module), "0")):
@@ -46,14 +46,14 @@ def test_a_call_that_never_reaches_forward_is_refused(a: gl.Lane) -> None:
 
 
 @pytest.mark.parametrize("kind", [CallsTheBase, CallsForward, CallsForwardWithin])
-def test_others_are_bound(a: gl.Lane, kind: type[Probe]) -> None:
+def test_other_call_methods_can_be_bound(a: gl.Lane, kind: type[Probe]) -> None:
     module = kind()
     with gl.set_external_stream(module, a):
         assert where(module) == "a"
     assert where(module) == CALLER
 
 
-def test_what_such_a_module_calls_can_be_bound(a: gl.Lane) -> None:
+def test_a_submodule_of_a_refused_module_can_be_bound(a: gl.Lane) -> None:
     class Outer(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -70,7 +70,7 @@ def test_what_such_a_module_calls_can_be_bound(a: gl.Lane) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 @pytest.mark.parametrize("root", [lambda: Traceable(), lambda: nn.Sequential(Traceable())])
-def test_a_bound_module_that_is_scripted_says_how(a: gl.Lane, root: Callable[[], nn.Module]) -> None:
+def test_scripting_a_bound_module_is_refused_with_a_remedy(a: gl.Lane, root: Callable[[], nn.Module]) -> None:
     module = root()
     name = "0" if isinstance(module, nn.Sequential) else ""
     owner = name or "Traceable"

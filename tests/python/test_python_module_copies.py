@@ -59,7 +59,7 @@ def bindings_of(module: nn.Module) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_copy_of_a_bound_module_is_bound_to_nothing(lane: gl.Lane, sequence: nn.Sequential, way: Way) -> None:
+def test_a_copy_of_a_bound_module_is_unbound(lane: gl.Lane, sequence: nn.Sequential, way: Way) -> None:
     gl.set_external_stream(sequence, {"": lane, "1": lane, "1.1": lane})
     other = way(sequence)
     assert not any(bindings_of(other).values())
@@ -71,7 +71,7 @@ def test_a_copy_of_a_bound_module_is_bound_to_nothing(lane: gl.Lane, sequence: n
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_copy_of_a_module_runs_where_it_is_called_and_can_be_bound(lane: gl.Lane, way: Way) -> None:
+def test_a_copy_of_a_module_can_be_bound(lane: gl.Lane, way: Way) -> None:
     probe = Probe()
     gl.set_external_stream(probe, lane)
     other = way(way(probe))
@@ -84,7 +84,7 @@ def test_a_copy_of_a_module_runs_where_it_is_called_and_can_be_bound(lane: gl.La
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_forward_of_its_own_goes_with_the_copy(lane: gl.Lane, way: Way) -> None:
+def test_a_copy_keeps_its_own_forward(lane: gl.Lane, way: Way) -> None:
     module = nn.Sequential(nn.ReLU())
     module.forward = torch.sum  # type: ignore[method-assign]
     gl.set_external_stream(module, lane)
@@ -95,7 +95,7 @@ def test_a_forward_of_its_own_goes_with_the_copy(lane: gl.Lane, way: Way) -> Non
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_copy_of_a_bound_graph_module(lane: gl.Lane, way: Way, inside: bool) -> None:
+def test_a_copy_of_a_bound_graph_module_is_unbound(lane: gl.Lane, way: Way, inside: bool) -> None:
     graph = torch.fx.symbolic_trace(Traceable())
     module = nn.Sequential(graph) if inside else graph
     gl.set_external_stream(module, {"0": lane} if inside else lane)
@@ -107,7 +107,7 @@ def test_a_copy_of_a_bound_graph_module(lane: gl.Lane, way: Way, inside: bool) -
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 @pytest.mark.parametrize("make", [torch.jit.script, lambda module: torch.compile(module, backend="eager")])
-def test_a_copy_of_a_bound_program(lane: gl.Lane, make: Callable[[nn.Module], nn.Module]) -> None:
+def test_a_copy_of_a_bound_program_is_unbound(lane: gl.Lane, make: Callable[[nn.Module], nn.Module]) -> None:
     program = make(Traceable())
     gl.set_external_stream(program, lane)
     other = copied(program)
@@ -129,9 +129,7 @@ class Head(nn.Module):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_copy_of_a_bound_engine_is_loaded_anew_and_bound_to_nothing(
-    lane: gl.Lane, engine: gl.Engine, way: Way
-) -> None:
+def test_a_copy_of_a_bound_engine_is_unbound(lane: gl.Lane, engine: gl.Engine, way: Way) -> None:
     engine.bind(lane)
     other = way(engine)
     assert isinstance(other, gl.Engine)
@@ -146,7 +144,7 @@ def test_a_copy_of_a_bound_engine_is_loaded_anew_and_bound_to_nothing(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_copy_of_a_module_with_a_bound_engine(lane: gl.Lane, engine: gl.Engine, way: Way) -> None:
+def test_a_copy_of_a_module_has_an_unbound_engine(lane: gl.Lane, engine: gl.Engine, way: Way) -> None:
     head = Head(engine)
     gl.set_external_stream(head, lane)
     other = way(head)
@@ -155,12 +153,12 @@ def test_a_copy_of_a_module_with_a_bound_engine(lane: gl.Lane, engine: gl.Engine
     assert torch.equal(other(X), head(X))
 
 
-def test_two_copies_of_one_engine_in_a_module_stay_one(engine: gl.Engine) -> None:
+def test_a_copy_of_a_module_shares_a_shared_engine(engine: gl.Engine) -> None:
     pair = pickled(nn.ModuleList([engine, engine]))
     assert pair[0] is pair[1]
 
 
-def test_an_engine_whose_file_is_gone_cannot_be_copied(models: Path, tmp_path: Path) -> None:
+def test_an_engine_without_its_file_cannot_be_copied(models: Path, tmp_path: Path) -> None:
     file = tmp_path / "moved.pt2"
     file.write_bytes((models / "affine.pt2").read_bytes())
     engine = gl.load(file)
@@ -188,7 +186,7 @@ print(module(torch.ones(4, 8)).sum().item(), [name for name in sys.modules if "g
     return read
 
 
-def test_what_is_saved_of_a_bound_module_needs_no_greenlane(
+def test_a_saved_bound_module_needs_no_greenlane(
     lane: gl.Lane, sequence: nn.Sequential, reader: Callable[[bytes], subprocess.CompletedProcess[str]]
 ) -> None:
     sequence.append(torch.fx.symbolic_trace(nn.Sequential(nn.Linear(2, 2))))
@@ -201,7 +199,7 @@ def test_what_is_saved_of_a_bound_module_needs_no_greenlane(
     assert (done.returncode, done.stdout) == (0, f"{sequence(X).sum().item()} ['greenlane']\n"), done.stderr
 
 
-def test_the_state_of_a_bound_module_is_as_before(lane: gl.Lane, sequence: nn.Sequential) -> None:
+def test_a_binding_does_not_change_the_state_dict(lane: gl.Lane, sequence: nn.Sequential) -> None:
     def state() -> list[tuple[str, int]]:
         return [(name, tensor.data_ptr()) for name, tensor in sequence.state_dict().items()]
 
@@ -250,7 +248,7 @@ class OwnCopy(Scale):
 
 
 @pytest.mark.parametrize("way", [shallow, replica])
-def test_a_shallow_copy_computes_with_its_own_attributes_and_is_bound_to_nothing(lane: gl.Lane, way: Way) -> None:
+def test_a_shallow_copy_is_unbound_and_independent(lane: gl.Lane, way: Way) -> None:
     module = Scale()
     gl.set_external_stream(module, lane)
     other = way(module)
@@ -266,14 +264,14 @@ def test_a_shallow_copy_computes_with_its_own_attributes_and_is_bound_to_nothing
 
 
 @pytest.mark.parametrize("way", [shallow, replica])
-def test_a_shallow_copy_has_the_forward_that_was_its_own(lane: gl.Lane, way: Way) -> None:
+def test_a_shallow_copy_keeps_its_own_forward(lane: gl.Lane, way: Way) -> None:
     module = nn.Sequential(nn.ReLU())
     module.forward = torch.sum  # type: ignore[method-assign]
     gl.set_external_stream(module, lane)
     assert vars(way(module))["forward"] is torch.sum
 
 
-def test_replicas_of_bound_submodules_are_bound_to_nothing(lane: gl.Lane) -> None:
+def test_replicas_of_bound_submodules_are_unbound(lane: gl.Lane) -> None:
     module = nn.Sequential(Scale(), Scale())
     gl.set_external_stream(module, {"": lane, "1": lane})
     first, second = (replica(each) for each in module)
@@ -284,7 +282,7 @@ def test_replicas_of_bound_submodules_are_bound_to_nothing(lane: gl.Lane) -> Non
 
 
 @pytest.mark.parametrize("kind", [WithoutSuper, OwnCopy])
-def test_a_shallow_copy_that_greenlane_cannot_reach_leaves_the_original_bound(lane: gl.Lane, kind: type[Scale]) -> None:
+def test_a_custom_shallow_copy_leaves_the_original_bound(lane: gl.Lane, kind: type[Scale]) -> None:
     module = kind()
     gl.set_external_stream(module, lane)
     other = shallow(module)
@@ -298,7 +296,7 @@ def test_a_shallow_copy_that_greenlane_cannot_reach_leaves_the_original_bound(la
     assert "forward" not in vars(other)
 
 
-def test_methods_of_pytorch_are_replaced_once_and_keep_their_names(lane: gl.Lane) -> None:
+def test_methods_of_pytorch_are_replaced_once(lane: gl.Lane) -> None:
     methods = _modules._COPYING
     gl.set_external_stream(Scale(), lane)
     once = [getattr(nn.Module, name) for name in methods]
@@ -308,7 +306,7 @@ def test_methods_of_pytorch_are_replaced_once_and_keep_their_names(lane: gl.Lane
     assert _modules._dropping_bindings(nn.Module.train).__doc__ == nn.Module.train.__doc__
 
 
-def test_a_shallow_copy_of_an_engine_is_loaded_anew_and_bound_to_nothing(lane: gl.Lane, engine: gl.Engine) -> None:
+def test_a_shallow_copy_of_an_engine_is_unbound(lane: gl.Lane, engine: gl.Engine) -> None:
     engine.bind(lane)
     other = shallow(engine)
     assert other.lane is None

@@ -83,7 +83,7 @@ def test_a_program_can_be_bound(a: gl.Lane, b: gl.Lane, make: Maker) -> None:
     assert {name: id(value) for name, value in vars(program).items()} == before
 
 
-def test_a_graph_module_may_be_recompiled_while_it_is_bound(a: gl.Lane) -> None:
+def test_a_bound_graph_module_may_be_recompiled(a: gl.Lane) -> None:
     program = torch.fx.symbolic_trace(Traceable())
     gl.set_external_stream(program, a)
     assert where_op(program) == "a"
@@ -101,7 +101,7 @@ def text_of(program: nn.Module) -> str:
     return str(graph) if isinstance(graph, torch.fx.Graph | str) else str(graph.str(print_source_ranges=False))
 
 
-def without_places(content: bytes) -> bytes:
+def without_folders(content: bytes) -> bytes:
     """Removes the folders of the tests and of the package, both as text and as in JSON."""
     for folder in (Path(__file__).resolve().parents[2], Path(gl.__file__).resolve().parents[1]):
         for form in (os.fsencode(folder), json.dumps(str(folder))[1:-1].encode()):
@@ -111,7 +111,7 @@ def without_places(content: bytes) -> bytes:
 
 @pytest.mark.parametrize("child", [False, True])
 @pytest.mark.parametrize("make", [make for make in PROGRAMS if make not in (scripted, reloaded)])
-def test_a_program_made_of_a_bound_module_carries_no_binding(a: gl.Lane, make: Maker, child: bool) -> None:
+def test_a_program_of_a_bound_module_is_unbound(a: gl.Lane, make: Maker, child: bool) -> None:
     module = Traceable()
     gl.set_external_stream(module, a)
     program = make(nn.Sequential(module) if child else module)
@@ -122,14 +122,14 @@ def test_a_program_made_of_a_bound_module_carries_no_binding(a: gl.Lane, make: M
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_a_saved_program_of_a_bound_module_knows_nothing_of_greenlane(a: gl.Lane, strict: bool) -> None:
+def test_a_saved_program_does_not_need_greenlane(a: gl.Lane, strict: bool) -> None:
     module = Traceable()
     gl.set_external_stream(module, a)
     file = io.BytesIO()
     torch.export.save(torch.export.export(module, (X,), strict=strict), file)
     torch.jit.save(traced(module), file)
-    mentioned = set(re.findall(rb"[^ ]*greenlane[^ ]*", without_places(file.getvalue())))
-    assert all(name.endswith(b'greenlane/_modules.py\\",') for name in mentioned), mentioned  # the place of the trace
+    mentioned = set(re.findall(rb"[^ ]*greenlane[^ ]*", without_folders(file.getvalue())))
+    assert all(name.endswith(b'greenlane/_modules.py\\",') for name in mentioned), mentioned  # the source of the trace
     assert gl.is_external_stream_set(module)
 
 
@@ -141,7 +141,7 @@ def test_a_child_of_a_script_module_can_be_bound(a: gl.Lane) -> None:
         torch.testing.assert_close(program(X), expected)
 
 
-def test_what_torch_compile_gave_is_bound_as_a_whole(a: gl.Lane) -> None:
+def test_a_compiled_module_is_bound_as_a_whole(a: gl.Lane) -> None:
     program = compiled(nn.Sequential(Traceable()))
     with pytest.raises(
         ValueError, match=r"'_orig_mod.0' cannot be bound: it is inside '', which torch.compile made one program of"
@@ -154,7 +154,7 @@ def test_what_torch_compile_gave_is_bound_as_a_whole(a: gl.Lane) -> None:
     assert where_op(program) == CALLER
 
 
-def test_what_was_bound_before_does_not_hinder_that(a: gl.Lane, b: gl.Lane) -> None:
+def test_a_compiled_module_may_have_a_bound_child(a: gl.Lane, b: gl.Lane) -> None:
     inner = Traceable()
     gl.set_external_stream(inner, a)
     program = compiled(nn.Sequential(inner))
@@ -164,7 +164,7 @@ def test_what_was_bound_before_does_not_hinder_that(a: gl.Lane, b: gl.Lane) -> N
     assert where_op(program) == CALLER
 
 
-def test_what_was_compiled_in_place_is_refused(a: gl.Lane) -> None:
+def test_a_module_compiled_in_place_is_refused(a: gl.Lane) -> None:
     module = nn.Sequential(nn.Sequential(Traceable()))
     module.compile(backend="eager")
     with pytest.raises(
@@ -180,7 +180,7 @@ def test_what_was_compiled_in_place_is_refused(a: gl.Lane) -> None:
     assert where_op(module) == CALLER
 
 
-def where_meanwhile(probe: Probe, work: Callable[[], object], reached: threading.Event, tried: threading.Event) -> str:
+def where_during(probe: Probe, work: Callable[[], object], reached: threading.Event, tried: threading.Event) -> str:
     """Returns the lane of a probe while another thread is in the middle of its work."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -192,7 +192,7 @@ def where_meanwhile(probe: Probe, work: Callable[[], object], reached: threading
         thread.join(60)
 
 
-def test_compiling_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.Lane) -> None:
+def test_compiling_does_not_affect_other_threads(a: gl.Lane) -> None:
     compiling, tried = threading.Event(), threading.Event()
 
     def backend(graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., object]:
@@ -203,10 +203,10 @@ def test_compiling_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.L
     probe = Probe()
     gl.set_external_stream(probe, a)
     program = torch.compile(nn.Linear(2, 2), backend=backend)
-    assert where_meanwhile(probe, lambda: program(X), compiling, tried) == "a"
+    assert where_during(probe, lambda: program(X), compiling, tried) == "a"
 
 
-def test_exporting_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.Lane) -> None:
+def test_exporting_does_not_affect_other_threads(a: gl.Lane) -> None:
     exporting, tried = threading.Event(), threading.Event()
 
     class Slow(nn.Module):
@@ -217,4 +217,4 @@ def test_exporting_in_one_thread_takes_no_module_of_another_off_its_lane(a: gl.L
 
     probe = Probe()
     gl.set_external_stream(probe, a)
-    assert where_meanwhile(probe, lambda: torch.export.export(Slow(), (X,)), exporting, tried) == "a"
+    assert where_during(probe, lambda: torch.export.export(Slow(), (X,)), exporting, tried) == "a"

@@ -65,12 +65,12 @@ NESTED["parameter"][1].append(NESTED["parameter"][0])
 
 
 @pytest.mark.parametrize("kind", NESTED)
-def test_tensors_are_found_in(kind: str) -> None:
+def test_tensors_are_found_in_every_container(kind: str) -> None:
     value, expected = NESTED[kind]
     assert list(map(id, _tensors.tensors_in(value))) == list(map(id, expected))
 
 
-def test_tensors_are_found_in_packed_sequences_and_jagged_tensors() -> None:
+def test_tensors_are_found_in_packed_and_jagged_tensors() -> None:
     packed = nn.utils.rnn.pack_sequence([torch.ones(3), torch.ones(2)])
     assert {id(packed.data), id(packed.batch_sizes)} <= set(map(id, _tensors.tensors_in(packed)))
     jagged = torch.nested.nested_tensor([torch.ones(2, 2), torch.ones(3, 2)], layout=torch.jagged)
@@ -124,14 +124,14 @@ def module() -> Nested:
     return made
 
 
-def test_every_argument_and_result_is_handed_over(module: Nested) -> None:
+def test_all_tensors_of_a_call_are_recorded(module: Nested) -> None:
     result = module(1, Named(ONE, "x"), other={"y": [TWO]}, last=THREE)
     assert result["args"][1].x is ONE
     assert module.log == [("enter", [ONE, TWO, THREE]), "forward", ("finish", [ONE, TWO, THREE])]
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
-def test_a_call_that_raises_leaves_the_stream_too(module: Nested, kind: type[BaseException]) -> None:
+def test_a_call_that_raises_is_finished(module: Nested, kind: type[BaseException]) -> None:
     error = kind("no")
 
     def raises() -> None:
@@ -144,7 +144,7 @@ def test_a_call_that_raises_leaves_the_stream_too(module: Nested, kind: type[Bas
     assert module.log == [("enter", [ONE]), "forward", ("finish", [])]
 
 
-def test_a_result_that_cannot_be_searched_leaves_the_stream_too(module: Nested) -> None:
+def test_a_call_with_an_unsearchable_result_is_finished(module: Nested) -> None:
     class Endless(Answer):
         def values(self) -> Any:
             raise RecursionError
@@ -162,7 +162,7 @@ def test_hooks_run_on_the_callers_stream(module: Nested) -> None:
     assert module.log == ["before", ("enter", []), "forward", ("finish", []), "after"]
 
 
-def test_a_call_inside_a_call_is_inside_it(module: Nested) -> None:
+def test_nested_calls_are_finished_in_reverse_order(module: Nested) -> None:
     calls = [module]
     module.work = lambda: calls and calls.pop()() and None
     module(ONE)
@@ -187,7 +187,7 @@ PROGRAMS: dict[str, Callable[[nn.Module], object]] = {
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated")
 @pytest.mark.parametrize("make", PROGRAMS)
-def test_making_a_program_of_a_module_enqueues_nothing(make: str) -> None:
+def test_making_a_program_enqueues_nothing(make: str) -> None:
     binding, model = GpuBinding(), nn.Sequential(nn.Linear(2, 2))
     _modules.attach(model, binding)
     _modules.attach(model[0], binding)

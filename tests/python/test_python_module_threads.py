@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from python.probes import CALLER, Probe, in_time
 
 
-def test_threads_may_call_a_module_that_is_rebound_all_the_time(a: gl.Lane, b: gl.Lane) -> None:
+def test_threads_may_call_a_module_during_rebinds(a: gl.Lane, b: gl.Lane) -> None:
     probe, done = Probe(), threading.Event()
     gl.set_external_stream(probe, a)
 
@@ -37,7 +37,7 @@ def test_threads_may_call_a_module_that_is_rebound_all_the_time(a: gl.Lane, b: g
     assert set(probe.threads) <= {"a", "b"}
 
 
-def test_threads_may_bind_and_unbind_one_module_all_at_once(a: gl.Lane) -> None:
+def test_threads_may_bind_and_unbind_one_module(a: gl.Lane) -> None:
     probe = Probe()
     before, interval = dict(vars(probe)), sys.getswitchinterval()
 
@@ -58,7 +58,7 @@ def test_threads_may_bind_and_unbind_one_module_all_at_once(a: gl.Lane) -> None:
     assert vars(probe) == before
 
 
-def test_a_call_on_one_lane_may_wait_for_a_call_on_another(a: gl.Lane, b: gl.Lane) -> None:
+def test_a_call_may_wait_for_another_lanes_call(a: gl.Lane, b: gl.Lane) -> None:
     """No call holds the interpreter lock while its lane works."""
 
     class Waits(nn.Module):
@@ -101,7 +101,7 @@ class Calls(nn.Module):
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
-def test_lanes_that_call_each_other_do_not_wait_for_ever(count: int) -> None:
+def test_lanes_may_call_each_other(count: int) -> None:
     lanes = [gl.lane("cpu", str(i)) for i in range(count)]
     probes = [Probe() for _ in lanes]
     barrier = threading.Barrier(count)
@@ -117,7 +117,7 @@ def test_lanes_that_call_each_other_do_not_wait_for_ever(count: int) -> None:
     assert [set(probe.threads) for probe in probes] == [{str(i)} for i in range(count)]
 
 
-def test_engines_of_lanes_that_call_each_other_do_not_wait_for_ever(a: gl.Lane, b: gl.Lane, models: Path) -> None:
+def test_lanes_may_call_each_others_engines(a: gl.Lane, b: gl.Lane, models: Path) -> None:
     x = torch.randn(4, 8)
     engines = [gl.load(models / "affine.pt2", lane=lane) for lane in (a, b)]
     barrier = threading.Barrier(2)

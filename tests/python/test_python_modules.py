@@ -42,7 +42,7 @@ def test_a_bound_module_runs_on_the_cores_of_its_lane() -> None:
     assert module() == unbound == (os.sched_getaffinity(0), threading.get_native_id(), torch.get_num_threads())
 
 
-def test_it_gives_what_it_gives_unbound(a: gl.Lane) -> None:
+def test_a_binding_does_not_change_the_results(a: gl.Lane) -> None:
     model = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 4))
     x = torch.randn(5, 8)
     expected = model(x)
@@ -51,7 +51,7 @@ def test_it_gives_what_it_gives_unbound(a: gl.Lane) -> None:
     assert torch.equal(model(input=x), expected)
 
 
-def test_afterwards_the_module_is_exactly_as_it_was(a: gl.Lane) -> None:
+def test_clearing_restores_the_module_exactly(a: gl.Lane) -> None:
     module, own = Probe(), Probe()
     own.forward = lambda x: x  # type: ignore[method-assign]
     for each in (module, own):
@@ -64,14 +64,14 @@ def test_afterwards_the_module_is_exactly_as_it_was(a: gl.Lane) -> None:
         assert list(vars(each)) == list(before)
 
 
-def test_a_forward_of_its_own_is_what_runs_on_the_lane(a: gl.Lane) -> None:
+def test_the_modules_own_forward_runs_on_the_lane(a: gl.Lane) -> None:
     module = Probe()
     module.forward = lambda x: (x, this_thread())  # type: ignore[assignment,method-assign,return-value]
     gl.set_external_stream(module, a)
     assert module(7) == (7, "a")
 
 
-def test_a_module_on_one_lane_may_have_a_child_on_another(a: gl.Lane, b: gl.Lane) -> None:
+def test_a_child_may_be_on_another_lane(a: gl.Lane, b: gl.Lane) -> None:
     pair, x = Pair(), torch.ones(1)
     assert pair(x) == (CALLER, CALLER, CALLER)
     gl.set_external_stream(pair, a)
@@ -82,7 +82,7 @@ def test_a_module_on_one_lane_may_have_a_child_on_another(a: gl.Lane, b: gl.Lane
     assert pair(x) == (CALLER, CALLER, "b")
 
 
-def test_its_hooks_run_on_the_callers_thread(a: gl.Lane) -> None:
+def test_hooks_run_on_the_callers_thread(a: gl.Lane) -> None:
     module, hooks = Probe(), list[str]()
     module.register_forward_pre_hook(lambda *_: hooks.append(this_thread()))
     module.register_forward_hook(lambda *_: hooks.append(this_thread()))
@@ -96,7 +96,7 @@ class Private(BaseException):
 
 
 @pytest.mark.parametrize("kind", [ValueError, StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit, Private])
-def test_what_forward_raises_comes_out_unchanged(a: gl.Lane, kind: type[BaseException]) -> None:
+def test_an_exception_of_forward_is_unchanged(a: gl.Lane, kind: type[BaseException]) -> None:
     error = kind("no")
 
     def raises() -> None:
@@ -139,7 +139,7 @@ def test_a_call_keeps_neither_its_result_nor_its_error(a: gl.Lane) -> None:
     assert not _exchange._pending
 
 
-def test_a_bound_module_that_is_gone_gives_the_lane_back() -> None:
+def test_a_freed_module_releases_its_lane() -> None:
     module = nn.Sequential(Probe(), Probe())
     gl.set_external_stream(module, gl.partition("cpu", {"all": gl.REST})["all"])
     module(torch.ones(1))
@@ -154,7 +154,7 @@ def test_a_bound_module_that_is_gone_gives_the_lane_back() -> None:
     assert gl.partition("cpu", {"all": gl.REST})["all"].units == gl.devices()[-1].units
 
 
-def test_a_module_may_rebind_itself_while_it_runs(a: gl.Lane, b: gl.Lane) -> None:
+def test_a_module_may_rebind_itself_during_a_call(a: gl.Lane, b: gl.Lane) -> None:
     def rebinds() -> tuple[str, str]:
         started = this_thread()
         gl.set_external_stream(module, b)
@@ -166,7 +166,7 @@ def test_a_module_may_rebind_itself_while_it_runs(a: gl.Lane, b: gl.Lane) -> Non
     assert in_time(module) == ("b", "b")
 
 
-def test_a_module_may_unbind_itself_while_it_runs() -> None:
+def test_a_module_may_unbind_itself_during_a_call() -> None:
     def unbinds() -> str:
         gl.clear_external_stream(module)
         assert not gl.is_external_stream_set(module)
@@ -183,9 +183,7 @@ def test_a_module_may_unbind_itself_while_it_runs() -> None:
     [nullcontext(), torch.no_grad(), torch.inference_mode(), torch.autocast("cpu", torch.float16)],
     ids=["none", "no_grad", "inference", "autocast"],
 )
-def test_the_callers_modes_reach_the_lane_and_stay_there_no_longer(
-    a: gl.Lane, mode: AbstractContextManager[Any]
-) -> None:
+def test_the_callers_modes_apply_during_the_call_only(a: gl.Lane, mode: AbstractContextManager[Any]) -> None:
     def modes() -> tuple[object, ...]:
         return (
             torch.is_grad_enabled(),
@@ -201,7 +199,7 @@ def test_the_callers_modes_reach_the_lane_and_stay_there_no_longer(
     assert other() == modes() == (True, False, False, torch.bfloat16)
 
 
-def test_gradients_go_through_a_bound_module(a: gl.Lane, b: gl.Lane) -> None:
+def test_gradients_flow_through_a_bound_module(a: gl.Lane, b: gl.Lane) -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 1))
     x = torch.randn(3, 4, requires_grad=True)
 

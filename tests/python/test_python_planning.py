@@ -19,7 +19,7 @@ def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_pipeline(tmp_path_factory.mktemp("plan"), models)
 
 
-def test_a_profile_is_planned_from_and_kept(pipeline: Path, tmp_path: Path) -> None:
+def test_a_profile_can_be_saved_and_planned(pipeline: Path, tmp_path: Path) -> None:
     profile = gl.profile(pipeline, seconds=0.1)
     assert list(profile.engines) == ["policy", "head"]
     units = [point.units for point in profile.engines["head"].curve]
@@ -43,7 +43,7 @@ def test_plans_are_tried(pipeline: Path) -> None:
         assert each.measured_p99_us > 0
 
 
-def test_what_cannot_be_met_or_read_is_said(models: Path, tmp_path: Path) -> None:
+def test_impossible_deadlines_and_missing_files_are_refused(models: Path, tmp_path: Path) -> None:
     hasty = config(tmp_path, engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=0.0001))
     with pytest.raises(RuntimeError, match="policy"):
         gl.plan(hasty, gl.profile(hasty, seconds=0.1), verify=False)
@@ -51,7 +51,7 @@ def test_what_cannot_be_met_or_read_is_said(models: Path, tmp_path: Path) -> Non
         gl.profile(tmp_path / "none.toml")
 
 
-def test_ctrl_c_ends_what_lasts(pipeline: Path) -> None:
+def test_ctrl_c_ends_planning(pipeline: Path) -> None:
     # A shell's background job ignores SIGINT, and so do its children.
     heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = f"{heeds}; import greenlane as gl; print('ready', flush=True); gl.plan({str(pipeline)!r}, seconds=1000)"
@@ -95,7 +95,7 @@ PROFILE = {
         (json.dumps(PROFILE).replace("10}", '"ten"}'), r"engines\[0\].curve\[0\].requests is not a number"),
     ],
 )
-def test_a_damaged_profile_is_refused_by_its_name(tmp_path: Path, text: str, why: str) -> None:
+def test_a_damaged_profile_is_refused_with_its_name(tmp_path: Path, text: str, why: str) -> None:
     file = tmp_path / "profile.json"
     file.write_text(text)
     with pytest.raises(ValueError, match=rf"profile.json' is no profile: .*{why}") as error:
@@ -103,13 +103,13 @@ def test_a_damaged_profile_is_refused_by_its_name(tmp_path: Path, text: str, why
     assert "\n" not in str(error.value)
 
 
-def test_a_profile_that_is_no_text_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_a_binary_profile_is_refused_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "profile.json").write_bytes(b"\xff")
     with pytest.raises(ValueError, match=r"profile\.json' is no profile: it is no JSON"):
         gl.Profile.read(tmp_path / "profile.json")
 
 
-def test_a_profile_is_read_with_all_its_numbers(tmp_path: Path) -> None:
+def test_a_profile_is_read_completely(tmp_path: Path) -> None:
     (tmp_path / "profile.json").write_text(json.dumps(PROFILE))
     profile = gl.Profile.read(tmp_path / "profile.json")
     assert profile.device == "a CPU"
@@ -117,6 +117,6 @@ def test_a_profile_is_read_with_all_its_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["profile.json", Path("profile.json"), 1])
-def test_a_profile_that_is_none_is_refused(given: Any) -> None:
+def test_an_argument_that_is_no_profile_is_refused(given: Any) -> None:
     with pytest.raises(TypeError, match=r"profile is .*: give a Profile \(greenlane.Profile.read reads one"):
         gl.plan("nowhere.toml", given)

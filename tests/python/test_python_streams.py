@@ -30,7 +30,7 @@ def _passthrough_is_left_alone() -> Iterator[None]:
     gl.set_engine_stream_passthrough(False)
 
 
-def test_at_first_nothing_is_bound(engine: gl.Engine) -> None:
+def test_a_new_engine_is_unbound(engine: gl.Engine) -> None:
     assert not engine.is_external_stream_set()
     assert engine.get_external_stream() == 0
     engine.clear_external_stream()
@@ -53,14 +53,14 @@ def test_the_cpu_has_no_streams(engine: gl.Engine) -> None:
         engine.set_external_stream(0x1234)
 
 
-def test_a_refused_stream_is_let_go_of(engine: gl.Engine) -> None:
+def test_a_refused_stream_is_released(engine: gl.Engine) -> None:
     with pytest.raises(RuntimeError):
         engine.set_external_stream(ForeignStream(0x1234))
     assert not _streams._held
 
 
 @pytest.mark.parametrize("nonsense", ["stream", None, 1.5, True, object()])
-def test_what_is_no_stream_is_refused(engine: gl.Engine, nonsense: object) -> None:
+def test_another_type_than_a_stream_is_refused(engine: gl.Engine, nonsense: object) -> None:
     with pytest.raises(TypeError, match="is no stream"):
         engine.set_external_stream(nonsense)  # type: ignore[arg-type]
 
@@ -70,7 +70,7 @@ def test_another_version_of_the_protocol_is_refused(engine: gl.Engine) -> None:
         engine.set_external_stream(ForeignStream(0x1234, version=3))
 
 
-def test_a_lane_is_a_stream_for_an_engine(engine: gl.Engine) -> None:
+def test_a_lane_can_be_bound_as_a_stream(engine: gl.Engine) -> None:
     lane = gl.partition("cpu", {"stream": 1})["stream"]
     engine.set_external_stream(lane)
     assert engine.is_external_stream_set()

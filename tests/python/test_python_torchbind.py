@@ -30,7 +30,7 @@ print(ops.get_engine_stream_passthrough())
 """
 
 
-def test_a_process_without_the_package_has_classes_and_operators(models: Path) -> None:
+def test_the_library_works_without_the_package(models: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CODE, str(LIBRARY), str(models / "affine.pt2")],
         capture_output=True,

@@ -40,7 +40,7 @@ def in_interpreter(python: str, code: str, *path: Path) -> subprocess.CompletedP
 
 
 @pytest.mark.parametrize("version", SUPPORTED)
-def test_it_is_imported_by(version: str, tmp_path: Path) -> None:
+def test_every_supported_python_imports_greenlane(version: str, tmp_path: Path) -> None:
     python = interpreter(version)
     if python is None:
         pytest.skip(f"there is no Python {version} on this machine; mypy checks for {SUPPORTED[0]}")
@@ -54,7 +54,7 @@ def test_it_is_imported_by(version: str, tmp_path: Path) -> None:
     assert int(modules) > 40
 
 
-def test_the_stand_in_lets_a_name_that_python_lacks_fail() -> None:
+def test_the_stand_in_rejects_names_missing_in_python() -> None:
     code = "import torch.anything; from torch.some import name; import typing; typing.NoSuchName"
     done = in_interpreter(sys.executable, code, HERE / "stand_in")
     assert done.returncode == 1

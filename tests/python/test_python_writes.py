@@ -42,7 +42,7 @@ def storage(tensor: Tensor) -> int:
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_writes_to_what_was_there_are_noted_and_no_others(mode: type, noted: Noted) -> None:
+def test_only_writes_to_existing_tensors_are_noted(mode: type, noted: Noted) -> None:
     kept, untouched, out = torch.zeros(4), torch.zeros(4), torch.zeros(4)
     x = torch.ones(4)
 
@@ -61,14 +61,14 @@ def test_writes_to_what_was_there_are_noted_and_no_others(mode: type, noted: Not
     assert result.shape == (4,)
 
 
-def test_batch_norm_and_random_modules(noted: Noted) -> None:
+def test_writes_of_batch_norm_are_noted(noted: Noted) -> None:
     module = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout()).train()
     with torch.no_grad():
         _writes.recorded(lambda: module(torch.randn(8, 4)), [])
     assert noted.addresses() == {storage(buffer) for buffer in module.buffers()}
 
 
-def test_what_no_operator_writes_is_seen_by_its_value(noted: Noted) -> None:
+def test_writes_without_an_operator_are_detected_by_value(noted: Noted) -> None:
     """A Triton kernel writes like this; here it is NumPy. NaN that stays NaN is no change."""
     changed, same = torch.zeros(4), torch.full((4,), float("nan"))
     view = changed.numpy()
@@ -80,7 +80,7 @@ def test_what_no_operator_writes_is_seen_by_its_value(noted: Noted) -> None:
     assert noted.addresses() == {storage(changed)}
 
 
-def test_a_compiled_module_runs_as_without(noted: Noted) -> None:
+def test_writes_of_a_compiled_module_are_noted(noted: Noted) -> None:
     class Adds(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -99,7 +99,7 @@ def test_a_compiled_module_runs_as_without(noted: Noted) -> None:
     assert noted.addresses() == {storage(module.sum)}
 
 
-def test_nobody_asks_outside_of_captures() -> None:
+def test_a_call_outside_a_capture_is_not_recorded() -> None:
     x = torch.zeros(2)
     assert _writes.recorded(lambda: x.add_(1), [x]) is x
 
@@ -115,13 +115,13 @@ class Holder(nn.Module):
         self.other: Any = None
 
 
-def test_holdings_change_by_identity_and_value() -> None:
+def test_replaced_tensors_and_changed_values_are_reported() -> None:
     module = Holder()
     before = holdings(module)
     with torch.no_grad():
         module.inner.weight.add_(1)
     module.table["rows"][0].add_(1)
-    assert difference(before, holdings(module)) == "", "in place is no change of what is held"
+    assert difference(before, holdings(module)) == "", "an in-place change was reported as a replacement"
     module.table["count"] += 1
     assert difference(before, holdings(module)) == "a call changes 'table.count'"
     module.table["count"] = 0
@@ -133,7 +133,7 @@ def test_holdings_change_by_identity_and_value() -> None:
     assert difference(before, holdings(module)) == "a call replaces the tensor 'other'"
 
 
-def test_holdings_end_where_objects_point_at_each_other() -> None:
+def test_circular_references_are_followed_once() -> None:
     module = Holder()
     module.other = [module, module.table, {"self": module}]
     assert difference(holdings(module), holdings(module)) == ""

@@ -83,7 +83,7 @@ def test_recorded_runs_with_gates_are_shown(tmp_path: Path) -> None:
     assert shown > 3
 
 
-def test_what_missed_its_deadline_stands_out(tmp_path: Path) -> None:
+def test_a_missed_deadline_is_highlighted(tmp_path: Path) -> None:
     page = body(page_of(tmp_path, RESULTS / "h200-neighbour.json"))
     assert re.findall(r'<td class="missed number">([^<]+)<', page) == [
         *("10000 (100 %)", "1200 (100 %)", "4252 (42.5 %)", "144 (12 %)")
@@ -93,11 +93,11 @@ def test_what_missed_its_deadline_stands_out(tmp_path: Path) -> None:
     assert "8.58 ×" in page  # priority's p99 over that on lanes
 
 
-def test_half_a_character_in_a_name_is_shown_as_something_else(tmp_path: Path) -> None:
+def test_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
     assert "<td>a?b</td>" in page_of(tmp_path, save(tmp_path, "r.json", run(engine("a\ud800b", 1.0))))
 
 
-def test_what_was_not_measured_is_a_dash_and_failures_are_told(tmp_path: Path) -> None:
+def test_missing_values_and_failures_are_shown(tmp_path: Path) -> None:
     nothing = dict.fromkeys(("p50_us", "p90_us", "p99_us", "p999_us", "max_us", "mean_us"))
     broken = engine("vision", 1.0, 5000.0, requests=0, rate_hz=0.0, error="it threw", checked=None) | nothing
     page = page_of(tmp_path, save(tmp_path, "r.json", run(engine("policy", 100.0, checked=False), broken)))
@@ -107,7 +107,7 @@ def test_what_was_not_measured_is_a_dash_and_failures_are_told(tmp_path: Path) -
     assert "latency" not in sections(alone)
 
 
-def test_a_plan_is_marked_on_curves_and_among_its_candidates(tmp_path: Path) -> None:
+def test_the_chosen_plan_is_marked(tmp_path: Path) -> None:
     page = body(page_of(tmp_path, *every_kind(tmp_path)))
     assert page.count("← chosen") == 1
     assert "policy 16 | head rest (head, hog)" in page
@@ -119,7 +119,7 @@ def test_a_plan_is_marked_on_curves_and_among_its_candidates(tmp_path: Path) -> 
     assert "planned on" not in page_of(tmp_path, save(tmp_path, "o.json", other), save(tmp_path, "p.json", plan()))
 
 
-def test_a_plan_that_was_written_by_hand_is_shown(tmp_path: Path) -> None:
+def test_a_handwritten_plan_is_shown(tmp_path: Path) -> None:
     lanes = [{"name": "a", "units": 16}, {"name": "b", "units": "rest"}, {"name": "c", "beside": "b"}]
     engines = [{"name": "policy", "lane": "a"}, {"name": "head", "lane": "b"}, {"name": "hog", "lane": "c"}]
     page = page_of(tmp_path, save(tmp_path, "plan.json", {"lanes": lanes, "engines": engines}))
@@ -128,7 +128,7 @@ def test_a_plan_that_was_written_by_hand_is_shown(tmp_path: Path) -> None:
         assert f"<td>{units}</td>" in page
 
 
-def test_the_commands_to_repeat_it(tmp_path: Path) -> None:
+def test_the_page_has_the_commands_to_repeat_it(tmp_path: Path) -> None:
     files = every_kind(tmp_path)
     commands = re.findall(r"<pre>(.*?)</pre>", page_of(tmp_path, *files), re.DOTALL)[0].splitlines()
     given = ["--seconds 20 --check --json results.json --trace trace.json"]
@@ -182,7 +182,7 @@ class References(HTMLParser):
             self.found.append(tag)
 
 
-def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
+def test_the_page_is_self_contained(tmp_path: Path) -> None:
     page = page_of(tmp_path, *every_kind(tmp_path))
     references = References(page)
     assert [each for each in references.found if not re.fullmatch(r"a href=#\w+", each)] == []
@@ -244,7 +244,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_shown_is_refused(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unusable_file_is_refused(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text, why = REFUSED[case]
     file = tmp_path / "file.json"
     file.write_text(text, errors="surrogateescape")
@@ -257,7 +257,7 @@ def test_what_cannot_be_shown_is_refused(case: str, tmp_path: Path, capsys: pyte
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_where_no_page_can_be_written_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unwritable_page_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = save(tmp_path, "results.json", run(engine("a", 1.0)))
     before = file.read_bytes()
     for page, why in (
@@ -274,7 +274,7 @@ def test_where_no_page_can_be_written_there_is_none(tmp_path: Path, capsys: pyte
     assert file.read_bytes() == before
 
 
-def test_of_a_page_that_could_not_be_finished_nothing_is_left(
+def test_an_unfinished_page_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: object) -> None:
@@ -286,7 +286,7 @@ def test_of_a_page_that_could_not_be_finished_nothing_is_left(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_page_goes_through_a_link_and_into_a_pipe_and_replaces_neither(tmp_path: Path) -> None:
+def test_a_link_and_a_pipe_are_not_replaced(tmp_path: Path) -> None:
     results = str(RESULTS / "h200-memory.json")
     (tmp_path / "real.html").write_text("an older one")
     (tmp_path / "real.html").chmod(0o604)
@@ -306,20 +306,20 @@ def test_a_page_goes_through_a_link_and_into_a_pipe_and_replaces_neither(tmp_pat
     assert (tmp_path / "read").read_text() == (tmp_path / "real.html").read_text().replace("link.html", "pipe")
 
 
-def test_a_file_called_part_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_with_the_suffix_part_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "page.html.part").write_text("precious")
     assert main([str(RESULTS / "h200-memory.json"), "-o", str(tmp_path / "page.html")]) == 0
     assert (tmp_path / "page.html.part").read_text() == "precious"
 
 
-def test_a_page_that_is_there_stays_where_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_refused_file_keeps_the_former_page(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("an older one")
     assert main([str(save(tmp_path, "bad.json", {})), "-o", str(page)]) == 2
     assert page.read_text() == "an older one"
 
 
-def test_without_plotly_it_says_what_to_install(
+def test_missing_plotly_is_reported_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("greenlane.report._")]:
@@ -331,7 +331,7 @@ def test_without_plotly_it_says_what_to_install(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_as_a_program(tmp_path: Path) -> None:
+def test_the_report_runs_as_a_program(tmp_path: Path) -> None:
     def report(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
         path = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "python")}
         command = [sys.executable, "-m", "greenlane.report", *map(str, arguments)]
@@ -354,7 +354,7 @@ def in_shell(script: str, folder: Path, *arguments: Path | str) -> subprocess.Co
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
-def test_a_page_on_standard_output_is_alone_there(tmp_path: Path, name: str) -> None:
+def test_standard_output_holds_only_the_page(tmp_path: Path, name: str) -> None:
     done = in_shell('echo before > page.html; "$@" >> page.html', tmp_path, "-o", name)
     assert (done.returncode, done.stderr.count("\n")) == (0, 1), done.stderr
     assert "written to " in done.stderr
@@ -368,20 +368,20 @@ def test_a_page_on_standard_output_is_alone_there(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("target", [">/dev/full", ">&-"])
-def test_a_notice_that_cannot_be_printed_is_an_error_and_the_page_is_kept(tmp_path: Path, target: str) -> None:
+def test_a_page_is_kept_if_printing_fails(tmp_path: Path, target: str) -> None:
     done = in_shell(f'"$@" {target}', tmp_path, "-o", "page.html")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert done.stderr.startswith("greenlane.report: standard output cannot be written: ")
     assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
 
 
-def test_a_page_that_cannot_be_printed_is_refused(tmp_path: Path) -> None:
+def test_an_unprintable_page_is_an_error(tmp_path: Path) -> None:
     for target in (">/dev/full", ">&-"):
         done = in_shell(f'"$@" {target}', tmp_path, "-o", "-")
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
-def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_circular_link_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "loop").symlink_to("loop")
     assert main([str(save(tmp_path, "r.json", run(engine("a", 1.0)))), "-o", str(tmp_path / "loop")]) == 2
     assert "loop' cannot be written: Too many levels of symbolic links" in capsys.readouterr().err

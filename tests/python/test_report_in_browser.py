@@ -32,7 +32,7 @@ def visit(page: Path, folder: Path) -> Visit:
     """Opens a page twice, for the document and for the picture."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
-        pytest.skip(f"no browser here ({', '.join(BROWSERS)})")
+        pytest.skip(f"this machine has no browser ({', '.join(BROWSERS)})")
     log, screenshot = folder / "net.json", folder / "page.png"
 
     def browse(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -70,14 +70,14 @@ def test_every_plot_is_drawn(shown: Visit) -> None:
     assert shown.document.count('<g class="trace bars"') >= 4
 
 
-def test_no_script_fails_and_no_request_leaves(shown: Visit) -> None:
+def test_the_page_has_no_errors_and_no_requests(shown: Visit) -> None:
     assert shown.messages == []
     assert shown.requests == set()
     assert "Download plot as a PNG" in re.findall(r'data-title="([^"]*)"', shown.document)
     assert 'data-title="Share' not in shown.document
 
 
-def test_failures_and_requests_would_be_seen(tmp_path: Path) -> None:
+def test_the_test_browser_detects_errors_and_requests(tmp_path: Path) -> None:
     page = tmp_path / "bad.html"
     page.write_text('<script>throw new Error("mine")</script><img src="http://greenlane.invalid/x.png">')
     seen = visit(page, tmp_path)
@@ -85,7 +85,7 @@ def test_failures_and_requests_would_be_seen(tmp_path: Path) -> None:
     assert seen.requests == {"http://greenlane.invalid/x.png"}
 
 
-def test_the_policy_would_stop_a_request(tmp_path: Path) -> None:
+def test_the_content_policy_blocks_requests(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     assert main([str(RESULTS / "h200-memory.json"), "-o", str(page)]) == 0
     page.write_text(page.read_text().replace("</body>", '<img src="http://greenlane.invalid/x.png"></body>'))
@@ -94,7 +94,7 @@ def test_the_policy_would_stop_a_request(tmp_path: Path) -> None:
     assert seen.requests == set()
 
 
-def test_it_is_seen(shown: Visit) -> None:
+def test_the_screenshot_shows_the_plots(shown: Visit) -> None:
     with Image.open(shown.screenshot) as picture:
         assert picture.size == (WIDTH, HEIGHT)
         counted = picture.convert("RGB").getcolors(WIDTH * HEIGHT)

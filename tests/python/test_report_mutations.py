@@ -26,12 +26,12 @@ NOT_AS_IT_WAS: list[Any] = [
 SECONDS = 15.0  # for one test, at most
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def paths_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yields the path of everything inside a document."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, each in pairs:
         yield (*path, key)
-        yield from places(each, (*path, key))
+        yield from paths_of(each, (*path, key))
 
 
 def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -63,7 +63,7 @@ def mutations(known: dict[Path, Any]) -> list[tuple[Path, tuple[Any, ...], Any]]
     made = []
     for file, document in known.items():
         found: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-        for path in places(document):
+        for path in paths_of(document):
             found.setdefault(kind_of(path), []).append(path)
         made += [(file, chosen.choice(paths), value) for paths in found.values() for value in NOT_AS_IT_WAS]
     chosen.shuffle(made)
@@ -79,7 +79,7 @@ def documents(folder: Path) -> dict[Path, Any]:
     return {file: json.loads(file.read_text()) for file in [*files, save(folder, "cpus.json", cpus)]}
 
 
-def test_a_changed_file_ends_in_a_page_or_in_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_file_gives_a_page_or_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     known = documents(tmp_path)
     until = time.monotonic() + SECONDS
     for file, path, value in mutations(known):
@@ -92,7 +92,7 @@ def test_a_changed_file_ends_in_a_page_or_in_one_message(tmp_path: Path, capsys:
 
 @pytest.mark.parametrize("digits", ["1" + "0" * 400, "1e308", "1e400", "-1", "NaN"])
 @pytest.mark.parametrize("key", ["requests", "max_us", "units"])
-def test_a_number_that_no_engine_has_is_named(
+def test_an_impossible_number_is_named(
     key: str, digits: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = json.dumps(run(engine("policy", 150.0, 1000.0)))
@@ -103,7 +103,7 @@ def test_a_number_that_no_engine_has_is_named(
     assert f"modes[0].engines[0].{key} is not " in capsys.readouterr().err
 
 
-def test_a_page_whose_name_is_not_utf8_is_made(tmp_path: Path) -> None:
+def test_a_page_name_may_be_outside_utf8(tmp_path: Path) -> None:
     file, page = save(tmp_path, "r.json", run(engine("policy", 150.0))), os.fsencode(tmp_path / "caf") + b"\xe9.html"
     done = subprocess.run(
         [sys.executable, "-m", "greenlane.report", file, "-o", page],

@@ -77,7 +77,9 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     return documents(tmp_path_factory.mktemp("known"))
 
 
-def test_a_changed_document(known: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_document_gives_a_page_or_one_message(
+    known: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file, page = tmp_path / "mutant.json", tmp_path / "page.html"
 
     @LIMITS
@@ -89,7 +91,9 @@ def test_a_changed_document(known: list[Any], tmp_path: Path, capsys: pytest.Cap
     check()
 
 
-def test_two_changed_documents(known: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_changed_documents_give_a_page_or_one_message(
+    known: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     one, other, page = tmp_path / "one.json", tmp_path / "other.json", tmp_path / "page.html"
 
     @LIMITS
@@ -102,7 +106,7 @@ def test_two_changed_documents(known: list[Any], tmp_path: Path, capsys: pytest.
     check()
 
 
-def test_any_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_any_document_gives_a_page_or_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, page = tmp_path / "any.json", tmp_path / "page.html"
 
     @LIMITS
@@ -114,7 +118,9 @@ def test_any_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     check()
 
 
-def test_any_bytes(known: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_any_bytes_give_a_page_or_one_message(
+    known: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file, page = tmp_path / "bytes.json", tmp_path / "page.html"
     texts = [json.dumps(document).encode() for document in known]
 

@@ -36,7 +36,7 @@ def request(latency: float, missed: bool = False, engine: str = "a", scheduled: 
     return Request(engine, f"lane {engine}", scheduled + 5, scheduled + latency, scheduled, latency, missed)
 
 
-def test_the_worst_request_is_late_or_far_from_what_its_engine_needs() -> None:
+def test_the_worst_request_is_late_or_unusually_slow() -> None:
     slow = [request(90_000, engine="b")] * 3
     usual, odd = [request(100)] * 5, request(900)
     assert worst_request(TracedMode("lanes", [], [*slow, *usual, odd])) == odd
@@ -44,7 +44,7 @@ def test_the_worst_request_is_late_or_far_from_what_its_engine_needs() -> None:
     assert worst_request(TracedMode("lanes", [], [*slow, *usual, odd, late])) == late
 
 
-def test_the_excerpt_has_the_end_of_the_worst_request_and_all_of_it_where_it_fits() -> None:
+def test_the_excerpt_has_the_end_of_the_worst_request() -> None:
     begin, end = window_of(request(2000))
     assert begin < 1e6 < 1e6 + 2000 < end
     assert end - begin == 50_000
@@ -65,7 +65,7 @@ def test_a_trace_is_read_with_its_tracks(tmp_path: Path) -> None:
     assert worst.end - worst.begin == pytest.approx(500)
 
 
-def test_tracks_that_are_not_a_modes_are_left_out() -> None:
+def test_tracks_outside_the_modes_are_left_out() -> None:
     document = trace(1)
     document["traceEvents"].append({"ph": "X", "name": "other", "pid": 9, "tid": 1, "ts": 0, "dur": 1})
     document["traceEvents"].append({"ph": "C", "name": "counter", "pid": 1, "ts": 0})
@@ -77,7 +77,7 @@ def mode_of(*engines: dict[str, Any], device: dict[str, Any] = GPU) -> Any:
     return of_mode(one.device, one.modes[0])
 
 
-def test_lanes_of_a_gpu_lie_one_after_another() -> None:
+def test_lanes_of_a_gpu_are_drawn_consecutively() -> None:
     placed = mode_of(engine("a", 1.0, units=16), engine("b", 1.0, units=48), engine("c", 1.0, units=48, lane="b"))
     assert placed.units == {"a": tuple(range(16)), "b": tuple(range(16, 64))}
     assert placed.lanes == {"a": ["a"], "b": ["b", "c"]}
@@ -85,7 +85,7 @@ def test_lanes_of_a_gpu_lie_one_after_another() -> None:
     assert not placed.numbered
 
 
-def test_lanes_of_a_cpu_lie_where_the_results_say() -> None:
+def test_lanes_of_a_cpu_are_drawn_at_their_cores() -> None:
     cores = {"units": 2}
     placed = mode_of(engine("a", 1.0, cpus=[5, 7], **cores), engine("b", 1.0, cpus=[7], units=1), device=CPU)
     assert placed.units == {"a": (5, 7), "b": (7,)}
@@ -93,14 +93,14 @@ def test_lanes_of_a_cpu_lie_where_the_results_say() -> None:
     assert placed.numbered
 
 
-def test_where_nothing_says_which_units_are_shared_none_are_drawn() -> None:
+def test_lanes_with_unknown_sharing_are_not_drawn() -> None:
     everybodys = Run.of(Fields(run(engine("a", 1.0, units=132), mode="shared")), "r")
     assert of_mode(everybodys.device, everybodys.modes[0]) is None
     assert mode_of(engine("a", 1.0, units=132), engine("b", 1.0, units=132)) is None
     assert mode_of(engine("a", 1.0, units=16), engine("b", 1.0, units=116), engine("c", 1.0, units=116)) is None
 
 
-def test_a_plans_lanes_have_the_rest_and_lie_beside_others() -> None:
+def test_a_plans_lanes_may_share_the_rest() -> None:
     planned = Plan.of(Fields(plan()), "p")
     assert planned.source.device is not None
     placed = of_plan(planned.source.device, planned.chosen)
@@ -110,14 +110,14 @@ def test_a_plans_lanes_have_the_rest_and_lie_beside_others() -> None:
     assert of_plan(planned.source.device, planned.candidates[2]) is None
 
 
-def test_lanes_beside_each_other_in_a_circle_end() -> None:
+def test_lanes_in_a_circle_are_accepted() -> None:
     document = plan()
     document["lanes"] = [{"name": "policy", "beside": "head"}, {"name": "head", "beside": "policy"}]
     planned = Plan.of(Fields(document), "p")
     assert planned.chosen.units_of("policy", 132) == 132
 
 
-def test_numbers_have_the_digits_that_matter() -> None:
+def test_numbers_are_rounded_for_display() -> None:
     assert [duration(value) for value in (None, 0.5, 99.9, 99.96, 9999, 9999.6, 999_949, 999_951, 12.5e6)] == [
         *("–", "0.5 µs", "99.9 µs", "100 µs", "9999 µs", "10.0 ms", "999.9 ms", "1.00 s", "12.50 s")
     ]

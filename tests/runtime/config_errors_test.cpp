@@ -3,7 +3,7 @@
 #include "support/runtime_folder.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <gmock/gmock.h>
 
@@ -33,12 +33,12 @@ class ConfigErrorsTest : public ::testing::Test {
 // Three lines. The first one is the header.
 const std::string kEngine = "[engine.a]\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n";
 
-TEST_F(ConfigErrorsTest, AFileThatIsNotThere) {
+TEST_F(ConfigErrorsTest, AMissingFileIsRefused) {
   const auto path = folder_ / "nowhere.toml";
   EXPECT_THAT([&] { (void)load_config(path); }, refuses<ConfigError>(path.string(), "there is no such file", "TOML"));
 }
 
-TEST_F(ConfigErrorsTest, AFileThatCannotBeRead) {
+TEST_F(ConfigErrorsTest, AnUnreadableFileIsRefused) {
   EXPECT_THAT([&] { (void)load_config(folder_.path()); }, refuses<ConfigError>("it is a folder", "TOML"));
   const auto loop = folder_ / "loop.toml";
   std::filesystem::create_symlink("loop.toml", loop);
@@ -49,7 +49,7 @@ TEST_F(ConfigErrorsTest, AFileThatCannotBeRead) {
   EXPECT_THAT([&] { (void)load_config(""); }, refuses<ConfigError>("its name is empty"));
 }
 
-TEST_F(ConfigErrorsTest, AModelThatCannotBeRead) {
+TEST_F(ConfigErrorsTest, AnUnreadableModelIsRefused) {
   std::filesystem::create_symlink("loop.pt2", folder_ / "loop.pt2");
   std::filesystem::create_directory(folder_ / "d.pt2");
   const auto with = [](const std::string& model) {
@@ -61,25 +61,25 @@ TEST_F(ConfigErrorsTest, AModelThatCannotBeRead) {
   expect_refused(with("/dev/null"), 2, "engine.a.model", "no plain file");
 }
 
-TEST_F(ConfigErrorsTest, NamesThatAreEmpty) {
+TEST_F(ConfigErrorsTest, EmptyNamesAreRefused) {
   expect_refused("[engine.\"\"]\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n", 1, "its name is empty", "[engine.policy]");
   expect_refused(kEngine + "[lane.\"\"]\nunits = 1\n", 4, "its name is empty");
   expect_refused(kEngine + "lane = ''\n", 4, "engine.a.lane", "empty", "leave the key out");
   expect_refused(kEngine + "[lane.a]\nbeside = ''\n", 5, "lane.a.beside", "empty");
 }
 
-TEST_F(ConfigErrorsTest, TimesBelowANanosecond) {
+TEST_F(ConfigErrorsTest, TimesBelowANanosecondAreRefused) {
   expect_refused(kEngine + "rate_hz = 5\ndeadline_ms = 1e-9\n", 5, "engine.a.deadline_ms", "shorter than a nanosecond");
   expect_refused(kEngine + "gates = '0.0001us'\n", 4, "engine.a.gates", "neither a choice nor a time");
 }
 
-TEST_F(ConfigErrorsTest, MalformedToml) {
+TEST_F(ConfigErrorsTest, MalformedTomlIsRefused) {
   expect_refused("device = 'cpu'\n[engine.a\n", 2, "no valid TOML", "docs/configuration.md");
   expect_refused("device = cpu\n", 1, "no valid TOML");
   expect_refused(kEngine + kEngine, 4, "no valid TOML");
 }
 
-TEST_F(ConfigErrorsTest, AnUnknownKeyWithTheOneThatWasMeant) {
+TEST_F(ConfigErrorsTest, AnUnknownKeyIsRefusedWithASuggestion) {
   expect_refused(kEngine + "rate = 5\nrate_hx = 5\n", 4, "engine.a.rate:", "no such key", "did you mean 'rate_hz'?");
   expect_refused(kEngine + "rate_hx = 5\n", 4, "engine.a.rate_hx", "no such key", "did you mean 'rate_hz'?");
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
@@ -89,12 +89,12 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyWithTheOneThatWasMeant) {
       "known here: arrivals, deadline_ms, gates, graphs, inputs, lane, model, rate_hz, stateful, tune_kernels");
 }
 
-TEST_F(ConfigErrorsTest, AnUnknownTable) {
+TEST_F(ConfigErrorsTest, AnUnknownTableIsRefused) {
   expect_refused(kEngine + "[lanes.a]\nunits = 1\n", 4, "lanes", "did you mean 'lane'?");
   expect_refused("[engines.a]\nmodel = 'a.pt2'\n", 1, "engines", "did you mean 'engine'?");
 }
 
-TEST_F(ConfigErrorsTest, AValueOfAnotherType) {
+TEST_F(ConfigErrorsTest, AValueOfAnotherTypeIsRefused) {
   expect_refused("device = 3\n" + kEngine, 1, "device", "must be a string");
   expect_refused("libraries = 'one.so'\n" + kEngine, 1, "libraries", "must be a list of strings");
   expect_refused("libraries = ['one.so', 2]\n" + kEngine, 1, "libraries", "must be a list of strings");
@@ -107,19 +107,19 @@ TEST_F(ConfigErrorsTest, AValueOfAnotherType) {
   expect_refused("[[engine]]\nmodel = 'a.pt2'\n", 1, "engine", "group of tables");
 }
 
-TEST_F(ConfigErrorsTest, NoEngines) {
+TEST_F(ConfigErrorsTest, AFileWithoutEnginesIsRefused) {
   expect_refused("device = 'cpu'\n", 1, "engine", "missing", "[engine.NAME]");
   expect_refused("", 1, "engine", "missing");
   expect_refused("[engine]\n", 1, "engine", "missing");
 }
 
-TEST_F(ConfigErrorsTest, NoModelOrInputs) {
+TEST_F(ConfigErrorsTest, AnEngineWithoutModelOrInputsIsRefused) {
   expect_refused("device = 'cpu'\n[engine.a]\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model", "missing",
                  "export the model");
   expect_refused("[engine.a]\nmodel = 'a.pt2'\n", 1, "engine.a.inputs", "missing", "torch.save");
 }
 
-TEST_F(ConfigErrorsTest, AModelOrInputsThatAreNotThere) {
+TEST_F(ConfigErrorsTest, MissingModelsAndInputsAreRefused) {
   expect_refused("[engine.a]\nmodel = 'b.pt2'\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model",
                  (folder_ / "b.pt2").string(), "does not exist", "export the model first");
   expect_refused("[engine.a]\nmodel = 'a.pt2'\ninputs = 'b.inputs.pt'\n", 3, "engine.a.inputs",
@@ -128,7 +128,7 @@ TEST_F(ConfigErrorsTest, AModelOrInputsThatAreNotThere) {
   expect_refused("[engine.a]\nmodel = ''\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model");
 }
 
-TEST_F(ConfigErrorsTest, ImpossibleNumbers) {
+TEST_F(ConfigErrorsTest, ImpossibleNumbersAreRefused) {
   for (const std::string value : {"0", "-1", "-0.5", "nan", "inf", "true", "'fast'", "1e13"}) {
     expect_refused(kEngine + "rate_hz = " + value + "\n", 4, "engine.a.rate_hz", "positive number");
     expect_refused(kEngine + "rate_hz = 1\ndeadline_ms = " + value + "\n", 5, "engine.a.deadline_ms",
@@ -136,17 +136,17 @@ TEST_F(ConfigErrorsTest, ImpossibleNumbers) {
   }
 }
 
-TEST_F(ConfigErrorsTest, RatesThatNoClockKeeps) {
+TEST_F(ConfigErrorsTest, RatesOutsideTheClocksRangeAreRefused) {
   // The first two periods would be less than a nanosecond, the third more nanoseconds than there are.
   for (const std::string value : {"1e12", "1e10", "1e-12"})
     expect_refused(kEngine + "rate_hz = " + value + "\n", 4, "engine.a.rate_hz");
 }
 
-TEST_F(ConfigErrorsTest, ADeadlineWithoutARate) {
+TEST_F(ConfigErrorsTest, ADeadlineWithoutARateIsRefused) {
   expect_refused(kEngine + "deadline_ms = 5\n", 4, "engine.a.deadline_ms", "without rate_hz", "give it a rate_hz");
 }
 
-TEST_F(ConfigErrorsTest, UnitsThatAreNone) {
+TEST_F(ConfigErrorsTest, InvalidUnitsAreRefused) {
   for (const std::string value : {"0", "-1", "1000001", "99999999999"}) {
     expect_refused(kEngine + "[lane.a]\nunits = " + value + "\n", 5, "lane.a.units", value, "rest");
   }
@@ -156,38 +156,38 @@ TEST_F(ConfigErrorsTest, UnitsThatAreNone) {
   }
 }
 
-TEST_F(ConfigErrorsTest, ALaneNobodyUses) {
+TEST_F(ConfigErrorsTest, AnUnusedLaneIsRefused) {
   expect_refused(kEngine + "[lane.b]\nunits = 1\n", 4, "lane.b", "no engine runs on this lane", "remove it");
   expect_refused("[lane.a]\nunits = 1\n" + kEngine + "[lane.b]\nunits = 1\n", 6, "lane.b",
                  "no engine runs on this lane");
 }
 
-TEST_F(ConfigErrorsTest, MistakesInALaneNobodyUses) {
+TEST_F(ConfigErrorsTest, MistakesInAnUnusedLaneAreRefused) {
   expect_refused(kEngine + "[lane.b]\nunits = 'many'\n", 5, "lane.b.units");
 }
 
-TEST_F(ConfigErrorsTest, ADeviceThatIsNone) {
+TEST_F(ConfigErrorsTest, AnInvalidDeviceIsRefused) {
   for (const std::string device : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "", "CPU"}) {
     expect_refused("\ndevice = '" + device + "'\n" + kEngine, 2, "device", "'" + device + "' is no device", "cuda:N");
   }
 }
 
-TEST_F(ConfigErrorsTest, AChoiceOfGraphsThatThereIsNot) {
+TEST_F(ConfigErrorsTest, AnUnknownChoiceOfGraphsIsRefused) {
   expect_refused(kEngine + "graphs = 'on'\n", 4, "engine.a.graphs", "no such choice", "resident");
 }
 
-TEST_F(ConfigErrorsTest, GatesThatAreNoTime) {
+TEST_F(ConfigErrorsTest, InvalidGatesAreRefused) {
   for (const auto* gates : {"on", "50", "us", "-5us", "0us", "50 us", "50s", "2000ms"}) {
     expect_refused(kEngine + "gates = '" + gates + "'\n", 4, "engine.a.gates", "neither a choice nor a time", "50us");
   }
 }
 
-TEST_F(ConfigErrorsTest, ArrivalsThatThereAreNot) {
+TEST_F(ConfigErrorsTest, InvalidArrivalsAreRefused) {
   expect_refused(kEngine + "rate_hz = 5\narrivals = 'random'\n", 5, "engine.a.arrivals", "no such choice", "poisson");
   expect_refused(kEngine + "arrivals = 'poisson'\n", 4, "engine.a.arrivals", "runs back to back", "rate_hz");
 }
 
-TEST_F(ConfigErrorsTest, ALaneBesideAnotherNeedsOneWithUnitsOfItsOwn) {
+TEST_F(ConfigErrorsTest, ALaneBesideAnotherNeedsALaneWithUnits) {
   expect_refused(kEngine + "[lane.a]\nbeside = 'b'\n", 5, "lane.a.beside", "no engine runs on lane 'b'");
   expect_refused(kEngine + "[lane.a]\nbeside = 'a'\n", 5, "lane.a.beside", "has no units of its own");
   expect_refused(kEngine + "[lane.a]\nbeside = 'b'\nunits = 8\n", 5, "lane.a.beside", "leave one of the two out");

@@ -1,6 +1,6 @@
 #include "support/runtime_folder.hpp"
 
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <gmock/gmock.h>
 
@@ -26,7 +26,7 @@ class ConfigTest : public ::testing::Test {
 const std::string kA = "model = 'a.pt2'\ninputs = 'a.inputs.pt'\n";
 const std::string kB = "model = 'deep/b.pt2'\ninputs = 'deep/b.inputs.pt'\n";
 
-TEST_F(ConfigTest, EverythingThatTheFormatHasIsRead) {
+TEST_F(ConfigTest, EveryKeyIsRead) {
   const auto config = load(
       "device = 'cpu'\n"
       "libraries = ['libops.so', 'lib/ops.so', '/opt/ops.so']\n"
@@ -64,7 +64,7 @@ TEST_F(ConfigTest, EverythingThatTheFormatHasIsRead) {
   EXPECT_EQ(config.lanes[1].units->units().count, 3);
 }
 
-TEST_F(ConfigTest, WhatIsLeftOutHasItsDefault) {
+TEST_F(ConfigTest, OmittedKeysHaveTheirDefaults) {
   const auto config = load("[engine.a]\n" + kA);
   EXPECT_EQ(config.device, "auto");
   EXPECT_TRUE(config.libraries.empty());
@@ -73,11 +73,11 @@ TEST_F(ConfigTest, WhatIsLeftOutHasItsDefault) {
   EXPECT_EQ(config.engines.at(0).lane, "a");
 }
 
-TEST_F(ConfigTest, AnEngineWithARateAndNoDeadlineHasItsPeriodForOne) {
+TEST_F(ConfigTest, ThePeriodIsTheDefaultDeadline) {
   EXPECT_EQ(load("[engine.a]\n" + kA + "rate_hz = 50\n").engines.at(0).deadline, milliseconds(20));
 }
 
-TEST_F(ConfigTest, EnginesAndLanesKeepTheOrderOfTheFile) {
+TEST_F(ConfigTest, EnginesAndLanesKeepTheFilesOrder) {
   const auto config = load("[lane.zero]\nunits = 1\n[engine.zebra]\n" + kA + "[engine.ant]\n" + kA +
                            "lane = 'zero'\n[engine.mole]\n" + kA);
   std::vector<std::string> engines;
@@ -88,7 +88,7 @@ TEST_F(ConfigTest, EnginesAndLanesKeepTheOrderOfTheFile) {
   EXPECT_THAT(lanes, ElementsAre("zebra", "zero", "mole"));
 }
 
-TEST_F(ConfigTest, TenEnginesKeepTheirOrderToo) {
+TEST_F(ConfigTest, TwelveEnginesKeepTheFilesOrder) {
   std::string text;
   std::vector<std::string> names;
   for (int i = 12; i > 0; --i) {
@@ -106,7 +106,7 @@ TEST_F(ConfigTest, EnginesMayShareALane) {
   EXPECT_EQ(config.lanes[0].name, "one");
 }
 
-TEST_F(ConfigTest, ALaneMayHaveTheRestAndAnotherNoUnitsAtAll) {
+TEST_F(ConfigTest, ALaneMayHaveTheRestOrNoUnits) {
   const auto config = load("[engine.a]\n" + kA + "[engine.b]\n" + kB + "[lane.a]\nunits = 'rest'\n[lane.b]\n");
   EXPECT_TRUE(config.lanes.at(0).units->is_rest());
   EXPECT_FALSE(config.lanes.at(1).units);
@@ -130,13 +130,13 @@ TEST_F(ConfigTest, AnEnginesNameMayHaveDots) {
   EXPECT_EQ(config.lanes.at(0).units->units().count, 2);
 }
 
-TEST_F(ConfigTest, EveryDeviceThatCanBeNamedIsTaken) {
+TEST_F(ConfigTest, EveryValidDeviceIsAccepted) {
   for (const std::string device : {"auto", "cpu", "cuda", "cuda:0", "cuda:17"}) {
     EXPECT_EQ(load("device = '" + device + "'\n[engine.a]\n" + kA).device, device);
   }
 }
 
-TEST_F(ConfigTest, GraphsAreResidentAndTunedUnlessTheFileSaysOtherwise) {
+TEST_F(ConfigTest, GraphsAreResidentAndTunedByDefault) {
   const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kB + "graphs = 'off'\n[engine.three]\n" + kA +
                            "graphs = 'resident'\ntune_kernels = false\n");
   ASSERT_EQ(config.engines.size(), 3U);
@@ -147,16 +147,16 @@ TEST_F(ConfigTest, GraphsAreResidentAndTunedUnlessTheFileSaysOtherwise) {
   EXPECT_FALSE(config.engines[2].tune_kernels);
 }
 
-TEST_F(ConfigTest, HiddenStateIsDeclared) {
+TEST_F(ConfigTest, StatefulDeclaresHiddenState) {
   const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kB + "stateful = true\n");
   EXPECT_FALSE(config.engines[0].stateful);
   EXPECT_TRUE(config.engines[1].stateful);
 }
 
-TEST_F(ConfigTest, StreamsAreLanesOrEnginesAndTheDefaultStream) {
+TEST_F(ConfigTest, EachEngineAndTheDefaultStreamCount) {
   EXPECT_EQ(streams_of(load("[engine.one]\n" + kA + "[engine.two]\n" + kA)), 3);
   EXPECT_EQ(streams_of(load("[engine.one]\n" + kA + "[engine.two]\n" + kA + "lane = 'one'\n")), 3)
-      << "a plan may give each engine a lane";
+      << "the count has too few streams for a plan with a lane per engine";
 }
 
 TEST_F(ConfigTest, GatesAndArrivalsAreRead) {
@@ -169,8 +169,8 @@ TEST_F(ConfigTest, GatesAndArrivalsAreRead) {
   EXPECT_FALSE(config.engines[1].gates);
   EXPECT_EQ(config.engines[2].slice, std::chrono::microseconds(50));
   EXPECT_EQ(config.engines[3].slice, std::chrono::microseconds(1'500));
-  EXPECT_FALSE(config.engines[3].poisson);
-  EXPECT_TRUE(config.engines[4].poisson);
+  EXPECT_EQ(config.engines[3].arrivals, Arrivals::periodic);
+  EXPECT_EQ(config.engines[4].arrivals, Arrivals::poisson);
 }
 
 }  // namespace

@@ -76,33 +76,33 @@ std::vector<std::vector<int>> taken(const std::vector<Share>& shares, const Devi
   return pool.take(requests);
 }
 
-TEST(Division, OneLaneGetsTheWholeDevice) {
+TEST(Division, ASingleLaneGetsTheWholeDevice) {
   EXPECT_EQ(divided(Builder().urgent("a"), h200()), "a=rest");
   EXPECT_EQ(divided(Builder().best_effort("a"), cpu_of(1)), "a=rest");
 }
 
-TEST(Division, LanesGetEvenSharesAndABestEffortOneWhatDoesNotDivide) {
+TEST(Division, LanesGetEvenSharesAndTheLastTheRemainder) {
   EXPECT_EQ(divided(Builder().urgent("a").best_effort("b").urgent("c"), h200()), "a=40 c=40 b=rest");
   EXPECT_EQ(divided(Builder().urgent("a").urgent("b"), h200()), "a=56 b=rest");
   EXPECT_EQ(divided(Builder().urgent("a").urgent("b").urgent("c"), cpu_of(8)), "a=2 b=2 c=rest");
 }
 
-TEST(Division, LanesWithUnitsGetWhatTheyAskForAndTheOthersWhatIsLeft) {
+TEST(Division, LanesWithUnitsAreServedFirst) {
   EXPECT_EQ(divided(Builder().urgent("a", 8).urgent("b").best_effort("c"), h200()), "a=8 b=56 c=rest");
   // 20 units take three groups.
   EXPECT_EQ(divided(Builder().urgent("a", 20).urgent("b").urgent("c"), h200()), "a=20 b=48 c=rest");
 }
 
-TEST(Division, ALaneWithTheRestLeavesTheOthersTheirShare) {
+TEST(Division, ALaneWithTheRestLeavesEvenShares) {
   EXPECT_EQ(divided(Builder().urgent("a", rest).urgent("b").best_effort("c"), h200()), "a=rest b=56 c=56");
   EXPECT_EQ(divided(Builder().urgent("a", rest).urgent("b", 8), h200()), "a=rest b=8");
 }
 
-TEST(Division, WhereAllLanesHaveUnitsNothingIsAdded) {
+TEST(Division, LanesWithUnitsGetNoMore) {
   EXPECT_EQ(divided(Builder().urgent("a", 8).best_effort("b", 16), h200()), "a=8 b=16");
 }
 
-TEST(Division, ComposedNamesAreNobodyElses) {
+TEST(Division, ComposedNamesAreUnique) {
   const auto shares = divide(Builder().best_effort("a+b", 1).urgent("a").urgent("b").config(), cpu_of(2));
   ASSERT_EQ(shares.size(), 2U);
   EXPECT_EQ(shares[0].request.name, "a+b");
@@ -110,7 +110,7 @@ TEST(Division, ComposedNamesAreNobodyElses) {
   EXPECT_NO_THROW((void)taken(shares, cpu_of(2)));
 }
 
-TEST(Division, WrittenOutItIsTheSameDivision) {
+TEST(Division, AWrittenDivisionIsTheSameDivision) {
   const auto config = Builder().urgent("policy").urgent("vision").best_effort("head").best_effort("hog").config();
   for (const auto& device : {cpu_of(2), cpu_of(3), cpu_of(4), cpu_of(9), h200(), device_of(3, 8, 12)}) {
     const auto written = divided(config, device);
@@ -126,26 +126,26 @@ TEST(Division, WrittenOutItIsTheSameDivision) {
   EXPECT_EQ(two[3].beside, "head");
 }
 
-TEST(Division, ALaneThatIsBesideNoneIsNotBesideOneWithoutAName) {
+TEST(Division, AnEmptyBesideMeansNoLane) {
   EXPECT_EQ(divided(Builder().best_effort("").urgent("policy").best_effort("b"), cpu_of(3)), "policy=1 =1 b=rest");
 }
 
-TEST(Division, WhereLanesOutnumberGroupsBestEffortKeepsToItself) {
+TEST(Division, BestEffortLanesShareIfGroupsAreFew) {
   EXPECT_EQ(divided(Builder().urgent("a").best_effort("b").best_effort("c"), cpu_of(2)), "a=1 b+c=1");
   EXPECT_EQ(divided(Builder().urgent("a").urgent("b").best_effort("c"), cpu_of(2)), "a+b=1 c=1");
   EXPECT_EQ(divided(Builder().urgent("a").urgent("b").urgent("c"), cpu_of(2)), "a+c=1 b=1");
   EXPECT_EQ(divided(Builder().best_effort("a").best_effort("b").best_effort("c"), cpu_of(2)), "a+c=1 b=1");
 }
 
-TEST(Division, TheOddGroupIsNotLeftIdleWhereLanesOutnumberGroups) {
+TEST(Division, TheOddGroupIsUsedIfGroupsAreFew) {
   EXPECT_EQ(divided(Builder().urgent("a").best_effort("b").best_effort("c"), device_of(2, 8, 12)), "a=8 b+c=rest");
 }
 
-TEST(Division, OnOneCoreAllLanesShareIt) {
+TEST(Division, AllLanesShareASingleCore) {
   EXPECT_EQ(divided(Builder().urgent("a").best_effort("b"), cpu_of(1)), "a+b=1");
 }
 
-TEST(Division, ALaneIsUrgentWhereOneOfItsEnginesHasADeadline) {
+TEST(Division, AnUrgentEngineMakesItsLaneUrgent) {
   auto config = Builder().best_effort("a").urgent("b").config();
   EXPECT_FALSE(is_urgent(config, "a"));
   EXPECT_TRUE(is_urgent(config, "b"));
@@ -154,7 +154,7 @@ TEST(Division, ALaneIsUrgentWhereOneOfItsEnginesHasADeadline) {
   EXPECT_FALSE(is_urgent(config, "b"));
 }
 
-TEST(Division, MoreUnitsThanThereAreIsForThePoolToRefuse) {
+TEST(Division, ThePoolRefusesTooManyUnits) {
   const auto shares = divide(Builder().urgent("a", 10'000).urgent("b").config(), h200());
   EXPECT_THROW((void)taken(shares, h200()), PartitionError);
 }
@@ -201,7 +201,7 @@ class RandomPipeline {
   std::mt19937 random_;
 };
 
-TEST(Division, WhateverFitsCanBeHadFromTheDeviceAndEveryLaneIsOnOneShare) {
+TEST(Division, EveryFittingDivisionCanBeTaken) {
   int fitting = 0;
   for (unsigned seed = 0; seed < 20'000; ++seed) {
     const RandomPipeline pipeline(seed);
@@ -233,7 +233,7 @@ TEST(Division, WhateverFitsCanBeHadFromTheDeviceAndEveryLaneIsOnOneShare) {
   EXPECT_GT(fitting, 5'000);
 }
 
-TEST(Division, OfNoFileTheOddGroupIsAShareByItself) {
+TEST(Division, TheOddGroupIsNeverAShareAlone) {
   int had = 0;
   int refused = 0;
   for (unsigned seed = 0; seed < 20'000; ++seed) {
@@ -252,14 +252,14 @@ TEST(Division, OfNoFileTheOddGroupIsAShareByItself) {
   EXPECT_GT(refused, 20);
 }
 
-TEST(Division, AnOpenLaneForWhichOnlyTheOddGroupIsLeftIsRefused) {
+TEST(Division, ALaneOnTheOddGroupAloneIsRefused) {
   const auto shares = divide(Builder().urgent("vision", 120).urgent("policy").config(), h200());
   EXPECT_THAT([&] { (void)taken(shares, h200()); },
               refuses<PartitionError>("the rest of cuda:0 to 'policy'", "only the odd group of 12 SMs is left",
                                       "'vision' holds 120", "ask for less elsewhere"));
 }
 
-TEST(Division, UrgentAndBestEffortLanesShareNothingWhereThereAreTwoGroups) {
+TEST(Division, UrgentAndBestEffortLanesAreSeparatedOnTwoGroups) {
   for (unsigned seed = 0; seed < 20'000; ++seed) {
     const RandomPipeline pipeline(seed);
     if (pipeline.device.groups - pipeline.groups_asked < 2) continue;
@@ -277,7 +277,7 @@ TEST(Division, ALaneBesideAnotherJoinsItsShare) {
   EXPECT_EQ(text_of(divide(config, h200())), "policy=8 vision+head=rest");
 }
 
-TEST(Division, ALaneWithAnUrgentOneBesideItIsUrgent) {
+TEST(Division, AnUrgentLaneBesideMakesALaneUrgent) {
   const auto config = Builder().best_effort("head").urgent("vision").beside("head").config();
   EXPECT_TRUE(is_urgent(config, "head"));
 }

@@ -41,7 +41,7 @@ class EngineLoopTest : public ::testing::Test {
   std::atomic<bool> stop_{false};
 };
 
-TEST_F(EngineLoopTest, EveryArrivalCountsAndTheRateIsThatOfTheServed) {
+TEST_F(EngineLoopTest, EveryArrivalIsCounted) {
   FakeWorkload workload;
   const auto result = run(workload, every(milliseconds(10), seconds(10)), {}, milliseconds(500));
   EXPECT_EQ(result.requests, 50U);
@@ -53,7 +53,7 @@ TEST_F(EngineLoopTest, EveryArrivalCountsAndTheRateIsThatOfTheServed) {
   EXPECT_EQ(result.error, "");
 }
 
-TEST_F(EngineLoopTest, AnEngineIsNotRunBeforeItsRequestArrives) {
+TEST_F(EngineLoopTest, NoRunStartsBeforeItsRequest) {
   std::vector<Clock::time_point> starts;
   FakeWorkload workload([&](int) { starts.push_back(Clock::now()); });
   (void)run(workload, every(milliseconds(20), seconds(10)), {}, milliseconds(300));
@@ -61,7 +61,7 @@ TEST_F(EngineLoopTest, AnEngineIsNotRunBeforeItsRequestArrives) {
   for (std::size_t i = 0; i < starts.size(); ++i) EXPECT_GE(starts[i], timetable_.begin + i * milliseconds(20));
 }
 
-TEST_F(EngineLoopTest, TheFirstRequestThatCountsFindsTheStateOfTheBeginning) {
+TEST_F(EngineLoopTest, TheStateIsResetAfterTheWarmUp) {
   FakeWorkload workload;
   const auto result = run(workload, every(milliseconds(10), seconds(10)), milliseconds(100), milliseconds(100));
   EXPECT_EQ(result.requests, 10U);
@@ -73,7 +73,7 @@ TEST_F(EngineLoopTest, TheFirstRequestThatCountsFindsTheStateOfTheBeginning) {
   EXPECT_GT(back_to_back.resets()[0], 0);
 }
 
-TEST_F(EngineLoopTest, HiddenStateSeesNoRequestThatDoesNotCount) {
+TEST_F(EngineLoopTest, AnEngineWithHiddenStateHasNoWarmUp) {
   FakeWorkload workload;
   workload.set_may_be_warmed_up(false);
   const auto result = run(workload, every(milliseconds(10), seconds(10)), milliseconds(100), milliseconds(100));
@@ -85,7 +85,7 @@ TEST_F(EngineLoopTest, HiddenStateSeesNoRequestThatDoesNotCount) {
   EXPECT_EQ(static_cast<std::uint64_t>(back_to_back.runs()), other.requests);
 }
 
-TEST_F(EngineLoopTest, LatencyCountsFromTheScheduledArrivalAlsoForThoseThatHadToWait) {
+TEST_F(EngineLoopTest, LatencyCountsFromTheScheduledArrival) {
   // One slow run of 200 ms. Twenty arrivals wait for it: the first for 200 ms, the next for 190 ms, and so on.
   FakeWorkload workload([](int number) {
     if (number == 5) work_for(milliseconds(200));
@@ -98,7 +98,7 @@ TEST_F(EngineLoopTest, LatencyCountsFromTheScheduledArrivalAlsoForThoseThatHadTo
   EXPECT_EQ(result.requests, 50U);
 }
 
-TEST_F(EngineLoopTest, AnEngineThatFellBehindCatchesUp) {
+TEST_F(EngineLoopTest, ALateEngineCatchesUp) {
   FakeWorkload workload([](int number) {
     if (number == 0) work_for(milliseconds(200));
   });
@@ -111,7 +111,7 @@ TEST_F(EngineLoopTest, AnEngineThatFellBehindCatchesUp) {
   EXPECT_LT(result.spans[19].start - result.spans[1].start, result.spans[0].end - result.spans[0].start);
 }
 
-TEST_F(EngineLoopTest, WhatIsLaterThanTheDeadlineIsMissedAndNothingElse) {
+TEST_F(EngineLoopTest, OnlyLateRequestsAreMissed) {
   FakeWorkload workload([](int number) {
     if (number == 2) work_for(milliseconds(500));
   });
@@ -120,7 +120,7 @@ TEST_F(EngineLoopTest, WhatIsLaterThanTheDeadlineIsMissedAndNothingElse) {
   EXPECT_LT(result.misses, result.requests);
 }
 
-TEST_F(EngineLoopTest, AnEngineThatIsTooSlowMissesEverythingAndLeavesSomeUnserved) {
+TEST_F(EngineLoopTest, ATooSlowEngineMissesEveryDeadline) {
   FakeWorkload workload([](int) { work_for(milliseconds(30)); });
   const auto result = run(workload, every(milliseconds(10), milliseconds(20)), {}, milliseconds(300));
   EXPECT_EQ(result.requests, 30U);
@@ -132,7 +132,7 @@ TEST_F(EngineLoopTest, AnEngineThatIsTooSlowMissesEverythingAndLeavesSomeUnserve
   EXPECT_DOUBLE_EQ(result.rate_hz, workload.runs() / 0.3);
 }
 
-TEST_F(EngineLoopTest, WhatArrivedBeforeTheEndIsServedWhileItCanMeetItsDeadline) {
+TEST_F(EngineLoopTest, RequestsBeforeTheEndAreServed) {
   FakeWorkload workload([](int number) {
     if (number == 0) work_for(milliseconds(150));
   });
@@ -141,7 +141,7 @@ TEST_F(EngineLoopTest, WhatArrivedBeforeTheEndIsServedWhileItCanMeetItsDeadline)
   EXPECT_EQ(result.unserved, 0U);
 }
 
-TEST_F(EngineLoopTest, TheUnservedAreMissedEvenBeforeTheirDeadline) {
+TEST_F(EngineLoopTest, UnservedRequestsCountAsMissed) {
   FakeWorkload workload([&](int number) {
     work_for(milliseconds(50));
     if (number == 2) stop_ = true;
@@ -167,7 +167,7 @@ TEST_F(EngineLoopTest, WarmUpIsNotCounted) {
   EXPECT_EQ(result.spans[0].scheduled, Nanoseconds(0));
 }
 
-TEST_F(EngineLoopTest, BackToBackARunCountsFromItsStart) {
+TEST_F(EngineLoopTest, BackToBackRunsCountFromTheirStart) {
   int measured = 0;
   FakeWorkload workload([&](int) {
     if (Clock::now() >= timetable_.measure) ++measured;
@@ -184,7 +184,7 @@ TEST_F(EngineLoopTest, BackToBackARunCountsFromItsStart) {
   EXPECT_DOUBLE_EQ(result.rate_hz, static_cast<double>(result.requests) / 0.25);
 }
 
-TEST_F(EngineLoopTest, AStopEndsAWaitAndARunBackToBack) {
+TEST_F(EngineLoopTest, AStopEndsWaitsAndBackToBackRuns) {
   for (const auto& engine : {every(hours(1), hours(1)), EngineConfig{}}) {
     stop_ = false;
     FakeWorkload workload;
@@ -202,7 +202,7 @@ TEST_F(EngineLoopTest, AStopEndsAWaitAndARunBackToBack) {
   }
 }
 
-TEST_F(EngineLoopTest, StoppedBeforeItBeganNothingRuns) {
+TEST_F(EngineLoopTest, AStopBeforeTheStartRunsNothing) {
   stop_ = true;
   for (const auto& engine : {every(milliseconds(10), milliseconds(10)), EngineConfig{}}) {
     FakeWorkload workload;
@@ -225,7 +225,7 @@ TEST_F(EngineLoopTest, AnExceptionEndsTheEngineAndIsReported) {
   }
 }
 
-TEST_F(EngineLoopTest, SpansAreKeptOnlyWhereATraceIsWanted) {
+TEST_F(EngineLoopTest, SpansAreKeptOnlyForATrace) {
   for (const bool trace : {false, true}) {
     FakeWorkload workload;
     const auto result = run(workload, every(milliseconds(1), hours(1)), {}, milliseconds(20), trace);
@@ -237,10 +237,10 @@ TEST_F(EngineLoopTest, SpansAreKeptOnlyWhereATraceIsWanted) {
   }
 }
 
-TEST_F(EngineLoopTest, RandomArrivalsHaveTheRateInTheMeanAndAreTheSameEveryTime) {
+TEST_F(EngineLoopTest, RandomArrivalsAreReproducible) {
   auto engine = every(milliseconds(2), seconds(10));
   engine.name = "policy";
-  engine.poisson = true;
+  engine.arrivals = Arrivals::poisson;
   std::vector<std::vector<Nanoseconds>> scheduled;
   for (int turn = 0; turn < 2; ++turn) {
     FakeWorkload workload;
@@ -257,19 +257,20 @@ TEST_F(EngineLoopTest, RandomArrivalsHaveTheRateInTheMeanAndAreTheSameEveryTime)
   EXPECT_GT(intervals.size(), count / 2);
 }
 
-TEST_F(EngineLoopTest, UrgentArrivalsAreAnnouncedKnownOnesAheadOfTime) {
+TEST_F(EngineLoopTest, UrgentArrivalsAreAnnounced) {
   const auto early = std::chrono::microseconds(50);
   timetable_.early = early;
-  for (const bool poisson : {false, true}) {
+  for (const auto arrivals : {Arrivals::periodic, Arrivals::poisson}) {
     auto engine = every(milliseconds(10), seconds(10));
-    engine.poisson = poisson;
+    engine.arrivals = arrivals;
     FakeWorkload workload([](int) { work_for(milliseconds(3)); });
     const auto result = run(workload, engine, {}, milliseconds(200), /*trace=*/true);
     const auto& from = workload.expected();
     ASSERT_EQ(from.size(), static_cast<std::size_t>(workload.runs()));
     ASSERT_EQ(from.size(), result.spans.size());
     for (std::size_t i = 0; i < from.size(); ++i)
-      EXPECT_EQ(from[i], timetable_.measure + result.spans[i].scheduled - (poisson ? Nanoseconds(0) : early));
+      EXPECT_EQ(from[i], timetable_.measure + result.spans[i].scheduled -
+                             (arrivals == Arrivals::poisson ? Nanoseconds(0) : early));
   }
   EngineConfig best_effort;
   FakeWorkload other([](int) { work_for(milliseconds(1)); });
@@ -277,7 +278,7 @@ TEST_F(EngineLoopTest, UrgentArrivalsAreAnnouncedKnownOnesAheadOfTime) {
   EXPECT_TRUE(other.expected().empty());
 }
 
-TEST_F(EngineLoopTest, ARequestIsAnnouncedWhileTheOneBeforeIsServed) {
+TEST_F(EngineLoopTest, ARequestIsAnnouncedDuringTheFormerOne) {
   auto engine = every(milliseconds(5), seconds(10));
   FakeWorkload* running = nullptr;
   std::vector<std::size_t> announced;

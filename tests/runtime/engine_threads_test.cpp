@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(EngineThreads, AnEngineIsWarmedUpOnTheThreadThatServesIt) {
+TEST(EngineThreads, WarmUpAndServiceUseTheSameThread) {
   std::vector<std::thread::id> warmed(3);
   std::vector<std::thread::id> served(3);
   EngineThreads threads;
@@ -29,7 +29,7 @@ TEST(EngineThreads, AnEngineIsWarmedUpOnTheThreadThatServesIt) {
   EXPECT_NE(warmed[0], std::this_thread::get_id());
 }
 
-TEST(EngineThreads, EnginesAreWarmedUpOneAfterAnotherAndServeWhenAllAreWarm) {
+TEST(EngineThreads, EnginesServeAfterAllAreWarm) {
   std::vector<std::string> order;  // no lock, because the order of the threads is under test
   std::atomic<int> served{0};
   const auto now = Clock::now();
@@ -45,10 +45,10 @@ TEST(EngineThreads, EnginesAreWarmedUpOneAfterAnotherAndServeWhenAllAreWarm) {
   threads.start(timetable);
   threads.join();
   EXPECT_THAT(order, ElementsAre("a", "b", "start"));
-  EXPECT_EQ(served, 2) << "by the timetable that they were started with";
+  EXPECT_EQ(served, 2) << "an engine did not get the timetable of the start";
 }
 
-TEST(EngineThreads, WhatWarmingUpThrowsComesOutAndNothingIsServed) {
+TEST(EngineThreads, AFailedWarmUpServesNothing) {
   std::atomic<int> served{0};
   {
     EngineThreads threads;

@@ -1,4 +1,4 @@
-#include <greenlane/runtime/latency_histogram.hpp>
+#include <greenlane/detail/runtime/latency_histogram.hpp>
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ std::int64_t exact_quantile(const std::vector<std::int64_t>& sorted, double q) {
   return sorted[std::max<std::size_t>(rank, 1) - 1];
 }
 
-TEST(LatencyHistogram, KnowsEveryQuantileToWithinOneIn128OverNineDecades) {
+TEST(LatencyHistogram, EveryQuantileHasAnErrorBelowOneIn128) {
   std::mt19937_64 random(1);
   std::uniform_real_distribution<double> exponent(1, 10);
   for (const int count : {1, 2, 7, 1'000, 100'000}) {
@@ -41,7 +41,7 @@ TEST(LatencyHistogram, KnowsEveryQuantileToWithinOneIn128OverNineDecades) {
   }
 }
 
-TEST(LatencyHistogram, EveryDurationAloneIsKnownExactly) {
+TEST(LatencyHistogram, ASingleDurationIsExact) {
   for (std::int64_t value = 1; value < (std::int64_t{1} << 39); value = value * 3 / 2 + 1) {
     const auto histogram = histogram_of({value});
     EXPECT_EQ(histogram.quantile(0.5).count(), value);  // no quantile is above the longest latency
@@ -61,7 +61,7 @@ TEST(LatencyHistogram, BucketsOfEveryOctaveKeepTheirBound) {
   }
 }
 
-TEST(LatencyHistogram, QuantilesNeverFall) {
+TEST(LatencyHistogram, QuantilesGrowWithTheirRank) {
   std::mt19937_64 random(2);
   std::lognormal_distribution<double> latency(12, 2);
   LatencyHistogram histogram;
@@ -70,7 +70,7 @@ TEST(LatencyHistogram, QuantilesNeverFall) {
   EXPECT_EQ(histogram.quantile(1), histogram.max());
 }
 
-TEST(LatencyHistogram, EmptyItIsZeroThroughout) {
+TEST(LatencyHistogram, AnEmptyHistogramIsZero) {
   const LatencyHistogram histogram;
   EXPECT_EQ(histogram.count(), 0U);
   EXPECT_EQ(histogram.max().count(), 0);
@@ -78,14 +78,14 @@ TEST(LatencyHistogram, EmptyItIsZeroThroughout) {
   for (const double q : {0.0, 0.5, 1.0}) EXPECT_EQ(histogram.quantile(q).count(), 0);
 }
 
-TEST(LatencyHistogram, ADurationOfNothingCountsAndIsNotAboveTheLongest) {
+TEST(LatencyHistogram, ZeroAndNegativeDurationsCountAsZero) {
   const auto histogram = histogram_of({0, -5});
   EXPECT_EQ(histogram.count(), 2U);
   EXPECT_EQ(histogram.max().count(), 0);
   EXPECT_EQ(histogram.quantile(0.5).count(), 0);
 }
 
-TEST(LatencyHistogram, LongerThanItsRangeCountsAsTheLongest) {
+TEST(LatencyHistogram, DurationsAboveTheRangeCountInTheLastBucket) {
   const auto hours = std::int64_t{3} * 3'600 * 1'000'000'000;
   const auto histogram = histogram_of({hours, hours + 1});
   EXPECT_EQ(histogram.count(), 2U);
@@ -93,9 +93,7 @@ TEST(LatencyHistogram, LongerThanItsRangeCountsAsTheLongest) {
   EXPECT_EQ(histogram.quantile(0.5).count(), (std::int64_t{1} << 40) - 1);
 }
 
-TEST(LatencyHistogram, TheMeanIsThatOfTheValues) {
-  EXPECT_EQ(histogram_of({1'000, 2'000, 6'000}).mean().count(), 3'000);
-}
+TEST(LatencyHistogram, TheMeanIsExact) { EXPECT_EQ(histogram_of({1'000, 2'000, 6'000}).mean().count(), 3'000); }
 
 }  // namespace
 }  // namespace greenlane::runtime

@@ -1,4 +1,4 @@
-#include <greenlane/runtime/mode.hpp>
+#include <greenlane/detail/runtime/mode.hpp>
 
 #include <gmock/gmock.h>
 
@@ -9,7 +9,7 @@ TEST(ModeTest, EveryModeIsFoundByItsName) {
   for (const Mode mode : kAllModes) EXPECT_EQ(mode_named(to_string(mode)), mode);
 }
 
-TEST(ModeTest, AnotherNameIsNoMode) {
+TEST(ModeTest, AnUnknownNameIsNoMode) {
   EXPECT_EQ(mode_named("compare"), std::nullopt);
   EXPECT_EQ(mode_named(""), std::nullopt);
   EXPECT_EQ(mode_named("Lanes"), std::nullopt);

@@ -8,7 +8,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TEST(IdentityOf, AFileIsTheSameHoweverItIsSpelled) {
+TEST(IdentityOf, AllPathsToAFileHaveOneIdentity) {
   const Folder folder;
   const auto file = folder.write("inside/file", "x");
   const auto other = folder.write("other", "x");
@@ -21,7 +21,7 @@ TEST(IdentityOf, AFileIsTheSameHoweverItIsSpelled) {
   EXPECT_NE(identity_of(file), identity_of(other));
 }
 
-TEST(IdentityOf, AFileThatIsNotThereIsItsFolderAndItsName) {
+TEST(IdentityOf, AMissingFileIsIdentifiedByFolderAndName) {
   const Folder folder;
   (void)folder.write("inside/file", "x");
   fs::create_symlink("inside", folder / "folder");
@@ -33,7 +33,7 @@ TEST(IdentityOf, AFileThatIsNotThereIsItsFolderAndItsName) {
   EXPECT_NE(identity_of(folder / "inside/new"), identity_of(folder / "new"));
 }
 
-TEST(IdentityOf, APathThatLeadsNowhereHasNone) {
+TEST(IdentityOf, ABrokenPathHasNoIdentity) {
   const Folder folder;
   fs::create_symlink("round", folder / "round");
   EXPECT_FALSE(identity_of(folder / "round"));

@@ -4,10 +4,12 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/core/partition.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 
 #include <gmock/gmock.h>
 
+#include <optional>
 #include <thread>
 
 namespace greenlane::runtime {
@@ -40,7 +42,7 @@ class PipelineTest : public ::testing::Test {
   Folder folder_;
 };
 
-TEST_F(PipelineTest, ItMayBeRunInEveryModeAgainAndAgainAndIsRight) {
+TEST_F(PipelineTest, EveryModeRunsRepeatedlyWithRightOutputs) {
   auto all = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n") + engine("b", "pair", "pair"));
   for (const Mode mode : {Mode::lanes, Mode::gates, Mode::shared, Mode::priority, Mode::lanes}) {
     const auto result = all.run(mode, briefly());
@@ -56,7 +58,7 @@ TEST_F(PipelineTest, ItMayBeRunInEveryModeAgainAndAgainAndIsRight) {
   }
 }
 
-TEST_F(PipelineTest, AnEngineWithStateIsFoundAsItWasLoadedByTheFirstRequestInEveryMode) {
+TEST_F(PipelineTest, EveryRunBeginsWithTheLoadedState) {
   auto both = pipeline(engine("sum", "accumulates", "accumulates", "rate_hz = 100\n") +
                        engine("writes", "in_place", "in_place", "rate_hz = 100\n"));
   for (const Mode mode : {Mode::lanes, Mode::shared, Mode::gates}) {
@@ -68,24 +70,24 @@ TEST_F(PipelineTest, AnEngineWithStateIsFoundAsItWasLoadedByTheFirstRequestInEve
   }
 }
 
-TEST_F(PipelineTest, HiddenStateIsRunByItsRequestsAlone) {
+TEST_F(PipelineTest, AnEngineWithHiddenStateRunsItsRequestsOnly) {
   auto one = pipeline(engine("sum", "accumulates", "accumulates", "rate_hz = 100\nstateful = true\n"));
   auto options = briefly();
   options.warm_up = milliseconds(50);
   const auto result = one.run(Mode::lanes, options);
   EXPECT_EQ(result.engines[0].requests, 10U);
-  EXPECT_FALSE(result.engines[0].checked) << "nothing was run to be checked";
+  EXPECT_FALSE(result.engines[0].checked) << "outputs of an engine with hidden state were checked";
   EXPECT_EQ(result.engines[0].error, "");
 }
 
-TEST_F(PipelineTest, UnitsComeBackAfterARun) {
+TEST_F(PipelineTest, UnitsReturnAfterARun) {
   auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
   (void)one.run(Mode::lanes, briefly());
   const auto cpu = Device::open("cpu");
   EXPECT_EQ(cpu.partition("all", rest).units(), cpu.info().units);
 }
 
-TEST_F(PipelineTest, AnEngineThatThrowsIsReportedAndTheOthersGoOn) {
+TEST_F(PipelineTest, AnEngineThatThrowsDoesNotStopTheOthers) {
   auto both = pipeline(engine("bad", "throws", "out_of_table", "rate_hz = 100\n") +
                        engine("good", "affine", "affine", "rate_hz = 100\n"));
   for (int i = 0; i < 2; ++i) {
@@ -98,14 +100,14 @@ TEST_F(PipelineTest, AnEngineThatThrowsIsReportedAndTheOthersGoOn) {
   }
 }
 
-TEST_F(PipelineTest, NothingIsComparedUnlessThatWasAskedFor) {
+TEST_F(PipelineTest, OutputsAreComparedOnlyOnRequest) {
   auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
   auto options = briefly();
   options.check = false;
   EXPECT_EQ(one.run(Mode::lanes, options).engines[0].checked, std::nullopt);
 }
 
-TEST_F(PipelineTest, ProgressNeverFallsAndEndsWithTheRun) {
+TEST_F(PipelineTest, ProgressGrowsUpToOne) {
   auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
   auto options = briefly();
   options.duration = milliseconds(400);
@@ -118,7 +120,7 @@ TEST_F(PipelineTest, ProgressNeverFallsAndEndsWithTheRun) {
   EXPECT_EQ(shares.back(), 1);
 }
 
-TEST_F(PipelineTest, AStopEndsTheRunWithTheResultsSoFar) {
+TEST_F(PipelineTest, AStopKeepsTheResults) {
   auto both = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n") + engine("b", "affine", "affine"));
   std::atomic<bool> stop{false};
   auto options = briefly();
@@ -134,7 +136,7 @@ TEST_F(PipelineTest, AStopEndsTheRunWithTheResultsSoFar) {
   }
 }
 
-TEST_F(PipelineTest, StoppedBeforeItBeganItMeasuresNothing) {
+TEST_F(PipelineTest, AStopBeforeTheStartMeasuresNothing) {
   auto one = pipeline(engine("a", "affine", "affine"));
   const std::atomic<bool> stop{true};
   auto options = briefly();
@@ -145,7 +147,24 @@ TEST_F(PipelineTest, StoppedBeforeItBeganItMeasuresNothing) {
   EXPECT_TRUE(result.stopped_early);
 }
 
-TEST_F(PipelineTest, WhatDoesNotLoadIsRefusedWithItsEngine) {
+TEST_F(PipelineTest, ItOpensWhileAnotherHoldsItsUnitsAndRunsWhenTheyAreFree) {
+  std::optional<Partition> other = Device::open("cpu").partition("other", rest);
+  auto one = pipeline(engine("a", "affine", "affine", "rate_hz = 100\n"));
+  EXPECT_THAT([&] { (void)one.run(Mode::lanes, briefly()); }, refuses<ConfigError>("do not fit", "'other' holds"));
+  other.reset();
+  EXPECT_EQ(one.run(Mode::lanes, briefly()).engines[0].error, "");
+}
+
+TEST_F(PipelineTest, UnitsThatTheDeviceLacksAreRefusedBeforeModelsAreLoaded) {
+  const auto model = folder_.write("broken.pt2", "no package");
+  const auto folder = std::string(GREENLANE_TEST_MODELS) + "/";
+  const auto table = "[engine.a]\nmodel = '" + model.string() + "'\ninputs = '" + folder + "affine.inputs.pt'\n";
+  EXPECT_THAT([&] { (void)pipeline(table); }, refuses<ConfigError>("engine.a", "broken.pt2"));
+  EXPECT_THAT([&] { (void)pipeline(table + "[lane.a]\nunits = 10000\n"); },
+              refuses<ConfigError>("the lanes do not fit", "10000 cores", "[lane.*]"));
+}
+
+TEST_F(PipelineTest, ALoadFailureNamesTheEngine) {
   const auto file = (folder_ / "pipeline.toml").string();
   EXPECT_THAT([&] { (void)pipeline(engine("a", "affine", "pair")); },
               refuses<ConfigError>(file, "engine.a", "1 inputs", "2 were given"));

@@ -44,8 +44,8 @@ class PlacementTest : public ::testing::Test {
   PipelineConfig config_;
 };
 
-TEST_F(PlacementTest, LanesOfTheConfigurationAreOnPartitionsThatDoNotOverlap) {
-  if (cores_ < 2) GTEST_SKIP() << "one core cannot be divided";
+TEST_F(PlacementTest, LanesHaveDisjointPartitions) {
+  if (cores_ < 2) GTEST_SKIP() << "this machine has one core, which cannot be divided";
   add("policy", milliseconds(5), UnitRequest(1));
   add("vision", {});
   const auto lanes = place(config_, cpu_, Mode::lanes);
@@ -57,8 +57,8 @@ TEST_F(PlacementTest, LanesOfTheConfigurationAreOnPartitionsThatDoNotOverlap) {
   }
 }
 
-TEST_F(PlacementTest, LanesThatShareAPartitionAreTheMoreUrgentTheShorterTheirDeadline) {
-  if (!has_nicer_values()) GTEST_SKIP() << "this process is as nice as can be";
+TEST_F(PlacementTest, ShorterDeadlinesAreMoreUrgentOnASharedPartition) {
+  if (!has_nicer_values()) GTEST_SKIP() << "the nice value of this process cannot be raised further";
   for (int i = 0; i <= cores_; ++i) add("lane" + std::to_string(i), milliseconds(100 - i));
   const auto lanes = place(config_, cpu_, Mode::lanes);
   const auto& first = lanes.at("lane0");
@@ -68,7 +68,7 @@ TEST_F(PlacementTest, LanesThatShareAPartitionAreTheMoreUrgentTheShorterTheirDea
   EXPECT_GT(niceness_of(first), niceness_of(last));
 }
 
-TEST_F(PlacementTest, SharedLanesAreOnTheWholeDeviceAndEquallyUrgent) {
+TEST_F(PlacementTest, SharedLanesAreEquallyUrgent) {
   add("policy", milliseconds(5), UnitRequest(1));
   add("vision", {});
   for (const auto& [name, lane] : place(config_, cpu_, Mode::shared)) {
@@ -78,8 +78,8 @@ TEST_F(PlacementTest, SharedLanesAreOnTheWholeDeviceAndEquallyUrgent) {
   }
 }
 
-TEST_F(PlacementTest, NiceValuesGoUpwardsFromWhatTheProcessWasStartedWith) {
-  if (!has_nicer_values()) GTEST_SKIP() << "this process is as nice as can be";
+TEST_F(PlacementTest, NiceValuesStartAtTheProcesssOwn) {
+  if (!has_nicer_values()) GTEST_SKIP() << "the nice value of this process cannot be raised further";
   for (int i = 0; i < 6; ++i) add("lane" + std::to_string(i), milliseconds(5 + i));
   std::vector<int> values;
   int own = 0;
@@ -89,14 +89,14 @@ TEST_F(PlacementTest, NiceValuesGoUpwardsFromWhatTheProcessWasStartedWith) {
     for (const auto& [name, lane] : place(config_, cpu_, Mode::priority)) values.push_back(niceness_of(lane));
   }).join();
   ASSERT_EQ(values.size(), 6U);
-  EXPECT_EQ(values.front(), own) << "lower values need privileges";
+  EXPECT_EQ(values.front(), own) << "the first nice value is not the thread's own";
   EXPECT_TRUE(std::ranges::is_sorted(values));
-  EXPECT_EQ(std::ranges::unique(values).size(), 0U) << "each has a value of its own";
+  EXPECT_EQ(std::ranges::unique(values).size(), 0U) << "two lanes have the same nice value";
   EXPECT_LE(values.back(), 19);
 }
 
-TEST_F(PlacementTest, PriorityFollowsTheDeadlineAndBestEffortComesLast) {
-  if (!has_nicer_values()) GTEST_SKIP() << "this process is as nice as can be";
+TEST_F(PlacementTest, PriorityFollowsTheDeadline) {
+  if (!has_nicer_values()) GTEST_SKIP() << "the nice value of this process cannot be raised further";
   add("best effort", {});
   add("later", milliseconds(50));
   add("sooner", milliseconds(5));
@@ -107,7 +107,7 @@ TEST_F(PlacementTest, PriorityFollowsTheDeadlineAndBestEffortComesLast) {
   EXPECT_GT(niceness_of(lanes.at("best effort")), niceness_of(lanes.at("later")));
 }
 
-TEST_F(PlacementTest, UnitsThatDoNotFitAreAConfigurationsMistake) {
+TEST_F(PlacementTest, TooManyUnitsAreAConfigError) {
   config_.file = "robot.toml";
   add("policy", milliseconds(5), UnitRequest(10'000));
   EXPECT_THAT([&] { (void)place(config_, cpu_, Mode::lanes); },
@@ -115,7 +115,32 @@ TEST_F(PlacementTest, UnitsThatDoNotFitAreAConfigurationsMistake) {
   EXPECT_EQ(cpu_.partition("all", rest).units(), cpu_.info().units);  // the failure kept nothing
 }
 
-TEST_F(PlacementTest, UnitsComeBackWithTheLanes) {
+TEST_F(PlacementTest, TheCheckRefusesLanesInTheWordsOfThePlacement) {
+  config_.file = "robot.toml";
+  add("policy", milliseconds(5), UnitRequest(10'000));
+  const auto refusal_of = [&](const auto& work) -> std::string {
+    try {
+      work();
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "it was not refused";
+  };
+  EXPECT_EQ(refusal_of([&] { require_lanes_fit(config_, cpu_); }),
+            refusal_of([&] { (void)place(config_, cpu_, Mode::lanes); }));
+  EXPECT_THAT([&] { require_lanes_fit(config_, cpu_); },
+              refuses<ConfigError>("robot.toml", "10000 cores", "'policy'", "are free", "[lane.*]"));
+}
+
+TEST_F(PlacementTest, TheCheckIgnoresUnitsThatAnotherHolds) {
+  add("policy", milliseconds(5), UnitRequest(1));
+  const auto other = cpu_.partition("other", rest);
+  EXPECT_NO_THROW(require_lanes_fit(config_, cpu_));
+  EXPECT_THAT([&] { (void)place(config_, cpu_, Mode::lanes); },
+              refuses<ConfigError>("the lanes do not fit", "'other' holds", "[lane.*]"));
+}
+
+TEST_F(PlacementTest, UnitsReturnWithTheLanes) {
   add("policy", milliseconds(5));
   for (int i = 0; i < 3; ++i) EXPECT_EQ(place(config_, cpu_, Mode::lanes).at("policy").units(), cpu_.info().units);
 }
@@ -131,7 +156,7 @@ class PlacementOnAGpuTest : public fake::FakeDriverTest {
   PipelineConfig config_;
 };
 
-TEST_F(PlacementOnAGpuTest, NoMoreStreamsAreInUseThanThereAreLanes) {
+TEST_F(PlacementOnAGpuTest, OneStreamPerLaneIsInUse) {
   // One stream more would be too many, so the streams that only come with the partitions must be gone before the lanes
   // are made.
   const int lanes = hardware_queues({DeviceKind::cuda, 0}).in_force - 1;
@@ -143,11 +168,21 @@ TEST_F(PlacementOnAGpuTest, NoMoreStreamsAreInUseThanThereAreLanes) {
   EXPECT_THAT(warnings_.texts(), ::testing::IsEmpty());
 }
 
-TEST_F(PlacementOnAGpuTest, ALaneForWhichOnlyTheOddGroupIsLeftIsRefused) {
+TEST_F(PlacementOnAGpuTest, ALaneOnTheOddGroupAloneIsRefused) {
   add("vision", UnitRequest(120));
   add("policy");
-  EXPECT_THAT([&] { (void)place(config_, gpu(), Mode::lanes); },
-              refuses<ConfigError>("the lanes do not fit", "only the odd group of 12 SMs is left", "units"));
+  const auto is_refused = refuses<ConfigError>("the lanes do not fit", "only the odd group of 12 SMs is left", "units");
+  EXPECT_THAT([&] { (void)place(config_, gpu(), Mode::lanes); }, is_refused);
+  EXPECT_THAT([&] { require_lanes_fit(config_, gpu()); }, is_refused);
+}
+
+TEST_F(PlacementOnAGpuTest, TheCheckMakesNothingOnTheDevice) {
+  add("vision", UnitRequest(96));
+  add("policy");
+  const auto device = gpu();
+  const int before = fake_.calls();
+  require_lanes_fit(config_, device);
+  EXPECT_EQ(fake_.calls(), before);
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 #include "support/test_pipeline.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/profile.hpp>
-#include <greenlane/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -26,14 +26,14 @@ class ProfileTest : public ::testing::Test {
   Folder folder_;
 };
 
-TEST_F(ProfileTest, EveryEngineIsMeasuredOnEverySizeUpToTheWholeDevice) {
+TEST_F(ProfileTest, EveryEngineIsMeasuredOnEverySize) {
   const auto known = profile(engine_table("a", "affine", "rate_hz = 100\n") + engine_table("b", "pair"));
   EXPECT_EQ(known.device.id.kind, DeviceKind::cpu);
   ASSERT_EQ(known.engines.size(), 2U);
   for (const auto& engine : known.engines) {
     EXPECT_EQ(engine.curve.size(), static_cast<std::size_t>(known.device.units.count));
     EXPECT_EQ(engine.curve.back().units, known.device.units);
-    EXPECT_TRUE(engine.gated.empty()) << "there are no graphs to be cut on a CPU";
+    EXPECT_TRUE(engine.gated.empty()) << "slices were measured on a CPU, which has no graphs";
     std::set<Units> sizes;
     for (const auto& point : engine.curve) {
       sizes.insert(point.units);
@@ -45,13 +45,13 @@ TEST_F(ProfileTest, EveryEngineIsMeasuredOnEverySizeUpToTheWholeDevice) {
   }
 }
 
-TEST_F(ProfileTest, TheDeviceIsLeftAsItWasFound) {
+TEST_F(ProfileTest, AProfileReturnsAllUnits) {
   (void)profile(engine_table("a", "affine"));
   const auto cpu = Device::open("cpu");
   EXPECT_EQ(cpu.partition("all", rest).units(), cpu.info().units);
 }
 
-TEST_F(ProfileTest, ProgressNeverFallsAndEndsWithTheProfile) {
+TEST_F(ProfileTest, ProgressGrowsUpToOne) {
   auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine") + engine_table("b", "pair"));
   std::vector<double> shares;
   (void)make_profile(pipeline, {.most = milliseconds(20),
@@ -62,21 +62,21 @@ TEST_F(ProfileTest, ProgressNeverFallsAndEndsWithTheProfile) {
   EXPECT_EQ(shares.back(), 1);
 }
 
-TEST_F(ProfileTest, AStopGivesItUp) {
+TEST_F(ProfileTest, AStopCancelsTheProfile) {
   stop_ = true;
   EXPECT_THAT([&] { (void)profile(engine_table("a", "affine")); }, refuses<EngineError>("not complete", "stopped"));
 }
 
-TEST_F(ProfileTest, AnEngineThatThrowsIsNamed) {
+TEST_F(ProfileTest, AnEngineThatThrowsEndsTheProfile) {
   const std::string folder = std::string(GREENLANE_TEST_MODELS) + "/";
   const std::string bad =
       "[engine.bad]\nmodel = '" + folder + "throws.pt2'\ninputs = '" + folder + "out_of_table.inputs.pt'\n";
   EXPECT_THROW((void)profile(bad), Error);
   const auto cpu = Device::open("cpu");
-  EXPECT_EQ(cpu.partition("all", rest).units(), cpu.info().units) << "it has left its lane";
+  EXPECT_EQ(cpu.partition("all", rest).units(), cpu.info().units) << "the failed engine still holds units";
 }
 
-TEST_F(ProfileTest, IsOfThePipelinesDeviceOrSaysWhyNot) {
+TEST_F(ProfileTest, AProfileOfAnotherDeviceIsRecognized) {
   Profile here{.device = Device::open("cpu").info(), .engines = {}};
   PipelineConfig config;
   config.device = "cpu";
@@ -88,7 +88,7 @@ TEST_F(ProfileTest, IsOfThePipelinesDeviceOrSaysWhyNot) {
   EXPECT_NE(why_elsewhere(here, config), "");
 }
 
-TEST_F(ProfileTest, AFileOfItSaysTheSame) {
+TEST_F(ProfileTest, AWrittenProfileCanBeRead) {
   Profile made;
   made.device = Device::open("cpu").info();
   made.engines.push_back(
@@ -116,7 +116,7 @@ TEST_F(ProfileTest, AFileOfItSaysTheSame) {
   EXPECT_EQ(gated.slices, 9);
 }
 
-TEST_F(ProfileTest, WhatIsNoProfileIsRefusedByName) {
+TEST_F(ProfileTest, OtherContentsAreRefused) {
   for (const std::string text : {"", "[]", R"({"device": 3})", R"({"engines": []})"}) {
     EXPECT_THAT([&] { (void)load_profile(folder_.write("profile.json", text)); },
                 refuses<ConfigError>("profile.json is no profile", "greenlane profile"));
@@ -125,7 +125,7 @@ TEST_F(ProfileTest, WhatIsNoProfileIsRefusedByName) {
   EXPECT_THAT([&] { (void)load_profile(folder_.path()); }, refuses<ConfigError>("it is a folder", "--profile"));
 }
 
-TEST_F(ProfileTest, GroupsAreAllOfTheDevice) {
+TEST_F(ProfileTest, GroupsMustAddUpToTheDevice) {
   Profile made;
   made.device = Device::open("cpu").info();
   auto json = nlohmann::json::parse(profile_json(made));
@@ -133,10 +133,11 @@ TEST_F(ProfileTest, GroupsAreAllOfTheDevice) {
   EXPECT_THAT([&] { (void)read_profile(json.dump(), "it"); },
               refuses<ConfigError>("it is no profile", "groups are not its units", "greenlane profile"));
   json["device"]["partitions"] = false;
-  EXPECT_EQ(read_profile(json.dump(), "it").device.groups, made.device.groups + 1) << "and nobody divides it";
+  EXPECT_EQ(read_profile(json.dump(), "it").device.groups, made.device.groups + 1)
+      << "the groups of an indivisible device were checked";
 }
 
-TEST_F(ProfileTest, NumbersThatDoNotFitAreRefusedByName) {
+TEST_F(ProfileTest, NumbersOutOfRangeAreRefusedByName) {
   Profile made;
   made.device = Device::open("cpu").info();
   made.engines.push_back(

@@ -4,8 +4,8 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/report.hpp>
-#include <greenlane/runtime/trace.hpp>
+#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/trace.hpp>
 #include <greenlane/version.hpp>
 
 #include <gmock/gmock.h>
@@ -64,7 +64,7 @@ class ResultsTest : public ::testing::Test {
   }
 };
 
-TEST_F(ResultsTest, VersionsDeviceAndConfigurationAreTold) {
+TEST_F(ResultsTest, TheResultsHaveVersionsDeviceAndConfiguration) {
   const auto all = results({});
   EXPECT_EQ(all.at("greenlane"), kVersion);
   for (const auto* key : {"greenlane", "torch", "cuda", "driver"}) EXPECT_TRUE(all.at("versions").contains(key)) << key;
@@ -80,7 +80,7 @@ TEST_F(ResultsTest, VersionsDeviceAndConfigurationAreTold) {
   EXPECT_EQ(results({}, true).at("modes")[0].at("stopped_early"), true);
 }
 
-TEST_F(ResultsTest, AnEngineHasTheFieldsOfTheContract) {
+TEST_F(ResultsTest, AnEngineHasTheDocumentedFields) {
   const auto told = results({engine()}).at("modes")[0].at("engines")[0];
   EXPECT_EQ(told.at("name"), "policy");
   EXPECT_EQ(told.at("lane"), "fast");
@@ -100,7 +100,7 @@ TEST_F(ResultsTest, AnEngineHasTheFieldsOfTheContract) {
   EXPECT_NEAR(told.at("mean_us"), 50.5, 0.5);
 }
 
-TEST_F(ResultsTest, WhatIsNotKnownIsNullAndNotZero) {
+TEST_F(ResultsTest, UnknownValuesAreNull) {
   const auto told = results({EngineResult{}}).at("modes")[0].at("engines")[0];
   for (const auto* key :
        {"p50_us", "p90_us", "p99_us", "p999_us", "max_us", "mean_us", "deadline_us", "checked", "error"}) {
@@ -109,7 +109,7 @@ TEST_F(ResultsTest, WhatIsNotKnownIsNullAndNotZero) {
   EXPECT_FALSE(told.contains("cpus"));
 }
 
-TEST_F(ResultsTest, WrongOutputsAndErrorsAreTold) {
+TEST_F(ResultsTest, WrongOutputsAndErrorsAreReported) {
   auto wrong = engine();
   wrong.checked = false;
   wrong.error = "output 0 differs";
@@ -118,7 +118,7 @@ TEST_F(ResultsTest, WrongOutputsAndErrorsAreTold) {
   EXPECT_EQ(told.at("error"), "output 0 differs");
 }
 
-TEST_F(ResultsTest, GraphsAreTold) {
+TEST_F(ResultsTest, GraphsAreReported) {
   auto replayed = engine();
   GraphUse cut;
   cut.replays = 90;
@@ -141,7 +141,7 @@ TEST_F(ResultsTest, GraphsAreTold) {
   EXPECT_TRUE(told[2].at("graphs").is_null());
 }
 
-TEST_F(ResultsTest, TheGateIsToldWhereThereWasOne) {
+TEST_F(ResultsTest, TheGateIsReportedIfThereWasOne) {
   ModeResult mode;
   mode.mode = Mode::gates;
   mode.gate = GateReport{.passes = 5, .held = 3, .held_time = microseconds(70), .longest_held = microseconds(40)};
@@ -170,7 +170,7 @@ TEST_F(ResultsTest, BytesThatAreNotUtf8AreReplaced) {
   EXPECT_THAT(trace_json({&mode, 1}), ::testing::HasSubstr("caf\uFFFD"));
 }
 
-TEST(DeviceJson, AGpuHasWhatACpuLacks) {
+TEST(DeviceJson, OnlyAGpuHasAComputeCapability) {
   DeviceInfo gpu;
   gpu.id = {DeviceKind::cuda, 1};
   gpu.name = "H200";
@@ -192,15 +192,16 @@ TEST(DeviceJson, AGpuHasWhatACpuLacks) {
   EXPECT_FALSE(cpu.contains("compute_capability"));
 }
 
-TEST(DeviceJson, AGpuOfThisMachineHasItsHardwareQueues) {
+TEST(DeviceJson, OnlyALocalGpuHasHardwareQueues) {
   DeviceInfo gpu;
   gpu.id = {DeviceKind::cuda, 1};
   EXPECT_EQ(json::parse(local_device_json(gpu)).at("hardware_queues"), hardware_queues(gpu.id).in_force);
-  EXPECT_FALSE(json::parse(device_json(gpu)).contains("hardware_queues")) << "it may be another machine's";
+  EXPECT_FALSE(json::parse(device_json(gpu)).contains("hardware_queues"))
+      << "the hardware queues of this machine were reported for any GPU";
   EXPECT_FALSE(json::parse(local_device_json(Device::open("cpu").info())).contains("hardware_queues"));
 }
 
-TEST(DeviceJson, WhyADeviceCannotBeDividedIsTold) {
+TEST(DeviceJson, TheObstacleToPartitionsIsReported) {
   DeviceInfo gpu;
   gpu.partition_obstacle = "the driver is too old";
   const auto told = json::parse(device_json(gpu));
@@ -208,7 +209,7 @@ TEST(DeviceJson, WhyADeviceCannotBeDividedIsTold) {
   EXPECT_EQ(told.at("partition_obstacle"), "the driver is too old");
 }
 
-TEST(WriteFile, TheWholeTextIsThereAndNothingBesideIt) {
+TEST(WriteFile, OnlyTheWholeFileIsWritten) {
   const Folder folder;
   const std::string text(100'000, 'x');
   write_file(folder / "out.json", text);
@@ -223,7 +224,7 @@ TEST(WriteFile, AFormerFileIsReplaced) {
   EXPECT_EQ(folder.read("out.json"), "new");
 }
 
-TEST(WriteFile, AFileCalledPartIsLeftAlone) {
+TEST(WriteFile, AFileWithTheSuffixPartIsUnchanged) {
   const Folder folder;
   (void)folder.write("out.json.part", "precious");
   check_writable(folder / "out.json");
@@ -232,7 +233,7 @@ TEST(WriteFile, AFileCalledPartIsLeftAlone) {
   EXPECT_THAT(folder.names(), ::testing::ElementsAre("out.json", "out.json.part"));
 }
 
-TEST(WriteFile, ANewFileHasThePermissionsThatTheProcessGivesAndAFormerFileKeepsItsOwn) {
+TEST(WriteFile, PermissionsFollowTheUmaskOrTheFormerFile) {
   const Folder folder;
   const auto former = folder.write("former.json", "former");
   std::filesystem::permissions(former, std::filesystem::perms(0604));
@@ -244,7 +245,7 @@ TEST(WriteFile, ANewFileHasThePermissionsThatTheProcessGivesAndAFormerFileKeepsI
   EXPECT_EQ(mode_of(folder / "new.json") & 0777, 0640U);
 }
 
-TEST(WriteFile, ALinkStaysAndItsFileIsReplaced) {
+TEST(WriteFile, TheTargetOfALinkIsReplaced) {
   const Folder folder;
   (void)folder.write("deep/real.json", "former");
   std::filesystem::create_symlink("deep/real.json", folder / "link.json");
@@ -258,7 +259,7 @@ TEST(WriteFile, ALinkStaysAndItsFileIsReplaced) {
   EXPECT_EQ(folder.read("deep/new.json"), "new");
 }
 
-TEST(WriteFile, APipeIsWrittenInPlace) {
+TEST(WriteFile, APipeIsNotReplaced) {
   const Folder folder;
   const auto pipe = folder / "pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
@@ -266,13 +267,13 @@ TEST(WriteFile, APipeIsWrittenInPlace) {
   // A pipe that is opened for reading and writing waits for nobody, and keeps what is written.
   std::fstream reader(pipe);
   write_file(pipe, "text\n");
-  ASSERT_TRUE(S_ISFIFO(mode_of(pipe))) << "it was replaced";
+  ASSERT_TRUE(S_ISFIFO(mode_of(pipe))) << "the pipe was replaced by a file";
   std::string line;
   std::getline(reader, line);
   EXPECT_EQ(line, "text");
 }
 
-TEST(WriteFile, ADeviceIsWrittenInPlace) {
+TEST(WriteFile, ADeviceIsNotReplaced) {
   const Folder folder;
   std::filesystem::create_symlink("/dev/null", folder / "null");
   check_writable(folder / "null");
@@ -283,7 +284,7 @@ TEST(WriteFile, ADeviceIsWrittenInPlace) {
               refuses<ConfigError>("full' cannot be written", "No space left", "free space"));
 }
 
-TEST(WriteFile, ADescriptorIsWrittenAndItsFileIsNotReplaced) {
+TEST(WriteFile, TheFileOfADescriptorIsNotReplaced) {
   const Folder folder;
   const auto file = folder.write("out.json", "");
   std::FILE* stream = std::fopen(file.c_str(), "w");
@@ -297,7 +298,7 @@ TEST(WriteFile, ADescriptorIsWrittenAndItsFileIsNotReplaced) {
   EXPECT_THAT([&] { check_writable(path); }, refuses<ConfigError>("not open for writing", "name a file"));
 }
 
-TEST(WriteFile, ThoseWhoWriteTheSameFileDoNotMeet) {
+TEST(WriteFile, ConcurrentWritersDoNotMixTheirTexts) {
   const Folder folder;
   const auto write = [&](char letter) {
     for (int i = 0; i < 200; ++i) {
@@ -312,7 +313,7 @@ TEST(WriteFile, ThoseWhoWriteTheSameFileDoNotMeet) {
   EXPECT_THAT(folder.names(), ::testing::ElementsAre("out.json"));
 }
 
-TEST(WriteFile, TextThatComesInPiecesIsWrittenInTheirOrder) {
+TEST(WriteFile, PiecesAreWrittenInOrder) {
   const Folder folder;
   std::string all;
   write_file(folder / "out.json", [&](const TextSink& sink) {
@@ -325,7 +326,7 @@ TEST(WriteFile, TextThatComesInPiecesIsWrittenInTheirOrder) {
   EXPECT_EQ(folder.read("out.json"), all);
 }
 
-TEST(WriteFile, WhereTheTextBreaksOffTheFormerFileStays) {
+TEST(WriteFile, AnExceptionKeepsTheFormerFile) {
   const Folder folder;
   (void)folder.write("out.json", "former");
   const auto give = [](const TextSink& sink) {
@@ -337,7 +338,7 @@ TEST(WriteFile, WhereTheTextBreaksOffTheFormerFileStays) {
   EXPECT_THAT(folder.names(), ::testing::ElementsAre("out.json"));
 }
 
-TEST(WriteFile, ADiskThatIsFullEndsTheWorkOfWhoGivesTheText) {
+TEST(WriteFile, AFullDiskStopsTheSourceOfTheText) {
   int pieces = 0;
   const auto give = [&](const TextSink& sink) {
     for (; pieces < 1000; ++pieces) sink(std::string(10'000, 'x'));
@@ -346,7 +347,7 @@ TEST(WriteFile, ADiskThatIsFullEndsTheWorkOfWhoGivesTheText) {
   EXPECT_LT(pieces, 20);
 }
 
-TEST(WriteFile, WhereItCannotWriteItSaysSoAndLeavesNothing) {
+TEST(WriteFile, AFailedWriteLeavesNoFile) {
   const Folder folder;
   (void)folder.write("folder/inside", "x");
   for (const auto& path : {folder / "missing/out.json", folder / "folder"}) {
@@ -357,7 +358,7 @@ TEST(WriteFile, WhereItCannotWriteItSaysSoAndLeavesNothing) {
   EXPECT_EQ(folder.read("folder/inside"), "x");
 }
 
-TEST(CheckWritable, SaysBeforehandWhatWriteFileWouldSay) {
+TEST(CheckWritable, CheckWritableRefusesTheSamePaths) {
   const Folder folder;
   (void)folder.write("folder/inside", "x");
   for (const auto& path : {folder / "missing/out.json", folder / "folder"}) {
@@ -365,7 +366,7 @@ TEST(CheckWritable, SaysBeforehandWhatWriteFileWouldSay) {
   }
 }
 
-TEST(CheckWritable, LeavesNoFileAndChangesNone) {
+TEST(CheckWritable, CheckWritableChangesNoFile) {
   const Folder folder;
   const auto file = folder.write("former.json", "former");
   check_writable(file);

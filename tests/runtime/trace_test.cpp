@@ -1,5 +1,5 @@
-#include <greenlane/runtime/report.hpp>
-#include <greenlane/runtime/trace.hpp>
+#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/trace.hpp>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -44,7 +44,7 @@ ModeResult mode_of(Mode mode, std::vector<EngineResult> engines) {
   return result;
 }
 
-TEST(Trace, EveryLaneHasOneTrackWithItsName) {
+TEST(Trace, EveryLaneHasOneNamedTrack) {
   const auto names = events(
       {mode_of(Mode::lanes, {engine_of("a", "one", {}), engine_of("b", "two", {}), engine_of("c", "one", {})})}, "M");
   std::map<std::string, int> tracks;
@@ -55,7 +55,7 @@ TEST(Trace, EveryLaneHasOneTrackWithItsName) {
   EXPECT_NE(tracks.at("lane one"), tracks.at("lane two"));
 }
 
-TEST(Trace, EveryModeIsAProcessWithItsName) {
+TEST(Trace, EveryModeIsANamedProcess) {
   const auto names = events(
       {mode_of(Mode::lanes, {engine_of("a", "one", {})}), mode_of(Mode::shared, {engine_of("a", "one", {})})}, "M");
   std::map<int, std::string> modes;
@@ -79,7 +79,7 @@ TEST(Trace, ARequestIsASliceOnItsLanesTrack) {
   EXPECT_EQ(slices[1].at("args").at("missed"), false);
 }
 
-TEST(Trace, ARequestThatWaitedForAnothersBeginsWhenTheLaneWasFree) {
+TEST(Trace, AWaitingRequestBeginsWhenTheLaneIsFree) {
   const auto slices = events({mode_of(Mode::lanes, {engine_of("a", "one", {span_of(0, 0, 100)}),
                                                     engine_of("b", "one", {span_of(10, 10, 130)})})},
                              "X");
@@ -123,7 +123,7 @@ TEST(Trace, SlicesOfOneTrackNeverOverlap) {
   }
 }
 
-TEST(Trace, WithoutSpansItIsStillValid) {
+TEST(Trace, ATraceWithoutSpansIsValid) {
   EXPECT_TRUE(json::parse(trace_json({})).at("traceEvents").empty());
   EXPECT_TRUE(events({mode_of(Mode::lanes, {engine_of("a", "one", {})})}, "X").empty());
 }
@@ -139,7 +139,7 @@ std::size_t peak_memory() {
 
 void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
-TEST(Trace, ALongOneIsWrittenWithoutBeingInMemory) {
+TEST(Trace, ALongTraceIsNotHeldInMemory) {
   std::vector<RequestSpan> spans;
   for (int i = 0; i < 200'000; ++i) spans.push_back(span_of(10 * i, 10 * i + 1, 10 * i + 5));
   const std::vector<ModeResult> results{mode_of(Mode::lanes, {engine_of("policy", "one", std::move(spans))})};
@@ -148,10 +148,10 @@ TEST(Trace, ALongOneIsWrittenWithoutBeingInMemory) {
   std::size_t written = 0;
   write_trace(results, [&](std::string_view piece) { written += piece.size(); });
   EXPECT_GT(written, 20'000'000U);
-  EXPECT_LT(peak_memory() - before, written / 2) << "the requests of a lane are put in order";
+  EXPECT_LT(peak_memory() - before, written / 2) << "the whole trace was held in memory";
 }
 
-TEST(Trace, PiecesMakeUpTheWhole) {
+TEST(Trace, ThePiecesEqualTheWholeTrace) {
   const std::vector<ModeResult> results{mode_of(Mode::lanes, {engine_of("a", "one", {span_of(0, 1, 2)})})};
   std::string pieces;
   write_trace(results, [&](std::string_view piece) { pieces += piece; });
@@ -159,12 +159,12 @@ TEST(Trace, PiecesMakeUpTheWhole) {
   EXPECT_EQ(json::parse(pieces).at("displayTimeUnit"), "ms");
 }
 
-TEST(Trace, NamesAreQuotedAsJsonWantsIt) {
+TEST(Trace, NamesAreQuotedForJson) {
   const auto slices = events({mode_of(Mode::lanes, {engine_of("say \"hi\"\n\\", "one", {span_of(0, 1, 2)})})}, "X");
   EXPECT_EQ(slices.at(0).at("name"), "say \"hi\"\n\\");
 }
 
-TEST(Trace, SlicesAndPassesHaveTracksOfTheirOwn) {
+TEST(Trace, SlicesAndPassesHaveSeparateTracks) {
   auto head = engine_of("head", "rest", {span_of(0, 0, 100)});
   head.slices = {{.begin = microseconds(1), .end = microseconds(20)},
                  {.begin = microseconds(60), .end = microseconds(90)}};
@@ -179,7 +179,7 @@ TEST(Trace, SlicesAndPassesHaveTracksOfTheirOwn) {
     tracks[names.at(event.at("tid"))].emplace_back(event.at("ts"), event.at("dur"));
   using Spans = std::vector<std::pair<double, double>>;
   EXPECT_EQ(tracks.at("slices of head"), (Spans{{1, 19}, {60, 30}}));
-  EXPECT_EQ(tracks.at("gate"), (Spans{{10, 40}, {70, 10}})) << "closed twice at once is closed once";
+  EXPECT_EQ(tracks.at("gate"), (Spans{{10, 40}, {70, 10}})) << "overlapping passes were not merged";
 }
 
 audit::TracedKernel kernel_of(const std::string& place, const std::string& lane, int begin, int end) {
@@ -201,7 +201,7 @@ ModeResult audited(std::vector<audit::TracedKernel> kernels) {
   return result;
 }
 
-TEST(Trace, KernelsStandBelowTheirLanesAndOthersAtTheEnd) {
+TEST(Trace, KernelTracksFollowTheirLanes) {
   const auto result = audited({kernel_of("all of cuda:0", "", 2, 4), kernel_of("partition 'two'", "two", 3, 5),
                                kernel_of("partition 'one'", "one", 5, 9)});
   std::vector<std::string> tracks;
@@ -222,19 +222,19 @@ TEST(Trace, KernelsStandBelowTheirLanesAndOthersAtTheEnd) {
     const auto& track = names.at(slice.at("tid"));
     EXPECT_EQ(slice.at("args").at("stray"), track == "GPU, all of cuda:0");
     if (track == "GPU, partition 'one'") {
-      EXPECT_EQ(slice.at("ts"), 5) << "since the measurement began";
+      EXPECT_EQ(slice.at("ts"), 5) << "the time does not count from the start of the measurement";
       EXPECT_EQ(slice.at("dur"), 4);
     }
   }
   EXPECT_EQ(kernels, 3);
 }
 
-TEST(Trace, AnAuditSaysThatItIsOne) {
+TEST(Trace, AnAuditIsLabelled) {
   const auto names = events({audited({})}, "M");
   EXPECT_EQ(names.at(0).at("args").at("name"), "audit of mode lanes");
 }
 
-TEST(Trace, KernelsAtTheSameTimeAreOnTracksOfTheirOwn) {
+TEST(Trace, SimultaneousKernelsHaveSeparateTracks) {
   const auto result = audited({kernel_of("p", "one", 0, 10), kernel_of("p", "one", 5, 20),
                                kernel_of("p", "one", 10, 12), kernel_of("p", "one", 11, 13)});
   std::map<int, std::vector<std::pair<double, double>>> tracks;

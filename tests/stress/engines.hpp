@@ -48,11 +48,11 @@ class BestEffort {
 // An urgent engine with two tiny kernels a call. A call waits for them.
 class Urgent {
  public:
-  Urgent(const Setup& setup, std::chrono::nanoseconds limit)
+  Urgent(const Setup& setup, std::chrono::nanoseconds deadline)
       : lane_(Lane::create(setup.device, {.priority = -1})),
         chain_(setup.kernel, {.kernels = 2, .words = 1U << 14U, .repeats = 15}),
         graph_(chain_.capture(lane_)),
-        engine_(setup.device, limit) {}
+        engine_(setup.device, deadline) {}
   void call() {
     call_with([this] { graph_.launch(lane_.stream()); });
     lane_.synchronize();

@@ -1,7 +1,7 @@
 // Requests for plans: random ones, and short forms of handwritten ones.
 #pragma once
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -99,7 +99,7 @@ PlanRequest random_request(const Draw& draw, int most_engines, int most_groups) 
     if (kind >= 2) engine.deadline = Microseconds(alone * draw(10, 120) / 10);
     if (kind != 0 && kind != 2) {
       engine.period = Microseconds(alone * draw(15, 200) / 10);
-      if (draw(0, 2) == 0) engine.arrivals = Arrivals::random;
+      if (draw(0, 2) == 0) engine.arrivals = Arrivals::poisson;
     }
     engine.weight = draw(0, 4) / 2.0;
     if (draw(0, 1) == 0) engine.slices = slices(draw(1, all_units), alone * draw(1, 10) / 20, draw(0, 3) / 10.0);

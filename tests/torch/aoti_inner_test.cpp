@@ -45,14 +45,14 @@ class AotiInnerTest : public ::testing::Test {
   Lane other_ = Lane::create(cpu_, {.name = "other"});
 };
 
-bool gives_out_engines() {
+bool gives_access_to_engines() {
   const std::string_view version = torch_version();
   return version.substr(0, 4) >= "2.13";
 }
 
 TEST_F(AotiInnerTest, InnerEnginesHaveTheirNames) {
   const auto engine = load_inner();
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   const auto inner = engine->inner_engines();
   ASSERT_EQ(inner.size(), 2U);
   EXPECT_EQ(inner[0].name, "first");
@@ -63,7 +63,7 @@ TEST_F(AotiInnerTest, InnerEnginesHaveTheirNames) {
 
 TEST_F(AotiInnerTest, EachInnerEngineRunsOnItsLane) {
   const auto engine = load_inner();
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   EXPECT_EQ(threads(*engine), std::pair(std::int64_t{gettid()}, std::int64_t{gettid()}));
   engine->bind_inner({{"first", one_}, {"second", other_}});
   EXPECT_EQ(threads(*engine), std::pair(thread_of(one_), thread_of(other_)));
@@ -75,21 +75,21 @@ TEST_F(AotiInnerTest, EachInnerEngineRunsOnItsLane) {
 
 TEST_F(AotiInnerTest, AnInnerEngineIsFoundByItsKey) {
   const auto engine = load_inner();
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   engine->bind_inner({{engine->inner_engines().at(1).key, one_}});
   EXPECT_EQ(threads(*engine), std::pair(std::int64_t{gettid()}, thread_of(one_)));
 }
 
 TEST_F(AotiInnerTest, AnInnerEngineLeavesThePackagesLaneForItsOwn) {
   const auto engine = load_inner({.lane = one_});
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   engine->bind_inner({{"second", other_}});
   EXPECT_EQ(threads(*engine), std::pair(thread_of(one_), thread_of(other_)));
 }
 
 TEST_F(AotiInnerTest, SeveralRunnersShareTheInnerEngines) {
   const auto engine = load_inner({.num_runners = 3});
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   engine->bind_inner({{"first", one_}, {"second", one_}});
   for (int i = 0; i < 6; ++i) EXPECT_EQ(threads(*engine), std::pair(thread_of(one_), thread_of(one_)));
 }
@@ -97,14 +97,14 @@ TEST_F(AotiInnerTest, SeveralRunnersShareTheInnerEngines) {
 TEST_F(AotiInnerTest, TwoPackagesHaveSeparateInnerEngines) {
   const auto engine = load_inner();
   const auto same_file = load_inner();
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   engine->bind_inner({{"first", one_}});
   EXPECT_EQ(threads(*same_file), std::pair(std::int64_t{gettid()}, std::int64_t{gettid()}));
 }
 
 TEST_F(AotiInnerTest, UnknownNamesAreListedAndNothingIsBound) {
   const auto engine = load_inner();
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   EXPECT_THAT([&] { engine->bind_inner({{"first", one_}, {"third", one_}, {"fourth", one_}}); },
               ThrowsMessage<EngineError>(
                   AllOf(HasSubstr("'third', 'fourth'"), HasSubstr("there are: first ("), HasSubstr("second ("))));
@@ -113,7 +113,7 @@ TEST_F(AotiInnerTest, UnknownNamesAreListedAndNothingIsBound) {
 
 TEST_F(AotiInnerTest, OneRefusedLaneLeavesAllBindingsUnchanged) {
   const auto engine = load_inner();
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   other_.close();
   EXPECT_THROW(engine->bind_inner({{"first", one_}, {"second", other_}}), StreamError);
   EXPECT_EQ(threads(*engine), std::pair(std::int64_t{gettid()}, std::int64_t{gettid()}));
@@ -121,14 +121,14 @@ TEST_F(AotiInnerTest, OneRefusedLaneLeavesAllBindingsUnchanged) {
 
 TEST_F(AotiInnerTest, APackageWithoutInnerEnginesIsRefused) {
   const auto engine = models::load("affine");
-  if (!gives_out_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
+  if (!gives_access_to_engines()) GTEST_SKIP() << "this PyTorch does not give access to the engines in a package";
   EXPECT_TRUE(engine->inner_engines().empty());
   EXPECT_THAT([&] { engine->bind_inner({{"first", one_}}); },
               ThrowsMessage<EngineError>(HasSubstr("there are none that greenlane can bind")));
 }
 
 TEST_F(AotiInnerTest, AnOlderPyTorchIsRefusedWithTheNeededVersion) {
-  if (gives_out_engines()) GTEST_SKIP() << "this PyTorch gives access to the engines in a package";
+  if (gives_access_to_engines()) GTEST_SKIP() << "this PyTorch gives access to the engines in a package";
   const auto engine = models::load("affine");
   EXPECT_THAT([&] { (void)engine->inner_engines(); }, ThrowsMessage<EngineError>(HasSubstr("PyTorch 2.13 or newer")));
 }

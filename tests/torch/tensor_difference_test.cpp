@@ -24,7 +24,7 @@ at::Tensor of(at::ScalarType dtype, std::vector<Integer> values) {
   return at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, dtype).clone();
 }
 
-TEST(TensorDifference, ImaginaryPartsCount) {
+TEST(TensorDifference, ImaginaryPartsAreCompared) {
   for (const auto dtype : {at::kComplexFloat, at::kComplexDouble, at::kComplexHalf}) {
     const auto made = [&](double real, double imaginary) {
       return at::complex(at::full({3}, real, at::kDouble), at::full({3}, imaginary, at::kDouble)).to(dtype);

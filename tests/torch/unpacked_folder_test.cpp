@@ -14,11 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace greenlane {
 namespace {
@@ -121,6 +124,33 @@ TEST_F(UnpackedFolderTest, AFolderOfAnotherPackageIsKept) {
   std::ofstream(other / "package" / "data" / "aotinductor" / "model" / "another.wrapper.so") << "other";
   unpacked.remove(kRecords);
   EXPECT_TRUE(fs::exists(other));
+}
+
+// Another process removes a folder of its own while the package's folder is looked for. It removes the last entry first,
+// so that the search meets entries that it has listed and that are gone.
+TEST_F(UnpackedFolderTest, AFolderThatVanishesMeanwhileDoesNotEndTheSearch) {
+  for (int round = 0; round < 5; ++round) {
+    const detail::UnpackedFolder unpacked(package_);
+    const auto own = make_package_folder("own");
+    const auto other = temporary() / "other";
+    for (int inner = 0; inner < 400; ++inner) fs::create_directories(other / std::to_string(inner));
+    fs::permissions(other, fs::perms::owner_all);
+    std::vector<fs::path> listed;
+    for (const auto& entry : fs::directory_iterator(other)) listed.push_back(entry.path());
+    {
+      std::atomic<bool> has_begun{false};
+      const std::jthread remover([&] {
+        for (auto entry = listed.rbegin(); entry != listed.rend(); ++entry) {
+          fs::remove(*entry);
+          has_begun = true;
+        }
+        fs::remove(other);
+      });
+      while (!has_begun) std::this_thread::yield();
+      unpacked.remove(kRecords);
+    }
+    ASSERT_FALSE(fs::exists(own)) << "in round " << round;
+  }
 }
 
 TEST_F(UnpackedFolderTest, AnUnreadablePackageRemovesNothing) {

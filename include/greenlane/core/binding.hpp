@@ -40,9 +40,9 @@ struct FormerBinding;
 
 /// One engine's choice of stream. Every call of the engine goes through it:
 ///
-///   auto call = binding.enter(caller);   // the engine's stream now waits for the caller's
-///   … enqueue on call.stream() …
-///   call.finish();                       // the caller's stream now waits for the engine's
+///     auto call = binding.enter(caller);   // the engine's stream now waits for the caller's
+///     … enqueue on call.stream() …
+///     call.finish();                       // the caller's stream now waits for the engine's
 ///
 /// Stream order: if both streams are the same, no events are used; otherwise one pair of events, made once and reused.
 /// After a rebind, the first work on the new stream waits for the last work on the old one, because engines own scratch

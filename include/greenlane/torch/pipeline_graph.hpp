@@ -15,12 +15,12 @@ namespace greenlane {
 /// A pipeline that was captured once and is launched as one piece of work, on any stream. Each bound engine's part runs
 /// on its lane's units; unbound work runs on the whole device.
 ///
-///   auto graph = PipelineGraph::capture(gpu, {picture, state}, [&](const auto& in) {
-///     const auto seen = concurrently(
-///         gpu, {[&] { return vision->run({in[0]}); }, [&] { return policy->run({in[1]}); }});
-///     return head->run({seen[0][0], seen[1][0]});
-///   });
-///   auto actions = graph->run({picture, state});
+///     auto graph = PipelineGraph::capture(gpu, {picture, state}, [&](const auto& in) {
+///       const auto seen = concurrently(
+///           gpu, {[&] { return vision->run({in[0]}); }, [&] { return policy->run({in[1]}); }});
+///       return head->run({seen[0][0], seen[1][0]});
+///     });
+///     auto actions = graph->run({picture, state});
 ///
 /// Stream order: run() is ordered with the caller's current stream as any operator is, and after earlier runs. It
 /// cannot be called within a capture.

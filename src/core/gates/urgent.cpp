@@ -10,8 +10,8 @@
 
 namespace greenlane {
 
-UrgentEngine::UrgentEngine(const Device& device, std::chrono::nanoseconds limit)
-    : gate_(Gate::of(device)), limit_(limit), device_(device) {}
+UrgentEngine::UrgentEngine(const Device& device, std::chrono::nanoseconds deadline)
+    : gate_(Gate::of(device)), limit_(kMostDeadlines * deadline), device_(device) {}
 
 UrgentEngine::~UrgentEngine() = default;
 

@@ -3,26 +3,23 @@
 #pragma once
 
 #include "core/graphs/kernel_targets.hpp"
+#include "text/first_line.hpp"
 
+#include <greenlane/core/log.hpp>
+#include <greenlane/core/units.hpp>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace greenlane::detail {
-
-// A captured call of an engine.
-class ResidentGraph {
- public:
-  virtual ~ResidentGraph() = default;
-  // Replays once and waits. Returns the device's time.
-  [[nodiscard]] virtual std::chrono::nanoseconds time() = 0;
-};
 
 // The calls that a graph is valid for: calls that agree in everything baked into the graph, on the units where it was
 // captured.
@@ -37,27 +34,31 @@ struct GraphKey {
 //   unseen --an eager call--> seen --capture--> resident --replay--> …
 //                               |                               a capture failed, and the eager call after it did not:
 //                               +------------------------------> refused
-//
-// The first call of a key runs as it is, so that libraries are loaded and an engine's own errors come out as they are.
-// Thread safety: none; the engine's binding locks.
+enum class GraphCallState { unseen, seen, resident, refused };
+
+// `Graph` is a captured call of an engine. Its member `std::chrono::nanoseconds time()` replays once, waits, and
+// returns the device's time. `Notes` holds the user's knowledge of the calls of one key. The first call of a key runs
+// as it is, so that libraries are loaded and an engine's own errors come out as they are. Thread safety: none; the
+// engine's binding locks.
+template <typename Graph, typename Notes>
 class GraphCache {
  public:
-  enum class State { unseen, seen, resident, refused };
+  using State = GraphCallState;
   struct Entry {
     GraphKey key;
     State state = State::unseen;
-    std::shared_ptr<ResidentGraph> graph;  // if resident
-    KernelTarget target;                   // the target that its kernels were picked for
+    std::unique_ptr<Graph> graph{};  // if resident
+    KernelTarget target{};           // the target that its kernels were picked for
     std::uint64_t replays = 0;
-    std::string obstacle;         // why the last capture failed
-    std::shared_ptr<void> notes;  // what the cache's user knows of such calls
+    std::string obstacle{};  // why the last capture failed
+    Notes notes{};
   };
   // Throws if the work cannot be captured or the engine fails.
-  using Capture = std::function<std::shared_ptr<ResidentGraph>(KernelTarget)>;
+  using Capture = std::function<std::unique_ptr<Graph>(KernelTarget)>;
 
   // `owner` names the engine in warnings. The cache keeps the `capacity` most recently used graphs, and records of some
   // more keys.
-  GraphCache(std::string owner, std::size_t capacity);
+  GraphCache(std::string owner, std::size_t capacity) : owner_(std::move(owner)), capacity_(capacity) {}
 
   // Returns the entry of this key, made if necessary, and marks it as the most recently used. A holder may go on using
   // an entry that the cache has dropped.
@@ -68,15 +69,23 @@ class GraphCache {
   // nothing was captured; the entry is then unchanged except for its obstacle.
   bool capture(Entry& entry, std::span<const KernelTarget> targets, const Capture& capture_for);
   // Makes such calls run eagerly from now on. Warns once in the cache's life.
-  void refuse(Entry& entry);
+  void refuse(Entry& entry) {
+    entry.state = State::refused;
+    warn_once(entry.obstacle);
+  }
   // Warns that a call ran eagerly, once in the cache's life.
-  void warn_once(const std::string& why);
+  void warn_once(const std::string& why) {
+    if (!std::exchange(warned_, true)) warn("engine '" + owner_ + "' runs without a CUDA graph: " + why);
+  }
 
   // Drop the entries of other unit sets, or all entries. Return what must be freed, under no lock.
   [[nodiscard]] std::shared_ptr<void> drop_all_but(UnitSetId unit_set) noexcept;
-  [[nodiscard]] std::shared_ptr<void> drop_all() noexcept;
+  [[nodiscard]] std::shared_ptr<void> drop_all() noexcept {
+    return std::make_shared<Entries>(std::exchange(entries_, {}));
+  }
 
-  [[nodiscard]] const std::list<std::shared_ptr<Entry>>& entries() const noexcept { return entries_; }
+  using Entries = std::list<std::shared_ptr<Entry>>;
+  [[nodiscard]] const Entries& entries() const noexcept { return entries_; }
   // Returns the reason for one of the refusals; empty if there was none.
   [[nodiscard]] std::string obstacle() const;
 
@@ -86,14 +95,119 @@ class GraphCache {
     std::vector<std::int64_t> signature;
     KernelTarget target;
   };
+  struct Candidate {
+    KernelTarget target;
+    std::unique_ptr<Graph> graph;
+    std::chrono::nanoseconds best = std::chrono::nanoseconds::max();
+  };
+  // Times the candidates in turns, so that a neighbour that comes or goes disturbs all of them alike.
+  [[nodiscard]] static Candidate& fastest(std::vector<Candidate>& candidates);
   void drop_oldest();
   [[nodiscard]] const Decision* decision_for(const GraphKey& key) const;
 
   std::string owner_;
   std::size_t capacity_;
-  std::list<std::shared_ptr<Entry>> entries_;  // the most recently used first
+  Entries entries_;  // the most recently used first
   std::vector<Decision> decisions_;
   bool warned_ = false;
 };
+
+template <typename Graph, typename Notes>
+auto GraphCache<Graph, Notes>::fastest(std::vector<Candidate>& candidates) -> Candidate& {
+  // The shortest of several times counts, because other work on the device can only add time.
+  constexpr int kRounds = 7;
+  // Kernels for the whole device are kept unless others are faster by more than the noise of the timings.
+  constexpr double kWorthIt = 0.98;
+  if (candidates.size() == 1) return candidates.front();
+  for (int round = 0; round < kRounds; ++round) {
+    for (auto& candidate : candidates) candidate.best = std::min(candidate.best, candidate.graph->time());
+  }
+  auto& untold = candidates.front();
+  auto& best = *std::ranges::min_element(candidates, {}, &Candidate::best);
+  const bool worth_it = static_cast<double>(best.best.count()) < kWorthIt * static_cast<double>(untold.best.count());
+  return worth_it ? best : untold;
+}
+
+template <typename Graph, typename Notes>
+auto GraphCache<Graph, Notes>::find(const GraphKey& key) -> std::shared_ptr<Entry> {
+  constexpr std::size_t kMostEntries = 64;  // of keys that were called at least once
+  const auto found = std::ranges::find(entries_, key, [](const auto& entry) -> const GraphKey& { return entry->key; });
+  if (found != entries_.end()) {
+    entries_.splice(entries_.begin(), entries_, found);
+    return entries_.front();
+  }
+  entries_.push_front(std::make_shared<Entry>(Entry{.key = key}));
+  if (entries_.size() > std::max(kMostEntries, capacity_)) entries_.pop_back();
+  return entries_.front();
+}
+
+template <typename Graph, typename Notes>
+auto GraphCache<Graph, Notes>::decision_for(const GraphKey& key) const -> const Decision* {
+  const auto found = std::ranges::find_if(decisions_, [&](const Decision& decision) {
+    return decision.units == key.units && decision.signature == key.signature;
+  });
+  return found == decisions_.end() ? nullptr : &*found;
+}
+
+template <typename Graph, typename Notes>
+bool GraphCache<Graph, Notes>::capture(Entry& entry, std::span<const KernelTarget> targets,
+                                       const Capture& capture_for) {
+  // Enough for any engine. Beyond it, calls have ever new shapes, and timing anew costs less than memory.
+  constexpr std::size_t kMostDecisions = 256;
+  const auto* const decided = decision_for(entry.key);
+  if (decided) targets = {&decided->target, 1};
+  std::vector<Candidate> candidates;
+  for (const auto& target : targets) {
+    try {
+      candidates.push_back({.target = target, .graph = capture_for(target)});
+    } catch (const std::exception& error) {
+      entry.obstacle = text::first_line(error.what());
+      if (candidates.empty()) return false;
+    }
+  }
+  try {
+    auto& best = fastest(candidates);
+    entry.graph = std::move(best.graph);
+    entry.target = best.target;
+  } catch (const std::exception& error) {
+    entry.obstacle = text::first_line(error.what());
+    return false;
+  }
+  entry.state = State::resident;
+  entry.obstacle.clear();
+  drop_oldest();
+  if (!decided) {
+    if (decisions_.size() >= kMostDecisions) decisions_.clear();
+    decisions_.push_back({.units = entry.key.units, .signature = entry.key.signature, .target = entry.target});
+  }
+  return true;
+}
+
+template <typename Graph, typename Notes>
+void GraphCache<Graph, Notes>::drop_oldest() {
+  std::size_t resident = 0;
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if ((*entry)->state == State::resident && ++resident > capacity_) entries_.erase(entry);
+    entry = next;
+  }
+}
+
+template <typename Graph, typename Notes>
+std::string GraphCache<Graph, Notes>::obstacle() const {
+  const auto refused = std::ranges::find(entries_, State::refused, [](const auto& entry) { return entry->state; });
+  return refused == entries_.end() ? std::string() : (*refused)->obstacle;
+}
+
+template <typename Graph, typename Notes>
+std::shared_ptr<void> GraphCache<Graph, Notes>::drop_all_but(UnitSetId unit_set) noexcept {
+  auto dropped = std::make_shared<Entries>();
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    const auto next = std::next(entry);
+    if ((*entry)->key.unit_set != unit_set) dropped->splice(dropped->end(), entries_, entry);
+    entry = next;
+  }
+  return dropped;
+}
 
 }  // namespace greenlane::detail

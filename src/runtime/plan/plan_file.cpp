@@ -2,9 +2,9 @@
 #include "text/json_numbers.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
 
 #include <nlohmann/json.hpp>
 

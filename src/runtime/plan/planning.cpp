@@ -1,7 +1,7 @@
 #include "text/duration.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/planning.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -71,18 +71,13 @@ PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
                          .remedy = "make a profile of this configuration with `greenlane profile`"});
     }
     EngineDemand demand{.name = engine.name,
-                        .curve = {},
+                        .curve = known->curve,
                         .period = engine.period,
-                        .arrivals = engine.poisson ? greenlane::Arrivals::random : greenlane::Arrivals::periodic,
+                        .arrivals = engine.arrivals,
                         .deadline = engine.deadline,
                         .weight = engine.weight,
                         .slices = {}};
-    for (const auto& point : known->curve)
-      demand.curve.push_back({.units = point.units, .p50 = point.p50, .p99 = point.p99, .mean = point.mean});
-    if (engine.gates) {
-      for (const auto& point : known->gated)
-        demand.slices.push_back({.units = point.units, .in_flight = point.in_flight, .overhead = point.overhead});
-    }
+    if (engine.gates) demand.slices = known->gated;
     request.engines.push_back(std::move(demand));
   }
   return request;

@@ -23,7 +23,6 @@ namespace {
 
 using detail::CallEffects;
 using detail::CapturedCall;
-using detail::GraphCache;
 using detail::GraphKey;
 using detail::KernelTarget;
 
@@ -45,13 +44,14 @@ class TimedEvent {
   cudaEvent_t event_ = nullptr;
 };
 
-class TimedCall final : public detail::ResidentGraph {
+class TimedCall {
  public:
   // `before_timing` restores the state that runs change, because the next run may depend on it, such as a position in a
   // cache.
   TimedCall(CapturedCall captured, StreamView stream, std::function<void()> before_timing)
       : call(std::move(captured)), stream_(stream), before_timing_(std::move(before_timing)) {}
-  [[nodiscard]] std::chrono::nanoseconds time() override {
+  // Replays once and waits. Returns the device's time.
+  [[nodiscard]] std::chrono::nanoseconds time() {
     before_timing_();
     TimedEvent begin;
     TimedEvent end;
@@ -69,6 +69,8 @@ class TimedCall final : public detail::ResidentGraph {
   StreamView stream_;
   std::function<void()> before_timing_;
 };
+
+using GraphCache = detail::GraphCache<TimedCall, CallEffects>;
 
 GraphKey key_of(const Lane& lane, const std::vector<at::Tensor>& inputs, std::int64_t variant) {
   GraphKey key{.unit_set = lane.unit_set(), .units = lane.units().count, .signature = {}};
@@ -147,7 +149,7 @@ struct ResidentGraphs::Impl {
         state->put_back();
         if (!effects.written.empty()) detail::copy_into(fixed, inputs);
       };
-      return std::make_shared<TimedCall>(CapturedCall(turn, *beside, pool, fixed, model, target), lane.stream(),
+      return std::make_unique<TimedCall>(CapturedCall(turn, *beside, pool, fixed, model, target), lane.stream(),
                                          std::move(put_back));
     });
     state->put_back();
@@ -178,7 +180,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     entry->obstacle = why;
     impl_->cache.refuse(*entry);
   };
-  if (entry->state == State::resident && !static_cast<TimedCall&>(*entry->graph).call.graph().is_current())
+  if (entry->state == State::resident && !entry->graph->call.graph().is_current())
     entry->state = State::unseen;  // an engine inside is bound elsewhere by now
   if (entry->state == State::unseen) {
     entry->graph.reset();
@@ -189,12 +191,12 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     const detail::WriteScope writes(detail::WriteScope::Copies::none);
     auto outputs = detail::rehearse(model, inputs);
-    entry->notes = std::make_shared<CallEffects>(detail::effects_of(inputs, writes.tensors()));
+    entry->notes = detail::effects_of(inputs, writes.tensors());
     entry->state = State::seen;
     return outputs;
   }
   if (entry->state == State::refused) return model(inputs);
-  const auto& effects = *static_cast<const CallEffects*>(entry->notes.get());
+  const auto& effects = entry->notes;
   if (effects.any()) {
     // Checked at each call, because callers may pass other memory.
     if (const auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) {
@@ -212,7 +214,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
       return outputs;
     }
   }
-  auto& graph = static_cast<TimedCall&>(*entry->graph);
+  auto& graph = *entry->graph;
   impl_->replay(graph, lane, inputs, kind, effects);
   ++entry->replays;
   return graph.call.results(inputs, impl_->options.outputs == GraphOutputs::copies);
@@ -223,7 +225,7 @@ void ResidentGraphs::set_gates(const std::optional<SliceOptions>& slices) {
   impl_->slices = slices;
   if (slices && !impl_->gate) impl_->gate = Gate::of(impl_->device);
   for (const auto& entry : impl_->cache.entries()) {
-    if (entry->graph) static_cast<TimedCall&>(*entry->graph).sliced.reset();
+    if (entry->graph) entry->graph->sliced.reset();
   }
 }
 
@@ -233,7 +235,7 @@ GraphReport ResidentGraphs::report() const {
       .graphs = {}, .bytes = impl_->pool ? impl_->pool->bytes() : 0, .obstacle = impl_->cache.obstacle()};
   for (const auto& entry : impl_->cache.entries()) {
     if (entry->state != GraphCache::State::resident) continue;
-    const auto& graph = static_cast<const TimedCall&>(*entry->graph);
+    const auto& graph = *entry->graph;
     GraphInfo info{.units = entry->key.units,
                    .kernel_units = entry->target,
                    .replays = entry->replays,

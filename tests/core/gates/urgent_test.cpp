@@ -112,6 +112,17 @@ TEST_F(UrgentTest, AnExpectationEndsWithItsEngine) {
   EXPECT_TRUE(is_open());
 }
 
+TEST_F(UrgentTest, ACallThatDoesNotEndHoldsItForFiveDeadlines) {
+  constexpr milliseconds kDeadline{2};
+  UrgentEngine stuck(device_, kDeadline);
+  const auto begin = Gate::Clock::now();
+  stuck.enter(lane_.unit_set()).enqueued(lane_.stream());
+  EXPECT_EQ(gate_->report().limits_hit, 0U);
+  (void)gate_->wait(lane_.unit_set(), GateWait::block);
+  EXPECT_GE(Gate::Clock::now() - begin, 5 * kDeadline);
+  EXPECT_EQ(gate_->report().limits_hit, 1U);
+}
+
 TEST_F(UrgentTest, ADeviceHasOneGate) { EXPECT_EQ(Gate::of(gpu()), gate_); }
 
 }  // namespace

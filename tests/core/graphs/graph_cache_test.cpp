@@ -15,18 +15,18 @@ using std::chrono::nanoseconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using State = GraphCache::State;
+using State = GraphCallState;
 
 // Graphs that take the time that the test sets. The backend counts the graphs that are alive.
 class Backend {
  public:
-  class FakeGraph final : public ResidentGraph {
+  class FakeGraph {
    public:
     FakeGraph(Backend& backend, KernelTarget target) : backend_(backend), target_(target) { ++backend_.alive; }
-    ~FakeGraph() override { --backend_.alive; }
+    ~FakeGraph() { --backend_.alive; }
     FakeGraph(const FakeGraph&) = delete;
     FakeGraph& operator=(const FakeGraph&) = delete;
-    nanoseconds time() override {
+    nanoseconds time() {
       ++backend_.timed;
       if (backend_.timing_fails) throw std::runtime_error("the device is lost");
       return backend_.times.at(target_);
@@ -37,11 +37,12 @@ class Backend {
     KernelTarget target_;
   };
 
-  GraphCache::Capture capture() {
-    return [this](KernelTarget target) -> std::shared_ptr<ResidentGraph> {
+  using Cache = GraphCache<FakeGraph, int>;
+  Cache::Capture capture() {
+    return [this](KernelTarget target) -> std::unique_ptr<FakeGraph> {
       captured.push_back(target);
       if (unfit.contains(target)) throw std::runtime_error("not in a graph\nand a C++ stack");
-      return std::make_shared<FakeGraph>(*this, target);
+      return std::make_unique<FakeGraph>(*this, target);
     };
   }
 
@@ -64,7 +65,7 @@ class GraphCacheTest : public ::testing::Test {
     return {.unit_set = unit_set, .units = units, .signature = {shape}};
   }
   // Makes the engine's second call with this key, which captures.
-  std::shared_ptr<GraphCache::Entry> capture(const GraphKey& wanted) {
+  std::shared_ptr<Backend::Cache::Entry> capture(const GraphKey& wanted) {
     auto entry = cache_.find(wanted);
     entry->state = State::seen;
     captured_ = cache_.capture(*entry, kTargets, backend_.capture());
@@ -73,7 +74,7 @@ class GraphCacheTest : public ::testing::Test {
 
   const std::vector<KernelTarget> kTargets{std::nullopt, 48, 44};
   Backend backend_;
-  GraphCache cache_{"engine", 3};
+  Backend::Cache cache_{"engine", 3};
   bool captured_ = false;
   fake::Warnings warnings_;
 };

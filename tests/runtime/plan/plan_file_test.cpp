@@ -2,8 +2,8 @@
 #include "support/runtime_folder.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
 
 #include <gmock/gmock.h>
 
@@ -33,18 +33,18 @@ class PlanFileTest : public ::testing::Test {
   PipelineConfig config_;
 };
 
-TEST_F(PlanFileTest, LanesUnitsAndPlacesAreThoseOfThePlan) {
+TEST_F(PlanFileTest, ThePlanSetsLanesAndUnits) {
   apply(R"({"lanes": [{"name": "left", "units": 16}, {"name": "right", "units": "rest"}, {"name": "open"}],
             "engines": [{"name": "vision", "lane": "left"}, {"name": "policy", "lane": "right"}]})");
   EXPECT_EQ(config_.engines[0].lane, "right");
   EXPECT_EQ(config_.engines[1].lane, "left");
-  ASSERT_EQ(config_.lanes.size(), 2U) << "nobody uses the third";
+  ASSERT_EQ(config_.lanes.size(), 2U) << "the unused third lane was not left out";
   EXPECT_EQ(config_.lanes[0].name, "left");
   EXPECT_EQ(config_.lanes[0].units->units().count, 16);
   EXPECT_TRUE(config_.lanes[1].units->is_rest());
 }
 
-TEST_F(PlanFileTest, LanesMayBeBesideOthersAndTheModeIsThePlans) {
+TEST_F(PlanFileTest, ThePlanSetsTheModeAndLanesBesideOthers) {
   const std::string engines = R"("engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": "b"}]})";
   EXPECT_EQ(
       apply(R"({"mode": "gates", "lanes": [{"name": "a", "units": 8}, {"name": "b", "beside": "a"}], )" + engines),
@@ -55,7 +55,7 @@ TEST_F(PlanFileTest, LanesMayBeBesideOthersAndTheModeIsThePlans) {
   expect_refused(R"({"lanes": [{"name": "a", "beside": "b"}, {"name": "b", "beside": "a"}], )" + engines, "beside 'b'");
 }
 
-TEST_F(PlanFileTest, LanesAndEnginesStandInItOnce) {
+TEST_F(PlanFileTest, DuplicateLanesAndEnginesAreRefused) {
   const std::string engines = R"({"name": "vision", "lane": "a"}, {"name": "policy", "lane": "a"})";
   expect_refused(R"({"lanes": [{"name": "a"}, {"name": "a", "units": 1}], "engines": [)" + engines + "]}",
                  "two of its lanes are named 'a'");
@@ -63,42 +63,42 @@ TEST_F(PlanFileTest, LanesAndEnginesStandInItOnce) {
                  "places engine 'vision' twice");
 }
 
-TEST_F(PlanFileTest, WhoHasNoGatesInThePlanTakesTurns) {
+TEST_F(PlanFileTest, AnUngatedEngineTakesTurns) {
   apply(R"({"lanes": [{"name": "a"}], "engines": [{"name": "vision", "lane": "a", "gated": false},
             {"name": "policy", "lane": "a", "gated": true}]})");
   EXPECT_FALSE(config_.engines[0].takes_turns);
   EXPECT_TRUE(config_.engines[1].takes_turns);
   apply(R"({"lanes": [{"name": "a"}], "engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": "a"}]})");
-  EXPECT_FALSE(config_.engines[1].takes_turns) << "plans by hand have gates as files have";
+  EXPECT_FALSE(config_.engines[1].takes_turns) << "a plan without the key 'gated' turned the gates off";
 }
 
-TEST_F(PlanFileTest, ALaneWithoutUnitsLeavesThemOpen) {
+TEST_F(PlanFileTest, ALaneMayHaveNoUnits) {
   apply(R"({"lanes": [{"name": "open"}],
             "engines": [{"name": "vision", "lane": "open"}, {"name": "policy", "lane": "open"}]})");
   ASSERT_EQ(config_.lanes.size(), 1U);
   EXPECT_FALSE(config_.lanes[0].units);
 }
 
-TEST_F(PlanFileTest, APlanThatIsRefusedChangesNothing) {
+TEST_F(PlanFileTest, ARefusedPlanChangesNothing) {
   const auto lane = config_.engines[0].lane;
   expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "one"}]})");
   EXPECT_EQ(config_.engines[0].lane, lane);
 }
 
-TEST_F(PlanFileTest, AnEngineThatTheConfigurationLacksIsRefused) {
+TEST_F(PlanFileTest, AnUnknownEngineIsRefused) {
   expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "arm", "lane": "one"}]})", "'arm'");
 }
 
 const std::string kRest =
     R"("lanes": [{"name": "a", "units": 1}], "engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": "a"}]})";
 
-TEST_F(PlanFileTest, AModeThatIsNoneIsAFaultOfThePlan) {
+TEST_F(PlanFileTest, AnUnknownModeIsRefused) {
   expect_refused(R"({"mode": "compare", )" + kRest, "'compare'", "lanes, gates, shared and priority");
   expect_refused(R"({"mode": "turbo", )" + kRest, "'turbo'");
   expect_refused(R"({"mode": 3, )" + kRest);
 }
 
-TEST_F(PlanFileTest, TheDeviceThatItIsForIsKept) {
+TEST_F(PlanFileTest, ThePlannedDeviceIsKept) {
   apply(R"({"device": {"id": "cuda:3", "name": "NVIDIA H200", "units": 132}, "versions": {"torch": "2.11.0"}, )" +
         kRest);
   ASSERT_TRUE(config_.planned_for);
@@ -114,7 +114,7 @@ TEST_F(PlanFileTest, TheDeviceThatItIsForIsKept) {
   expect_refused(R"({"device": 3, )" + kRest);
 }
 
-TEST_F(PlanFileTest, NumbersThatDoNotFitAreRefused) {
+TEST_F(PlanFileTest, NumbersOutOfRangeAreRefused) {
   for (const std::string slice : {"1e300", "-1", "0", "1e-30", "null", "true", "\"50us\"", "1e7"}) {
     expect_refused(R"({"lanes": [{"name": "a"}], "engines": [{"name": "vision", "lane": "a", "slice_us": )" + slice +
                        R"(}, {"name": "policy", "lane": "a"}]})",
@@ -154,23 +154,23 @@ TEST_F(PlanFileTest, AnEmptyNameIsRefused) {
       "empty");
 }
 
-TEST_F(PlanFileTest, APathThatCannotBeReadIsRefused) {
+TEST_F(PlanFileTest, AnUnreadablePathIsRefused) {
   EXPECT_THAT([&] { apply_plan(config_, folder_.path()); }, refuses<ConfigError>("it is a folder", "--plan"));
   EXPECT_THAT([&] { apply_plan(config_, folder_ / std::string(300, 'a')); }, refuses<ConfigError>("cannot be reached"));
 }
 
-TEST_F(PlanFileTest, WhatAPlanSaysBesidesIsItsOwnAffair) {
+TEST_F(PlanFileTest, OtherKeysOfAPlanAreIgnored) {
   apply(R"({"device": {}, "lanes": [{"name": "one", "units": 1, "p99_us": 3}],
             "engines": [{"name": "vision", "lane": "one", "p99_us": 2}, {"name": "policy", "lane": "one"}]})");
   EXPECT_EQ(config_.engines[0].lane, "one");
 }
 
-TEST_F(PlanFileTest, AFileThatIsNotThereIsRefused) {
+TEST_F(PlanFileTest, AMissingFileIsRefused) {
   EXPECT_THAT([&] { apply_plan(config_, folder_ / "nowhere.json"); },
               refuses<ConfigError>("nowhere.json", "no such file", "--plan"));
 }
 
-TEST_F(PlanFileTest, WhatIsNoPlanIsRefused) {
+TEST_F(PlanFileTest, OtherContentsAreRefused) {
   for (const std::string text : {"", "{", "[]", "3", "{}", R"({"lanes": []})", R"({"lanes": 3, "engines": []})",
                                  R"({"lanes": [{"units": 3}], "engines": []})"}) {
     expect_refused(text);
@@ -178,7 +178,7 @@ TEST_F(PlanFileTest, WhatIsNoPlanIsRefused) {
   expect_refused("{", "a plan is JSON");
 }
 
-TEST_F(PlanFileTest, UnitsThatAreNoneAreRefused) {
+TEST_F(PlanFileTest, InvalidUnitsAreRefused) {
   expect_refused(R"({"lanes": [{"name": "one", "units": "many"}], "engines": []})");
   expect_refused(R"({"lanes": [{"name": "one", "units": null}], "engines": []})");
   expect_refused(R"({"lanes": [{"name": "one", "units": 1.5}], "engines": []})", "'one'", "units");
@@ -190,7 +190,7 @@ TEST_F(PlanFileTest, APlanForOtherEnginesIsRefused) {
                  "make a plan");
 }
 
-TEST_F(PlanFileTest, AnEngineOnALaneThatThePlanLacksIsRefused) {
+TEST_F(PlanFileTest, AnEngineOnAnUnknownLaneIsRefused) {
   expect_refused(R"({"lanes": [{"name": "one"}], "engines": [{"name": "policy", "lane": "two"}]})", "'policy'",
                  "'two'");
 }

@@ -33,12 +33,12 @@ class PlannedDeviceTest : public ::testing::Test {
   std::function<void(const std::string&)> former_;
 };
 
-TEST_F(PlannedDeviceTest, OnItsDeviceAPlanIsTaken) {
+TEST_F(PlannedDeviceTest, APlanForThisDeviceIsAccepted) {
   EXPECT_NO_THROW(require_planned_device(config_, device_));
   EXPECT_THAT(warnings_, ::testing::IsEmpty());
 }
 
-TEST_F(PlannedDeviceTest, OfAnotherDeviceItIsRefused) {
+TEST_F(PlannedDeviceTest, APlanForAnotherDeviceIsRefused) {
   config_.planned_for->units = {4};
   expect_refused("with 4 cores");
   config_.planned_for->units = {2};
@@ -48,14 +48,14 @@ TEST_F(PlannedDeviceTest, OfAnotherDeviceItIsRefused) {
   expect_refused("it is for a GPU");
 }
 
-TEST_F(PlannedDeviceTest, WhatAPlanDoesNotSayFits) {
+TEST_F(PlannedDeviceTest, MissingDeviceFieldsAreAccepted) {
   *config_.planned_for = {.plan = "plan.json"};
   EXPECT_NO_THROW(require_planned_device(config_, device_));
   config_.planned_for.reset();
   EXPECT_NO_THROW(require_planned_device(config_, device_));
 }
 
-TEST_F(PlannedDeviceTest, AnotherPyTorchIsAWarning) {
+TEST_F(PlannedDeviceTest, AnotherPyTorchGivesAWarning) {
   config_.planned_for->torch = "1.0.0";
   EXPECT_NO_THROW(require_planned_device(config_, device_));
   EXPECT_THAT(warnings_, ::testing::ElementsAre(::testing::AllOf(::testing::HasSubstr("plan.json"),

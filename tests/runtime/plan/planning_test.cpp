@@ -2,10 +2,10 @@
 #include "support/test_pipeline.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/plan_file.hpp>
-#include <greenlane/runtime/plan_json.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/verification.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/plan_json.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/verification.hpp>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -39,7 +39,7 @@ class PlanRequestTest : public ::testing::Test {
       profile_.engines.push_back(std::move(known));
     }
     config_.engines[0].period = config_.engines[0].deadline = milliseconds(2);
-    config_.engines[0].poisson = true;
+    config_.engines[0].arrivals = Arrivals::poisson;
     config_.engines[1].weight = 3;
     profile_.engines[1].gated.push_back({.units = {32}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9});
     profile_.device.id = {DeviceKind::cuda, 0};
@@ -51,7 +51,7 @@ class PlanRequestTest : public ::testing::Test {
   Profile profile_;
 };
 
-TEST_F(PlanRequestTest, HasWhatTheConfigurationAndTheProfileSay) {
+TEST_F(PlanRequestTest, ARequestCombinesConfigurationAndProfile) {
   const auto request = plan_request(config_, profile_);
   EXPECT_EQ(request.device.whole, 4);
   EXPECT_EQ(request.device.each, Units{8});
@@ -59,7 +59,7 @@ TEST_F(PlanRequestTest, HasWhatTheConfigurationAndTheProfileSay) {
   const auto& policy = request.engines[0];
   EXPECT_EQ(policy.period, milliseconds(2));
   EXPECT_EQ(policy.deadline, milliseconds(2));
-  EXPECT_EQ(policy.arrivals, greenlane::Arrivals::random);
+  EXPECT_EQ(policy.arrivals, Arrivals::poisson);
   EXPECT_EQ(policy.curve.size(), 4U);
   EXPECT_EQ(policy.curve[1].p99, microseconds(9000 / 16));
   EXPECT_TRUE(policy.slices.empty());
@@ -75,7 +75,7 @@ TEST_F(PlanRequestTest, AProfileOfOtherEnginesIsRefused) {
               refuses<ConfigError>("engine.head", "does not have this engine", "greenlane profile"));
 }
 
-TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
+TEST_F(PlanRequestTest, APlanBecomesLanesOfAConfiguration) {
   const auto request = plan_request(config_, profile_);
   PlannedPartition whole;
   whole.is_whole = true;
@@ -87,7 +87,7 @@ TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
   EXPECT_EQ(together.lanes[1].beside, together.lanes[0].name);
   EXPECT_FALSE(together.lanes[1].units);
   EXPECT_NE(together.engines[0].lane, together.engines[1].lane);
-  EXPECT_EQ(together.engines[1].slice, microseconds(30)) << "one of two in flight";
+  EXPECT_EQ(together.engines[1].slice, microseconds(30)) << "the slice is not half of the time in flight";
   EXPECT_FALSE(together.engines[0].slice);
   EXPECT_FALSE(together.engines[1].takes_turns);
   config_.engines[1].slice = microseconds(50);
@@ -98,8 +98,8 @@ TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
   const auto queued = with_plan(config_, predict(request, std::vector{whole}));
   ASSERT_EQ(queued.lanes.size(), 1U);
   EXPECT_EQ(queued.engines[0].lane, queued.engines[1].lane);
-  EXPECT_TRUE(queued.engines[1].takes_turns) << "gates of its own choice would make it another plan";
-  EXPECT_TRUE(queued.engines[1].gates) << "in the mode of that name it has them";
+  EXPECT_TRUE(queued.engines[1].takes_turns) << "an engine of a queue plan does not take turns";
+  EXPECT_TRUE(queued.engines[1].gates) << "an engine of a queue plan lost its gates for the mode gates";
 
   PlannedPartition small;
   small.units = {8};
@@ -113,14 +113,14 @@ TEST_F(PlanRequestTest, APlansLanesAreTheConfigurations) {
   EXPECT_TRUE(apart.lanes[1].units->is_rest());
 }
 
-TEST_F(PlanRequestTest, SlicesAreThoseOfTheWholeDeviceWhereThereAreNoPartitions) {
+TEST_F(PlanRequestTest, SlicesOfTheWholeDeviceAreUsedWithoutPartitions) {
   profile_.engines[1].gated.push_back({.units = {8}, .in_flight = microseconds(500), .overhead = 0.02, .slices = 9});
   const auto config = with_slices(config_, plan_request(config_, profile_));
   EXPECT_EQ(config.engines[1].slice, microseconds(30));
   EXPECT_FALSE(config.engines[0].slice);
 }
 
-TEST_F(PlanRequestTest, APlansFileIsAppliedAsThePlanWas) {
+TEST_F(PlanRequestTest, AWrittenPlanEqualsTheChosenPlan) {
   const auto result = plan_without_device(config_, plan_request(config_, profile_));
   const Folder folder;
   auto config = config_;
@@ -138,13 +138,13 @@ TEST_F(PlanRequestTest, APlansFileIsAppliedAsThePlanWas) {
   }
 }
 
-TEST_F(PlanRequestTest, WhatCannotBeMetIsSaid) {
+TEST_F(PlanRequestTest, ImpossibleDeadlinesAreRefused) {
   config_.engines[0].deadline = microseconds(10);
   EXPECT_THAT([&] { (void)plan_without_device(config_, plan_request(config_, profile_)); },
               refuses<PlanError>("policy"));
 }
 
-TEST_F(PlanRequestTest, WithoutLanesEachEngineHasOne) {
+TEST_F(PlanRequestTest, EachEngineGetsALaneByDefault) {
   config_.lanes = {{.name = "both", .units = UnitRequest(100)}};
   for (auto& engine : config_.engines) engine.lane = "both";
   const auto config = without_lanes(config_);
@@ -153,7 +153,7 @@ TEST_F(PlanRequestTest, WithoutLanesEachEngineHasOne) {
   EXPECT_FALSE(config.lanes[0].units);
 }
 
-TEST_F(PlanRequestTest, ADeviceThatCannotBeDividedIsNotPlanned) {
+TEST_F(PlanRequestTest, AnIndivisibleDeviceIsRefused) {
   profile_.device.groups = 0;
   profile_.device.remainder = {32};
   EXPECT_THAT([&] { (void)plan_without_device(config_, plan_request(config_, profile_)); },
@@ -167,14 +167,14 @@ PlanCandidate measured(bool meets, double throughput, double slack) {
   return candidate;
 }
 
-TEST(BestOf, DeadlinesComeFirstThenThroughputToAHundredthThenSlack) {
+TEST(BestOf, DeadlinesComeBeforeThroughputAndSlack) {
   EXPECT_EQ(best_of(std::vector{measured(false, 2, -0.1), measured(true, 1, 0.1)}), 1U);
   EXPECT_EQ(best_of(std::vector{measured(true, 1, 0.5), measured(true, 1.1, 0.1)}), 1U);
   EXPECT_EQ(best_of(std::vector{measured(true, 1, 0.1), measured(true, 0.995, 0.5), measured(true, 0.985, 0.9)}), 1U);
   EXPECT_EQ(best_of(std::vector{measured(false, 1, -0.5), measured(false, 0.5, -0.1)}), 1U);
 }
 
-TEST(BestOf, WithTheMarginIsBetterThanWithout) {
+TEST(BestOf, APlanWithTheMarginIsBetter) {
   auto scarcely = measured(true, 2, 0.05);
   scarcely.measured.value().has_margin = false;
   EXPECT_EQ(best_of(std::vector{scarcely, measured(true, 1, 0.1)}), 1U);
@@ -196,7 +196,7 @@ TEST_F(PlanRequestTest, ARunHasTheMarginOfTheRequest) {
   EXPECT_EQ(rank_of(run(microseconds(2100))), 0);
 }
 
-TEST_F(PlanRequestTest, WhatWasTriedAndMissedIsNoPlan) {
+TEST_F(PlanRequestTest, AMeasuredMissIsRefused) {
   PlanResult result{.request = plan_request(config_, profile_), .candidates = {measured(false, 1, -1)}, .chosen = 0};
   EngineResult policy;
   policy.name = "policy";
@@ -219,7 +219,7 @@ TEST_F(PlanRequestTest, WhatWasTriedAndMissedIsNoPlan) {
   EXPECT_NO_THROW(require_deadlines(result));
 }
 
-TEST_F(PlanRequestTest, AnEngineOfWhichNoRequestWasDueIsJudgedByItsProfile) {
+TEST_F(PlanRequestTest, AnEngineWithoutRequestsIsJudgedByItsProfile) {
   const auto request = plan_request(config_, profile_);
   std::vector<EngineResult> engines(2);
   engines[0].name = "policy";
@@ -240,7 +240,7 @@ TEST_F(PlanRequestTest, AnEngineOfWhichNoRequestWasDueIsJudgedByItsProfile) {
   EXPECT_THAT([&] { require_deadlines(result); }, refuses<PlanError>("policy served none of its 3 requests"));
 }
 
-TEST_F(PlanRequestTest, ComposedNamesAreNobodyElses) {
+TEST_F(PlanRequestTest, ComposedNamesAreUnique) {
   config_.engines[1].name = profile_.engines[1].name = "b";
   for (const std::string name : {"policy+b", "a"}) {
     config_.engines.push_back(config_.engines[1]);
@@ -278,14 +278,14 @@ class VerifyTest : public ::testing::Test {
   Folder folder_;
 };
 
-TEST_F(VerifyTest, PlansAndModesAreTriedAndTheBestIsTaken) {
+TEST_F(VerifyTest, TheBestOfPlansAndModesIsChosen) {
   auto pipeline = cpu_pipeline(
       folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 2000\n") + engine_table("b", "pair"));
   const auto lanes = pipeline.config().lanes;
   const auto result = verify(pipeline);
-  EXPECT_GT(tried_.size(), result.candidates.size()) << "the chosen one again";
+  EXPECT_GT(tried_.size(), result.candidates.size()) << "the chosen candidate was not tried again";
   EXPECT_LE(tried_.size(), result.candidates.size() + 3);
-  EXPECT_GE(result.candidates.size(), 4U) << "a plan and three modes";
+  EXPECT_GE(result.candidates.size(), 4U) << "a plan and the three modes were not all tried";
   for (const auto& candidate : result.candidates) {
     ASSERT_TRUE(candidate.measured);
     if (candidate.plan) EXPECT_EQ(candidate.mode, Mode::lanes);
@@ -293,7 +293,7 @@ TEST_F(VerifyTest, PlansAndModesAreTriedAndTheBestIsTaken) {
   }
   const auto& chosen = result.candidates.at(result.chosen);
   EXPECT_TRUE(chosen.measured->meets_deadlines);
-  ASSERT_TRUE(chosen.predicted) << "also of a mode";
+  ASSERT_TRUE(chosen.predicted) << "the chosen candidate has no prediction";
   ASSERT_EQ(chosen.predicted->engines.size(), 2U);
   EXPECT_GT(chosen.predicted->engines[0].p99.count(), 0);
   EXPECT_GT(chosen.predicted->engines[1].rate_hz, 0);
@@ -305,11 +305,11 @@ TEST_F(VerifyTest, PlansAndModesAreTriedAndTheBestIsTaken) {
   const auto json = nlohmann::json::parse(plan_json(result, pipeline.device().info()));
   EXPECT_TRUE(json.at("engines").at(0).at("predicted").at("p99_us").is_number());
   EXPECT_TRUE(json.at("predicted").at("throughput").is_number());
-  ASSERT_EQ(pipeline.config().lanes.size(), lanes.size()) << "the pipeline is as it was";
+  ASSERT_EQ(pipeline.config().lanes.size(), lanes.size()) << "verify() changed the pipeline's lanes";
   for (std::size_t i = 0; i < lanes.size(); ++i) EXPECT_EQ(pipeline.config().lanes[i].name, lanes[i].name);
 }
 
-TEST_F(VerifyTest, AnEngineThatHardlyEverRunsHasAPlan) {
+TEST_F(VerifyTest, ARarelyRunEngineCanBePlanned) {
   auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 0.001\n") +
                                             engine_table("b", "pair", "rate_hz = 20\ndeadline_ms = 2000\n"));
   const auto result = verify(pipeline);
@@ -317,7 +317,7 @@ TEST_F(VerifyTest, AnEngineThatHardlyEverRunsHasAPlan) {
   EXPECT_NO_THROW(require_deadlines(result));
 }
 
-TEST_F(VerifyTest, WhatIsRunHasTheSlicesOfThePlan) {
+TEST_F(VerifyTest, APlacedPipelineHasThePlannedSlices) {
   auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine"));
   auto config = pipeline.config();
   config.engines[0].slice = microseconds(30);
@@ -325,18 +325,18 @@ TEST_F(VerifyTest, WhatIsRunHasTheSlicesOfThePlan) {
   EXPECT_EQ(pipeline.config().engines[0].slice, microseconds(30));
 }
 
-TEST_F(VerifyTest, WhereNoPlanNorModeMeetsTheDeadlinesThatIsSaid) {
+TEST_F(VerifyTest, DeadlinesThatNothingMeetsAreRefused) {
   auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 0.0001\n"));
   const auto result = verify(pipeline);
   EXPECT_THAT([&] { require_deadlines(result); }, refuses<PlanError>("nothing that was tried", "a had a p99 of"));
   ASSERT_TRUE(result.no_plan.has_value());
   EXPECT_THAT(result.no_plan->what(), ::testing::HasSubstr("'a'"));
-  EXPECT_GE(result.candidates.size(), 4U) << "even lanes and three modes, to be shown";
+  EXPECT_GE(result.candidates.size(), 4U) << "even lanes and the three modes were not all tried";
   for (const auto& candidate : result.candidates) EXPECT_TRUE(candidate.measured.has_value());
 }
 
 // The profile says that nothing fits, and a run shows that it does.
-TEST_F(VerifyTest, WhereNoPlanFitsEvenLanesAreTriedAndMayBeThePlan) {
+TEST_F(VerifyTest, EvenLanesAreTriedIfNoPlanFits) {
   auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 2000\n") +
                                             engine_table("b", "pair", "rate_hz = 20\ndeadline_ms = 2000\n"));
   const auto device = pipeline.device().info();

@@ -89,7 +89,7 @@ std::vector<std::vector<int>> sizes(const std::vector<Plan>& plans) {
   return all;
 }
 
-TEST_F(PlansToTryTest, ThoseNearbyHaveAGroupOrTwoMovedAndComeOnce) {
+TEST_F(PlansToTryTest, NearbyPlansMoveOneOrTwoGroups) {
   add_engine("policy", flat, milliseconds(1));
   add_engine("head", flat);
   add_engine("vision", flat);
@@ -105,7 +105,7 @@ TEST_F(PlansToTryTest, ThoseNearbyHaveAGroupOrTwoMovedAndComeOnce) {
       EXPECT_EQ(units[0] + units[1] + units[2], kDevice.count);
       EXPECT_EQ(units[0] % 8 + units[1] % 8, 0);
       EXPECT_THAT(units, ::testing::Each(::testing::Ge(8)));
-      EXPECT_GE(units[2], 8 + 4) << "a group, with what is odd";
+      EXPECT_GE(units[2], 8 + 4) << "the rest is smaller than a group with the odd group";
       EXPECT_TRUE(plan.partitions[2].is_rest);
       for (std::size_t i = 0; i < 3; ++i) EXPECT_THAT(plan.partitions[i].engines, ElementsAre(i));
     }
@@ -122,11 +122,12 @@ TEST_F(PlansToTryTest, ThoseNearbyHaveAGroupOrTwoMovedAndComeOnce) {
                                               {16, 40, 12}}));
 
   add_measured(apart({3, 3}), true, 2);
-  for (const auto& plan : next(PlansToTry::nearby)) EXPECT_TRUE(seen.insert(sizes(plan)).second) << "of the new best";
+  for (const auto& plan : next(PlansToTry::nearby))
+    EXPECT_TRUE(seen.insert(sizes(plan)).second) << "a plan near the new best plan was returned twice";
   EXPECT_TRUE(seen.contains({32, 16, 20}));
 }
 
-TEST_F(PlansToTryTest, SharersStayTogetherAndGroupsThatAreLeftOverStayLeftOver) {
+TEST_F(PlansToTryTest, NearbyPlansKeepSharingAndFreeGroups) {
   add_engine("policy", flat, milliseconds(1));
   add_engine("head", flat);
   add_engine("vision", flat);
@@ -147,55 +148,55 @@ TEST_F(PlansToTryTest, SharersStayTogetherAndGroupsThatAreLeftOverStayLeftOver) 
   }
 }
 
-TEST_F(PlansToTryTest, NoneNearbyIsPredictedToBeClearlyWorse) {
+TEST_F(PlansToTryTest, NearbyPlansAreNotPredictedToBeClearlyWorse) {
   add_engine("policy", shrinking, microseconds(1100));
   add_engine("head", shrinking);
   add_measured(apart({2}), true, 0.5);
   EXPECT_THAT(sizes(next(PlansToTry::nearby)), ElementsAre(ElementsAre(8, 60)))
-      << "a group for policy costs much, and one less makes it late by little";
+      << "another plan than one group less for policy was returned";
 }
 
-TEST_F(PlansToTryTest, NoneNearbyIsPredictedToBeMuchLater) {
+TEST_F(PlansToTryTest, NearbyPlansAreNotPredictedToBeMuchLater) {
   add_engine("policy", shrinking, microseconds(1000));
   add_engine("head", shrinking);
   add_measured(apart({2}), true, 0.5);
   EXPECT_THAT(next(PlansToTry::nearby), IsEmpty());
 }
 
-TEST_F(PlansToTryTest, WhatIsWrongWithThePredictionsIsWrongWithAllOfThoseNearby) {
+TEST_F(PlansToTryTest, NearbyPlansAreTriedDespiteAWrongPrediction) {
   add_engine("policy", flat, microseconds(150));
   add_engine("head", flat);
   add_measured(apart({2}), true, 0.1);
   EXPECT_THAT(next(PlansToTry::nearby), SizeIs(3));
 }
 
-TEST_F(PlansToTryTest, WhereTheBestIsLateThroughputIsGivenForIt) {
+TEST_F(PlansToTryTest, NearbyPlansGiveUpThroughputForADeadline) {
   add_engine("policy", shrinking, microseconds(500));
   add_engine("head", shrinking);
   add_measured(apart({2}), false, 0.5);
   EXPECT_THAT(sizes(next(PlansToTry::nearby)), ElementsAre(ElementsAre(24, 44), ElementsAre(32, 36)))
-      << "both are in time, the first with more throughput";
+      << "the two plans in time are not sorted by throughput";
 }
 
-TEST_F(PlansToTryTest, WhereAllNearbyAreLateTooTheClosestComesFirst) {
+TEST_F(PlansToTryTest, TheLeastLateNearbyPlanComesFirst) {
   add_engine("policy", shrinking, microseconds(250));
   add_engine("head", shrinking);
   add_measured(apart({2}), false, 0.5);
   EXPECT_THAT(sizes(next(PlansToTry::nearby)), ElementsAre(ElementsAre(32, 36), ElementsAre(24, 44)));
 }
 
-TEST_F(PlansToTryTest, NothingIsNearWhatHasNoPartitions) {
+TEST_F(PlansToTryTest, OnlyPartitionedPlansHaveNearbyPlans) {
   add_engine("policy", flat, milliseconds(1));
   add_engine("head", flat);
-  EXPECT_THAT(next(PlansToTry::nearby), IsEmpty()) << "nothing was measured";
+  EXPECT_THAT(next(PlansToTry::nearby), IsEmpty()) << "a nearby plan was returned before any measurement";
   add_measured(apart({2}), true, 0.5);
   add_measured(together(), true, 1);
   EXPECT_THAT(next(PlansToTry::nearby), IsEmpty());
   add_measured({}, true, 2);
-  EXPECT_THAT(next(PlansToTry::nearby), IsEmpty()) << "a mode";
+  EXPECT_THAT(next(PlansToTry::nearby), IsEmpty()) << "a nearby plan was returned for a mode";
 }
 
-TEST_F(PlansToTryTest, TheFirstAreThePlannersAndThoseAreNotReturnedAgain) {
+TEST_F(PlansToTryTest, ThePlannersBestPlanComesFirstAndOnce) {
   add_engine("policy", shrinking, milliseconds(1));
   add_engine("head", shrinking);
   const auto best = make_plan(so_far_.request);
@@ -205,7 +206,7 @@ TEST_F(PlansToTryTest, TheFirstAreThePlannersAndThoseAreNotReturnedAgain) {
                                                [](const Plan& plan) { return sizes(plan); }, sizes(best)))));
 }
 
-TEST_F(PlansToTryTest, PredictedAreThoseThatBeatWhatWasMeasured) {
+TEST_F(PlansToTryTest, PredictedPlansBeatTheMeasuredOnes) {
   add_engine("policy", shrinking, milliseconds(5));
   add_engine("head", shrinking);
   add_measured({}, true, 10);
@@ -213,35 +214,36 @@ TEST_F(PlansToTryTest, PredictedAreThoseThatBeatWhatWasMeasured) {
   so_far_.candidates.clear();
   add_measured({}, true, 0.01);
   EXPECT_THAT(next(PlansToTry::predicted, 1), SizeIs(1));
-  EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1)) << "apart or together, one was there before";
+  EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1)) << "another number than the one remaining plan was returned";
   EXPECT_THAT(next(PlansToTry::predicted), IsEmpty());
 }
 
-TEST_F(PlansToTryTest, EnginesThatWereNotSeenTogetherMayBeFasterThanPredicted) {
+TEST_F(PlansToTryTest, UnmeasuredSharingIsHopedFor) {
   add_engine("policy", shrinking, milliseconds(1));
   add_engine("head", [](int units) { return 90'000.0 / units; });
   so_far_.request.engines[1].period = milliseconds(10);
   add_measured({}, true, 0.01);
   ASSERT_FALSE(together().meets_deadlines);
-  EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1)) << "apart";
+  EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1)) << "another plan than separate partitions is predicted to fit";
   const auto hoped_for = next(PlansToTry::hoped_for);
   ASSERT_THAT(hoped_for, SizeIs(1));
   EXPECT_TRUE(hoped_for[0].partitions[0].is_whole);
-  EXPECT_EQ(hoped_for[0].engines[0].p99, together().engines[0].p99) << "what is predicted stays";
+  EXPECT_EQ(hoped_for[0].engines[0].p99, together().engines[0].p99)
+      << "the prediction of the hoped-for plan was changed";
 
   plans_ = {};
   so_far_.request.corrections.push_back(
       {.engines = {0, 1}, .sharing = Sharing::queue, .factors = std::vector<PredictionFactors>(2)});
   EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1));
-  EXPECT_THAT(next(PlansToTry::hoped_for), IsEmpty()) << "they were seen together";
+  EXPECT_THAT(next(PlansToTry::hoped_for), IsEmpty()) << "sharing is still hoped for after it was measured";
 }
 
-TEST_F(PlansToTryTest, BehindAnEngineThatIsNeverIdleThereIsNothingToHopeFor) {
+TEST_F(PlansToTryTest, SharingWithABusyEngineIsNotHopedFor) {
   add_engine("policy", shrinking, milliseconds(1));
   add_engine("head", [](int units) { return 90'000.0 / units; });
   add_measured({}, true, 0.01);
   ASSERT_FALSE(together().meets_deadlines);
-  EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1)) << "apart";
+  EXPECT_THAT(next(PlansToTry::predicted), SizeIs(1)) << "another plan than separate partitions is predicted to fit";
   EXPECT_THAT(next(PlansToTry::hoped_for), IsEmpty());
 }
 

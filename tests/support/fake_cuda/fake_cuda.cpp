@@ -121,7 +121,14 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* name, void** function, 
   if (status) *status = cudaDriverEntryPointSuccess;
   return cudaSuccess;
 }
-cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* /*mode*/) { return cudaSuccess; }
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  auto driver_mode = static_cast<CUstreamCaptureMode>(*mode);
+  const auto found = functions().find("cuThreadExchangeStreamCaptureMode");
+  if (reinterpret_cast<decltype(&cuThreadExchangeStreamCaptureMode)>(found->second)(&driver_mode) != CUDA_SUCCESS)
+    return cudaErrorUnknown;
+  *mode = static_cast<cudaStreamCaptureMode>(driver_mode);
+  return cudaSuccess;
+}
 
 // The runtime: streams. For the driver that greenlane sees, they belong to the application.
 

@@ -22,8 +22,10 @@ class EventBackend;
 // its binding ensures.
 class UrgentEngine {
  public:
-  // `limit`: the longest time for which one call holds best-effort work.
-  UrgentEngine(const Device& device, std::chrono::nanoseconds limit);
+  // The longest time for which one call holds best-effort work, in deadlines. A longer call is taken for a faulty one.
+  static constexpr int kMostDeadlines = 5;
+
+  UrgentEngine(const Device& device, std::chrono::nanoseconds deadline);
   ~UrgentEngine();
 
   // One urgent call. Its destructor opens the gate if enqueued() was not reached.

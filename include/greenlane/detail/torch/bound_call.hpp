@@ -5,6 +5,7 @@
 #include <greenlane/detail/core/current_context.hpp>
 
 #include <ATen/core/Tensor.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
@@ -25,7 +26,9 @@ namespace greenlane {
 // streams are the same, only the device is guarded. Otherwise every input is recorded on the binding's stream and every
 // output on the caller's, so that the caching allocator does not reuse their memory too early. Meanwhile the device's
 // primary context is current: a thread that is new to CUDA has none, and the caller may have made another context
-// current.
+// current. The caching allocator then keeps those tensors' memory back while anybody captures a graph, so a call may
+// need new memory, which breaks a capture of another thread in CUDA's default mode. Therefore the calling thread is in
+// the relaxed mode until `call` is destroyed, unless the call itself is captured.
 // Thread safety: construct, finish and destroy it on one thread. For the binding see StreamBinding.
 class BoundCall {
  public:
@@ -51,6 +54,7 @@ class BoundCall {
   c10::cuda::CUDAStream caller_;
   StreamBinding::Call call_;
   c10::cuda::CUDAStreamGuard guard_;
+  std::optional<c10::cuda::CUDAStreamCaptureModeGuard> while_others_capture_;
 };
 
 // Runs `work` for an engine on the CPU, on the lane that the engine is bound to, and returns when `work` has returned.

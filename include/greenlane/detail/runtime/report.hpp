@@ -2,7 +2,7 @@
 #pragma once
 
 #include <greenlane/audit/audit_report.hpp>
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 
 #include <span>
 #include <string>

@@ -1,9 +1,9 @@
 // Plans for pipelines: made from a profile, and verified on the device.
 #pragma once
 
-#include <greenlane/planner/planner.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/profile.hpp>
+#include <greenlane/detail/planner/planner.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
 
 #include <atomic>
 #include <chrono>

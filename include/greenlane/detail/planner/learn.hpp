@@ -1,7 +1,7 @@
 // Predictions corrected by measurements.
 #pragma once
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 #include <optional>
 #include <span>

@@ -3,6 +3,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/units.hpp>
+#include <greenlane/detail/planner/engine_demand.hpp>
 
 #include <chrono>
 #include <cmath>
@@ -51,8 +52,8 @@ struct EngineConfig {
   std::optional<Nanoseconds> slice;
   /// From a plan: it takes turns with urgent engines on its lane instead of using gates.
   bool takes_turns = false;
-  /// True: requests arrive at random, with `period` as the mean. False: one per period.
-  bool poisson = false;
+  /// The way in which requests arrive.
+  Arrivals arrivals = Arrivals::periodic;
   /// The value of a best-effort engine's rate in a plan, relative to other engines.
   double weight = 1;
 };

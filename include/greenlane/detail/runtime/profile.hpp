@@ -2,11 +2,11 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/planner/engine_demand.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -16,28 +16,11 @@ namespace greenlane::runtime {
 
 class Pipeline;
 
-/// Latency of a request, as Pipeline::run measures it.
-struct ProfilePoint {
-  Units units;                 ///< size of the partition
-  Nanoseconds p50{0};          ///< median latency
-  Nanoseconds p99{0};          ///< latency that 99 of 100 requests do not exceed
-  Nanoseconds mean{0};         ///< mean latency
-  std::uint64_t requests = 0;  ///< number of requests measured
-};
-
-/// A best-effort engine behind a gate.
-struct GatedPoint {
-  Units units;               ///< size of the partition
-  Nanoseconds in_flight{0};  ///< the worst wait of an urgent request
-  double overhead = 0;       ///< as a share of its rate
-  int slices = 1;            ///< number of slices of its graph
-};
-
 /// The measurements of one engine.
 struct EngineProfile {
   std::string name;                 ///< the engine's name
-  std::vector<ProfilePoint> curve;  ///< the last point is the undivided device
-  std::vector<GatedPoint> gated;    ///< empty: it has a deadline, or cannot be cut
+  std::vector<LatencyPoint> curve;  ///< the last point is the undivided device
+  std::vector<SlicePoint> gated;    ///< empty: it has a deadline, or cannot be cut
 };
 
 /// The measurements of all engines of a pipeline.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
-#include <greenlane/runtime/planning.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
 
 #include <string>
 

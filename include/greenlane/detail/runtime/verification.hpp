@@ -1,7 +1,7 @@
 // Tries the plans with the best predictions and chooses by measurement.
 #pragma once
 
-#include <greenlane/runtime/planning.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
 
 #include <atomic>
 #include <chrono>

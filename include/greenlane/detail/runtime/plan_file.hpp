@@ -1,8 +1,8 @@
 // Plan files: which engine runs on which lane.
 #pragma once
 
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/mode.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/mode.hpp>
 
 #include <filesystem>
 

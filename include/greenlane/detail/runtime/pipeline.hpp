@@ -4,10 +4,10 @@
 #include <greenlane/audit/audit_report.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/gate.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/latency_histogram.hpp>
+#include <greenlane/detail/runtime/mode.hpp>
 #include <greenlane/detail/runtime/workload.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/latency_histogram.hpp>
-#include <greenlane/runtime/mode.hpp>
 
 #include <atomic>
 #include <chrono>

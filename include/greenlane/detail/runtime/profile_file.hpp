@@ -1,7 +1,7 @@
 // Profiles as JSON.
 #pragma once
 
-#include <greenlane/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
 
 #include <filesystem>
 #include <string>

@@ -1,0 +1,24 @@
+// Lanes for a configuration that says nothing of units, planned from a quick profile.
+#pragma once
+
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+
+#include <string>
+
+namespace greenlane::runtime {
+
+// Returns true if there are several engines, each has a lane of its own, and the file says nothing of the lanes' units.
+[[nodiscard]] bool leaves_all_open(const PipelineConfig& config);
+
+struct PlannedLanes {
+  PipelineConfig config;  // with the plan's lanes, or as the pipeline has it
+  std::string obstacle;   // why there is no plan, so that the units are divided evenly; empty if there is one
+};
+
+// Profiles each engine and size for at most a fifth of a second, and plans by prediction only. No error of greenlane's
+// leaves it: the error is the obstacle.
+[[nodiscard]] PlannedLanes plan_lanes(Pipeline& pipeline, ProfileOptions options);
+
+}  // namespace greenlane::runtime
