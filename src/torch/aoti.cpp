@@ -211,6 +211,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   static detail::ForkSafeMutex loading;
   const std::scoped_lock lock(loading);
   const CurrentContext context;
+
   if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
   auto model = detail::load_model(path, options);
   const Device device = model.device;

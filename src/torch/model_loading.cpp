@@ -64,6 +64,12 @@ void check_architecture(const std::string& path, const PackageInfo& package, con
 
 }  // namespace
 
+void refuse_gates(const std::string& engine) {
+  throw EngineError({.what = "engine '" + engine + "' cannot have gates",
+                     .why = "it was loaded without CUDA graphs, and those are what is cut",
+                     .remedy = "load it with graphs = resident"});
+}
+
 bool has_graphs(const AotiOptions& options, const Device& device) {
   return options.graphs == Graphs::resident && device.id().kind == DeviceKind::cuda;
 }
@@ -108,12 +114,6 @@ LoadedModel load_model(const std::string& path, const AotiOptions& options) {
          .remedy = "check that it was exported by this version of PyTorch, and that `libraries` names the libraries of "
                    "its custom operators"});
   }
-}
-
-void refuse_gates(const std::string& engine) {
-  throw EngineError({.what = "engine '" + engine + "' cannot have gates",
-                     .why = "gates cut CUDA graphs, and it was loaded without them",
-                     .remedy = "load it with graphs = resident"});
 }
 
 void warn_of_unchecked(const std::string& engine, const Signature& signature) {

@@ -140,7 +140,7 @@ TEST_F(GraphModeTest, AnEngineWithAnOutputAllocatorHasNoGraphs) {
   set_mode(1);
   EngineRecord record{device_, "engine"};
   record.needs_output_allocator = true;
-  record.binding.set(stream_);
+  record.binding.set(Lane::adopt(device_, stream_));
   EXPECT_FALSE(tensorrt::may_have_old_graph(record, c10::IValue()));
 }
 
