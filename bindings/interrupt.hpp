@@ -9,6 +9,7 @@
 #include <csignal>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace greenlane::bindings {
@@ -52,9 +53,9 @@ class Interrupt {
   static inline struct sigaction former_{};
 };
 
-// Returns the result of `work`, or "" after Ctrl-C. `work` is given a flag, and must end soon after the flag is set.
+// Returns the result of `work`; nothing after Ctrl-C. `work` is given a flag, and must end soon after the flag is set.
 template <typename Work>
-std::string interruptible(Work work) {
+std::optional<std::string> interruptible(Work work) {
   const Interrupt interrupt;
   try {
     auto text = work(&Interrupt::flag());
@@ -62,7 +63,7 @@ std::string interruptible(Work work) {
   } catch (const std::exception&) {
     if (!Interrupt::flag()) throw;
   }
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace greenlane::bindings

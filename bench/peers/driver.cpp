@@ -5,7 +5,7 @@
 // by greenlane's loop at the same arrivals. No lane, binding or graph of greenlane's takes part.
 #include "runtime/engine_loop.hpp"
 
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
 #include <ATen/Context.h>

@@ -4,10 +4,10 @@
 // twice as long, because the best of many was lucky in part.
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/plan_json.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/profile_file.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/plan_json.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 
 #include <algorithm>
 #include <cstdio>

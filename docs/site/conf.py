@@ -45,7 +45,7 @@ breathe_projects = {"greenlane": str(ROOT / "build" / "docs" / "xml")}
 breathe_default_project = "greenlane"
 breathe_default_members = ("members",)
 breathe_show_include = False
-cpp_index_common_prefix = ["greenlane::", "greenlane::runtime::", "greenlane::audit::"]
+cpp_index_common_prefix = ["greenlane::", "greenlane::audit::"]
 
 html_theme = "furo"
 html_title = f"greenlane {release}"

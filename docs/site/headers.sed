@@ -5,7 +5,7 @@
   s|^#pragma once|/// \\file|
 }
 # The label of a contract becomes the heading of its paragraph.
-s/^( *\/\/\/) (Throws|Thread safety|Stream order|Lifetime|Returns|Units|Capture|Null|Forks|Memory order): /\1 \\contract{\2} /
+s/^( *\/\/\/) (Throws|Thread safety|Stream order|Lifetime|Returns|Units|Capture|Forks|Limits|Null): /\1 \\contract{\2} /
 # Inherited constructors and comparisons that the compiler writes need no words.
 s/^  using Error::Error;//
 s/^  friend .*operator.*= default;//

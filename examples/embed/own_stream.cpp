@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
 
     const auto stream = make_stream();
     const greenlane::StreamView view(stream.get());
-    engine->bind(view, stream);                // the binding keeps the stream alive
+    engine->bind(greenlane::Lane::adopt(engine->device(), view, {}, stream));  // the lane keeps the stream alive
     const auto outputs = engine->run(inputs);  // on our stream; the caller stream waits for it
     const bool ran_there = cudaStreamQuery(stream.get()) == cudaErrorNotReady;
     check(cudaDeviceSynchronize());

@@ -14,7 +14,7 @@ driver.
 from greenlane._aliases import install_torch_tensorrt_aliases
 from greenlane._audit import Audit, AuditedEngine, AuditedKernel, StrayError, audit
 from greenlane._bindings import (
-    Binding,
+    bind,
     clear_external_stream,
     get_external_stream,
     graph_report,
@@ -28,6 +28,7 @@ from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs
 from greenlane._lanes import REST, Lane, lane, partition
 from greenlane._pipeline_graph import PipelineGraph, capture, concurrently
 from greenlane._planning import EngineProfile, GatedPoint, LatencyPoint, Plan, PlannedEngine, Profile, plan, profile
+from greenlane._requests import Binding
 from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
 
 __version__ = "0.1.0"
@@ -57,6 +58,7 @@ __all__ = [
     "StrayError",
     "StreamLike",
     "audit",
+    "bind",
     "capture",
     "clear_external_stream",
     "concurrently",

@@ -16,15 +16,18 @@ class StrayError(RuntimeError):
 
 @dataclass(frozen=True)
 class AuditedKernel:
-    """Runs of one kernel in one place."""
+    """Runs of one kernel on one lane, or outside of lanes."""
 
     engine: str | None
     """The engine's name. None: no engine launched the kernel."""
     kernel: str
+    """The kernel's name."""
     count: int
+    """Number of runs."""
     gpu_us: float
     """Total GPU time of all runs, in microseconds. CUPTI makes it longer than it is."""
     where: str
+    """The units that it ran on, such as "partition 'policy'"."""
     cause: str | None
     """The likely cause of a stray. None: the kernel is no stray."""
 
@@ -34,12 +37,15 @@ class AuditedEngine:
     """An engine's work on one lane."""
 
     name: str
+    """The engine's name."""
     lane: str | None
     """The lane's name. None: the engine was not bound."""
     units: int
     """Number of the lane's units. 0: unknown, or no lane."""
     calls: int
+    """Number of calls."""
     kernels: int
+    """Number of kernels."""
     copies: int
     """Number of copies and memsets; they take no units."""
     gpu_us: float
@@ -47,6 +53,7 @@ class AuditedEngine:
     judged: bool
     """False: the driver does not say where the lane is, so no kernel could be told from a stray."""
     strays: tuple[AuditedKernel, ...]
+    """Its kernels that ran outside of the lane's partition."""
 
 
 def _begin() -> Any:
@@ -83,8 +90,9 @@ class Audit:
         if kind is not None:
             running.drop()
             return
-        text, self._text = running.stop()
-        self._document = json.loads(text)
+        result = running.stop()
+        self._text = result.text()
+        self._document = json.loads(result.json())
 
     @property
     def engines(self) -> tuple[AuditedEngine, ...]:

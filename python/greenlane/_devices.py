@@ -18,10 +18,15 @@ class DeviceInfo:
     """
 
     id: str
+    """The identity: ``"cuda:N"`` or ``"cpu"``."""
     name: str
+    """The name that the driver or the system gives."""
     units: int
+    """Number of all units."""
     granularity: int
+    """Number of units of a whole group."""
     remainder: int
+    """Number of units of the odd group; 0: there is none."""
     obstacle: str
     """The reason why the device cannot be divided; empty if it can."""
 
@@ -51,7 +56,8 @@ def hardware_queues(device: str | torch.device = "cuda:0") -> HardwareQueues:
 
     :raises RuntimeError: the device is a CPU, which has no hardware queues.
     """
-    return HardwareQueues(*ops.hardware_queues(_checked.device(device)))
+    queues = ops.hardware_queues(_checked.device(device))
+    return HardwareQueues(queues.in_force(), queues.streams())
 
 
 def devices() -> list[DeviceInfo]:

@@ -10,11 +10,11 @@ from torch.utils import _pytree as pytree
 
 from greenlane import _checked
 from greenlane._constants import Constants
-from greenlane._gates import longest_slice
+from greenlane._gates import require_gates
 from greenlane._graphs import GraphReport, Graphs, Outputs, check_options, report_of
 from greenlane._lanes import Lane
 from greenlane._native import ops
-from greenlane._streams import StreamLike, native_lane
+from greenlane._streams import StreamLike, native_lane, require_lane
 from greenlane._waiting import outputs_of
 
 
@@ -29,8 +29,8 @@ class Engine(torch.nn.Module):
     their values. The first call's constants are taken for the export's, with one warning. A later call with other
     constants raises RuntimeError.
 
-    A copy (``copy.copy``, ``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded again from the same file and is not
-    bound.
+    A copy (``copy.copy``, ``copy.deepcopy``, ``pickle``, ``torch.save``) is loaded again from the same file, with the
+    same options, deadline and gates. It is not bound.
     """
 
     def __init__(self, native: Any) -> None:
@@ -65,22 +65,20 @@ class Engine(torch.nn.Module):
     def set_urgent(self, deadline_ms: float | None) -> None:
         """Sets whether the engine's calls hold engines with gates that share its SMs, until its work is done.
 
-        A call that does not end holds them for at most five deadlines. On a CPU nothing changes. Copies are not urgent.
+        A call that does not end holds them for at most five deadlines. On a CPU nothing changes. Copies keep
+        the deadline.
 
         :param deadline_ms: the engine's deadline in milliseconds, at most a day; None: not urgent.
         :raises ValueError: the deadline is not positive, or longer than a day.
         :raises TypeError: the deadline is no number.
         """
-        deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
-        if deadline is not None and not deadline > 0:
-            raise ValueError(f"a deadline of {deadline_ms} ms: give a positive number, or None")
-        self._native.set_urgent(deadline or 0.0)
+        self._native.set_urgent(_deadline(deadline_ms))
 
     def set_gates(self, gates: str) -> None:
         """Sets whether the engine's graphs are launched in slices that let urgent engines pass.
 
         Calls with slices return when the last slice is launched. While the engine is urgent itself, its graphs are
-        launched whole. On a CPU nothing changes. Copies have no gates.
+        launched whole. On a CPU nothing changes. Copies keep the gates.
 
         :param gates: ``"auto"`` for the shortest slices that cost little, a longest slice such as ``"50us"``, or
             ``"off"``.
@@ -88,15 +86,17 @@ class Engine(torch.nn.Module):
         :raises TypeError: ``gates`` is no string.
         :raises RuntimeError: the engine was loaded without graphs.
         """
-        longest = longest_slice(gates)
-        self._native.set_gates(longest is not None, longest or 0.0)
+        require_gates(gates)
+        self._native.set_gates(gates)
 
     def bind(self, lane: Lane) -> None:
-        """Binds the engine to a lane, from the next call on.
+        """Binds the engine to a lane, from the next call on. :func:`bind` can restore the former binding.
 
         :raises RuntimeError: the lane is closed or of another device.
+        :raises TypeError: it is no :class:`Lane`.
         """
-        self.set_external_stream(lane)
+        require_lane(lane)
+        self._native.bind(lane._native)
 
     def unbind(self) -> None:
         """Removes the binding: from the next call on, the engine runs on the caller's stream."""
@@ -163,7 +163,7 @@ class Engine(torch.nn.Module):
         try:
             outputs = self._run(tensors)
         except RuntimeError as error:
-            # The number of tensors is wrong because something else was given in place of a tensor.
+            # The number of tensors is wrong because something else was given instead of a tensor.
             if constants and f": {len(tensors)} were given" in str(error):
                 raise RuntimeError(self._constants.no_tensors(constants, arguments, len(tensors))) from error
             raise
@@ -173,12 +173,12 @@ class Engine(torch.nn.Module):
 
     def _misfit(self, spec: pytree.TreeSpec, names: Sequence[str]) -> str:
         """Returns the message for the first argument that is nested otherwise than at export."""
-        places = [(0, i, f"args[{i}]") for i in range(spec.child(0).num_children)]
-        places += [(1, i, f"kwargs[{name!r}]") for i, name in enumerate(names)]
-        pairs = [(where, spec.child(part).child(i), self._in_spec.child(part).child(i)) for part, i, where in places]
-        place, was, expected = next(pair for pair in pairs if pair[1] != pair[2])
+        arguments = [(0, i, f"args[{i}]") for i in range(spec.child(0).num_children)]
+        arguments += [(1, i, f"kwargs[{name!r}]") for i, name in enumerate(names)]
+        pairs = [(where, spec.child(part).child(i), self._in_spec.child(part).child(i)) for part, i, where in arguments]
+        argument, was, expected = next(pair for pair in pairs if pair[1] != pair[2])
         return (
-            f"{place} of engine {self.name!r} is nested otherwise than at export: "
+            f"{argument} of engine {self.name!r} is nested otherwise than at export: "
             f"{_checked.one_line(was)}, not {_checked.one_line(expected)}"
         )
 
@@ -241,30 +241,24 @@ def load(
         number, ``tune_kernels`` or ``stateful`` is no bool, or the deadline is no number.
     """
     check_options(graphs, outputs)
-    if lane is not None and not isinstance(lane, Lane):
-        raise TypeError(f"{lane!r} is no lane: pass a Lane; Engine.set_external_stream takes streams of other kinds")
-    native_lane = None if lane is None else lane._native
+    if lane is not None:
+        require_lane(lane)
     where = None if device is None else _checked.device(device)
     file = _checked.text(path, "the path")
     if not file:
         raise ValueError("the path of the package is empty: name a .pt2 file")
-    runners = _checked.whole(num_runners, "num_runners")
-    tunes, has_state = _checked.truth(tune_kernels, "tune_kernels"), _checked.truth(stateful, "stateful")
-    resident, views = graphs == "resident", outputs == "views"
-    engine = Engine(
-        ops.load_aoti(
-            file,
-            native_lane,
-            where,
-            _checked.name(name, "the name"),
-            _checked.name(model, "the model's name"),
-            runners,
-            resident,
-            views,
-            tunes,
-            has_state,
-        )
-    )
-    engine.set_urgent(urgent)
-    engine.set_gates(gates)
-    return engine
+    require_gates(gates)
+    options = torch.classes.greenlane.EngineOptions()
+    options.name = _checked.name(name, "the name")
+    options.model = _checked.name(model, "the model's name")
+    options.num_runners = _checked.whole(num_runners, "num_runners")
+    options.resident, options.views = graphs == "resident", outputs == "views"
+    options.tune = _checked.truth(tune_kernels, "tune_kernels")
+    options.stateful = _checked.truth(stateful, "stateful")
+    options.urgent_ms, options.gates = _deadline(urgent), gates
+    return Engine(ops.load_aoti(file, options, lane=None if lane is None else lane._native, device=where))
+
+
+def _deadline(milliseconds: float | None) -> float | None:
+    """Returns a deadline as a number; C++ checks its range."""
+    return None if milliseconds is None else _checked.number(milliseconds, "the deadline")

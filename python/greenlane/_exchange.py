@@ -43,12 +43,12 @@ class Pending:
 class Model:
     """A function from tensors to tensors that C++ calls any number of times; :meth:`call` raises its error at the end.
 
-    :meth:`call` passes on the three things that C++ needs: an exchange, an address and a key.
+    :meth:`call` passes on the exchange through which C++ calls it.
     """
 
     def __init__(self, function: Callable[[list[torch.Tensor]], list[torch.Tensor]]) -> None:
         self._function = function
-        self._exchange = torch.classes.greenlane.Exchange()
+        self._exchange: Any = None
         self._error: Exception | None = None
         self._interrupt: BaseException | None = None
 
@@ -64,11 +64,12 @@ class Model:
         except BaseException as interrupt:
             self._interrupt = interrupt
 
-    def call(self, native: Callable[[Any, int, int], Any]) -> Any:
-        """Returns the result of ``native(exchange, address, key)``; if that fails, raises the last call's error."""
+    def call(self, native: Callable[[Any], Any]) -> Any:
+        """Returns the result of ``native(exchange)``; if that fails, raises the last call's error."""
         try:
             with Pending(self._run) as key:
-                result = native(self._exchange, RUN_ADDRESS, key)
+                self._exchange = torch.classes.greenlane.Exchange(RUN_ADDRESS, key)
+                result = native(self._exchange)
         except Exception:
             failure = self._interrupt or self._error
             if failure is not None:
@@ -82,4 +83,4 @@ class Model:
                 raise self._interrupt
             return result
         finally:
-            self._error = self._interrupt = None
+            self._exchange = self._error = self._interrupt = None

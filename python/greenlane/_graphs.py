@@ -18,21 +18,21 @@ class GraphInfo:
     kernel_units: int | None
     """Number of units that its kernels were picked for; None: the whole device."""
     replays: int
+    """Number of launches."""
     slices: int
     """Number of slices that it is launched in: more than one if it lets urgent engines pass."""
 
 
 @dataclass(frozen=True)
 class GraphReport:
-    """The graphs of an engine or a module.
-
-    ``graphs`` starts with the one used last. ``bytes`` is the device memory that they hold. ``obstacle`` says why some
-    calls have no graph; it is empty if there is no such call.
-    """
+    """The graphs of an engine or a module."""
 
     graphs: tuple[GraphInfo, ...]
+    """The graphs; the one used last comes first."""
     bytes: int
+    """Bytes of device memory that they hold."""
     obstacle: str
+    """The reason why some calls have no graph; empty if there is no such call."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,11 @@ class GraphOptions:
 
 
 def report_of(native: Any) -> GraphReport | None:
-    """Makes a report of the values that C++ gives; None if there are no graphs."""
+    """Makes a report of C++'s; None if there are no graphs."""
     if native is None:
         return None
-    units, kernel_units, replays, slices, size, obstacle = native
-    each = zip(units, kernel_units, replays, slices, strict=True)
-    return GraphReport(tuple(GraphInfo(u, None if k < 0 else k, r, s) for u, k, r, s in each), size, obstacle)
+    graphs = (GraphInfo(each.units(), each.kernel_units(), each.replays(), each.slices()) for each in native.graphs())
+    return GraphReport(tuple(graphs), native.bytes(), native.obstacle())
 
 
 def check_options(graphs: str, outputs: str) -> None:

@@ -1,5 +1,6 @@
 """Lanes: ordered queues on parts of a device, or on whole devices."""
 
+import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -14,18 +15,26 @@ REST: Final[Literal["rest"]] = "rest"
 """A size in :func:`partition` that stands for all units that the other sizes leave."""
 
 
+class _Entered(threading.local):
+    """The scopes of one lane that the thread has entered: PyTorch's context of each, and the caller's CUDA context."""
+
+    def __init__(self) -> None:
+        self.scopes: list[tuple[torch.cuda.StreamContext, Any]] = []
+
+
 class Lane:
     """An ordered queue for engines: a CUDA stream on SMs of its own, or a worker thread on cores of its own.
 
     :func:`partition` and :func:`lane` make lanes. On a GPU, a lane is also a context manager, inside which PyTorch
-        enqueues work on it. It has ``__cuda_stream__``, so CuPy, cuda.core and Numba take it as a stream.
+    enqueues work on it. The caller's stream, device and CUDA context are current again afterwards.
+    A lane has ``__cuda_stream__``, so CuPy, cuda.core and Numba take it as a stream.
 
     Lifetime: its units return to the device when the last object that uses it, bound engines included, is gone.
     """
 
     def __init__(self, native: Any) -> None:
         self._native = native
-        self._contexts: list[torch.cuda.StreamContext] = []
+        self._entered = _Entered()
 
     @property
     def name(self) -> str:
@@ -66,17 +75,22 @@ class Lane:
         return (0, self.stream)
 
     def __enter__(self) -> "Lane":
-        context = torch.cuda.stream(self.torch_stream)
-        context.__enter__()
-        self._contexts.append(context)
+        former = torch.classes.greenlane.CallersContext()
+        stream = torch.cuda.stream(self.torch_stream)
+        stream.__enter__()
+        self._entered.scopes.append((stream, former))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._contexts:
+        if not self._entered.scopes:
             raise RuntimeError(f"lane {self.name!r} is left and was not entered: use `with lane:`")
-        self._contexts.pop().__exit__(kind, error, trace)
+        stream, former = self._entered.scopes.pop()
+        try:
+            stream.__exit__(kind, error, trace)
+        finally:
+            former.restore()  # PyTorch restores the device, and not the context
 
     def synchronize(self) -> None:
         """Waits until all work that was enqueued on the lane is done.
@@ -99,7 +113,7 @@ class Lane:
         if self._native.device() == "cpu":
             raise RuntimeError(
                 f"lane {self.name!r} has no stream: it is a lane of the CPU; bind an engine or a module to it "
-                "(greenlane.set_external_stream)"
+                "(greenlane.bind)"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -139,11 +153,11 @@ def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["res
     return {name: Lane(native) for name, native in zip(names, lanes, strict=True)}
 
 
-def _units(name: str, size: object) -> int:
-    """Returns a checked number of units; -1 stands for the rest."""
+def _units(name: str, size: object) -> int | None:
+    """Returns a checked number of units; None stands for the rest."""
     if isinstance(size, str):
         if size == REST:
-            return -1
+            return None
         raise ValueError(f"cannot give {size!r} units to {name!r}: ask for a positive number or REST")
     # The device itself refuses a size that is too large for it, and says how much is free.
     units = _checked.whole(size, f"the size of {name!r}", -(2**63), 2**63 - 1)

@@ -80,9 +80,7 @@ class ModuleGraphs:
             eager.append(recorded(lambda: self._observed(module, variant, forward, new_args, new_kwargs), looked_at))
             return []
 
-        replayed = Model(model).call(
-            lambda exchange, address, key: self._binding.run_graphs(call, exchange, address, key, tensors, variant)
-        )
+        replayed = Model(model).call(lambda exchange: call.run_graphs(exchange, tensors, variant))
         return eager.pop() if eager else unflatten(self._results[variant], replayed)
 
     def _observed(

@@ -226,7 +226,7 @@ def devices_of(module: torch.nn.Module) -> set[torch.device]:
 def compiled_obstacle(module: torch.nn.Module) -> str:
     """Returns why a call of the module does not run its forward; empty if it does."""
     if getattr(module, "_compiled_call_impl", None) is not None:
-        return "it was compiled in place (Module.compile), where no binding reaches: bind torch.compile(module) instead"
+        return "it was compiled by Module.compile, where no binding reaches: bind torch.compile(module) instead"
     return ""
 
 

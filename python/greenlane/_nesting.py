@@ -9,7 +9,7 @@ from torch.utils import _pytree as pytree
 
 
 class TensorHere:
-    """A mark in the place of a tensor."""
+    """A mark that stands for a tensor."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def is_bindable(value: object) -> bool:
 def binding_of(value: Any, make: bool) -> Any:
     """Returns the torchbind object of the engine's binding; None if it was never given one and ``make`` is false."""
     if isinstance(value, torch.ScriptObject):
-        return next(iter(ops.binding_of(value, make)), None)
+        return ops.binding_of(value, make)
     # Another object may get the address when this one is gone.
     if make and value not in _bound:
         _bound.add(value)
@@ -32,8 +32,9 @@ def binding_of(value: Any, make: bool) -> Any:
     multi_device = bool(getattr(value, "requires_native_multidevice", False))
     # Once it is loaded, TensorRT's engine knows its number of auxiliary streams.
     auxiliary = getattr(getattr(value, "cuda_engine", None), "num_aux_streams", None) != 0
-    found = ops.python_engine_binding(id(value), str(device), value.name, multi_device, auxiliary, make)
-    binding = next(iter(found), None)
+    binding = ops.python_engine_binding(
+        id(value), make, device=str(device), name=value.name, multi_device=multi_device, auxiliary_streams=auxiliary
+    )
     if make and binding is not None:
         _record_anew_after_changes(value, binding)
     return binding

@@ -1,6 +1,5 @@
 """Several engines on several lanes in one CUDA graph."""
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +13,6 @@ from greenlane._native import ops
 from greenlane._nesting import Nesting, flatten, unflatten
 from greenlane._tensors import tensors_in
 from greenlane._writes import recorded
-
-_captured: list[Any] = []
 
 
 class PipelineGraph:
@@ -57,14 +54,16 @@ def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copi
     The function must not wait for the device, and must do nothing on the host that every call needs. Branches that may
     overlap go through :func:`concurrently`, and packages must have been loaded with ``graphs="resident"``.
 
+    ::
+
+        graph = gl.capture(lambda picture, state: head(vision(picture), policy(state)), picture, state)
+
     Lifetime: the graph keeps the lanes alive, but not the engines.
 
     :param inputs: tensors of one GPU, nested or not; later calls take others of the same shapes.
     :param outputs: whether a call returns copies, or views of the graph's own tensors, which the next call overwrites.
     :raises ValueError: there is no tensor on a GPU among the inputs, or something else than such tensors.
     :raises RuntimeError: the function's work cannot be captured.
-
-    ``graph = gl.capture(lambda picture, state: head(vision(picture), policy(state)), picture, state)``
     """
     check_options("off", outputs)
     tensors, spec = pytree.tree_flatten(inputs)
@@ -79,9 +78,7 @@ def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copi
         return flat
 
     device = str(tensors[0].device)
-    native = Model(model).call(
-        lambda exchange, address, key: ops.capture_pipeline(device, tensors, exchange, address, key, outputs == "views")
-    )
+    native = Model(model).call(lambda exchange: ops.capture_pipeline(device, tensors, exchange, outputs == "views"))
     return PipelineGraph(native, spec, results[-1])
 
 
@@ -89,37 +86,19 @@ def concurrently(*branches: Callable[[], Any]) -> list[Any]:
     """Calls each function with a CUDA stream of its own as the current one, so that their work may overlap.
 
     Stream order: all branches begin after the work on the current stream, and work that is enqueued there later waits
-    for all of them. The functions are called one after another. In a capture they become branches of the graph. Without
-    a GPU they are simply called.
+    for all of them. The functions are called one after another. In a capture they become branches of the graph, which
+    keeps their streams for as long as it exists. Without a GPU they are simply called.
 
     >>> import greenlane as gl
     >>> gl.concurrently(lambda: 1, lambda: 2)
     [1, 2]
     """
-    if not torch.cuda.is_available():
-        return [branch() for branch in branches]
-    caller = torch.cuda.current_stream()
-    fork = caller.record_event()
-    results = []
-    # PyTorch's own streams are shared: work that others enqueue there would be captured as well.
-    lanes = [ops.branch_lane(str(caller.device)) for _ in branches]
-    if torch.cuda.is_current_stream_capturing():
-        _captured.extend(lanes)  # PyTorch may be capturing: nothing else may use the lanes before that ends
-    forked = [torch.cuda.ExternalStream(lane.stream(), device=caller.device) for lane in lanes]
-    try:
-        for branch, stream in zip(branches, forked, strict=True):
-            stream.wait_event(fork)
-            with torch.cuda.stream(stream):
-                results.append(branch())
-            for tensor in tensors_in(results[-1]):
-                if tensor.is_cuda:
-                    tensor.record_stream(caller)
-    except BaseException:
-        # Their work may use memory that the caller frees now. In a capture that failed nothing can be joined.
-        with contextlib.suppress(RuntimeError):
-            for stream in forked:
-                caller.wait_stream(stream)
-        raise
-    for stream in forked:
-        caller.wait_stream(stream)
+    results: list[Any] = []
+
+    def next_branch(_: list[torch.Tensor]) -> list[torch.Tensor]:
+        results.append(branches[len(results)]())
+        return [tensor for tensor in tensors_in(results[-1]) if tensor.is_cuda]
+
+    device = str(torch.cuda.current_stream().device) if torch.cuda.is_available() else "cpu"
+    Model(next_branch).call(lambda exchange: ops.concurrently(device, exchange, len(branches)))
     return results

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from greenlane import _checked
+from greenlane._fields import Fields, MalformedError
 from greenlane._native import ops
-from greenlane.report._fields import Fields, MalformedError
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,15 @@ class LatencyPoint:
     """Latency of an engine's requests in microseconds, alone on a number of units."""
 
     units: int
+    """Number of units of the partition."""
     p50_us: float
+    """The median."""
     p99_us: float
+    """99 of 100 requests take no longer."""
     mean_us: float
+    """The mean."""
     requests: int
+    """Number of requests that were measured."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,13 @@ class GatedPoint:
     """A best-effort engine behind a gate, on a number of units."""
 
     units: int
+    """Number of units of the partition."""
     in_flight_us: float
     """Longest time in microseconds that an urgent request may wait for work in flight."""
     overhead: float
     """Loss of the engine's rate, as a share."""
     slices: int
+    """Number of slices of its graph."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,9 @@ class EngineProfile:
     """Measurements of an engine on every size of partition; the last size is the undivided device."""
 
     name: str
+    """The engine's name."""
     curve: tuple[LatencyPoint, ...]
+    """A point for each size."""
     gated: tuple[GatedPoint, ...]
     """Empty: the engine has a deadline, cannot be cut, or runs on a CPU."""
 
@@ -51,6 +60,7 @@ class Profile:
     device: str
     """The device's name."""
     engines: dict[str, EngineProfile]
+    """The measurements by the engines' names."""
     json: str
     """The whole profile, as ``greenlane profile`` writes it."""
 
@@ -103,7 +113,9 @@ class PlannedEngine:
     """An engine's lane in a plan, and its expected latency."""
 
     name: str
+    """The engine's name."""
     lane: str
+    """The name of its lane."""
     predicted_p99_us: float | None
     """Predicted p99 in microseconds, by the model or an earlier run. None: there is no prediction, or requests come
     faster than they can be served."""
@@ -121,6 +133,7 @@ class Plan:
     """Number of units of each lane; or ``"rest"``; or ``"beside NAME"`` for that lane's units; or None in modes without
     partitions."""
     engines: dict[str, PlannedEngine]
+    """The engines by their names."""
     json: str
     """The whole plan, as ``greenlane plan`` writes it."""
 
@@ -146,9 +159,9 @@ def _planned(engine: dict[str, Any]) -> PlannedEngine:
     return PlannedEngine(engine["name"], engine["lane"], predicted.get("p99_us"), measured.get("p99_us"))
 
 
-def _whole(text: str) -> str:
-    # After Ctrl-C the text is empty, and Python has raised KeyboardInterrupt by now, unless its handler was replaced.
-    if not text:
+def _whole(text: str | None) -> str:
+    # After Ctrl-C there is no text, and Python has raised KeyboardInterrupt by now, unless its handler was replaced.
+    if text is None:
         raise RuntimeError("it was interrupted")
     return text
 
@@ -196,11 +209,11 @@ def plan(
         _whole(
             ops.plan_pipeline(
                 _checked.text(config, "the path"),
-                "" if profile is None else profile.json,
-                _checked.number(margin, "margin"),
-                _checked.truth(verify, "verify"),
-                _checked.seconds(seconds, "seconds"),
-                _checked.seconds(budget, "budget"),
+                profile=None if profile is None else profile.json,
+                margin=_checked.number(margin, "margin"),
+                verify=_checked.truth(verify, "verify"),
+                seconds=_checked.seconds(seconds, "seconds"),
+                budget=_checked.seconds(budget, "budget"),
             )
         )
     )

@@ -54,6 +54,12 @@ def handle_of(stream: StreamLike) -> int:
     )
 
 
+def require_lane(lane: object) -> None:
+    """Raises TypeError unless it is a lane."""
+    if not isinstance(lane, Lane):
+        raise TypeError(f"{lane!r} is no lane: pass a Lane; set_external_stream takes streams of other kinds")
+
+
 def require_stream(stream: StreamLike) -> None:
     """Raises TypeError or ValueError unless it is a stream; see :func:`handle_of`."""
     if not isinstance(stream, Lane):  # a lane of the CPU has no handle
@@ -96,10 +102,10 @@ def native_lane(stream: StreamLike, device: str) -> Any:
         return stream._native
     handle = handle_of(stream)
     if isinstance(stream, SupportsIndex) and not isinstance(stream, SupportsCudaStream):
-        return ops.adopt_stream(device, handle, 0, 0)
+        return ops.adopt_stream(device, handle, None)
     key = next(_keys)
     _held[key] = stream
-    return ops.adopt_stream(device, handle, key, _RELEASE_ADDRESS)
+    return ops.adopt_stream(device, handle, torch.classes.greenlane.StreamOwner(key, _RELEASE_ADDRESS))
 
 
 def set_engine_stream_passthrough(on: bool) -> None:

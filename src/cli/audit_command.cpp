@@ -12,10 +12,10 @@
 #include <greenlane/audit/audit.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/plan_file.hpp>
-#include <greenlane/runtime/report.hpp>
-#include <greenlane/runtime/trace.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/trace.hpp>
 
 #include <fmt/format.h>
 

@@ -6,7 +6,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/hardware_queues.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 
 #include <fmt/core.h>
 

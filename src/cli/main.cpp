@@ -16,10 +16,22 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <string>
 #include <system_error>
 
 namespace greenlane::cli {
 namespace {
+
+// Returns the names of the commands: "devices, run or plan".
+std::string command_names(const CLI::App& app) {
+  const auto commands = app.get_subcommands({});
+  std::string names;
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    if (i > 0) names += i + 1 < commands.size() ? ", " : " or ";
+    names += commands[i]->get_name();
+  }
+  return names;
+}
 
 int run_program(int argc, char** argv) {
   CLI::App app{"Gives every inference engine in a process its own lane of the GPU.", "greenlane"};
@@ -31,6 +43,11 @@ int run_program(int argc, char** argv) {
   add_profile_command(app, status);
   add_plan_command(app, status);
   add_audit_command(app, status);
+  // CLI11 would only say that a command is missing.
+  if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1])) {
+    warn("greenlane: there is no command '{}'; use {}\n", text::terminal_text(argv[1]), command_names(app));
+    return kBadInput;
+  }
   try {
     app.parse(argc, argv);
     return status;

@@ -4,7 +4,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>

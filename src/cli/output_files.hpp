@@ -1,7 +1,7 @@
 // Keeps the files that a command writes apart from the files that it reads, and from the text that it prints.
 #pragma once
 
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <CLI/CLI.hpp>
 

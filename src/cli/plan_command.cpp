@@ -13,11 +13,11 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/plan_json.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/profile_file.hpp>
-#include <greenlane/runtime/report.hpp>
-#include <greenlane/runtime/verification.hpp>
+#include <greenlane/detail/runtime/plan_json.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/verification.hpp>
 
 #include <fmt/format.h>
 

@@ -11,11 +11,11 @@
 #include "text/terminal_text.hpp"
 
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/profile.hpp>
-#include <greenlane/runtime/profile_file.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 
 #include <fmt/format.h>
 

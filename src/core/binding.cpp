@@ -77,11 +77,6 @@ void StreamBinding::require_bindable() const {
   captured_->require_movable(owner_);
 }
 
-void StreamBinding::set(StreamView stream, std::shared_ptr<const void> keep_alive) {
-  require_bindable();
-  replace(Lane::adopt(device_, stream, {}, std::move(keep_alive)));
-}
-
 void StreamBinding::clear() { replace(std::nullopt); }
 
 void StreamBinding::replace(std::optional<Lane> lane) {

@@ -1,7 +1,7 @@
 // Estimates an engine's service at sizes that were not measured. Arithmetic only.
 #pragma once
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 #include <vector>
 

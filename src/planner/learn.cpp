@@ -1,6 +1,6 @@
 #include "planner/problem.hpp"
 
-#include <greenlane/planner/learn.hpp>
+#include <greenlane/detail/planner/learn.hpp>
 
 #include <algorithm>
 #include <cmath>

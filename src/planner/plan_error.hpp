@@ -1,7 +1,7 @@
 // Builds the error for a request whose deadlines no plan meets.
 #pragma once
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 namespace greenlane::detail {
 

@@ -2,7 +2,7 @@
 #include "planner/plan_error.hpp"
 #include "planner/throughput_bound.hpp"
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 #include <algorithm>
 

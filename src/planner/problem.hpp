@@ -3,7 +3,7 @@
 
 #include "planner/curve.hpp"
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 #include <cstddef>
 #include <cstdint>

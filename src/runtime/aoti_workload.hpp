@@ -2,8 +2,8 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 #include <greenlane/detail/runtime/workload.hpp>
-#include <greenlane/runtime/config.hpp>
 
 #include <memory>
 

@@ -1,15 +1,15 @@
 #include "core/named_file.hpp"
 #include "runtime/toml_reader.hpp"
+#include "text/duration.hpp"
 #include "text/first_line.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <algorithm>
-#include <charconv>
+#include <chrono>
 #include <string_view>
-#include <system_error>
 
 namespace greenlane::runtime {
 namespace {
@@ -66,15 +66,9 @@ void read_gates(TomlTable& table, EngineConfig& engine) {
   if (!gates || *gates == "auto") return;
   engine.gates = *gates != "off";
   if (!engine.gates) return;
-  double count = 0;
-  const auto [end, error] = std::from_chars(gates->data(), gates->data() + gates->size(), count);
-  const std::string_view unit(end, static_cast<std::size_t>(gates->data() + gates->size() - end));
-  double seconds = 0;
-  if (unit == "us") seconds = count * 1e-6;
-  if (unit == "ms") seconds = count * 1e-3;
-  if (error != std::errc() || !(seconds >= kShortest) || seconds > 1)
+  engine.slice = text::read_duration(*gates, std::chrono::seconds(1));
+  if (!engine.slice)
     table.fail(*table.get("gates"), "gates", "this is neither a choice nor a time", R"(use "auto", "off" or "50us")");
-  engine.slice = from_seconds(seconds);
 }
 
 // Returns the part of the table's name after the point: "policy" of [engine.policy].

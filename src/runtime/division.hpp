@@ -2,7 +2,7 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <string>
 #include <vector>

@@ -1,7 +1,7 @@
 // Serves one engine on its own thread, at its rate or back to back, and records the results.
 #pragma once
 
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 
 #include <atomic>
 #include <chrono>

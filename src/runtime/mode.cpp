@@ -1,4 +1,4 @@
-#include <greenlane/runtime/mode.hpp>
+#include <greenlane/detail/runtime/mode.hpp>
 
 #include <algorithm>
 

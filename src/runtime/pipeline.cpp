@@ -6,7 +6,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
 #include <greenlane/detail/core/gate.hpp>
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
 #include <unistd.h>

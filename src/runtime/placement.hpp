@@ -2,8 +2,8 @@
 #pragma once
 
 #include <greenlane/core/lane.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 
 #include <map>
 #include <string>

@@ -3,8 +3,8 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/profile.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
 
 #include <algorithm>
 #include <cmath>

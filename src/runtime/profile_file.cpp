@@ -3,9 +3,9 @@
 #include "text/json_text.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/profile.hpp>
-#include <greenlane/runtime/profile_file.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 
 #include <nlohmann/json.hpp>
 

@@ -3,8 +3,8 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/hardware_queues.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 #include <greenlane/detail/torch/versions.hpp>
-#include <greenlane/runtime/report.hpp>
 #include <greenlane/version.hpp>
 
 #include <nlohmann/json.hpp>

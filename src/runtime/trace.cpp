@@ -2,8 +2,8 @@
 #include "text/json_text.hpp"
 
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/report.hpp>
-#include <greenlane/runtime/trace.hpp>
+#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/trace.hpp>
 
 #include <nlohmann/json.hpp>
 

@@ -98,9 +98,6 @@ const std::unordered_map<std::string, std::string>& AotiEngine::metadata() const
 }
 std::vector<std::string> AotiEngine::call_spec() const { return impl_->model.calls->loader().get_call_spec(); }
 void AotiEngine::bind(const Lane& lane) { impl_->binding.set(lane); }
-void AotiEngine::bind(StreamView stream, std::shared_ptr<const void> keep_alive) {
-  impl_->binding.set(stream, std::move(keep_alive));
-}
 StreamBinding& AotiEngine::binding() noexcept { return impl_->binding; }
 void AotiEngine::unbind() { impl_->binding.clear(); }
 std::optional<Lane> AotiEngine::lane() const { return impl_->binding.lane(); }
@@ -131,9 +128,7 @@ void AotiEngine::set_gates(const std::optional<SliceOptions>& slices) {
   if (impl_->graphs) {
     impl_->graphs->set_gates(slices);
   } else if (slices) {
-    throw EngineError({.what = "engine '" + impl_->name + "' cannot have gates",
-                       .why = "it was loaded without CUDA graphs, and those are what is cut",
-                       .remedy = "load it with graphs = resident"});
+    detail::refuse_gates(impl_->name);
   }
 }
 
@@ -216,10 +211,9 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   static detail::ForkSafeMutex loading;
   const std::scoped_lock lock(loading);
   const CurrentContext context;
-
+  if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
   auto model = detail::load_model(path, options);
   const Device device = model.device;
-  if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
   using Impl = detail::Access::Impl<AotiEngine>;
   std::unique_ptr<Impl> impl(new Impl{.name = options.name,
                                       .stateful = options.stateful,

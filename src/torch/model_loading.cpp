@@ -72,6 +72,7 @@ LoadedModel load_model(const std::string& path, const AotiOptions& options) {
   check_options(path, options);
   auto package = read_package(path, options.model);
   const DeviceId id = choose_device(path, package, options);
+  if (options.gates && options.graphs == Graphs::off && id.kind == DeviceKind::cuda) refuse_gates(options.name);
   Device device = Device::open(id);
   check_architecture(path, package, device.info());
   load_whole_torch();
@@ -107,6 +108,12 @@ LoadedModel load_model(const std::string& path, const AotiOptions& options) {
          .remedy = "check that it was exported by this version of PyTorch, and that `libraries` names the libraries of "
                    "its custom operators"});
   }
+}
+
+void refuse_gates(const std::string& engine) {
+  throw EngineError({.what = "engine '" + engine + "' cannot have gates",
+                     .why = "gates cut CUDA graphs, and it was loaded without them",
+                     .remedy = "load it with graphs = resident"});
 }
 
 void warn_of_unchecked(const std::string& engine, const Signature& signature) {

@@ -25,9 +25,13 @@ struct LoadedModel {
 // Returns true if an engine on this device has resident graphs.
 [[nodiscard]] bool has_graphs(const AotiOptions& options, const Device& device);
 
+// Loads the model. `options` has the engine's name.
 // Thread safety: one load at a time in the process.
 // Throws: EngineError, DeviceError.
 [[nodiscard]] LoadedModel load_model(const std::string& path, const AotiOptions& options);
+
+// Throws: EngineError: the engine was loaded without graphs.
+[[noreturn]] void refuse_gates(const std::string& engine);
 
 // Gives one warning for everything that the checks of an engine's inputs cannot cover.
 void warn_of_unchecked(const std::string& engine, const Signature& signature);

@@ -201,3 +201,10 @@ def test_an_invalid_command_line_is_refused(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr != ""
+
+
+@pytest.mark.parametrize("arguments", [["nosuch"], ["nosuch", "--help"], ["rum", "robot.toml"], [""]])
+def test_an_unknown_command_is_refused_with_the_commands(arguments: list[str]) -> None:
+    assert refusal(*arguments) == (
+        f"greenlane: there is no command '{arguments[0]}'; use devices, run, profile, plan or audit\n"
+    )

@@ -8,11 +8,12 @@ from pathlib import Path
 import greenlane as gl
 import pytest
 import torch
+from models.fixture import models
 from python.lanes import a, b
 
 from compat import stand_in
 
-__all__ = ["a", "b"]
+__all__ = ["a", "b", "models"]
 
 
 @pytest.fixture(scope="session", autouse=True)

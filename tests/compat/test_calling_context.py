@@ -8,21 +8,8 @@ from compat.stand_in import in_a_process
 
 PROGRAM = """
 import ctypes, torch, greenlane as gl
+from compat.driver_calls import call, current_context, green_context
 from greenlane._native import library
-
-driver = ctypes.CDLL("libcuda.so.1")
-Pointer = ctypes.c_void_p
-
-def call(name, *arguments):
-    address = Pointer()
-    assert driver.cuGetProcAddress(name.encode(), ctypes.byref(address), 13000, ctypes.c_uint64(0)) == 0
-    types = [Pointer] * len(arguments)
-    assert ctypes.CFUNCTYPE(ctypes.c_int, *types)(address.value)(*arguments) == 0
-
-def current():
-    context = Pointer()
-    call("cuCtxGetCurrent", ctypes.addressof(context))
-    return context.value
 
 def guard():
     with torch.cuda.device(1 - index):
@@ -51,6 +38,7 @@ calls = {
     "partition": lambda: gl.partition(f"cuda:{1 - index}", {f"more {index}": 8}),
     "lane": lambda: gl.lane(f"cuda:{1 - index}"),
     "with lane": with_lane,
+    "concurrently": lambda: gl.concurrently(int, int),
     "synchronize": lambda: lanes[1 - index].synchronize(),
     "bind a stream": lambda: gl.set_external_stream(torch.nn.ReLU(), stream),
     "bind": lambda: gl.set_external_stream(module, lanes[1 - index]),
@@ -59,19 +47,91 @@ calls = {
 }
 for index in range(2):
     torch.cuda.set_device(index)
-    green = Pointer()
-    call("cuStreamGetGreenCtx", lanes[index].stream, ctypes.addressof(green))
-    call("cuCtxPushCurrent", green.value)  # the handle of a green context is that of its context here
+    green = green_context(lanes[index].stream)
+    call("cuCtxPushCurrent", green)
     for name, work in calls.items():
         work()
-        print(name, "same" if current() == green.value else "another", sep=": ")
-        call("cuCtxSetCurrent", green.value)
+        print(name, "same" if current_context() == green else "another", sep=": ")
+        call("cuCtxSetCurrent", green)
 """
 
 
 def test_entry_points_keep_a_green_context_current() -> None:
     found = in_a_process(PROGRAM, on_gpus=True)
-    assert len(found) == 22
+    assert len(found) == 24
     others = [line.split(":")[0] for line in found if not line.endswith(": same")]
-    # PyTorch's own: `with lane` is torch.cuda.stream(), which sets the device there and back.
-    assert others == ["a guard of PyTorch", "with lane"] * 2
+    assert others == ["a guard of PyTorch"] * 2
+
+
+WITH_LANE = """
+import threading, torch, greenlane as gl
+from compat.driver_calls import call, current_context, green_context
+
+torch.cuda.set_device(0)
+lanes = [gl.partition(f"cuda:{device}", {"lane": 16})["lane"] for device in range(2)]
+green = green_context(lanes[0].stream)
+
+def is_in(lane):
+    stream = torch.cuda.current_stream()
+    return stream.cuda_stream == lane.stream and stream.device == lane.device
+
+def is_out():
+    return current_context() == green and torch.cuda.current_stream() == torch.cuda.default_stream(0)
+"""
+
+
+def test_a_block_of_a_lane_gives_the_context_back_at_every_depth_and_after_exceptions() -> None:
+    program = """
+call("cuCtxPushCurrent", green)
+seen = []
+with lanes[1]:
+    inside = current_context()
+    seen += [is_in(lanes[1]), inside != green]
+    for lane in lanes:
+        with lane:
+            seen += [is_in(lane)]
+        seen += [is_in(lanes[1]), current_context() == inside]
+    with lanes[1], lanes[1]:
+        seen += [is_in(lanes[1])]
+    seen += [is_in(lanes[1]), current_context() == inside]
+seen += [is_out()]
+for error in (ValueError, KeyboardInterrupt):
+    try:
+        with lanes[1], lanes[0], lanes[1]:
+            raise error
+    except error:
+        seen += [is_out()]
+with lanes[1]:
+    torch.cuda.set_device(0)
+seen += [is_out()]
+print(len(seen), all(seen))
+"""
+    assert in_a_process(WITH_LANE + program, on_gpus=True) == ["15 True"]
+
+
+def test_threads_leave_their_own_blocks_of_one_lane() -> None:
+    """The second thread enters while the first is inside, and leaves after it."""
+    program = """
+entered, left = threading.Event(), threading.Event()
+seen = []
+
+def second():
+    torch.cuda.set_device(1)
+    former = torch.cuda.current_stream(), current_context()
+    with lanes[1]:
+        entered.set()
+        left.wait(60)
+        seen.append(is_in(lanes[1]))
+    seen.append((torch.cuda.current_stream(), current_context()) == former)
+
+call("cuCtxPushCurrent", green)
+thread = threading.Thread(target=second)
+with lanes[1]:
+    thread.start()
+    entered.wait(60)
+seen.append(is_out())
+left.set()
+thread.join()
+print(*seen)
+"""
+    assert in_a_process(WITH_LANE + program, on_gpus=True) == ["True True True"]

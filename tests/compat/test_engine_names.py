@@ -34,6 +34,17 @@ def test_engines_are_bound_by_attribute_name(form: tuple[nn.Module, str, str], a
     assert lanes_of(model) == (CALLER, CALLER)
 
 
+def test_lanes_are_bound_by_their_own_word(form: tuple[nn.Module, str, str], a: gl.Lane, b: gl.Lane) -> None:
+    model, first, _ = form
+    with gl.bind(model, {first: a, "second": b}) as binding:
+        assert binding.names == (first, "second")
+        assert lanes_of(model) == ("a", "b")
+    engine = new_engine("alone")
+    with gl.bind(engine, b):
+        assert where(engine) == "b"
+    assert lanes_of(model) == (where(engine), CALLER) == (CALLER, CALLER)
+
+
 def test_engines_are_bound_by_their_metadata_name(form: tuple[nn.Module, str, str], a: gl.Lane, b: gl.Lane) -> None:
     model, first, _ = form
     with gl.set_external_stream(model, {"second": a, first: b}) as binding:

@@ -9,7 +9,7 @@ import greenlane as gl
 import numpy
 import pytest
 import torch
-from greenlane._bindings import _first_misfit, _requests
+from greenlane._requests import _first_misfit, _requests
 from python.probes import CALLER
 from torch import nn
 

@@ -36,7 +36,7 @@ class BindingMillionTest : public fake::BindingTest {
           binding_.set(vision_);
           break;
         case 2:
-          binding_.set(external_);
+          set(external_);
           break;
         default:
           binding_.clear();

@@ -20,7 +20,7 @@ class BindingStreamTest : public fake::BindingTest {
 };
 
 TEST_F(BindingStreamTest, AnExternalStreamCanBeBound) {
-  binding_.set(external_);
+  set(external_);
   EXPECT_TRUE(binding_.is_set());
   EXPECT_EQ(binding_.stream(), external_);
   const auto call = binding_.enter(caller_);
@@ -30,7 +30,7 @@ TEST_F(BindingStreamTest, AnExternalStreamCanBeBound) {
 
 TEST_F(BindingStreamTest, NullDoesNotMeanUnbound) {
   EXPECT_EQ(binding_.stream(), std::nullopt);
-  EXPECT_THAT([&] { binding_.set(StreamView::default_stream()); }, ThrowsMessage<StreamError>(HasSubstr("it is null")));
+  EXPECT_THAT([&] { set(StreamView::default_stream()); }, ThrowsMessage<StreamError>(HasSubstr("it is null")));
   EXPECT_FALSE(binding_.is_set());
 }
 
@@ -40,7 +40,7 @@ TEST_F(BindingStreamTest, ARefusedStreamLeavesTheBindingUnchanged) {
   const auto elsewhere = fake_.make_stream(1);
   for (const StreamView bad :
        {StreamView::default_stream(), StreamView::from_value(1), StreamView::from_value(2), elsewhere}) {
-    EXPECT_THROW(binding_.set(bad), StreamError) << to_string(bad);
+    EXPECT_THROW(set(bad), StreamError) << to_string(bad);
   }
   EXPECT_EQ(binding_.stream(), policy_.stream());
   EXPECT_EQ(binding_.generation(), generation);
@@ -48,26 +48,28 @@ TEST_F(BindingStreamTest, ARefusedStreamLeavesTheBindingUnchanged) {
 
 TEST_F(BindingStreamTest, TheRefusalNamesBothDevices) {
   const auto elsewhere = fake_.make_stream(1);
-  EXPECT_THAT([&] { binding_.set(elsewhere); }, ThrowsMessage<StreamError>(HasSubstr("cuda:1")));
-  EXPECT_THAT([&] { binding_.set(elsewhere); }, ThrowsMessage<StreamError>(HasSubstr("cuda:0")));
+  EXPECT_THAT([&] { set(elsewhere); }, ThrowsMessage<StreamError>(HasSubstr("cuda:1")));
+  EXPECT_THAT([&] { set(elsewhere); }, ThrowsMessage<StreamError>(HasSubstr("cuda:0")));
 }
 
 TEST_F(BindingStreamTest, ReservedHandlesAreRefusedWithoutADriverCall) {
   const int calls = fake_.calls();
-  EXPECT_THROW(binding_.set(StreamView::from_value(1)), StreamError);
+  EXPECT_THROW(set(StreamView::from_value(1)), StreamError);
   EXPECT_EQ(fake_.calls(), calls);
 }
 
 TEST_F(BindingStreamTest, TheCpuRefusesEveryStreamWithItsReason) {
   StreamBinding binding(Device::open("cpu"), "engine");
-  EXPECT_THAT([&] { binding.set(StreamView::default_stream()); }, ThrowsMessage<StreamError>(HasSubstr("it is null")));
-  EXPECT_THAT([&] { binding.set(external_); }, ThrowsMessage<StreamError>(HasSubstr("the CPU has no streams")));
+  EXPECT_THAT([&] { (void)Lane::adopt(binding.device(), StreamView::default_stream()); },
+              ThrowsMessage<StreamError>(HasSubstr("it is null")));
+  EXPECT_THAT([&] { (void)Lane::adopt(binding.device(), external_); },
+              ThrowsMessage<StreamError>(HasSubstr("the CPU has no streams")));
 }
 
 TEST_F(BindingStreamTest, ABindingHoldsTheOwnerUntilItIsCleared) {
   auto owner = std::make_shared<int>(0);
   const std::weak_ptr<int> alive = owner;
-  binding_.set(external_, std::move(owner));
+  set(external_, std::move(owner));
   EXPECT_FALSE(alive.expired());
   binding_.clear();
   EXPECT_TRUE(alive.expired());
@@ -76,7 +78,7 @@ TEST_F(BindingStreamTest, ABindingHoldsTheOwnerUntilItIsCleared) {
 TEST_F(BindingStreamTest, ACallHoldsTheOwnerOfItsStream) {
   auto owner = std::make_shared<int>(0);
   const std::weak_ptr<int> alive = owner;
-  binding_.set(external_, std::move(owner));
+  set(external_, std::move(owner));
   {
     const auto call = binding_.enter(caller_);
     binding_.clear();
@@ -94,7 +96,7 @@ TEST_F(BindingStreamTest, ABoundStreamTakesPrecedenceOverPassthrough) {
   set_engine_stream_passthrough(true);
   EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::passthrough);
   EXPECT_EQ(binding_.enter(caller_).stream(), caller_);
-  binding_.set(external_);
+  set(external_);
   EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::bound);
   binding_.clear();
   EXPECT_EQ(binding_.enter(caller_).source(), StreamSource::passthrough);
@@ -105,7 +107,7 @@ TEST_F(BindingStreamTest, ABoundStreamTakesPrecedenceOverPassthrough) {
 TEST_F(BindingStreamTest, ANewStreamWaitsForTheOldLane) {
   binding_.set(policy_);
   const auto before = call(caller_);
-  binding_.set(external_);
+  set(external_);
   EXPECT_TRUE(happens_before(before, call(other_caller_)));
 }
 

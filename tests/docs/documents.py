@@ -33,9 +33,10 @@ def literal_blocks() -> dict[str, str]:
     """Returns the literal blocks (below `::`) of all docstrings, by the names of the objects that they describe."""
     found: dict[str, str] = {}
     for module in modules():
-        for name, value in vars(module).items():
-            if getattr(value, "__module__", None) != module.__name__ or not (inspect.isclass(value) or callable(value)):
-                continue
+        own = {
+            name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+        }
+        for name, value in {module.__name__: module, **own}.items():
             members = vars(value).items() if inspect.isclass(value) else ()
             for where, each in [(name, value), *((f"{name}.{member}", of) for member, of in members)]:
                 text = inspect.cleandoc(getattr(each, "__doc__", None) or "")

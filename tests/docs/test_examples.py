@@ -177,6 +177,18 @@ def check(number):
 """
 )
 
+CAPTURE = (
+    BEGIN
+    + STAND_INS
+    + """
+policy, vision, picture, state = engine("policy"), engine("vision"), torch.ones(3), torch.zeros(3)
+head = lambda seen, action: seen[0] + action[0]
+
+def check(number):
+    print(graph(picture, state).tolist())
+"""
+)
+
 EXAMPLES = {
     "README.md": (
         README,
@@ -204,6 +216,9 @@ EXAMPLES = {
     ),
 }
 """The beginning of each document's program, and the lines that it prints."""
+
+DOCSTRINGS = {"audit": (ENGINES, ["no kernels", "[2.0, 2.0, 2.0] True"]), "capture": (CAPTURE, ["[2.0, 2.0, 2.0]"])}
+"""The same of docstrings."""
 
 
 @pytest.fixture
@@ -237,12 +252,16 @@ def test_the_python_examples_run(name: str, folder: Path) -> None:
     assert run(begin, blocks("python", document), folder) == lines
 
 
+def test_every_docstring_with_a_block_has_a_program() -> None:
+    assert literal_blocks().keys() == DOCSTRINGS.keys()
+
+
 @on_fake_gpus
-def test_the_blocks_in_docstrings_run(folder: Path) -> None:
+@pytest.mark.parametrize("name", DOCSTRINGS)
+def test_the_blocks_in_docstrings_run(name: str, folder: Path) -> None:
     """Those in docstrings that are no sessions."""
-    found = literal_blocks()
-    assert found.keys() == {"audit"}
-    assert run(ENGINES, [found["audit"]], folder) == ["no kernels", "[2.0, 2.0, 2.0] True"]
+    begin, lines = DOCSTRINGS[name]
+    assert run(begin, [literal_blocks()[name]], folder) == lines
 
 
 # The names that the examples leave to their reader.

@@ -47,6 +47,18 @@ def test_every_link_has_a_target(document: Path) -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_named_file_exists(document: Path) -> None:
+    """Files and folders of the checkout that stand in code, alone or in a command."""
+    folders = "bench|bindings|cmake|docs|examples|include|python|src|tests|tools"
+    inline = re.findall(r"`([^`\n]+)`", document.read_text())
+    blocks = re.findall(r"^```sh\n(.*?)^```$", document.read_text(), re.M | re.S)
+    named = re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./-]+", "\n".join([*inline, *blocks]))
+    headers = re.findall(r"(?<![\w/])greenlane/\w+(?:/\w+)*\.hpp", "\n".join(inline))
+    files = [*named, *(f"include/{header}" for header in headers)]
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
 def test_links_are_found() -> None:
     assert "docs/configuration.md" in links(ROOT / "README.md")
     assert "what-is-checked-of-an-engines-inputs" in headings(ROOT / "docs" / "architecture.md")

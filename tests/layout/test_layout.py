@@ -96,11 +96,11 @@ def test_the_planner_includes_only_errors_and_units() -> None:
     allowed = {"greenlane/core/error.hpp", "greenlane/core/units.hpp", "fmt/format.h"}
 
     def forbidden(header: str) -> bool:
-        ours = header.startswith(("planner/", "greenlane/planner/"))
+        ours = header.startswith(("planner/", "greenlane/detail/planner/"))
         standard = "/" not in header
         return not (ours or standard or header in allowed)
 
-    assert forbidden_includes(sources("include/greenlane/planner", "src/planner"), forbidden) == []
+    assert forbidden_includes(sources("include/greenlane/detail/planner", "src/planner"), forbidden) == []
 
 
 def test_the_audit_includes_no_runtime() -> None:
@@ -132,7 +132,7 @@ def test_the_torch_layer_includes_no_higher_layer() -> None:
 
 def test_only_two_files_of_the_runtime_include_pytorch() -> None:
     files = without(
-        sources("include/greenlane/runtime", "include/greenlane/detail/runtime", "src/runtime"),
+        sources("include/greenlane/detail/runtime", "src/runtime"),
         "src/runtime/aoti_workload.cpp",
         "src/runtime/pipeline.cpp",
     )
@@ -196,6 +196,14 @@ def test_only_the_cuda_backend_uses_the_driver_table() -> None:
 def test_one_file_registers_everything_with_pytorch() -> None:
     hook = {"src/torch/tensorrt/execute_engine.cpp"}  # a kernel for an operator of Torch-TensorRT
     assert files_with(everywhere(), r"\bTORCH_LIBRARY(_IMPL|_FRAGMENT)?\s*\(") == {"bindings/torchbind.cpp"} | hook
+
+
+def test_every_file_of_bindings_is_registered_in_that_file() -> None:
+    files = {file.stem for file in sources("bindings") if file.suffix == ".cpp"} - {"torchbind"}
+    assert files
+    assert {file.stem for file in sources("bindings") if file.suffix == ".hpp"} - {"interrupt"} == files
+    registering = code_of(ROOT / "bindings/torchbind.cpp")
+    assert set(re.findall(r"register_(\w+)\(library\);", registering)) == files
 
 
 def test_only_one_file_reads_version_macros() -> None:

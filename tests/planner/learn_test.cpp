@@ -1,6 +1,6 @@
 #include "support/planner_test.hpp"
 
-#include <greenlane/planner/learn.hpp>
+#include <greenlane/detail/planner/learn.hpp>
 
 #include <random>
 

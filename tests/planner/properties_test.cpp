@@ -1,7 +1,7 @@
 #include "planner/plan.hpp"
 #include "support/plan_requests.hpp"
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>

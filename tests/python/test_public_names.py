@@ -1,8 +1,11 @@
 """Every public name is documented, and the examples in the documentation run."""
 
+import ast
+import dataclasses
 import doctest
 import importlib
 import inspect
+import itertools
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
@@ -57,6 +60,26 @@ def test_every_constant_has_a_docstring_below_it() -> None:
         lines = sources.splitlines()
         definition = next(i for i, line in enumerate(lines) if line.startswith(f"{name}:"))
         assert lines[definition + 1].startswith('"""')
+
+
+def test_every_field_has_a_docstring_below_it() -> None:
+    classes = {name for name, value in OBJECTS.items() if dataclasses.is_dataclass(value)}
+    assert len(classes) > 10
+    found = {
+        node.name: node
+        for module in modules()
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.ClassDef) and node.name in classes
+    }
+    assert found.keys() == classes
+    bare = [
+        f"{name}.{ast.unparse(field.target)}"
+        for name, node in found.items()
+        for field, below in itertools.pairwise([*node.body, ast.Pass()])
+        if isinstance(field, ast.AnnAssign)
+        and not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant))
+    ]
+    assert bare == []
 
 
 def test_all_lists_every_public_name() -> None:

@@ -1,9 +1,10 @@
 """Graphs, as far as they can be tested without a GPU. tests/gpu/test_graphs.py tests the rest."""
 
+import copy
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import greenlane as gl
 import pytest
@@ -39,11 +40,48 @@ def test_graphs_change_nothing_for_a_cpu_package(models: Path, lane: gl.Lane) ->
     assert gl.graph_report(engine) is None
 
 
-def test_a_copy_of_an_engine_keeps_its_options(models: Path) -> None:
-    engine = gl.load(models / "affine.pt2", graphs="resident", outputs="views", tune_kernels=False, stateful=True)
-    copied = pickle.loads(pickle.dumps(engine))
-    assert copied._native.options() == engine._native.options() == [1, 1, 1, 0, 1]
-    torch.testing.assert_close(copied(torch.ones(4, 8)), torch.full((4, 8), 3.0))
+OPTIONS = ("name", "model", "num_runners", "resident", "views", "tune", "stateful", "urgent_ms", "gates")
+
+
+def options_of(engine: gl.Engine) -> list[Any]:
+    options = engine._native.options()
+    return [getattr(options, name) for name in OPTIONS]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda engine: pickle.loads(pickle.dumps(engine))])
+def test_a_copy_of_an_engine_keeps_how_it_was_loaded(models: Path, copied: Callable[[gl.Engine], gl.Engine]) -> None:
+    engine = gl.load(
+        models / "affine.pt2",
+        name="policy",
+        graphs="resident",
+        outputs="views",
+        tune_kernels=False,
+        stateful=True,
+        urgent=5,
+        gates="50us",
+    )
+    first = copied(engine)
+    assert options_of(first) == options_of(engine) == ["policy", "model", 1, True, True, False, True, 5.0, "50us"]
+    engine.set_urgent(None)
+    engine.set_gates("auto")
+    assert options_of(copied(engine))[-2:] == [None, "auto"]
+    assert options_of(copied(first))[-2:] == [5.0, "50us"]
+    torch.testing.assert_close(first(torch.ones(4, 8)), torch.full((4, 8), 3.0))
+
+
+def test_a_plain_engines_copy_is_plain(models: Path) -> None:
+    plain = options_of(copy.copy(gl.load(models / "affine.pt2")))
+    assert plain == ["", "model", 1, False, False, True, False, None, "off"]
+
+
+def test_options_are_checked_before_the_package_is_loaded(tmp_path: Path) -> None:
+    """The package does not exist, which is no error before the options are right."""
+    missing = tmp_path / "missing.pt2"
+    for options in ({"gates": "on"}, {"urgent": 0.0}, {"urgent": float("nan")}):
+        with pytest.raises(ValueError, match=r"use 'auto', 'off' or a time|give a positive number, or None"):
+            gl.load(missing, **options)
+    with pytest.raises(RuntimeError, match=r"missing\.pt2"):
+        gl.load(missing, gates="50us", urgent=1)
 
 
 def test_several_runners_are_refused(models: Path) -> None:
@@ -101,10 +139,10 @@ def test_gates_and_deadlines_are_checked(models: Path) -> None:
     torch.testing.assert_close(engine(torch.ones(4, 8)), torch.full((4, 8), 3.0))
     for gates in ("auto", "off", "1.5ms"):
         engine.set_gates(gates)
-    for gates in ("on", "50", "0us", "-1us", "us"):
+    for gates in ("on", "50", "0us", "-1us", "us", "2000ms", "nanus", "infms", ""):
         with pytest.raises(ValueError, match="use 'auto', 'off' or a time such as '50us'"):
             engine.set_gates(gates)
-    for deadline in (0.0, -1.0):
+    for deadline in (0.0, -1.0, 86_400_001.0):
         with pytest.raises(ValueError, match="give a positive number, or None"):
             engine.set_urgent(deadline)
     assert gl.gate_report("cpu").passes == 0

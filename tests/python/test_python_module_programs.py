@@ -168,11 +168,13 @@ def test_a_module_compiled_in_place_is_refused(a: gl.Lane) -> None:
     module = nn.Sequential(nn.Sequential(Traceable()))
     module.compile(backend="eager")
     with pytest.raises(
-        ValueError, match=r"'' cannot be bound: it was compiled in place.* bind torch.compile\(module\)"
+        ValueError, match=r"'' cannot be bound: it was compiled by Module.compile.* bind torch.compile\(module\)"
     ):
         gl.set_external_stream(module, a)
     for name in ("0", "0.0"):
-        with pytest.raises(ValueError, match=f"'{name}' cannot be bound: it is inside '', which was compiled in place"):
+        with pytest.raises(
+            ValueError, match=f"'{name}' cannot be bound: it is inside '', which was compiled by Module.compile"
+        ):
             gl.set_external_stream(module, {name: a})
         assert not gl.is_external_stream_set(module, name)
     assert where_op(module) == CALLER

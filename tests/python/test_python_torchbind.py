@@ -12,8 +12,10 @@ library, package = sys.argv[1:]
 torch.ops.load_library(library)
 ops = torch.ops.greenlane
 (lane,) = ops.partition("cpu", ["policy"], [1])
-engine = ops.load_aoti(package, None, None, "policy", "model", 1)
-print(lane.units(), engine.is_external_stream_set())
+options = torch.classes.greenlane.EngineOptions()
+options.name = "policy"
+engine = ops.load_aoti(package, options)
+print(lane.units(), engine.name(), engine.is_external_stream_set())
 engine.bind(lane)
 outputs = engine.run([torch.ones(4, 8)])
 print(outputs[0].unique().tolist(), engine.is_external_stream_set(), engine.get_external_stream())
@@ -37,7 +39,7 @@ def test_the_library_works_without_the_package(models: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "1 False",
+        "1 policy False",
         "[3.0] True 0",
         "True",
         "False False",

@@ -323,7 +323,7 @@ def test_missing_plotly_is_reported_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("greenlane.report._")]:
-        if name not in ("greenlane.report.__main__", "greenlane.report._fields"):
+        if name not in ("greenlane.report.__main__", "greenlane.report._error"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "plotly", None)
     assert main([str(RESULTS / "h200-memory.json"), "-o", str(tmp_path / "page.html")]) == 2

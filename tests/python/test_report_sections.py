@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from greenlane._fields import Fields
 from greenlane.report._distributions import _histogram, _survival
-from greenlane.report._fields import Fields
 from greenlane.report._forms import Run
 from greenlane.report._placement import of_mode, of_plan
 from greenlane.report._plans import Plan

@@ -1,6 +1,6 @@
 #include "support/runtime_folder.hpp"
 
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <gmock/gmock.h>
 

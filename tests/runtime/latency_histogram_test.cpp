@@ -1,4 +1,4 @@
-#include <greenlane/runtime/latency_histogram.hpp>
+#include <greenlane/detail/runtime/latency_histogram.hpp>
 
 #include <gtest/gtest.h>
 

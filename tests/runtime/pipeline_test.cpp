@@ -5,7 +5,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/partition.hpp>
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 
 #include <gmock/gmock.h>
 

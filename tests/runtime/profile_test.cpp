@@ -2,8 +2,8 @@
 #include "support/test_pipeline.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/profile.hpp>
-#include <greenlane/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

@@ -4,8 +4,8 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/runtime/report.hpp>
-#include <greenlane/runtime/trace.hpp>
+#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/trace.hpp>
 #include <greenlane/version.hpp>
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
-#include <greenlane/runtime/report.hpp>
-#include <greenlane/runtime/trace.hpp>
+#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/trace.hpp>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

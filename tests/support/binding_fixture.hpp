@@ -3,6 +3,9 @@
 
 #include "support/fake_driver_test.hpp"
 
+#include <memory>
+#include <utility>
+
 namespace greenlane::fake {
 
 class BindingTest : public FakeDriverTest {
@@ -17,6 +20,11 @@ class BindingTest : public FakeDriverTest {
     return work;
   }
   Work call(StreamView caller) { return call(binding_, fake_, caller); }
+
+  // Binds the engine to a lane that adopts the stream.
+  void set(StreamView stream, std::shared_ptr<const void> owner = {}) {
+    binding_.set(Lane::adopt(device_, stream, {}, std::move(owner)));
+  }
 
   Device device_ = gpu();
   Lane policy_ = Lane::create(device_.partition("policy", 8));

@@ -1,7 +1,7 @@
 // Requests for plans: random ones, and short forms of handwritten ones.
 #pragma once
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 
 #include "support/plan_requests.hpp"
 
-#include <greenlane/planner/planner.hpp>
+#include <greenlane/detail/planner/planner.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -3,7 +3,7 @@
 
 #include "support/runtime_folder.hpp"
 
-#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
 
 #include <string>
 

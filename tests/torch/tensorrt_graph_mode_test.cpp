@@ -35,6 +35,9 @@ class GraphModeTest : public fake::FakeDriverTest {
     return seen;
   }
 
+  // Binds the engine to a lane that adopts the stream.
+  void bind(StreamView stream) { record_.binding.set(Lane::adopt(device_, stream)); }
+
   Device device_ = gpu();
   StreamView stream_ = fake_.make_stream();
   StreamView other_ = fake_.make_stream();
@@ -50,8 +53,9 @@ class GraphModeTest : public fake::FakeDriverTest {
 TEST_F(GraphModeTest, TheFirstCallAfterAChangeUsesNoGraphs) {
   set_mode(1);
   EXPECT_EQ(mode_in_call(), 1) << "an engine that was never bound ran without graphs";
-  for (const auto& change : {+[](StreamBinding& binding, StreamView stream) { binding.set(stream); },
-                             +[](StreamBinding& binding, StreamView) { binding.clear(); }}) {
+  for (const auto& change :
+       {+[](StreamBinding& binding, StreamView stream) { binding.set(Lane::adopt(binding.device(), stream)); },
+        +[](StreamBinding& binding, StreamView) { binding.clear(); }}) {
     for (int again = 0; again < 2; ++again) {
       change(record_.binding, stream_);
       EXPECT_EQ(mode_in_call(), 0) << "the mode is not off, so stock Torch-TensorRT keeps its old graph";
@@ -59,14 +63,14 @@ TEST_F(GraphModeTest, TheFirstCallAfterAChangeUsesNoGraphs) {
       EXPECT_EQ(mode_in_call(), 1);
     }
   }
-  record_.binding.set(other_);
+  bind(other_);
   EXPECT_EQ(mode_in_call(), 0);
   EXPECT_EQ(mode_in_call(), 1);
 }
 
 TEST_F(GraphModeTest, AFailedCallIsNotTheFirstCall) {
   set_mode(1);
-  record_.binding.set(stream_);
+  bind(stream_);
   EXPECT_EQ(mode_in_call(true), 0);
   EXPECT_EQ(mode(), 1);
   EXPECT_EQ(mode_in_call(), 0);
@@ -75,10 +79,10 @@ TEST_F(GraphModeTest, AFailedCallIsNotTheFirstCall) {
 
 TEST_F(GraphModeTest, AChangeDuringACallAffectsTheNextCall) {
   set_mode(1);
-  record_.binding.set(stream_);
+  bind(stream_);
   {
     GraphModeScope scope(record_);
-    record_.binding.set(other_);
+    bind(other_);
     scope.finish();
   }
   EXPECT_EQ(mode_in_call(), 0);
@@ -88,7 +92,7 @@ TEST_F(GraphModeTest, AChangeDuringACallAffectsTheNextCall) {
 TEST_F(GraphModeTest, OtherModesAreUnchanged) {
   for (const std::int64_t mode : {0, 2}) {
     set_mode(mode);
-    record_.binding.set(stream_);
+    bind(stream_);
     EXPECT_EQ(mode_in_call(), mode);
     EXPECT_EQ(mode_in_call(), mode);
     EXPECT_EQ(GraphModeTest::mode(), mode);
@@ -99,8 +103,8 @@ TEST_F(GraphModeTest, OtherModesAreUnchanged) {
 TEST_F(GraphModeTest, GraphsStayOffUntilAllCallsAreDone) {
   set_mode(1);
   EngineRecord second{device_, "second"};
-  record_.binding.set(stream_);
-  second.binding.set(stream_);
+  bind(stream_);
+  second.binding.set(Lane::adopt(device_, stream_));
   std::optional<GraphModeScope> first(std::in_place, record_);
   {
     GraphModeScope other(second);
@@ -116,7 +120,7 @@ TEST_F(GraphModeTest, GraphsStayOffUntilAllCallsAreDone) {
 
 TEST_F(GraphModeTest, AModeSetDuringTheCallIsKept) {
   set_mode(1);
-  record_.binding.set(stream_);
+  bind(stream_);
   {
     const GraphModeScope scope(record_);
     set_mode(2);
@@ -148,7 +152,7 @@ TEST_F(WithoutStockTest, AnEngineCanBeBoundTwiceToOneStream) {
   const auto stream = fake_.make_stream();
   EngineRecord record{gpu(), "engine"};
   for (int turn = 0; turn < 2; ++turn) {
-    record.binding.set(stream);
+    record.binding.set(Lane::adopt(record.binding.device(), stream));
     EXPECT_TRUE(may_have_old_graph(record, c10::IValue()));
     EXPECT_NO_THROW(GraphModeScope(record).finish());
     EXPECT_FALSE(may_have_old_graph(record, c10::IValue()));

@@ -40,9 +40,9 @@ struct FormerBinding;
 
 /// One engine's choice of stream. Every call of the engine goes through it:
 ///
-///   auto call = binding.enter(caller);   // the engine's stream now waits for the caller's
-///   … enqueue on call.stream() …
-///   call.finish();                       // the caller's stream now waits for the engine's
+///     auto call = binding.enter(caller);   // the engine's stream now waits for the caller's
+///     … enqueue on call.stream() …
+///     call.finish();                       // the caller's stream now waits for the engine's
 ///
 /// Stream order: if both streams are the same, no events are used; otherwise one pair of events, made once and reused.
 /// After a rebind, the first work on the new stream waits for the last work on the old one, because engines own scratch
@@ -52,7 +52,6 @@ struct FormerBinding;
 /// captured too. The events become edges of the graph. The graph keeps the lane for as long as it exists. Binding the
 /// engine to other units meanwhile gives one warning, because the graph still runs the engine on the former units.
 /// Lifetime: holds the lane, and through it the stream and its partition, or the owner of an external stream.
-/// Null: a null stream is refused. clear() takes a binding away.
 /// Thread safety: all members may be called from any thread. While a lane is bound, a recursive lock is held from
 /// enter() to finish(). Calls of one bound engine are therefore enqueued one after another, and an engine may rebind
 /// itself inside its own call.
@@ -66,19 +65,13 @@ class StreamBinding {
   StreamBinding(const StreamBinding&) = delete;
   StreamBinding& operator=(const StreamBinding&) = delete;
 
-  /// Binds the engine to a lane.
+  /// Binds the engine to a lane. Lane::adopt makes a lane of a stream that the caller made.
   /// Throws: StreamError when the lane is closed or belongs to another device, or when the engine cannot be moved (see
   /// CapturedWork). The binding is then unchanged.
   void set(const Lane& lane);
-  /// Binds the engine to a stream that the caller made.
-  /// Lifetime: `keep_alive`, if given, is held until nobody can need the stream any more. Without it, the stream must
-  /// outlive the binding.
-  /// Throws: StreamError for null and the two other reserved handles, a stream of another device, a stream that is
-  /// being captured, and a stream of a closed lane. The binding is then unchanged.
-  void set(StreamView stream, std::shared_ptr<const void> keep_alive = {});
   /// Removes the binding. An engine without a binding is no error.
   void clear();
-  /// Returns the bound lane. For an external stream it is a lane that adopted the stream.
+  /// Returns the bound lane.
   [[nodiscard]] std::optional<Lane> lane() const;
   /// Returns the bound lane's stream. Absent if nothing is bound, and on the CPU.
   [[nodiscard]] std::optional<StreamView> stream() const;

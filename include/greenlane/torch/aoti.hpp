@@ -120,18 +120,12 @@ class AotiEngine : public std::enable_shared_from_this<AotiEngine> {
   /// Lifetime: the run holds the engine.
   [[nodiscard]] EngineRun submit(std::vector<at::Tensor> inputs);
 
-  /// Runs later calls on this lane.
+  /// Runs later calls on this lane. Lane::adopt makes a lane of a stream that the caller made.
   /// Throws: StreamError when the lane is closed or belongs to another device.
   void bind(const Lane& lane);
-  /// Runs later calls on a stream that the caller made.
-  /// Lifetime: `keep_alive`, if given, is held for as long as the stream is needed. Without it, the stream must live
-  /// that long.
-  /// Throws: StreamError for a null or reserved handle, a stream of another device, a stream that is being captured,
-  /// and a stream of a closed lane. The binding is then unchanged.
-  void bind(StreamView stream, std::shared_ptr<const void> keep_alive = {});
   /// Removes the binding: later calls run on the caller's stream.
   void unbind();
-  /// Returns the bound lane. For a bound stream it is a lane that adopted the stream.
+  /// Returns the bound lane.
   [[nodiscard]] std::optional<Lane> lane() const;
   /// Makes the engine urgent; absent: not urgent. Each of its calls closes the device's gate for gated engines on its
   /// units, until its work on the device is done, but for at most five times this deadline. No effect on a CPU, where

@@ -15,12 +15,12 @@ namespace greenlane {
 /// A pipeline that was captured once and is launched as one piece of work, on any stream. Each bound engine's part runs
 /// on its lane's units; unbound work runs on the whole device.
 ///
-///   auto graph = PipelineGraph::capture(gpu, {picture, state}, [&](const auto& in) {
-///     const auto seen = concurrently(
-///         gpu, {[&] { return vision->run({in[0]}); }, [&] { return policy->run({in[1]}); }});
-///     return head->run({seen[0][0], seen[1][0]});
-///   });
-///   auto actions = graph->run({picture, state});
+///     auto graph = PipelineGraph::capture(gpu, {picture, state}, [&](const auto& in) {
+///       const auto seen = concurrently(
+///           gpu, {[&] { return vision->run({in[0]}); }, [&] { return policy->run({in[1]}); }});
+///       return head->run({seen[0][0], seen[1][0]});
+///     });
+///     auto actions = graph->run({picture, state});
 ///
 /// Stream order: run() is ordered with the caller's current stream as any operator is, and after earlier runs. It
 /// cannot be called within a capture.
@@ -57,12 +57,8 @@ class PipelineGraph {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Returns a lane for one branch, for callers that cannot use concurrently(). While a graph is captured with
-/// PipelineGraph, the lane belongs to that graph alone.
-[[nodiscard]] Lane branch_lane(const Device& device);
-
 /// Runs each branch with a separate stream as the caller's stream. On the CPU the branches simply run. In a capture
-/// they become branches of the graph.
+/// they become branches of the graph, which keeps their streams for as long as it exists.
 /// Stream order: every branch begins after the current stream's work, and the current stream's later work waits for all
 /// branches. Branches are called one after another; their work on the device overlaps. Their results may be used on the
 /// current stream.

@@ -30,6 +30,7 @@ void load_operator_library(const std::string& path);
 ///     t: 1e-3; 2e-2 for 16-bit floats; 0.13 for float8_e4m3*, 0.26 for float8_e5m2*, 0 for float8_e8m0fnu.
 ///   - NaN equals NaN, and infinities of one sign are equal.
 ///   - Complex numbers are pairs of floats. Dtypes that PyTorch cannot convert are compared by their bytes.
+///
 /// The number of outputs, shapes, dtypes and layouts must be the same. Strides may differ. Blocks until `actual` is
 /// computed.
 [[nodiscard]] std::string difference(const std::vector<at::Tensor>& actual, const std::vector<at::Tensor>& expected);

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from greenlane.report._fields import ReportError
+from greenlane.report._error import ReportError
 from greenlane.report._read import read
 from greenlane.report._write import is_standard_output, write
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from greenlane.report._fields import Fields
+from greenlane._fields import Fields
 from greenlane.report._forms import Device, Source
 from greenlane.report._text import Cell, duration, heading, note, table
 
@@ -13,7 +13,7 @@ _STRAYS = ("of", "kernel", "ran on", "likely cause", "times", "GPU time")
 
 @dataclass(frozen=True)
 class Kernel:
-    """Runs of one kernel in one place."""
+    """Runs of one kernel on one lane, or outside of lanes."""
 
     name: str
     count: int

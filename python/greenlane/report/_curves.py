@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from greenlane.report._figures import COLOURS, MUTED, deadline, durations, embed, grid, place
+from greenlane.report._figures import COLOURS, MUTED, cell_of, deadline, durations, embed, grid
 from greenlane.report._forms import Curve, Profile
 from greenlane.report._plans import Plan
 from greenlane.report._read import Documents
@@ -13,7 +13,7 @@ from greenlane.report._text import duration, heading, note
 
 @dataclass(frozen=True)
 class _Mark:
-    """A plan's place for an engine: the number of units, with predicted and measured p99."""
+    """A plan's choice for an engine: the number of units, with predicted and measured p99."""
 
     units: int
     predicted_us: float | None
@@ -52,7 +52,7 @@ def _figure(profile: Profile, documents: Documents, index: int) -> str:
         figure.add_trace(trace, **cell)
 
     for i, curve in enumerate(shown):
-        cell = place(i, columns)
+        cell = cell_of(i, columns)
         values = [value for point in curve.points for value in (point.p50_us, point.p99_us)]
         values += [value for _, value in curve.in_flight_us]
         marks = _marks(curve.name, profile, documents.plans)

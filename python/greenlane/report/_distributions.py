@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from greenlane.report._figures import durations, embed, grid, label, mode_style, place
+from greenlane.report._figures import cell_of, durations, embed, grid, label, mode_style
 from greenlane.report._read import Documents
 from greenlane.report._text import duration, heading, note, share
 from greenlane.report._trace import Trace
@@ -37,7 +37,7 @@ def _figure(trace: Trace, index: int) -> str:
     figure = grid([title for name in names for title in (name, f"{name}: at least so long")], 2)
     keyed: set[str] = set()
     for i, name in enumerate(names):
-        left, right = place(2 * i, 2), place(2 * i + 1, 2)
+        left, right = cell_of(2 * i, 2), cell_of(2 * i + 1, 2)
         values: list[float] = []
         for mode, engines in latencies.items():
             if name not in engines:

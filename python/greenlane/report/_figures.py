@@ -80,7 +80,7 @@ def look(height: int) -> dict[str, Any]:
     }
 
 
-def place(index: int, columns: int) -> dict[str, int]:
+def cell_of(index: int, columns: int) -> dict[str, int]:
     """Returns the row and column of the plot of this index in a grid."""
     return {"row": index // columns + 1, "col": index % columns + 1}
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from greenlane.report._fields import Fields
+from greenlane._fields import Fields
 
 QUANTILES = ("p50_us", "p90_us", "p99_us", "p999_us", "max_us")
 """Names of the quantiles in results."""

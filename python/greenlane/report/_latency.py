@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from greenlane.report._figures import deadline, durations, embed, grid, label, mode_style, place
+from greenlane.report._figures import cell_of, deadline, durations, embed, grid, label, mode_style
 from greenlane.report._forms import QUANTILES, EngineResult, Run
 from greenlane.report._read import Documents
 from greenlane.report._text import duration, heading, note
@@ -34,7 +34,7 @@ def _figure(run: Run, index: int) -> str:
     figure = grid(names, columns)
     keyed: set[str] = set()
     for i, name in enumerate(names):
-        cell = place(i, columns)
+        cell = cell_of(i, columns)
         seen: list[float] = []
         for mode in run.modes:
             for engine in mode.engines:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from greenlane.report._fields import Fields
+from greenlane._fields import Fields
 from greenlane.report._forms import Source
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from greenlane._fields import Fields, MalformedError
 from greenlane.report._audits import Audit
-from greenlane.report._fields import Fields, MalformedError, ReportError
+from greenlane.report._error import ReportError
 from greenlane.report._forms import Profile, Run, Source
 from greenlane.report._plans import Plan
 from greenlane.report._trace import Trace

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from greenlane.report._fields import Fields, MalformedError
+from greenlane._fields import Fields, MalformedError
 from greenlane.report._forms import Source
 
 _MODE = "mode "

@@ -7,13 +7,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from greenlane.report._fields import ReportError
+from greenlane.report._error import ReportError
 
 
 def write(path: Path, text: str) -> None:
     """Writes beside the file and renames, so that a reader never sees half of a page.
 
-    Devices and pipes are written in place, and descriptors of this process where they stand. If a link leads to a file,
+    Devices and pipes are written directly, and descriptors of this process where they stand. If a link leads to a file,
     that file is replaced.
 
     :raises ReportError: the file cannot be written; its former contents stay.

@@ -1,5 +1,10 @@
 #include "core/graphs/callers_graph.hpp"
 
+#include "core/device_state.hpp"
+#include "core/graphs/capture_scope.hpp"
+
+#include <greenlane/detail/core/access.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -7,6 +12,12 @@ namespace greenlane::detail {
 
 std::string name_and_size(const Lane& lane) {
   return "'" + lane.name() + "' (" + std::to_string(lane.units().count) + " SMs)";
+}
+
+void keep_in_callers_graph(StreamView capturing, const Lane& lane) {
+  if (capturing.is_default() || CaptureScope::captures()) return;
+  auto& device = *Access::state(lane.device());
+  if (device.is_capturing(capturing)) device.give_to_capture(capturing, std::make_unique<LaneInGraph>(lane, nullptr));
 }
 
 bool CallersGraphs::has(std::uint64_t capture, UnitSetId unit_set) const noexcept {

@@ -23,12 +23,15 @@ struct CallersGraph {
   bool is_warned_of = false;
 };
 
-// A lane that a graph owns. The driver returns it when the graph and everything made from it are gone.
+// A lane that a graph owns. The driver returns it when the graph and everything made from it are gone. The record is
+// null if nobody asks for it.
 class LaneInGraph final : public DropQueue::Entry {
  public:
   LaneInGraph(Lane lane, std::shared_ptr<CallersGraph> graph) : lane_(std::move(lane)), graph_(std::move(graph)) {}
   // Makes no CUDA call. Only the driver's callback may call it.
-  void graph_is_gone() noexcept { graph_->is_gone.store(true, std::memory_order_release); }
+  void graph_is_gone() noexcept {
+    if (graph_) graph_->is_gone.store(true, std::memory_order_release);
+  }
 
  private:
   Lane lane_;
@@ -49,6 +52,10 @@ class CallersGraphs {
  private:
   std::vector<std::shared_ptr<CallersGraph>> graphs_;
 };
+
+// Makes the graph that a caller captures on this stream keep a lane; does nothing if no graph is captured there.
+// Throws: DriverError.
+void keep_in_callers_graph(StreamView capturing, const Lane& lane);
 
 [[nodiscard]] std::string name_and_size(const Lane& lane);
 

@@ -2,13 +2,15 @@
 #include "text/json_numbers.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 namespace greenlane::runtime {
 namespace {
@@ -17,6 +19,7 @@ using nlohmann::json;
 
 const char* const kMakeAPlan = "make a plan for this configuration";
 const char* const kMakeItAgain = "make the plan again";
+const char* const kForm = R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})";
 constexpr std::int64_t kMostUnits = 1'000'000;
 // Units: microseconds.
 constexpr double kShortestSlice = 1e-3;
@@ -29,52 +32,102 @@ std::optional<UnitRequest> units_of(const json& value) {
   return count ? std::optional(UnitRequest(static_cast<int>(*count))) : std::nullopt;
 }
 
-// Reads the device that the plan was made for. Calls `fail` where its number of units is not sensible.
-// Throws: json::exception where a field has another type.
-template <typename Fail>
-PlannedDevice device_of(const json& document, const std::filesystem::path& plan, const Fail& fail) {
+// Throws a fault of the plan: its cause, and the remedy.
+using Fail = std::function<void(const std::string& why, const std::string& remedy)>;
+
+// An object in the plan. A value that is missing or of another type is a fault, which names the key.
+class Fields {
+ public:
+  Fields(const json& value, std::string path, const Fail& fail) : value_(value), path_(std::move(path)), fail_(fail) {
+    if (!value_.is_object()) fail_((path_.empty() ? "it" : "'" + path_ + "'") + " is no object", kForm);
+  }
+
+  // Returns a value of any type; null if it is absent.
+  [[nodiscard]] const json* find(const char* key) const {
+    const auto found = value_.find(key);
+    return found == value_.end() ? nullptr : &*found;
+  }
+  [[nodiscard]] std::string text(const char* key) const {
+    const auto* const value = find(key);
+    if (!value || !value->is_string()) refuse(key, value, "a text");
+    return value->get<std::string>();
+  }
+  [[nodiscard]] std::string text(const char* key, const char* if_absent) const {
+    return find(key) ? text(key) : if_absent;
+  }
+  [[nodiscard]] bool flag(const char* key, bool if_absent) const {
+    const auto* const value = find(key);
+    if (!value) return if_absent;
+    if (!value->is_boolean()) refuse(key, value, "true or false");
+    return value->get<bool>();
+  }
+  // Returns an object; nothing if it is absent or null.
+  [[nodiscard]] std::optional<Fields> child(const char* key) const {
+    const auto* const value = find(key);
+    if (!value || value->is_null()) return std::nullopt;
+    return Fields(*value, path_of(key), fail_);
+  }
+  // Returns the objects of a list.
+  [[nodiscard]] std::vector<Fields> children(const char* key) const {
+    const auto* const value = find(key);
+    if (!value || !value->is_array()) refuse(key, value, "a list");
+    std::vector<Fields> all;
+    for (const auto& each : *value)
+      all.emplace_back(each, path_of(key) + "[" + std::to_string(all.size()) + "]", fail_);
+    return all;
+  }
+
+ private:
+  [[nodiscard]] std::string path_of(const char* key) const { return path_.empty() ? key : path_ + "." + key; }
+  void refuse(const char* key, const json* value, const char* wanted) const {
+    fail_("'" + path_of(key) + "'" + (value ? std::string(" is not ") + wanted : " is missing"), kForm);
+  }
+
+  const json& value_;
+  std::string path_;
+  const Fail& fail_;
+};
+
+// Reads the device that the plan was made for.
+PlannedDevice device_of(const Fields& document, const std::filesystem::path& plan, const Fail& fail) {
   PlannedDevice device{.plan = plan};
-  if (document.contains("device") && !document.at("device").is_null()) {
-    const auto& entry = document.at("device");
-    const auto id = entry.value("id", "");
+  if (const auto entry = document.child("device")) {
+    const auto id = entry->text("id", "");
     if (id == "cpu" || id.starts_with("cuda")) device.kind = id == "cpu" ? DeviceKind::cpu : DeviceKind::cuda;
-    device.name = entry.value("name", "");
-    if (entry.contains("units")) {
-      const auto units = text::whole_number(entry.at("units"), 1, kMostUnits);
+    device.name = entry->text("name", "");
+    if (const auto* const value = entry->find("units")) {
+      const auto units = text::whole_number(*value, 1, kMostUnits);
       if (!units) fail("its device has no sensible number of units", kMakeAPlan);
       device.units = Units{static_cast<int>(units.value())};
     }
   }
-  if (document.contains("versions") && !document.at("versions").is_null())
-    device.torch = document.at("versions").value("torch", "");
+  if (const auto versions = document.child("versions")) device.torch = versions->text("torch", "");
   return device;
 }
 
-template <typename Fail>
-std::vector<LaneConfig> lanes_of(const json& document, const Fail& fail) {
+std::vector<LaneConfig> lanes_of(const Fields& document, const Fail& fail) {
   std::vector<LaneConfig> lanes;
-  for (const auto& lane : document.at("lanes")) {
-    LaneConfig entry{.name = lane.at("name").get<std::string>(), .units = {}};
+  for (const auto& lane : document.children("lanes")) {
+    LaneConfig entry{.name = lane.text("name"), .units = {}};
     if (entry.name.empty()) fail("the name of a lane is empty", kMakeItAgain);
     if (std::ranges::find(lanes, entry.name, &LaneConfig::name) != lanes.end())
       fail("two of its lanes are named '" + entry.name + "'", kMakeItAgain);
-    if (lane.contains("units")) {
-      entry.units = units_of(lane.at("units"));
+    if (const auto* const units = lane.find("units")) {
+      entry.units = units_of(*units);
       if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", kMakeItAgain);
     }
-    entry.beside = lane.value("beside", "");
+    entry.beside = lane.text("beside", "");
     lanes.push_back(std::move(entry));
   }
   return lanes;
 }
 
 // Sets what the plan says of one engine.
-template <typename Fail>
-void set_engine(EngineConfig& engine, const json& entry, const std::vector<LaneConfig>& lanes, const Fail& fail) {
-  engine.lane = entry.at("lane").get<std::string>();
-  engine.takes_turns = entry.contains("gated") && !entry.at("gated").get<bool>();
-  if (entry.contains("slice_us")) {
-    const auto slice = text::number(entry.at("slice_us"), kShortestSlice, kLongestSlice);
+void set_engine(EngineConfig& engine, const Fields& entry, const std::vector<LaneConfig>& lanes, const Fail& fail) {
+  engine.lane = entry.text("lane");
+  engine.takes_turns = !entry.flag("gated", true);
+  if (const auto* const value = entry.find("slice_us")) {
+    const auto slice = text::number(*value, kShortestSlice, kLongestSlice);
     if (!slice) fail("the slice_us of engine '" + engine.name + "' is no time from 0.001 to 1000000 µs", kMakeItAgain);
     engine.slice = from_seconds(1e-6 * slice.value());
   }
@@ -84,11 +137,10 @@ void set_engine(EngineConfig& engine, const json& entry, const std::vector<LaneC
 }
 
 // Sets the lane of every engine. The plan must name each engine once.
-template <typename Fail>
-void set_engines(PipelineConfig& config, const json& document, const Fail& fail) {
+void set_engines(PipelineConfig& config, const Fields& document, const Fail& fail) {
   std::vector<std::string> placed;
-  for (const auto& entry : document.at("engines")) {
-    const auto name = entry.at("name").get<std::string>();
+  for (const auto& entry : document.children("engines")) {
+    const auto name = entry.text("name");
     const auto engine = std::ranges::find(config.engines, name, &EngineConfig::name);
     if (engine == config.engines.end())
       fail("it places engine '" + name + "', which the configuration does not have", kMakeAPlan);
@@ -103,7 +155,6 @@ void set_engines(PipelineConfig& config, const json& document, const Fail& fail)
 }
 
 // Checks that each lane beside another shares the units of a lane that has some.
-template <typename Fail>
 void check_neighbours(const std::vector<LaneConfig>& lanes, const Fail& fail) {
   for (const auto& lane : lanes) {
     if (lane.beside.empty()) continue;
@@ -118,7 +169,7 @@ void check_neighbours(const std::vector<LaneConfig>& lanes, const Fail& fail) {
 }  // namespace
 
 Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
-  const auto fail = [&](const std::string& why, const std::string& remedy) {
+  const Fail fail = [&](const std::string& why, const std::string& remedy) {
     throw ConfigError(
         {.what = plan.string() + " is no plan for " + config.file.string(), .why = why, .remedy = remedy});
   };
@@ -127,8 +178,9 @@ Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
   std::optional<Mode> mode;
   PipelineConfig planned = config;  // a copy, so that a plan that does not fit changes nothing
   try {
-    const json document = json::parse(text);
-    const auto name = document.value("mode", "lanes");
+    const json parsed = json::parse(text);
+    const Fields document(parsed, "", fail);
+    const auto name = document.text("mode", "lanes");
     mode = mode_named(name);
     if (!mode) fail("its mode is '" + name + "'", "a plan is for one of the modes lanes, gates, shared and priority");
     planned.planned_for = device_of(document, plan, fail);
@@ -139,7 +191,7 @@ Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
     });
     check_neighbours(planned.lanes, fail);
   } catch (const json::exception& error) {
-    fail(error.what(), R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})");
+    fail(error.what(), kForm);
   }
   config = std::move(planned);
   return mode.value();

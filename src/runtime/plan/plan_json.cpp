@@ -1,9 +1,9 @@
 #include "text/duration.hpp"
 #include "text/json_text.hpp"
 
-#include <greenlane/runtime/plan_json.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/report.hpp>
+#include <greenlane/detail/runtime/plan_json.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/report.hpp>
 
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,6 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/plan_lanes.hpp>
-#include <greenlane/runtime/planning.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,7 +1,7 @@
 #include "text/duration.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/planning.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
 
 #include <algorithm>
 #include <limits>

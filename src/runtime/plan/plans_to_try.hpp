@@ -1,7 +1,7 @@
 // Chooses the plans that are worth a run during verification.
 #pragma once
 
-#include <greenlane/runtime/planning.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
 
 #include <cstddef>
 #include <set>

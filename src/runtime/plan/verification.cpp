@@ -2,9 +2,9 @@
 #include "runtime/plan/plans_to_try.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/planner/learn.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/verification.hpp>
+#include <greenlane/detail/planner/learn.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/verification.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,4 @@
+#include "core/graphs/callers_graph.hpp"
 #include "core/graphs/capture_scope.hpp"
 #include "torch/graphs/captured_call.hpp"
 #include "torch/tensor_lifetimes.hpp"
@@ -13,6 +14,7 @@
 #include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAGuard.h>
 
+#include <exception>
 #include <mutex>
 #include <utility>
 
@@ -42,6 +44,33 @@ detail::CallEffects rehearsed(const Device& device, const std::vector<at::Tensor
   generator.put_back();
   return detail::effects_of(inputs, writes.tensors());
 }
+
+// Returns a lane for one branch. PyTorch's pool is not used, because its streams are shared: work that others enqueue
+// there would be captured as well. A graph that is being captured on the caller's stream keeps the lane.
+Lane branch_lane(const Device& device, StreamView caller) {
+  auto lane = Lane::create(device, {.name = "branch", .priority = {}});
+  lane.keep_stream();
+  detail::CaptureScope::note(lane);
+  detail::keep_in_callers_graph(caller, lane);
+  return lane;
+}
+
+// Makes a stream wait for a branch at the end of a scope, also after an exception: the branch's work may use memory
+// that the caller frees now.
+struct Join {
+  c10::cuda::CUDAStream from;
+  c10::cuda::CUDAStream to;
+  ~Join() {
+    try {
+      c10::Event done(c10::DeviceType::CUDA);
+      done.record(from);
+      done.block(to);
+    } catch (const std::exception& error) {
+      // In a capture that failed nothing can be joined, and the branch's own error is on its way to the caller.
+      if (std::uncaught_exceptions() == 0) warn(std::string("a branch could not be joined: ") + error.what());
+    }
+  }
+};
 
 }  // namespace
 
@@ -136,13 +165,6 @@ std::uint64_t PipelineGraph::bytes() const {
   return total;
 }
 
-Lane branch_lane(const Device& device) {
-  auto lane = Lane::create(device, {.name = "branch", .priority = {}});
-  lane.keep_stream();
-  detail::CaptureScope::note(lane);
-  return lane;
-}
-
 std::vector<std::vector<at::Tensor>> concurrently(
     const Device& device, const std::vector<std::function<std::vector<at::Tensor>()>>& branches) {
   std::vector<std::vector<at::Tensor>> results;
@@ -151,32 +173,20 @@ std::vector<std::vector<at::Tensor>> concurrently(
     for (const auto& branch : branches) results.push_back(branch());
     return results;
   }
+  const CurrentContext context(device);
   const auto index = index_of(device);
   const auto caller = c10::cuda::getCurrentCUDAStream(index);
+  // All lanes are held until the end, because a lane that is gone gives its stream to the next one.
+  std::vector<Lane> lanes;
+  for (std::size_t i = 0; i < branches.size(); ++i) lanes.push_back(branch_lane(device, StreamView(caller.stream())));
   c10::Event fork(c10::DeviceType::CUDA);
   fork.record(caller);
-  for (const auto& branch : branches) {
-    // PyTorch's pool is not used, because its streams are shared: work that others enqueue there would be captured as
-    // well.
-    const Lane lane = branch_lane(device);
-    const auto stream = c10::cuda::getStreamFromExternal(lane.stream().handle(), index);
+  for (std::size_t i = 0; i < branches.size(); ++i) {
+    const auto stream = c10::cuda::getStreamFromExternal(lanes[i].stream().handle(), index);
     fork.block(stream);
-    // Joins the branch even if it throws: its work may use memory that the caller frees now.
-    struct Join {
-      c10::cuda::CUDAStream from;
-      c10::cuda::CUDAStream to;
-      ~Join() {
-        try {
-          c10::Event done(c10::DeviceType::CUDA);
-          done.record(from);
-          done.block(to);
-        } catch (const std::exception& error) {
-          warn(std::string("a branch could not be joined: ") + error.what());
-        }
-      }
-    } const join{.from = stream, .to = caller};
+    const Join join{.from = stream, .to = caller};
     const c10::cuda::CUDAStreamGuard guard(stream);
-    results.push_back(branch());
+    results.push_back(branches[i]());
     detail::record_on(results.back(), caller);
   }
   return results;

@@ -35,7 +35,8 @@ void add_method(const c10::ClassTypePtr& type, const std::string& name, std::vec
 
 void set_external_stream(Stack& stack) {
   const auto stream = StreamView::from_value(torch::jit::pop(stack).toInt());
-  record_of(torch::jit::pop(stack))->binding.set(stream);
+  const auto record = record_of(torch::jit::pop(stack));
+  record->binding.set(Lane::adopt(record->binding.device(), stream));
   stack.emplace_back();
 }
 

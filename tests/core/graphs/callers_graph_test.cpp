@@ -88,7 +88,7 @@ TEST_F(CallersGraphTest, AGraphKeepsTheLaneOfItsCapture) {
 TEST_F(CallersGraphTest, AGraphKeepsTheOwnerOfAnAdoptedStream) {
   auto owner = std::make_shared<int>();
   const std::weak_ptr<int> seen = owner;
-  binding_.set(fake_.make_green_stream(16), std::move(owner));
+  set(fake_.make_green_stream(16), std::move(owner));
   auto graph = capture(binding_);
   binding_.clear();
   wait();
@@ -153,7 +153,7 @@ TEST_F(CallersGraphTest, AnotherThreadReleasesTheLane) {
     ~Owner() { *dropped_by = std::this_thread::get_id(); }
   };
   std::thread::id dropped_by;
-  binding_.set(fake_.make_green_stream(16), std::shared_ptr<Owner>(new Owner{&dropped_by}));
+  set(fake_.make_green_stream(16), std::shared_ptr<Owner>(new Owner{&dropped_by}));
   auto graph = capture(binding_);
   binding_.clear();
   graph.reset();

@@ -159,7 +159,7 @@ class CapturedWorkTest : public CaptureTest {
 
 TEST_F(CapturedWorkTest, CapturedWorkIsToldOfEveryBinding) {
   binding_.set(policy_);
-  binding_.set(vision_.stream());
+  set(vision_.stream());
   binding_.clear();
   EXPECT_EQ(work_->unit_sets.size(), 3U);
   EXPECT_EQ(work_->unit_sets.front(), policy_.unit_set());
@@ -170,7 +170,7 @@ TEST_F(CapturedWorkTest, ARefusedBindingLeavesTheFormerLane) {
   binding_.set(policy_);
   work_->bindable = false;
   EXPECT_THAT([&] { binding_.set(vision_); }, ThrowsMessage<StreamError>(HasSubstr("'engine' cannot be bound")));
-  EXPECT_THROW(binding_.set(fake_.make_stream()), StreamError);
+  EXPECT_THROW(set(fake_.make_stream()), StreamError);
   EXPECT_EQ(binding_.lane(), policy_);
 }
 

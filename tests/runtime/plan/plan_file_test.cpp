@@ -2,8 +2,8 @@
 #include "support/runtime_folder.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
 
 #include <gmock/gmock.h>
 
@@ -123,6 +123,29 @@ TEST_F(PlanFileTest, NumbersOutOfRangeAreRefused) {
   for (const std::string units : {"4294967297", "18446744073709551615", "9223372036854775808", "-1", "1e300", "true"}) {
     expect_refused(R"({"lanes": [{"name": "one", "units": )" + units + R"(}], "engines": []})", "'one'", "units");
   }
+}
+
+TEST_F(PlanFileTest, AValueOfAnotherTypeIsRefusedByItsKey) {
+  const std::string engines = R"("engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": )";
+  const std::string lanes = R"("lanes": [{"name": "a"}, {"name": "b", "beside": )";
+  const std::pair<std::string, std::string> cases[] = {
+      {R"([])", "it is no object"},
+      {R"({"mode": 3, )" + kRest, "'mode' is not a text"},
+      {R"({"device": 3, )" + kRest, "'device' is no object"},
+      {R"({"device": {"id": 3}, )" + kRest, "'device.id' is not a text"},
+      {R"({"device": {"name": []}, )" + kRest, "'device.name' is not a text"},
+      {R"({"versions": {"torch": 2.11}, )" + kRest, "'versions.torch' is not a text"},
+      {R"({"engines": []})", "'lanes' is missing"},
+      {R"({"lanes": {}, "engines": []})", "'lanes' is not a list"},
+      {R"({"lanes": [{"name": "a"}, 3], "engines": []})", "'lanes[1]' is no object"},
+      {R"({"lanes": [{"units": 1}], "engines": []})", "'lanes[0].name' is missing"},
+      {"{" + lanes + R"(1}], "engines": []})", "'lanes[1].beside' is not a text"},
+      {R"({"lanes": []})", "'engines' is missing"},
+      {R"({"lanes": [{"name": "a"}], )" + engines + "null}]}", "'engines[1].lane' is not a text"},
+      {R"({"lanes": [{"name": "a"}], )" + engines + R"("a", "gated": 1}]})", "'engines[1].gated' is not true or false"},
+      {R"({"lanes": [], "engines": [{"name": 1}]})", "'engines[0].name' is not a text"},
+  };
+  for (const auto& [plan, why] : cases) expect_refused(plan, why, "a plan is JSON");
 }
 
 TEST_F(PlanFileTest, AnEmptyNameIsRefused) {

@@ -2,10 +2,10 @@
 #include "support/test_pipeline.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/runtime/plan_file.hpp>
-#include <greenlane/runtime/plan_json.hpp>
-#include <greenlane/runtime/planning.hpp>
-#include <greenlane/runtime/verification.hpp>
+#include <greenlane/detail/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/plan_json.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/verification.hpp>
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>

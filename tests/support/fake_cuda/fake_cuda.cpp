@@ -153,8 +153,10 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t /*stream*/, cudaStreamCaptureS
   return *status = cudaStreamCaptureStatusNone, cudaSuccess;
 }
 #endif
-cudaError_t cudaStreamIsCapturing(cudaStream_t /*stream*/, cudaStreamCaptureStatus* status) {
-  return *status = cudaStreamCaptureStatusNone, cudaSuccess;
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  CUstreamCaptureStatus found = CU_STREAM_CAPTURE_STATUS_NONE;
+  if (stream) fake().table().cuStreamIsCapturing(stream, &found);
+  return *status = static_cast<cudaStreamCaptureStatus>(found), cudaSuccess;
 }
 
 // The runtime: events

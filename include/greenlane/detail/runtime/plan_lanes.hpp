@@ -1,9 +1,9 @@
 // Lanes for a configuration that says nothing of units, planned from a quick profile.
 #pragma once
 
-#include <greenlane/runtime/config.hpp>
-#include <greenlane/runtime/pipeline.hpp>
-#include <greenlane/runtime/profile.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
 
 #include <string>
 

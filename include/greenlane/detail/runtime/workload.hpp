@@ -3,7 +3,7 @@
 
 #include <greenlane/core/lane.hpp>
 #include <greenlane/detail/core/span_log.hpp>
-#include <greenlane/runtime/config.hpp>
+#include <greenlane/detail/runtime/config.hpp>
 
 #include <chrono>
 #include <cstdint>

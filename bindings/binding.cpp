@@ -1,0 +1,133 @@
+#include "binding.hpp"
+
+#include "exchange.hpp"
+#include "graph_report.hpp"
+#include "lane.hpp"
+#include "pending.hpp"
+#include "python_end.hpp"
+
+#include <torch/library.h>
+
+#include <string>
+
+namespace greenlane::bindings {
+namespace {
+
+using CallPtr = c10::intrusive_ptr<CallObject>;
+using FormerPtr = c10::intrusive_ptr<FormerObject>;
+
+std::optional<LanePtr> lane_of(const BindingPtr& self) {
+  const auto lane = self->binding->lane();
+  if (!lane) return std::nullopt;
+  return c10::make_intrusive<LaneObject>(*lane);
+}
+
+// Returns the handle of the bound stream; None if nothing is bound, and on the CPU.
+std::optional<int64_t> stream_of(const BindingPtr& self) {
+  const auto stream = self->binding->stream();
+  if (!stream) return std::nullopt;
+  return stream->value();
+}
+
+void replace_graphs(const BindingPtr& self, std::shared_ptr<ResidentGraphs> graphs) {
+  self->binding->set_captured_work(graphs);
+  const std::scoped_lock lock(self->mutex);
+  self->graphs.swap(graphs);
+}
+
+void enable_graphs(const BindingPtr& self, bool views, bool tune) {
+  const GraphOptions options{.outputs = views ? GraphOutputs::views : GraphOutputs::copies, .tune_kernels = tune};
+  replace_graphs(self, std::make_shared<ResidentGraphs>(*self->binding, options));
+}
+
+void disable_graphs(const BindingPtr& self) { replace_graphs(self, nullptr); }
+
+std::shared_ptr<ResidentGraphs> graphs_of(const BindingPtr& self) {
+  const std::scoped_lock lock(self->mutex);
+  return self->graphs;
+}
+
+std::optional<GraphReportPtr> graph_report(const BindingPtr& self) {
+  const auto graphs = graphs_of(self);
+  return as_object(graphs ? std::optional(graphs->report()) : std::nullopt);
+}
+
+// Submits `function(key)` to the lane of a module's binding; calls it in place if nothing is bound.
+PendingPtr submit(const BindingPtr& self, int64_t function, int64_t key) {
+  const WayBack way_back;
+  auto* const work = reinterpret_cast<void (*)(int64_t)>(function);  // NOLINT(performance-no-int-to-ptr)
+  auto pending = c10::make_intrusive<PendingObject>();
+  pending->work = submit_on_cpu(*self->binding, [work, key] { call_python(work, key); });
+  return pending;
+}
+
+CallPtr enter(const BindingPtr& self, const std::vector<at::Tensor>& inputs) {
+  const WayBack way_back;
+  return c10::make_intrusive<CallObject>(self, inputs);
+}
+
+// Runs a module with graphs, within the call.
+std::vector<at::Tensor> run_graphs(const CallPtr& self, const ExchangePtr& exchange,
+                                   const std::vector<at::Tensor>& inputs, int64_t variant) {
+  TORCH_CHECK_VALUE(self->call, "run_graphs: the call is over");
+  const auto graphs = graphs_of(self->binding);
+  const auto model = model_of(exchange);
+  if (!graphs) return model(inputs);  // switched off a moment ago
+  return graphs->run(*self->call, inputs, {.variant = variant}, model);
+}
+
+void finish(const CallPtr& self, const std::vector<at::Tensor>& outputs) {
+  const WayBack way_back;
+  if (self->call) self->call->finish(outputs);
+  self->call.reset();
+}
+
+BindingPtr module_binding(const std::string& device, const std::string& owner) {
+  return c10::make_intrusive<BindingObject>(std::make_shared<StreamBinding>(Device::open(device), owner));
+}
+
+FormerPtr bind_together(const std::vector<BindingPtr>& bindings, const std::vector<LanePtr>& lanes) {
+  TORCH_CHECK_VALUE(bindings.size() == lanes.size(), "bind_all: ", bindings.size(), " bindings and ", lanes.size(),
+                    " lanes");
+  std::vector<BindingRequest> requests;
+  for (std::size_t i = 0; i < lanes.size(); ++i)
+    requests.push_back({.binding = bindings[i]->binding.get(), .lane = lanes[i]->lane});
+  auto former = c10::make_intrusive<FormerObject>();
+  former->bindings = bindings;
+  former->former = bind_all(requests);
+  return former;
+}
+
+void restore(const FormerPtr& self) {
+  restore_all(self->former);
+  self->former.clear();
+  self->bindings.clear();
+}
+
+}  // namespace
+
+void register_binding(torch::Library& library) {
+  library.class_<CallObject>("Call").def("run_graphs", run_graphs).def("finish", finish);
+  library.class_<BindingObject>("Binding")
+      .def("name", [](const BindingPtr& self) { return self->binding->owner(); })
+      .def("device", [](const BindingPtr& self) { return to_string(self->binding->device().id()); })
+      .def("generation", [](const BindingPtr& self) { return static_cast<int64_t>(self->binding->generation()); })
+      .def("identity", [](const BindingPtr& self) { return reinterpret_cast<int64_t>(self->binding.get()); })
+      .def("is_set", [](const BindingPtr& self) { return self->binding->is_set(); })
+      .def("stream", stream_of)
+      .def("lane", lane_of)
+      .def("clear", [](const BindingPtr& self) { self->binding->clear(); })
+      .def("submit", submit)
+      .def("enter", enter)
+      .def("enable_graphs", enable_graphs)
+      .def("disable_graphs", disable_graphs)
+      .def("graphs", graph_report);
+  library.class_<FormerObject>("Former").def("restore", restore);
+  library.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding", module_binding);
+  library.def(
+      "bind_all(__torch__.torch.classes.greenlane.Binding[] bindings, __torch__.torch.classes.greenlane.Lane[] lanes) "
+      "-> __torch__.torch.classes.greenlane.Former",
+      bind_together);
+}
+
+}  // namespace greenlane::bindings

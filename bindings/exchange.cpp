@@ -1,0 +1,32 @@
+#include "exchange.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <torch/library.h>
+
+#include <utility>
+
+namespace greenlane::bindings {
+
+std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)> model_of(const ExchangePtr& exchange) {
+  auto* const call = reinterpret_cast<void (*)(int64_t)>(exchange->function);  // NOLINT(performance-no-int-to-ptr)
+  return [exchange, call](const std::vector<at::Tensor>& inputs) {
+    exchange->inputs = inputs;
+    exchange->outputs.reset();
+    exchange->failure.clear();
+    call(exchange->key);
+    exchange->inputs.clear();
+    if (!exchange->outputs) throw EngineError({.what = exchange->failure, .why = "", .remedy = ""});
+    return *std::exchange(exchange->outputs, std::nullopt);
+  };
+}
+
+void register_exchange(torch::Library& library) {
+  library.class_<ExchangeObject>("Exchange")
+      .def(torch::init<int64_t, int64_t>())
+      .def("inputs", [](const ExchangePtr& self) { return self->inputs; })
+      .def("give", [](const ExchangePtr& self, std::vector<at::Tensor> outputs) { self->outputs = std::move(outputs); })
+      .def("fail", [](const ExchangePtr& self, std::string failure) { self->failure = std::move(failure); });
+}
+
+}  // namespace greenlane::bindings

@@ -1,0 +1,73 @@
+#include "planning.hpp"
+
+#include "interrupt.hpp"
+
+#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/plan_json.hpp>
+#include <greenlane/detail/runtime/planning.hpp>
+#include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/profile_file.hpp>
+#include <greenlane/detail/runtime/verification.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace greenlane::bindings {
+namespace {
+
+std::chrono::nanoseconds checked_seconds(double seconds) {
+  TORCH_CHECK_VALUE(seconds >= 0 && seconds <= 1e6, "a time must be between 0 and 1e6 seconds");
+  return runtime::from_seconds(seconds);
+}
+
+// Returns a profile as JSON; nothing after Ctrl-C.
+std::optional<std::string> profile_pipeline(const std::string& config, double seconds) {
+  const auto most = checked_seconds(seconds);
+  return interruptible([&](const std::atomic<bool>* stop) {
+    runtime::Pipeline pipeline(without_lanes(runtime::load_config(config)));
+    return profile_json(make_profile(pipeline, {.most = most, .stop = stop, .progress = {}}));
+  });
+}
+
+// Returns a plan as JSON; nothing after Ctrl-C. Without a profile, the pipeline is measured first.
+std::optional<std::string> plan_pipeline(const std::string& file, const std::optional<std::string>& profile,
+                                         double margin, bool verify, double seconds, double budget) {
+  TORCH_CHECK_VALUE(margin >= 0 && margin <= 10, "a margin must be between 0 and 10");
+  runtime::Profile known;
+  if (profile) {
+    known = runtime::read_profile(*profile, "what was given");
+    const auto config = without_lanes(runtime::load_config(file, runtime::NamedFiles::may_be_missing));
+    if (!verify || !why_elsewhere(known, config).empty()) {
+      auto request = plan_request(config, known);
+      request.margin = margin;
+      return plan_json(plan_without_device(config, request), known.device);
+    }
+  }
+  runtime::VerifyOptions options;
+  options.each = checked_seconds(seconds);
+  options.budget = checked_seconds(budget);
+  return interruptible([&](const std::atomic<bool>* stop) {
+    runtime::Pipeline pipeline(without_lanes(runtime::load_config(file)));
+    if (!profile) known = make_profile(pipeline, {.stop = stop, .progress = {}});
+    auto request = plan_request(pipeline.config(), known);
+    request.margin = margin;
+    options.stop = stop;
+    const auto result =
+        verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
+    require_deadlines(result);
+    return plan_json(result, known.device);
+  });
+}
+
+}  // namespace
+
+void register_planning(torch::Library& library) {
+  library.def("profile_pipeline(str config, float seconds) -> str?", profile_pipeline);
+  library.def(
+      "plan_pipeline(str config, *, str? profile, float margin, bool verify, float seconds, float budget) -> str?",
+      plan_pipeline);
+}
+
+}  // namespace greenlane::bindings

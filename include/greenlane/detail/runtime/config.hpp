@@ -1,0 +1,103 @@
+// The pipeline described by one TOML file. docs/configuration.md is the contract.
+#pragma once
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/units.hpp>
+#include <greenlane/detail/planner/engine_demand.hpp>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace greenlane::runtime {
+
+/// The unit of times in files and results.
+using Nanoseconds = std::chrono::nanoseconds;
+
+/// Converts seconds, as files and command lines give them, rounded to nanoseconds. The range is some centuries.
+[[nodiscard]] inline Nanoseconds from_seconds(double seconds) {
+  return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(seconds * 1e9)));
+}
+
+/// One engine of a pipeline: the table `[engine.NAME]`.
+struct EngineConfig {
+  /// The name in messages and reports.
+  std::string name;
+  /// The AOTInductor package.
+  std::filesystem::path model;
+  /// The file of its recorded inputs.
+  std::filesystem::path inputs;
+  /// Expected outputs; empty: none.
+  std::filesystem::path outputs;
+  /// Time between two arrivals; absent: best effort, back to back.
+  std::optional<Nanoseconds> period;
+  /// Absent for best-effort engines. An engine with a rate and no deadline has its period as its deadline.
+  std::optional<Nanoseconds> deadline;
+  /// The lane's name: the engine's name unless the file names another lane.
+  std::string lane;
+  /// On a GPU: whether its calls are replayed from CUDA graphs, and whether those use kernels picked for the lane's
+  /// units.
+  bool graphs = true;
+  /// On a GPU: whether graphs use kernels picked for the lane's units.
+  bool tune_kernels = true;
+  /// It keeps state that its package does not show, so it runs only for requests.
+  bool stateful = false;
+  /// For a best-effort engine that shares units with urgent ones: whether it lets them pass, and the longest slice.
+  /// Absent slice: as short as possible at low cost.
+  bool gates = true;
+  /// The longest slice. Absent: as short as possible at low cost.
+  std::optional<Nanoseconds> slice;
+  /// From a plan: it takes turns with urgent engines on its lane instead of using gates.
+  bool takes_turns = false;
+  /// The way in which requests arrive.
+  Arrivals arrivals = Arrivals::periodic;
+  /// The value of a best-effort engine's rate in a plan, relative to other engines.
+  double weight = 1;
+};
+
+/// One lane of a pipeline: the table `[lane.NAME]`.
+struct LaneConfig {
+  /// The name in messages and reports.
+  std::string name;
+  /// Absent: the program divides the units that are left.
+  std::optional<UnitRequest> units;
+  /// In mode lanes, the lane whose units this lane shares; empty: it has its own units.
+  std::string beside{};
+};
+
+/// The device that a plan was made for, as far as the plan names it.
+struct PlannedDevice {
+  std::filesystem::path plan;        ///< the plan's file
+  std::optional<DeviceKind> kind{};  ///< the device's kind; absent: any
+  std::string name{};                ///< empty: any
+  std::optional<Units> units{};      ///< the device's units; absent: any
+  std::string torch{};               ///< the PyTorch version that made the plan; empty: any
+};
+
+/// All that one file says of a pipeline.
+struct PipelineConfig {
+  std::filesystem::path file;                    ///< the file itself
+  std::string device = "auto";                   ///< "auto", "cpu", "cuda" or "cuda:N"
+  std::vector<std::filesystem::path> libraries;  ///< custom-operator libraries
+  std::vector<EngineConfig> engines;             ///< in the order of the file
+  std::vector<LaneConfig> lanes;                 ///< lanes that engines use, in the order of first use
+  /// Set by apply_plan. A Pipeline on another device is refused. Absent: the lanes fit any device.
+  std::optional<PlannedDevice> planned_for{};
+};
+
+/// A requirement on the files that a configuration names. A plan can be made without them.
+enum class NamedFiles { must_exist, may_be_missing };
+
+/// Reads and checks the file: syntax, unknown keys, missing files, impossible numbers, unused lanes. Paths in the file
+/// are relative to it.
+/// Throws: ConfigError, which names the file, the line and the key.
+[[nodiscard]] PipelineConfig load_config(const std::filesystem::path& file, NamedFiles files = NamedFiles::must_exist);
+
+/// Returns the number of streams that the pipeline uses at once on its device, in any mode and with any plan: its
+/// lanes, or one for each engine, and the default stream. For request_hardware_queues().
+[[nodiscard]] int streams_of(const PipelineConfig& config);
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,239 @@
+"""Things that can be bound: modules, packages, engines inside packages, and engines of other makers."""
+
+import dataclasses
+import sys
+from collections.abc import Hashable, Iterator
+from typing import Any, Protocol
+
+import torch
+
+from greenlane import _modules, _objects
+from greenlane._calls import is_mutable
+from greenlane._engines import Engine
+from greenlane._graphs import GraphOptions, GraphReport, report_of
+from greenlane._native import ops
+from greenlane._roots import objects_in
+from greenlane._streams import StreamLike, device_of_stream, handle_of
+
+_TENSORRT_MODULE = "torch_tensorrt.dynamo.runtime._TorchTensorRTModule"
+
+
+class BindingTarget(Protocol):
+    """A thing that has a binding, or can be given one."""
+
+    @property
+    def key(self) -> Hashable:
+        """A key that is the same for one thing under all of its names."""
+
+    def binding(self) -> Any:
+        """Returns the torchbind object of its binding, set or not; None if it has none so far."""
+
+    def stands_alone(self) -> bool:
+        """Returns whether it has a binding of its own beside that of the module that holds it."""
+
+    def prepare(self, name: str, stream: StreamLike) -> Any:
+        """Returns its binding, and makes one if there is none; the binding is not in force yet.
+
+        :raises ValueError: it cannot be bound; the message says why.
+        """
+
+    def attach(self, binding: Any) -> None:
+        """Makes its calls go through the binding."""
+
+    def tidy(self) -> None:
+        """Undoes :meth:`attach` if nothing is bound any more."""
+
+    def can_capture(self) -> bool:
+        """Returns whether :meth:`use_graphs` does anything on a GPU."""
+
+    def use_graphs(self, options: GraphOptions | None) -> None:
+        """Replays its calls from CUDA graphs from now on; None: stops replaying."""
+
+    def graph_options(self) -> GraphOptions | None:
+        """Returns the options of the last :meth:`use_graphs`."""
+
+    def graph_report(self) -> GraphReport | None:
+        """Returns its CUDA graphs; None if it has none."""
+
+
+class EngineTarget:
+    """An engine, which holds its binding, or an engine inside a package."""
+
+    def __init__(self, key: Hashable, binding: Any) -> None:
+        self.key = key
+        self._binding = binding
+
+    def binding(self) -> Any:
+        """See :class:`BindingTarget`."""
+        return self._binding
+
+    def stands_alone(self) -> bool:
+        """See :class:`BindingTarget`."""
+        return True
+
+    def prepare(self, name: str, stream: StreamLike) -> Any:
+        """See :class:`BindingTarget`."""
+        return self._binding
+
+    def attach(self, binding: Any) -> None:
+        """See :class:`BindingTarget`: nothing to do."""
+
+    def tidy(self) -> None:
+        """See :class:`BindingTarget`: nothing to do."""
+
+    def can_capture(self) -> bool:
+        """See :class:`BindingTarget`: the choice was made when the engine was loaded."""
+        return False
+
+    def use_graphs(self, options: GraphOptions | None) -> None:
+        """See :class:`BindingTarget`: nothing to do."""
+
+    def graph_options(self) -> GraphOptions | None:
+        """See :class:`BindingTarget`."""
+        return None
+
+    def graph_report(self) -> GraphReport | None:
+        """See :class:`BindingTarget`."""
+        return None
+
+
+class PackageTarget(EngineTarget):
+    """A package that greenlane loaded."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(id(engine), engine._native.binding())
+        self._engine = engine
+
+    def graph_report(self) -> GraphReport | None:
+        """See :class:`BindingTarget`."""
+        return self._engine.graphs
+
+
+class ObjectTarget(EngineTarget):
+    """An engine of another maker, such as Torch-TensorRT's."""
+
+    def __init__(self, engine: object) -> None:
+        self._object = engine
+
+    @property
+    def key(self) -> Hashable:  # type: ignore[override]
+        """See :class:`BindingTarget`."""
+        return int(_objects.binding_of(self._object, make=True).identity())
+
+    def binding(self) -> Any:
+        """See :class:`BindingTarget`."""
+        return _objects.binding_of(self._object, make=False)
+
+    def prepare(self, name: str, stream: StreamLike) -> Any:
+        """See :class:`BindingTarget`."""
+        obstacle = _objects.graphs_obstacle(self._object)
+        if obstacle:
+            raise ValueError(obstacle)
+        return _objects.binding_of(self._object, make=True)
+
+
+class ModuleTarget:
+    """A module, whose forward is made to go through a binding."""
+
+    def __init__(self, module: torch.nn.Module, obstacle: str) -> None:
+        self.key = id(module)
+        self._module = module
+        self._obstacle = obstacle
+
+    def binding(self) -> Any:
+        """See :class:`BindingTarget`."""
+        forward = _modules.bound_forward(self._module)
+        return None if forward is None else forward.binding
+
+    def stands_alone(self) -> bool:
+        """See :class:`BindingTarget`."""
+        return self.binding() is not None
+
+    def prepare(self, name: str, stream: StreamLike) -> Any:
+        """See :class:`BindingTarget`."""
+        if self._obstacle:
+            raise ValueError(self._obstacle)
+        owner = name or type(self._module).__name__
+        binding = self.binding()
+        if binding is None:
+            binding = ops.module_binding(device_of(self._module, stream), owner)
+        if binding.device() != "cpu":
+            obstacle = _modules.graphs_obstacle(self._module)
+            if obstacle:
+                raise ValueError(obstacle)
+        for inner in self._module.modules():
+            obstacle = _objects.graphs_obstacle(inner)
+            if obstacle:
+                raise ValueError(obstacle)
+        return binding
+
+    def attach(self, binding: Any) -> None:
+        """See :class:`BindingTarget`."""
+        _modules.attach(self._module, binding)
+        _objects.forget_graphs(self._module)
+
+    def tidy(self) -> None:
+        """See :class:`BindingTarget`."""
+        binding = self.binding()
+        if binding is not None and not binding.is_set():
+            _modules.detach(self._module)
+            _objects.forget_graphs(self._module)
+
+    def can_capture(self) -> bool:
+        """See :class:`BindingTarget`: a graph would not notice that a module is compiled again."""
+        return not is_mutable(self._module)
+
+    def use_graphs(self, options: GraphOptions | None) -> None:
+        """See :class:`BindingTarget`."""
+        _modules.use_graphs(self._module, options)
+
+    def graph_options(self) -> GraphOptions | None:
+        """See :class:`BindingTarget`."""
+        return _modules.graph_options(self._module)
+
+    def graph_report(self) -> GraphReport | None:
+        """See :class:`BindingTarget`."""
+        forward = _modules.bound_forward(self._module)
+        report = None if forward is None else report_of(forward.binding.graphs())
+        if report is None or forward is None or forward.graphs is None:
+            return None
+        return dataclasses.replace(report, obstacle=forward.graphs.obstacle or report.obstacle)
+
+
+def device_of(module: torch.nn.Module, stream: StreamLike) -> str:
+    """Returns the device that a module runs on. If it is on a GPU and the CPU, the GPU counts.
+
+    :raises ValueError: there is not exactly one device, or it is neither a GPU nor the CPU.
+    """
+    devices = {device for each in module.modules() for device in _devices_by_settings(each)}
+    if not is_mutable(module):  # its parameters belong to the original model, on whatever device that is now
+        devices |= _modules.devices_of(module)
+    devices |= {torch.device(_objects.binding_of(each, make=True).device()) for _, each in objects_in(module)}
+    devices = {device for device in devices if device.type == "cuda"} or devices
+    if len(devices) > 1:
+        raise ValueError(f"it is on {' and '.join(sorted(map(str, devices)))}: bind its submodules one by one")
+    device = devices.pop() if devices else device_of_stream(stream)
+    if device is None:
+        handle_of(stream)  # raises TypeError unless it is a stream
+        raise ValueError(
+            "it has no parameters that would tell its device, and neither does this stream: "
+            "pass a Lane, or torch.cuda.ExternalStream(handle, device=...)"
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"it is on {device}: move it to a GPU or the CPU first")
+    return str(device)
+
+
+def _devices_by_settings(module: torch.nn.Module) -> Iterator[torch.device]:
+    """Yields the device of a module that names it: a package, or a module of Torch-TensorRT's."""
+    said: Any = module
+    if isinstance(module, Engine) or is_mutable(module):
+        yield torch.device(said.device)
+    elif is_lazy(module):
+        yield torch.device(said.target_device)
+
+
+def is_lazy(module: torch.nn.Module) -> bool:
+    """Returns whether the module is one of Torch-TensorRT's whose engine is not set up yet."""
+    runtime = sys.modules.get(_TENSORRT_MODULE)  # loaded if there is such a module
+    return runtime is not None and isinstance(module, runtime.TorchTensorRTModule) and module.engine is None
