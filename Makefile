@@ -56,4 +56,4 @@ gpu-kit:  ## Bundle GPU tests and benchmarks for a machine with a GPU and PyTorc
 	@tools/gpu-kit.sh
 
 clean:  ## Remove what was built; .venv stays
-	rm -rf build examples/robot/build
+	rm -rf build build-wheel examples/robot/build

@@ -14,7 +14,14 @@ endif()
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   # Precompiled headers defeat ccache's checks unless ccache is told that they are safe (its manual, "Precompiled
-  # headers").
+  # headers"). With paths relative to the sources, builds at the same depth share their objects: that of the program and
+  # that of the wheel.
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
+      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
+endif()
+
+# Programs are compiled as libraries are (-fPIC, not -fPIE): GCC accepts a precompiled header only with the flag with
+# which it was made, and all users of PyTorch share one.
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  set(CMAKE_CXX_COMPILE_OPTIONS_PIE -fPIC)
 endif()

@@ -2,6 +2,8 @@
 
 #include "torch/cpu_threads.hpp"
 
+#include <greenlane/core/lane.hpp>
+
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 

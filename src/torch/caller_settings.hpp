@@ -1,11 +1,13 @@
 // Thread-local settings, carried from a caller to the worker of a CPU lane.
 #pragma once
 
-#include <greenlane/core/lane.hpp>
-
 #include <ATen/ThreadLocalState.h>
 
 #include <cfenv>
+
+namespace greenlane {
+class Lane;
+}
 
 namespace greenlane::detail {
 

@@ -1,5 +1,6 @@
 #include "torch/cpu_threads.hpp"
 
+#include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
 
 #include <ATen/Parallel.h>

@@ -1,7 +1,9 @@
 // The number of threads that PyTorch uses for work on one lane of a CPU.
 #pragma once
 
-#include <greenlane/core/lane.hpp>
+namespace greenlane {
+class Lane;
+}
 
 namespace greenlane::detail {
 

@@ -1,6 +1,7 @@
 #include "support/matchers.hpp"
 #include "support/torch_models.hpp"
 
+#include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/torch/versions.hpp>
 #include <greenlane/torch/bindable.hpp>

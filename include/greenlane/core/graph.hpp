@@ -1,13 +1,15 @@
 // CUDA graphs that stay on the units they were captured on.
 #pragma once
 
-#include <greenlane/core/lane.hpp>
+#include <greenlane/core/stream.hpp>
 
 #include <functional>
 #include <memory>
 #include <vector>
 
 namespace greenlane {
+
+class Lane;
 
 namespace detail {
 struct Access;

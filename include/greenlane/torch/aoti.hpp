@@ -1,8 +1,9 @@
 // AOTInductor packages (`.pt2`) as engines on lanes.
 #pragma once
 
-#include <greenlane/core/binding.hpp>
 #include <greenlane/core/gate.hpp>
+#include <greenlane/core/lane.hpp>
+#include <greenlane/core/lane_work.hpp>
 #include <greenlane/torch/graphs.hpp>
 #include <greenlane/torch/signature.hpp>
 
@@ -17,6 +18,8 @@
 #include <vector>
 
 namespace greenlane {
+
+class StreamBinding;
 
 namespace detail {
 struct Access;

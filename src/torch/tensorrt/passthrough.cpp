@@ -2,7 +2,6 @@
 
 #include "torch/tensorrt/graph_mode.hpp"
 
-#include <greenlane/core/binding.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/current_context.hpp>
