@@ -13,14 +13,20 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace greenlane::cli {
 namespace {
+
+bool has_command(const CLI::App& app, std::string_view name) {
+  return std::ranges::any_of(app.get_subcommands({}), [&](const auto* command) { return command->get_name() == name; });
+}
 
 // Returns the names of the commands: "devices, run or plan".
 std::string command_names(const CLI::App& app) {
@@ -44,7 +50,7 @@ int run_program(int argc, char** argv) {
   add_plan_command(app, status);
   add_audit_command(app, status);
   // CLI11 would only say that a command is missing.
-  if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1])) {
+  if (argc > 1 && argv[1][0] != '-' && !has_command(app, argv[1])) {
     warn("greenlane: there is no command '{}'; use {}\n", text::terminal_text(argv[1]), command_names(app));
     return kBadInput;
   }

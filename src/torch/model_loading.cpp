@@ -66,7 +66,7 @@ void check_architecture(const std::string& path, const PackageInfo& package, con
 
 void refuse_gates(const std::string& engine) {
   throw EngineError({.what = "engine '" + engine + "' cannot have gates",
-                     .why = "it was loaded without CUDA graphs, and those are what is cut",
+                     .why = "gates cut CUDA graphs, and it was loaded without them",
                      .remedy = "load it with graphs = resident"});
 }
 
