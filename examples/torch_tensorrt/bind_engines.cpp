@@ -10,6 +10,7 @@
 //   find_package(greenlane REQUIRED)
 //   add_executable(bind_engines bind_engines.cpp)
 //   target_link_libraries(bind_engines PRIVATE greenlane::torch)
+#include <greenlane/core/binding.hpp>
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
