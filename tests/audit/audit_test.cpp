@@ -159,7 +159,7 @@ TEST_F(AuditTest, KeptStreamsDoNotCountAsPartitions) {
 
 TEST_F(AuditTest, AnAdoptedStreamBelongsToItsContext) {
   const auto green = fake_.make_green_stream(24);
-  policy_.set(green);
+  policy_.set(Lane::adopt(device_, green));
   Audit audit;
   call(policy_, green);
   call(policy_, plain_);
