@@ -10,6 +10,7 @@
 // which must outlive the binding.
 #pragma once
 
+#include <greenlane/core/device.hpp>
 #include <greenlane/torch/bindable.hpp>
 
 #include <ATen/core/ivalue.h>
