@@ -53,7 +53,8 @@ std::optional<SliceOptions> slices_of(const std::string& gates) {
   if (gates == "off") return std::nullopt;
   if (gates == "auto") return SliceOptions{};
   const auto longest = text::read_duration(gates, std::chrono::seconds(1));
-  TORCH_CHECK_VALUE(longest, "gates='", gates, "': use 'auto', 'off' or a time such as '50us', a second at most");
+  TORCH_CHECK_VALUE(longest, "gates='", gates,
+                    "' is invalid: use 'auto', 'off' or a time such as '50us', a second at most");
   return SliceOptions{.longest = longest};
 }
 

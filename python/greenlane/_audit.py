@@ -75,7 +75,7 @@ class Audit:
         # C++ sees only the profilers of its own thread.
         if torch.autograd.profiler._is_profiler_enabled:
             raise RuntimeError(
-                "an audit cannot begin: PyTorch's profiler is running, and CUPTI gives its records to one; "
+                "an audit cannot begin: PyTorch's profiler is running, and CUPTI supports one subscriber at a time; "
                 "end the profiler first, and profile in another run"
             )
         self._running = _begin()
@@ -86,7 +86,7 @@ class Audit:
     ) -> None:
         running, self._running = self._running, None
         if running is None:
-            raise RuntimeError("the audit is left and was not entered: use `with gl.audit() as audit: ...`")
+            raise RuntimeError("the audit was exited without being entered: use `with gl.audit() as audit: ...`")
         if kind is not None:
             running.drop()
             return

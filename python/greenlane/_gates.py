@@ -21,7 +21,7 @@ class GateReport:
     longest_held_us: float
     """The longest of these waits, in microseconds."""
     limits_hit: int
-    """Number of urgent calls that did not end within five deadlines and were let go of."""
+    """Number of urgent calls that exceeded five deadlines, so that the gate opened before their end."""
 
 
 def gate_report(device: str | torch.device = "cuda:0") -> GateReport:
@@ -33,4 +33,4 @@ def gate_report(device: str | torch.device = "cuda:0") -> GateReport:
 def require_gates(gates: str) -> None:
     """Raises TypeError unless ``gates`` is a string. C++ reads it."""
     if not isinstance(gates, str):
-        raise TypeError(f"gates={gates!r}: use 'auto', 'off' or a time such as '50us'")
+        raise TypeError(f"gates={gates!r} is invalid: use 'auto', 'off' or a time such as '50us'")

@@ -54,6 +54,6 @@ def report_of(native: Any) -> GraphReport | None:
 def check_options(graphs: str, outputs: str) -> None:
     """Raises ValueError unless both options are known."""
     if graphs not in ("off", "resident"):
-        raise ValueError(f"graphs={graphs!r}: use 'off' or 'resident'")
+        raise ValueError(f"graphs={graphs!r} is invalid: use 'off' or 'resident'")
     if outputs not in ("copies", "views"):
-        raise ValueError(f"outputs={outputs!r}: use 'copies' or 'views'")
+        raise ValueError(f"outputs={outputs!r} is invalid: use 'copies' or 'views'")

@@ -85,7 +85,7 @@ class Lane:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._entered.scopes:
-            raise RuntimeError(f"lane {self.name!r} is left and was not entered: use `with lane:`")
+            raise RuntimeError(f"lane {self.name!r} was exited without being entered: use `with lane:`")
         stream, former = self._entered.scopes.pop()
         try:
             stream.__exit__(kind, error, trace)

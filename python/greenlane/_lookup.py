@@ -82,8 +82,8 @@ def _compiled_targets(modules: Mapping[str, torch.nn.Module]) -> dict[str, Bindi
 def _inside_mutable(above: str) -> str:
     where = repr(above) if above else "a MutableTorchTensorRTModule"
     return (
-        f"it is inside {where}, which Torch-TensorRT compiles anew when the model changes: a binding of a part "
-        "would be lost; bind the whole module"
+        f"it is inside {where}, which Torch-TensorRT recompiles when the model changes: a binding of a part "
+        "would be lost; call greenlane.bind with the whole module"
     )
 
 

@@ -65,7 +65,7 @@ class BoundForward:
             return self._forward
         module = self._module()
         if module is None:
-            raise ReferenceError("the forward of a module that is bound and gone was called: keep the module")
+            raise ReferenceError("the forward cannot be called: the bound module was freed; keep a reference to it")
         own: Callable[..., Any] = getattr(type(module), self.entry).__get__(module)
         return own
 
@@ -226,7 +226,10 @@ def devices_of(module: torch.nn.Module) -> set[torch.device]:
 def compiled_obstacle(module: torch.nn.Module) -> str:
     """Returns why a call of the module does not run its forward; empty if it does."""
     if getattr(module, "_compiled_call_impl", None) is not None:
-        return "it was compiled by Module.compile, where no binding reaches: bind torch.compile(module) instead"
+        return (
+            "it was compiled by Module.compile, which bypasses bindings: call greenlane.bind(torch.compile(module), "
+            "lane) instead"
+        )
     return ""
 
 

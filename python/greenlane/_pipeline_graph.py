@@ -68,7 +68,7 @@ def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copi
     check_options("off", outputs)
     tensors, spec = pytree.tree_flatten(inputs)
     if not tensors or not all(isinstance(tensor, torch.Tensor) and tensor.is_cuda for tensor in tensors):
-        raise ValueError("a graph is captured for inputs that are tensors on a GPU: pass those alone, or engines' own")
+        raise ValueError("an input of the graph is no tensor on a GPU: pass only tensors on a GPU, or engine outputs")
     results: list[Nesting] = []
 
     def model(given: list[torch.Tensor]) -> list[torch.Tensor]:

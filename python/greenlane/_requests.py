@@ -75,8 +75,8 @@ def bind_streams(
     requests = _requests(root, wanted)
     if graphs and not any(request.name in wanted and request.can_capture() for request in requests):
         raise ValueError(
-            "nothing was bound: graphs='resident' is for modules on a GPU that nothing compiles anew; load a package "
-            "with it"
+            "nothing was bound: graphs='resident' is for modules on a GPU that Torch-TensorRT does not recompile; for "
+            "a package, call greenlane.load(path, graphs='resident')"
         )
     lanes = []
     for request in requests:

@@ -70,7 +70,7 @@ def objects_in(root: Root) -> Iterator[tuple[str, object]]:
 def _objects_of_package(loader: Any) -> Mapping[str, object]:
     if not hasattr(loader, "get_custom_objs"):
         raise RuntimeError(
-            f"PyTorch {torch.__version__} does not give out the engines inside a package: use PyTorch 2.13 or newer, "
+            f"PyTorch {torch.__version__} has no access to the engines inside a package: use PyTorch 2.13 or newer, "
             "or load the package with greenlane.load and bind it as a whole"
         )
     objects: Mapping[str, object] = loader.get_custom_objs()

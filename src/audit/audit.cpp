@@ -35,7 +35,7 @@ class Turn {
   Turn() {
     if (!under_way().exchange(true)) return;
     throw AuditError({.what = "an audit cannot begin",
-                      .why = "another one is under way, and CUPTI gives its records to one",
+                      .why = "another one is under way, and CUPTI supports one subscriber at a time",
                       .remedy = "end that one first"});
   }
   ~Turn() {
@@ -60,7 +60,7 @@ void require_gpu() {
 void require_no_profiler(const char* what) {
   if (!profiler_is_running()) return;
   throw AuditError({.what = what,
-                    .why = "PyTorch's profiler is running, and CUPTI gives its records to one",
+                    .why = "PyTorch's profiler is running, and CUPTI supports one subscriber at a time",
                     .remedy = "end the profiler first, and profile in another run"});
 }
 
@@ -68,9 +68,8 @@ void require_no_profiler(const char* what) {
 void require_witness(const ActivityLog::Contents& contents) {
   if (std::ranges::any_of(contents.activities, [](const auto& activity) { return activity.site == kWitness; })) return;
   throw AuditError({.what = "the audit has no result",
-                    .why = "what the GPU did at its end was not recorded: another user of CUPTI, such as PyTorch's "
-                           "profiler, was at work meanwhile",
-                    .remedy = "audit without it"});
+                    .why = "another CUPTI user, such as PyTorch's profiler, took the last records",
+                    .remedy = "disable it during the audit"});
 }
 
 // Returns true where PyTorch's pool may be the reason for a stray.
@@ -158,7 +157,7 @@ AuditReport Audit::stop() {
     throw AuditError({.what = "an audit cannot end", .why = "it has ended", .remedy = "begin another one"});
   if (!impl_->origin.is_here()) {
     throw AuditError({.what = "the audit has no result in this process",
-                      .why = "it was begun in another process, which was forked since",
+                      .why = "it was begun before fork() in the parent process",
                       .remedy = "end it where it was begun; a forked process can use no GPU"});
   }
   const auto impl = std::move(impl_);  // gives up its turn in any case

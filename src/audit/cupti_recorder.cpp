@@ -199,7 +199,8 @@ class CuptiRecorder final : public Recorder {
       for (const auto kind : kKinds) table.cuptiActivityDisable(kind);
       // A record that is not complete now never will be.
       table.cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
-      if (result != CUPTI_SUCCESS) warn("CUPTI could not give all that it recorded: " + describe(table, result));
+      if (result != CUPTI_SUCCESS)
+        warn("CUPTI's final flush failed (" + describe(table, result) + "), so records are missing: repeat the audit");
     } catch (const std::exception& error) {
       warn(error.what());
     }

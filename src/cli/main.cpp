@@ -73,7 +73,7 @@ int run_program(int argc, char** argv) {
          error.code().message());
     return kBadInput;
   } catch (const std::exception& error) {
-    warn("greenlane: this should not have happened: {}\n", text::terminal_text(error.what()));
+    warn("greenlane: internal error: {}; report it with the command line\n", text::terminal_text(error.what()));
     return kFailed;
   }
 }

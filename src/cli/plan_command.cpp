@@ -99,7 +99,7 @@ void print_chosen(const PlanResult& result) {
   }
   say("\nmode {}: {}\n{}", to_string(chosen.mode), text::terminal_text(lanes_text(chosen)), table.to_string());
   if (chosen.plan && !chosen.plan->exact && !chosen.measured)
-    say("not all plans were looked at: best effort could be {:.3f} higher at most\n", chosen.plan->gap);
+    say("the search was limited: best-effort throughput could be up to {:.3f} higher\n", chosen.plan->gap);
 }
 
 // Checks the output before any work is done for it. Returns the path to write to.
@@ -164,7 +164,7 @@ int plan(const Arguments& arguments) {
     print_candidates(result);
     print_chosen(result);
     if (was_stopped)
-      throw EngineError({.what = "no plan was written", .why = "it was stopped", .remedy = "run it to its end"});
+      throw EngineError({.what = "no plan was written", .why = "stopped by a signal", .remedy = "start it again"});
     require_deadlines(result);
     say("written to {}\n", text::terminal_text(arguments.out.string()));
     return kSuccess;

@@ -126,11 +126,14 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
         result.gate->held, text::duration_text(text::to_microseconds(result.gate->held_time)),
         text::duration_text(text::to_microseconds(result.gate->longest_held)));
     if (result.gate->limits_hit > 0)
-      warn("greenlane: {} urgent calls held the gate for five deadlines and were let go of\n", result.gate->limits_hit);
+      warn(
+          "greenlane: {} urgent calls exceeded the gate's limit of five deadlines, so the gate opened without them: "
+          "give the engine a longer deadline\n",
+          result.gate->limits_hit);
   }
   for (const auto& engine : result.engines) {
     if (engine.graphs && !engine.graphs->gate_obstacle.empty())
-      warn("greenlane: engine '{}' lets nobody pass inside its graph: {}\n", text::terminal_text(engine.name),
+      warn("greenlane: engine '{}' has no gates: its graph cannot be cut ({})\n", text::terminal_text(engine.name),
            text::terminal_text(engine.graphs->gate_obstacle));
     if (engine.error.empty()) continue;
     // An error that an engine threw names the engine.
@@ -148,11 +151,10 @@ runtime::PipelineConfig plan_open_lanes(runtime::Pipeline& pipeline, const std::
   }();
   const std::string file = text::terminal_text(pipeline.config().file.filename().string());
   if (planned.obstacle.empty()) {
-    say("{} says nothing of units: they are planned from a quick profile (`greenlane plan` tries plans, and "
-        "writes one)\n",
+    say("{} sets no units: they are planned from a quick profile (`greenlane plan` tries plans, and writes one)\n",
         file);
   } else if (!stop) {
-    say("{} says nothing of units, and they are divided evenly: {}\n", file, text::terminal_text(planned.obstacle));
+    say("{} sets no units, and they are divided evenly: {}\n", file, text::terminal_text(planned.obstacle));
   }
   return std::move(planned.config);
 }
@@ -198,7 +200,8 @@ int run(Arguments arguments) {
     print_mode(results.back(), results.front(), pipeline.device());
   }
   if (results.empty())
-    throw EngineError({.what = "nothing was run", .why = "it was stopped before", .remedy = "run it to its end"});
+    throw EngineError(
+        {.what = "nothing was run", .why = "stopped by a signal before the first run", .remedy = "start it again"});
   if (!arguments.json.empty()) runtime::write_file(arguments.json, results_json(pipeline, results));
   if (!arguments.trace.empty())
     runtime::write_file(arguments.trace, [&](const runtime::TextSink& sink) { runtime::write_trace(results, sink); });

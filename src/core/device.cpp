@@ -126,13 +126,13 @@ Device Device::open(DeviceId id) {
 
 std::vector<DeviceInfo> Device::enumerate() {
   std::vector<DeviceInfo> all;
-  if (const auto why = detail::CudaDevice::why_lost_in_fork(); !why.empty()) warn("GPUs are left out: " + why);
+  if (const auto why = detail::CudaDevice::why_lost_in_fork(); !why.empty()) warn("GPUs are not listed: " + why);
   for (int i = 0; i < detail::CudaDevice::count(); ++i) {
     const DeviceId id{DeviceKind::cuda, i};
     try {
       all.push_back(open(id).info());
     } catch (const Error& error) {
-      warn(to_string(id) + " is left out: " + error.what());
+      warn(to_string(id) + " is not listed: " + error.what());
     }
   }
   all.push_back(open(DeviceId{DeviceKind::cpu, 0}).info());

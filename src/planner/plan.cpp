@@ -128,9 +128,11 @@ Division division_of(const PlanRequest& request, const PlanProblem& problem,
     if (block.engines == 0) refuse("a partition has no engine", "leave it out");
     if ((seen & block.engines) != 0) refuse("an engine is in two partitions", "name each of them once");
     if (partition.is_whole && partitions.size() > 1)
-      refuse("there is a partition beside the undivided device", "divide it, or put all engines together");
+      refuse("a whole-device partition cannot have others beside it",
+             "divide the device, or put all engines into one partition");
     if ((block.sharing == Sharing::alone) != std::has_single_bit(block.engines))
-      refuse("an engine is alone exactly where it is the only one", "choose another way to share");
+      refuse("`alone` needs exactly one engine in the partition, and one engine needs `alone`",
+             "choose another way to share");
     if (block.sharing == Sharing::gated && !model.can_be_gated(block.engines))
       refuse("gates need an urgent engine, and slices of every best-effort engine", "put them into one queue");
     seen |= block.engines;

@@ -106,7 +106,7 @@ std::string why_of(const PlanRequest& request, const std::vector<Shortfall>& sho
     why = fmt::format("engine '{}' cannot keep up with its {:.4g} Hz beside the others", worst.engine,
                       1e6 / engine.period->count());
   } else {
-    why = fmt::format("engine '{}', which is back to back, leaves others no time", worst.engine);
+    why = fmt::format("engine '{}' runs back to back and uses all time of the partition", worst.engine);
   }
   const DeviceGroups& device = request.device;
   const auto alone = Microseconds(Curve(engine).at({device.whole * device.each.count + device.remainder.count}).p99);
@@ -129,8 +129,8 @@ std::string remedy_of(const PlanRequest& request, const std::vector<Shortfall>& 
   }
   if (remedies.rate_hz) ways.push_back(fmt::format("{:.4g} Hz for '{}'", *remedies.rate_hz, shortfalls.front().engine));
   if (remedies.groups) ways.push_back(fmt::format("{} units more", *remedies.groups * request.device.each.count));
-  if (ways.empty()) return "lower rates, or leave an engine out";
-  return fmt::format("what would do: {}", fmt::join(ways, ", or "));
+  if (ways.empty()) return "lower the rates, remove an engine, or give an engine gates or its own partition";
+  return fmt::format("possible remedy: {}", fmt::join(ways, ", or "));
 }
 
 }  // namespace

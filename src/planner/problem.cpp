@@ -62,7 +62,8 @@ void check(const SharingCorrection& correction, std::size_t engines) {
   const bool is_set = !members.empty() && members.back() < engines &&
                       std::ranges::adjacent_find(members, std::ranges::greater_equal()) == members.end();
   if (!is_set || (members.size() == 1) != (correction.sharing == Sharing::alone))
-    refuse("a correction is of engines that cannot share like that", "name each once, ascending, alone or together");
+    refuse("a correction lists engines twice, unsorted, or with an invalid sharing",
+           "list each engine once, in ascending order; use `alone` for exactly one");
   const bool are_positive = std::ranges::all_of(correction.factors, [](const PredictionFactors& factors) {
     return is_positive(factors.p50) && is_positive(factors.p99) && is_positive(factors.rate);
   });
@@ -101,7 +102,8 @@ void check(const PlanRequest& request) {
          return row.size() == request.engines.size() && std::ranges::all_of(row, is_positive);
        }));
   if (!has_right_form) {
-    refuse("contention factors are no square of positive numbers", "give one for each pair of engines, or none");
+    refuse("the contention matrix must be square with positive entries",
+           "give one factor for each pair of engines, or none");
   }
   for (const auto& correction : request.corrections) check(correction, request.engines.size());
 }

@@ -82,7 +82,9 @@ class AotiWorkload final : public Workload {
       throw;
     } catch (const std::exception& error) {
       const std::string text = error.what();  // PyTorch appends a C++ stack trace
-      throw EngineError({.what = text::first_line(text), .why = "", .remedy = ""});
+      throw EngineError({.what = "the engine failed",
+                         .why = text::first_line(text),
+                         .remedy = "run the model in PyTorch: if it fails there, too, check the model"});
     }
   }
 
@@ -170,7 +172,7 @@ std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
     auto expected = engine.outputs.empty() ? std::vector<at::Tensor>{} : load_tensors(engine.outputs);
     if (expected.empty() && !engine.outputs.empty())
       throw ConfigError({.what = engine.outputs.string() + " holds no tensors",
-                         .why = "the engine's outputs would be compared with nothing",
+                         .why = "the file has no expected outputs to compare with",
                          .remedy = "save the expected outputs in it, or remove the file"});
     // Outputs are read only between two requests, so they may be views of the graph's own memory.
     auto loaded = load_aoti(

@@ -188,7 +188,7 @@ void check_folder(const fs::path& path, const OutputTarget& target) {
   if (!target.found || ::stat(folder.c_str(), &there) != 0 || (there.st_mode & S_ISVTX) == 0) return;
   const auto user = ::geteuid();
   if (user != 0 && user != there.st_uid && user != target.found->st_uid)
-    refuse(path, "it is another user's, and in that folder users replace no files but their own");
+    refuse(path, "it is another user's, and the sticky bit of the folder allows only the owner to replace it");
 }
 
 void check_descriptor(const fs::path& path, int descriptor) {

@@ -156,8 +156,9 @@ class Profiler {
     EngineResult result;
     run_engine(workload, engine, timetable, options_.stop ? *options_.stop : never, false, result);
     if (!result.error.empty())
-      throw EngineError(
-          {.what = "engine '" + engine.name + "' could not be profiled", .why = result.error, .remedy = ""});
+      throw EngineError({.what = "engine '" + engine.name + "' could not be profiled",
+                         .why = result.error,
+                         .remedy = "check the model and its inputs"});
     check_stop();
     return result.latency;
   }
@@ -184,7 +185,7 @@ class Profiler {
   void check_stop() const {
     if (options_.stop && *options_.stop)
       throw EngineError(
-          {.what = "the profile is not complete", .why = "it was stopped", .remedy = "run it to its end"});
+          {.what = "the profile is not complete", .why = "stopped by a signal", .remedy = "start it again"});
   }
 
   Pipeline& pipeline_;

@@ -43,11 +43,11 @@ struct AotiEngine::Impl {
     const std::string where = lane ? " on lane '" + lane->name() + "' (" + std::to_string(lane->units().count) + " " +
                                          unit + (one ? ")" : "s)")
                                    : "";
-    throw EngineError({.what = "engine '" + name + "' failed" + where,
-                       .why = failure.what(),
-                       .remedy = lane ? "call it without a lane: where it fails there, too, the model is at fault, and "
-                                        "else give the lane other units"
-                                      : "look at the model; GREENLANE_LOG=debug shows PyTorch's C++ stack"});
+    throw EngineError(
+        {.what = "engine '" + name + "' failed" + where,
+         .why = failure.what(),
+         .remedy = lane ? "call it without a lane; if it still fails, check the model, else give the lane more units"
+                        : "look at the model; GREENLANE_LOG=debug shows PyTorch's C++ stack"});
   }
 
   // Runs the model on the calling thread.
@@ -64,7 +64,7 @@ struct AotiEngine::Impl {
   std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const BoundCall& call) {
     if (call.is_captured() && !model.calls->is_single_threaded()) {
       throw EngineError({.what = "engine '" + name + "' cannot be captured in a graph",
-                         .why = "AOTInductor waits between its calls, unless it is loaded in single-threaded mode",
+                         .why = "AOTInductor synchronizes between calls, which a capture forbids",
                          .remedy = "load it with graphs = resident, or single_threaded = true"});
     }
     const auto turn = model.calls->turn();
@@ -136,7 +136,7 @@ std::vector<InnerEngine> AotiEngine::inner_engines() const {
   const auto objects = detail::custom_objects(impl_->model.calls->loader());
   if (!objects) {
     throw EngineError({.what = "the engines inside '" + impl_->name + "' cannot be reached",
-                       .why = "PyTorch " + std::string(torch_version()) + " does not give them out",
+                       .why = "PyTorch " + std::string(torch_version()) + " has no access to them",
                        .remedy = "use PyTorch 2.13 or newer; or bind the whole package, and turn the passthrough on if "
                                  "the engines inside choose streams by themselves"});
   }

@@ -56,7 +56,7 @@ void check_records(const std::vector<std::string>& records, const std::string& w
     throw EngineError(
         {.what = what,
          .why = "its entry '" + record + "' would be written outside of the folder that it is unpacked to",
-         .remedy = "it was made to harm, or is damaged: export the model again"});
+         .remedy = "the package is malicious or damaged: export the model again"});
   }
 }
 

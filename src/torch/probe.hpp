@@ -12,7 +12,7 @@
 namespace greenlane::detail {
 
 // Returns the objects of custom classes inside a package, which share ownership with the objects that its model uses.
-// Absent if this version of PyTorch does not give them out (before 2.13).
+// Absent if this version of PyTorch has no access to them (before 2.13).
 template <typename Loader>
 std::optional<std::unordered_map<std::string, c10::IValue>> custom_objects(const Loader& loader) {
   if constexpr (requires { loader.get_custom_objs(); }) {

@@ -13,7 +13,7 @@
 namespace greenlane {
 namespace {
 
-using detail::Place;
+using detail::InputExtent;
 using detail::SizeRules;
 
 constexpr auto kOpen = std::numeric_limits<std::int64_t>::max();
@@ -31,8 +31,8 @@ std::string strides_of(const TensorSpec& spec, const SizeRules* rules, std::span
   for (std::size_t d = 0; d < spec.dimensions.size(); ++d) {
     auto stride = spec.dimensions[d].stride;
     if (rules != nullptr && !stride) {
-      const Place place{input, d, true};
-      const auto rule = std::ranges::find(rules->rules, place, &SizeRules::Rule::place);
+      const InputExtent extent{input, d, true};
+      const auto rule = std::ranges::find(rules->rules, extent, &SizeRules::Rule::extent);
       if (rule != rules->rules.end()) stride = rule->expected.evaluate(rules->values(inputs));
     }
     text += (text.empty() ? "" : ", ") + (stride ? std::to_string(*stride) : std::string("*"));
@@ -95,16 +95,16 @@ void require_memory(const std::string& engine, std::size_t index, const at::Tens
     refuse(engine, index, "its storage is too small for its elements", "pass a tensor with data");
 }
 
-std::string dimension_of(const Place& place) {
-  return "dimension " + std::to_string(place.dimension) + " of input " + std::to_string(place.input);
+std::string dimension_of(const InputExtent& extent) {
+  return "dimension " + std::to_string(extent.dimension) + " of input " + std::to_string(extent.input);
 }
 
 // Returns whether a size that is too small is the one at which the model's symbols are 0 or 1.
-bool is_special(const SizeRules* rules, const Place& place, const DimensionSpec& spec, std::int64_t size) {
+bool is_special(const SizeRules* rules, const InputExtent& extent, const DimensionSpec& spec, std::int64_t size) {
   if (size >= spec.smallest || spec.largest == spec.smallest) return false;
   if (spec.smallest == 2) return true;
   if (rules == nullptr) return false;
-  const auto rule = std::ranges::find(rules->rules, place, &SizeRules::Rule::place);
+  const auto rule = std::ranges::find(rules->rules, extent, &SizeRules::Rule::extent);
   if (rule == rules->rules.end()) return false;
   return std::ranges::any_of(std::array<std::int64_t, 2>{0, 1}, [&](std::int64_t special) {
     return rule->expected.evaluate(SizeRules::Values(rules->symbols.size(), special)) == size;
@@ -156,31 +156,31 @@ std::string explain(const SizeRules& rules, const SizeRules::Rule& rule, const S
   for (const auto value : rule.expected.values()) {
     const auto& symbol = rules.symbols[value];
     text +=
-        ", and " + symbol.name + " is " + std::to_string(values[value]) + " (from " + dimension_of(symbol.place) + ")";
+        ", and " + symbol.name + " is " + std::to_string(values[value]) + " (from " + dimension_of(symbol.extent) + ")";
   }
   return text;
 }
 
 [[noreturn]] void refuse_size(const std::string& engine, const SizeRules& rules, const SizeRules::Violation& violation,
                               std::span<const at::Tensor> inputs) {
-  const auto& place = violation.place;
-  const auto size = std::to_string(inputs[place.input].sizes()[place.dimension]);
-  auto why = "its dimension " + std::to_string(place.dimension) + " is " + size + ", and ";
+  const auto& extent = violation.extent;
+  const auto size = std::to_string(inputs[extent.input].sizes()[extent.dimension]);
+  auto why = "its dimension " + std::to_string(extent.dimension) + " is " + size + ", and ";
   if (violation.rule == nullptr) {
     const auto& symbol = *violation.symbol;
-    refuse(engine, place.input,
+    refuse(engine, extent.input,
            why + "no size of the model gives that: " + symbol.name + " would be " + detail::readable(symbol.text) +
                ", which leaves a remainder",
            "pass a tensor of a size that the exported model takes");
   }
   const auto value = violation.rule->expected.single_value();
   if (value && !rules.symbols[*value].solution) {
-    refuse(engine, place.input,
-           why + dimension_of(rules.symbols[*value].place) + " is " + std::to_string(violation.expected.value_or(0)),
+    refuse(engine, extent.input,
+           why + dimension_of(rules.symbols[*value].extent) + " is " + std::to_string(violation.expected.value_or(0)),
            "the model was exported with one size for both: pass tensors that agree");
   }
   why += violation.expected ? "must be " + std::to_string(*violation.expected) : "no size of the model gives that";
-  refuse(engine, place.input, why + ": it is " + explain(rules, *violation.rule, rules.values(inputs)),
+  refuse(engine, extent.input, why + ": it is " + explain(rules, *violation.rule, rules.values(inputs)),
          "the model was exported with sizes that depend on each other: pass tensors that agree");
 }
 
@@ -250,11 +250,11 @@ void Signature::check(std::span<const at::Tensor> inputs, DeviceId device, const
   if (rules_ == nullptr) return;
   const auto violation = rules_->find_violation(inputs);
   if (!violation) return;
-  const auto& place = violation->place;
-  if (!place.is_stride) refuse_size(engine, *rules_, *violation, inputs);
-  auto strides = strides_of(inputs_[place.input], rules_.get(), inputs, place.input);
+  const auto& extent = violation->extent;
+  if (!extent.is_stride) refuse_size(engine, *rules_, *violation, inputs);
+  auto strides = strides_of(inputs_[extent.input], rules_.get(), inputs, extent.input);
   if (violation->derived != nullptr) strides += ", where * follows from the other dimensions' sizes and strides";
-  refuse_strides(engine, place.input, inputs[place.input], strides);
+  refuse_strides(engine, extent.input, inputs[extent.input], strides);
 }
 
 }  // namespace greenlane

@@ -25,16 +25,16 @@ bool is_empty(const TensorSpec& spec) {
 // reading.
 constexpr int kHighestPower = 3;
 
-// Returns k and c with place = k*symbol + c, if the two ranges tell them. The compiler gives an input without a symbol
+// Returns k and c with extent = k*symbol + c, if the two ranges tell them. The compiler gives an input without a symbol
 // of its own the range of its expression, and export makes such expressions affine. Absent if a power fits as well.
-std::optional<std::pair<std::int64_t, std::int64_t>> affine_fit(const Range& place, const Range& symbol) {
+std::optional<std::pair<std::int64_t, std::int64_t>> affine_fit(const Range& extent, const Range& symbol) {
   constexpr std::int64_t kLimit = 1LL << 31;
-  if (place.largest >= kLimit || symbol.largest >= kLimit || symbol.largest <= symbol.smallest) return std::nullopt;
+  if (extent.largest >= kLimit || symbol.largest >= kLimit || symbol.largest <= symbol.smallest) return std::nullopt;
   const auto steps = symbol.largest - symbol.smallest;
-  const auto rise = place.largest - place.smallest;
+  const auto rise = extent.largest - extent.smallest;
   if (rise <= 0 || rise % steps != 0) return std::nullopt;
   const auto slope = rise / steps;
-  if (slope != 1 || place.smallest != symbol.smallest) {
+  if (slope != 1 || extent.smallest != symbol.smallest) {
     const auto power_of = [](std::int64_t base, int power) {
       double value = 1;
       for (int i = 0; i < power; ++i) value *= static_cast<double>(base);
@@ -43,10 +43,10 @@ std::optional<std::pair<std::int64_t, std::int64_t>> affine_fit(const Range& pla
     for (int power = 2; power <= kHighestPower; ++power) {
       const auto low = power_of(symbol.smallest, power);
       const auto high = power_of(symbol.largest, power);
-      if (static_cast<double>(place.smallest) * high == static_cast<double>(place.largest) * low) return std::nullopt;
+      if (static_cast<double>(extent.smallest) * high == static_cast<double>(extent.largest) * low) return std::nullopt;
     }
   }
-  return std::pair{slope, place.smallest - slope * symbol.smallest};
+  return std::pair{slope, extent.smallest - slope * symbol.smallest};
 }
 
 class RuleMaker {
@@ -74,8 +74,8 @@ class RuleMaker {
     result_.unchecked.push_back("input " + std::to_string(input) + ": " + what);
   }
 
-  // Returns the place of a name such as "arg0_1_size[0]" or "arg0_1_stride[0]".
-  [[nodiscard]] std::optional<Place> place_of(std::string_view name) const {
+  // Returns the extent of a name such as "arg0_1_size[0]" or "arg0_1_stride[0]".
+  [[nodiscard]] std::optional<InputExtent> extent_of(std::string_view name) const {
     const auto open = name.find('[');
     if (open == std::string_view::npos || !name.ends_with(']')) return std::nullopt;
     std::size_t dimension = 0;
@@ -88,7 +88,7 @@ class RuleMaker {
       if (input.name.empty() || dimension >= input.dimensions.size()) continue;
       for (const bool is_stride : {false, true}) {
         if (name.substr(0, open) == input.name + (is_stride ? "_stride" : "_size"))
-          return Place{i, dimension, is_stride};
+          return InputExtent{i, dimension, is_stride};
       }
     }
     return std::nullopt;
@@ -98,9 +98,9 @@ class RuleMaker {
     auto& symbols = result_.rules.symbols;
     const auto found = std::ranges::find(symbols, name, &SizeRules::Symbol::name);
     if (found != symbols.end()) return static_cast<std::size_t>(found - symbols.begin());
-    const auto place = place_of(name);
-    if (!place) return std::nullopt;
-    symbols.push_back({.name = std::string(name), .place = *place});
+    const auto extent = extent_of(name);
+    if (!extent) return std::nullopt;
+    symbols.push_back({.name = std::string(name), .extent = *extent});
     return symbols.size() - 1;
   }
 
@@ -109,13 +109,13 @@ class RuleMaker {
   }
 
   void add_symbol(const std::string& name, const std::string& text) {
-    if (const auto place = place_of(text)) {
-      result_.rules.symbols.push_back({.name = name, .place = *place});
+    if (const auto extent = extent_of(text)) {
+      result_.rules.symbols.push_back({.name = name, .extent = *extent});
     } else if (auto solution = parse(text)) {
       const auto values = solution->values();
       if (values.empty()) return;
-      const auto from = result_.rules.symbols[values.front()].place;
-      result_.rules.symbols.push_back({.name = name, .place = from, .solution = std::move(solution), .text = text});
+      const auto from = result_.rules.symbols[values.front()].extent;
+      result_.rules.symbols.push_back({.name = name, .extent = from, .solution = std::move(solution), .text = text});
     }
   }
 
@@ -124,23 +124,23 @@ class RuleMaker {
     const auto& rule = source_.inputs[input].dimensions[dimension].size_rule;
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
     if (rule.empty() || !std::ranges::all_of(rule, is_letter) || find_symbol(rule)) return;
-    result_.rules.symbols.push_back({.name = rule, .place = {input, dimension}});
+    result_.rules.symbols.push_back({.name = rule, .extent = {input, dimension}});
   }
 
-  bool add_rule(const Place& place, const std::string& text) {
+  bool add_rule(const InputExtent& extent, const std::string& text) {
     auto expected = parse(text);
     if (!expected) return false;
     if (const auto value = expected->single_value()) {
       const auto& symbol = result_.rules.symbols[*value];
-      if (!symbol.solution && symbol.place == place) return true;  // the symbol is read from this place
+      if (!symbol.solution && symbol.extent == extent) return true;  // the symbol is read from this extent
     }
-    result_.rules.rules.push_back({.place = place, .expected = std::move(*expected), .text = text});
+    result_.rules.rules.push_back({.extent = extent, .expected = std::move(*expected), .text = text});
     return true;
   }
 
-  [[nodiscard]] bool is_read_from(const Place& place) const {
+  [[nodiscard]] bool is_read_from(const InputExtent& extent) const {
     return std::ranges::any_of(result_.rules.symbols,
-                               [&](const SizeRules::Symbol& symbol) { return symbol.place == place; });
+                               [&](const SizeRules::Symbol& symbol) { return symbol.extent == extent; });
   }
 
   // Returns whether a kernel reads the input. An input that is not read may have any shape, and strides of an empty
@@ -152,20 +152,20 @@ class RuleMaker {
 
   void add_size(std::size_t input, std::size_t dimension) {
     const auto& spec = source_.inputs[input].dimensions[dimension];
-    const Place place{input, dimension};
+    const InputExtent extent{input, dimension};
     if (!spec.size_rule.empty()) {
-      if (!add_rule(place, spec.size_rule)) {
+      if (!add_rule(extent, spec.size_rule)) {
         note(input, "the size of its dimension " + std::to_string(dimension) + " (" + readable(spec.size_rule) + ")");
       }
-    } else if (is_dynamic(spec) && !source_.symbols.empty() && !source_.is_asserted[input] && !is_read_from(place) &&
+    } else if (is_dynamic(spec) && !source_.symbols.empty() && !source_.is_asserted[input] && !is_read_from(extent) &&
                is_read(input)) {
-      infer_size(place, {spec.smallest, spec.largest});
+      infer_size(extent, {spec.smallest, spec.largest});
     }
   }
 
   // Infers a size from ranges. PyTorch before 2.14 does not write the size of an input that depends on other inputs'
   // symbols.
-  void infer_size(const Place& place, const Range& range) {
+  void infer_size(const InputExtent& extent, const Range& range) {
     std::vector<std::string> fits;
     for (const auto& symbol : result_.rules.symbols) {
       if (!is_independent(symbol)) continue;
@@ -177,21 +177,21 @@ class RuleMaker {
       text += symbol.name;
       fits.push_back(std::move(text));
     }
-    if (fits.size() == 1 && add_rule(place, fits.front())) return;
-    note(place.input,
-         "how the size of its dimension " + std::to_string(place.dimension) + " depends on the other inputs' sizes");
+    if (fits.size() == 1 && add_rule(extent, fits.front())) return;
+    note(extent.input,
+         "how the size of its dimension " + std::to_string(extent.dimension) + " depends on the other inputs' sizes");
   }
 
   // Returns whether a size symbol is neither an intermediate result nor another name of a symbol.
   [[nodiscard]] static bool is_independent(const SizeRules::Symbol& symbol) {
     const bool is_step = symbol.name.find("_size") != std::string::npos;
-    return !symbol.place.is_stride && !is_step && !(symbol.solution && symbol.solution->single_value());
+    return !symbol.extent.is_stride && !is_step && !(symbol.solution && symbol.solution->single_value());
   }
 
   [[nodiscard]] std::optional<Range> range_of(const SizeRules::Symbol& symbol) const {
-    const auto& spec = source_.inputs[symbol.place.input].dimensions[symbol.place.dimension];
+    const auto& spec = source_.inputs[symbol.extent.input].dimensions[symbol.extent.dimension];
     if (!symbol.solution) return Range{spec.smallest, spec.largest};
-    // The solution of one equation depends on one place, and rises with it.
+    // The solution of one equation depends on one extent, and rises with it.
     if (spec.largest == kOpen) return std::nullopt;
     const auto& solution = *symbol.solution;
     const auto at = [&](std::int64_t size) {
@@ -201,7 +201,7 @@ class RuleMaker {
         if (each.solution) {
           values.push_back(each.solution->evaluate(values).value_or(0));
         } else {
-          values.push_back(each.place == symbol.place ? size : 0);
+          values.push_back(each.extent == symbol.extent ? size : 0);
         }
       }
       return solution.evaluate(values);
@@ -217,12 +217,12 @@ class RuleMaker {
     std::vector<std::size_t> open;
     for (std::size_t d = 0; d < spec.dimensions.size(); ++d) {
       const auto& each = spec.dimensions[d];
-      const Place place{input, d, true};
+      const InputExtent extent{input, d, true};
       if (!each.stride_rule.empty()) {
-        if (!add_rule(place, each.stride_rule)) {
+        if (!add_rule(extent, each.stride_rule)) {
           note(input, "the stride of its dimension " + std::to_string(d) + " (" + readable(each.stride_rule) + ")");
         }
-      } else if (!each.stride && !is_read_from(place)) {
+      } else if (!each.stride && !is_read_from(extent)) {
         open.push_back(d);
       }
     }
@@ -234,7 +234,7 @@ class RuleMaker {
     const auto& dimensions = source_.inputs[input].dimensions;
     bool is_certain = open.size() == 1;
     for (const auto d : open) {
-      SizeRules::DerivedStride derived{.place = {input, d, true}, .others = {}};
+      SizeRules::DerivedStride derived{.extent = {input, d, true}, .others = {}};
       for (std::size_t other = 0; other < dimensions.size(); ++other) {
         // A constant size and a constant stride would give a constant.
         const auto& each = dimensions[other];
@@ -249,21 +249,21 @@ class RuleMaker {
   // Notes an open size that is told to no kernel, of an input that kernels read. If the model ties it to another size
   // in a way that has no symbol (such as n // 2), the source does not show it.
   void find_unused_size(std::size_t input, std::size_t dimension) {
-    const Place place{input, dimension};
+    const InputExtent extent{input, dimension};
     const auto& symbols = result_.rules.symbols;
     if (source_.body.empty() || !is_dynamic(source_.inputs[input].dimensions[dimension]) || !is_read(input)) return;
-    if (!is_read_from(place) || source_.is_for_operators(source_.inputs[input].name)) return;
+    if (!is_read_from(extent) || source_.is_for_operators(source_.inputs[input].name)) return;
     std::vector<bool> depends(symbols.size());
     for (std::size_t s = 0; s < symbols.size(); ++s) {
       if (const auto& solution = symbols[s].solution) {
         for (const auto value : solution->values()) depends[s] = depends[s] || depends[value];
       } else {
-        depends[s] = symbols[s].place == place;
+        depends[s] = symbols[s].extent == extent;
       }
       if (depends[s] && source_.uses(symbols[s].name)) return;
     }
     const auto depends_on_it = [&](const SizeRules::Rule& rule) {
-      return rule.place.input != input &&
+      return rule.extent.input != input &&
              std::ranges::any_of(rule.expected.values(), [&](std::size_t value) { return depends[value]; });
     };
     if (std::ranges::any_of(result_.rules.rules, depends_on_it)) return;

@@ -125,7 +125,7 @@ def test_an_engine_without_requests_can_be_planned(models: Path, tmp_path: Path)
 def test_a_run_without_units_plans_them(pipeline: Path, models: Path, tmp_path: Path) -> None:
     done = greenlane("run", pipeline, "--seconds", "0.1")
     assert done.returncode == 0, done
-    assert "pipeline.toml says nothing of units: they are planned" in done.stdout
+    assert "pipeline.toml sets no units: they are planned" in done.stdout
     hasty = config(
         tmp_path,
         engine("policy", models / "affine.pt2", rate_hz=50, deadline_ms=0.0001),

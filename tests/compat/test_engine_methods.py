@@ -229,9 +229,9 @@ def test_an_engine_without_a_known_device_is_refused(model: Model, a: gl.Lane, d
     gl.set_external_stream(model, {"first": a})
     strange = model._run_on_acc_1.engine = new_engine("strange", device=device)
     for streams in (b, {"first": b, "_run_on_acc_1.engine": b}):
-        with pytest.raises(RuntimeError, match="'strange' cannot be bound: it does not say in a known way"):
+        with pytest.raises(RuntimeError, match="'strange' cannot be bound: its device field has an unknown format"):
             gl.set_external_stream(model, streams)
-    with pytest.raises(RuntimeError, match="'strange' cannot be bound: it does not say in a known way"):
+    with pytest.raises(RuntimeError, match="'strange' cannot be bound: its device field has an unknown format"):
         strange.set_external_stream(0x1234)
     gl.clear_external_stream(model, ["_run_on_acc_1.engine"])
     assert not gl.is_external_stream_set(model, "_run_on_acc_1.engine")

@@ -107,7 +107,7 @@ def test_an_older_pytorch_is_refused_with_the_needed_version(package: Path, a: g
     """The loader has no get_custom_objs before PyTorch 2.13."""
     model = torch._inductor.aoti_load_package(str(package))
     model.loader = object()  # type: ignore[assignment]
-    with pytest.raises(RuntimeError, match=r"does not give out the engines inside a package: use PyTorch 2\.13 or"):
+    with pytest.raises(RuntimeError, match=r"has no access to the engines inside a package: use PyTorch 2\.13 or"):
         gl.set_external_stream(model, a)
 
 

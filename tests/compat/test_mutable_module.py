@@ -101,11 +101,11 @@ attempt(lambda: gl.set_external_stream(model, a, graphs="resident"))
         *parts, nested, where = lines[when * 5 : when * 5 + 5]
         for part in (*parts, nested):
             assert part.startswith("ValueError nothing was bound: ")
-            assert "which Torch-TensorRT compiles anew when the model changes" in part
-            assert part.endswith("would be lost; bind the whole module")
+            assert "which Torch-TensorRT recompiles when the model changes" in part
+            assert part.endswith("would be lost; call greenlane.bind with the whole module")
         assert "it is inside '0'" in nested
         assert where == str((CALLER, CALLER))
-    assert "graphs='resident' is for modules on a GPU that nothing compiles anew" in lines[-1]
+    assert "graphs='resident' is for modules on a GPU that Torch-TensorRT does not recompile" in lines[-1]
 
 
 def test_a_mutable_module_may_be_a_submodule() -> None:

@@ -15,7 +15,7 @@ using ::testing::StartsWith;
 
 class GpuForkTest : public fake::FakeDriverTest {};
 
-const auto kRefuses = AllOf(StartsWith("threw: "), HasSubstr("made in another process"));
+const auto kRefuses = AllOf(StartsWith("threw: "), HasSubstr("made before fork() in the parent process"));
 const auto kLost = AllOf(StartsWith("threw: "), HasSubstr("CUDA was started before this process was forked"));
 
 TEST_F(GpuForkTest, LanesOfTheParentAreRefused) {
@@ -63,7 +63,7 @@ TEST_F(GpuForkTest, AChildListsNoGpusAndWarns) {
                 const auto devices = Device::enumerate();
                 return std::to_string(devices.size()) + " " + warnings.texts().at(0);
               }),
-              StartsWith("1 GPUs are left out: CUDA was started"));
+              StartsWith("1 GPUs are not listed: CUDA was started"));
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-const auto kRefuses = AllOf(StartsWith("threw: "), HasSubstr("made in another process"), HasSubstr("after the fork"));
+const auto kRefuses =
+    AllOf(StartsWith("threw: "), HasSubstr("made before fork() in the parent process"), HasSubstr("after the fork"));
 
 class ForkTest : public ::testing::Test {
  protected:

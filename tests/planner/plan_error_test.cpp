@@ -25,7 +25,7 @@ TEST(PlannerErrors, AnErrorNamesEngineShortfallAndRemedy) {
     EXPECT_STREQ(error.what(),
                  "no plan meets all deadlines: engine 'vision' exceeds its deadline of 0.9 ms by 26.5 % (with the "
                  "margin of 10 %) where it comes closest, with a p99 of 1.035 ms (alone on the whole device: 1.035 "
-                 "ms); what would do: a deadline of 1.14 ms for 'vision'");
+                 "ms); possible remedy: a deadline of 1.14 ms for 'vision'");
   }
 }
 
@@ -105,10 +105,11 @@ TEST(PlannerErrors, InvalidRequestsAreRefused) {
   EXPECT_THAT(corrected({fine, fine}), HasSubstr("two corrections"));
   for (const auto& engines : std::vector<std::vector<std::size_t>>{{1, 0}, {0, 0}, {0, 2}, {}})
     EXPECT_THAT(corrected({{.engines = engines, .sharing = Sharing::queue, .factors = {{}, {}}}}),
-                HasSubstr("cannot share like that"));
-  EXPECT_THAT(corrected({{.engines = {0}, .sharing = Sharing::gated, .factors = {{}}}}), HasSubstr("cannot share"));
+                HasSubstr("an invalid sharing"));
+  EXPECT_THAT(corrected({{.engines = {0}, .sharing = Sharing::gated, .factors = {{}}}}),
+              HasSubstr("an invalid sharing"));
   EXPECT_THAT(corrected({{.engines = {0, 1}, .sharing = Sharing::alone, .factors = {{}, {}}}}),
-              HasSubstr("cannot share"));
+              HasSubstr("an invalid sharing"));
   EXPECT_THAT(corrected({{.engines = {0, 1}, .sharing = Sharing::queue, .factors = {{}}}}),
               HasSubstr("three for each"));
   EXPECT_THAT(corrected({{.engines = {0, 1}, .sharing = Sharing::queue, .factors = {{}, {.p99 = 0}}}}),

@@ -121,5 +121,5 @@ def test_an_audit_beside_the_profiler_is_refused(recording: type[Recording]) -> 
 
 def test_leaving_an_unentered_audit_is_refused() -> None:
     for kind in (None, ValueError):
-        with pytest.raises(RuntimeError, match="the audit is left and was not entered: use `with"):
+        with pytest.raises(RuntimeError, match="the audit was exited without being entered: use `with"):
             gl.audit().__exit__(kind, None, None)

@@ -241,7 +241,7 @@ def test_invalid_options_of_an_engine_are_refused(models: Path) -> None:
     none: Any = None
     with pytest.raises(TypeError, match=r"^the deadline is 'x': give a number$"):
         engine.set_urgent(text)
-    with pytest.raises(TypeError, match=r"^gates=None: use 'auto', 'off' or a time such as '50us'$"):
+    with pytest.raises(TypeError, match=r"^gates=None is invalid: use 'auto', 'off' or a time such as '50us'$"):
         engine.set_gates(none)
     refused: list[Any] = [None, torch.ones(4, 8), [1], ["x"]]
     for inputs in refused:

@@ -26,9 +26,9 @@ def compiled() -> Iterator[nn.Module]:
 
 
 def test_unknown_options_are_refused(models: Path, lane: gl.Lane) -> None:
-    with pytest.raises(ValueError, match="graphs='on': use 'off' or 'resident'"):
+    with pytest.raises(ValueError, match="graphs='on' is invalid: use 'off' or 'resident'"):
         gl.load(models / "affine.pt2", graphs="on")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="outputs='mine': use 'copies' or 'views'"):
+    with pytest.raises(ValueError, match="outputs='mine' is invalid: use 'copies' or 'views'"):
         gl.set_external_stream(nn.Linear(2, 2), lane, outputs="mine")  # type: ignore[arg-type]
 
 

@@ -131,7 +131,7 @@ def test_the_error_of_a_cpu_lane_names_the_alternative() -> None:
 
 
 def test_leaving_an_unentered_lane_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="lane 'host' is left and was not entered: use `with lane:`"):
+    with pytest.raises(RuntimeError, match="lane 'host' was exited without being entered: use `with lane:`"):
         gl.lane("cpu", "host").__exit__(None, None, None)
 
 

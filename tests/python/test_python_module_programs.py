@@ -168,7 +168,8 @@ def test_a_module_compiled_in_place_is_refused(a: gl.Lane) -> None:
     module = nn.Sequential(nn.Sequential(Traceable()))
     module.compile(backend="eager")
     with pytest.raises(
-        ValueError, match=r"'' cannot be bound: it was compiled by Module.compile.* bind torch.compile\(module\)"
+        ValueError,
+        match=r"'' cannot be bound: it was compiled by Module.compile.* bind\(torch.compile\(module\), lane\)",
     ):
         gl.set_external_stream(module, a)
     for name in ("0", "0.0"):

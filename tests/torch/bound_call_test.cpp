@@ -91,7 +91,7 @@ TEST_F(CallOnCpuTest, SubmittedWorkHasTheCallersSettings) {
 TEST_F(CallOnCpuTest, ABoundCallIsRefusedInAForkedChild) {
   binding_.set(lane_);
   EXPECT_THAT(in_child([&] { return thread_of_call() == std::thread::id() ? "nowhere" : "ran"; }),
-              ::testing::HasSubstr("made in another process"));
+              ::testing::HasSubstr("made before fork() in the parent process"));
   binding_.clear();
   EXPECT_EQ(in_child([&] { return thread_of_call() == std::this_thread::get_id() ? "in place" : "beside"; }), "beside");
   EXPECT_EQ(thread_of_call(), std::this_thread::get_id());

@@ -22,7 +22,7 @@ class Audit {
  public:
   /// Waits for the GPUs and begins.
   /// Throws: AuditError where there is no GPU, where CUPTI cannot be used, beside another audit, and beside PyTorch's
-  /// profiler, because CUPTI gives its records to one client only.
+  /// profiler, because CUPTI supports one subscriber at a time.
   explicit Audit(const AuditOptions& options = {});
   /// Ends the audit if stop() was not called.
   ~Audit();

@@ -83,5 +83,5 @@ def _remarks(mode: Mode) -> Iterator[str]:
         yield (
             f"Mode {mode.name}: {gate.passes} urgent calls passed; best effort was held {gate.held} times, "
             f"{duration(gate.held_us)} in all, {duration(gate.longest_held_us)} at most."
-            + (f" {gate.limits_hit} urgent calls were let go of after five deadlines." if gate.limits_hit else "")
+            + (f" {gate.limits_hit} urgent calls exceeded the limit of five deadlines." if gate.limits_hit else "")
         )

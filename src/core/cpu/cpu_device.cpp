@@ -79,9 +79,9 @@ void warn_of_limits(std::size_t cores) {
   std::call_once(warned, [cores] {
     if (const auto quota = cpu_quota(); quota && *quota < static_cast<double>(cores)) {
       warn(fmt::format(
-          "this process may use the time of {:.3g} cores, as its control group says (a container's CPU quota), and "
-          "lanes on the CPU divide {} cores: lanes that are busy together for longer are stopped, and miss deadlines; "
-          "divide no more than {:.0f}, or give the container cores of its own (--cpuset-cpus) in place of a quota",
+          "the CPU quota of this process's control group or container is {:.3g} cores, and lanes on the CPU divide {} "
+          "cores. The kernel stops lanes that exceed the quota together, and they miss deadlines. Divide at most "
+          "{:.0f}, or give the container its own cores (--cpuset-cpus) instead of a quota",
           *quota, cores, std::max(1.0, std::floor(*quota))));
     }
     if (!cpus_that_openmp_binds_to().empty()) {
@@ -122,13 +122,15 @@ std::optional<std::uint64_t> CpuDevice::capture_of(StreamView /*stream*/) { retu
 void CpuDevice::give_to_capture(StreamView /*stream*/, std::unique_ptr<LaneInGraph> /*lane*/) {}
 
 std::unique_ptr<GraphBackend> CpuDevice::begin_capture(StreamView /*stream*/) {
-  throw StreamError(
-      {.what = "cpu has no graphs", .why = "work on a CPU lane is done when its call returns", .remedy = ""});
+  throw StreamError({.what = "cpu has no graphs",
+                     .why = "work on a CPU lane is done when its call returns",
+                     .remedy = "use a lane of cuda:N"});
 }
 
 std::unique_ptr<EventBackend> CpuDevice::make_event() {
-  throw StreamError(
-      {.what = "cpu has no events", .why = "work on a CPU lane is done when its call returns", .remedy = ""});
+  throw StreamError({.what = "cpu has no events",
+                     .why = "work on a CPU lane is done when its call returns",
+                     .remedy = "use a lane of cuda:N"});
 }
 
 std::unique_ptr<EventBackend> CpuDevice::make_timed_event() { return make_event(); }

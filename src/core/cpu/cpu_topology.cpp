@@ -36,8 +36,9 @@ std::vector<int> read_affinity(pid_t thread) {
     }
     return allowed;
   }
-  throw DeviceError(
-      {.what = "the CPUs of this process could not be read", .why = "sched_getaffinity failed", .remedy = ""});
+  throw DeviceError({.what = "the CPUs of this process could not be read",
+                     .why = "sched_getaffinity failed",
+                     .remedy = "try again; if it fails again, look at `taskset -p` of this process"});
 }
 
 // Returns those of `cpus` that exist and that the process may use: the kernel reports these to a thread that asks for

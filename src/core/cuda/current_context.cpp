@@ -22,7 +22,7 @@ CurrentContext::CurrentContext(const Device& device) : CurrentContext() {
   if (const CUresult result = driver::find()->cuCtxPushCurrent(static_cast<CUcontext>(primary)); result != CUDA_SUCCESS)
     throw DriverError({.what = "the context of " + to_string(device.id()) + " could not be made current",
                        .why = "cuCtxPushCurrent gave error " + std::to_string(result),
-                       .remedy = ""},
+                       .remedy = "try again; if it fails again, check the GPU with `nvidia-smi`"},
                       static_cast<int>(result));
   pushed_ = true;
 }

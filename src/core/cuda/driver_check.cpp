@@ -6,7 +6,7 @@ namespace greenlane::detail {
 
 const driver::Table& require_driver() {
   if (const auto* table = driver::find()) return *table;
-  if (driver::is_lost_in_fork())
+  if (driver::is_lost_in_fork())  // the reason ends with the remedy
     throw DeviceError(
         {.what = "no GPU can be used in this process", .why = driver::unavailable_reason(), .remedy = ""});
   throw DeviceError({.what = "there is no CUDA device here",
@@ -26,7 +26,9 @@ std::string describe(const driver::Table& driver, CUresult result) {
 
 void check(const driver::Table& driver, CUresult result, const char* call, const std::string& what) {
   if (result == CUDA_SUCCESS) return;
-  throw DriverError({.what = what, .why = std::string(call) + " gave " + describe(driver, result), .remedy = ""},
+  throw DriverError({.what = what,
+                     .why = std::string(call) + " gave " + describe(driver, result),
+                     .remedy = "try again; if it fails again, check the GPU with `nvidia-smi`"},
                     static_cast<int>(result));
 }
 

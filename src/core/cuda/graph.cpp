@@ -39,11 +39,10 @@ CUresult CudaGraph::end_capture() noexcept {
 
 void CudaGraph::finish() {
   if (const CUresult result = end_capture(); result != CUDA_SUCCESS || !graph_) {
-    throw StreamError({.what = "the work could not be captured in a graph",
-                       .why = "cuStreamEndCapture gave " + describe(primary_->driver(), result),
-                       .remedy =
-                           "leave out of it what waits for the GPU or allocates outside of PyTorch, and join every "
-                           "stream that it forks"});
+    throw StreamError(
+        {.what = "the work could not be captured in a graph",
+         .why = "cuStreamEndCapture gave " + describe(primary_->driver(), result),
+         .remedy = "remove GPU synchronization and allocations outside PyTorch; join every forked stream"});
   }
   instantiate();
 }

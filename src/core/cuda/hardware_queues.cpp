@@ -122,7 +122,7 @@ void forget_hardware_queues() {
 HardwareQueues hardware_queues(DeviceId device) {
   if (device.kind != DeviceKind::cuda) {
     throw DeviceError({.what = to_string(device) + " has no hardware queues",
-                       .why = "only a GPU takes work through them",
+                       .why = "only GPUs have them",
                        .remedy = "name a GPU (cuda:N)"});
   }
   auto& all = detail::book();

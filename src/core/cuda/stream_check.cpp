@@ -41,7 +41,7 @@ std::optional<CUdevice> device_of(const driver::Table& driver, StreamView stream
 
 void check_stream_value(StreamView stream) {
   if (stream.is_default())
-    refuse(stream, "it is null, the default stream, which orders itself with everything", kMakeAStream);
+    refuse(stream, "it is null, the default stream, which synchronizes with all blocking streams", kMakeAStream);
   if (stream.handle() == CU_STREAM_LEGACY)
     refuse(stream, "it is the reserved handle of the legacy default stream", kMakeAStream);
   if (stream.handle() == CU_STREAM_PER_THREAD) {

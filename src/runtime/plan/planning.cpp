@@ -234,7 +234,7 @@ void require_deadlines(const PlanResult& result) {
     missed += (came_never(engine) ? ", of which no request was due, has by its profile a p99 of " : " had a p99 of ") +
               milliseconds_text(p99) + " for a deadline of " + milliseconds_text(*deadline);
   }
-  throw PlanError({.what = "nothing that was tried meets all deadlines",
+  throw PlanError({.what = "no tried plan or mode meets all deadlines",
                    .why = missed,
                    .remedy = result.no_plan ? result.no_plan->remedy()
                                             : "give an engine a later deadline, a lower rate or a smaller model"},

@@ -63,7 +63,8 @@ class Verification {
     }
     if (result_.candidates.empty()) {
       if (result_.no_plan) throw PlanError(*result_.no_plan);
-      throw EngineError({.what = "no plan was tried", .why = "it was stopped", .remedy = "run it to its end"});
+      throw EngineError(
+          {.what = "no plan was tried", .why = "stopped by a signal before the first run", .remedy = "start it again"});
     }
     choose_and_confirm();
     return std::move(result_);

@@ -93,13 +93,14 @@ std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::
   fixed.reserve(inputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& input = inputs[i];
-    const auto refuse = [&](const char* why) {
-      throw EngineError({.what = "input " + std::to_string(i), .why = why, .remedy = ""});
+    const auto refuse = [&](const char* why, const char* remedy) {
+      throw EngineError({.what = "input " + std::to_string(i), .why = why, .remedy = remedy});
     };
     if (!input.defined() || !input.is_cuda() || input.get_device() != device)
-      refuse("it is not on the engine's device, and a graph would keep what it holds now");
+      refuse("it is not on the engine's device, and a graph would replay its current value",
+             "move it to the device of the engine");
     if (input.layout() != at::kStrided || !input.is_non_overlapping_and_dense())
-      refuse("its memory has gaps or overlaps");
+      refuse("its memory has gaps or overlaps", "pass a contiguous copy");
     const AsMade as_made(input);
     fixed.push_back(at::empty_strided(input.sizes(), input.strides(), input.options().requires_grad(false)));
   }

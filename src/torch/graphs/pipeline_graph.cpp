@@ -31,7 +31,9 @@ void require_gpu(const Device& device) {
 }
 
 [[noreturn]] void refuse(const std::string& why) {
-  throw StreamError({.what = "the work could not be captured in a graph", .why = why, .remedy = "call it as it is"});
+  throw StreamError({.what = "the work could not be captured in a graph",
+                     .why = why,
+                     .remedy = "call the function without gl.capture"});
 }
 
 // Runs the work once, and restores the state that it changed.
@@ -146,7 +148,7 @@ std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs
   const auto stream = c10::cuda::getCurrentCUDAStream(index_of(impl_->device));
   if (c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None)
     throw StreamError({.what = "a pipeline's graph cannot be launched while another graph is being captured",
-                       .why = "its memory, and the lanes in it, are its own",
+                       .why = "its memory, and the lanes in it, belong to one launch at a time",
                        .remedy = "call the function itself in that capture, or launch one graph after the other"});
   const std::scoped_lock lock(impl_->mutex);
   if (impl_->has_run) impl_->last.block(stream);  // all runs use the same memory

@@ -39,7 +39,7 @@ DeviceId device_of(std::string_view text, const std::string& name) {
   if (error == std::errc{} && index >= 0) return {DeviceKind::cuda, index};
   if (text == "cpu") return {DeviceKind::cpu, 0};
   throw EngineError({.what = "the Torch-TensorRT engine '" + name + "' cannot be bound",
-                     .why = "it does not say in a known way which device it is on",
+                     .why = "its device field has an unknown format",
                      .remedy = "use a version of Torch-TensorRT that this version of greenlane knows: 2.13 or 2.14"});
 }
 

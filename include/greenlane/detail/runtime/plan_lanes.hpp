@@ -1,4 +1,4 @@
-// Lanes for a configuration that says nothing of units, planned from a quick profile.
+// Lanes for a configuration that sets no units, planned from a quick profile.
 #pragma once
 
 #include <greenlane/detail/runtime/config.hpp>
@@ -9,7 +9,7 @@
 
 namespace greenlane::runtime {
 
-// Returns true if there are several engines, each has a lane of its own, and the file says nothing of the lanes' units.
+// Returns true if there are several engines, each has a lane of its own, and the file sets no units.
 [[nodiscard]] bool leaves_all_open(const PipelineConfig& config);
 
 struct PlannedLanes {
