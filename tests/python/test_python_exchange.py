@@ -4,6 +4,7 @@ import ctypes
 import gc
 import weakref
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -13,11 +14,12 @@ from torch import Tensor
 RUN = ctypes.CFUNCTYPE(None, ctypes.c_int64)
 
 
-def called(exchange: object, address: int, key: int, times: int = 1) -> list[Tensor]:
-    """Calls the function as C++ does."""
+def called(exchange: Any, times: int = 1) -> list[Tensor]:
+    """Calls the function as C++ does, under the only key."""
+    (key,) = _exchange._pending
     for _ in range(times):
-        RUN(address)(key)
-    return list(exchange.inputs())  # type: ignore[attr-defined]
+        RUN(_exchange.RUN_ADDRESS)(key)
+    return list(exchange.inputs())
 
 
 def test_a_model_can_be_called_repeatedly() -> None:
@@ -36,8 +38,8 @@ def test_an_exception_is_raised_only_if_cpp_fails() -> None:
     def raises(_: list[Tensor]) -> list[Tensor]:
         raise KeyError("its own")
 
-    def fails(exchange: object, address: int, key: int) -> None:
-        called(exchange, address, key)
+    def fails(exchange: Any) -> None:
+        called(exchange)
         raise RuntimeError("C++ says so")
 
     model = _exchange.Model(raises)
@@ -62,8 +64,8 @@ def test_an_interrupt_is_raised_even_if_cpp_continues() -> None:
         model.call(partial(called, times=2))
     assert len(calls) == 1
 
-    def fails(exchange: object, address: int, key: int) -> None:
-        called(exchange, address, key)
+    def fails(exchange: Any) -> None:
+        called(exchange)
         raise RuntimeError("C++ says so")
 
     with pytest.raises(KeyboardInterrupt):
@@ -79,8 +81,8 @@ def test_a_handled_error_is_freed_without_the_collector() -> None:
     def raises(_: list[Tensor]) -> list[Tensor]:
         raise OwnError
 
-    def fails(exchange: object, address: int, key: int) -> None:
-        called(exchange, address, key)
+    def fails(exchange: Any) -> None:
+        called(exchange)
         raise RuntimeError("C++ says so")
 
     gc.disable()

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from python.report_files import audit, audited_engine, engine, every_kind, run, save, stray, trace
-from python.test_report_mutations import NOT_AS_IT_WAS, changed, ends_well, places
+from python.test_report_mutations import NOT_AS_IT_WAS, changed, ends_well, paths_of
 
 EXAMPLES = int(os.environ.get("GREENLANE_FUZZ_EXAMPLES", "60"))
 LIMITS = settings(
@@ -54,7 +54,7 @@ def mutants(draw: st.DrawFn, known: list[Any]) -> Any:
     """Draws a document with a few places changed: to another value, to nothing, or to a part from elsewhere in it."""
     document = draw(st.sampled_from(known))
     for _ in range(draw(st.integers(1, 4))):
-        found = list(places(document))
+        found = list(paths_of(document))
         if not found:
             return document
         path = draw(st.sampled_from(found))

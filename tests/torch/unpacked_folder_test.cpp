@@ -126,8 +126,8 @@ TEST_F(UnpackedFolderTest, AFolderOfAnotherPackageIsKept) {
   EXPECT_TRUE(fs::exists(other));
 }
 
-// Another process removes a folder of its own while the package's folder is looked for. It removes the last entry first,
-// so that the search meets entries that it has listed and that are gone.
+// Another process removes a folder of its own while the package's folder is looked for. It removes the last entry
+// first, so that the search meets entries that it has listed and that are gone.
 TEST_F(UnpackedFolderTest, AFolderThatVanishesMeanwhileDoesNotEndTheSearch) {
   for (int round = 0; round < 5; ++round) {
     const detail::UnpackedFolder unpacked(package_);
