@@ -144,5 +144,5 @@ def test_the_selection_knows_this_repositorys_includes() -> None:
     files = names.stdout.split()
     sources = [file for file in files if file.endswith(".cpp")]
     reached = affected(ROOT, sources, files, {"include/greenlane/core/error.hpp"})
-    assert {"src/core/lane.cpp", "src/torch/aoti.cpp", "bindings/torchbind.cpp"} <= set(reached)
+    assert {"src/core/lane.cpp", "src/torch/aoti.cpp", "bindings/exchange.cpp"} <= set(reached)
     assert "src/text/duration.cpp" not in reached
