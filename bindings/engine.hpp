@@ -16,8 +16,8 @@
 namespace greenlane::bindings {
 
 struct EngineObject final : torch::CustomClassHolder {
-  EngineObject(std::string file, const EngineOptionsObject& loaded_with, std::shared_ptr<AotiEngine> object)
-      : path(std::move(file)), engine(std::move(object)), options_(loaded_with) {}
+  EngineObject(std::string file, EngineOptionsObject loaded_with, std::shared_ptr<AotiEngine> object)
+      : path(std::move(file)), engine(std::move(object)), options_(std::move(loaded_with)) {}
 
   const std::string path;
   const std::shared_ptr<AotiEngine> engine;

@@ -29,7 +29,7 @@ void for_each_option(Options& options, Function function) {
 EngineOptionsDict as_dict(const EngineOptionsObject& options) {
   c10::impl::GenericDict dict(c10::StringType::get(), c10::AnyType::get());
   for_each_option(options, [&](const char* name, const auto& value) { dict.insert(std::string(name), value); });
-  return c10::impl::toTypedDict<std::string, c10::IValue>(std::move(dict));
+  return c10::impl::toTypedDict<std::string, c10::IValue>(dict);
 }
 
 EngineOptionsPtr from_dict(const EngineOptionsDict& dict) {

@@ -126,7 +126,8 @@ def clear_external_stream(module: Root, names: Iterable[str] | None = None) -> N
 def get_external_stream(module: Root, name: str = "") -> int:
     """Returns the handle of the stream that the module itself is bound to; 0 if it is not bound, and on the CPU."""
     binding = target_at(module, name).binding()
-    return 0 if binding is None else int(binding.stream())
+    stream = None if binding is None else binding.stream()
+    return 0 if stream is None else int(stream)
 
 
 def is_external_stream_set(module: Root, name: str = "") -> bool:

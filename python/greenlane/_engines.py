@@ -120,7 +120,8 @@ class Engine(torch.nn.Module):
 
     def get_external_stream(self) -> int:
         """Returns the handle of the stream that the engine is bound to; 0 if it is not bound, and on the CPU."""
-        return int(self._native.get_external_stream())
+        handle = self._native.get_external_stream()
+        return 0 if handle is None else int(handle)
 
     def is_external_stream_set(self) -> bool:
         """Returns whether the engine is bound to a stream or a lane."""

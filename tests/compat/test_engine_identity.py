@@ -42,7 +42,7 @@ def test_all_handles_of_an_engine_share_one_binding(engine: Engine, a: gl.Lane, 
             assert all(other.is_external_stream_set() for other in handles)
             each.clear_external_stream()
             assert not any(other.is_external_stream_set() for other in handles)
-    assert ops.binding_of(handles[1], True)[0].identity() == ops.binding_of(engine, False)[0].identity()
+    assert ops.binding_of(handles[1], True).identity() == ops.binding_of(engine, False).identity()
 
 
 def test_a_binding_outlives_its_handle(engine: Engine, a: gl.Lane) -> None:
@@ -147,7 +147,7 @@ def test_concurrent_first_binds_make_one_binding() -> None:
 
     def identities(handles: list[Engine]) -> list[int]:
         everyone.wait(60)
-        return [ops.binding_of(each, True)[0].identity() for each in handles]
+        return [ops.binding_of(each, True).identity() for each in handles]
 
     with ThreadPoolExecutor(4) as threads:
         one, *others = threads.map(

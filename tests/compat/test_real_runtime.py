@@ -184,7 +184,7 @@ def test_the_class_gains_four_methods(order: str, library: str) -> None:
 def test_the_methods_work_on_an_uninitialised_instance(order: str, library: str) -> None:
     facts = after(order, library).facts
     assert facts["answers"] == ["None", "0", "False"]
-    assert (facts["bindable"], facts["records"]) == (True, "[]")
+    assert (facts["bindable"], facts["records"]) == (True, "None")
     assert [each.split(":")[0] for each in facts["set"]] == ["RuntimeError"] * 3
     assert "Expected a value of type 'int'" in facts["set"][2]
 

@@ -9,7 +9,7 @@ namespace greenlane::detail {
 // The only friend of greenlane's public classes.
 struct Access {
   template <typename T>
-  using Impl = typename T::Impl;
+  using Impl = T::Impl;
   // Returns the state behind a handle.
   template <typename Handle>
   [[nodiscard]] static auto& state(const Handle& handle) noexcept {
