@@ -37,10 +37,18 @@ class Recording:
 
     ended = ""
 
-    def stop(self) -> tuple[str, str]:
-        """Returns the audit's document and its table."""
+    def stop(self) -> "Recording":
+        """Returns the result: this object."""
         Recording.ended = "stopped"
-        return json.dumps(DOCUMENT), "a table"
+        return self
+
+    def json(self) -> str:
+        """Returns the audit's document."""
+        return json.dumps(DOCUMENT)
+
+    def text(self) -> str:
+        """Returns the audit's table."""
+        return "a table"
 
     def drop(self) -> None:
         """Ends the recording without a result."""

@@ -1,6 +1,8 @@
 // Foreign engines: objects of custom classes (torchbind), in packages and modules, that greenlane can bind.
 #pragma once
 
+#include <greenlane/core/binding.hpp>
+
 #include <ATen/core/ivalue.h>
 
 #include <functional>
@@ -8,8 +10,6 @@
 #include <string>
 
 namespace greenlane {
-
-class StreamBinding;
 
 /// Returns the binding of an object, the same one each time. Its owner() is the object's name in its own metadata. If
 /// there is no binding yet, one is made, or null is returned if `make` is false. May throw Error.
