@@ -101,7 +101,7 @@ def set_external_stream(
     ...     y = model(torch.ones(1, 4))
     >>> gl.set_external_stream(model, 2)
     Traceback (most recent call last):
-    RuntimeError: stream 0x2 cannot be bound: it is the per-thread default stream; make a stream and bind that
+    RuntimeError: stream 0x2 cannot be bound: it is the reserved handle of the per-thread default stream, ...
     """
     return bind_streams(module, streams, _options(graphs, outputs, tune_kernels), lanes_only=False)
 

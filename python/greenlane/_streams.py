@@ -105,7 +105,11 @@ def native_lane(stream: StreamLike, device: str) -> Any:
         return ops.adopt_stream(device, handle, None)
     key = next(_keys)
     _held[key] = stream
-    return ops.adopt_stream(device, handle, torch.classes.greenlane.StreamOwner(key, _RELEASE_ADDRESS))
+    try:
+        return ops.adopt_stream(device, handle, torch.classes.greenlane.StreamOwner(key, _RELEASE_ADDRESS))
+    except BaseException:
+        _release(key)  # the owner lives as long as the error, whose frames hold it
+        raise
 
 
 def set_engine_stream_passthrough(on: bool) -> None:

@@ -52,7 +52,7 @@ struct AotiEngine::Impl {
 
   // Runs the model on the calling thread.
   // Throws: EngineError.
-  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs) {
+  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs) const {
     const auto turn = model.calls->turn();
     try {
       return model.calls->run(inputs);

@@ -169,7 +169,7 @@ def test_a_module_compiled_in_place_is_refused(a: gl.Lane) -> None:
     module.compile(backend="eager")
     with pytest.raises(
         ValueError,
-        match=r"'' cannot be bound: it was compiled by Module.compile.* bind\(torch.compile\(module\), lane\)",
+        match=r"'' cannot be bound: it was compiled by Module.compile.*bind\(torch.compile\(module\), lane\)",
     ):
         gl.set_external_stream(module, a)
     for name in ("0", "0.0"):
