@@ -230,6 +230,5 @@ def test_ctrl_c_ends_the_loop_of_a_shell(pipeline: Path) -> None:
         time.sleep(2)
         os.killpg(shell.pid, signal.SIGINT)
         stdout, _ = shell.communicate(timeout=60)
-    assert "stopped after" in stdout
     assert "again" not in stdout
     assert shell.returncode == -signal.SIGINT
