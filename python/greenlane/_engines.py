@@ -120,8 +120,7 @@ class Engine(torch.nn.Module):
 
     def get_external_stream(self) -> int:
         """Returns the handle of the stream that the engine is bound to; 0 if it is not bound, and on the CPU."""
-        handle = self._native.get_external_stream()
-        return 0 if handle is None else int(handle)
+        return int(self._native.get_external_stream())
 
     def is_external_stream_set(self) -> bool:
         """Returns whether the engine is bound to a stream or a lane."""
