@@ -76,6 +76,8 @@ TEST_F(ConfigErrorsTest, TimesBelowANanosecondAreRefused) {
 TEST_F(ConfigErrorsTest, MalformedTomlIsRefused) {
   expect_refused("device = 'cpu'\n[engine.a\n", 2, "no valid TOML", "docs/configuration.md");
   expect_refused("device = cpu\n", 1, "no valid TOML");
+  for (const std::string letter : {"é", "\u0499", "\u2e5e", "\ufee7"})
+    expect_refused("a " + letter + " = 1\n", 1, "no valid TOML");
   expect_refused(kEngine + kEngine, 4, "no valid TOML");
 }
 
