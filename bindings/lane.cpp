@@ -12,11 +12,6 @@
 
 namespace greenlane::bindings {
 
-StreamOwnerObject::~StreamOwnerObject() {
-  auto* const let_go = reinterpret_cast<void (*)(std::int64_t)>(release);  // NOLINT(performance-no-int-to-ptr)
-  if (!python_ended) let_go(key);
-}
-
 namespace {
 
 // Returns a 64-bit number from Python as an int. A number that does not fit is refused, and never wrapped.
@@ -47,11 +42,19 @@ LanePtr whole_device_lane(const std::string& device, const std::string& name, st
   return c10::make_intrusive<LaneObject>(Lane::create(Device::open(device), options));
 }
 
-// Makes a lane over a stream that the caller made. Without an owner, the caller keeps the stream alive.
-LanePtr adopt_stream(const std::string& device, int64_t handle,
-                     const std::optional<c10::intrusive_ptr<StreamOwnerObject>>& owner) {
-  std::shared_ptr<const void> keep_alive;
-  if (owner) keep_alive = std::make_shared<c10::intrusive_ptr<StreamOwnerObject>>(*owner);
+// Returns an owner of the Python object that holds a stream. Its end, in any thread, calls `release(key)`; after the
+// end of Python nobody needs the stream.
+std::shared_ptr<const void> owner_in_python(int64_t key, int64_t release) {
+  auto* const let_go = reinterpret_cast<void (*)(int64_t)>(release);  // NOLINT(performance-no-int-to-ptr)
+  return {&python_ended, [let_go, key](const void*) {
+            if (!python_ended) let_go(key);
+          }};
+}
+
+// Makes a lane over a stream that the caller made. Without a key, the caller keeps the stream alive. `release` is the
+// address of a C function.
+LanePtr adopt_stream(const std::string& device, int64_t handle, std::optional<int64_t> key, int64_t release) {
+  auto keep_alive = key ? owner_in_python(*key, release) : nullptr;
   return c10::make_intrusive<LaneObject>(
       Lane::adopt(Device::open(device), StreamView::from_value(handle), {}, std::move(keep_alive)));
 }
@@ -65,7 +68,6 @@ std::vector<int64_t> cpus_of(const LanePtr& self) {
 }  // namespace
 
 void register_lane(torch::Library& library) {
-  library.class_<StreamOwnerObject>("StreamOwner").def(torch::init<int64_t, int64_t>());
   library.class_<LaneObject>("Lane")
       .def("name", [](const LanePtr& self) { return self->lane.name(); })
       .def("device", [](const LanePtr& self) { return to_string(self->lane.device().id()); })
@@ -80,10 +82,8 @@ void register_lane(torch::Library& library) {
               partition);
   library.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane",
               whole_device_lane);
-  library.def(
-      "adopt_stream(str device, int handle, __torch__.torch.classes.greenlane.StreamOwner? owner) -> "
-      "__torch__.torch.classes.greenlane.Lane",
-      adopt_stream);
+  library.def("adopt_stream(str device, int handle, int? key, int release) -> __torch__.torch.classes.greenlane.Lane",
+              adopt_stream);
 }
 
 }  // namespace greenlane::bindings

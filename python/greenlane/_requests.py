@@ -81,7 +81,7 @@ def bind_streams(
     lanes = []
     for request in requests:
         with _naming(request.name if is_mapping else None):
-            lanes.append(native_lane(request.stream, request.binding.device()))
+            lanes.append(native_lane(request.stream, request.device))
     with _naming(_first_misfit(requests, lanes) if is_mapping else None):
         former = ops.bind_all([request.binding for request in requests], lanes)
     for request in requests:
@@ -95,7 +95,7 @@ def bind_streams(
 def _first_misfit(requests: list["_Request"], lanes: list[Any]) -> str | None:
     """Returns the name of the first request whose lane is closed or of another device; None if all lanes fit."""
     for request, lane in zip(requests, lanes, strict=True):
-        if lane.is_closed() or lane.device() != request.binding.device():
+        if lane.is_closed() or lane.device() != request.device:
             return request.name
     return None
 
@@ -117,11 +117,12 @@ class _Request:
     target: BindingTarget
     stream: StreamLike
     binding: Any
+    device: str
     former_graphs: GraphOptions | None
 
     def can_capture(self) -> bool:
         """Returns whether calls of the bound thing can be replayed from graphs."""
-        return bool(self.binding.device() != "cpu") and self.target.can_capture()
+        return self.device != "cpu" and self.target.can_capture()
 
 
 def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
@@ -152,8 +153,9 @@ def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
         earlier = requests.get(target.key)
         if earlier is None:
             try:
+                binding = target.prepare(name, streams[name])
                 requests[target.key] = _Request(
-                    name, target, streams[name], target.prepare(name, streams[name]), target.graph_options()
+                    name, target, streams[name], binding, binding.device(), target.graph_options()
                 )
             except ValueError as error:
                 if name in wanted:  # else it was bound before it was compiled into something that is bound now

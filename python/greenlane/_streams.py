@@ -102,14 +102,10 @@ def native_lane(stream: StreamLike, device: str) -> Any:
         return stream._native
     handle = handle_of(stream)
     if isinstance(stream, SupportsIndex) and not isinstance(stream, SupportsCudaStream):
-        return ops.adopt_stream(device, handle, None)
+        return ops.adopt_stream(device, handle, None, _RELEASE_ADDRESS)
     key = next(_keys)
     _held[key] = stream
-    try:
-        return ops.adopt_stream(device, handle, torch.classes.greenlane.StreamOwner(key, _RELEASE_ADDRESS))
-    except BaseException:
-        _release(key)  # the owner lives as long as the error, whose frames hold it
-        raise
+    return ops.adopt_stream(device, handle, key, _RELEASE_ADDRESS)
 
 
 def set_engine_stream_passthrough(on: bool) -> None:
