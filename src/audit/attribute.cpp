@@ -41,7 +41,7 @@ std::string in_words(int units) {
 using KernelRows = std::map<std::tuple<std::string, std::string, std::optional<StrayCause>>, AuditedKernel>;
 
 void add(KernelRows& rows, const Activity& activity, const Scene& scene, std::optional<StrayCause> cause) {
-  auto where = place_of(activity, scene);
+  auto where = location_of(activity, scene);
   auto name = demangled(activity.kernel);
   auto& row = rows[{name, where, cause}];
   row.kernel = std::move(name);
@@ -103,7 +103,7 @@ std::optional<StrayCause> stray_cause(const Activity& activity, const Scene& sce
   return activity.in_graph ? StrayCause::captured_elsewhere : cause_of_stream(activity, scene);
 }
 
-std::string place_of(const Activity& activity, const Scene& scene) {
+std::string location_of(const Activity& activity, const Scene& scene) {
   const auto* context = scene.context(activity.context);
   if (!context) return "a context of cuda:" + std::to_string(activity.device) + " that is none of greenlane's";
   if (!context->is_green) return "all of cuda:" + std::to_string(activity.device) + in_words(context->units);

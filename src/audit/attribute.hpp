@@ -18,7 +18,7 @@ namespace greenlane::audit {
 
 // Returns why the activity is a stray; absent where it is none.
 [[nodiscard]] std::optional<StrayCause> stray_cause(const Activity& activity, const Scene& scene);
-// Returns the place in words, such as "partition 'vision' (48 SMs)".
-[[nodiscard]] std::string place_of(const Activity& activity, const Scene& scene);
+// Returns the location in words, such as "partition 'vision' (48 SMs)".
+[[nodiscard]] std::string location_of(const Activity& activity, const Scene& scene);
 
 }  // namespace greenlane::audit

@@ -34,7 +34,7 @@ std::vector<TracedKernel> traced(const ActivityLog::Contents& contents, const Sc
     const auto* site = scene.site(key.site);
     kernels.push_back({.kernel = names[key.kernel],
                        .engine = site ? site->engine : "",
-                       .place = place_of(activity, scene),
+                       .where = location_of(activity, scene),
                        .lane = lane_on(key.context, scene),
                        .is_stray = stray_cause(activity, scene).has_value(),
                        .begin = begin,

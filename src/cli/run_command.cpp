@@ -55,7 +55,7 @@ std::vector<Mode> modes_of(std::string_view name) {
 }
 
 // Returns "48 SMs", "core 1" or "cores 0,2". Cores have numbers, because engines may have to share them.
-std::string place_of(const EngineResult& engine, const Device& device) {
+std::string units_text(const EngineResult& engine, const Device& device) {
   const bool one = engine.units == 1;
   if (device.id().kind == DeviceKind::cuda) return fmt::format("{} {}", engine.units, one ? "SM" : "SMs");
   if (engine.cpus.empty()) return fmt::format("{} {}", engine.units, one ? "core" : "cores");
@@ -104,7 +104,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
     std::vector<std::string> row{
         engine.name,
         engine.lane,
-        place_of(engine, device),
+        units_text(engine, device),
         fmt::format("{:.1f} Hz", engine.rate_hz),
         latency(0.5),
         latency(0.99),

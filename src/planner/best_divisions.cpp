@@ -10,8 +10,8 @@ void BestDivisions::add(Division division) {
     return std::ranges::equal(other.blocks, division.blocks, {}, &Block::engines, &Block::engines);
   };
   if (std::ranges::any_of(best_, same)) return;
-  const auto place = std::ranges::find_if(best_, [&](const auto& other) { return division.score > other.score; });
-  best_.insert(place, std::move(division));
+  const auto next = std::ranges::find_if(best_, [&](const auto& other) { return division.score > other.score; });
+  best_.insert(next, std::move(division));
   if (best_.size() > count_) best_.pop_back();
 }
 

@@ -31,13 +31,13 @@ std::vector<std::string> by_urgency(const PipelineConfig& config) {
 int priority_of(const std::string& lane, const std::vector<std::string>& urgent, DeviceKind kind) {
   constexpr int kNicenessStep = 5;
   constexpr int kMostNiceness = 19;
-  const auto place = std::ranges::find(urgent, lane);
-  if (kind == DeviceKind::cuda) return -static_cast<int>(urgent.end() - place);
+  const auto rank = std::ranges::find(urgent, lane);
+  if (kind == DeviceKind::cuda) return -static_cast<int>(urgent.end() - rank);
   const int own = detail::own_niceness();
-  const int places = static_cast<int>(urgent.size());
+  const int lanes = static_cast<int>(urgent.size());
   // Takes smaller steps where the lanes do not all fit below the highest nice value.
-  const int step = std::min(kNicenessStep, places > 0 ? std::max(1, (kMostNiceness - own) / places) : kNicenessStep);
-  return std::min(own + step * static_cast<int>(place - urgent.begin()), std::max(own, kMostNiceness));
+  const int step = std::min(kNicenessStep, lanes > 0 ? std::max(1, (kMostNiceness - own) / lanes) : kNicenessStep);
+  return std::min(own + step * static_cast<int>(rank - urgent.begin()), std::max(own, kMostNiceness));
 }
 
 std::vector<PartitionRequest> requests_of(const std::vector<Share>& shares) {

@@ -59,9 +59,9 @@ std::vector<Span> merged(std::vector<Span> spans) {
   return apart;
 }
 
-// The GPU's work in one place. Work that overlaps is on different rows.
+// The GPU's work in one location. Work that overlaps is on different rows.
 struct KernelTracks {
-  std::string place;
+  std::string where;
   std::string lane;
   std::vector<std::vector<const audit::TracedKernel*>> rows;
 
@@ -75,15 +75,15 @@ struct KernelTracks {
   }
 };
 
-std::vector<KernelTracks> kernels_by_place(const ModeResult& result) {
-  std::vector<KernelTracks> places;
+std::vector<KernelTracks> kernels_by_location(const ModeResult& result) {
+  std::vector<KernelTracks> locations;
   for (const auto& kernel : result.kernels) {
-    auto found = std::ranges::find(places, kernel.place, &KernelTracks::place);
-    if (found == places.end())
-      found = places.insert(places.end(), {.place = kernel.place, .lane = kernel.lane, .rows = {}});
+    auto found = std::ranges::find(locations, kernel.where, &KernelTracks::where);
+    if (found == locations.end())
+      found = locations.insert(locations.end(), {.where = kernel.where, .lane = kernel.lane, .rows = {}});
     found->add(kernel);
   }
-  return places;
+  return locations;
 }
 
 // The items of a list, each written when it is added.
@@ -124,11 +124,11 @@ class Tracks {
   int track_ = 0;
 };
 
-void add_kernels(Tracks& tracks, const KernelTracks& place, const ModeResult& result) {
+void add_kernels(Tracks& tracks, const KernelTracks& location, const ModeResult& result) {
   const Nanoseconds begin = result.begin.time_since_epoch();
-  for (std::size_t i = 0; i < place.rows.size(); ++i) {
-    tracks.begin("GPU, " + place.place + (i == 0 ? "" : " (" + std::to_string(i + 1) + ")"));
-    for (const auto* kernel : place.rows[i]) {
+  for (std::size_t i = 0; i < location.rows.size(); ++i) {
+    tracks.begin("GPU, " + location.where + (i == 0 ? "" : " (" + std::to_string(i + 1) + ")"));
+    for (const auto* kernel : location.rows[i]) {
       tracks.add(kernel->kernel, "kernel", kernel->begin - begin, kernel->end - begin,
                  {{"engine", kernel->engine}, {"stray", kernel->is_stray}});
     }
@@ -136,7 +136,7 @@ void add_kernels(Tracks& tracks, const KernelTracks& place, const ModeResult& re
 }
 
 void add_lanes(Tracks& tracks, const ModeResult& result) {
-  auto places = kernels_by_place(result);
+  auto locations = kernels_by_location(result);
   std::vector<std::string> lanes;
   for (const auto& engine : result.engines) {
     if (std::ranges::find(lanes, engine.lane) == lanes.end()) lanes.push_back(engine.lane);
@@ -150,12 +150,12 @@ void add_lanes(Tracks& tracks, const ModeResult& result) {
                   {"scheduled_us", text::to_microseconds(span.scheduled)},
                   {"missed", latency > engine->deadline.value_or(Nanoseconds::max())}});
     }
-    for (const auto& place : places) {
-      if (place.lane == lane) add_kernels(tracks, place, result);
+    for (const auto& location : locations) {
+      if (location.lane == lane) add_kernels(tracks, location, result);
     }
-    std::erase_if(places, [&](const auto& place) { return place.lane == lane; });
+    std::erase_if(locations, [&](const auto& location) { return location.lane == lane; });
   }
-  for (const auto& place : places) add_kernels(tracks, place, result);
+  for (const auto& location : locations) add_kernels(tracks, location, result);
 }
 
 void add_gate(Tracks& tracks, const ModeResult& result) {

@@ -19,10 +19,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // Returns the folders in a folder, without links; none if it cannot be read.
-std::vector<fs::path> folders_in(const fs::path& place) {
+std::vector<fs::path> folders_in(const fs::path& parent) {
   std::vector<fs::path> folders;
   std::error_code error;
-  for (fs::directory_iterator each(place, error), end; !error && each != end; each.increment(error)) {
+  for (fs::directory_iterator each(parent, error), end; !error && each != end; each.increment(error)) {
     std::error_code unknown;
     if (!each->is_symlink(unknown) && each->is_directory(unknown)) folders.push_back(each->path());
   }
@@ -71,10 +71,10 @@ bool is_mapped_elsewhere(const fs::path& folder) {
 
 // Older versions of PyTorch use /tmp whatever the environment says.
 UnpackedFolder::UnpackedFolder(const fs::path& package)
-    : package_(::open(package.c_str(), O_RDONLY | O_CLOEXEC)), places_{temporary_folder(), "/tmp"} {
+    : package_(::open(package.c_str(), O_RDONLY | O_CLOEXEC)), parents_{temporary_folder(), "/tmp"} {
   if (package_ >= 0) (void)::flock(package_, LOCK_SH | LOCK_NB);
-  for (const auto& place : places_) {
-    for (auto& folder : folders_in(place)) before_.insert(std::move(folder));
+  for (const auto& parent : parents_) {
+    for (auto& folder : folders_in(parent)) before_.insert(std::move(folder));
   }
 }
 
@@ -85,8 +85,8 @@ UnpackedFolder::~UnpackedFolder() {
 void UnpackedFolder::remove(const std::set<std::string>& records) const noexcept {
   try {
     std::vector<fs::path> found;
-    for (const auto& place : places_) {
-      for (auto& folder : folders_in(place)) {
+    for (const auto& parent : parents_) {
+      for (auto& folder : folders_in(parent)) {
         if (!before_.contains(folder) && is_private(folder) && holds_only(folder, records))
           found.push_back(std::move(folder));
       }

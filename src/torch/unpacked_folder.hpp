@@ -25,7 +25,7 @@ class UnpackedFolder {
 
  private:
   int package_;  // a descriptor with a shared lock; negative if the file cannot be opened
-  std::set<std::filesystem::path> places_;
+  std::set<std::filesystem::path> parents_;
   std::set<std::filesystem::path> before_;
 };
 

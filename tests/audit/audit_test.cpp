@@ -192,7 +192,7 @@ TEST_F(AuditTest, TheTraceIsOrderedAndBounded) {
   EXPECT_EQ(report.trace[0].kernel, "matmul");
   EXPECT_EQ(report.trace[0].engine, "policy");
   EXPECT_EQ(report.trace[0].lane, "policy");
-  EXPECT_EQ(report.trace[0].place, "partition 'policy' (16 SMs)");
+  EXPECT_EQ(report.trace[0].where, "partition 'policy' (16 SMs)");
   EXPECT_FALSE(report.trace[0].is_stray);
   EXPECT_LE(report.trace[0].begin, report.trace[1].begin);
   EXPECT_LE(report.trace[1].end, std::chrono::steady_clock::now().time_since_epoch() + std::chrono::seconds(1));

@@ -182,10 +182,10 @@ TEST(Trace, SlicesAndPassesHaveSeparateTracks) {
   EXPECT_EQ(tracks.at("gate"), (Spans{{10, 40}, {70, 10}})) << "overlapping passes were not merged";
 }
 
-audit::TracedKernel kernel_of(const std::string& place, const std::string& lane, int begin, int end) {
+audit::TracedKernel kernel_of(const std::string& location, const std::string& lane, int begin, int end) {
   return {.kernel = "matmul",
           .engine = "policy",
-          .place = place,
+          .where = location,
           .lane = lane,
           .is_stray = lane.empty(),
           .begin = microseconds(1'000'000 + begin),

@@ -50,7 +50,7 @@ struct AuditedEngine {
 struct TracedKernel {
   std::string kernel;                 ///< the kernel's name
   std::string engine;                 ///< empty: no engine
-  std::string place;                  ///< "partition policy", "all SMs"
+  std::string where;                  ///< "partition policy", "all SMs"
   std::string lane;                   ///< the lane that owns the partition; empty: none
   bool is_stray = false;              ///< it ran outside its engine's partition
   std::chrono::nanoseconds begin{0};  ///< when the kernel began

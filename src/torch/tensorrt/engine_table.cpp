@@ -55,9 +55,9 @@ class EngineTable {
 
   std::shared_ptr<EngineRecord> insert_python(const void* engine, const std::shared_ptr<EngineRecord>& record) {
     const std::unique_lock lock(mutex_);
-    const auto place = python_.try_emplace(engine, record).first;
+    const auto entry = python_.try_emplace(engine, record).first;
     update_count();
-    return place->second;
+    return entry->second;
   }
 
   void forget_python(const void* engine) noexcept {
@@ -72,7 +72,7 @@ class EngineTable {
 
   std::shared_ptr<EngineRecord> insert(const c10::intrusive_ptr<Target>& engine, std::shared_ptr<EngineRecord> record) {
     const std::unique_lock lock(mutex_);
-    const auto [place, is_new] =
+    const auto [entry, is_new] =
         entries_.try_emplace(engine.get(), Entry{c10::weak_intrusive_ptr<Target>(engine), std::move(record)});
     update_count();
     if (is_new && !sweeper_.joinable() && !stopping_) {
@@ -80,7 +80,7 @@ class EngineTable {
       sweeper_ = std::thread([this] { sweep_until_stopped(); });
     }
     arrived_.notify_one();
-    return place->second.record;
+    return entry->second.record;
   }
 
   std::size_t count() const noexcept { return count_.load(std::memory_order_acquire); }
