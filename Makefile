@@ -31,7 +31,7 @@ test-cpp: build examples
 	ctest --preset release -j 2
 
 test-python: build examples
-	$(PY) -m pytest tests
+	@tools/test-python.sh
 
 sanitize: setup  ## Run the core tests under AddressSanitizer, UBSan and ThreadSanitizer
 	@for preset in asan tsan; do \

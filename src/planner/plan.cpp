@@ -10,7 +10,7 @@
 namespace greenlane::detail {
 namespace {
 
-[[noreturn]] void refuse(const std::string& why, const std::string& remedy) {
+[[noreturn]] void refuse_plan(const std::string& why, const std::string& remedy) {
   throw ConfigError({.what = "cannot predict these partitions", .why = why, .remedy = remedy});
 }
 
@@ -61,8 +61,8 @@ int whole_groups(const PlanRequest& request, const PlannedPartition& partition) 
   if (partition.is_rest) return 0;
   const int each = request.device.each.count;
   if (each < 1 || partition.units.count < 1 || partition.units.count % each != 0) {
-    refuse(std::to_string(partition.units.count) + " units are no whole groups of " + std::to_string(each),
-           "round up, or take the rest");
+    refuse_plan(std::to_string(partition.units.count) + " units are no whole groups of " + std::to_string(each),
+                "round up, or take the rest");
   }
   return partition.units.count / each;
 }
@@ -71,7 +71,7 @@ EngineSet engines_of(const PlanProblem& problem, const PlannedPartition& partiti
   EngineSet set = 0;
   for (const auto engine : partition.engines) {
     if (engine >= problem.engines() || (set & only(engine)) != 0)
-      refuse("a partition has an engine twice, or one that is not in the request", "name each of them once");
+      refuse_plan("a partition has an engine twice, or one that is not in the request", "name each of them once");
     set |= only(engine);
   }
   return set;
@@ -125,34 +125,35 @@ Division division_of(const PlanRequest& request, const PlanProblem& problem,
                                .is_rest = partition.is_rest && !partition.is_whole,
                                .is_whole = partition.is_whole},
                       .sharing = partition.sharing};
-    if (block.engines == 0) refuse("a partition has no engine", "leave it out");
-    if ((seen & block.engines) != 0) refuse("an engine is in two partitions", "name each of them once");
+    if (block.engines == 0) refuse_plan("a partition has no engine", "leave it out");
+    if ((seen & block.engines) != 0) refuse_plan("an engine is in two partitions", "name each of them once");
     if (partition.is_whole && partitions.size() > 1)
-      refuse("a whole-device partition cannot have others beside it",
-             "divide the device, or put all engines into one partition");
+      refuse_plan("a whole-device partition cannot have others beside it",
+                  "divide the device, or put all engines into one partition");
     if ((block.sharing == Sharing::alone) != std::has_single_bit(block.engines))
-      refuse("`alone` needs exactly one engine in the partition, and one engine needs `alone`",
-             "choose another way to share");
+      refuse_plan("`alone` needs exactly one engine in the partition, and one engine needs `alone`",
+                  "choose another way to share");
     if (block.sharing == Sharing::gated && !model.can_be_gated(block.engines))
-      refuse("gates need an urgent engine, and slices of every best-effort engine", "put them into one queue");
+      refuse_plan("gates need an urgent engine, and slices of every best-effort engine", "put them into one queue");
     seen |= block.engines;
     groups += block.size.groups;
     division.blocks.push_back(block);
   }
-  if (seen != problem.all()) refuse("an engine is in no partition", "name each of them once");
+  if (seen != problem.all()) refuse_plan("an engine is in no partition", "name each of them once");
   const auto rests = std::ranges::count_if(division.blocks, [](const Block& block) { return block.size.is_rest; });
   if (groups > problem.groups() || rests > 1)
-    refuse("they have more than the " + std::to_string(problem.groups()) + " groups of the device",
-           "ask for no more than there is");
+    refuse_plan("they have more than the " + std::to_string(problem.groups()) + " groups of the device",
+                "ask for no more than there is");
   for (auto& block : division.blocks) {
     if (!block.size.is_rest) continue;
     block.size.groups = problem.groups() - groups;
-    if (problem.units(block.size).count < 1) refuse("nothing is left for the rest", "leave a group to it");
+    if (problem.units(block.size).count < 1) refuse_plan("nothing is left for the rest", "leave a group to it");
     if (block.size.groups < problem.fewest_groups()) {
-      refuse("only the odd group of " + std::to_string(request.device.remainder.count) +
-                 " units is left for the rest, and alone it is no partition: kernels with thread-block clusters fail "
-                 "there, cuBLAS's among them",
-             "leave a whole group to the rest");
+      refuse_plan(
+          "only the odd group of " + std::to_string(request.device.remainder.count) +
+              " units is left for the rest, and alone it is no partition: kernels with thread-block clusters fail "
+              "there, cuBLAS's among them",
+          "leave a whole group to the rest");
     }
   }
   return division;

@@ -1,4 +1,5 @@
 #include "core/named_file.hpp"
+#include "runtime/most_units.hpp"
 #include "text/json_numbers.hpp"
 #include "text/json_text.hpp"
 
@@ -35,7 +36,6 @@ Json describe(const EngineProfile& engine) {
   return {{"name", engine.name}, {"curve", std::move(curve)}, {"gated", std::move(gated)}};
 }
 
-constexpr std::int64_t kMostUnits = 1'000'000;
 constexpr std::int64_t kMostRequests = std::int64_t{1} << 53;
 constexpr double kLongest = 1e12;  // microseconds: eleven days
 

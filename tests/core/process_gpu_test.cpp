@@ -15,7 +15,7 @@ using ::testing::StartsWith;
 
 class GpuForkTest : public fake::FakeDriverTest {};
 
-const auto kRefuses = AllOf(StartsWith("threw: "), HasSubstr("made before fork() in the parent process"));
+const auto kIsRefused = AllOf(StartsWith("threw: "), HasSubstr("made before fork() in the parent process"));
 const auto kLost = AllOf(StartsWith("threw: "), HasSubstr("CUDA was started before this process was forked"));
 
 TEST_F(GpuForkTest, LanesOfTheParentAreRefused) {
@@ -24,12 +24,12 @@ TEST_F(GpuForkTest, LanesOfTheParentAreRefused) {
                 lane.synchronize();
                 return "waited";
               }),
-              AllOf(kRefuses, HasSubstr("lane 'policy'")));
+              AllOf(kIsRefused, HasSubstr("lane 'policy'")));
   EXPECT_THAT(in_child([&] {
                 (void)lane.beside();
                 return "made";
               }),
-              kRefuses);
+              kIsRefused);
 }
 
 TEST_F(GpuForkTest, BindingsOfTheParentAreRefused) {
@@ -40,12 +40,12 @@ TEST_F(GpuForkTest, BindingsOfTheParentAreRefused) {
                 auto call = binding.enter(StreamView::default_stream());
                 return "entered";
               }),
-              AllOf(kRefuses, HasSubstr("engine 'engine'")));
+              AllOf(kIsRefused, HasSubstr("engine 'engine'")));
   EXPECT_THAT(in_child([&] {
                 binding.set(lane);
                 return "bound";
               }),
-              kRefuses);
+              kIsRefused);
 }
 
 TEST_F(GpuForkTest, AChildCannotOpenAGpu) {

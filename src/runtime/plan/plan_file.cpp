@@ -1,4 +1,5 @@
 #include "core/named_file.hpp"
+#include "runtime/most_units.hpp"
 #include "text/json_numbers.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -20,7 +21,6 @@ using nlohmann::json;
 const char* const kMakeAPlan = "make a plan for this configuration";
 const char* const kMakeItAgain = "make the plan again";
 const char* const kForm = R"(a plan is JSON: {"lanes": [{"name", "units"}], "engines": [{"name", "lane"}]})";
-constexpr std::int64_t kMostUnits = 1'000'000;
 // Units: microseconds.
 constexpr double kShortestSlice = 1e-3;
 constexpr double kLongestSlice = 1e6;
