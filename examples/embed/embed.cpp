@@ -15,7 +15,7 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
-#include <thread>
+#include <future>
 #include <vector>
 
 namespace {
@@ -51,8 +51,9 @@ int main(int argc, char** argv) {
     const auto first_inputs = greenlane::to_device(greenlane::load_tensors(argv[3]), device.id());
     const auto second_inputs = greenlane::to_device(greenlane::load_tensors(argv[5]), device.id());
 
-    const std::jthread other([&] { serve(*second, lanes["second"], second_inputs); });
+    auto other = std::async(std::launch::async, [&] { serve(*second, lanes["second"], second_inputs); });
     serve(*first, lanes["first"], first_inputs);
+    other.get();  // throws what the other thread threw
   } catch (const greenlane::Error& error) {
     std::fprintf(stderr, "embed: %s\n", error.what());
     return 1;

@@ -135,7 +135,7 @@ def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["res
     :return: the lanes by name.
     :raises RuntimeError: the units are not free; the message lists the holders of units.
     :raises ValueError: a name is empty, or a size is neither positive nor :data:`REST`.
-    :raises TypeError: a name is no string, or a size is no whole number.
+    :raises TypeError: ``sizes`` is no mapping, a name is no string, or a size is no whole number.
 
     >>> import greenlane as gl
     >>> lanes = gl.partition("cpu", {"one": 1})
@@ -145,6 +145,8 @@ def partition(device: str | torch.device, sizes: Mapping[str, int | Literal["res
     Traceback (most recent call last):
     RuntimeError: cannot give 10000 cores of cpu to 'many': 'one' holds 1; ...
     """
+    if not isinstance(sizes, Mapping):
+        raise TypeError(f"the sizes must be a mapping from names to numbers of units, not {_checked.one_line(sizes)}")
     names = [_checked.name(name, "the lane's name") for name in sizes]
     if "" in names:
         raise ValueError("the lane's name is empty: give it one, for messages and reports")

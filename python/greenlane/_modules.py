@@ -103,7 +103,7 @@ class BoundForward:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if is_traced_here():
-            return self.forward(*args, **kwargs)
+            return self._call_traced(*args, **kwargs)
         if self.on_cpu:
             return call_on_cpu(self.binding, lambda: self.forward(*args, **kwargs))
         self._refuse_own_graphs()
@@ -116,6 +116,16 @@ class BoundForward:
             return result
         finally:
             call.finish(outputs)
+
+    def _call_traced(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls the module's own forward so that Dynamo finds it again after a graph break.
+
+        Dynamo rebuilds a bound method by its name on the module, and finds this object there.
+        """
+        module = self._module()
+        if self._forward is not None or module is None:
+            return self.forward(*args, **kwargs)
+        return getattr(type(module), self.entry)(module, *args, **kwargs)
 
     def _refuse_own_graphs(self) -> None:
         """Repeats the check that was made at binding, because the setting may have changed since."""

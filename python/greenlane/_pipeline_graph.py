@@ -89,10 +89,15 @@ def concurrently(*branches: Callable[[], Any]) -> list[Any]:
     for all of them. The functions are called one after another. In a capture they become branches of the graph, which
     keeps their streams for as long as it exists. Without a GPU they are simply called.
 
+    :raises TypeError: a branch is no function.
+
     >>> import greenlane as gl
     >>> gl.concurrently(lambda: 1, lambda: 2)
     [1, 2]
     """
+    for branch in branches:
+        if not callable(branch):
+            raise TypeError(f"{branch!r} is no branch: pass functions without arguments")
     results: list[Any] = []
 
     def next_branch(_: list[torch.Tensor]) -> list[torch.Tensor]:

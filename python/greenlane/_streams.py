@@ -39,10 +39,7 @@ def handle_of(stream: StreamLike) -> int:
     if isinstance(stream, torch.Stream):
         return int(_cuda_stream(stream).cuda_stream)
     if isinstance(stream, SupportsCudaStream):
-        version, handle = stream.__cuda_stream__()
-        if version != 0:
-            raise TypeError(f"{stream!r} speaks version {version} of __cuda_stream__, and greenlane version 0")
-        return int(handle)
+        return _handle_by_protocol(stream)
     if isinstance(stream, SupportsIndex) and not isinstance(stream, torch.Tensor):
         try:
             return _checked.whole(stream, "the stream's handle", 0, _HIGHEST_HANDLE)
@@ -54,10 +51,22 @@ def handle_of(stream: StreamLike) -> int:
     )
 
 
+def _handle_by_protocol(stream: SupportsCudaStream) -> int:
+    answer: object = stream.__cuda_stream__()
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise TypeError(f"__cuda_stream__ of {stream!r} must return (version, handle), and returned {answer!r}")
+    version = _checked.whole(answer[0], "the version of __cuda_stream__", 0, _HIGHEST_HANDLE)
+    if version != 0:
+        raise TypeError(f"{stream!r} speaks version {version} of __cuda_stream__, and greenlane version 0")
+    return _checked.whole(answer[1], "the handle of __cuda_stream__", 0, _HIGHEST_HANDLE)
+
+
 def require_lane(lane: object) -> None:
     """Raises TypeError unless it is a lane."""
     if not isinstance(lane, Lane):
-        raise TypeError(f"{lane!r} is no lane: pass a Lane; set_external_stream takes streams of other kinds")
+        raise TypeError(
+            f"{lane!r} is no lane: pass a Lane (set_external_stream takes other streams, gl.bind a mapping)"
+        )
 
 
 def require_stream(stream: StreamLike) -> None:

@@ -99,7 +99,7 @@ void GroupPool::refuse(const PartitionRequest& request, const std::vector<Group>
   as_it_would_be.groups_ = groups;
   throw PartitionError({.what = what_of(request),
                         .why = as_it_would_be.describe() + (note_.empty() ? "" : "; " + note_),
-                        .remedy = "ask for no more than is free, use `rest`, or close a partition"});
+                        .remedy = "ask for no more than is free, or drop the lanes that hold units"});
 }
 
 void GroupPool::refuse_odd_group(const PartitionRequest& request, const std::vector<Group>& groups) const {
@@ -112,7 +112,7 @@ void GroupPool::refuse_odd_group(const PartitionRequest& request, const std::vec
               as_it_would_be.describe() +
               "), and alone it is no partition: kernels with thread-block clusters fail there, cuBLAS's among them",
        .remedy = "ask for less elsewhere, so that a whole group of " + std::to_string(split_.each.count) + units +
-                 " is left, or close a partition"});
+                 " is left, or drop the lanes that hold units"});
 }
 
 std::string GroupPool::what_of(const PartitionRequest& request) const {

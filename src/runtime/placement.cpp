@@ -47,6 +47,10 @@ std::vector<PartitionRequest> requests_of(const std::vector<Share>& shares) {
 }
 
 [[noreturn]] void refuse(const PipelineConfig& config, const PartitionError& error) {
+  if (config.planned_for)
+    throw ConfigError({.what = config.planned_for->plan.string() + ": the plan's lanes do not fit",
+                       .why = error.what(),
+                       .remedy = "make the plan again"});
   throw ConfigError({.what = config.file.string() + ": the lanes do not fit",
                      .why = error.what(),
                      .remedy = "change `units` under [lane.*]"});

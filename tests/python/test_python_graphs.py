@@ -129,6 +129,8 @@ def test_a_pipeline_needs_tensors_on_a_gpu() -> None:
 def test_branches_on_the_cpu_run_in_order() -> None:
     assert gl.concurrently() == []
     assert gl.concurrently(lambda: 1, lambda: "two") == [1, "two"]
+    with pytest.raises(TypeError, match="3 is no branch: pass functions"):
+        gl.concurrently(lambda: 1, 3)  # type: ignore[arg-type]
     with pytest.raises(ZeroDivisionError):
         gl.concurrently(lambda: 1 // 0)
 

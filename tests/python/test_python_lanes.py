@@ -44,6 +44,11 @@ def test_units_return_with_the_last_handle() -> None:
     assert all_cores_are_free()
 
 
+def test_sizes_must_be_a_mapping() -> None:
+    with pytest.raises(TypeError, match=r"the sizes must be a mapping .*, not \['a'\]"):
+        gl.partition("cpu", ["a"])  # type: ignore[arg-type]
+
+
 def test_a_refusal_lists_partitions_and_takes_nothing() -> None:
     with pytest.raises(
         RuntimeError, match=f"cannot give {CORES} cores of cpu to 'many': 'one' holds 1; {CORES - 1} of {CORES}"

@@ -121,6 +121,27 @@ def test_a_program_of_a_bound_module_is_unbound(a: gl.Lane, make: Maker, child: 
     assert where_op(module) == "a"
 
 
+class _Breaking(nn.Module):
+    """Its program has a graph break, after which Dynamo goes on in Python."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 1 if x.sum() > 0 else x
+
+
+@pytest.mark.parametrize("when", ["before", "after", "child", "cleared"])
+def test_a_bound_module_with_a_graph_break_may_be_compiled(a: gl.Lane, when: str) -> None:
+    module = _Breaking()
+    if when != "after":
+        gl.bind(module, a)
+    program = torch.compile(nn.Sequential(module) if when == "child" else module, backend="eager")
+    assert torch.equal(program(X), X + 1)
+    if when == "after":
+        gl.bind(module, a)
+    elif when == "cleared":
+        gl.clear_external_stream(module)
+    assert torch.equal(program(X), X + 1)
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_saved_program_does_not_need_greenlane(a: gl.Lane, strict: bool) -> None:
     module = Traceable()

@@ -65,6 +65,22 @@ def test_another_type_than_a_stream_is_refused(engine: gl.Engine, nonsense: obje
         engine.set_external_stream(nonsense)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("answer", [None, (0,), 5, (0, 1, 2)])
+def test_a_malformed_answer_of_the_protocol_is_refused(engine: gl.Engine, answer: object) -> None:
+    stream = ForeignStream(0x1234)
+    stream.answer = answer  # type: ignore[assignment]
+    with pytest.raises(TypeError, match=r"must return \(version, handle\), and returned"):
+        engine.set_external_stream(stream)
+
+
+@pytest.mark.parametrize(("answer", "what"), [((0, None), "handle"), (("0", 5), "version"), ((0, True), "handle")])
+def test_a_malformed_part_of_the_protocol_is_refused(engine: gl.Engine, answer: object, what: str) -> None:
+    stream = ForeignStream(0x1234)
+    stream.answer = answer  # type: ignore[assignment]
+    with pytest.raises(TypeError, match=f"the {what} of __cuda_stream__ is .*: give a whole number"):
+        engine.set_external_stream(stream)
+
+
 def test_another_version_of_the_protocol_is_refused(engine: gl.Engine) -> None:
     with pytest.raises(TypeError, match="version 3"):
         engine.set_external_stream(ForeignStream(0x1234, version=3))

@@ -132,6 +132,13 @@ TEST_F(PlacementTest, TheCheckRefusesLanesInTheWordsOfThePlacement) {
               refuses<ConfigError>("robot.toml", "10000 cores", "'policy'", "are free", "[lane.*]"));
 }
 
+TEST_F(PlacementTest, LanesOfAPlanThatDoNotFitAreThePlansFault) {
+  add("policy", milliseconds(5), UnitRequest(10000));
+  config_.planned_for = PlannedDevice{.plan = "plan.json"};
+  EXPECT_THAT([&] { require_lanes_fit(config_, cpu_); },
+              refuses<ConfigError>("plan.json: the plan's lanes do not fit", "10000 cores", "make the plan again"));
+}
+
 TEST_F(PlacementTest, TheCheckIgnoresUnitsThatAnotherHolds) {
   add("policy", milliseconds(5), UnitRequest(1));
   const auto other = cpu_.partition("other", rest);

@@ -158,8 +158,12 @@ void set_engines(PipelineConfig& config, const Fields& document, const Fail& fai
 void check_neighbours(const std::vector<LaneConfig>& lanes, const Fail& fail) {
   for (const auto& lane : lanes) {
     if (lane.beside.empty()) continue;
+    if (lane.units) {
+      fail("lane '" + lane.name + "' has units, and is beside '" + lane.beside + "', which means that lane's units",
+           kMakeItAgain);
+    }
     const auto other = std::ranges::find(lanes, lane.beside, &LaneConfig::name);
-    if (other == lanes.end() || !other->beside.empty() || lane.units) {
+    if (other == lanes.end() || !other->beside.empty()) {
       fail("lane '" + lane.name + "' is beside '" + lane.beside + "', which has no units of its own or no engine",
            kMakeItAgain);
     }

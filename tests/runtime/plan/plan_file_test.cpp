@@ -52,6 +52,8 @@ TEST_F(PlanFileTest, ThePlanSetsTheModeAndLanesBesideOthers) {
   EXPECT_EQ(config_.lanes[1].beside, "a");
   EXPECT_EQ(apply(R"({"lanes": [{"name": "a", "units": 8}, {"name": "b"}], )" + engines), Mode::lanes);
   expect_refused(R"({"lanes": [{"name": "a"}, {"name": "b", "beside": "c"}], )" + engines, "beside 'c'");
+  expect_refused(R"({"lanes": [{"name": "a"}, {"name": "b", "beside": "a", "units": 1}], )" + engines,
+                 "'b' has units, and is beside 'a'");
   expect_refused(R"({"lanes": [{"name": "a", "beside": "b"}, {"name": "b", "beside": "a"}], )" + engines, "beside 'b'");
 }
 

@@ -207,8 +207,8 @@ TEST_F(PlanRequestTest, AMeasuredMissIsRefused) {
   result.candidates[0].measured.value().engines = {policy, head};
   EXPECT_THAT([&] { require_deadlines(result); },
               refuses<PlanError>("no tried plan or mode meets all deadlines", "policy had a p99 of"));
-  result.no_plan =
-      PlanError({.what = "no plan", .why = "why", .remedy = "possible remedy: 7 Hz"}, {}, {.rate_hz = 7.0});
+  result.no_plan = PlanError({.what = "no plan", .why = "why", .remedy = "possible remedy: 7 Hz"}, {},
+                             {.deadlines = {}, .rate_hz = 7.0, .groups = {}});
   try {
     require_deadlines(result);
     ADD_FAILURE();
@@ -290,7 +290,7 @@ TEST_F(VerifyTest, TheBestOfPlansAndModesIsChosen) {
   EXPECT_GE(result.candidates.size(), 4U) << "a plan and the three modes were not all tried";
   for (const auto& candidate : result.candidates) {
     ASSERT_TRUE(candidate.measured);
-    if (candidate.plan) EXPECT_EQ(candidate.mode, Mode::lanes);
+    EXPECT_TRUE(!candidate.plan || candidate.mode == Mode::lanes);
     EXPECT_EQ(candidate.measured->engines.size(), 2U);
   }
   const auto& chosen = result.candidates.at(result.chosen);
@@ -343,7 +343,7 @@ TEST_F(VerifyTest, EvenLanesAreTriedIfNoPlanFits) {
   auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 2000\n") +
                                             engine_table("b", "pair", "rate_hz = 20\ndeadline_ms = 2000\n"));
   const auto device = pipeline.device().info();
-  PlanRequest request{.device = {.whole = device.groups, .each = device.granularity, .remainder = {}}};
+  PlanRequest request{.device = {.whole = device.groups, .each = device.granularity, .remainder = {}}, .engines = {}};
   for (const std::string name : {"a", "b"}) {
     // This is so much longer than the real time that nothing fits.
     request.engines.push_back({.name = name,
