@@ -65,7 +65,7 @@ def require_lane(lane: object) -> None:
     """Raises TypeError unless it is a lane."""
     if not isinstance(lane, Lane):
         raise TypeError(
-            f"{lane!r} is no lane: pass a Lane (set_external_stream takes other streams, gl.bind a mapping)"
+            f"{lane!r} is no lane: pass a Lane; set_external_stream takes streams of other kinds, and gl.bind mappings"
         )
 
 
