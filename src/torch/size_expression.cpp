@@ -48,7 +48,7 @@ Wide floor_divide(Wide number, Wide over) {
 
 bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == ':'; }
 
-bool is_decimal(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
+bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
 
 }  // namespace
 
@@ -189,7 +189,7 @@ class SizeParser {
     while (take("-")) minus = !minus;
     skip_spaces();
     if (rest_.empty()) return false;
-    if (is_decimal(rest_.front())) {
+    if (is_digit(rest_.front())) {
       if (!number()) return false;
     } else if (is_name(rest_.front())) {
       if (!name()) return false;
@@ -357,7 +357,7 @@ std::string readable(std::string_view expression) {
     for (auto at = text.find(noise); at != std::string::npos; at = text.find(noise)) text.erase(at, noise.size());
   }
   for (std::size_t i = 1; i < text.size(); ++i) {
-    if (text[i] == 'L' && is_decimal(text[i - 1])) text.erase(i--, 1);
+    if (text[i] == 'L' && is_digit(text[i - 1])) text.erase(i--, 1);
   }
   return text;
 }
