@@ -2,7 +2,7 @@
 
 #include "interrupt.hpp"
 
-#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/plan_json.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
@@ -26,7 +26,7 @@ std::chrono::nanoseconds checked_seconds(double seconds) {
 std::optional<std::string> profile_pipeline(const std::string& config, double seconds) {
   const auto most = checked_seconds(seconds);
   return interruptible([&](const std::atomic<bool>* stop) {
-    runtime::Pipeline pipeline(without_lanes(runtime::load_config(config)));
+    runtime::LoadedPipeline pipeline(without_lanes(runtime::load_config(config)));
     return profile_json(make_profile(pipeline, {.most = most, .stop = stop, .progress = {}}));
   });
 }
@@ -49,7 +49,7 @@ std::optional<std::string> plan_pipeline(const std::string& file, const std::opt
   options.each = checked_seconds(seconds);
   options.budget = checked_seconds(budget);
   return interruptible([&](const std::atomic<bool>* stop) {
-    runtime::Pipeline pipeline(without_lanes(runtime::load_config(file)));
+    runtime::LoadedPipeline pipeline(without_lanes(runtime::load_config(file)));
     if (!profile) known = make_profile(pipeline, {.stop = stop, .progress = {}});
     auto request = plan_request(pipeline.config(), known);
     request.margin = margin;

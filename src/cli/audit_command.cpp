@@ -12,8 +12,8 @@
 #include <greenlane/audit/audit.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
 #include <greenlane/detail/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/rehearsal.hpp>
 #include <greenlane/detail/runtime/report.hpp>
 #include <greenlane/detail/runtime/trace.hpp>
 
@@ -86,7 +86,7 @@ int audit(Arguments arguments) {
     options.progress = [&](double share) { progress.update(share); };
     options.before = [&] { audit.emplace(audit::AuditOptions{.trace = options.trace ? kMostKernels : 0}); };
     options.after = [&] { report = audit.value().stop(); };
-    result = pipeline.run(mode, options);
+    result = rehearse(pipeline, mode, options);
   }
   print(report, result);
   if (!arguments.json.empty()) runtime::write_file(arguments.json, audit_results_json(pipeline, report));

@@ -16,10 +16,10 @@ void request_queues(const runtime::PipelineConfig& config) {
   if (config.device != "cpu") (void)request_hardware_queues(streams_of(config));
 }
 
-runtime::Pipeline load_pipeline(runtime::PipelineConfig config) {
+runtime::LoadedPipeline load_pipeline(runtime::PipelineConfig config) {
   request_queues(config);
   auto loading = std::make_unique<Progress>("loading models");
-  runtime::Pipeline pipeline(std::move(config));
+  runtime::LoadedPipeline pipeline(std::move(config));
   loading.reset();
   const auto& info = pipeline.device().info();
   const bool on_gpu = info.id.kind == DeviceKind::cuda;
@@ -35,7 +35,7 @@ runtime::ProfileOptions profile_options(const Progress& progress, const std::ato
   return options;
 }
 
-runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds, const std::atomic<bool>& stop) {
+runtime::Profile measure_profile(runtime::LoadedPipeline& pipeline, double seconds, const std::atomic<bool>& stop) {
   const Progress progress("profiling");
   auto options = profile_options(progress, stop);
   options.most = runtime::from_seconds(seconds);

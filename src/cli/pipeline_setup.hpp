@@ -3,7 +3,7 @@
 
 #include "cli/progress.hpp"
 
-#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
 
 #include <atomic>
@@ -13,12 +13,12 @@ namespace greenlane::cli {
 // Asks CUDA for one hardware queue for each stream of the pipeline. Called before anything looks for a GPU.
 void request_queues(const runtime::PipelineConfig& config);
 // Calls request_queues(), loads the pipeline, shows progress, and prints the device.
-[[nodiscard]] runtime::Pipeline load_pipeline(runtime::PipelineConfig config);
+[[nodiscard]] runtime::LoadedPipeline load_pipeline(runtime::PipelineConfig config);
 // Returns options that stop a profile at `stop`, and that show its progress.
 // Lifetime: they refer to both arguments.
 [[nodiscard]] runtime::ProfileOptions profile_options(const Progress& progress, const std::atomic<bool>& stop);
 // Profiles the pipeline and shows progress. Takes at most `seconds` for each engine and size.
-[[nodiscard]] runtime::Profile measure_profile(runtime::Pipeline& pipeline, double seconds,
+[[nodiscard]] runtime::Profile measure_profile(runtime::LoadedPipeline& pipeline, double seconds,
                                                const std::atomic<bool>& stop);
 
 }  // namespace greenlane::cli

@@ -11,11 +11,11 @@
 #include "text/terminal_text.hpp"
 
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
 #include <greenlane/detail/runtime/profile_file.hpp>
 #include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/results.hpp>
 
 #include <fmt/format.h>
 

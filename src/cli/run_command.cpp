@@ -13,9 +13,9 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
 #include <greenlane/detail/runtime/plan_file.hpp>
 #include <greenlane/detail/runtime/plan_lanes.hpp>
+#include <greenlane/detail/runtime/rehearsal.hpp>
 #include <greenlane/detail/runtime/report.hpp>
 #include <greenlane/detail/runtime/trace.hpp>
 
@@ -144,7 +144,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
 }
 
 // Plans lanes that the file leaves open. Says that they are planned, or why they are divided evenly.
-runtime::PipelineConfig plan_open_lanes(runtime::Pipeline& pipeline, const std::atomic<bool>& stop) {
+runtime::PipelineConfig plan_open_lanes(runtime::LoadedPipeline& pipeline, const std::atomic<bool>& stop) {
   auto planned = [&] {
     const Progress progress("profiling");
     return plan_lanes(pipeline, profile_options(progress, stop));
@@ -195,7 +195,7 @@ int run(Arguments arguments) {
       options.trace = !arguments.trace.empty();
       options.stop = &stop;
       options.progress = [&](double share) { progress.update(share); };
-      results.push_back(pipeline.run(mode, options));
+      results.push_back(rehearse(pipeline, mode, options));
     }
     print_mode(results.back(), results.front(), pipeline.device());
   }

@@ -6,6 +6,7 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -29,13 +30,41 @@ Sink& sink() {
 
 // Not spdlog's default logger, which writes to stdout, where results go.
 spdlog::logger& standard_error() {
-  static auto* one = new spdlog::logger("greenlane", std::make_shared<spdlog::sinks::stderr_color_sink_st>());
+  static auto* one = [] {
+    auto* logger = new spdlog::logger("greenlane", std::make_shared<spdlog::sinks::stderr_color_sink_st>());
+    logger->set_level(spdlog::level::trace);  // the callers choose
+    return logger;
+  }();
   return *one;
+}
+
+LogLevel level_of_environment() {
+  const char* text = std::getenv("GREENLANE_LOG");
+  const std::string_view name = text ? text : "";
+  if (name == "off") return LogLevel::off;
+  if (name == "info") return LogLevel::info;
+  if (name == "debug") return LogLevel::debug;
+  return LogLevel::warning;
+}
+
+std::atomic<LogLevel>& level() {
+  static std::atomic<LogLevel> one{level_of_environment()};
+  return one;
+}
+
+// Writes details. The level of spdlog's message is shown.
+void write(spdlog::level::level_enum shown, const std::string& text) {
+  const std::scoped_lock lock(sink().mutex);
+  standard_error().log(shown, "{}", text::terminal_text(text));
 }
 
 }  // namespace
 
+void set_log_level(LogLevel wanted) noexcept { level() = wanted; }
+LogLevel log_level() noexcept { return level(); }
+
 void warn(const std::string& text) {
+  if (log_level() < LogLevel::warning) return;
   auto& current = sink();
   const std::scoped_lock lock(current.mutex);
   if (current.write) {
@@ -45,14 +74,12 @@ void warn(const std::string& text) {
   }
 }
 
+void info(const std::string& text) {
+  if (log_level() >= LogLevel::info) write(spdlog::level::info, text);
+}
+
 void debug(const std::string& text) {
-  static const bool is_wanted = [] {
-    const char* level = std::getenv("GREENLANE_LOG");
-    return level && std::string_view(level) == "debug";
-  }();
-  if (!is_wanted) return;
-  const std::scoped_lock lock(sink().mutex);
-  standard_error().warn("{}", text::terminal_text(text));
+  if (log_level() >= LogLevel::debug) write(spdlog::level::debug, text);
 }
 
 std::function<void(const std::string&)> set_warning_sink(std::function<void(const std::string&)> write) {

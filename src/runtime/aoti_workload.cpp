@@ -1,13 +1,13 @@
 // Runs AOTInductor packages as workloads. No other file of the runtime uses PyTorch's own headers.
 #include "runtime/aoti_workload.hpp"
 
+#include "runtime/tensor_workload.hpp"
 #include "text/first_line.hpp"
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/gate.hpp>
 #include <greenlane/detail/core/urgent.hpp>
-#include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
@@ -18,12 +18,14 @@
 namespace greenlane::runtime {
 namespace {
 
-class AotiWorkload final : public Workload {
+class AotiWorkload final : public TensorWorkload {
  public:
-  AotiWorkload(std::shared_ptr<AotiEngine> engine, std::vector<at::Tensor> inputs, std::vector<at::Tensor> expected)
+  AotiWorkload(std::shared_ptr<AotiEngine> engine, std::vector<at::Tensor> inputs, std::vector<at::Tensor> expected,
+               bool check_outputs)
       : engine_(std::move(engine)),
         inputs_(std::move(inputs)),
         expected_(std::move(expected)),
+        check_outputs_(check_outputs),
         has_graphs_(engine_->graphs().has_value()),
         state_(engine_->state()),
         done_(engine_->device().id().kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {
@@ -76,16 +78,46 @@ class AotiWorkload final : public Workload {
   }
 
   void run() override {
-    try {
-      run_once();
-    } catch (const Error&) {
-      throw;
-    } catch (const std::exception& error) {
-      const std::string text = error.what();  // PyTorch appends a C++ stack trace
-      throw EngineError({.what = "the engine failed",
-                         .why = text::first_line(text),
-                         .remedy = "run the model in PyTorch: if it fails there, too, check the model"});
+    first_line_only([&] {
+      // Their memory is read only between two runs, so they may be views of the graph's own.
+      outputs_ = run_and_wait(inputs_, GraphOutputs::views, [&] {
+        // The former run may have written to the recorded inputs.
+        for (const auto& [given, recorded] : written_inputs_) given.copy_(recorded, /*non_blocking=*/true);
+      });
+    });
+  }
+
+  void run(Work& work) override {
+    auto& request = static_cast<TensorWork&>(work);
+    first_line_only([&] {
+      request.outputs = run_and_wait(request.inputs, GraphOutputs::copies, [&] {
+        if (on_gpu()) request.wait_for_inputs(at::Device(at::kCUDA, index()));
+      });
+    });
+  }
+
+  [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
+    if (on_gpu()) {
+      wait_at_gate(GateWait::spin);
+      return engine_->run(inputs);
     }
+    return run_on_cpu(inputs, [] {});
+  }
+
+  [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
+    engine_->signature().check(inputs, engine_->device().id(), engine_->name());
+    // The outputs' memory belongs to the lane's stream, and may outlive the lane.
+    if (on_gpu()) lane_.value().keep_stream();
+    return std::make_unique<TensorWork>(inputs);
+  }
+
+  [[nodiscard]] std::vector<std::string> call_spec() const override { return engine_->call_spec(); }
+  [[nodiscard]] bool is_done_when_called() const override { return !on_gpu(); }
+  [[nodiscard]] bool takes_inputs() const override { return !inputs_.empty(); }
+  [[nodiscard]] bool is_idle() const override {
+    if (!on_gpu() || !lane_) return true;
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    return c10::cuda::getStreamFromExternal(lane_->stream().handle(), index()).query();
   }
 
   [[nodiscard]] std::optional<GraphUse> graphs() const override {
@@ -116,36 +148,64 @@ class AotiWorkload final : public Workload {
     done_.synchronize();
   }
 
-  // Restores the recorded inputs before each request, because the previous one may have written to them.
-  void take_inputs() {
-    for (const auto& [given, recorded] : written_inputs_) given.copy_(recorded, /*non_blocking=*/true);
+  // PyTorch appends a C++ stack trace to its errors.
+  template <typename Work>
+  static void first_line_only(const Work& work) {
+    try {
+      work();
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      const std::string text = error.what();
+      throw EngineError({.what = "the engine failed",
+                         .why = text::first_line(text),
+                         .remedy = "run the model in PyTorch: if it fails there, too, check the model"});
+    }
   }
 
-  void run_once() {
-    if (!on_gpu()) {
-      run_on_cpu();
-      return;
-    }
-    // Without a resident graph, a gated engine waits at the gate before each request, as every gated engine on a CPU
-    // does.
-    if (role_.gated && !has_graphs_) (void)gate_->wait(lane_.value().unit_set(), GateWait::spin);
+  // Without a resident graph, a gated engine waits at the gate before each run, as every gated engine on a CPU does.
+  void wait_at_gate(GateWait how) const {
+    if (role_.gated && (!on_gpu() || !has_graphs_)) (void)gate_->wait(lane_.value().unit_set(), how);
+  }
+
+  // Runs once and returns when the outputs are there. `before` is called on the lane's stream, before the run.
+  template <typename Before>
+  std::vector<at::Tensor> run_and_wait(const std::vector<at::Tensor>& inputs, GraphOutputs kind, const Before& before) {
+    if (!on_gpu()) return run_on_cpu(inputs, before);
+    wait_at_gate(GateWait::spin);
     // The lane's stream is the caller stream, so there is nothing to join.
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
     const c10::cuda::CUDAStreamGuard guard(stream);
-    take_inputs();
-    outputs_ = engine_->run(inputs_);
-    // Waits for this request only. A wait for the lane would include the engines that share it.
+    std::vector<at::Tensor> outputs;
+    try {
+      before();
+      outputs = engine_->run(inputs, kind);
+      if (check_outputs_) require_finite(outputs);
+    } catch (...) {
+      // Work that was enqueued before the error still reads the inputs.
+      wait_for(stream);
+      throw;
+    }
+    wait_for(stream);
+    return outputs;
+  }
+
+  // Waits for this run only. A wait for the lane would include the engines that share it.
+  void wait_for(c10::cuda::CUDAStream stream) {
     done_.record(stream);
     wait();
   }
 
-  void run_on_cpu() {
+  template <typename Before>
+  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs, const Before& before) {
     // The call opens the gate when it ends, because the work is done by then.
     std::optional<UrgentEngine::Call> call;
     if (urgent_) call.emplace(urgent_->enter(lane_.value().unit_set()));
-    if (role_.gated) (void)gate_->wait(lane_.value().unit_set(), GateWait::block);
-    take_inputs();
-    outputs_ = engine_->run(inputs_);
+    wait_at_gate(GateWait::block);
+    before();
+    auto outputs = engine_->run(inputs);
+    if (check_outputs_) require_finite(outputs);
+    return outputs;
   }
 
   GateRole role_;
@@ -156,6 +216,7 @@ class AotiWorkload final : public Workload {
   std::vector<at::Tensor> expected_;
   std::vector<at::Tensor> outputs_;
   std::optional<Lane> lane_;
+  bool check_outputs_;
   bool has_graphs_;
   detail::KeptTensors state_;  // its values when the package was loaded
   std::optional<detail::KeptGenerator> generator_;
@@ -165,7 +226,7 @@ class AotiWorkload final : public Workload {
 
 }  // namespace
 
-std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine,
+std::shared_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const EngineConfig& engine,
                                              const Device& device) {
   try {
     auto inputs = to_device(load_tensors(engine.inputs), device.id());
@@ -174,16 +235,16 @@ std::unique_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
       throw ConfigError({.what = engine.outputs.string() + " holds no tensors",
                          .why = "the file has no expected outputs to compare with",
                          .remedy = "save the expected outputs in it, or remove the file"});
-    // Outputs are read only between two requests, so they may be views of the graph's own memory.
     auto loaded = load_aoti(
         engine.model,
         {.device = device.id(),
          .name = engine.name,
          .graphs = engine.graphs ? Graphs::resident : Graphs::off,
-         .graph_options = {.outputs = GraphOutputs::views, .tune_kernels = engine.tune_kernels, .capacity = 1},
+         .graph_options = {.outputs = GraphOutputs::copies, .tune_kernels = engine.tune_kernels, .capacity = 1},
          .stateful = engine.stateful});
     loaded->signature().check(inputs, device.id(), engine.name);
-    return std::make_unique<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected));
+    return std::make_shared<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected),
+                                          engine.check_outputs);
   } catch (const Error& error) {
     throw ConfigError({.what = config.file.string() + ": engine." + engine.name, .why = error.what(), .remedy = ""});
   }

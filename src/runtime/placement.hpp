@@ -3,7 +3,7 @@
 
 #include <greenlane/core/lane.hpp>
 #include <greenlane/detail/runtime/config.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/results.hpp>
 
 #include <map>
 #include <string>

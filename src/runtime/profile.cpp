@@ -1,10 +1,11 @@
-#include "runtime/engine_loop.hpp"
+#include "runtime/rehearsal_trigger.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/rehearsal.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -57,7 +58,7 @@ bool agree(const LatencyHistogram& one, const LatencyHistogram& other) {
 
 class Profiler {
  public:
-  Profiler(Pipeline& pipeline, const ProfileOptions& options) : pipeline_(pipeline), options_(options) {}
+  Profiler(LoadedPipeline& pipeline, const ProfileOptions& options) : pipeline_(pipeline), options_(options) {}
 
   EngineProfile measure(std::size_t index) {
     const auto& engine = pipeline_.config().engines[index];
@@ -106,14 +107,15 @@ class Profiler {
   }
 
   LatencyHistogram at(std::size_t index, Units units, const GateRole& role) {
-    auto& workload = *pipeline_.workloads()[index];
-    const Stay stay(workload, lane_of(units), role);
-    return latency_of(workload, pipeline_.config().engines[index]);
+    auto& engine = *pipeline_.engines()[index];
+    const Stay stay(engine.workload(), lane_of(units), role);
+    return latency_of(engine, pipeline_.config().engines[index]);
   }
 
-  LatencyHistogram latency_of(Workload& workload, const EngineConfig& engine) {
-    const auto typical = warm_up(workload);
-    EngineConfig paced = engine;
+  LatencyHistogram latency_of(ServedEngine& engine, const EngineConfig& config) {
+    Nanoseconds typical{0};
+    engine.run_on_thread([&] { typical = warm_up(engine.workload()); });
+    EngineConfig paced = config;
     // Shortens long pauses, which would make the profile slow: an engine that is idle for 2 ms is as slow as it gets.
     if (paced.period)
       paced.period = std::max<Nanoseconds>(2 * typical, std::min<Nanoseconds>(*paced.period, milliseconds(2)));
@@ -124,7 +126,7 @@ class Profiler {
     Nanoseconds spent{0};
     while (true) {
       const auto before = latency;
-      latency.merge(look_at(workload, paced, look));
+      latency.merge(look_at(engine, paced, look));
       spent += look;
       if (spent >= options_.most || (before.count() > 0 && agree(before, latency))) return latency;
     }
@@ -145,8 +147,7 @@ class Profiler {
     return last;
   }
 
-  LatencyHistogram look_at(Workload& workload, const EngineConfig& engine, Nanoseconds duration) {
-    static const std::atomic<bool> never{false};
+  LatencyHistogram look_at(ServedEngine& engine, const EngineConfig& config, Nanoseconds duration) {
     check_stop();
     Timetable timetable;
     timetable.begin = Clock::now() + milliseconds(1);
@@ -154,9 +155,13 @@ class Profiler {
     timetable.end = timetable.begin + duration;
     if (pipeline_.device().id().kind == DeviceKind::cuda) timetable.spin = kSpin;
     EngineResult result;
-    run_engine(workload, engine, timetable, options_.stop ? *options_.stop : never, false, result);
+    const auto trigger = std::make_shared<RehearsalTrigger>(engine, config, timetable, false, result);
+    engine.start(trigger, timetable.spin);
+    while (!engine.wait_for_trigger(milliseconds(50))) {
+      if (options_.stop && *options_.stop) (void)engine.stop(Clock::time_point::max());
+    }
     if (!result.error.empty())
-      throw EngineError({.what = "engine '" + engine.name + "' could not be profiled",
+      throw EngineError({.what = "engine '" + config.name + "' could not be profiled",
                          .why = result.error,
                          .remedy = "check the model and its inputs"});
     check_stop();
@@ -164,12 +169,12 @@ class Profiler {
   }
 
   std::optional<SlicePoint> gated_at(std::size_t index, const LatencyPoint& whole) {
-    auto& workload = *pipeline_.workloads()[index];
-    const auto& engine = pipeline_.config().engines[index];
-    const GateRole role{.urgent = {}, .gated = true, .slice = engine.slice, .log = nullptr};
-    const Stay stay(workload, lane_of(whole.units), role);
-    const auto latency = latency_of(workload, engine);
-    const auto graphs = workload.graphs();
+    auto& engine = *pipeline_.engines()[index];
+    const auto& config = pipeline_.config().engines[index];
+    const GateRole role{.urgent = {}, .gated = true, .slice = config.slice, .log = nullptr};
+    const Stay stay(engine.workload(), lane_of(whole.units), role);
+    const auto latency = latency_of(engine, config);
+    const auto graphs = engine.workload().graphs();
     if (!graphs || graphs->slices <= 1) return std::nullopt;
     const double share = whole.mean / Microseconds(latency.mean());
     // The slices of an engine that may not be run again were not measured. One of them may be twice as long as the
@@ -188,13 +193,13 @@ class Profiler {
           {.what = "the profile is not complete", .why = "stopped by a signal", .remedy = "start it again"});
   }
 
-  Pipeline& pipeline_;
+  LoadedPipeline& pipeline_;
   const ProfileOptions& options_;
 };
 
 }  // namespace
 
-Profile make_profile(Pipeline& pipeline, const ProfileOptions& options) {
+Profile make_profile(LoadedPipeline& pipeline, const ProfileOptions& options) {
   Profile profile{.device = pipeline.device().info(), .engines = {}};
   Profiler profiler(pipeline, options);
   for (std::size_t i = 0; i < pipeline.config().engines.size(); ++i) profile.engines.push_back(profiler.measure(i));

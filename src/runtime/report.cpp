@@ -53,6 +53,7 @@ Json describe(const EngineResult& engine) {
   if (!engine.cpus.empty()) json["cpus"] = engine.cpus;
   json["requests"] = engine.requests;
   json["unserved"] = engine.unserved;
+  json["skipped"] = engine.skipped;
   json["rate_hz"] = engine.rate_hz;
   json["p50_us"] = quantile(0.5);
   json["p90_us"] = quantile(0.9);
@@ -84,7 +85,7 @@ Json describe(const MemoryUse& memory) {
 }
 
 // Returns the fields with which all results begin.
-Json head_of(const Pipeline& pipeline) {
+Json head_of(const LoadedPipeline& pipeline) {
   const auto& device = pipeline.device().info();
   return {{"greenlane", kVersion},
           {"versions", Json::parse(versions_json(device))},
@@ -106,13 +107,13 @@ std::string local_device_json(const DeviceInfo& device) { return text::json_text
 
 std::string engine_json(const EngineResult& engine) { return text::json_text(describe(engine)); }
 
-std::string audit_results_json(const Pipeline& pipeline, const audit::AuditReport& report) {
+std::string audit_results_json(const LoadedPipeline& pipeline, const audit::AuditReport& report) {
   Json json = head_of(pipeline);
   json["audit"] = Json::parse(audit::audit_json(report));
   return text::json_text(json, 2) + "\n";
 }
 
-std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results) {
+std::string results_json(const LoadedPipeline& pipeline, std::span<const ModeResult> results) {
   Json json = head_of(pipeline);
   json["modes"] = Json::array();
   for (const auto& result : results) {

@@ -61,7 +61,8 @@ struct AotiEngine::Impl {
     }
   }
 
-  std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const BoundCall& call) {
+  std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const BoundCall& call,
+                              std::optional<GraphOutputs> kind) {
     if (call.is_captured() && !model.calls->is_single_threaded()) {
       throw EngineError({.what = "engine '" + name + "' cannot be captured in a graph",
                          .why = "AOTInductor synchronizes between calls, which a capture forbids",
@@ -77,8 +78,10 @@ struct AotiEngine::Impl {
     std::optional<UrgentEngine::Call> pass;
     if (urgent_engine && !call.is_captured())
       pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{}));
-    auto outputs = graphs ? graphs->run(call, inputs, {.repeatable = !stateful, .urgent = pass.has_value()}, run_model)
-                          : run_model(inputs);
+    auto outputs = graphs
+                       ? graphs->run(call, inputs,
+                                     {.repeatable = !stateful, .urgent = pass.has_value(), .outputs = kind}, run_model)
+                       : run_model(inputs);
     if (pass) pass->enqueued(StreamView(call.stream().stream()));
     return outputs;
   }
@@ -188,7 +191,7 @@ EngineRun AotiEngine::submit(std::vector<at::Tensor> inputs) {
   return detail::Access::make<EngineRun>(std::move(work), std::move(outputs));
 }
 
-std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs) {
+std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs, std::optional<GraphOutputs> kind) {
   const auto id = impl_->model.device.id();
   impl_->model.signature.check(inputs, id, impl_->name);
   std::vector<at::Tensor> outputs;
@@ -198,7 +201,7 @@ std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs) {
       call_on_cpu(impl_->binding, [&] { outputs = impl_->run_on_cpu(inputs); });
     } else {
       BoundCall call(impl_->binding, inputs);
-      outputs = impl_->run(inputs, call);
+      outputs = impl_->run(inputs, call, kind);
       call.finish(outputs);
     }
   } catch (const detail::ModelFailure& failure) {

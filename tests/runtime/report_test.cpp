@@ -30,11 +30,11 @@ mode_t mode_of(const std::filesystem::path& path) {
 class ResultsTest : public ::testing::Test {
  protected:
   // Returns a pipeline without engines, because only its device counts here.
-  static Pipeline pipeline() {
+  static LoadedPipeline pipeline() {
     PipelineConfig config;
     config.device = "cpu";
     config.file = "robot.toml";
-    return Pipeline(std::move(config));
+    return LoadedPipeline(std::move(config));
   }
   static EngineResult engine() {
     EngineResult engine;
@@ -163,7 +163,7 @@ TEST_F(ResultsTest, BytesThatAreNotUtf8AreReplaced) {
   PipelineConfig config;
   config.device = "cpu";
   config.file = "caf\xe9.toml";
-  EXPECT_EQ(json::parse(results_json(Pipeline(std::move(config)), {})).at("config"), "caf\uFFFD.toml");
+  EXPECT_EQ(json::parse(results_json(LoadedPipeline(std::move(config)), {})).at("config"), "caf\uFFFD.toml");
   ModeResult mode;
   mode.engines = {failed};
   mode.engines[0].lane = "caf\xe9";

@@ -21,6 +21,7 @@ class FakeWorkload final : public Workload {
     const int number = runs_++;
     if (work_) work_(number);
   }
+  void run(Work& /*work*/) override { run(); }
   [[nodiscard]] bool has_expected_outputs() const override { return false; }
   [[nodiscard]] std::string check() override { return {}; }
 

@@ -3,7 +3,7 @@
 
 #include "support/runtime_folder.hpp"
 
-#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/loaded_pipeline.hpp>
 
 #include <string>
 
@@ -16,8 +16,8 @@ inline std::string engine_table(const std::string& name, const std::string& mode
          keys;
 }
 
-inline Pipeline cpu_pipeline(const Folder& folder, const std::string& tables) {
-  return Pipeline(load_config(folder.write("pipeline.toml", "device = 'cpu'\n" + tables)));
+inline LoadedPipeline cpu_pipeline(const Folder& folder, const std::string& tables) {
+  return LoadedPipeline(load_config(folder.write("pipeline.toml", "device = 'cpu'\n" + tables)));
 }
 
 }  // namespace greenlane::runtime

@@ -52,6 +52,26 @@ class ConfigError : public Error {
   using Error::Error;
 };
 
+/// A request to a pipeline that ended without a run.
+class RequestError : public Error {
+ public:
+  /// The reason for which it was not run.
+  enum class Reason {
+    queue_full,  ///< the engine's queue had no room for it
+    expired,     ///< its deadline passed before it began
+    cancelled,   ///< it was cancelled by its caller or by Pipeline::close()
+    closed,      ///< the pipeline was closed before it came
+    stopped,     ///< its engine stopped after an error, or hangs
+  };
+  /// Makes an error of the message and the reason.
+  RequestError(const Message& message, Reason reason) : Error(message), reason_(reason) {}
+  /// Returns the reason for which it was not run.
+  [[nodiscard]] Reason reason() const noexcept { return reason_; }
+
+ private:
+  Reason reason_;
+};
+
 /// An audit that cannot be made.
 class AuditError : public Error {
  public:

@@ -110,10 +110,12 @@ class AotiEngine : public std::enable_shared_from_this<AotiEngine> {
   [[nodiscard]] std::vector<std::string> call_spec() const;
 
   /// Runs the model once. `inputs` are the flattened arguments, on the engine's device. They may be dropped or reused
-  /// as soon as this returns, as with any PyTorch operator. On a CPU lane it returns when the model is done.
+  /// as soon as this returns, as with any PyTorch operator. On a CPU lane it returns when the model is done. `outputs`:
+  /// the kind of outputs of a replayed call; absent: as the engine was loaded.
   /// Stream order: outputs are ready on the caller's stream, not necessarily on the host.
   /// Throws: EngineError, before anything is enqueued, if the inputs do not fit.
-  [[nodiscard]] std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs);
+  [[nodiscard]] std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs,
+                                            std::optional<GraphOutputs> outputs = {});
 
   /// Runs the model as run() does, for callers that may stop waiting, for example at Ctrl-C. On a CPU lane it returns
   /// when the run is queued; elsewhere when run() would.

@@ -4,8 +4,8 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/config.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
 #include <greenlane/detail/runtime/plan_file.hpp>
+#include <greenlane/detail/runtime/results.hpp>
 
 #include <nlohmann/json.hpp>
 

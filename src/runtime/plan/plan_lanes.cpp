@@ -12,7 +12,7 @@ bool leaves_all_open(const PipelineConfig& config) {
          std::ranges::all_of(config.lanes, [](const auto& lane) { return !lane.units && lane.beside.empty(); });
 }
 
-PlannedLanes plan_lanes(Pipeline& pipeline, ProfileOptions options) {
+PlannedLanes plan_lanes(LoadedPipeline& pipeline, ProfileOptions options) {
   constexpr Nanoseconds kQuick = std::chrono::milliseconds(200);
   options.most = std::min(options.most, kQuick);
   try {

@@ -45,7 +45,7 @@ std::string milliseconds_text(Microseconds time) { return std::to_string(time.co
 
 class Placed {
  public:
-  Placed(Pipeline& pipeline, const PipelineConfig& config) : pipeline_(pipeline), former_(pipeline.config()) {
+  Placed(LoadedPipeline& pipeline, const PipelineConfig& config) : pipeline_(pipeline), former_(pipeline.config()) {
     pipeline_.place(config);
   }
   ~Placed() { pipeline_.place(former_); }
@@ -53,7 +53,7 @@ class Placed {
   Placed& operator=(const Placed&) = delete;
 
  private:
-  Pipeline& pipeline_;
+  LoadedPipeline& pipeline_;
   PipelineConfig former_;
 };
 
@@ -159,10 +159,10 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
   return run;
 }
 
-MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
+MeasuredRun try_candidate(LoadedPipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
                           const RunOptions& options) {
   const Placed placed(pipeline, candidate.config);
-  return judged(request, pipeline.run(candidate.mode, options).engines);
+  return judged(request, rehearse(pipeline, candidate.mode, options).engines);
 }
 
 PredictedRun predicted_by(const Plan& plan) {

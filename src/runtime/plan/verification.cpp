@@ -39,7 +39,7 @@ std::vector<MeasuredEngine> measured_in(const MeasuredRun& run) {
 
 class Verification {
  public:
-  Verification(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options)
+  Verification(LoadedPipeline& pipeline, PlanRequest request, const VerifyOptions& options)
       : pipeline_(pipeline),
         original_(pipeline.config()),
         options_(options),
@@ -230,7 +230,7 @@ class Verification {
     return text;
   }
 
-  Pipeline& pipeline_;
+  LoadedPipeline& pipeline_;
   PipelineConfig original_;
   const VerifyOptions& options_;
   Time end_;
@@ -241,7 +241,7 @@ class Verification {
 
 }  // namespace
 
-PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options) {
+PlanResult verify_plans(LoadedPipeline& pipeline, PlanRequest request, const VerifyOptions& options) {
   return Verification(pipeline, std::move(request), options).run();
 }
 

@@ -217,7 +217,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
   auto& graph = *entry->graph;
   impl_->replay(graph, lane, inputs, kind, effects);
   ++entry->replays;
-  return graph.call.results(inputs, impl_->options.outputs == GraphOutputs::copies);
+  return graph.call.results(inputs, kind.outputs.value_or(impl_->options.outputs) == GraphOutputs::copies);
 }
 
 void ResidentGraphs::set_gates(const std::optional<SliceOptions>& slices) {

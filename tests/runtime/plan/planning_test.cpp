@@ -267,7 +267,7 @@ TEST_F(PlanRequestTest, ComposedNamesAreUnique) {
 
 class VerifyTest : public ::testing::Test {
  protected:
-  [[nodiscard]] PlanResult verify(Pipeline& pipeline) {
+  [[nodiscard]] PlanResult verify(LoadedPipeline& pipeline) {
     const auto known = make_profile(pipeline, {.most = milliseconds(20), .stop = nullptr, .progress = {}});
     return verify_plans(pipeline, plan_request(pipeline.config(), known),
                         {.each = milliseconds(200),

@@ -26,8 +26,12 @@ using Nanoseconds = std::chrono::nanoseconds;
 struct EngineConfig {
   /// The name in messages and reports.
   std::string name;
-  /// The AOTInductor package.
+  /// The AOTInductor package; empty for a module.
   std::filesystem::path model;
+  /// The name of a module that the program passes; empty for a package.
+  std::string module{};
+  /// The module runs under Python's lock.
+  bool python = false;
   /// The file of its recorded inputs.
   std::filesystem::path inputs;
   /// Expected outputs; empty: none.
@@ -54,6 +58,14 @@ struct EngineConfig {
   bool takes_turns = false;
   /// The way in which requests arrive.
   Arrivals arrivals = Arrivals::periodic;
+  /// In a program: the number of requests that may wait for it.
+  std::size_t request_queue = 64;
+  /// In a program: its first error ends it.
+  bool stops_on_error = false;
+  /// In a program: a run that takes longer counts as hanging.
+  Nanoseconds hang_after = std::chrono::seconds(5);
+  /// Outputs with NaN or infinity are an error.
+  bool check_outputs = false;
   /// The value of a best-effort engine's rate in a plan, relative to other engines.
   double weight = 1;
 };
@@ -66,6 +78,8 @@ struct LaneConfig {
   std::optional<UnitRequest> units;
   /// In mode lanes, the lane whose units this lane shares; empty: it has its own units.
   std::string beside{};
+  /// The device that it is on; empty: the pipeline's.
+  std::string device{};
 };
 
 /// The device that a plan was made for, as far as the plan names it.
@@ -84,7 +98,7 @@ struct PipelineConfig {
   std::vector<std::filesystem::path> libraries;  ///< custom-operator libraries
   std::vector<EngineConfig> engines;             ///< in the order of the file
   std::vector<LaneConfig> lanes;                 ///< lanes that engines use, in the order of first use
-  /// Set by apply_plan. A Pipeline on another device is refused. Absent: the lanes fit any device.
+  /// Set by apply_plan. A LoadedPipeline on another device is refused. Absent: the lanes fit any device.
   std::optional<PlannedDevice> planned_for{};
 };
 

@@ -34,6 +34,13 @@ class LatencyHistogram {
     max_ = std::max(max_, other.max_);
   }
 
+  /// Removes all that another histogram counted, which must have been counted here, too. max() stays.
+  void subtract(const LatencyHistogram& other) noexcept {
+    for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] -= other.buckets_[i];
+    count_ -= other.count_;
+    sum_ -= other.sum_;
+  }
+
   /// Returns the number of latencies.
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   /// Returns the longest latency.

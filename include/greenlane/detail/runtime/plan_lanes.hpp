@@ -2,7 +2,7 @@
 #pragma once
 
 #include <greenlane/detail/runtime/config.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
 
 #include <string>
@@ -19,6 +19,6 @@ struct PlannedLanes {
 
 // Profiles each engine and size for at most a fifth of a second, and plans by prediction only. No error of greenlane's
 // leaves it: the error is the obstacle.
-[[nodiscard]] PlannedLanes plan_lanes(Pipeline& pipeline, ProfileOptions options);
+[[nodiscard]] PlannedLanes plan_lanes(LoadedPipeline& pipeline, ProfileOptions options);
 
 }  // namespace greenlane::runtime

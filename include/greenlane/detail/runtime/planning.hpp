@@ -2,8 +2,8 @@
 #pragma once
 
 #include <greenlane/detail/planner/planner.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
+#include <greenlane/detail/runtime/rehearsal.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -83,8 +83,8 @@ struct PlanResult {
 [[nodiscard]] MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines);
 
 /// Runs the candidate. Restores the pipeline's lanes afterwards.
-[[nodiscard]] MeasuredRun try_candidate(Pipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
-                                        const RunOptions& options);
+[[nodiscard]] MeasuredRun try_candidate(LoadedPipeline& pipeline, const PlanRequest& request,
+                                        const PlanCandidate& candidate, const RunOptions& options);
 
 /// Returns a plan's predictions.
 [[nodiscard]] PredictedRun predicted_by(const Plan& plan);

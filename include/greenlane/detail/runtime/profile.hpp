@@ -14,7 +14,7 @@
 
 namespace greenlane::runtime {
 
-class Pipeline;
+class LoadedPipeline;
 
 /// The measurements of one engine.
 struct EngineProfile {
@@ -42,7 +42,7 @@ struct ProfileOptions {
 /// Measures all engines, one after another, each size in turn, with the configuration's arrivals but pauses of at most
 /// two milliseconds.
 /// Throws: EngineError if an engine throws, or after a stop.
-[[nodiscard]] Profile make_profile(Pipeline& pipeline, const ProfileOptions& options);
+[[nodiscard]] Profile make_profile(LoadedPipeline& pipeline, const ProfileOptions& options);
 
 /// Returns the reason why runs of this configuration here do not apply to the profile's device: it is another device.
 /// Empty if it is the same.

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <greenlane/audit/audit_report.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/loaded_pipeline.hpp>
+#include <greenlane/detail/runtime/results.hpp>
 
 #include <span>
 #include <string>
@@ -23,9 +24,9 @@ namespace greenlane::runtime {
 
 /// Returns the output of `greenlane run --json`: versions, device, configuration and every mode, durations in
 /// microseconds. docs/configuration.md describes the fields.
-[[nodiscard]] std::string results_json(const Pipeline& pipeline, std::span<const ModeResult> results);
+[[nodiscard]] std::string results_json(const LoadedPipeline& pipeline, std::span<const ModeResult> results);
 
 /// Returns the output of `greenlane audit --json`: the same head and the audit's findings. docs/audit.md describes it.
-[[nodiscard]] std::string audit_results_json(const Pipeline& pipeline, const audit::AuditReport& report);
+[[nodiscard]] std::string audit_results_json(const LoadedPipeline& pipeline, const audit::AuditReport& report);
 
 }  // namespace greenlane::runtime

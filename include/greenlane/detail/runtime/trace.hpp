@@ -2,7 +2,7 @@
 #pragma once
 
 #include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/detail/runtime/pipeline.hpp>
+#include <greenlane/detail/runtime/results.hpp>
 
 #include <span>
 #include <string>

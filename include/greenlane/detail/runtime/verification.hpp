@@ -36,6 +36,6 @@ struct VerifyOptions {
 /// require_deadlines.
 /// Throws: PlanError if no plan is predicted to meet the deadlines and nothing was tried; EngineError after a stop with
 /// nothing tried.
-[[nodiscard]] PlanResult verify_plans(Pipeline& pipeline, PlanRequest request, const VerifyOptions& options);
+[[nodiscard]] PlanResult verify_plans(LoadedPipeline& pipeline, PlanRequest request, const VerifyOptions& options);
 
 }  // namespace greenlane::runtime

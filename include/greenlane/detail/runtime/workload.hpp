@@ -33,8 +33,17 @@ struct GateRole {
   std::shared_ptr<SpanLog> log;      // for a gated engine: the log of its slices; null: none
 };
 
-// One engine with its inputs.
-// Thread safety: run() and check() from one thread at a time.
+// The inputs and outputs of one run. Only an engine's workload knows their types.
+class Work {
+ public:
+  Work() = default;
+  virtual ~Work() = default;
+  Work(const Work&) = delete;
+  Work& operator=(const Work&) = delete;
+};
+
+// One engine with its recorded inputs.
+// Thread safety: the engine's thread calls run(), check() and reset_state().
 class Workload {
  public:
   virtual ~Workload() = default;
@@ -51,8 +60,18 @@ class Workload {
   virtual void reset_state() {}
   // Announces a request: an urgent engine closes the gate for it from this time on.
   virtual void expect(std::chrono::steady_clock::time_point /*from*/) {}
-  // Runs once on the lane and returns when the result is there.
+  // Runs once on the recorded inputs, on the lane, and returns when the result is there.
   virtual void run() = 0;
+  // Runs once on the inputs of `work`, which came from this workload, and returns when its outputs are there.
+  virtual void run(Work& work) = 0;
+  // Returns true if a call returns when its work is done, as it does on a CPU.
+  [[nodiscard]] virtual bool is_done_when_called() const { return true; }
+  // Returns true if nothing is under way on its lane, calls included. Does not wait.
+  [[nodiscard]] virtual bool is_idle() const { return true; }
+  // Returns true if a run needs inputs.
+  [[nodiscard]] virtual bool takes_inputs() const { return true; }
+  // Returns true if it runs under Python's lock.
+  [[nodiscard]] virtual bool is_in_python() const { return false; }
   // Graphs of the bound lane. Absent if none were requested, and on a CPU.
   [[nodiscard]] virtual std::optional<GraphUse> graphs() const { return std::nullopt; }
   // Returns true if check() has expected outputs to compare with.

@@ -52,6 +52,7 @@ class ResidentGraphs final : public CapturedWork {
     std::int64_t variant = 0;  // distinguishes calls that differ in more than their tensors
     bool repeatable = true;    // false: the model runs exactly as often as it is called, and kernels are not tuned
     bool urgent = false;       // launched whole despite set_gates(), because it would wait for itself
+    std::optional<GraphOutputs> outputs{};  // absent: as in the options
   };
   // Runs one call of the engine, within `call`.
   // Throws: what the model throws.

@@ -1,0 +1,95 @@
+// Live figures of a pipeline.
+#pragma once
+
+#include <greenlane/core/gate.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace greenlane {
+
+/// Latencies from the arrival to the end of the work on the device.
+struct LatencyFigures {
+  std::uint64_t count = 0;          ///< number of runs
+  std::chrono::nanoseconds p50{0};  ///< median; 0 without runs, as the following figures
+  std::chrono::nanoseconds p90{0};  ///< latency that 90 of 100 runs do not exceed
+  std::chrono::nanoseconds p99{0};  ///< latency that 99 of 100 runs do not exceed
+  std::chrono::nanoseconds max{0};  ///< longest latency
+};
+
+/// The runs of one engine since the pipeline was opened.
+struct RunFigures {
+  std::uint64_t runs = 0;       ///< requests and runs of timers that ended with outputs
+  std::uint64_t calls = 0;      ///< calls that returned outputs; on a GPU they are none of the runs
+  std::uint64_t failed = 0;     ///< runs and calls that ended with the engine's error
+  std::uint64_t misses = 0;     ///< runs later than the deadline, skipped ticks, and requests dropped when late
+  std::uint64_t skipped = 0;    ///< ticks of a timer that passed while the engine was busy
+  std::uint64_t dropped = 0;    ///< requests whose deadline passed before they began
+  std::uint64_t rejected = 0;   ///< requests that found the queue full
+  std::uint64_t cancelled = 0;  ///< requests that were cancelled before they began
+  double rate_hz = 0;           ///< runs per second in the window
+  LatencyFigures recent;        ///< runs in the window, the last ten seconds
+  LatencyFigures whole;         ///< all runs
+};
+
+/// A run that missed its deadline, or that was not made in time.
+struct Miss {
+  /// The way in which it was missed.
+  enum class Kind {
+    late,     ///< it ended after its deadline
+    skipped,  ///< ticks of a timer passed while the engine was busy
+    dropped,  ///< the deadline of a request passed before it began
+  };
+  std::string engine;                    ///< the engine's name
+  Kind kind = Kind::late;                ///< the way in which it was missed
+  std::chrono::nanoseconds latency{0};   ///< from the arrival until now
+  std::chrono::nanoseconds deadline{0};  ///< of the engine or the request
+};
+
+/// The CUDA graphs of an engine.
+struct GraphFigures {
+  std::uint64_t replays = 0;                  ///< number of launches
+  std::optional<int> kernel_units;            ///< units that kernels were picked for; absent: the whole device
+  std::uint64_t bytes = 0;                    ///< device memory
+  int slices = 1;                             ///< slices of each launch
+  std::chrono::nanoseconds longest_slice{0};  ///< as measured; 0: not measured
+  std::string obstacle;                       ///< why there are none; empty if there are
+};
+
+/// One engine.
+struct EngineStats {
+  std::string name;                                  ///< the engine's name
+  std::string lane;                                  ///< its lane's name
+  std::string device;                                ///< its device, such as "cuda:0"
+  int units = 0;                                     ///< number of units of its lane
+  std::optional<std::chrono::nanoseconds> deadline;  ///< absent: best effort
+  bool in_python = false;                            ///< it runs under Python's lock
+  RunFigures figures;                                ///< its runs
+  std::size_t queued = 0;                            ///< requests that have not begun
+  bool is_busy = false;                              ///< a request or a timer's run is under way
+  std::string error;                                 ///< why it stopped; empty while it serves
+  std::optional<GraphFigures> graphs;                ///< absent: it was loaded without
+};
+
+/// One device.
+struct DeviceStats {
+  std::string device;                 ///< such as "cuda:0"
+  std::optional<GateReport> gate;     ///< since the pipeline was opened; absent: no engine lets others pass
+  std::uint64_t allocator_bytes = 0;  ///< PyTorch's caching allocator
+};
+
+/// The whole pipeline.
+struct PipelineStats {
+  std::vector<EngineStats> engines;      ///< in the order of the configuration
+  std::vector<DeviceStats> devices;      ///< devices that its lanes are on
+  std::chrono::nanoseconds open_for{0};  ///< since it was opened
+  std::uint64_t host_bytes = 0;          ///< resident memory of the process
+  bool is_running = false;               ///< between start() and stop()
+  bool is_broken = false;                ///< an engine hangs
+};
+
+}  // namespace greenlane

@@ -1,0 +1,208 @@
+#include "runtime/live_pipeline.hpp"
+
+#include "runtime/memory_use.hpp"
+#include "runtime/timer_trigger.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
+#include <greenlane/detail/runtime/plan_lanes.hpp>
+#include <greenlane/detail/runtime/rehearsal.hpp>
+#include <greenlane/torch/tensor_io.hpp>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+namespace greenlane::runtime {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+std::function<void(const Miss&)> listener_of(const std::shared_ptr<MissReports>& reports) {
+  if (!reports) return {};
+  return [reports](const Miss& miss) { reports->add(miss); };
+}
+
+GraphFigures figures_of(const GraphUse& use) {
+  return {.replays = use.replays,
+          .kernel_units = use.kernel_units,
+          .bytes = use.bytes,
+          .slices = use.slices,
+          .longest_slice = use.longest_slice,
+          .obstacle = use.obstacle};
+}
+
+}  // namespace
+
+LivePipeline::LivePipeline(std::string name, PipelineConfig config, const PipelineOptions& options,
+                           const ModuleLoader& modules)
+    : name_(std::move(name)),
+      misses_(options.on_miss ? std::make_shared<MissReports>(options.on_miss) : nullptr),
+      loaded_(std::make_unique<LoadedPipeline>(std::move(config),
+                                               LoadOptions{.modules = modules, .on_miss = listener_of(misses_)})) {}
+
+LivePipeline::~LivePipeline() {
+  try {
+    close();
+  } catch (const std::exception& error) {
+    warn(name_ + " could not be closed: " + error.what());
+  }
+}
+
+void LivePipeline::plan_open_lanes(const std::atomic<bool>& stop) {
+  if (!leaves_all_open(loaded_->config()) || !loaded_->device().info().partition_obstacle.empty()) return;
+  ProfileOptions options;
+  options.stop = &stop;
+  auto planned = plan_lanes(*loaded_, options);
+  if (planned.obstacle.empty()) {
+    info(name_ + ": the lanes are planned from a quick profile");
+  } else if (!stop) {
+    warn(name_ + " sets no units, and they are divided evenly: " + planned.obstacle);
+  }
+  loaded_->place(planned.config);
+}
+
+void LivePipeline::check_engines(const std::atomic<bool>& stop) {
+  const auto warm_ups = placed_->warm_up(/*check=*/false, stop);
+  if (stop) throw EngineError({.what = name_ + " was not opened", .why = "it was stopped", .remedy = "open it again"});
+  for (std::size_t i = 0; i < warm_ups.size(); ++i) {
+    if (warm_ups[i].error.empty()) continue;
+    const auto& lane = placed_->lane_of(i);
+    const bool on_gpu = lane.device().id().kind == DeviceKind::cuda;
+    throw EngineError({.what = "engine '" + loaded_->engines()[i]->name() + "' cannot run on lane '" + lane.name() +
+                               "' (" + std::to_string(lane.units().count) + (on_gpu ? " SMs)" : " cores)"),
+                       .why = warm_ups[i].error,
+                       .remedy = "check the model and its recorded inputs; some libraries need more units"});
+  }
+}
+
+void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
+  placed_ = std::make_unique<PlacedPipeline>(*loaded_, mode);
+  check_engines(stop);
+  for (const auto& [device, gate] : placed_->gates()) gate->reset_report();
+  std::vector<ServedEngine*> watched;
+  for (std::size_t i = 0; i < loaded_->engines().size(); ++i) {
+    const auto& lane = placed_->lane_of(i);
+    auto live = std::make_shared<LiveEngine>();
+    live->engine = loaded_->engines()[i];
+    live->lane = lane;
+    live->about.lane = loaded_->config().engines[i].lane;
+    live->about.device = to_string(lane.device().id());
+    live->about.units = lane.units().count;
+    live->about.in_python = live->engine->workload().is_in_python();
+    live->about_call = live->workload().call_spec();
+    live->engine->begin_figures();
+    watched.push_back(live->engine.get());
+    engines_.push_back(std::move(live));
+  }
+  watchdog_ = std::make_unique<Watchdog>(std::move(watched));
+  opened_ = Clock::now();
+  info(name_ + " is open in mode " + std::string(to_string(mode)) + ", with " + std::to_string(engines_.size()) +
+       " engines");
+}
+
+void LivePipeline::start() {
+  const std::scoped_lock lock(mutex_);
+  if (is_closed_) {
+    throw RequestError({.what = name_ + " does not start", .why = "it is closed", .remedy = "open it again"},
+                       RequestError::Reason::closed);
+  }
+  if (is_running_) return;
+  for (std::size_t i = 0; i < engines_.size(); ++i) {
+    const auto& period = loaded_->config().engines[i].period;
+    auto& engine = *engines_[i]->engine;
+    if (!period || engine.workload().takes_inputs()) continue;
+    const bool on_gpu = placed_->lane_of(i).device().id().kind == DeviceKind::cuda;
+    engine.start(std::make_shared<TimerTrigger>(engine, *period), on_gpu ? kSpin : Nanoseconds(0));
+  }
+  is_running_ = true;
+}
+
+void LivePipeline::stop() {
+  const std::scoped_lock lock(mutex_);
+  if (!is_running_) return;
+  for (const auto& live : engines_) {
+    // An engine that hangs is not waited for.
+    while (!live->engine->stop(Clock::now() + milliseconds(50)) && live->engine->is_serving()) continue;
+  }
+  is_running_ = false;
+}
+
+PipelineStats LivePipeline::stats() {
+  const auto now = Clock::now();
+  PipelineStats all;
+  all.host_bytes = host_bytes();
+  all.open_for = now - opened_;
+  for (const auto& live : engines_) {
+    EngineStats stats = live->about;
+    live->engine->fill(stats, now);
+    all.engines.push_back(std::move(stats));
+  }
+  const std::scoped_lock lock(mutex_);
+  if (is_closed_) return all;
+  all.is_running = is_running_;
+  all.is_broken = watchdog_->is_broken();
+  for (std::size_t i = 0; i < engines_.size(); ++i) {
+    if (const auto graphs = engines_[i]->engine->workload().graphs()) all.engines[i].graphs = figures_of(*graphs);
+  }
+  for (const auto& [device, gate] : placed_->gates()) {
+    DeviceStats stats{
+        .device = to_string(device.id()), .gate = {}, .allocator_bytes = greenlane::allocator_bytes(device.id())};
+    if (placed_->has_gates()) stats.gate = gate->report();
+    all.devices.push_back(std::move(stats));
+  }
+  return all;
+}
+
+void LivePipeline::close() {
+  const std::scoped_lock lock(mutex_);
+  if (is_closed_.exchange(true) || !placed_) return;
+  constexpr auto kLongest = milliseconds(900);
+  const auto until = Clock::now() + kLongest;
+  for (const auto& live : engines_) live->engine->refuse();
+  std::string left;
+  for (const auto& live : engines_) {
+    (void)live->engine->stop(until);
+    if (!live->engine->close(until)) left += (left.empty() ? "engine '" : "', '") + live->engine->name();
+  }
+  is_running_ = false;
+  watchdog_.reset();
+  if (!left.empty()) {
+    left += "'";
+  } else if (!wait_for_calls(until)) {
+    left = "a call";
+  }
+  for (const auto& live : engines_) {
+    const std::scoped_lock lane_lock(live->mutex);
+    live->lane.reset();
+  }
+  if (!left.empty()) {
+    leave_alone(left);
+    return;
+  }
+  placed_.reset();
+  for (const auto& live : engines_) live->engine->unload();
+  info(name_ + " is closed");
+}
+
+bool LivePipeline::wait_for_calls(Clock::time_point until) const {
+  for (const auto& live : engines_) {
+    while (!live->engine->workload().is_idle()) {
+      if (Clock::now() >= until) return false;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  }
+  return true;
+}
+
+void LivePipeline::leave_alone(const std::string& who) {
+  warn(name_ + ": " + who + " did not end within a second; its lane and memory stay in use until the program ends");
+  placed_->abandon();
+  // NOLINTBEGIN(cppcoreguidelines-owning-memory)
+  (void)new std::unique_ptr<PlacedPipeline>(std::move(placed_));
+  (void)new std::unique_ptr<LoadedPipeline>(std::move(loaded_));
+  // NOLINTEND(cppcoreguidelines-owning-memory)
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,254 @@
+#include "runtime/serving/engine_thread.hpp"
+
+#include <pthread.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+namespace greenlane::runtime {
+
+using std::chrono::nanoseconds;
+
+struct EngineThread::State {
+  std::function<void(Request&)> serve;
+  std::atomic<Clock::rep> busy_since{0};  // zero: not busy
+  std::atomic<std::uint32_t> signals{0};  // number of changes; read by a spinning thread
+  mutable std::mutex mutex;               // guards the following members
+  std::condition_variable changed;        // wakes the thread
+  std::condition_variable settled;        // wakes those that wait for the thread
+  std::deque<std::packaged_task<void()>> tasks;
+  std::deque<std::shared_ptr<Request>> requests;
+  std::shared_ptr<Request> current;
+  std::shared_ptr<Trigger> trigger;
+  nanoseconds spin{0};
+  bool triggered = false;  // a run of the trigger is under way, or its time is being asked
+  bool is_closing = false;
+  bool has_ended = false;
+
+  // The next thing to do. All members are empty when the thread is to end.
+  struct Step {
+    std::packaged_task<void()> task;
+    std::shared_ptr<Request> request;
+    std::shared_ptr<Trigger> trigger;
+    Clock::time_point start;
+  };
+
+  void signal(std::unique_lock<std::mutex> lock) {
+    signals.fetch_add(1, std::memory_order_release);
+    lock.unlock();
+    changed.notify_one();
+  }
+
+  // Waits for the next thing to do, and takes it.
+  Step next() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      if (!tasks.empty()) {
+        Step step{.task = std::move(tasks.front()), .request = {}, .trigger = {}, .start = {}};
+        tasks.pop_front();
+        return step;
+      }
+      if (is_closing) return {};
+      const auto due = time_of_trigger();
+      const auto now = Clock::now();
+      if (!requests.empty() && (!due || *due > now || requests.front()->times().arrival <= *due)) {
+        current = std::move(requests.front());
+        requests.pop_front();
+        return {.task = {}, .request = current, .trigger = {}, .start = now};
+      }
+      if (due && *due <= now) {
+        triggered = true;
+        return {.task = {}, .request = {}, .trigger = trigger, .start = now};
+      }
+      wait(lock, due, now);
+    }
+  }
+
+  // Waits until the trigger is due or something changes. Requires the lock.
+  void wait(std::unique_lock<std::mutex>& lock, std::optional<Clock::time_point> due, Clock::time_point now) {
+    if (!due) {
+      changed.wait(lock);
+    } else if (*due - now > spin) {
+      changed.wait_until(lock, *due - spin);
+    } else {
+      const auto seen = signals.load(std::memory_order_acquire);
+      lock.unlock();
+      while (Clock::now() < *due && signals.load(std::memory_order_acquire) == seen) continue;
+      lock.lock();
+    }
+  }
+
+  // Returns the time of the trigger's next run, and drops a trigger that has ended. Requires the lock.
+  std::optional<Clock::time_point> time_of_trigger() {
+    if (!trigger) return std::nullopt;
+    auto due = trigger->next();
+    if (!due) {
+      trigger.reset();
+      settled.notify_all();
+    }
+    return due;
+  }
+
+  void done() {
+    busy_since.store(0, std::memory_order_relaxed);
+    const std::scoped_lock lock(mutex);
+    current.reset();
+    triggered = false;
+    settled.notify_all();
+  }
+};
+
+EngineThread::EngineThread(std::string name, std::function<void(Request&)> serve)
+    : name_(std::move(name)), state_(std::make_shared<State>()) {
+  state_->serve = std::move(serve);
+  try {
+    thread_ = std::thread([state = state_] { loop(state); });
+  } catch (const std::system_error& error) {
+    throw DeviceError({.what = "engine '" + name_ + "' has no thread",
+                       .why = error.what(),
+                       .remedy = "raise the limit of threads of this process"});
+  }
+  pthread_setname_np(thread_.native_handle(), ("gl-" + name_).substr(0, 15).c_str());
+}
+
+EngineThread::~EngineThread() { close(Clock::time_point::max()); }
+
+void EngineThread::loop(const std::shared_ptr<State>& state) {
+  // Linux delays the end of a thread's sleep by up to 50 us to save power, unless it is told not to.
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+  while (true) {
+    auto step = state->next();
+    if (step.task.valid()) {
+      step.task();
+      continue;
+    }
+    if (!step.request && !step.trigger) break;
+    state->busy_since.store(step.start.time_since_epoch().count(), std::memory_order_relaxed);
+    if (step.request) {
+      state->serve(*step.request);
+    } else {
+      step.trigger->run(step.start);
+    }
+    state->done();
+  }
+  const std::scoped_lock lock(state->mutex);
+  state->trigger.reset();
+  state->has_ended = true;
+  state->settled.notify_all();
+}
+
+void EngineThread::run(const std::function<void()>& task) {
+  origin_.require_here("engine '" + name_ + "'");
+  std::packaged_task<void()> packaged(task);
+  auto result = packaged.get_future();
+  {
+    std::unique_lock lock(state_->mutex);
+    if (state_->is_closing)
+      throw RequestError({.what = "engine '" + name_ + "' does not run", .why = "it is closed", .remedy = ""},
+                         RequestError::Reason::closed);
+    state_->tasks.push_back(std::move(packaged));
+    state_->signal(std::move(lock));
+  }
+  result.get();
+}
+
+bool EngineThread::push(std::shared_ptr<Request> request, std::size_t capacity) {
+  origin_.require_here("engine '" + name_ + "'");
+  std::unique_lock lock(state_->mutex);
+  if (state_->is_closing || state_->requests.size() >= capacity) return false;
+  state_->requests.push_back(std::move(request));
+  state_->signal(std::move(lock));
+  return true;
+}
+
+std::vector<std::shared_ptr<Request>> EngineThread::take_queued() {
+  const std::scoped_lock lock(state_->mutex);
+  std::vector<std::shared_ptr<Request>> all(state_->requests.begin(), state_->requests.end());
+  state_->requests.clear();
+  return all;
+}
+
+void EngineThread::forget(const Request& request) {
+  std::shared_ptr<Request> dropped;  // destroyed after the lock is released, with the tensors that it owns
+  const std::scoped_lock lock(state_->mutex);
+  const auto found = std::ranges::find(state_->requests, &request, [](const auto& each) { return each.get(); });
+  if (found == state_->requests.end()) return;
+  dropped = std::move(*found);
+  state_->requests.erase(found);
+}
+
+std::size_t EngineThread::queued() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->requests.size();
+}
+
+void EngineThread::start(std::shared_ptr<Trigger> trigger, nanoseconds spin) {
+  std::unique_lock lock(state_->mutex);
+  state_->trigger = std::move(trigger);
+  state_->spin = spin;
+  state_->signal(std::move(lock));
+}
+
+bool EngineThread::stop(Clock::time_point until) {
+  std::unique_lock lock(state_->mutex);
+  state_->trigger.reset();
+  state_->signals.fetch_add(1, std::memory_order_release);
+  return state_->settled.wait_until(lock, until, [&] { return !state_->triggered; });
+}
+
+bool EngineThread::wait_for_trigger(nanoseconds time) {
+  std::unique_lock lock(state_->mutex);
+  return state_->settled.wait_for(lock, time,
+                                  [&] { return (!state_->trigger && !state_->triggered) || state_->has_ended; });
+}
+
+std::shared_ptr<Request> EngineThread::under_way() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->current;
+}
+
+nanoseconds EngineThread::busy_for(Clock::time_point now) const noexcept {
+  const auto since = state_->busy_since.load(std::memory_order_relaxed);
+  return since == 0 ? nanoseconds(0) : now - Clock::time_point(Clock::duration(since));
+}
+
+bool EngineThread::close(Clock::time_point until) {
+  if (!thread_.joinable()) return true;
+  if (!origin_.is_here()) {
+    // A forked child has no such thread, and must neither join nor detach it.
+    (void)new std::thread(std::move(thread_));  // NOLINT(cppcoreguidelines-owning-memory)
+    return true;
+  }
+  bool has_ended = false;
+  {
+    std::unique_lock lock(state_->mutex);
+    state_->is_closing = true;
+    state_->signals.fetch_add(1, std::memory_order_release);
+    state_->changed.notify_all();
+    const auto ended = [&] { return state_->has_ended; };
+    if (until == Clock::time_point::max()) {
+      state_->settled.wait(lock, ended);
+      has_ended = true;
+    } else {
+      has_ended = state_->settled.wait_until(lock, until, ended);
+    }
+  }
+  if (has_ended) {
+    thread_.join();
+  } else {
+    thread_.detach();
+  }
+  return has_ended;
+}
+
+}  // namespace greenlane::runtime

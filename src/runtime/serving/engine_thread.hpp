@@ -1,0 +1,74 @@
+// The thread on which an engine is loaded, captured and run.
+#pragma once
+
+#include "runtime/serving/request.hpp"
+#include "runtime/serving/trigger.hpp"
+
+#include <greenlane/detail/core/process.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace greenlane::runtime {
+
+// One thread, because libraries such as cuBLAS make a handle for each thread and wait for the whole device to do so.
+// Beside busy neighbours, each such wait takes as long as a neighbour's request.
+//
+// Order: tasks come first, then requests and the runs of the trigger in the order of their times.
+// Thread safety: all members may be called from any thread but this one, except close() and the destructor: once.
+class EngineThread {
+ public:
+  // `serve` runs one request, on this thread, and ends it. It must not throw.
+  // Lifetime: `serve` must own everything it uses, because a thread that hangs outlives this object.
+  // Throws: DeviceError if the operating system refuses the thread.
+  EngineThread(std::string name, std::function<void(Request&)> serve);
+  // As close(), without a limit.
+  ~EngineThread();
+  EngineThread(const EngineThread&) = delete;
+  EngineThread& operator=(const EngineThread&) = delete;
+
+  // Runs a task on the thread and returns when it has returned.
+  // Throws: what the task throws; StreamError in a process that was forked since.
+  void run(const std::function<void()>& task);
+  // Queues a request. Returns false, and does nothing, if the queue holds `capacity` requests or the thread is closed.
+  // Throws: StreamError in a process that was forked since.
+  [[nodiscard]] bool push(std::shared_ptr<Request> request, std::size_t capacity);
+  // Takes all requests that have not begun.
+  [[nodiscard]] std::vector<std::shared_ptr<Request>> take_queued();
+  // Takes this request out of the queue, if it is there.
+  void forget(const Request& request);
+  [[nodiscard]] std::size_t queued() const;
+
+  // Follows the trigger from now on, instead of the former one. `spin`: the time before each run at which the thread
+  // stops sleeping and spins, because waking up late would count as latency.
+  void start(std::shared_ptr<Trigger> trigger, std::chrono::nanoseconds spin);
+  // Follows no trigger from now on. Waits until no run of the trigger is under way, but not beyond `until`. Returns
+  // whether none is.
+  bool stop(Clock::time_point until);
+  // Waits until the trigger has ended by itself or was stopped. Returns false if `time` is over first.
+  [[nodiscard]] bool wait_for_trigger(std::chrono::nanoseconds time);
+
+  // Returns the request that is under way; null: none.
+  [[nodiscard]] std::shared_ptr<Request> under_way() const;
+  // Returns how long the present request or run of the trigger has taken; zero: there is none.
+  [[nodiscard]] std::chrono::nanoseconds busy_for(Clock::time_point now) const noexcept;
+
+  // Ends the thread after the run that is under way, but does not wait for it beyond `until`. A thread that does not
+  // end in time is left alone. Returns whether it has ended. Queued requests stay queued; take_queued() gives them.
+  bool close(Clock::time_point until);
+
+ private:
+  struct State;
+  static void loop(const std::shared_ptr<State>& state);
+  detail::Origin origin_;
+  std::string name_;
+  std::shared_ptr<State> state_;  // shared with the thread
+  std::thread thread_;
+};
+
+}  // namespace greenlane::runtime

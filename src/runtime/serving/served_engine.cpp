@@ -1,0 +1,253 @@
+#include "runtime/serving/served_engine.hpp"
+
+#include "text/duration.hpp"
+
+#include <greenlane/core/log.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace greenlane::runtime {
+
+using std::chrono::nanoseconds;
+
+namespace {
+
+std::string text_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& known) {
+    return known.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+}
+
+std::exception_ptr request_error(const std::string& engine, const std::string& why, const std::string& remedy,
+                                 RequestError::Reason reason) {
+  return std::make_exception_ptr(
+      RequestError({.what = "a request to engine '" + engine + "' was not run", .why = why, .remedy = remedy}, reason));
+}
+
+}  // namespace
+
+struct ServedEngine::State {
+  enum class Service { open, stopped, closed };
+
+  State(std::shared_ptr<Workload> of_engine, ServingOptions chosen)
+      : workload(std::move(of_engine)), options(std::move(chosen)), figures(Clock::now()) {}
+
+  std::shared_ptr<Workload> workload;
+  const ServingOptions options;
+  Figures figures;
+  std::atomic<Service> service{Service::open};
+  std::atomic<bool> is_broken{false};
+  mutable std::mutex mutex;  // guards `fault`
+  std::string fault;         // why it stopped
+
+  [[nodiscard]] std::string why_stopped() const {
+    const std::scoped_lock lock(mutex);
+    return fault;
+  }
+
+  // Returns the error for a request that is not served; null while it serves.
+  [[nodiscard]] std::exception_ptr refusal() const {
+    switch (service.load(std::memory_order_acquire)) {
+      case Service::open:
+        return nullptr;
+      case Service::closed:
+        return request_error(options.name, "the pipeline is closed", "open it again", RequestError::Reason::closed);
+      case Service::stopped:
+        break;
+    }
+    return request_error(
+        options.name, "the engine stopped: " + why_stopped(),
+        is_broken ? "close the pipeline, and start the program again" : "close the pipeline and open it again",
+        RequestError::Reason::stopped);
+  }
+
+  // Stops the engine for a reason. Returns false if it was stopped or closed before.
+  bool stop(const std::string& why) {
+    {
+      const std::scoped_lock lock(mutex);
+      if (!fault.empty()) return false;
+      fault = why;
+    }
+    auto open = Service::open;
+    return service.compare_exchange_strong(open, Service::stopped);
+  }
+
+  void report(Miss::Kind kind, nanoseconds latency, nanoseconds deadline) const {
+    if (options.on_miss)
+      options.on_miss({.engine = options.name, .kind = kind, .latency = latency, .deadline = deadline});
+  }
+
+  void served(Clock::time_point arrival, Clock::time_point end, std::optional<nanoseconds> deadline) {
+    const auto latency = end - arrival;
+    const bool is_missed = deadline && latency > *deadline;
+    figures.served(latency, end, is_missed);
+    if (is_missed) report(Miss::Kind::late, latency, *deadline);
+  }
+
+  void failed(const std::exception_ptr& error) {
+    figures.failed();
+    if (options.stops_on_error) stop(text_of(error));
+  }
+
+  void serve(Request& request) {
+    if (const auto why = refusal()) {
+      (void)request.end_queued(why);
+      return;
+    }
+    const auto start = Clock::now();
+    const auto& times = request.times();
+    if (times.drop_if_late && request.is_late(start)) {
+      const auto late =
+          request_error(options.name, "its deadline passed before it began",
+                        "submit fewer requests, or give the engine more units", RequestError::Reason::expired);
+      if (!request.end_queued(late)) return;
+      figures.dropped();
+      report(Miss::Kind::dropped, start - times.arrival, *times.deadline);
+      return;
+    }
+    if (!request.begin()) return;
+    std::exception_ptr error;
+    try {
+      workload->run(request.work());
+    } catch (...) {
+      error = std::current_exception();
+    }
+    if (request.has_ended()) return;  // given up: it took too long
+    if (error) {
+      failed(error);
+    } else {
+      served(times.arrival, Clock::now(), times.deadline);
+    }
+    request.end(std::move(error));
+  }
+};
+
+ServedEngine::ServedEngine(std::shared_ptr<Workload> workload, ServingOptions options)
+    : state_(std::make_shared<State>(std::move(workload), std::move(options))),
+      thread_(state_->options.name, [state = state_](Request& request) { state->serve(request); }) {}
+
+ServedEngine::~ServedEngine() = default;
+
+const std::string& ServedEngine::name() const noexcept { return state_->options.name; }
+Workload& ServedEngine::workload() const noexcept { return *state_->workload; }
+bool ServedEngine::is_serving() const noexcept {
+  return state_->service.load(std::memory_order_acquire) == State::Service::open;
+}
+
+void ServedEngine::require_serving() const {
+  if (const auto why = state_->refusal()) std::rethrow_exception(why);
+}
+
+std::shared_ptr<Request> ServedEngine::submit(std::unique_ptr<Work> work, RequestTimes times) {
+  require_serving();
+  if (!times.deadline) times.deadline = state_->options.deadline;
+  auto request = std::make_shared<Request>(std::move(work), times);
+  if (!thread_.push(request, state_->options.capacity)) {
+    require_serving();
+    state_->figures.rejected();
+    std::rethrow_exception(
+        request_error(name(), std::to_string(state_->options.capacity) + " requests wait in its queue already",
+                      "submit fewer, or raise `request_queue` of the engine", RequestError::Reason::queue_full));
+  }
+  // It may have come after refuse() or a hang emptied the queue.
+  if (!is_serving() && request->end_queued(state_->refusal())) state_->figures.cancelled();
+  return request;
+}
+
+bool ServedEngine::cancel(Request& request) {
+  if (!request.end_queued(request_error(name(), "it was cancelled", "", RequestError::Reason::cancelled))) return false;
+  thread_.forget(request);
+  state_->figures.cancelled();
+  return true;
+}
+
+void ServedEngine::count_call(Clock::time_point start) {
+  if (state_->workload->is_done_when_called()) {
+    state_->served(start, Clock::now(), state_->options.deadline);
+  } else {
+    state_->figures.called();
+  }
+}
+
+void ServedEngine::count_failure(std::exception_ptr error) { state_->failed(error); }
+
+std::exception_ptr ServedEngine::run_triggered(Clock::time_point arrival, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (...) {
+    auto error = std::current_exception();
+    state_->failed(error);
+    return error;
+  }
+  state_->served(arrival, Clock::now(), state_->options.deadline);
+  return nullptr;
+}
+
+void ServedEngine::count_skipped(std::uint64_t ticks, nanoseconds waited) {
+  state_->figures.skipped(ticks);
+  if (state_->options.deadline) state_->report(Miss::Kind::skipped, waited, *state_->options.deadline);
+}
+
+void ServedEngine::begin_figures() { state_->figures.begin(Clock::now()); }
+
+void ServedEngine::fill(EngineStats& stats, Clock::time_point now) const {
+  stats.name = state_->options.name;
+  stats.deadline = state_->options.deadline;
+  stats.figures = state_->figures.now(now);
+  stats.queued = thread_.queued();
+  stats.is_busy = thread_.busy_for(now) > nanoseconds(0);
+  stats.error = state_->why_stopped();
+}
+
+bool ServedEngine::break_if_hanging(Clock::time_point now) {
+  if (state_->is_broken) return true;
+  const auto busy = thread_.busy_for(now);
+  if (busy <= state_->options.hang_after) return false;
+  const auto current = thread_.under_way();
+  state_->is_broken = true;
+  const std::string why = "it hangs: a run has taken longer than " +
+                          text::duration_text(text::to_microseconds(state_->options.hang_after)) + " (`hang_ms`)";
+  (void)state_->stop(why);
+  warn("engine '" + name() + "' hangs, and serves no more");
+  const auto error = std::make_exception_ptr(
+      EngineError({.what = "engine '" + name() + "' did not finish",
+                   .why = why,
+                   .remedy = "close the pipeline and start the program again; a kernel that runs cannot be ended"}));
+  state_->figures.failed();
+  if (current) current->end(error);
+  for (const auto& request : thread_.take_queued()) request->end_queued(state_->refusal());
+  return true;
+}
+
+void ServedEngine::refuse() {
+  state_->service.store(State::Service::closed, std::memory_order_release);
+  for (const auto& request : thread_.take_queued()) {
+    const auto why = request_error(name(), "the pipeline was closed", "", RequestError::Reason::cancelled);
+    if (request->end_queued(why)) state_->figures.cancelled();
+  }
+}
+
+bool ServedEngine::close(Clock::time_point until) {
+  const bool has_ended = thread_.close(until);
+  while (calls_under_way_ > 0 && Clock::now() < until) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  if (has_ended) return calls_under_way_ == 0;
+  const auto current = thread_.under_way();
+  if (current)
+    current->end(std::make_exception_ptr(
+        EngineError({.what = "engine '" + name() + "' did not finish",
+                     .why = "it was still running when the pipeline was closed",
+                     .remedy = "start the program again; a kernel that runs cannot be ended"})));
+  return false;
+}
+
+void ServedEngine::unload() noexcept { state_->workload.reset(); }
+
+}  // namespace greenlane::runtime

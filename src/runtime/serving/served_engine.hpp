@@ -1,0 +1,128 @@
+// One engine of an open pipeline: its workload, its thread, its requests and its figures.
+#pragma once
+
+#include "runtime/serving/engine_thread.hpp"
+#include "runtime/serving/figures.hpp"
+
+#include <greenlane/detail/runtime/workload.hpp>
+#include <greenlane/runtime/stats.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace greenlane::runtime {
+
+struct ServingOptions {
+  std::string name{};
+  std::optional<std::chrono::nanoseconds> deadline{};
+  std::size_t capacity = 64;    // requests that may wait
+  bool stops_on_error = false;  // its first error ends it
+  std::chrono::nanoseconds hang_after = std::chrono::seconds(5);
+  // Called on the thread that found the miss. Must be quick, and must not throw.
+  std::function<void(const Miss&)> on_miss{};
+};
+
+// Thread safety: all members may be called from any thread, except that close() and the destructor are called once, and
+// reopen() while nothing else is.
+class ServedEngine {
+ public:
+  ServedEngine(std::shared_ptr<Workload> workload, ServingOptions options);
+  // Waits for the run that is under way, unless close() gave up.
+  ~ServedEngine();
+  ServedEngine(const ServedEngine&) = delete;
+  ServedEngine& operator=(const ServedEngine&) = delete;
+
+  [[nodiscard]] const std::string& name() const noexcept;
+  [[nodiscard]] Workload& workload() const noexcept;
+
+  // Queues a run. Its arrival is now.
+  // Throws: RequestError (queue_full, stopped, closed); StreamError in a process that was forked since.
+  [[nodiscard]] std::shared_ptr<Request> submit(std::unique_ptr<Work> work, RequestTimes times);
+  // Runs `make_work` to make the work, if the engine serves. See submit().
+  template <typename MakeWork>
+  [[nodiscard]] std::shared_ptr<Request> submit_made(MakeWork&& make_work, RequestTimes times) {
+    const UnderWay under_way(*this);
+    require_serving();
+    return submit(std::forward<MakeWork>(make_work)(), times);
+  }
+  // Ends a request that has not begun. Returns false if it has begun or ended.
+  bool cancel(Request& request);
+
+  // Runs `work` on the calling thread, counts it, and returns its result. On a CPU a call is a run.
+  // Throws: what `work` throws; RequestError (stopped, closed).
+  template <typename Work>
+  auto call(Work&& work) {
+    const UnderWay under_way(*this);
+    require_serving();
+    const auto start = Clock::now();
+    try {
+      auto result = std::forward<Work>(work)();
+      count_call(start);
+      return result;
+    } catch (...) {
+      count_failure(std::current_exception());
+      throw;
+    }
+  }
+
+  // Runs a task on the engine's thread, such as a warm-up.
+  // Throws: what the task throws.
+  void run_on_thread(const std::function<void()>& task) { thread_.run(task); }
+
+  // Runs of a trigger go through these two, on the engine's thread.
+  // Returns true if it may be run.
+  [[nodiscard]] bool is_serving() const noexcept;
+  // Runs `work` and counts it, with its arrival at `arrival`.
+  // Returns: its error; null if it has none.
+  std::exception_ptr run_triggered(Clock::time_point arrival, const std::function<void()>& work);
+  // Counts ticks of a timer that passed while it was busy.
+  void count_skipped(std::uint64_t ticks, std::chrono::nanoseconds waited);
+
+  void start(std::shared_ptr<Trigger> trigger, std::chrono::nanoseconds spin) {
+    thread_.start(std::move(trigger), spin);
+  }
+  bool stop(Clock::time_point until) { return thread_.stop(until); }
+  [[nodiscard]] bool wait_for_trigger(std::chrono::nanoseconds time) { return thread_.wait_for_trigger(time); }
+
+  // Forgets the runs so far.
+  void begin_figures();
+  // Fills name, deadline, figures, queue and error.
+  void fill(EngineStats& stats, Clock::time_point now) const;
+
+  // Fails all requests if a run has taken longer than `hang_after`. Returns true then, at each call.
+  bool break_if_hanging(Clock::time_point now);
+  // Refuses calls and requests from now on, and cancels those that have not begun.
+  void refuse();
+  // After refuse(): ends the thread and waits for calls, but not beyond `until`. The request under way fails then.
+  // Returns whether nothing is under way any more.
+  bool close(Clock::time_point until);
+  // After close(): drops the workload.
+  void unload() noexcept;
+
+ private:
+  struct State;
+  // A call that close() waits for.
+  class UnderWay {
+   public:
+    explicit UnderWay(ServedEngine& engine) : engine_(engine) { ++engine_.calls_under_way_; }
+    ~UnderWay() { --engine_.calls_under_way_; }
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+
+   private:
+    ServedEngine& engine_;
+  };
+  void require_serving() const;
+  void count_call(Clock::time_point start);
+  void count_failure(std::exception_ptr error);
+  std::shared_ptr<State> state_;  // shared with the thread
+  std::atomic<int> calls_under_way_{0};
+  EngineThread thread_;
+};
+
+}  // namespace greenlane::runtime
