@@ -79,11 +79,53 @@ std::string name_in(const TomlTable& table) {
   return name;
 }
 
+// Reads `model`, a package, or `module` and `python`, a module of the program.
+void read_model(TomlTable& table, const fs::path& folder, NamedFiles files, EngineConfig& engine) {
+  engine.module = table.get_string("module").value_or("");
+  if (!table.get("module")) {
+    engine.model = named_file(table, "model", folder, files,
+                              "export the model first, or correct the path (relative to the TOML file)");
+    if (const auto* python = table.get("python"))
+      table.fail(*python, "python", "only modules can run under Python's lock", "leave it out, or give a `module`");
+    return;
+  }
+  if (engine.module.empty())
+    table.fail(*table.get("module"), "module", "the name of a module is empty",
+               "name a module that the program passes");
+  if (const auto* model = table.get("model"))
+    table.fail(*model, "model", "the engine is module '" + engine.module + "' already", "leave one of the two out");
+  engine.python = table.get_bool("python").value_or(false);
+}
+
+// Reads what concerns requests of a program.
+void read_serving(TomlTable& table, EngineConfig& engine) {
+  constexpr std::int64_t kMostRequests = 1'000'000;
+  if (const auto* value = table.get("request_queue")) {
+    const auto count = value->is_integer() ? value->as_integer()->get() : 0;
+    if (count < 1 || count > kMostRequests)
+      table.fail(*value, "request_queue", "this is no whole number from 1 to 1000000",
+                 "give the number of requests that may wait for the engine");
+    engine.request_queue = static_cast<std::size_t>(count);
+  }
+  if (const auto on_error = table.get_string("on_error")) {
+    engine.stops_on_error = *on_error == "stop";
+    if (!engine.stops_on_error && *on_error != "keep")
+      table.fail(*table.get("on_error"), "on_error", "there is no such choice",
+                 R"(use "keep" (the default) or "stop")");
+  }
+  if (const auto hang = table.get_positive("hang_ms")) {
+    if (*hang < 1 || *hang > 1e9)
+      table.fail(*table.get("hang_ms"), "hang_ms", "this is not between 1 and 1000000000 milliseconds",
+                 "give the time after which a run counts as hanging");
+    engine.hang_after = from_seconds(*hang / 1e3);
+  }
+  engine.check_outputs = table.get_bool("check_outputs").value_or(false);
+}
+
 EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles files) {
   EngineConfig engine;
   engine.name = name_in(table);
-  engine.model = named_file(table, "model", folder, files,
-                            "export the model first, or correct the path (relative to the TOML file)");
+  read_model(table, folder, files, engine);
   engine.inputs =
       named_file(table, "inputs", folder, files, "save a list of example inputs with torch.save, or correct the path");
   engine.outputs = outputs_beside(engine.inputs);
@@ -131,8 +173,21 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles fi
   engine.weight = table.get_positive("weight").value_or(1);
   engine.tune_kernels = table.get_bool("tune_kernels").value_or(true);
   engine.stateful = table.get_bool("stateful").value_or(false);
+  read_serving(table, engine);
   table.refuse_unknown();
   return engine;
+}
+
+// Reads `device`, which may be "auto" only where that is the default.
+std::string read_device(TomlTable& table, const std::string& if_absent) {
+  const auto device = table.get_string("device").value_or(if_absent);
+  if (device == if_absent) return device;
+  try {
+    (void)DeviceId::parse(device);
+  } catch (const DeviceError& error) {
+    table.fail(*table.get("device"), "device", error.what(), "");
+  }
+  return device;
 }
 
 LaneConfig read_lane(TomlTable& table) {
@@ -159,16 +214,23 @@ LaneConfig read_lane(TomlTable& table) {
     table.fail(*table.get("beside"), "beside", "a lane beside another has that one's units, and `units` says otherwise",
                "leave one of the two out");
   }
+  lane.device = read_device(table, "");
   table.refuse_unknown();
   return lane;
 }
 
-// Checks that every lane beside another is beside a lane with units of its own.
-void check_beside(const PipelineConfig& config, std::vector<TomlTable>& tables) {
-  for (const auto& lane : config.lanes) {
+// Checks that every lane beside another is beside a lane with units of its own, and sets its device.
+void check_beside(PipelineConfig& config, std::vector<TomlTable>& tables) {
+  for (auto& lane : config.lanes) {
     if (lane.beside.empty()) continue;
     const auto other = std::ranges::find(config.lanes, lane.beside, &LaneConfig::name);
-    if (other != config.lanes.end() && other->beside.empty() && other->name != lane.name) continue;
+    if (other != config.lanes.end() && other->beside.empty() && other->name != lane.name) {
+      if (lane.device.empty()) lane.device = other->device;
+      if (lane.device == other->device) continue;
+      auto& table = *std::ranges::find(tables, "lane." + lane.name, &TomlTable::name);
+      table.fail(*table.get("beside"), "beside", "lane '" + lane.beside + "' is on another device",
+                 "give both lanes the same `device`, or leave `beside` out");
+    }
     auto& table = *std::ranges::find(tables, "lane." + lane.name, &TomlTable::name);
     table.fail(*table.get("beside"), "beside",
                other == config.lanes.end() ? "no engine runs on lane '" + lane.beside + "'"
@@ -186,14 +248,7 @@ PipelineConfig load_config(const fs::path& file, NamedFiles files) {
 
   PipelineConfig config;
   config.file = file;
-  config.device = root.get_string("device").value_or("auto");
-  if (config.device != "auto") {
-    try {
-      (void)DeviceId::parse(config.device);
-    } catch (const DeviceError& error) {
-      root.fail(*root.get("device"), "device", error.what(), "");
-    }
-  }
+  config.device = read_device(root, "auto");
   for (const auto& library : root.get_strings("libraries")) {
     // The system's library search finds a bare name.
     const bool bare = library.find('/') == std::string::npos;

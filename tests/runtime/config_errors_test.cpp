@@ -86,9 +86,33 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyIsRefusedWithASuggestion) {
   expect_refused(kEngine + "rate_hx = 5\n", 4, "engine.a.rate_hx", "no such key", "did you mean 'rate_hz'?");
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
   expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");
-  expect_refused(
-      kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
-      "known here: arrivals, deadline_ms, gates, graphs, inputs, lane, model, rate_hz, stateful, tune_kernels");
+  expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
+                 "known here: arrivals, check_outputs, deadline_ms, gates, graphs, hang_ms, inputs, lane, model, "
+                 "module, on_error, "
+                 "rate_hz, request_queue, stateful, tune_kernels");
+}
+
+TEST_F(ConfigErrorsTest, AModelAndAModuleExcludeEachOther) {
+  expect_refused("[engine.a]\nmodule = 'm'\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n", 3, "engine.a.model",
+                 "module 'm' already", "leave one of the two out");
+  expect_refused("[engine.a]\nmodule = ''\ninputs = 'a.inputs.pt'\n", 2, "engine.a.module", "is empty");
+  expect_refused(kEngine + "python = true\n", 4, "engine.a.python", "only modules");
+}
+
+TEST_F(ConfigErrorsTest, InvalidKeysOfServingAreRefused) {
+  for (const std::string value : {"0", "1.5", "'many'", "1000001", "-1"})
+    expect_refused(kEngine + "request_queue = " + value + "\n", 4, "engine.a.request_queue", "from 1 to 1000000");
+  expect_refused(kEngine + "on_error = 'panic'\n", 4, "engine.a.on_error", "no such choice", "\"keep\"");
+  for (const std::string value : {"0.5", "1e10"})
+    expect_refused(kEngine + "hang_ms = " + value + "\n", 4, "engine.a.hang_ms", "not between");
+  expect_refused(kEngine + "check_outputs = 1\n", 4, "engine.a.check_outputs");
+}
+
+TEST_F(ConfigErrorsTest, LanesThatShareUnitsAreOnOneDevice) {
+  const auto two = kEngine + "[engine.b]\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n";
+  expect_refused(two + "[lane.a]\ndevice = 'cuda:1'\n[lane.b]\nbeside = 'a'\ndevice = 'cuda:0'\n", 10, "lane.b.beside",
+                 "on another device");
+  expect_refused(kEngine + "[lane.a]\ndevice = 'gpu'\n", 5, "lane.a.device", "gpu");
 }
 
 TEST_F(ConfigErrorsTest, AnUnknownTableIsRefused) {

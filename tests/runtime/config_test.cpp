@@ -153,6 +153,40 @@ TEST_F(ConfigTest, StatefulDeclaresHiddenState) {
   EXPECT_TRUE(config.engines[1].stateful);
 }
 
+TEST_F(ConfigTest, KeysOfServingAreRead) {
+  const auto config = load("[engine.a]\n" + kA +
+                           "request_queue = 7\non_error = 'stop'\nhang_ms = 250\ncheck_outputs = true\n"
+                           "[engine.b]\n" +
+                           kB);
+  const auto& set = config.engines[0];
+  EXPECT_EQ(set.request_queue, 7U);
+  EXPECT_TRUE(set.stops_on_error);
+  EXPECT_EQ(set.hang_after, milliseconds(250));
+  EXPECT_TRUE(set.check_outputs);
+  const auto& usual = config.engines[1];
+  EXPECT_EQ(usual.request_queue, 64U);
+  EXPECT_FALSE(usual.stops_on_error);
+  EXPECT_EQ(usual.hang_after, std::chrono::seconds(5));
+  EXPECT_FALSE(usual.check_outputs);
+}
+
+TEST_F(ConfigTest, AnEngineMayBeAModule) {
+  const auto config = load(
+      "[engine.a]\nmodule = 'detector'\ninputs = 'a.inputs.pt'\n[engine.b]\nmodule = 'head'\npython = true\ninputs = "
+      "'a.inputs.pt'\n");
+  EXPECT_EQ(config.engines[0].module, "detector");
+  EXPECT_TRUE(config.engines[0].model.empty());
+  EXPECT_FALSE(config.engines[0].python);
+  EXPECT_TRUE(config.engines[1].python);
+}
+
+TEST_F(ConfigTest, ALaneMayNameItsDevice) {
+  const auto config = load("[engine.a]\n" + kA + "[engine.b]\n" + kB +
+                           "[lane.a]\ndevice = 'cuda:1'\nunits = 8\n[lane.b]\nbeside = 'a'\n");
+  EXPECT_EQ(config.lanes[0].device, "cuda:1");
+  EXPECT_EQ(config.lanes[1].device, "cuda:1") << "a lane beside another has that one's device";
+}
+
 TEST_F(ConfigTest, EachEngineAndTheDefaultStreamCount) {
   EXPECT_EQ(streams_of(load("[engine.one]\n" + kA + "[engine.two]\n" + kA)), 3);
   EXPECT_EQ(streams_of(load("[engine.one]\n" + kA + "[engine.two]\n" + kA + "lane = 'one'\n")), 3)

@@ -190,9 +190,10 @@ TEST_F(RehearsalTriggerTest, UnservedRequestsCountAsMissed) {
   auto engine = every(milliseconds(10), hours(1));
   engine.arrivals = Arrivals::poisson;
   const auto result = run(workload, engine, {}, hours(1));
-  EXPECT_EQ(workload.runs(), 3);
-  EXPECT_GE(result.requests, 4U);
-  EXPECT_EQ(result.unserved, result.requests - 3);
+  EXPECT_GE(workload.runs(), 3);
+  EXPECT_LE(workload.runs(), 5) << "the stop was not noticed";
+  EXPECT_GE(result.requests, 8U);
+  EXPECT_EQ(result.unserved, result.requests - static_cast<unsigned>(workload.runs()));
   EXPECT_EQ(result.misses, result.unserved);
 }
 

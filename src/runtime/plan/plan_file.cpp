@@ -117,6 +117,7 @@ std::vector<LaneConfig> lanes_of(const Fields& document, const Fail& fail) {
       if (!entry.units) fail("lane '" + entry.name + "' has no sensible number of units", kMakeItAgain);
     }
     entry.beside = lane.text("beside", "");
+    entry.device = lane.text("device", "");
     lanes.push_back(std::move(entry));
   }
   return lanes;

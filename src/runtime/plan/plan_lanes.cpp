@@ -9,7 +9,8 @@ namespace greenlane::runtime {
 
 bool leaves_all_open(const PipelineConfig& config) {
   return config.engines.size() > 1 && config.lanes.size() == config.engines.size() &&
-         std::ranges::all_of(config.lanes, [](const auto& lane) { return !lane.units && lane.beside.empty(); });
+         std::ranges::all_of(
+             config.lanes, [](const auto& lane) { return !lane.units && lane.beside.empty() && lane.device.empty(); });
 }
 
 PlannedLanes plan_lanes(LoadedPipeline& pipeline, ProfileOptions options) {

@@ -13,6 +13,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// The share of an engine's arrivals that may be missed, because the p99 is what counts.
+constexpr double kMostMisses = 0.01;
+
 // Sets the slice to half of `in_flight`, because one slice runs while another waits behind it. A slice that the user
 // set stays.
 void set_slice(EngineConfig& engine, Microseconds in_flight) {
@@ -84,6 +87,13 @@ PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
 }
 
 PipelineConfig without_lanes(PipelineConfig config) {
+  const auto elsewhere = std::ranges::find_if(config.lanes, [](const auto& lane) { return !lane.device.empty(); });
+  if (elsewhere != config.lanes.end()) {
+    throw ConfigError({.what = config.file.string() + " cannot be planned",
+                       .why = "lane '" + elsewhere->name + "' names a device, and a plan is for one device",
+                       .remedy = "plan the engines of each device in a file of their own, and write the units of all "
+                                 "lanes into this one"});
+  }
   config.lanes.clear();
   for (auto& engine : config.engines) {
     engine.lane = engine.name;
@@ -152,7 +162,12 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
     const double p99 = p99_of(engine, demand);
     const double deadline = demand.deadline->count();
     run.slack = std::min(run.slack, (deadline - p99) / deadline);
-    if (p99 > deadline) run.meets_deadlines = false;
+    // Skipped ticks have no latency, so the p99 does not show them.
+    const double missed =
+        engine.requests > 0 ? static_cast<double>(engine.misses) / static_cast<double>(engine.requests) : 0;
+    const bool skips = engine.skipped > 0 && missed > kMostMisses;
+    if (skips) run.slack = std::min(run.slack, -missed);
+    if (p99 > deadline || skips) run.meets_deadlines = false;
     if (p99 * (1 + request.margin) > deadline) run.has_margin = false;
   }
   run.has_margin = run.has_margin && run.meets_deadlines;

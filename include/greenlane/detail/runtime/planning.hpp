@@ -72,6 +72,7 @@ struct PlanResult {
 [[nodiscard]] PipelineConfig with_plan(PipelineConfig config, const Plan& plan);
 
 /// Returns the configuration with a separate lane for each engine and no unit counts.
+/// Throws: ConfigError if a lane names a device.
 [[nodiscard]] PipelineConfig without_lanes(PipelineConfig config);
 
 /// Returns the plan with the best prediction.
