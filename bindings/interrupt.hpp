@@ -10,7 +10,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
-#include <string>
+#include <type_traits>
 
 namespace greenlane::bindings {
 
@@ -55,11 +55,11 @@ class Interrupt {
 
 // Returns the result of `work`; nothing after Ctrl-C. `work` is given a flag, and must end soon after the flag is set.
 template <typename Work>
-std::optional<std::string> interruptible(Work work) {
+std::optional<std::invoke_result_t<Work, const std::atomic<bool>*>> interruptible(Work work) {
   const Interrupt interrupt;
   try {
-    auto text = work(&Interrupt::flag());
-    if (!Interrupt::flag()) return text;
+    auto result = work(&Interrupt::flag());
+    if (!Interrupt::flag()) return result;
   } catch (const std::exception&) {
     if (!Interrupt::flag()) throw;
   }

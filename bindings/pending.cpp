@@ -4,7 +4,6 @@
 
 #include <torch/library.h>
 
-#include <exception>
 #include <vector>
 
 namespace greenlane::bindings {
@@ -22,9 +21,9 @@ PendingPtr submit_nothing(const LanePtr& self) {
 
 namespace {
 
-int64_t address_of(const PendingPtr& self) {
+int64_t address(const PendingPtr& self) {
   const WayBack way_back;
-  return reinterpret_cast<int64_t>(self.get());
+  return address_of(*self);
 }
 
 // Returns an engine's outputs; empty for a module. Call it once.
@@ -44,18 +43,7 @@ bool cancel(const PendingPtr& self) {
 }  // namespace
 
 void register_pending(torch::Library& library) {
-  library.class_<PendingObject>("Pending").def("address", address_of).def("cancel", cancel).def("finish", finish);
+  library.class_<PendingObject>("Pending").def("address", address).def("cancel", cancel).def("finish", finish);
 }
 
 }  // namespace greenlane::bindings
-
-int greenlane_wait(std::int64_t address, double seconds) {
-  const auto* const pending =
-      reinterpret_cast<const greenlane::bindings::PendingObject*>(address);  // NOLINT(performance-no-int-to-ptr)
-  const std::chrono::duration<double> time(seconds);
-  try {
-    return pending->wait_for(std::chrono::duration_cast<std::chrono::nanoseconds>(time)) ? 1 : 0;
-  } catch (const std::exception&) {
-    return 1;  // finish() throws it, too
-  }
-}

@@ -1,25 +1,21 @@
-// torch.classes.greenlane.Pending: work on CPU lanes that Python waits for. The waits are short steps, between which
-// Python handles Ctrl-C. They are outside of torchbind: if Python ends a waiting thread at the end of the program, only
-// C code is unwound.
+// torch.classes.greenlane.Pending: work on CPU lanes that Python waits for.
 #pragma once
 
 #include "lane.hpp"
+#include "waitable.hpp"
 
 #include <greenlane/core/lane_work.hpp>
 #include <greenlane/torch/aoti.hpp>
 
-#include <torch/custom_class.h>
-
 #include <chrono>
-#include <cstdint>
 #include <optional>
 
 namespace greenlane::bindings {
 
-struct PendingObject final : torch::CustomClassHolder {
+struct PendingObject final : Waitable {
   std::optional<LaneWork> work;  // a module's, or an empty task to wait for; absent: it was done in place
   std::optional<EngineRun> run;
-  [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const {
+  [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const override {
     return (!work || work->wait_for(time)) && (!run || run->wait_for(time));
   }
 };
@@ -31,7 +27,3 @@ PendingPtr submit_nothing(const LanePtr& self);
 void register_pending(torch::Library& library);
 
 }  // namespace greenlane::bindings
-
-// Waits for the PendingObject at `address`, at most this many seconds; returns 1 if it is over, else 0. Called by
-// ctypes.
-extern "C" __attribute__((visibility("default"))) int greenlane_wait(std::int64_t address, double seconds);

@@ -3,6 +3,7 @@
 #include "bindable.hpp"
 #include "binding.hpp"
 #include "callers_context.hpp"
+#include "completions.hpp"
 #include "device_info.hpp"
 #include "engine.hpp"
 #include "engine_options.hpp"
@@ -10,8 +11,12 @@
 #include "gate_report.hpp"
 #include "graph_report.hpp"
 #include "lane.hpp"
+#include "misses.hpp"
 #include "pending.hpp"
+#include "pipeline.hpp"
+#include "pipeline_call.hpp"
 #include "pipeline_graph.hpp"
+#include "pipeline_run.hpp"
 #include "planning.hpp"
 #include "python_end.hpp"
 
@@ -38,6 +43,11 @@ TORCH_LIBRARY(greenlane, library) {
   register_engine(library);
   register_audit(library);
   register_planning(library);
+  register_completions(library);
+  register_misses(library);
+  register_pipeline_call(library);
+  register_pipeline_run(library);
+  register_pipeline(library);
   library.def("set_engine_stream_passthrough(bool on) -> ()", [](bool on) { set_engine_stream_passthrough(on); });
   library.def("get_engine_stream_passthrough() -> bool", [] { return engine_stream_passthrough(); });
 }

@@ -26,9 +26,22 @@ from greenlane._engines import Engine, load
 from greenlane._gates import GateReport, gate_report
 from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs
 from greenlane._lanes import REST, Lane, lane, partition
+from greenlane._pipeline import Pipeline
+from greenlane._pipeline_engine import PipelineEngine
 from greenlane._pipeline_graph import PipelineGraph, capture, concurrently
+from greenlane._pipeline_run import PipelineRun
 from greenlane._planning import EngineProfile, GatedPoint, LatencyPoint, Plan, PlannedEngine, Profile, plan, profile
+from greenlane._request_errors import RequestError
 from greenlane._requests import Binding
+from greenlane._stats import (
+    DeviceStats,
+    EngineStats,
+    GraphFigures,
+    LatencyFigures,
+    Miss,
+    PipelineStats,
+    RunFigures,
+)
 from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
 
 __version__ = "0.1.0"
@@ -40,21 +53,32 @@ __all__ = [
     "AuditedKernel",
     "Binding",
     "DeviceInfo",
+    "DeviceStats",
     "Engine",
     "EngineProfile",
+    "EngineStats",
     "GateReport",
     "GatedPoint",
+    "GraphFigures",
     "GraphInfo",
     "GraphReport",
     "Graphs",
     "HardwareQueues",
     "Lane",
+    "LatencyFigures",
     "LatencyPoint",
+    "Miss",
     "Outputs",
+    "Pipeline",
+    "PipelineEngine",
     "PipelineGraph",
+    "PipelineRun",
+    "PipelineStats",
     "Plan",
     "PlannedEngine",
     "Profile",
+    "RequestError",
+    "RunFigures",
     "StrayError",
     "StreamLike",
     "audit",

@@ -37,8 +37,9 @@ class Constants:
     arguments than it gave.
     """
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, stacklevel: int) -> None:
         self._engine = engine
+        self._stacklevel = stacklevel
         self._first: dict[str, dict[int, Any]] = {}  # empty until a call succeeded
 
     def check(self, constants: dict[int, Any], arguments: tuple[Any, Any]) -> None:
@@ -80,5 +81,5 @@ class Constants:
         warnings.warn(
             f"engine {self._engine!r} cannot tell whether it was exported with {given}: its package keeps no values of "
             "arguments that are no tensors. Compare them with the export; later calls must give the same",
-            stacklevel=5,
+            stacklevel=self._stacklevel,
         )

@@ -2,14 +2,12 @@
 
 import copy
 import os
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
 from greenlane import _checked
-from greenlane._constants import Constants
+from greenlane._exported_calls import ExportedCalls
 from greenlane._gates import require_gates
 from greenlane._graphs import GraphReport, Graphs, Outputs, check_options, report_of
 from greenlane._lanes import Lane
@@ -36,9 +34,7 @@ class Engine(torch.nn.Module):
     def __init__(self, native: Any) -> None:
         super().__init__()
         self._native = native
-        spec = native.call_spec()
-        self._in_spec, self._out_spec = (pytree.treespec_loads(text) for text in spec)
-        self._constants = Constants(self.name)
+        self._calls = ExportedCalls(self.name, native.call_spec(), frames=3)
         self._on_cpu = native.device() == "cpu"
 
     @property
@@ -147,40 +143,7 @@ class Engine(torch.nn.Module):
         :raises TypeError: the number of arguments, their names or the nesting differ from the export.
         :raises RuntimeError: the inputs do not fit, the constants differ from the first call's, or the engine fails.
         """
-        count, names = self._in_spec.child(0).num_children, self._in_spec.child(1).context
-        if count != len(args) or set(names) != set(kwargs):
-            raise TypeError(
-                f"engine {self.name!r} takes {_listed(count, names)}, and was given {_listed(len(args), kwargs)}"
-            )
-        arguments = (args, {name: kwargs[name] for name in names})
-        leaves, spec = pytree.tree_flatten(arguments)
-        if spec != self._in_spec:
-            raise TypeError(self._misfit(spec, names))
-        constants = {i: leaf for i, leaf in enumerate(leaves) if not isinstance(leaf, torch.Tensor)}
-        if constants:
-            self._constants.check(constants, arguments)
-        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        try:
-            outputs = self._run(tensors)
-        except RuntimeError as error:
-            # The number of tensors is wrong because something else was given instead of a tensor.
-            if constants and f": {len(tensors)} were given" in str(error):
-                raise RuntimeError(self._constants.no_tensors(constants, arguments, len(tensors))) from error
-            raise
-        if constants:
-            self._constants.remember(constants, arguments, leaves)
-        return pytree.tree_unflatten(outputs, self._out_spec)
-
-    def _misfit(self, spec: pytree.TreeSpec, names: Sequence[str]) -> str:
-        """Returns the message for the first argument that is nested otherwise than at export."""
-        arguments = [(0, i, f"args[{i}]") for i in range(spec.child(0).num_children)]
-        arguments += [(1, i, f"kwargs[{name!r}]") for i, name in enumerate(names)]
-        pairs = [(where, spec.child(part).child(i), self._in_spec.child(part).child(i)) for part, i, where in arguments]
-        argument, was, expected = next(pair for pair in pairs if pair[1] != pair[2])
-        return (
-            f"{argument} of engine {self.name!r} is nested otherwise than at export: "
-            f"{_checked.one_line(was)}, not {_checked.one_line(expected)}"
-        )
+        return self._calls.result(self._calls.run(args, kwargs, self._run))
 
     def __copy__(self) -> "Engine":
         return copy.deepcopy(self)  # two engines of one native object would share a binding
@@ -191,13 +154,6 @@ class Engine(torch.nn.Module):
     def __repr__(self) -> str:
         lane = self.lane
         return f"Engine({self.name!r}, device={str(self.device)!r}, lane={lane.name if lane else None!r})"
-
-
-def _listed(count: int, names: Iterable[str]) -> str:
-    """Describes a call's arguments by the number of the positional ones and the names of the others."""
-    listed = ", ".join(map(repr, sorted(names)))
-    keywords = f"the keyword argument{'s' if ', ' in listed else ''} {listed}" if listed else "no keyword arguments"
-    return f"{count} positional argument{'' if count == 1 else 's'} and {keywords}"
 
 
 def load(

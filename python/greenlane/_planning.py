@@ -2,13 +2,16 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from greenlane import _checked
 from greenlane._fields import Fields, MalformedError
 from greenlane._native import ops
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,7 @@ class Profile:
         :raises ValueError: the file is no profile; the message says what is wrong in it.
         :raises OSError: the file cannot be read.
         """
-        try:
-            return cls._of(Path(file).read_text(encoding="utf-8"))
-        except MalformedError as error:
-            why = str(error)
-        except (ValueError, RecursionError) as error:
-            why = f"it is no JSON ({error})"
-        raise ValueError(f"{os.fspath(file)!r} is no profile: {why}; give what `greenlane profile` wrote")
+        return _read(file, cls._of, "profile")
 
     def save(self, file: str | os.PathLike[str]) -> None:
         """Writes the profile, for ``greenlane plan --profile`` and for :meth:`read`."""
@@ -137,26 +134,53 @@ class Plan:
     json: str
     """The whole plan, as ``greenlane plan`` writes it."""
 
+    @classmethod
+    def read(cls, file: str | os.PathLike[str]) -> "Plan":
+        """Reads a plan that :meth:`save` or ``greenlane plan`` wrote.
+
+        :raises ValueError: the file is no plan; the message says what is wrong in it.
+        :raises OSError: the file cannot be read.
+        """
+        return _read(file, cls._of, "plan")
+
     def save(self, file: str | os.PathLike[str]) -> None:
         """Writes the plan, for ``greenlane run --plan``."""
         Path(file).write_text(self.json, encoding="utf-8")
 
     @classmethod
     def _of(cls, text: str) -> "Plan":
-        document = json.loads(text)
-        lanes = {each["name"]: _units(each) for each in document["lanes"]}
-        engines = {each["name"]: _planned(each) for each in document["engines"]}
-        return cls(document["mode"], lanes, engines, text)
+        document = Fields(json.loads(text))
+        lanes = {each.text("name"): _units(each) for each in document.children("lanes")}
+        engines = {each.text("name"): _planned(each) for each in document.children("engines")}
+        return cls(document.text("mode"), lanes, engines, text)
 
 
-def _units(lane: dict[str, Any]) -> int | str | None:
-    units: int | str | None = lane.get("units")
-    return f"beside {lane['beside']}" if "beside" in lane else units
+def _units(lane: Fields) -> int | str | None:
+    if lane.has("beside"):
+        return f"beside {lane.text('beside')}"
+    if not lane.has("units") or lane.says("units", "rest"):
+        return "rest" if lane.has("units") else None
+    return lane.units("units", least=1)
 
 
-def _planned(engine: dict[str, Any]) -> PlannedEngine:
-    predicted, measured = engine["predicted"] or {}, engine["measured"] or {}
-    return PlannedEngine(engine["name"], engine["lane"], predicted.get("p99_us"), measured.get("p99_us"))
+def _planned(engine: Fields) -> PlannedEngine:
+    return PlannedEngine(engine.text("name"), engine.text("lane"), _p99(engine, "predicted"), _p99(engine, "measured"))
+
+
+def _p99(engine: Fields, key: str) -> float | None:
+    figures = engine.child_or_none(key)
+    return None if figures is None else figures.amount_or_none("p99_us")
+
+
+def _read(file: str | os.PathLike[str], parse: Callable[[str], _T], what: str) -> _T:
+    """Returns a file's contents; ``what`` it should be is also the name of the command that writes it."""
+    try:
+        return parse(Path(file).read_text(encoding="utf-8"))
+    except MalformedError as error:
+        why = str(error)
+    except (ValueError, RecursionError) as error:
+        why = f"it is no JSON ({error})"
+    raise ValueError(f"{os.fspath(file)!r} is no {what}: {why}; give what `greenlane {what}` wrote")
 
 
 def _whole(text: str | None) -> str:

@@ -17,6 +17,8 @@ from greenlane._native import library, ops
 
 _STEP: Final = 0.02
 """Seconds after which a waiting thread lets Python handle signals."""
+_FOR_EVER: Final = 1e6
+"""Seconds for which a thread without signals waits at once."""
 _LEFT_AT_END: Final = 0.5
 """Seconds that the end of the program waits for work that no thread waits for any more."""
 _WAY_BACK: Final = 0.02
@@ -38,6 +40,28 @@ def _wait(address: int, seconds: float) -> bool:
     return bool(_wait_function()(address, seconds))
 
 
+def wait_for(waitable: Any, seconds: float | None = None) -> bool:
+    """Waits for an object of C++ with an address, at most this long. Returns whether there is nothing to wait for.
+
+    Ctrl-C ends the wait.
+    """
+    address = waitable.address()
+    until = None if seconds is None else time.monotonic() + seconds
+    while True:
+        left = _STEP if until is None else until - time.monotonic()
+        if _wait(address, min(_STEP, max(0.0, left))):
+            return True
+        if left <= 0:
+            return False
+
+
+def wait_in_background(waitable: Any) -> None:
+    """Waits for an object of C++ with an address, without a step between. The thread handles no signals."""
+    address = waitable.address()
+    while not _wait(address, _FOR_EVER):
+        pass
+
+
 _left: list[Any] = []
 """Work that may be under way, and that no thread waits for any more."""
 
@@ -56,9 +80,7 @@ def _dropped_at_interrupt(pending: Any) -> Iterator[None]:
 def outputs_of(pending: Any) -> list[torch.Tensor]:
     """Waits for submitted work, and returns its outputs or raises its error."""
     with _dropped_at_interrupt(pending):
-        address = pending.address()
-        while not _wait(address, _STEP):
-            pass
+        wait_for(pending)
     return list(pending.finish())
 
 

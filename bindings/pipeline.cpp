@@ -1,0 +1,123 @@
+#include "pipeline.hpp"
+
+#include "engine_options.hpp"
+#include "interrupt.hpp"
+#include "lane.hpp"
+#include "misses.hpp"
+#include "pipeline_call.hpp"
+#include "pipeline_run.hpp"
+#include "pipeline_stats.hpp"
+#include "python_end.hpp"
+#include "refusal.hpp"
+
+#include <greenlane/detail/runtime/open_pipeline.hpp>
+
+#include <torch/library.h>
+
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace greenlane::bindings {
+
+PipelineObject::~PipelineObject() {
+  if (!origin_.is_here()) (void)new Pipeline(std::move(pipeline_));  // NOLINT(cppcoreguidelines-owning-memory)
+}
+
+void PipelineObject::close() {
+  if (origin_.is_here()) pipeline_.close();
+}
+
+namespace {
+
+// Returns the pipeline; nothing after Ctrl-C.
+std::optional<PipelinePtr> open(const std::string& config, const std::string& plan, const std::string& mode,
+                                bool plan_of_another_device, const std::optional<MissesPtr>& misses) {
+  PipelineOptions options{.plan = plan, .plan_of_another_device = plan_of_another_device, .mode = mode};
+  if (misses)
+    options.on_miss = [misses = *misses](const Miss& miss) { misses->mailbox.put(miss, MissesObject::kMost); };
+  return interruptible([&](const std::atomic<bool>* stop) {
+    return c10::make_intrusive<PipelineObject>(runtime::open_pipeline(config, options, {}, *stop));
+  });
+}
+
+PipelineEnginePtr engine(const PipelinePtr& self, const std::string& name) {
+  return c10::make_intrusive<PipelineEngineObject>((**self)[name]);
+}
+
+Refusal start(const PipelinePtr& self) {
+  return refusal_in([&] { (*self)->start(); });
+}
+
+void close(const PipelinePtr& self) {
+  const WayBack way_back;
+  self->close();
+}
+
+// Each of the following returns an outcome, which means nothing if there is a refusal, and the refusal.
+
+std::tuple<std::vector<at::Tensor>, Refusal> call(const PipelineEnginePtr& self,
+                                                  const std::vector<at::Tensor>& inputs) {
+  const WayBack way_back;
+  std::vector<at::Tensor> outputs;
+  auto refusal = refusal_in([&] { outputs = self->engine.call(inputs); });
+  return {std::move(outputs), std::move(refusal)};
+}
+
+// Begins a call on a CPU, for Python's main thread.
+std::tuple<std::optional<PipelineCallPtr>, Refusal> begin_call(const PipelineEnginePtr& self,
+                                                               const std::vector<at::Tensor>& inputs) {
+  const WayBack way_back;
+  std::optional<PipelineCallPtr> call;
+  auto refusal = refusal_in([&] { call = c10::make_intrusive<PipelineCallObject>(self->engine, inputs); });
+  return {std::move(call), std::move(refusal)};
+}
+
+std::tuple<std::optional<PipelineRunPtr>, Refusal> submit(const PipelineEnginePtr& self,
+                                                          const std::vector<at::Tensor>& inputs,
+                                                          std::optional<double> deadline_ms, bool drop_if_late) {
+  const WayBack way_back;
+  std::optional<PipelineRunPtr> run;
+  auto refusal = refusal_in([&] {
+    run = c10::make_intrusive<PipelineRunObject>(
+        self->engine.submit(inputs, {.deadline = deadline_of(deadline_ms), .drop_if_late = drop_if_late}));
+  });
+  return {std::move(run), std::move(refusal)};
+}
+
+std::tuple<std::optional<LanePtr>, Refusal> lane(const PipelineEnginePtr& self) {
+  std::optional<LanePtr> found;
+  auto refusal = refusal_in([&] { found = c10::make_intrusive<LaneObject>(self->engine.lane()); });
+  return {std::move(found), std::move(refusal)};
+}
+
+}  // namespace
+
+void register_pipeline(torch::Library& library) {
+  library.class_<PipelineEngineObject>("PipelineEngine")
+      .def("name", [](const PipelineEnginePtr& self) { return self->engine.name(); })
+      .def("lane", lane)
+      .def("call", call)
+      .def("begin_call", begin_call)
+      .def("submit", submit)
+      .def("call_spec", [](const PipelineEnginePtr& self) { return self->engine.call_spec(); });
+  library.class_<PipelineObject>("Pipeline")
+      .def("engine", engine)
+      .def("engines", [](const PipelinePtr& self) { return (*self)->engines(); })
+      .def("start", start)
+      .def("stop",
+           [](const PipelinePtr& self) {
+             const WayBack way_back;
+             (*self)->stop();
+           })
+      .def("stats", [](const PipelinePtr& self) { return as_json((*self)->stats()); })
+      .def("close", close)
+      .def("is_closed", [](const PipelinePtr& self) { return (*self)->is_closed(); });
+  library.def(
+      "open_pipeline(str config, str plan, str mode, bool plan_of_another_device, "
+      "__torch__.torch.classes.greenlane.Misses? misses) -> __torch__.torch.classes.greenlane.Pipeline?",
+      open);
+}
+
+}  // namespace greenlane::bindings

@@ -1,0 +1,26 @@
+#include "refusal.hpp"
+
+namespace greenlane::bindings {
+namespace {
+
+std::string name_of(RequestError::Reason reason) {
+  switch (reason) {
+    case RequestError::Reason::queue_full:
+      return "queue_full";
+    case RequestError::Reason::expired:
+      return "expired";
+    case RequestError::Reason::cancelled:
+      return "cancelled";
+    case RequestError::Reason::closed:
+      return "closed";
+    case RequestError::Reason::stopped:
+      break;
+  }
+  return "stopped";
+}
+
+}  // namespace
+
+Refusal refusal_of(const RequestError& error) { return {name_of(error.reason()), error.what()}; }
+
+}  // namespace greenlane::bindings

@@ -1,0 +1,194 @@
+"""Pipelines that a program opens and serves from."""
+
+import atexit
+import contextlib
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, get_args
+
+from greenlane import _checked
+from greenlane._exported_calls import ExportedCalls
+from greenlane._miss_listener import MissListener
+from greenlane._native import ops
+from greenlane._pipeline_engine import PipelineEngine
+from greenlane._planning import Plan
+from greenlane._request_errors import require
+from greenlane._stats import Miss, PipelineStats, stats_of
+
+_Mode = Literal["lanes", "gates", "shared", "priority"]
+_open: "weakref.WeakSet[Pipeline]" = weakref.WeakSet()
+
+
+class Pipeline:
+    """An open pipeline: its engines are loaded, on their lanes, captured, and have run once.
+
+    It is a context manager that closes it. A pipeline that is dropped, or open at the end of the program, is closed,
+    too.
+
+    ::
+
+        with gl.Pipeline("robot.toml", plan="plan.json") as pipeline:
+            action = pipeline["policy"](observation)        # now, joined with the caller's stream
+            future = pipeline["detector"].submit(image)     # on the engine's own thread
+            boxes = future.result(timeout=0.1)
+
+    Thread safety: all members may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike[str],
+        plan: str | os.PathLike[str] | Plan | None = None,
+        *,
+        mode: _Mode | None = None,
+        plan_of_another_device: bool = False,
+        on_miss: Callable[[Miss], object] | None = None,
+    ) -> None:
+        """Opens a pipeline. This takes seconds: models are loaded, and kernels are chosen for the lanes.
+
+        :param config: the pipeline's TOML file.
+        :param plan: a plan, or its file; None: the lanes of the TOML file. If that sets no units, they are planned from
+            a quick profile.
+        :param mode: ``"lanes"``, ``"gates"``, ``"shared"`` or ``"priority"``; None: the plan's mode, or lanes.
+        :param plan_of_another_device: whether a plan that was made for another device is taken, too.
+        :param on_miss: called for runs that missed their deadlines, one at a time, on a thread of its own. No engine
+            waits for it. Misses that come while 1000 others wait for it are not reported; :meth:`stats` counts all.
+            Its errors are logged.
+        :raises RuntimeError: a file is missing or wrong, the plan does not fit, or an engine fails on its lane; the
+            message names the engine and the lane.
+        :raises ValueError: the mode is unknown, or a path is empty.
+        :raises TypeError: ``plan_of_another_device`` is no bool, or ``on_miss`` is no function.
+        """
+        file = _path(config, "the configuration")
+        if mode is not None and mode not in get_args(_Mode):
+            raise ValueError(f"mode={mode!r} is invalid: use {', '.join(map(repr, get_args(_Mode)))}, or None")
+        another = _checked.truth(plan_of_another_device, "plan_of_another_device")
+        if on_miss is not None and not callable(on_miss):
+            raise TypeError(f"on_miss is {on_miss!r}: give a function with one argument, the miss, or None")
+        listener = None if on_miss is None else MissListener(on_miss)
+        try:
+            with _file_of(plan) as plan_file:
+                native = ops.open_pipeline(file, plan_file, mode or "", another, listener and listener.native)
+            # After Ctrl-C Python has raised KeyboardInterrupt by now, unless its handler was replaced.
+            if native is None:
+                raise RuntimeError(f"pipeline {file!r} was not opened: it was interrupted; open it again")
+        except BaseException:
+            if listener is not None:
+                listener.close()
+            raise
+        self._native = native
+        self._file = file
+        self._engines = {name: _engine(native.engine(name)) for name in native.engines()}
+        self._end = weakref.finalize(self, _end, native, listener, os.getpid())
+        self._end.atexit = False  # Python would call it after the end of C++'s calls into Python
+        _open.add(self)
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines' names, in the order of the configuration."""
+        return tuple(self._engines)
+
+    def __getitem__(self, engine: str) -> PipelineEngine:
+        """Returns an engine.
+
+        :raises KeyError: there is no engine of this name; the message lists the names.
+        """
+        try:
+            return self._engines[engine]
+        except (KeyError, TypeError):
+            known = ", ".join(map(repr, self._engines))
+            raise KeyError(
+                f"pipeline {self._file!r} has no engine {engine!r}: its engines are {known}; use one of these names"
+            ) from None
+
+    def start(self) -> None:
+        """Lets timers run their engines from now on; a second call does nothing.
+
+        An engine with a rate has a timer if its model takes no inputs. Other engines run when they are called.
+
+        :raises RequestError: the pipeline is closed.
+        """
+        require(self._native.start())
+
+    def stop(self) -> None:
+        """Stops the timers, and returns when no run of a timer is under way. Calls and requests go on."""
+        self._native.stop()
+
+    def stats(self) -> PipelineStats:
+        """Returns live figures. C++ takes some microseconds for each engine to collect them."""
+        return stats_of(self._native.stats())
+
+    def close(self) -> None:
+        """Refuses calls and requests from now on, and ends requests that have not begun with :class:`RequestError`.
+
+        It waits for runs under way, and returns the lanes' units. It waits for a second at most: an engine that does
+        not end is left alone with its lane, with a warning. A second call does nothing, and neither does a call in a
+        forked child.
+        """
+        self._end()
+
+    @property
+    def closed(self) -> bool:
+        """True after :meth:`close` was called."""
+        return bool(self._native.is_closed())
+
+    def __enter__(self) -> "Pipeline":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(f"{self!r} cannot be copied or saved: its lanes exist once, in this process; open another one")
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self._file!r}, engines={list(self._engines)}, closed={self.closed})"
+
+
+def _path(value: str | os.PathLike[str], what: str) -> str:
+    file = _checked.text(value, f"the path of {what}")
+    if not file:
+        raise ValueError(f"the path of {what} is empty: name a file")
+    return file
+
+
+@contextlib.contextmanager
+def _file_of(plan: str | os.PathLike[str] | Plan | None) -> Iterator[str]:
+    """Yields the plan's file, for as long as C++ reads it; an empty text for no plan."""
+    if not isinstance(plan, Plan):
+        yield "" if plan is None else _path(plan, "the plan")
+        return
+    with tempfile.TemporaryDirectory(prefix="greenlane-") as folder:
+        file = Path(folder, "plan.json")
+        plan.save(file)
+        try:
+            yield str(file)
+        except RuntimeError as error:
+            raise RuntimeError(str(error).replace(str(file), "the plan")) from None
+
+
+def _engine(native: Any) -> PipelineEngine:
+    return PipelineEngine(native, ExportedCalls(native.name(), native.call_spec(), frames=1))
+
+
+def _end(native: Any, listener: MissListener | None, process: int) -> None:
+    """Closes a pipeline, unless this is a forked child."""
+    if os.getpid() == process:
+        native.close()
+        if listener is not None:
+            listener.close()
+
+
+def _close_all() -> None:
+    for pipeline in list(_open):
+        pipeline.close()
+
+
+# Comes after greenlane._waiting's, so Python calls it before: C++ can still call Python then.
+atexit.register(_close_all)

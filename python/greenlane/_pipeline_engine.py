@@ -1,0 +1,114 @@
+"""Engines of an open pipeline."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import torch
+
+from greenlane import _checked
+from greenlane._lanes import Lane
+from greenlane._pipeline_run import PipelineRun
+from greenlane._request_errors import require
+from greenlane._waiting import wait_for
+
+_T = TypeVar("_T")
+
+
+class Calls(Protocol):
+    """The nesting of an engine's arguments and results."""
+
+    def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], run: Callable[[list[torch.Tensor]], _T]) -> _T:
+        """Returns the result of ``run`` with the tensors among the arguments."""
+
+    def result(self, outputs: Sequence[torch.Tensor]) -> Any:
+        """Returns outputs as the model nests them."""
+
+
+class PipelineEngine:
+    """One engine of a :class:`Pipeline`, which ``pipeline[name]`` returns. It is called like its model.
+
+    Arguments are nested as at export, and tensors are on the engine's device; see :class:`Engine` for arguments that
+    are no tensors. It does not keep the pipeline open.
+
+    Thread safety: all members may be called from any thread.
+    """
+
+    def __init__(self, native: Any, calls: Calls) -> None:
+        self._native = native
+        self._calls = calls
+        lane, refusal = native.lane()
+        require(refusal)
+        self._on_cpu = lane.device() == "cpu"
+
+    @property
+    def name(self) -> str:
+        """The engine's name."""
+        return str(self._native.name())
+
+    @property
+    def lane(self) -> Lane:
+        """Its lane, whose units the result keeps.
+
+        :raises RequestError: the pipeline is closed.
+        """
+        native, refusal = self._native.lane()
+        require(refusal)
+        return Lane(native)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs it now, after its earlier runs, and returns its outputs.
+
+        Stream order: it waits for the work that was enqueued on the caller's current stream before, and work that is
+        enqueued there later waits for it. On a CPU it returns when the work is done, and Ctrl-C ends the wait, but not
+        the run.
+
+        :raises RequestError: the engine stopped, or the pipeline is closed.
+        :raises RuntimeError: the inputs do not fit, or the engine fails.
+        :raises TypeError: the arguments are nested otherwise than at export.
+        """
+        return self._calls.result(self._calls.run(args, kwargs, self._call))
+
+    def submit(
+        self, *args: Any, deadline_ms: float | None = None, drop_if_late: bool = True, **kwargs: Any
+    ) -> PipelineRun:
+        """Queues a run for the engine's own thread, which needs no lock of Python's for packages and for captured
+        modules. Returns at once.
+
+        Stream order: the inputs are copied on the caller's current stream, and may be reused at once.
+
+        :param deadline_ms: its deadline from now, in milliseconds; None: the engine's.
+        :param drop_if_late: whether a request whose deadline passed before it begins is not run.
+        :return: its future.
+        :raises RequestError: the queue is full, the engine stopped, or the pipeline is closed.
+        :raises RuntimeError: the inputs do not fit, or the process was forked since the pipeline was opened.
+        :raises TypeError: the arguments are nested otherwise than at export, the deadline is no number, or
+            ``drop_if_late`` is no bool.
+        :raises ValueError: the deadline is not positive, or longer than a day.
+        """
+        deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
+        drops = _checked.truth(drop_if_late, "drop_if_late")
+        native = self._calls.run(args, kwargs, lambda tensors: self._submit(tensors, deadline, drops))
+        return PipelineRun(native, self.name, self._calls.result)
+
+    def _call(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        if self._on_cpu and threading.current_thread() is threading.main_thread():
+            call, refusal = self._native.begin_call(tensors)
+            require(refusal)
+            wait_for(call)
+            outputs, refusal = call.finish()
+        else:
+            outputs, refusal = self._native.call(tensors)
+        require(refusal)
+        return list(outputs)
+
+    def _submit(self, tensors: list[torch.Tensor], deadline_ms: float | None, drop_if_late: bool) -> Any:
+        native, refusal = self._native.submit(tensors, deadline_ms, drop_if_late)
+        require(refusal)
+        return native
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(f"{self!r} cannot be copied or saved: it is a part of an open pipeline, in this process")
+
+    def __repr__(self) -> str:
+        return f"PipelineEngine({self.name!r})"

@@ -1,0 +1,165 @@
+"""Live figures of a pipeline."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from greenlane._gates import GateReport
+
+
+@dataclass(frozen=True)
+class LatencyFigures:
+    """Latencies in microseconds, from the arrival to the end of the work on the device. All are 0 without runs."""
+
+    count: int
+    """Number of runs."""
+    p50_us: float
+    """The median."""
+    p90_us: float
+    """90 of 100 runs take no longer."""
+    p99_us: float
+    """99 of 100 runs take no longer."""
+    max_us: float
+    """The longest."""
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """The runs of one engine since the pipeline was opened."""
+
+    runs: int
+    """Requests and runs of timers that ended with outputs. On a CPU calls are runs, too."""
+    calls: int
+    """Calls that returned outputs, on a GPU."""
+    failed: int
+    """Runs and calls that ended with the engine's error."""
+    misses: int
+    """Runs later than the deadline, skipped ticks, and requests that were dropped because they were late."""
+    skipped: int
+    """Ticks of a timer that passed while the engine was busy."""
+    dropped: int
+    """Requests whose deadline passed before they began."""
+    rejected: int
+    """Requests that found the queue full."""
+    cancelled: int
+    """Requests that were cancelled before they began."""
+    rate_hz: float
+    """Runs per second in the last ten seconds."""
+    recent: LatencyFigures
+    """Latencies of the last ten seconds."""
+    whole: LatencyFigures
+    """Latencies of all runs."""
+
+
+@dataclass(frozen=True)
+class GraphFigures:
+    """The CUDA graphs of an engine."""
+
+    replays: int
+    """Number of launches."""
+    kernel_units: int | None
+    """Number of units that kernels were picked for; None: the whole device."""
+    bytes: int
+    """Bytes of device memory."""
+    slices: int
+    """Number of slices of each launch."""
+    longest_slice_us: float
+    """The longest slice in microseconds, as measured; 0: not measured."""
+    obstacle: str
+    """The reason why there are none; empty if there are."""
+
+
+@dataclass(frozen=True)
+class EngineStats:
+    """One engine of a pipeline."""
+
+    name: str
+    """The engine's name."""
+    lane: str
+    """The name of its lane."""
+    device: str
+    """Its device, such as ``"cuda:0"``."""
+    units: int
+    """Number of units of its lane."""
+    deadline_ms: float | None
+    """Its deadline in milliseconds; None: best effort."""
+    in_python: bool
+    """True for a module that runs under Python's lock."""
+    figures: RunFigures
+    """Its runs."""
+    queued: int
+    """Requests that have not begun."""
+    is_busy: bool
+    """True while a request or a timer's run is under way."""
+    error: str
+    """The reason why it stopped; empty while it serves."""
+    graphs: GraphFigures | None
+    """Its CUDA graphs; None on a CPU, and without graphs."""
+
+
+@dataclass(frozen=True)
+class DeviceStats:
+    """One device of a pipeline."""
+
+    device: str
+    """Its name, such as ``"cuda:0"``."""
+    gate: GateReport | None
+    """The use of its gate since the pipeline was opened; None: no engine lets others pass."""
+    allocator_bytes: int
+    """Bytes that PyTorch's caching allocator holds."""
+
+
+@dataclass(frozen=True)
+class PipelineStats:
+    """The figures of a pipeline at one time."""
+
+    engines: dict[str, EngineStats]
+    """The engines by their names, in the order of the configuration."""
+    devices: dict[str, DeviceStats]
+    """The devices by their names; empty once the pipeline is closed."""
+    open_for_s: float
+    """Seconds since the pipeline was opened."""
+    host_bytes: int
+    """Bytes of the process's resident memory."""
+    is_running: bool
+    """True between :meth:`Pipeline.start` and :meth:`Pipeline.stop`."""
+    is_broken: bool
+    """True once an engine hangs."""
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A run that missed its deadline, or that was not made in time."""
+
+    engine: str
+    """The engine's name."""
+    kind: Literal["late", "skipped", "dropped"]
+    """``"late"``: it ended after its deadline. ``"skipped"``: ticks of a timer passed while the engine was busy.
+    ``"dropped"``: the deadline of a request passed before it began."""
+    latency_us: float
+    """Microseconds from the arrival until the miss was found."""
+    deadline_us: float
+    """The deadline of the engine or the request, in microseconds."""
+
+
+def stats_of(text: str) -> PipelineStats:
+    """Makes figures of C++'s JSON."""
+    document: dict[str, Any] = json.loads(text)
+    engines = {each["name"]: _engine(each) for each in document.pop("engines")}
+    devices = {each["device"]: _device(each) for each in document.pop("devices")}
+    return PipelineStats(engines=engines, devices=devices, **document)
+
+
+def _engine(fields: dict[str, Any]) -> EngineStats:
+    figures, graphs = fields.pop("figures"), fields.pop("graphs")
+    recent, whole = (LatencyFigures(**figures.pop(name)) for name in ("recent", "whole"))
+    return EngineStats(
+        figures=RunFigures(recent=recent, whole=whole, **figures),
+        graphs=None if graphs is None else GraphFigures(**graphs),
+        **fields,
+    )
+
+
+def _device(fields: dict[str, Any]) -> DeviceStats:
+    gate = fields.pop("gate")
+    return DeviceStats(gate=None if gate is None else GateReport(**gate), **fields)
