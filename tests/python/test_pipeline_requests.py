@@ -1,11 +1,12 @@
 """Requests to a pipeline: futures, deadlines, queues, and every way in which a request ends."""
 
+import functools
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_run(pipeline: gl.Pipeline, policy: gl.
 
     before = pipeline.stats().engines["policy"].figures.runs
     with held(policy.lane):
-        wait = (lambda: policy(X)) if way == "call" else policy.submit(X).result
+        wait: Callable[[], Any] = policy.submit(X).result if way == "result" else functools.partial(policy, X)
         threading.Thread(target=interrupt, daemon=True).start()
         with pytest.raises(KeyboardInterrupt):
             wait()
