@@ -1,9 +1,9 @@
-// The loop that drives every contestant of the race in Python's process: torch.classes.greenlane_peers.Driver.
+// The rehearsal that drives every contestant of the race in Python's process: torch.classes.greenlane_peers.Driver.
 //
 // A peer makes streams, as its documentation advises, and passes their handles. The work on them is the same for all
 // peers: raw AOTInductor packages or, with graphs, PyTorch's own CUDA graphs of them, captured on those streams, called
-// by greenlane's loop at the same arrivals. No lane, binding or graph of greenlane's takes part.
-#include "runtime/engine_loop.hpp"
+// on the threads of greenlane's rehearsals at the same arrivals. No lane, binding or graph of greenlane's takes part.
+#include "runtime/rehearsal_trigger.hpp"
 
 #include <greenlane/detail/runtime/report.hpp>
 #include <greenlane/torch/tensor_io.hpp>
@@ -63,6 +63,7 @@ class RawWorkload final : public Workload {
     graph_.reset();
   }
 
+  void run(Work& /*work*/) override { run(); }
   void run() override {
     if (!stream_) {
       outputs_ = loader_.run(inputs_);
@@ -93,7 +94,7 @@ class RawWorkload final : public Workload {
   std::optional<at::cuda::CUDAGraph> graph_;
 };
 
-// Warms the engine up as Pipeline::run does.
+// Warms the engine up as a rehearsal does.
 void warm_up(RawWorkload& workload) {
   const auto enough = Clock::now() + std::chrono::milliseconds(100);
   for (int runs = 0; runs < 3 || Clock::now() < enough; ++runs) workload.run();
@@ -122,7 +123,7 @@ class Driver : public torch::CustomClassHolder {
         TORCH_CHECK_VALUE(handle, "engine ", engine.name, ": the handle of its stream is null");
         stream = c10::cuda::getStreamFromExternal(handle, static_cast<c10::DeviceIndex>(device_.index));
       }
-      workloads_.emplace(engine.name, std::make_unique<RawWorkload>(engine, device_, stream));
+      workloads_.emplace(engine.name, std::make_shared<RawWorkload>(engine, device_, stream));
     }
   }
 
@@ -163,12 +164,18 @@ class Driver : public torch::CustomClassHolder {
       results.back().deadline = engine.deadline;
     }
     {
-      const std::atomic<bool> never{false};
-      std::vector<std::jthread> threads;
+      std::vector<std::unique_ptr<ServedEngine>> served;
+      std::vector<std::shared_ptr<RehearsalTrigger>> triggers;
       for (auto& result : results) {
-        threads.emplace_back([&, this] {
-          run_engine(*workloads_.at(result.name), config_of(result.name), timetable, never, false, result);
-        });
+        served.push_back(std::make_unique<ServedEngine>(
+            workloads_.at(result.name), ServingOptions{.name = result.name, .deadline = result.deadline}));
+        triggers.push_back(
+            std::make_shared<RehearsalTrigger>(*served.back(), config_of(result.name), timetable, false, result));
+      }
+      for (std::size_t i = 0; i < served.size(); ++i) served[i]->start(triggers[i], timetable.spin);
+      for (std::size_t i = 0; i < served.size(); ++i) {
+        while (!served[i]->wait_for_trigger(std::chrono::seconds(1))) continue;
+        triggers[i]->finish(false);
       }
     }
     nlohmann::ordered_json json{{"late_ms", late_ms(soon, timetable.begin)}, {"engines", nlohmann::json::array()}};
@@ -191,7 +198,7 @@ class Driver : public torch::CustomClassHolder {
 
   PipelineConfig config_;
   DeviceId device_;
-  std::map<std::string, std::unique_ptr<RawWorkload>> workloads_;
+  std::map<std::string, std::shared_ptr<RawWorkload>> workloads_;
 };
 
 }  // namespace

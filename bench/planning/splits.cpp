@@ -117,7 +117,7 @@ std::vector<std::size_t> best_that_met(const std::vector<PlanCandidate>& candida
 }
 
 void run(int argc, char** argv) {
-  Pipeline pipeline(load_config(argv[1]));
+  LoadedPipeline pipeline(load_config(argv[1]));
   PlanResult result{.request = plan_request(pipeline.config(), load_profile(argv[2])), .candidates = {}, .chosen = 0};
   RunOptions options;
   options.duration = std::chrono::milliseconds(static_cast<int>(1e3 * (argc > 5 ? std::stod(argv[5]) : 1)));

@@ -34,6 +34,7 @@ struct RunFigures {
   double rate_hz = 0;           ///< runs per second in the window
   LatencyFigures recent;        ///< runs in the window, the last ten seconds
   LatencyFigures whole;         ///< all runs
+  LatencyFigures waits;         ///< all runs, from the arrival to the start only
 };
 
 /// A run that missed its deadline, or that was not made in time.

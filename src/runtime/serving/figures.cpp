@@ -56,14 +56,16 @@ void Figures::begin(Clock::time_point now) {
   const std::scoped_lock lock(mutex_);
   counts_ = {};
   whole_ = {};
+  waits_ = {};
   window_ = SlidingHistogram(now);
 }
 
-void Figures::served(nanoseconds latency, Clock::time_point now, bool is_missed) {
+void Figures::served(nanoseconds waited, nanoseconds latency, Clock::time_point now, bool is_missed) {
   const std::scoped_lock lock(mutex_);
   ++counts_.runs;
   if (is_missed) ++counts_.misses;
   whole_.record(latency);
+  waits_.record(waited);
   window_.record(latency, now);
 }
 
@@ -90,6 +92,7 @@ RunFigures Figures::now(Clock::time_point now) {
   auto figures = counts_;
   figures.recent = window_.figures();
   figures.whole = figures_of(whole_, whole_.max());
+  figures.waits = figures_of(waits_, waits_.max());
   const std::chrono::duration<double> covered = window_.covered(now);
   if (covered.count() > 0) figures.rate_hz = static_cast<double>(figures.recent.count) / covered.count();
   return figures;

@@ -85,10 +85,11 @@ struct ServedEngine::State {
       options.on_miss({.engine = options.name, .kind = kind, .latency = latency, .deadline = deadline});
   }
 
-  void served(Clock::time_point arrival, Clock::time_point end, std::optional<nanoseconds> deadline) {
+  void served(Clock::time_point arrival, Clock::time_point start, std::optional<nanoseconds> deadline) {
+    const auto end = Clock::now();
     const auto latency = end - arrival;
     const bool is_missed = deadline && latency > *deadline;
-    figures.served(latency, end, is_missed);
+    figures.served(start - arrival, latency, end, is_missed);
     if (is_missed) report(Miss::Kind::late, latency, *deadline);
   }
 
@@ -124,7 +125,7 @@ struct ServedEngine::State {
     if (error) {
       failed(error);
     } else {
-      served(times.arrival, Clock::now(), times.deadline);
+      served(times.arrival, start, times.deadline);
     }
     request.end(std::move(error));
   }
@@ -171,7 +172,7 @@ bool ServedEngine::cancel(Request& request) {
 
 void ServedEngine::count_call(Clock::time_point start) {
   if (state_->workload->is_done_when_called()) {
-    state_->served(start, Clock::now(), state_->options.deadline);
+    state_->served(start, start, state_->options.deadline);
   } else {
     state_->figures.called();
   }
@@ -180,6 +181,7 @@ void ServedEngine::count_call(Clock::time_point start) {
 void ServedEngine::count_failure(std::exception_ptr error) { state_->failed(error); }
 
 std::exception_ptr ServedEngine::run_triggered(Clock::time_point arrival, const std::function<void()>& work) {
+  const auto start = Clock::now();
   try {
     work();
   } catch (...) {
@@ -187,7 +189,7 @@ std::exception_ptr ServedEngine::run_triggered(Clock::time_point arrival, const 
     state_->failed(error);
     return error;
   }
-  state_->served(arrival, Clock::now(), state_->options.deadline);
+  state_->served(arrival, start, state_->options.deadline);
   return nullptr;
 }
 

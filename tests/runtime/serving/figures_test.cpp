@@ -16,7 +16,7 @@ const Clock::time_point kBegin{std::chrono::hours(1)};
 
 TEST(Figures, QuantilesAreThoseOfTheRuns) {
   Figures figures(kBegin);
-  for (int i = 1; i <= 100; ++i) figures.served(microseconds(i), kBegin + milliseconds(i), i > 90);
+  for (int i = 1; i <= 100; ++i) figures.served(microseconds(0), microseconds(i), kBegin + milliseconds(i), i > 90);
   const auto now = figures.now(kBegin + seconds(1));
   EXPECT_EQ(now.runs, 100U);
   EXPECT_EQ(now.misses, 10U);
@@ -30,10 +30,17 @@ TEST(Figures, QuantilesAreThoseOfTheRuns) {
   EXPECT_DOUBLE_EQ(now.rate_hz, 100);
 }
 
+TEST(Figures, WaitsAreKeptApart) {
+  Figures figures(kBegin);
+  figures.served(microseconds(10), milliseconds(5), kBegin, false);
+  EXPECT_EQ(figures.now(kBegin).waits.max, microseconds(10));
+  EXPECT_EQ(figures.now(kBegin).whole.max, milliseconds(5));
+}
+
 TEST(Figures, TheWindowForgets) {
   Figures figures(kBegin);
-  figures.served(milliseconds(50), kBegin + milliseconds(500), false);
-  figures.served(milliseconds(1), kBegin + seconds(5), false);
+  figures.served(milliseconds(0), milliseconds(50), kBegin + milliseconds(500), false);
+  figures.served(milliseconds(0), milliseconds(1), kBegin + seconds(5), false);
   auto now = figures.now(kBegin + milliseconds(9'999));
   EXPECT_EQ(now.recent.count, 2U);
   EXPECT_EQ(now.recent.max, milliseconds(50));
@@ -53,7 +60,7 @@ TEST(Figures, TheWindowGoesOnAfterAPause) {
   Figures figures(kBegin);
   for (int second = 0; second < 40; second += 3) {
     const auto time = kBegin + seconds(second) + milliseconds(1);
-    figures.served(milliseconds(second + 1), time, false);
+    figures.served(milliseconds(0), milliseconds(second + 1), time, false);
     const auto now = figures.now(time);
     EXPECT_EQ(now.recent.count, static_cast<unsigned>(std::min(second / 3, 3) + 1));
     EXPECT_EQ(now.recent.max, milliseconds(second + 1));

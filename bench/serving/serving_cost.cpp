@@ -1,0 +1,130 @@
+// Measures what a live pipeline adds to an engine.
+//
+//   serving_cost PIPELINE.toml ENGINE [CALLS]     prints JSON
+//
+// `call` against AotiEngine::run: both engines are the same package on the same lane, take turns in short blocks, and
+// their figures are medians over the blocks of a block's mean, for the calling thread. `submit`: requests that come one
+// at a time, to an idle engine thread; the wait from entering submit() to the start of the run, and the latency to the
+// end of the work on the device. `stats`: the time of one call of stats().
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/error.hpp>
+#include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/detail/torch/versions.hpp>
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/torch/aoti.hpp>
+#include <greenlane/torch/tensor_io.hpp>
+
+#include <c10/cuda/CUDAGuard.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
+constexpr int kBlock = 20;  // calls enqueued without waiting: few enough that the launch queue never fills
+
+double median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+double microseconds(Clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
+
+Json figures(const greenlane::LatencyFigures& of) {
+  return {{"count", of.count},
+          {"p50_us", microseconds(of.p50)},
+          {"p90_us", microseconds(of.p90)},
+          {"p99_us", microseconds(of.p99)},
+          {"max_us", microseconds(of.max)}};
+}
+
+// Returns the medians, in the order of the variants.
+std::vector<double> in_turn(const std::vector<std::function<void()>>& variants, int calls,
+                            const greenlane::Lane& lane) {
+  constexpr int kWarmUpBlocks = 20;
+  std::vector<std::vector<double>> blocks(variants.size());
+  for (int block = -kWarmUpBlocks; block < calls / kBlock; ++block) {
+    for (std::size_t i = 0; i < variants.size(); ++i) {
+      const auto start = Clock::now();
+      for (int call = 0; call < kBlock; ++call) variants[i]();
+      const auto time = Clock::now() - start;
+      if (lane.device().id().kind == greenlane::DeviceKind::cuda) lane.synchronize();
+      if (block >= 0) blocks[i].push_back(microseconds(time) / kBlock);
+    }
+  }
+  std::vector<double> medians;
+  for (auto& each : blocks) medians.push_back(median(std::move(each)));
+  return medians;
+}
+
+Json measure(const std::string& file, const std::string& name, int calls) {
+  const auto config = greenlane::runtime::load_config(file);
+  const auto& known = *std::ranges::find(config.engines, name, &greenlane::runtime::EngineConfig::name);
+  const auto pipeline = greenlane::Pipeline::open(file);
+  auto engine = pipeline[name];
+  const auto lane = engine.lane();
+  const auto device = lane.device();
+  const bool on_gpu = device.id().kind == greenlane::DeviceKind::cuda;
+  const auto inputs = greenlane::to_device(greenlane::load_tensors(known.inputs), device.id());
+  const auto alone = greenlane::load_aoti(
+      known.model, {.lane = lane, .graphs = on_gpu ? greenlane::Graphs::resident : greenlane::Graphs::off});
+  for (int i = 0; i < 5; ++i) (void)alone->run(inputs);
+
+  const auto cost = in_turn({[&] { (void)alone->run(inputs); }, [&] { (void)engine.call(inputs); },
+                             [&] { (void)alone->run(inputs); }},
+                            calls, lane);
+  Json json{{"device", device.info().name},
+            {"torch", std::string(greenlane::torch_version())},
+            {"engine", name},
+            {"calls", calls},
+            {"run_us", cost[0]},
+            {"call_us", cost[1]},
+            {"run_again_us", cost[2]},
+            {"call_more_than_run_us", cost[1] - cost[0]}};
+
+  std::vector<double> entered;
+  for (int i = 0; i < 2000; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const auto start = Clock::now();
+    auto run = engine.submit(inputs);
+    entered.push_back(microseconds(Clock::now() - start));
+    (void)run.outputs();
+  }
+  const auto stats = pipeline.stats();
+  const auto& of = *std::ranges::find(stats.engines, name, &greenlane::EngineStats::name);
+  json["submit"] = {{"returns_after_us", median(std::move(entered))},
+                    {"wait_until_start", figures(of.figures.waits)},
+                    {"latency", figures(of.figures.whole)}};
+  std::vector<double> asked;
+  for (int i = 0; i < 1000; ++i) {
+    const auto start = Clock::now();
+    (void)pipeline.stats();
+    asked.push_back(microseconds(Clock::now() - start));
+  }
+  json["stats"] = {{"engines", stats.engines.size()}, {"us", median(std::move(asked))}};
+  return json;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: serving_cost PIPELINE.toml ENGINE [CALLS]\n");
+    return 2;
+  }
+  try {
+    std::printf("%s\n", measure(argv[1], argv[2], argc > 3 ? std::stoi(argv[3]) : 10'000).dump(2).c_str());
+  } catch (const greenlane::Error& error) {
+    std::fprintf(stderr, "serving_cost: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
