@@ -1,5 +1,7 @@
 #include "exchange.hpp"
 
+#include "python_end.hpp"
+
 #include <greenlane/core/error.hpp>
 
 #include <torch/library.h>
@@ -13,8 +15,8 @@ std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)> model_of(
   return [exchange, call](const std::vector<at::Tensor>& inputs) {
     exchange->inputs = inputs;
     exchange->outputs.reset();
-    exchange->failure.clear();
-    call(exchange->key);
+    exchange->failure = "its function in Python is gone";
+    call_python(call, exchange->key);
     exchange->inputs.clear();
     if (!exchange->outputs) throw EngineError({.what = exchange->failure, .why = "", .remedy = ""});
     return *std::exchange(exchange->outputs, std::nullopt);

@@ -4,6 +4,7 @@
 #include "interrupt.hpp"
 #include "lane.hpp"
 #include "misses.hpp"
+#include "module.hpp"
 #include "pipeline_call.hpp"
 #include "pipeline_run.hpp"
 #include "pipeline_stats.hpp"
@@ -33,12 +34,13 @@ namespace {
 
 // Returns the pipeline; nothing after Ctrl-C.
 std::optional<PipelinePtr> open(const std::string& config, const std::string& plan, const std::string& mode,
-                                bool plan_of_another_device, const std::optional<MissesPtr>& misses) {
+                                bool plan_of_another_device, const std::optional<MissesPtr>& misses,
+                                const std::vector<ModulePtr>& modules) {
   PipelineOptions options{.plan = plan, .plan_of_another_device = plan_of_another_device, .mode = mode};
   if (misses)
     options.on_miss = [misses = *misses](const Miss& miss) { misses->mailbox.put(miss, MissesObject::kMost); };
   return interruptible([&](const std::atomic<bool>* stop) {
-    return c10::make_intrusive<PipelineObject>(runtime::open_pipeline(config, options, {}, *stop));
+    return c10::make_intrusive<PipelineObject>(runtime::open_pipeline(config, options, loader_of(modules), *stop));
   });
 }
 
@@ -86,6 +88,11 @@ std::tuple<std::optional<PipelineRunPtr>, Refusal> submit(const PipelineEnginePt
   return {std::move(run), std::move(refusal)};
 }
 
+Refusal recapture(const PipelineEnginePtr& self) {
+  const WayBack way_back;
+  return refusal_in([&] { runtime::recapture(self->engine); });
+}
+
 std::tuple<std::optional<LanePtr>, Refusal> lane(const PipelineEnginePtr& self) {
   std::optional<LanePtr> found;
   auto refusal = refusal_in([&] { found = c10::make_intrusive<LaneObject>(self->engine.lane()); });
@@ -101,6 +108,7 @@ void register_pipeline(torch::Library& library) {
       .def("call", call)
       .def("begin_call", begin_call)
       .def("submit", submit)
+      .def("recapture", recapture)
       .def("call_spec", [](const PipelineEnginePtr& self) { return self->engine.call_spec(); });
   library.class_<PipelineObject>("Pipeline")
       .def("engine", engine)
@@ -116,7 +124,8 @@ void register_pipeline(torch::Library& library) {
       .def("is_closed", [](const PipelinePtr& self) { return (*self)->is_closed(); });
   library.def(
       "open_pipeline(str config, str plan, str mode, bool plan_of_another_device, "
-      "__torch__.torch.classes.greenlane.Misses? misses) -> __torch__.torch.classes.greenlane.Pipeline?",
+      "__torch__.torch.classes.greenlane.Misses? misses, __torch__.torch.classes.greenlane.Module[] modules) -> "
+      "__torch__.torch.classes.greenlane.Pipeline?",
       open);
 }
 

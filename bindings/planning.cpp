@@ -1,6 +1,7 @@
 #include "planning.hpp"
 
 #include "interrupt.hpp"
+#include "module.hpp"
 
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/plan_json.hpp>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace greenlane::bindings {
 namespace {
@@ -23,17 +25,19 @@ std::chrono::nanoseconds checked_seconds(double seconds) {
 }
 
 // Returns a profile as JSON; nothing after Ctrl-C.
-std::optional<std::string> profile_pipeline(const std::string& config, double seconds) {
+std::optional<std::string> profile_pipeline(const std::string& config, double seconds,
+                                            const std::vector<ModulePtr>& modules) {
   const auto most = checked_seconds(seconds);
   return interruptible([&](const std::atomic<bool>* stop) {
-    runtime::LoadedPipeline pipeline(without_lanes(runtime::load_config(config)));
+    runtime::LoadedPipeline pipeline(without_lanes(runtime::load_config(config)), {.modules = loader_of(modules)});
     return profile_json(make_profile(pipeline, {.most = most, .stop = stop, .progress = {}}));
   });
 }
 
 // Returns a plan as JSON; nothing after Ctrl-C. Without a profile, the pipeline is measured first.
 std::optional<std::string> plan_pipeline(const std::string& file, const std::optional<std::string>& profile,
-                                         double margin, bool verify, double seconds, double budget) {
+                                         double margin, bool verify, double seconds, double budget,
+                                         const std::vector<ModulePtr>& modules) {
   TORCH_CHECK_VALUE(margin >= 0 && margin <= 10, "a margin must be between 0 and 10");
   runtime::Profile known;
   if (profile) {
@@ -49,7 +53,7 @@ std::optional<std::string> plan_pipeline(const std::string& file, const std::opt
   options.each = checked_seconds(seconds);
   options.budget = checked_seconds(budget);
   return interruptible([&](const std::atomic<bool>* stop) {
-    runtime::LoadedPipeline pipeline(without_lanes(runtime::load_config(file)));
+    runtime::LoadedPipeline pipeline(without_lanes(runtime::load_config(file)), {.modules = loader_of(modules)});
     if (!profile) known = make_profile(pipeline, {.stop = stop, .progress = {}});
     auto request = plan_request(pipeline.config(), known);
     request.margin = margin;
@@ -64,9 +68,11 @@ std::optional<std::string> plan_pipeline(const std::string& file, const std::opt
 }  // namespace
 
 void register_planning(torch::Library& library) {
-  library.def("profile_pipeline(str config, float seconds) -> str?", profile_pipeline);
+  library.def("profile_pipeline(str config, float seconds, __torch__.torch.classes.greenlane.Module[] modules) -> str?",
+              profile_pipeline);
   library.def(
-      "plan_pipeline(str config, *, str? profile, float margin, bool verify, float seconds, float budget) -> str?",
+      "plan_pipeline(str config, *, str? profile, float margin, bool verify, float seconds, float budget, "
+      "__torch__.torch.classes.greenlane.Module[] modules) -> str?",
       plan_pipeline);
 }
 

@@ -12,6 +12,7 @@
 #include "graph_report.hpp"
 #include "lane.hpp"
 #include "misses.hpp"
+#include "module.hpp"
 #include "pending.hpp"
 #include "pipeline.hpp"
 #include "pipeline_call.hpp"
@@ -42,6 +43,7 @@ TORCH_LIBRARY(greenlane, library) {
   register_engine_options(library);
   register_engine(library);
   register_audit(library);
+  register_module(library);
   register_planning(library);
   register_completions(library);
   register_misses(library);

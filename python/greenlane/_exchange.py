@@ -84,3 +84,26 @@ class Model:
             return result
         finally:
             self._exchange = self._error = self._interrupt = None
+
+
+class LastingModel:
+    """A function from tensors to tensors that C++ calls from any thread until :meth:`close`.
+
+    C++ makes one call at a time. Errors of the function reach C++ as texts.
+    """
+
+    def __init__(self, function: Callable[[list[torch.Tensor]], list[torch.Tensor]]) -> None:
+        self._function = function
+        self._pending = Pending(self._run)
+        self.exchange = torch.classes.greenlane.Exchange(RUN_ADDRESS, self._pending.__enter__())
+        """The exchange through which C++ calls it."""
+
+    def close(self) -> None:
+        """Ends the calls: later ones fail."""
+        self._pending.__exit__()
+
+    def _run(self) -> None:
+        try:
+            self.exchange.give(self._function(self.exchange.inputs()))
+        except BaseException as error:
+            self.exchange.fail(f"{type(error).__name__}: {error}")

@@ -5,16 +5,19 @@ import contextlib
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
+
+import torch
 
 from greenlane import _checked
 from greenlane._exported_calls import ExportedCalls
 from greenlane._miss_listener import MissListener
 from greenlane._native import ops
 from greenlane._pipeline_engine import PipelineEngine
+from greenlane._pipeline_modules import PipelineModule, close_all, pipeline_modules
 from greenlane._planning import Plan
 from greenlane._request_errors import require
 from greenlane._stats import Miss, PipelineStats, stats_of
@@ -44,6 +47,7 @@ class Pipeline:
         config: str | os.PathLike[str],
         plan: str | os.PathLike[str] | Plan | None = None,
         *,
+        modules: Mapping[str, torch.nn.Module] | None = None,
         mode: _Mode | None = None,
         plan_of_another_device: bool = False,
         on_miss: Callable[[Miss], object] | None = None,
@@ -53,15 +57,24 @@ class Pipeline:
         :param config: the pipeline's TOML file.
         :param plan: a plan, or its file; None: the lanes of the TOML file. If that sets no units, they are planned from
             a quick profile.
+        :param modules: the modules that the file's engines run (``module = "detector"``), by those names. On a GPU a
+            module is captured while the pipeline opens, and replayed without Python's lock from then on, with the
+            weights and in the training mode that it has now; :meth:`recapture` takes over changes. It takes tensors of
+            the recorded shapes and dtypes. With ``python = true``, and on a CPU, it runs under Python's lock, and
+            changes count at once. It runs without gradients, on threads of greenlane's. The file of its recorded
+            inputs, written by ``torch.save``, holds a list of positional arguments, a dict of keyword arguments, or a
+            tuple of a tuple and a dict for both. Arguments are then nested as recorded.
         :param mode: ``"lanes"``, ``"gates"``, ``"shared"`` or ``"priority"``; None: the plan's mode, or lanes.
         :param plan_of_another_device: whether a plan that was made for another device is taken, too.
         :param on_miss: called for runs that missed their deadlines, one at a time, on a thread of its own. No engine
             waits for it. Misses that come while 1000 others wait for it are not reported; :meth:`stats` counts all.
             Its errors are logged.
-        :raises RuntimeError: a file is missing or wrong, the plan does not fit, or an engine fails on its lane; the
-            message names the engine and the lane.
-        :raises ValueError: the mode is unknown, or a path is empty.
-        :raises TypeError: ``plan_of_another_device`` is no bool, or ``on_miss`` is no function.
+        :raises RuntimeError: a file is missing or wrong, the plan does not fit, a module cannot be captured, or an
+            engine fails on its lane; the message names the engine and the lane.
+        :raises ValueError: the mode is unknown, a path is empty, a module is missing, not used, bound or on several
+            devices, or its recorded inputs cannot be read.
+        :raises TypeError: ``plan_of_another_device`` is no bool, ``on_miss`` is no function, or ``modules`` is no
+            mapping to modules.
         """
         file = _path(config, "the configuration")
         if mode is not None and mode not in get_args(_Mode):
@@ -69,21 +82,26 @@ class Pipeline:
         another = _checked.truth(plan_of_another_device, "plan_of_another_device")
         if on_miss is not None and not callable(on_miss):
             raise TypeError(f"on_miss is {on_miss!r}: give a function with one argument, the miss, or None")
+        made = pipeline_modules(file, modules)
         listener = None if on_miss is None else MissListener(on_miss)
         try:
             with _file_of(plan) as plan_file:
-                native = ops.open_pipeline(file, plan_file, mode or "", another, listener and listener.native)
+                native = ops.open_pipeline(
+                    file, plan_file, mode or "", another, listener and listener.native, [each.native for each in made]
+                )
             # After Ctrl-C Python has raised KeyboardInterrupt by now, unless its handler was replaced.
             if native is None:
                 raise RuntimeError(f"pipeline {file!r} was not opened: it was interrupted; open it again")
         except BaseException:
             if listener is not None:
                 listener.close()
+            close_all(made)
             raise
         self._native = native
+        self._modules = {each.engine: each for each in made}
         self._file = file
-        self._engines = {name: _engine(native.engine(name)) for name in native.engines()}
-        self._end = weakref.finalize(self, _end, native, listener, os.getpid())
+        self._engines = {name: _engine(native.engine(name), self._modules.get(name)) for name in native.engines()}
+        self._end = weakref.finalize(self, _end, native, listener, made, os.getpid())
         self._end.atexit = False  # Python would call it after the end of C++'s calls into Python
         _open.add(self)
 
@@ -117,6 +135,20 @@ class Pipeline:
     def stop(self) -> None:
         """Stops the timers, and returns when no run of a timer is under way. Calls and requests go on."""
         self._native.stop()
+
+    def recapture(self, engine: str) -> None:
+        """Captures the module of an engine again, because it or its weights changed, between two of its runs.
+
+        Buffers that this writes to are put back. If it fails, the engine goes on with what it has. Nothing happens for
+        a module that runs in Python.
+
+        :raises KeyError: there is no engine of this name.
+        :raises RuntimeError: the module cannot be captured now, or the engine is a package.
+        :raises RequestError: the engine stopped, or the pipeline is closed.
+        """
+        require(self[engine]._native.recapture())
+        if engine in self._modules:
+            self._modules[engine].recaptured()
 
     def stats(self) -> PipelineStats:
         """Returns live figures. C++ takes some microseconds for each engine to collect them."""
@@ -173,16 +205,19 @@ def _file_of(plan: str | os.PathLike[str] | Plan | None) -> Iterator[str]:
             raise RuntimeError(str(error).replace(str(file), "the plan")) from None
 
 
-def _engine(native: Any) -> PipelineEngine:
+def _engine(native: Any, module: PipelineModule | None) -> PipelineEngine:
+    if module is not None:
+        return PipelineEngine(native, module.calls)
     return PipelineEngine(native, ExportedCalls(native.name(), native.call_spec(), frames=1))
 
 
-def _end(native: Any, listener: MissListener | None, process: int) -> None:
+def _end(native: Any, listener: MissListener | None, modules: list[PipelineModule], process: int) -> None:
     """Closes a pipeline, unless this is a forked child."""
     if os.getpid() == process:
         native.close()
         if listener is not None:
             listener.close()
+        close_all(modules)
 
 
 def _close_all() -> None:

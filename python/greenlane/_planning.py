@@ -2,14 +2,17 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+
 from greenlane import _checked
 from greenlane._fields import Fields, MalformedError
 from greenlane._native import ops
+from greenlane._pipeline_modules import opened
 
 _T = TypeVar("_T")
 
@@ -190,17 +193,22 @@ def _whole(text: str | None) -> str:
     return text
 
 
-def profile(config: str | os.PathLike[str], seconds: float = 1.0) -> Profile:
+def profile(
+    config: str | os.PathLike[str], seconds: float = 1.0, *, modules: Mapping[str, torch.nn.Module] | None = None
+) -> Profile:
     """Measures every engine of a pipeline alone on every size of partition.
 
     :param config: the pipeline's TOML file.
     :param seconds: longest time to measure an engine on one size.
+    :param modules: see :class:`Pipeline`. Buffers that the modules write to are put back.
     :raises RuntimeError: a file is missing or wrong, or an engine throws.
-    :raises ValueError: the time is out of range.
-    :raises TypeError: the time is no number.
+    :raises ValueError: the time is out of range, or the modules do not fit the file.
+    :raises TypeError: the time is no number, or ``modules`` is no mapping to modules.
     """
     longest = _checked.seconds(seconds, "seconds")
-    return Profile._of(_whole(ops.profile_pipeline(_checked.text(config, "the path"), longest)))
+    file = _checked.text(config, "the path")
+    with opened(file, modules) as made:
+        return Profile._of(_whole(ops.profile_pipeline(file, longest, [each.native for each in made])))
 
 
 def plan(
@@ -211,6 +219,7 @@ def plan(
     verify: bool = True,
     seconds: float = 2.0,
     budget: float = 60.0,
+    modules: Mapping[str, torch.nn.Module] | None = None,
 ) -> Plan:
     """Finds the lanes that meet every deadline, and tries the best ones on the device.
 
@@ -221,23 +230,26 @@ def plan(
     :param verify: whether plans are tried, beside the modes without lanes.
     :param seconds: how long each trial runs.
     :param budget: number of seconds after which no further trial begins.
+    :param modules: see :class:`Pipeline`. Buffers that the modules write to are put back.
     :raises RuntimeError: deadlines cannot be met; the message says which, by how much, and what would help.
-    :raises ValueError: a number is out of range.
-    :raises TypeError: ``profile`` is no :class:`Profile`, a number is none, or ``verify`` is no bool.
+    :raises ValueError: a number is out of range, or the modules do not fit the file.
+    :raises TypeError: ``profile`` is no :class:`Profile`, a number is none, ``verify`` is no bool, or
+        ``modules`` is no mapping to modules.
     """
     if profile is not None and not isinstance(profile, Profile):
         raise TypeError(
             f"profile is {profile!r}: give a Profile (greenlane.Profile.read reads one from a file), or None"
         )
-    return Plan._of(
-        _whole(
-            ops.plan_pipeline(
-                _checked.text(config, "the path"),
-                profile=None if profile is None else profile.json,
-                margin=_checked.number(margin, "margin"),
-                verify=_checked.truth(verify, "verify"),
-                seconds=_checked.seconds(seconds, "seconds"),
-                budget=_checked.seconds(budget, "budget"),
-            )
-        )
-    )
+    file = _checked.text(config, "the path")
+    numbers = {
+        "margin": _checked.number(margin, "margin"),
+        "seconds": _checked.seconds(seconds, "seconds"),
+        "budget": _checked.seconds(budget, "budget"),
+    }
+    tries = _checked.truth(verify, "verify")
+    known = None if profile is None else profile.json
+    if profile is not None and not tries:  # nothing runs
+        return Plan._of(_whole(ops.plan_pipeline(file, profile=known, verify=False, modules=[], **numbers)))
+    with opened(file, modules) as made:
+        natives = [each.native for each in made]
+        return Plan._of(_whole(ops.plan_pipeline(file, profile=known, verify=tries, modules=natives, **numbers)))

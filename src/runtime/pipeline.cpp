@@ -111,5 +111,10 @@ Pipeline open_pipeline(const std::filesystem::path& file, const PipelineOptions&
   return detail::Access::make<Pipeline>(std::move(live));
 }
 
+void recapture(const PipelineEngine& engine) {
+  auto& live = *detail::Access::engine(engine);
+  live.engine->run_if_serving([&] { live.workload().recapture(); });
+}
+
 }  // namespace runtime
 }  // namespace greenlane

@@ -39,6 +39,9 @@ class TensorWorkload : public Workload {
   // Thread safety: any thread.
   // Throws: EngineError if they do not fit.
   [[nodiscard]] virtual std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) = 0;
+  // Takes over changes of the model. Called on the engine's thread.
+  // Throws: EngineError if that fails, or if there is no way; the engine is as before then.
+  virtual void recapture() = 0;
   // The nesting of the arguments and results: two torch.utils._pytree treespecs, as JSON. Empty: unknown.
   [[nodiscard]] virtual std::vector<std::string> call_spec() const { return {}; }
 };

@@ -1,12 +1,12 @@
 #include "torch/model_loading.hpp"
 #include "torch/probe.hpp"
+#include "torch/urgency.hpp"
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/access.hpp>
 #include <greenlane/detail/core/current_context.hpp>
 #include <greenlane/detail/core/process.hpp>
-#include <greenlane/detail/core/urgent.hpp>
 #include <greenlane/detail/torch/bound_call.hpp>
 #include <greenlane/detail/torch/resident_graph.hpp>
 #include <greenlane/detail/torch/versions.hpp>
@@ -28,13 +28,7 @@ struct AotiEngine::Impl {
   detail::LoadedModel model;
   std::shared_ptr<ResidentGraphs> graphs;  // null: none
   StreamBinding binding;
-  detail::ForkSafeMutex urgency{};  // protects the next member
-  std::shared_ptr<UrgentEngine> urgent{};
-
-  std::shared_ptr<UrgentEngine> is_urgent() {
-    const std::scoped_lock lock(urgency);
-    return urgent;
-  }
+  detail::Urgency urgency{};
 
   [[noreturn]] void fail(const detail::ModelFailure& failure) const {
     const auto lane = binding.lane();
@@ -74,7 +68,7 @@ struct AotiEngine::Impl {
       model.state.note_writes(given);
       return model.calls->run(given, c10::cuda::getCurrentCUDAStream(call.stream().device_index()).stream());
     };
-    const auto urgent_engine = is_urgent();
+    const auto urgent_engine = urgency.get();
     std::optional<UrgentEngine::Call> pass;
     if (urgent_engine && !call.is_captured())
       pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{}));
@@ -114,17 +108,10 @@ std::optional<GraphReport> AotiEngine::graphs() const {
 
 void AotiEngine::set_urgent(std::optional<std::chrono::nanoseconds> deadline) {
   if (impl_->model.device.id().kind == DeviceKind::cpu) return;
-  auto urgent = deadline ? std::make_shared<UrgentEngine>(impl_->model.device, *deadline) : nullptr;
-  const std::scoped_lock lock(impl_->urgency);
-  impl_->urgent.swap(urgent);
+  impl_->urgency.set(impl_->model.device, deadline);
 }
 
-void AotiEngine::expect_call(Gate::Clock::time_point from) {
-  const auto urgent = impl_->is_urgent();
-  if (!urgent) return;
-  const auto bound = lane();
-  urgent->expect(bound ? bound->unit_set() : UnitSetId{}, from);
-}
+void AotiEngine::expect_call(Gate::Clock::time_point from) { impl_->urgency.expect(impl_->binding, from); }
 
 void AotiEngine::set_gates(const std::optional<SliceOptions>& slices) {
   if (impl_->model.device.id().kind == DeviceKind::cpu) return;

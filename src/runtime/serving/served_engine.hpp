@@ -74,6 +74,14 @@ class ServedEngine {
   // Throws: what the task throws.
   void run_on_thread(const std::function<void()>& task) { thread_.run(task); }
 
+  // Runs a task on the engine's thread, between two runs.
+  // Throws: what the task throws; RequestError (stopped, closed).
+  void run_if_serving(const std::function<void()>& task) {
+    const UnderWay under_way(*this);
+    require_serving();
+    thread_.run(task);
+  }
+
   // Runs of a trigger go through these two, on the engine's thread.
   // Returns true if it may be run.
   [[nodiscard]] bool is_serving() const noexcept;

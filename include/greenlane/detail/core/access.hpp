@@ -15,6 +15,11 @@ struct Access {
   [[nodiscard]] static auto& state(const Handle& handle) noexcept {
     return handle.state_;
   }
+  // Returns the engine behind a handle of a pipeline's engine.
+  template <typename Handle>
+  [[nodiscard]] static auto& engine(const Handle& handle) noexcept {
+    return handle.engine_;
+  }
   // Calls a private constructor.
   template <typename T, typename... Parts>
   [[nodiscard]] static T make(Parts&&... parts) {

@@ -14,4 +14,9 @@ namespace greenlane::runtime {
 [[nodiscard]] Pipeline open_pipeline(const std::filesystem::path& config, const PipelineOptions& options,
                                      const ModuleLoader& modules, const std::atomic<bool>& stop);
 
+// Takes over changes of a module, between two runs of its engine, on the engine's thread.
+// Throws: EngineError if the module cannot be captured now, or the engine is a package; the engine is as before then.
+// RequestError if the engine stopped or the pipeline is closed.
+void recapture(const PipelineEngine& engine);
+
 }  // namespace greenlane::runtime

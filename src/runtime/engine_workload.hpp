@@ -1,0 +1,241 @@
+// Workloads over engines that run on a lane and replay graphs.
+#pragma once
+
+#include "runtime/tensor_workload.hpp"
+#include "text/first_line.hpp"
+#include "torch/writes.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/detail/core/gate.hpp>
+#include <greenlane/detail/core/urgent.hpp>
+#include <greenlane/torch/graphs.hpp>
+#include <greenlane/torch/tensor_io.hpp>
+
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
+#include <c10/cuda/CUDAGuard.h>
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace greenlane::runtime {
+
+// A workload over AotiEngine or ModuleEngine, which have the same members as far as they are used here.
+template <typename Engine>
+class EngineWorkload : public TensorWorkload {
+ public:
+  EngineWorkload(std::shared_ptr<Engine> engine, std::vector<at::Tensor> inputs, std::vector<at::Tensor> expected,
+                 bool check_outputs)
+      : engine_(std::move(engine)),
+        inputs_(std::move(inputs)),
+        expected_(std::move(expected)),
+        check_outputs_(check_outputs),
+        has_graphs_(engine_->graphs().has_value()),
+        state_(engine_->state()),
+        done_(engine_->device().id().kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      if (engine_->writes_input(i)) written_inputs_.emplace_back(inputs_[i], inputs_[i].clone());
+    }
+  }
+
+  void bind(const Lane& lane) override {
+    engine_->bind(lane);
+    lane_ = lane;
+    if (on_gpu()) generator_.emplace(at::Device(at::kCUDA, index()));
+  }
+
+  void unbind() override {
+    outputs_.clear();
+    engine_->unbind();
+    lane_.reset();
+  }
+
+  void set_role(const GateRole& role) override {
+    role_ = role;
+    if (has_graphs_)
+      engine_->set_gates(role.gated ? std::optional(SliceOptions{.longest = role.slice, .log = role.log})
+                                    : std::nullopt);
+    engine_->set_urgent(role.urgent);
+    urgent_.reset();
+    if (role.urgent && !on_gpu()) urgent_.emplace(engine_->device(), *role.urgent);
+    gate_ = Gate::of(engine_->device());
+  }
+
+  void expect(std::chrono::steady_clock::time_point from) override { engine_->expect_call(from); }
+
+  [[nodiscard]] bool may_be_warmed_up() const override { return !engine_->is_stateful(); }
+  [[nodiscard]] bool has_state() const override { return !state_.empty() || engine_->is_stateful(); }
+
+  void reset_state() override {
+    if (generator_) generator_->put_back();
+    generator_.reset();
+    if (state_.empty()) return;
+    if (!on_gpu()) {
+      state_.put_back();
+      return;
+    }
+    const c10::cuda::CUDAGuard guard(index());
+    const auto stream = c10::cuda::getCurrentCUDAStream(index());
+    state_.put_back();
+    done_.record(stream);
+    wait();
+  }
+
+  void run() override {
+    first_line_only([&] {
+      // Their memory is read only between two runs, so they may be views of the graph's own.
+      outputs_ = run_and_wait(inputs_, GraphOutputs::views, [&] {
+        // The former run may have written to the recorded inputs.
+        for (const auto& [given, recorded] : written_inputs_) given.copy_(recorded, /*non_blocking=*/true);
+      });
+    });
+  }
+
+  void run(Work& work) override {
+    auto& request = static_cast<TensorWork&>(work);
+    first_line_only([&] {
+      request.outputs = run_and_wait(request.inputs, GraphOutputs::copies, [&] {
+        if (on_gpu()) request.wait_for_inputs(at::Device(at::kCUDA, index()));
+      });
+    });
+  }
+
+  [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
+    if (on_gpu()) {
+      wait_at_gate(GateWait::spin);
+      return engine_->run(inputs);
+    }
+    return run_on_cpu(inputs, [] {});
+  }
+
+  [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
+    check(inputs);
+    // The outputs' memory belongs to the lane's stream, and may outlive the lane.
+    if (on_gpu()) lane_.value().keep_stream();
+    return std::make_unique<TensorWork>(inputs);
+  }
+
+  [[nodiscard]] bool is_done_when_called() const override { return !on_gpu(); }
+  [[nodiscard]] bool takes_inputs() const override { return !inputs_.empty(); }
+  [[nodiscard]] bool is_idle() const override {
+    if (!on_gpu() || !lane_) return true;
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    return c10::cuda::getStreamFromExternal(lane_->stream().handle(), index()).query();
+  }
+
+  [[nodiscard]] std::optional<GraphUse> graphs() const override {
+    const auto report = engine_->graphs();
+    if (!report) return std::nullopt;
+    GraphUse use;
+    use.bytes = report->bytes;
+    use.obstacle = report->obstacle;
+    if (report->graphs.empty()) return use;
+    use.replays = report->graphs.front().replays;
+    use.kernel_units = report->graphs.front().kernel_units;
+    use.slices = report->graphs.front().slices;
+    use.longest_slice = report->graphs.front().longest_slice;
+    use.look_ahead = report->graphs.front().look_ahead;
+    use.gate_obstacle = report->graphs.front().gate_obstacle;
+    return use;
+  }
+
+  [[nodiscard]] bool has_expected_outputs() const override { return !expected_.empty(); }
+  [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
+
+ protected:
+  // Throws: EngineError if the inputs do not fit.
+  virtual void check(const std::vector<at::Tensor>& inputs) const = 0;
+  [[nodiscard]] Engine& engine() const { return *engine_; }
+  [[nodiscard]] const std::vector<at::Tensor>& recorded() const { return inputs_; }
+
+ private:
+  [[nodiscard]] bool on_gpu() const { return engine_->device().id().kind == DeviceKind::cuda; }
+  [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(engine_->device().id().index); }
+
+  void wait() {
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    done_.synchronize();
+  }
+
+  // PyTorch appends a C++ stack trace to its errors.
+  template <typename Work>
+  static void first_line_only(const Work& work) {
+    try {
+      work();
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      const std::string text = error.what();
+      throw EngineError({.what = "the engine failed",
+                         .why = text::first_line(text),
+                         .remedy = "run the model in PyTorch: if it fails there, too, check the model"});
+    }
+  }
+
+  // Without a resident graph, a gated engine waits at the gate before each run, as every gated engine on a CPU does.
+  void wait_at_gate(GateWait how) const {
+    if (role_.gated && (!on_gpu() || !has_graphs_)) (void)gate_->wait(lane_.value().unit_set(), how);
+  }
+
+  // Runs once and returns when the outputs are there. `before` is called on the lane's stream, before the run.
+  template <typename Before>
+  std::vector<at::Tensor> run_and_wait(const std::vector<at::Tensor>& inputs, GraphOutputs kind, const Before& before) {
+    if (!on_gpu()) return run_on_cpu(inputs, before);
+    wait_at_gate(GateWait::spin);
+    // The lane's stream is the caller stream, so there is nothing to join.
+    const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
+    const c10::cuda::CUDAStreamGuard guard(stream);
+    std::vector<at::Tensor> outputs;
+    try {
+      before();
+      outputs = engine_->run(inputs, kind);
+      if (check_outputs_) require_finite(outputs);
+    } catch (...) {
+      // Work that was enqueued before the error still reads the inputs.
+      wait_for(stream);
+      throw;
+    }
+    wait_for(stream);
+    return outputs;
+  }
+
+  // Waits for this run only. A wait for the lane would include the engines that share it.
+  void wait_for(c10::cuda::CUDAStream stream) {
+    done_.record(stream);
+    wait();
+  }
+
+  template <typename Before>
+  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs, const Before& before) {
+    // The call opens the gate when it ends, because the work is done by then.
+    std::optional<UrgentEngine::Call> call;
+    if (urgent_) call.emplace(urgent_->enter(lane_.value().unit_set()));
+    wait_at_gate(GateWait::block);
+    before();
+    auto outputs = engine_->run(inputs);
+    if (check_outputs_) require_finite(outputs);
+    return outputs;
+  }
+
+  GateRole role_;
+  std::shared_ptr<Gate> gate_;
+  std::optional<UrgentEngine> urgent_;  // on a CPU, where AotiEngine has no gates
+  std::shared_ptr<Engine> engine_;
+  std::vector<at::Tensor> inputs_;
+  std::vector<at::Tensor> expected_;
+  std::vector<at::Tensor> outputs_;
+  std::optional<Lane> lane_;
+  bool check_outputs_;
+  bool has_graphs_;
+  detail::KeptTensors state_;  // its values when the package was loaded
+  std::optional<detail::KeptGenerator> generator_;
+  std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // each with its recorded copy
+  c10::Event done_;
+};
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,83 @@
+#include "runtime/module_workload.hpp"
+
+#include "runtime/engine_workload.hpp"
+#include "runtime/expected_outputs.hpp"
+#include "torch/module_engine.hpp"
+
+#include <greenlane/core/error.hpp>
+#include <greenlane/torch/tensor_io.hpp>
+
+#include <atomic>
+
+namespace greenlane::runtime {
+namespace {
+
+using greenlane::detail::ModuleEngine;
+
+class ModuleWorkload final : public EngineWorkload<ModuleEngine> {
+ public:
+  using EngineWorkload::EngineWorkload;
+
+  void run() override { EngineWorkload::run(); }
+  void run(Work& work) override {
+    is_served_ = true;
+    EngineWorkload::run(work);
+  }
+  [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
+    is_served_ = true;
+    return EngineWorkload::call(inputs);
+  }
+  void recapture() override {
+    is_served_ = true;
+    engine().recapture(recorded());
+  }
+  // Once it is served, its buffers are the program's.
+  void reset_state() override {
+    if (!is_served_) EngineWorkload::reset_state();
+  }
+  [[nodiscard]] bool is_in_python() const override { return engine().is_in_python(); }
+
+ protected:
+  void check(const std::vector<at::Tensor>& inputs) const override { engine().check(inputs); }
+
+ private:
+  std::atomic<bool> is_served_{false};
+};
+
+void require_device(const EngineConfig& engine, const Device& device, const ModuleSource& source) {
+  const auto wanted = to_string(device.id());
+  if (source.device.empty() || source.device == wanted) return;
+  throw ConfigError({.what = "module '" + engine.module + "' is on " + source.device,
+                     .why = "the lane of its engine is on " + wanted,
+                     .remedy = "move the module to " + wanted + ", or set `device` of the pipeline or the lane"});
+}
+
+}  // namespace
+
+std::shared_ptr<Workload> make_module_workload(const PipelineConfig& config, const EngineConfig& engine,
+                                               const Device& device, const ModuleSource& source) {
+  try {
+    require_device(engine, device, source);
+    if (!engine.graphs && !engine.python && device.id().kind == DeviceKind::cuda) {
+      throw ConfigError({.what = "`graphs = false`",
+                         .why = "a module is replayed from a CUDA graph, or it runs in Python",
+                         .remedy = "set `python = true`, or leave `graphs` out"});
+    }
+    std::vector<at::Tensor> inputs;
+    // Their memory is their own, because the module may write to it.
+    for (const auto& input : to_device(source.inputs, device.id())) inputs.push_back(input.clone());
+    auto loaded = std::make_shared<ModuleEngine>(device,
+                                                 greenlane::detail::ModuleOptions{.name = engine.name,
+                                                                                  .module = engine.module,
+                                                                                  .in_python = engine.python,
+                                                                                  .tune_kernels = engine.tune_kernels,
+                                                                                  .stateful = engine.stateful},
+                                                 source.model, inputs);
+    return std::make_shared<ModuleWorkload>(std::move(loaded), std::move(inputs), expected_outputs(engine),
+                                            engine.check_outputs);
+  } catch (const Error& error) {
+    throw ConfigError({.what = config.file.string() + ": engine." + engine.name, .why = error.what(), .remedy = ""});
+  }
+}
+
+}  // namespace greenlane::runtime
