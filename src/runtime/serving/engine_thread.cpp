@@ -222,6 +222,13 @@ nanoseconds EngineThread::busy_for(Clock::time_point now) const noexcept {
   return since == 0 ? nanoseconds(0) : now - Clock::time_point(Clock::duration(since));
 }
 
+void EngineThread::end_soon() {
+  const std::scoped_lock lock(state_->mutex);
+  state_->is_closing = true;
+  state_->signals.fetch_add(1, std::memory_order_release);
+  state_->changed.notify_all();
+}
+
 bool EngineThread::close(Clock::time_point until) {
   if (!thread_.joinable()) return true;
   if (!origin_.is_here()) {
@@ -229,12 +236,10 @@ bool EngineThread::close(Clock::time_point until) {
     (void)new std::thread(std::move(thread_));  // NOLINT(cppcoreguidelines-owning-memory)
     return true;
   }
+  end_soon();
   bool has_ended = false;
   {
     std::unique_lock lock(state_->mutex);
-    state_->is_closing = true;
-    state_->signals.fetch_add(1, std::memory_order_release);
-    state_->changed.notify_all();
     const auto ended = [&] { return state_->has_ended; };
     if (until == Clock::time_point::max()) {
       state_->settled.wait(lock, ended);

@@ -58,8 +58,10 @@ class EngineThread {
   // Returns how long the present request or run of the trigger has taken; zero: there is none.
   [[nodiscard]] std::chrono::nanoseconds busy_for(Clock::time_point now) const noexcept;
 
-  // Ends the thread after the run that is under way, but does not wait for it beyond `until`. A thread that does not
-  // end in time is left alone. Returns whether it has ended. Queued requests stay queued; take_queued() gives them.
+  // Ends the thread after the run that is under way, and does not wait.
+  void end_soon();
+  // As end_soon(), and waits for the run that is under way, but not beyond `until`. A thread that does not end in time
+  // is left alone. Returns whether it has ended. Queued requests stay queued; take_queued() gives them.
   bool close(Clock::time_point until);
 
  private:

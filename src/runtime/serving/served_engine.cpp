@@ -231,6 +231,7 @@ bool ServedEngine::break_if_hanging(Clock::time_point now) {
 
 void ServedEngine::refuse() {
   state_->service.store(State::Service::closed, std::memory_order_release);
+  thread_.end_soon();
   for (const auto& request : thread_.take_queued()) {
     const auto why = request_error(name(), "the pipeline was closed", "", RequestError::Reason::cancelled);
     if (request->end_queued(why)) state_->figures.cancelled();
