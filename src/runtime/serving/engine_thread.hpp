@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,6 +36,10 @@ class EngineThread {
   // Runs a task on the thread and returns when it has returned.
   // Throws: what the task throws; StreamError in a process that was forked since.
   void run(const std::function<void()>& task);
+  // Says how often requests come; absent: nobody knows. The thread spins around the time of the next one.
+  void expect_requests(std::optional<std::chrono::nanoseconds> period);
+  // Says that a request comes in some microseconds. Wakes the thread, which then spins for a short time.
+  void expect_request();
   // Queues a request. Returns false, and does nothing, if the queue holds `capacity` requests or the thread is closed.
   // Throws: StreamError in a process that was forked since.
   [[nodiscard]] bool push(std::shared_ptr<Request> request, std::size_t capacity);
