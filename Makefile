@@ -22,7 +22,9 @@ build: program  ## Build all, tests and benchmarks too
 examples: setup  ## Compile the example models for this machine's device
 	@$(PY) examples/robot/export.py
 
-run: program examples  ## Run the example pipeline (SECONDS_TO_RUN=10)
+run: examples  ## Build the program and run the example pipeline (SECONDS_TO_RUN=10)
+	@test -f build/build.ninja || cmake --preset release --log-level=WARNING
+	@cmake --build --preset release --target greenlane_cli
 	build/bin/greenlane run examples/robot/robot.toml --seconds $(SECONDS_TO_RUN) --check
 
 test: test-cpp test-python  ## Run all tests

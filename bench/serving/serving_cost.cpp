@@ -4,8 +4,8 @@
 //
 // `call` against AotiEngine::run: both engines are the same package on the same lane, take turns in short blocks, and
 // their figures are medians over the blocks of a block's mean, for the calling thread. `submit`: requests that come one
-// at a time, to an idle engine thread; the wait from entering submit() to the start of the run, and the latency to the
-// end of the work on the device. `stats`: the time of one call of stats().
+// at a time, to an idle engine thread, at several rates; the wait from entering submit() to the start of the run, and
+// the latency to the end of the work on the device. `stats`: the time of one call of stats().
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/config.hpp>
@@ -38,12 +38,12 @@ double median(std::vector<double> values) {
 
 double microseconds(Clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
 
-Json figures(const greenlane::LatencyFigures& of) {
-  return {{"count", of.count},
-          {"p50_us", microseconds(of.p50)},
-          {"p90_us", microseconds(of.p90)},
-          {"p99_us", microseconds(of.p99)},
-          {"max_us", microseconds(of.max)}};
+Json quantiles(std::vector<double> values) {
+  std::ranges::sort(values);
+  const auto at = [&](double q) {
+    return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
+  };
+  return {{"p50", at(0.5)}, {"p90", at(0.9)}, {"p99", at(0.99)}, {"max", values.back()}};
 }
 
 // Returns the medians, in the order of the variants.
@@ -65,10 +65,38 @@ std::vector<double> in_turn(const std::vector<std::function<void()>>& variants, 
   return medians;
 }
 
+// Submits requests one at a time, and waits for each. `sleeps`: the caller sleeps until the next one, so that its core
+// is cold; otherwise it spins.
+Json requests(greenlane::Pipeline& pipeline, const std::string& name, const std::vector<at::Tensor>& inputs,
+              Clock::duration period, bool sleeps) {
+  auto engine = pipeline[name];
+  std::vector<double> entered;
+  std::vector<double> latencies;
+  std::vector<double> waits;
+  auto next = Clock::now();
+  for (int i = 0; i < 200; ++i) {
+    next += period;
+    if (sleeps) std::this_thread::sleep_until(next);
+    while (Clock::now() < next) continue;
+    const auto start = Clock::now();
+    auto run = engine.submit(inputs, {.drop_if_late = false});
+    entered.push_back(microseconds(Clock::now() - start));
+    (void)run.outputs();
+    waits.push_back(microseconds(run.waited()));
+    latencies.push_back(microseconds(run.latency()));
+    next = std::max(next, Clock::now() - period);
+  }
+  return {{"caller", sleeps ? "sleeps between requests" : "spins between requests"},
+          {"period_us", microseconds(period)},
+          {"returns_after_us", quantiles(entered)},
+          {"wait_until_start_us", quantiles(waits)},
+          {"latency_us", quantiles(latencies)}};
+}
+
 Json measure(const std::string& file, const std::string& name, int calls) {
   const auto config = greenlane::runtime::load_config(file);
   const auto& known = *std::ranges::find(config.engines, name, &greenlane::runtime::EngineConfig::name);
-  const auto pipeline = greenlane::Pipeline::open(file);
+  auto pipeline = greenlane::Pipeline::open(file);
   auto engine = pipeline[name];
   const auto lane = engine.lane();
   const auto device = lane.device();
@@ -78,9 +106,9 @@ Json measure(const std::string& file, const std::string& name, int calls) {
       known.model, {.lane = lane, .graphs = on_gpu ? greenlane::Graphs::resident : greenlane::Graphs::off});
   for (int i = 0; i < 5; ++i) (void)alone->run(inputs);
 
-  const auto cost = in_turn({[&] { (void)alone->run(inputs); }, [&] { (void)engine.call(inputs); },
-                             [&] { (void)alone->run(inputs); }},
-                            calls, lane);
+  const auto cost = in_turn(
+      {[&] { (void)alone->run(inputs); }, [&] { (void)engine.call(inputs); }, [&] { (void)alone->run(inputs); }}, calls,
+      lane);
   Json json{{"device", device.info().name},
             {"torch", std::string(greenlane::torch_version())},
             {"engine", name},
@@ -90,26 +118,18 @@ Json measure(const std::string& file, const std::string& name, int calls) {
             {"run_again_us", cost[2]},
             {"call_more_than_run_us", cost[1] - cost[0]}};
 
-  std::vector<double> entered;
-  for (int i = 0; i < 2000; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    const auto start = Clock::now();
-    auto run = engine.submit(inputs);
-    entered.push_back(microseconds(Clock::now() - start));
-    (void)run.outputs();
+  json["submit"] = Json::array();
+  for (const bool sleeps : {false, true}) {
+    for (const int period_us : {500, 2000, 20'000})
+      json["submit"].push_back(requests(pipeline, name, inputs, std::chrono::microseconds(period_us), sleeps));
   }
-  const auto stats = pipeline.stats();
-  const auto& of = *std::ranges::find(stats.engines, name, &greenlane::EngineStats::name);
-  json["submit"] = {{"returns_after_us", median(std::move(entered))},
-                    {"wait_until_start", figures(of.figures.waits)},
-                    {"latency", figures(of.figures.whole)}};
   std::vector<double> asked;
   for (int i = 0; i < 1000; ++i) {
     const auto start = Clock::now();
     (void)pipeline.stats();
     asked.push_back(microseconds(Clock::now() - start));
   }
-  json["stats"] = {{"engines", stats.engines.size()}, {"us", median(std::move(asked))}};
+  json["stats"] = {{"engines", pipeline.engines().size()}, {"us", median(std::move(asked))}};
   return json;
 }
 

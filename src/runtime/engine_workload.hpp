@@ -18,6 +18,7 @@
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -130,18 +131,14 @@ class EngineWorkload : public TensorWorkload {
 
   [[nodiscard]] std::optional<GraphUse> graphs() const override {
     const auto report = engine_->graphs();
-    if (!report) return std::nullopt;
-    GraphUse use;
-    use.bytes = report->bytes;
-    use.obstacle = report->obstacle;
-    if (report->graphs.empty()) return use;
-    use.replays = report->graphs.front().replays;
-    use.kernel_units = report->graphs.front().kernel_units;
-    use.slices = report->graphs.front().slices;
-    use.longest_slice = report->graphs.front().longest_slice;
-    use.look_ahead = report->graphs.front().look_ahead;
-    use.gate_obstacle = report->graphs.front().gate_obstacle;
-    return use;
+    return report ? std::optional(use_of(*report)) : std::nullopt;
+  }
+
+  [[nodiscard]] std::optional<GraphUse> graphs_now() override {
+    const auto report = engine_->graphs_if_idle();
+    const std::scoped_lock lock(latest_mutex_);
+    if (report) latest_ = use_of(*report);
+    return latest_;
   }
 
   [[nodiscard]] bool has_expected_outputs() const override { return !expected_.empty(); }
@@ -154,6 +151,20 @@ class EngineWorkload : public TensorWorkload {
   [[nodiscard]] const std::vector<at::Tensor>& recorded() const { return inputs_; }
 
  private:
+  [[nodiscard]] static GraphUse use_of(const GraphReport& report) {
+    GraphUse use;
+    use.bytes = report.bytes;
+    use.obstacle = report.obstacle;
+    if (report.graphs.empty()) return use;
+    use.replays = report.graphs.front().replays;
+    use.kernel_units = report.graphs.front().kernel_units;
+    use.slices = report.graphs.front().slices;
+    use.longest_slice = report.graphs.front().longest_slice;
+    use.look_ahead = report.graphs.front().look_ahead;
+    use.gate_obstacle = report.graphs.front().gate_obstacle;
+    return use;
+  }
+
   [[nodiscard]] bool on_gpu() const { return engine_->device().id().kind == DeviceKind::cuda; }
   [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(engine_->device().id().index); }
 
@@ -236,6 +247,8 @@ class EngineWorkload : public TensorWorkload {
   std::optional<detail::KeptGenerator> generator_;
   std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // each with its recorded copy
   c10::Event done_;
+  std::mutex latest_mutex_;  // guards the next member
+  std::optional<GraphUse> latest_;
 };
 
 }  // namespace greenlane::runtime

@@ -92,6 +92,7 @@ void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
     live->about.units = lane.units().count;
     live->about.in_python = live->engine->workload().is_in_python();
     live->about_call = live->workload().call_spec();
+    if (lane.device().id().kind == DeviceKind::cuda) live->engine->expect_requests(loaded_->config().engines[i].period);
     live->engine->begin_figures();
     watched.push_back(live->engine.get());
     engines_.push_back(std::move(live));
@@ -144,7 +145,7 @@ PipelineStats LivePipeline::stats() {
   all.is_running = is_running_;
   all.is_broken = watchdog_->is_broken();
   for (std::size_t i = 0; i < engines_.size(); ++i) {
-    if (const auto graphs = engines_[i]->engine->workload().graphs()) all.engines[i].graphs = figures_of(*graphs);
+    if (const auto graphs = engines_[i]->engine->workload().graphs_now()) all.engines[i].graphs = figures_of(*graphs);
   }
   for (const auto& [device, gate] : placed_->gates()) {
     DeviceStats stats{

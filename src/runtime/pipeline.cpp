@@ -19,6 +19,12 @@ using runtime::TensorWork;
 
 bool PipelineRun::wait_for(std::chrono::nanoseconds time) const { return request_->wait_for(time); }
 bool PipelineRun::is_done() const noexcept { return request_->has_ended(); }
+std::chrono::nanoseconds PipelineRun::waited() const noexcept {
+  return is_done() ? request_->waited() : std::chrono::nanoseconds(0);
+}
+std::chrono::nanoseconds PipelineRun::latency() const noexcept {
+  return is_done() ? request_->latency() : std::chrono::nanoseconds(0);
+}
 std::exception_ptr PipelineRun::error() const { return request_->error(); }
 bool PipelineRun::cancel() { return engine_->cancel(*request_); }
 void PipelineRun::when_done(std::function<void()> listener) const { request_->when_ended(std::move(listener)); }

@@ -90,8 +90,7 @@ void RehearsalTrigger::run(Clock::time_point start) {
     is_measuring_ = true;
     engine_.workload().reset_state();
   }
-  const auto error = engine_.run_triggered(scheduled, [this] { engine_.workload().run(); });
-  const auto end = Clock::now();
+  const auto [end, error] = engine_.run_triggered(scheduled, [this] { engine_.workload().run(); });
   if (error) {
     result_.error = text_of(error);
   } else if (is_measured) {

@@ -106,6 +106,11 @@ std::optional<GraphReport> AotiEngine::graphs() const {
   return impl_->graphs->report();
 }
 
+std::optional<GraphReport> AotiEngine::graphs_if_idle() const {
+  if (!impl_->graphs) return std::nullopt;
+  return impl_->graphs->report_if_idle();
+}
+
 void AotiEngine::set_urgent(std::optional<std::chrono::nanoseconds> deadline) {
   if (impl_->model.device.id().kind == DeviceKind::cpu) return;
   impl_->urgency.set(impl_->model.device, deadline);

@@ -140,6 +140,12 @@ std::optional<GraphReport> ModuleEngine::graphs() const {
   return graphs_->report();
 }
 
+std::optional<GraphReport> ModuleEngine::graphs_if_idle() const {
+  if (!captures_) return std::nullopt;
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock ? graphs_->report_if_idle() : std::nullopt;
+}
+
 std::vector<at::Tensor> ModuleEngine::laid_out(const std::vector<at::Tensor>& inputs) const {
   auto all = inputs;
   for (std::size_t i = 0; i < all.size(); ++i) {

@@ -64,6 +64,8 @@ class ModuleEngine {
   void expect_call(std::chrono::steady_clock::time_point from);
   void set_gates(const std::optional<SliceOptions>& slices);
   [[nodiscard]] std::optional<GraphReport> graphs() const;
+  // As graphs(), but returns nothing while a call is being enqueued, instead of waiting for it.
+  [[nodiscard]] std::optional<GraphReport> graphs_if_idle() const;
 
   // Runs once, as AotiEngine::run().
   // Throws: EngineError if the inputs do not fit, the module fails, or it cannot be captured.

@@ -18,6 +18,8 @@ from python.probes import lane_of
 from torch import Tensor, nn
 from torch._library.fake_class_registry import register_fake_class
 
+from compat.server import ProcessServer
+
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "lib" / "libgreenlane_tensorrt_stand_in.so"
 
@@ -118,15 +120,33 @@ FAKE_CUDA = ROOT / "build" / "tests" / "compat" / "libcuda.so.1"
 
 
 def in_a_process(code: str, *, on_gpus: bool = False, **variables: str) -> list[str]:
-    """Returns the lines that code prints in a new process with these environment variables; fails if that fails."""
+    """Returns the lines that code prints in a new process with these environment variables; fails if that fails.
+
+    The process is forked from one that has imported PyTorch, if it needs no variables of its own.
+    """
     path = [str(ROOT / "tests"), str(ROOT / "python")]
     whole = f"import sys; sys.path[:0] = {path}\n{code}"
-    environment = {**os.environ, **variables} | ({"LD_PRELOAD": str(FAKE_CUDA)} if on_gpus else {})
-    done = subprocess.run(
-        [sys.executable, "-c", whole], capture_output=True, text=True, timeout=300, check=False, env=environment
-    )
+    preloaded = {"LD_PRELOAD": str(FAKE_CUDA)} if on_gpus else {}
+    if variables:
+        done = subprocess.run(
+            [sys.executable, "-c", whole],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            env={**os.environ, **variables, **preloaded},
+        )
+    else:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"} | preloaded
+        done = server_with(tuple(sorted(environment.items()))).run(whole)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
+
+
+@functools.cache
+def server_with(environment: tuple[tuple[str, str], ...]) -> ProcessServer:
+    """Returns the server whose processes have these environment variables."""
+    return ProcessServer(dict(environment))
 
 
 class Accelerated(nn.Module):

@@ -89,7 +89,7 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyIsRefusedWithASuggestion) {
   expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
                  "known here: arrivals, check_outputs, deadline_ms, gates, graphs, hang_ms, inputs, lane, model, "
                  "module, on_error, "
-                 "rate_hz, request_queue, stateful, tune_kernels");
+                 "python, rate_hz, request_queue, stateful, tune_kernels, weight");
 }
 
 TEST_F(ConfigErrorsTest, AModelAndAModuleExcludeEachOther) {

@@ -145,7 +145,7 @@ TEST_F(GraphModeTest, AnEngineWithAnOutputAllocatorHasNoGraphs) {
 }
 
 // Tests with stock Torch-TensorRT's runtime in Python only, where nothing has graphs that greenlane could ask about.
-// CTest runs each test in its own process, so the operators do not exist there.
+// CTest runs each suite in its own process, so the operators do not exist there.
 class WithoutStockTest : public fake::FakeDriverTest {};
 
 TEST_F(WithoutStockTest, AnEngineCanBeBoundTwiceToOneStream) {

@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -36,6 +37,13 @@ class UnpackedFolderTest : public ::testing::Test {
   UnpackedFolderTest() {
     fs::create_directory(temporary());
     setenv("TMPDIR", temporary().c_str(), 1);
+  }
+  ~UnpackedFolderTest() override {
+    if (former_) {
+      setenv("TMPDIR", former_->c_str(), 1);
+    } else {
+      unsetenv("TMPDIR");
+    }
   }
 
   [[nodiscard]] fs::path temporary() const { return folder_ / "tmp"; }
@@ -67,6 +75,12 @@ class UnpackedFolderTest : public ::testing::Test {
   }
 
  private:
+  static std::optional<std::string> environment_of(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? std::optional<std::string>(value) : std::nullopt;
+  }
+
+  const std::optional<std::string> former_ = environment_of("TMPDIR");
   Folder folder_;
 
  protected:

@@ -63,6 +63,10 @@ class PipelineRun {
   /// Stream order: their work is done, so that they may be used on any stream.
   /// Throws: EngineError if the engine failed; RequestError if it was not run.
   [[nodiscard]] std::vector<at::Tensor> outputs();
+  /// Returns the time from entering submit() to the start of its run; 0 if it has not ended, or was not run.
+  [[nodiscard]] std::chrono::nanoseconds waited() const noexcept;
+  /// Returns the time from entering submit() to the end of its work on the device; 0 as waited() is.
+  [[nodiscard]] std::chrono::nanoseconds latency() const noexcept;
   /// Returns the error that it ended with; null: none, or it has not ended.
   [[nodiscard]] std::exception_ptr error() const;
   /// Ends it with RequestError if it has not begun. Returns false if it has begun or ended.

@@ -150,6 +150,8 @@ class AotiEngine : public std::enable_shared_from_this<AotiEngine> {
 
   /// Its CUDA graphs; nothing if it was loaded without.
   [[nodiscard]] std::optional<GraphReport> graphs() const;
+  /// As graphs(), but returns nothing while a call is being enqueued, instead of waiting for it.
+  [[nodiscard]] std::optional<GraphReport> graphs_if_idle() const;
   /// Returns the binding, for bind_all().
   /// Lifetime: the binding lives as long as the engine.
   [[nodiscard]] StreamBinding& binding() noexcept;

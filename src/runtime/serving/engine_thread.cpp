@@ -19,6 +19,13 @@ namespace greenlane::runtime {
 
 using std::chrono::nanoseconds;
 
+namespace {
+
+// Longer than a thread takes to wake up, and than a caller takes to copy inputs.
+constexpr auto kWatch = std::chrono::microseconds(200);
+
+}  // namespace
+
 struct EngineThread::State {
   std::function<void(Request&)> serve;
   std::atomic<Clock::rep> busy_since{0};  // zero: not busy
@@ -31,6 +38,10 @@ struct EngineThread::State {
   std::shared_ptr<Request> current;
   std::shared_ptr<Trigger> trigger;
   nanoseconds spin{0};
+  std::optional<nanoseconds> period;  // of the requests; absent: not known
+  // While it waits, the thread spins between these times, because a request is likely to come.
+  Clock::time_point watch_from{};
+  Clock::time_point watch_until{};
   bool triggered = false;  // a run of the trigger is under way, or its time is being asked
   bool is_closing = false;
   bool has_ended = false;
@@ -61,31 +72,50 @@ struct EngineThread::State {
       if (is_closing) return {};
       const auto due = time_of_trigger();
       const auto now = Clock::now();
-      if (!requests.empty() && (!due || *due > now || requests.front()->times().arrival <= *due)) {
-        current = std::move(requests.front());
-        requests.pop_front();
-        return {.task = {}, .request = current, .trigger = {}, .start = now};
-      }
-      if (due && *due <= now) {
-        triggered = true;
-        return {.task = {}, .request = {}, .trigger = trigger, .start = now};
-      }
-      wait(lock, due, now);
+      if (!requests.empty() && (!due || *due > now || requests.front()->times().arrival <= *due))
+        return take_request(now);
+      if (due && *due <= now) return take_trigger(now);
+      if (wait(lock, due, now)) return take_trigger(Clock::now());
     }
   }
 
-  // Waits until the trigger is due or something changes. Requires the lock.
-  void wait(std::unique_lock<std::mutex>& lock, std::optional<Clock::time_point> due, Clock::time_point now) {
-    if (!due) {
-      changed.wait(lock);
-    } else if (*due - now > spin) {
-      changed.wait_until(lock, *due - spin);
-    } else {
-      const auto seen = signals.load(std::memory_order_acquire);
-      lock.unlock();
-      while (Clock::now() < *due && signals.load(std::memory_order_acquire) == seen) continue;
-      lock.lock();
+  Step take_request(Clock::time_point now) {
+    current = std::move(requests.front());
+    requests.pop_front();
+    if (period) {
+      const auto likely = current->times().arrival + *period;
+      watch_from = likely - kWatch;
+      watch_until = likely + kWatch;
     }
+    return {.task = {}, .request = current, .trigger = {}, .start = now};
+  }
+
+  Step take_trigger(Clock::time_point now) {
+    triggered = true;
+    return {.task = {}, .request = {}, .trigger = trigger, .start = now};
+  }
+
+  // Waits until the trigger is due or something changes. Requires the lock. Returns true if the trigger is due and
+  // nothing has changed.
+  bool wait(std::unique_lock<std::mutex>& lock, std::optional<Clock::time_point> due, Clock::time_point now) {
+    const bool is_watching = now < watch_until;
+    const auto spin_from =
+        std::min(due ? *due - spin : Clock::time_point::max(), is_watching ? watch_from : Clock::time_point::max());
+    if (spin_from == Clock::time_point::max()) {
+      changed.wait(lock);
+      return false;
+    }
+    if (now < spin_from) {
+      changed.wait_until(lock, spin_from);
+      return false;
+    }
+    auto until = due.value_or(Clock::time_point::max());
+    if (is_watching && (!due || now < *due - spin)) until = std::min(until, watch_until);
+    const auto seen = signals.load(std::memory_order_acquire);
+    lock.unlock();
+    while (Clock::now() < until && signals.load(std::memory_order_acquire) == seen) continue;
+    lock.lock();
+    return due && until == *due && signals.load(std::memory_order_relaxed) == seen;
   }
 
   // Returns the time of the trigger's next run, and drops a trigger that has ended. Requires the lock.
@@ -162,6 +192,20 @@ void EngineThread::run(const std::function<void()>& task) {
   result.get();
 }
 
+void EngineThread::expect_requests(std::optional<nanoseconds> period) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->period = period;
+}
+
+void EngineThread::expect_request() {
+  std::unique_lock lock(state_->mutex);
+  const auto now = Clock::now();
+  const bool is_awake = now >= state_->watch_from && now < state_->watch_until;
+  state_->watch_from = now;
+  state_->watch_until = now + kWatch;
+  if (!is_awake && !state_->current) state_->signal(std::move(lock));
+}
+
 bool EngineThread::push(std::shared_ptr<Request> request, std::size_t capacity) {
   origin_.require_here("engine '" + name_ + "'");
   std::unique_lock lock(state_->mutex);
@@ -222,6 +266,13 @@ nanoseconds EngineThread::busy_for(Clock::time_point now) const noexcept {
   return since == 0 ? nanoseconds(0) : now - Clock::time_point(Clock::duration(since));
 }
 
+void EngineThread::end_soon() {
+  const std::scoped_lock lock(state_->mutex);
+  state_->is_closing = true;
+  state_->signals.fetch_add(1, std::memory_order_release);
+  state_->changed.notify_all();
+}
+
 bool EngineThread::close(Clock::time_point until) {
   if (!thread_.joinable()) return true;
   if (!origin_.is_here()) {
@@ -229,12 +280,10 @@ bool EngineThread::close(Clock::time_point until) {
     (void)new std::thread(std::move(thread_));  // NOLINT(cppcoreguidelines-owning-memory)
     return true;
   }
+  end_soon();
   bool has_ended = false;
   {
     std::unique_lock lock(state_->mutex);
-    state_->is_closing = true;
-    state_->signals.fetch_add(1, std::memory_order_release);
-    state_->changed.notify_all();
     const auto ended = [&] { return state_->has_ended; };
     if (until == Clock::time_point::max()) {
       state_->settled.wait(lock, ended);

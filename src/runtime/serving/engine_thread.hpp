@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,6 +36,10 @@ class EngineThread {
   // Runs a task on the thread and returns when it has returned.
   // Throws: what the task throws; StreamError in a process that was forked since.
   void run(const std::function<void()>& task);
+  // Says how often requests come; absent: nobody knows. The thread spins around the time of the next one.
+  void expect_requests(std::optional<std::chrono::nanoseconds> period);
+  // Says that a request comes in some microseconds. Wakes the thread, which then spins for a short time.
+  void expect_request();
   // Queues a request. Returns false, and does nothing, if the queue holds `capacity` requests or the thread is closed.
   // Throws: StreamError in a process that was forked since.
   [[nodiscard]] bool push(std::shared_ptr<Request> request, std::size_t capacity);
@@ -58,8 +63,10 @@ class EngineThread {
   // Returns how long the present request or run of the trigger has taken; zero: there is none.
   [[nodiscard]] std::chrono::nanoseconds busy_for(Clock::time_point now) const noexcept;
 
-  // Ends the thread after the run that is under way, but does not wait for it beyond `until`. A thread that does not
-  // end in time is left alone. Returns whether it has ended. Queued requests stay queued; take_queued() gives them.
+  // Ends the thread after the run that is under way, and does not wait.
+  void end_soon();
+  // As end_soon(), and waits for the run that is under way, but not beyond `until`. A thread that does not end in time
+  // is left alone. Returns whether it has ended. Queued requests stay queued; take_queued() gives them.
   bool close(Clock::time_point until);
 
  private:

@@ -47,8 +47,7 @@ class Figures {
   // Forgets all runs so far.
   void begin(Clock::time_point now);
   // Counts a run that ended at `now`. `waited`: from its arrival to its start.
-  void served(std::chrono::nanoseconds waited, std::chrono::nanoseconds latency, Clock::time_point now,
-              bool is_missed);
+  void served(std::chrono::nanoseconds waited, std::chrono::nanoseconds latency, Clock::time_point now, bool is_missed);
   // A call that returned before its work was done on the device.
   void called() { add(&RunFigures::calls); }
   void failed() { add(&RunFigures::failed); }

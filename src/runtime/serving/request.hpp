@@ -39,6 +39,15 @@ class Request {
     return times_.deadline && now - times_.arrival > *times_.deadline;
   }
 
+  // Notes when its run began and ended. Called on the engine's thread, before end().
+  void note_times(Clock::time_point start, Clock::time_point end) noexcept {
+    waited_ = start - times_.arrival;
+    latency_ = end - times_.arrival;
+  }
+  // From its arrival to the start and to the end of its run. Zero if it was not run. Call them after its end.
+  [[nodiscard]] std::chrono::nanoseconds waited() const noexcept { return waited_; }
+  [[nodiscard]] std::chrono::nanoseconds latency() const noexcept { return latency_; }
+
   // Notes that its run begins. Returns false if it has ended, so that it must not be run.
   [[nodiscard]] bool begin();
   // Ends it, with an error or with the work's outputs. Returns false if it had ended before.
@@ -63,6 +72,8 @@ class Request {
 
   const std::unique_ptr<Work> work_;
   const RequestTimes times_;
+  std::chrono::nanoseconds waited_{0};
+  std::chrono::nanoseconds latency_{0};
   std::atomic<bool> has_ended_{false};
   mutable std::mutex mutex_;  // guards the following members
   mutable std::condition_variable ended_;

@@ -85,8 +85,8 @@ struct ServedEngine::State {
       options.on_miss({.engine = options.name, .kind = kind, .latency = latency, .deadline = deadline});
   }
 
-  void served(Clock::time_point arrival, Clock::time_point start, std::optional<nanoseconds> deadline) {
-    const auto end = Clock::now();
+  void served(Clock::time_point arrival, Clock::time_point start, Clock::time_point end,
+              std::optional<nanoseconds> deadline) {
     const auto latency = end - arrival;
     const bool is_missed = deadline && latency > *deadline;
     figures.served(start - arrival, latency, end, is_missed);
@@ -121,11 +121,13 @@ struct ServedEngine::State {
     } catch (...) {
       error = std::current_exception();
     }
+    const auto end = Clock::now();
     if (request.has_ended()) return;  // given up: it took too long
+    request.note_times(start, end);
     if (error) {
       failed(error);
     } else {
-      served(times.arrival, start, times.deadline);
+      served(times.arrival, start, end, times.deadline);
     }
     request.end(std::move(error));
   }
@@ -172,7 +174,7 @@ bool ServedEngine::cancel(Request& request) {
 
 void ServedEngine::count_call(Clock::time_point start) {
   if (state_->workload->is_done_when_called()) {
-    state_->served(start, start, state_->options.deadline);
+    state_->served(start, start, Clock::now(), state_->options.deadline);
   } else {
     state_->figures.called();
   }
@@ -180,17 +182,18 @@ void ServedEngine::count_call(Clock::time_point start) {
 
 void ServedEngine::count_failure(std::exception_ptr error) { state_->failed(error); }
 
-std::exception_ptr ServedEngine::run_triggered(Clock::time_point arrival, const std::function<void()>& work) {
+ServedEngine::Ran ServedEngine::run_triggered(Clock::time_point arrival, const std::function<void()>& work) {
   const auto start = Clock::now();
   try {
     work();
   } catch (...) {
     auto error = std::current_exception();
     state_->failed(error);
-    return error;
+    return {.end = Clock::now(), .error = std::move(error)};
   }
-  state_->served(arrival, start, state_->options.deadline);
-  return nullptr;
+  const auto end = Clock::now();
+  state_->served(arrival, start, end, state_->options.deadline);
+  return {.end = end, .error = nullptr};
 }
 
 void ServedEngine::count_skipped(std::uint64_t ticks, nanoseconds waited) {
@@ -231,6 +234,7 @@ bool ServedEngine::break_if_hanging(Clock::time_point now) {
 
 void ServedEngine::refuse() {
   state_->service.store(State::Service::closed, std::memory_order_release);
+  thread_.end_soon();
   for (const auto& request : thread_.take_queued()) {
     const auto why = request_error(name(), "the pipeline was closed", "", RequestError::Reason::cancelled);
     if (request->end_queued(why)) state_->figures.cancelled();

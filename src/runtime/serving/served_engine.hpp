@@ -48,6 +48,7 @@ class ServedEngine {
   [[nodiscard]] std::shared_ptr<Request> submit_made(MakeWork&& make_work, RequestTimes times) {
     const UnderWay under_way(*this);
     require_serving();
+    if (wakes_early_) thread_.expect_request();
     return submit(std::forward<MakeWork>(make_work)(), times);
   }
   // Ends a request that has not begun. Returns false if it has begun or ended.
@@ -82,12 +83,22 @@ class ServedEngine {
     thread_.run(task);
   }
 
-  // Runs of a trigger go through these two, on the engine's thread.
+  // On a GPU: wakes the thread while the inputs of a request are still being copied, and around the time at which the
+  // next one is likely. `period`: between two requests; absent: not known.
+  void expect_requests(std::optional<std::chrono::nanoseconds> period) {
+    wakes_early_ = true;
+    thread_.expect_requests(period);
+  }
+
+  // Runs of a trigger go through these, on the engine's thread.
   // Returns true if it may be run.
   [[nodiscard]] bool is_serving() const noexcept;
+  struct Ran {
+    Clock::time_point end;
+    std::exception_ptr error;  // null: none
+  };
   // Runs `work` and counts it, with its arrival at `arrival`.
-  // Returns: its error; null if it has none.
-  std::exception_ptr run_triggered(Clock::time_point arrival, const std::function<void()>& work);
+  Ran run_triggered(Clock::time_point arrival, const std::function<void()>& work);
   // Counts ticks of a timer that passed while it was busy.
   void count_skipped(std::uint64_t ticks, std::chrono::nanoseconds waited);
 
@@ -130,6 +141,7 @@ class ServedEngine {
   void count_failure(std::exception_ptr error);
   std::shared_ptr<State> state_;  // shared with the thread
   std::atomic<int> calls_under_way_{0};
+  bool wakes_early_ = false;
   EngineThread thread_;
 };
 

@@ -2,10 +2,14 @@
 
 #include "torch/probe.hpp"
 
+#include <greenlane/core/log.hpp>
+
 #include <c10/cuda/CUDAException.h>
 #include <cuda_runtime_api.h>
 
 #include <atomic>
+#include <exception>
+#include <string>
 
 namespace greenlane::detail {
 namespace {
@@ -51,15 +55,15 @@ Graph GraphPool::capturing(c10::cuda::CUDAStream stream, const Capture& capture)
     return wanted != 0 && capture_of(asking) == wanted;
   });
   struct End {
-    c10::DeviceIndex device;
-    c10::MempoolId_t id;
+    GraphPool& pool;
     bool marked = false;
     ~End() {
-      if (marked) mark_capture_end(*allocator::get(), device);
-      allocator::endAllocateToPool(device, id);
-      allocator::releasePool(device, id);  // the reference that the beginning took
+      if (marked) mark_capture_end(*allocator::get(), pool.device_);
+      allocator::endAllocateToPool(pool.device_, pool.id_);
+      allocator::releasePool(pool.device_, pool.id_);  // the reference that the beginning took
+      pool.count_bytes();
     }
-  } end{.device = device_, .id = id_};
+  } end{.pool = *this};
   return capture([&] {
     mark_capture_begin(*allocator::get(), device_);
     end.marked = true;
@@ -67,10 +71,15 @@ Graph GraphPool::capturing(c10::cuda::CUDAStream stream, const Capture& capture)
   });
 }
 
-std::uint64_t GraphPool::bytes() const {
-  std::uint64_t total = 0;
-  for (const auto& segment : allocator::snapshot(id_).segments) total += segment.total_size;
-  return total;
+void GraphPool::count_bytes() noexcept {
+  try {
+    // The allocator copies the state of all its segments for this, under its lock, which takes too long for a report.
+    std::uint64_t total = 0;
+    for (const auto& segment : allocator::snapshot(id_).segments) total += segment.total_size;
+    bytes_ = total;
+  } catch (const std::exception& error) {
+    debug(std::string("the memory of graphs could not be counted: ") + error.what());
+  }
 }
 
 }  // namespace greenlane::detail

@@ -7,6 +7,7 @@
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -33,12 +34,14 @@ class GraphPool {
   using Capture = std::function<Graph(const std::function<void()>& begun)>;
   Graph capturing(c10::cuda::CUDAStream stream, const Capture& capture);
 
-  // Returns the bytes of device memory that the pool holds. Slow: it takes a snapshot of the allocator's segments.
-  [[nodiscard]] std::uint64_t bytes() const;
+  // Returns the bytes of device memory that the pool held after the latest capture.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
  private:
+  void count_bytes() noexcept;
   c10::DeviceIndex device_;
   c10::MempoolId_t id_;
+  std::atomic<std::uint64_t> bytes_{0};
 };
 
 }  // namespace greenlane::detail

@@ -155,6 +155,25 @@ struct ResidentGraphs::Impl {
     state->put_back();
     return is_captured;
   }
+
+  // Requires the lock.
+  [[nodiscard]] GraphReport report() const {
+    GraphReport report{.graphs = {}, .bytes = pool ? pool->bytes() : 0, .obstacle = cache.obstacle()};
+    for (const auto& entry : cache.entries()) {
+      if (entry->state != GraphCache::State::resident) continue;
+      const auto& graph = *entry->graph;
+      GraphInfo info{.units = entry->key.units,
+                     .kernel_units = entry->target,
+                     .replays = entry->replays,
+                     .slices = graph.sliced ? graph.sliced->slices() : 1,
+                     .longest_slice = graph.sliced ? graph.sliced->longest_slice() : std::chrono::nanoseconds(0),
+                     .look_ahead = graph.sliced ? graph.sliced->look_ahead() : 0,
+                     .gate_obstacle = graph.sliced ? graph.sliced->obstacle() : std::string()};
+      report.graphs.push_back(std::move(info));
+      for (const auto& input : graph.call.inputs()) report.bytes += input.nbytes();
+    }
+    return report;
+  }
 };
 
 ResidentGraphs::ResidentGraphs(const StreamBinding& binding, GraphOptions options)
@@ -231,22 +250,12 @@ void ResidentGraphs::set_gates(const std::optional<SliceOptions>& slices) {
 
 GraphReport ResidentGraphs::report() const {
   const std::scoped_lock lock(impl_->mutex);
-  GraphReport report{
-      .graphs = {}, .bytes = impl_->pool ? impl_->pool->bytes() : 0, .obstacle = impl_->cache.obstacle()};
-  for (const auto& entry : impl_->cache.entries()) {
-    if (entry->state != GraphCache::State::resident) continue;
-    const auto& graph = *entry->graph;
-    GraphInfo info{.units = entry->key.units,
-                   .kernel_units = entry->target,
-                   .replays = entry->replays,
-                   .slices = graph.sliced ? graph.sliced->slices() : 1,
-                   .longest_slice = graph.sliced ? graph.sliced->longest_slice() : std::chrono::nanoseconds(0),
-                   .look_ahead = graph.sliced ? graph.sliced->look_ahead() : 0,
-                   .gate_obstacle = graph.sliced ? graph.sliced->obstacle() : std::string()};
-    report.graphs.push_back(std::move(info));
-    for (const auto& input : graph.call.inputs()) report.bytes += input.nbytes();
-  }
-  return report;
+  return impl_->report();
+}
+
+std::optional<GraphReport> ResidentGraphs::report_if_idle() const {
+  const std::unique_lock lock(impl_->mutex, std::try_to_lock);
+  return lock ? std::optional(impl_->report()) : std::nullopt;
 }
 
 bool collects_writes() noexcept { return detail::WriteScope::is_active(); }

@@ -74,6 +74,9 @@ class Workload {
   [[nodiscard]] virtual bool is_in_python() const { return false; }
   // Graphs of the bound lane. Absent if none were requested, and on a CPU.
   [[nodiscard]] virtual std::optional<GraphUse> graphs() const { return std::nullopt; }
+  // As graphs(), but does not wait for a run that is under way: the figures may be older then.
+  // Thread safety: any thread.
+  [[nodiscard]] virtual std::optional<GraphUse> graphs_now() { return graphs(); }
   // Returns true if check() has expected outputs to compare with.
   [[nodiscard]] virtual bool has_expected_outputs() const = 0;
   // Returns the difference between the last run()'s outputs and the expected ones; empty if there is none.

@@ -59,6 +59,9 @@ class ResidentGraphs final : public CapturedWork {
   [[nodiscard]] std::vector<at::Tensor> run(const BoundCall& call, const std::vector<at::Tensor>& inputs, Kind kind,
                                             const Model& model);
   [[nodiscard]] GraphReport report() const;
+  // As report(), but returns nothing while a call is being enqueued, which takes as long as the call if its graph is
+  // cut.
+  [[nodiscard]] std::optional<GraphReport> report_if_idle() const;
 
   // Launches graphs, from the next call on, in slices that let urgent engines on the lane's units pass. Absent: whole.
   // Each graph is cut once, at its next call. A sliced call returns when its last slice is launched.
