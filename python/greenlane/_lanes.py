@@ -112,8 +112,8 @@ class Lane:
         # C++ would name its own way to run work on the lane.
         if self._native.device() == "cpu":
             raise RuntimeError(
-                f"lane {self.name!r} has no stream: it is a lane of the CPU; bind an engine or a module to it "
-                "(greenlane.bind)"
+                f"lane {self.name!r} has no stream: it is a lane of the CPU; bind engines or modules to it "
+                "(greenlane.bind) and call them, with greenlane.concurrently for branches, or open a greenlane.Pipeline"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -62,13 +62,18 @@ def capture(function: Callable[..., Any], *inputs: Any, outputs: Outputs = "copi
 
     :param inputs: tensors of one GPU, nested or not; later calls take others of the same shapes.
     :param outputs: whether a call returns copies, or views of the graph's own tensors, which the next call overwrites.
-    :raises ValueError: there is no tensor on a GPU among the inputs, or something else than such tensors.
+    :raises ValueError: there is no tensor on a GPU among the inputs, or something else than such tensors. The message
+        says what works on a CPU instead.
     :raises RuntimeError: the function's work cannot be captured.
     """
     check_options("off", outputs)
     tensors, spec = pytree.tree_flatten(inputs)
     if not tensors or not all(isinstance(tensor, torch.Tensor) and tensor.is_cuda for tensor in tensors):
-        raise ValueError("an input of the graph is no tensor on a GPU: pass only tensors on a GPU, or engine outputs")
+        raise ValueError(
+            "an input of the graph is no tensor on a GPU, and graphs exist on GPUs alone: pass only tensors on a GPU; "
+            "on a CPU call the engines on their lanes (greenlane.bind), with greenlane.concurrently for branches, or "
+            "open a greenlane.Pipeline"
+        )
     results: list[Nesting] = []
 
     def model(given: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -45,7 +45,7 @@ class PipelineModule:
         self._model.close()
 
     def _call(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        if _is_capturing(tensors):
+        if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
             # A graph reads the weights' memory, also when the module has other weights by then.
             self._held.append(holdings(self._module))
             return self.calls.call(self._module, tensors)
@@ -55,20 +55,11 @@ class PipelineModule:
         before = holdings(self._module)
         outputs: list[torch.Tensor] = recorded(lambda: self.calls.call(self._module, tensors), looked_at)
         self._looked_at += 1
-        self._refuse_changes(tensors, difference(before, holdings(self._module)))
-        return outputs
-
-    def _refuse_changes(self, tensors: list[torch.Tensor], change: str) -> None:
-        """Refuses a module that will be captured, and whose calls change something that no graph changes.
-
-        The first call may make a table for later calls.
-        """
-        if change and self._looked_at > 1 and any(tensor.is_cuda for tensor in tensors):
+        change = difference(before, holdings(self._module))
+        # The first call may make a table for later ones. C++ asks for the writes of further calls before captures only.
+        if change and self._looked_at > 1:
             raise RuntimeError(f"{change}, which a CUDA graph would not do; set `python = true` for the engine")
-
-
-def _is_capturing(tensors: list[torch.Tensor]) -> bool:
-    return any(tensor.is_cuda for tensor in tensors) and torch.cuda.is_current_stream_capturing()
+        return outputs
 
 
 @contextmanager

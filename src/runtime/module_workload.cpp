@@ -59,7 +59,7 @@ std::shared_ptr<Workload> make_module_workload(const PipelineConfig& config, con
   try {
     require_device(engine, device, source);
     if (!engine.graphs && !engine.python && device.id().kind == DeviceKind::cuda) {
-      throw ConfigError({.what = "`graphs = false`",
+      throw ConfigError({.what = "`graphs = \"off\"`",
                          .why = "a module is replayed from a CUDA graph, or it runs in Python",
                          .remedy = "set `python = true`, or leave `graphs` out"});
     }

@@ -45,7 +45,7 @@ class Counter(nn.Module):
         self.count = nn.Buffer(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        self.count += 1
+        self.count.add_(1)
         return x + self.count
 
 
@@ -341,7 +341,7 @@ def test_a_timer_runs_a_module_without_inputs(tmp_path: Path) -> None:
             self.ticks = nn.Buffer(torch.zeros(()))
 
         def forward(self) -> Tensor:
-            self.ticks += 1
+            self.ticks.add_(1)
             return self.ticks.clone()
 
     clock = Clock()

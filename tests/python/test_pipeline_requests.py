@@ -1,5 +1,6 @@
 """Requests to a pipeline: futures, deadlines, queues, and every way in which a request ends."""
 
+import ctypes
 import functools
 import os
 import signal
@@ -231,6 +232,13 @@ def test_a_call_has_the_callers_settings(policy: gl.PipelineEngine) -> None:
         assert kinds() == [True, False]
         assert thread.submit(kinds).result() == [False, False]
     assert kinds() == [False, False]
+
+
+def test_runs_of_packages_need_no_lock_of_pythons(policy: gl.PipelineEngine) -> None:
+    with held(policy.lane):
+        runs = [policy.submit(X) for _ in range(3)]
+    ctypes.PyDLL(None).usleep(500_000)  # with the lock
+    assert [run.done() for run in runs] == [True, True, True]
 
 
 def test_eight_threads_submit_and_call(pipeline: gl.Pipeline) -> None:

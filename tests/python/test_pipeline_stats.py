@@ -1,5 +1,6 @@
 """Live figures of pipelines, and the callback on misses."""
 
+import ctypes
 import threading
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,13 @@ def test_a_listener_that_waits_or_fails_holds_nobody(file: Path, caplog: pytest.
         assert pipeline.stats().engines["policy"].figures.misses == 1500
         release.set()
         assert eventually(lambda: "the listener fails for policy" in caplog.text)
+
+
+def test_a_miss_waits_for_no_lock_of_pythons(file: Path) -> None:
+    with gl.Pipeline(file, mode="shared", on_miss=lambda miss: None) as pipeline:
+        runs = [pipeline["head"].submit(X, deadline_ms=NEVER) for _ in range(20)]
+        ctypes.PyDLL(None).usleep(500_000)  # with the lock
+        assert all(run.done() for run in runs)
 
 
 def test_the_listener_may_close_the_pipeline(file: Path) -> None:

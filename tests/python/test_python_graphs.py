@@ -122,7 +122,10 @@ def test_graphs_of_inductor_are_accepted_on_the_cpu(compiled: nn.Module, lane: g
 
 def test_a_pipeline_needs_tensors_on_a_gpu() -> None:
     for inputs in ((), (torch.ones(1),), (1,)):
-        with pytest.raises(ValueError, match="tensors on a GPU"):
+        with pytest.raises(
+            ValueError,
+            match=r"only tensors on a GPU; on a CPU call the engines .*greenlane.concurrently .*greenlane.Pipeline",
+        ):
             gl.capture(lambda *given: given, *inputs)
 
 

@@ -1,0 +1,246 @@
+"""Pipelines on a GPU from Python: captured modules, modules in Python, and packages."""
+
+import asyncio
+import ctypes
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import greenlane as gl
+import pytest
+import torch
+from graph_checks import Where, number
+from torch import Tensor, nn
+from where import sms_of
+
+LONG = 60.0
+
+
+class Scale(nn.Module):
+    """A module that counts its calls, with nested arguments and results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1,), 3.0))
+
+    def forward(self, given: dict[str, Tensor], *, offset: float) -> tuple[Tensor, dict[str, Any]]:
+        """Returns two tensors and a number."""
+        calls.append(1)
+        y = given["x"] * self.weight + offset
+        return y, {"twice": 2 * y, "offset": offset}
+
+
+calls: list[int] = []
+"""The calls of all modules here; an attribute of a module would be a change that a graph does not make."""
+
+
+class Keeps(nn.Module):
+    """A module that writes to a buffer and to its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sum = nn.Buffer(torch.zeros(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the sum of all inputs."""
+        self.sum.add_(x)
+        x.mul_(2)
+        return self.sum.clone()
+
+
+@contextmanager
+def serving(
+    folder: Path, module: nn.Module, inputs: Any, keys: str = "", lane: str = "", **options: Any
+) -> Iterator[gl.Pipeline]:
+    """Opens a pipeline whose engine is the module, on half of the device unless told otherwise."""
+    torch.save(inputs, folder / "inputs.pt")
+    file = folder / "pipeline.toml"
+    file.write_text(
+        f"device = 'cuda:0'\n[engine.net]\nmodule = 'net'\ninputs = 'inputs.pt'\n{keys}\n"
+        f"[lane.net]\n{lane or 'units = 64'}\n"
+    )
+    with gl.Pipeline(file, modules={"net": module}, **options) as pipeline:
+        yield pipeline
+
+
+def test_a_captured_module_is_replayed_without_a_call(tmp_path: Path) -> None:
+    model = Scale().cuda()
+    recorded = (({"x": torch.ones(4)},), {"offset": 1.0})
+    with serving(tmp_path, model, recorded) as pipeline:
+        net = pipeline["net"]
+        before = len(calls)
+        for i in range(5):
+            x = torch.full((4,), float(i), device="cuda")
+            for y, more in (net({"x": x}, offset=1.0), net.submit({"x": x}, offset=1.0).result(LONG)):
+                torch.testing.assert_close(y, 3 * x + 1)
+                torch.testing.assert_close(more["twice"], 2 * y)
+                assert more["offset"] == 1.0
+                assert not y.requires_grad
+        assert len(calls) == before
+        stats = pipeline.stats().engines["net"]
+        assert not stats.in_python
+        assert stats.graphs is not None
+        assert stats.graphs.replays >= 10
+        assert stats.graphs.obstacle == ""
+        assert (stats.figures.runs, stats.figures.calls) == (5, 5)
+        with pytest.raises(RuntimeError, match=r"it is float32 \[5\], and the recorded input is float32 \[4\]"):
+            net({"x": torch.ones(5, device="cuda")}, offset=1.0)
+        with pytest.raises(RuntimeError, match="it is on cpu, and the engine is on cuda:0; move the tensor"):
+            net.submit({"x": torch.ones(4)}, offset=1.0)
+
+
+def test_a_module_stays_on_its_lane(tmp_path: Path) -> None:
+    with serving(tmp_path, Where().cuda(), [number()]) as pipeline:
+        net = pipeline["net"]
+        assert len(sms_of(net(number()))) == net.lane.units
+        assert len(sms_of(net.submit(number()).result(LONG))) == net.lane.units
+
+
+def test_a_frozen_module_follows_changes_at_recapture(tmp_path: Path) -> None:
+    model = Scale().cuda()
+    x = torch.ones(4, device="cuda")
+    with serving(tmp_path, model, (({"x": torch.ones(4)},), {"offset": 0.0})) as pipeline:
+        net = pipeline["net"]
+        model.weight = nn.Parameter(torch.full((1,), 5.0, device="cuda"))
+        torch.full((1 << 20,), 7.0, device="cuda")  # takes the memory of the former weight if that was freed
+        torch.testing.assert_close(net({"x": x}, offset=0.0)[0], 3 * x)
+        pipeline.recapture("net")
+        torch.testing.assert_close(net({"x": x}, offset=0.0)[0], 5 * x)
+        torch.testing.assert_close(net.submit({"x": x}, offset=0.0).result(LONG)[0], 5 * x)
+        with torch.no_grad():
+            model.weight.fill_(6.0)
+        torch.testing.assert_close(net({"x": x}, offset=0.0)[0], 6 * x)
+
+
+def test_a_recapture_that_fails_keeps_the_graph(tmp_path: Path) -> None:
+    class Turns(nn.Module):
+        waits = False
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 2 if not Turns.waits or x.sum().item() > 0 else x
+
+    x = torch.ones(4, device="cuda")
+    with serving(tmp_path, Turns(), [torch.ones(4)]) as pipeline:
+        Turns.waits = True
+        with pytest.raises(RuntimeError, match=r"module 'net' cannot be captured: .*set `python = true`"):
+            pipeline.recapture("net")
+        torch.testing.assert_close(pipeline["net"](x), 2 * x)
+        Turns.waits = False
+        pipeline.recapture("net")
+        torch.testing.assert_close(pipeline["net"](x), 2 * x)
+
+
+def test_a_module_that_waits_for_the_device_is_refused(tmp_path: Path) -> None:
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 2 if x.sum().item() > 0 else x
+
+    message = "engine 'net' cannot run on lane 'net'.*module 'net' cannot be captured: .*set `python = true`"
+    with pytest.raises(RuntimeError, match=message), serving(tmp_path, Waits(), [torch.ones(4)]):
+        pass
+    x = torch.ones(4, device="cuda")
+    with serving(tmp_path, Waits(), [torch.ones(4)], keys="python = true") as pipeline:
+        net = pipeline["net"]
+        torch.testing.assert_close(net(x), 2 * x)
+        torch.testing.assert_close(net.submit(-x).result(LONG), -x)
+        assert pipeline.stats().engines["net"].in_python
+
+
+def test_writes_are_kept_true(tmp_path: Path) -> None:
+    model = Keeps().cuda()
+    with serving(tmp_path, model, [torch.ones(4)]) as pipeline:
+        assert model.sum.sum() == 0
+        x = torch.ones(4, device="cuda")
+        torch.testing.assert_close(pipeline["net"](x), torch.ones_like(x))
+        torch.testing.assert_close(x, torch.full_like(x, 2))  # the call wrote to it
+        torch.testing.assert_close(pipeline["net"].submit(x).result(LONG), torch.full_like(x, 3))
+        torch.testing.assert_close(x, torch.full_like(x, 2))  # the request wrote to its copy
+        pipeline.recapture("net")
+        torch.testing.assert_close(model.sum, torch.full_like(x, 3))
+    torch.testing.assert_close(model.sum, torch.full_like(x, 3))
+
+
+def test_inputs_of_other_strides_are_taken(tmp_path: Path) -> None:
+    with serving(tmp_path, nn.Linear(4, 2).cuda(), [torch.randn(3, 4)]) as pipeline:
+        x = torch.randn(4, 3, device="cuda").t()
+        torch.testing.assert_close(pipeline["net"](x), pipeline["net"](x.contiguous()))
+        torch.testing.assert_close(pipeline["net"].submit(x).result(LONG), pipeline["net"](x))
+
+
+@pytest.mark.parametrize("python", ["", "python = true"])
+def test_an_urgent_module_passes_through_the_gates(tmp_path: Path, python: str) -> None:
+    torch.save([torch.randn(512, 512)], tmp_path / "inputs.pt")
+    file = tmp_path / "pipeline.toml"
+    file.write_text(
+        "device = 'cuda:0'\n"
+        f"[engine.urgent]\nmodule = 'urgent'\ninputs = 'inputs.pt'\nrate_hz = 100\ndeadline_ms = 5\n{python}\n"
+        "[engine.bulk]\nmodule = 'bulk'\ninputs = 'inputs.pt'\n"
+    )
+    layers = [nn.Linear(512, 512) for _ in range(64)]
+    modules = {"urgent": nn.Linear(512, 512).cuda(), "bulk": nn.Sequential(*layers).cuda()}
+    x = torch.randn(512, 512, device="cuda")
+    with gl.Pipeline(file, modules=modules, mode="gates") as pipeline, torch.no_grad():
+        for _ in range(50):
+            bulk = pipeline["bulk"].submit(x)
+            torch.testing.assert_close(pipeline["urgent"].submit(x).result(LONG), modules["urgent"](x))
+            torch.testing.assert_close(bulk.result(LONG), modules["bulk"](x))
+        stats = pipeline.stats()
+        gate = stats.devices["cuda:0"].gate
+        assert gate is not None
+        assert gate.passes >= 50
+        graphs = stats.engines["bulk"].graphs
+        assert graphs is not None
+        assert graphs.slices > 1
+
+
+def test_a_captured_module_needs_no_lock_of_pythons(tmp_path: Path) -> None:
+    with serving(tmp_path, nn.Linear(4, 2).cuda(), [torch.randn(3, 4)]) as pipeline:
+        x = torch.randn(3, 4, device="cuda")
+        pipeline["net"].submit(x).result(LONG)
+        runs = [pipeline["net"].submit(x) for _ in range(20)]
+        ctypes.PyDLL(None).usleep(500_000)  # with the lock
+        assert all(run.done() for run in runs)
+
+
+def test_runs_are_awaited(models: Path, tmp_path: Path) -> None:
+    torch.save([torch.arange(256.0)], tmp_path / "inputs.pt")
+    file = tmp_path / "pipeline.toml"
+    package = f"model = '{models / 'affine.pt2'}'\ninputs = 'inputs.pt'\n"
+    file.write_text(f"device = 'cuda:0'\n[engine.policy]\n{package}[lane.policy]\nunits = 64\n")
+
+    async def main(pipeline: gl.Pipeline) -> None:
+        inputs = [torch.full((256,), float(i), device="cuda") for i in range(20)]
+        results = await asyncio.gather(*map(pipeline["policy"].submit, inputs))
+        for x, result in zip(inputs, results, strict=True):
+            torch.testing.assert_close(result, pipeline["policy"](x))
+
+    with gl.Pipeline(file) as pipeline:
+        asyncio.run(main(pipeline))
+
+
+def test_close_returns_the_units(tmp_path: Path) -> None:
+    for _ in range(3):
+        with serving(tmp_path, nn.Linear(4, 2).cuda(), [torch.randn(3, 4)], lane="units = 'rest'") as pipeline:
+            pipeline["net"](torch.randn(3, 4, device="cuda"))
+        time.sleep(0.1)  # units return on a thread of greenlane's
+        free = gl.partition("cuda:0", {"all": gl.REST})
+        assert free["all"].units > 0
+        del free
+
+
+def test_modules_are_profiled_and_planned(tmp_path: Path) -> None:
+    torch.save([torch.randn(64, 64)], tmp_path / "inputs.pt")
+    file = tmp_path / "pipeline.toml"
+    file.write_text(
+        "device = 'cuda:0'\n[engine.urgent]\nmodule = 'urgent'\ninputs = 'inputs.pt'\nrate_hz = 50\n"
+        "[engine.bulk]\nmodule = 'bulk'\ninputs = 'inputs.pt'\n"
+    )
+    modules = {"urgent": nn.Linear(64, 64).cuda(), "bulk": nn.Linear(64, 64).cuda()}
+    profile = gl.profile(file, seconds=0.05, modules=modules)
+    assert len(profile.engines["urgent"].curve) > 2
+    plan = gl.plan(file, profile, seconds=0.2, budget=10, modules=modules)
+    x = torch.randn(64, 64, device="cuda")
+    with gl.Pipeline(file, plan, modules=modules) as pipeline, torch.no_grad():
+        torch.testing.assert_close(pipeline["urgent"](x), modules["urgent"](x))
