@@ -219,7 +219,7 @@ TEST_F(PipelineTest, ClosingEndsAllRequests) {
   const auto door = std::make_shared<Door>();
   auto pipeline = open_with({{"slow", std::make_shared<ModuleStandIn>([door] { door->wait(); })}}, module("slow"));
   auto under_way = pipeline["slow"].submit(ones());
-  while (!of(pipeline.stats(), "slow").is_busy) std::this_thread::yield();
+  door->await_visitor();
   auto waiting = pipeline["slow"].submit(ones());
   std::jthread opener([&] {
     EXPECT_TRUE(waiting.wait_for(seconds(30))) << "close() did not cancel it first";
