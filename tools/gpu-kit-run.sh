@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
 # usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
-# and lanes export-gates gates gates_stress planning audit peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
+# and lanes export-gates gates gates_stress planning audit serving peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
@@ -57,6 +57,12 @@ for part in $parts; do
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
     tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit"/tests/gpu/test_tensorrt_*.py --junitxml="$results/tensorrt-tests.xml" ;;
     tensorrt_cost) with_tensorrt 400 "$kit/tests/gpu/tensorrt_cost.py" "$results/tensorrt-cost.json" ;;
+    serving)
+      for engine in policy vision; do
+        limited 100 env LD_LIBRARY_PATH="$libraries" "$kit/bin/serving_cost" "$robot/h200.toml" "$engine" > "$results/serving-$engine.json"
+      done
+      in_python 200 "$kit/bench/serving/python_threads.py" "$results/serving-python.json"
+      in_python 100 "$kit/bench/serving/faults.py" "$robot/build" "$results/serving-faults.json" ;;
     mutants)
       runner=in_python
       [[ -d $kit/tensorrt ]] && runner=with_tensorrt

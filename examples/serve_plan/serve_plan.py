@@ -5,9 +5,8 @@ python serve_plan.py robot.toml plan.json robot/policy.inputs.pt
 
 import sys
 
-import torch
-
 import greenlane as gl
+import torch
 
 config, plan, inputs = sys.argv[1:]
 with gl.Pipeline(config, plan=plan) as pipeline:
@@ -17,5 +16,5 @@ with gl.Pipeline(config, plan=plan) as pipeline:
         action = policy(*observation)  # now, joined with the current stream
         run = policy.submit(*observation, drop_if_late=False)  # on the engine's own thread
         action = run.result(timeout=10)
-    for engine in pipeline.stats().engines:
+    for engine in pipeline.stats().engines.values():
         print(f"{engine.name:8} {engine.lane}: {engine.figures.runs} runs, p99 {engine.figures.whole.p99_us:.0f} us")
