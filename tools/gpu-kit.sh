@@ -13,7 +13,7 @@ cmake --build --preset gpu-kit
 prefix=build/gpu-kit/install
 consumer=build/gpu-kit/consumer
 cmake --install build/gpu-kit --prefix "$prefix" > /dev/null
-cmake -S tests/install/consumer -B "$consumer" -G Ninja --log-level=WARNING -DCMAKE_PREFIX_PATH="$PWD/$prefix" -DEXAMPLES="$PWD/examples/embed"
+cmake -S tests/install/consumer -B "$consumer" -G Ninja --log-level=WARNING -DCMAKE_PREFIX_PATH="$PWD/$prefix" -DEXAMPLES="$PWD/examples"
 cmake --build "$consumer"
 
 kit=build/gpu-kit/kit

@@ -52,6 +52,7 @@ class EngineWorkload : public TensorWorkload {
 
   void unbind() override {
     outputs_.clear();
+    slots_->clear();
     engine_->unbind();
     lane_.reset();
   }
@@ -100,10 +101,11 @@ class EngineWorkload : public TensorWorkload {
   void run(Work& work) override {
     auto& request = static_cast<TensorWork&>(work);
     first_line_only([&] {
-      request.outputs = run_and_wait(request.inputs, GraphOutputs::copies, [&] {
+      request.outputs = run_and_wait(request.inputs(), GraphOutputs::copies, [&] {
         if (on_gpu()) request.wait_for_inputs(at::Device(at::kCUDA, index()));
       });
     });
+    request.give_back(/*is_settled=*/true);
   }
 
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
@@ -118,7 +120,7 @@ class EngineWorkload : public TensorWorkload {
     check(inputs);
     // The outputs' memory belongs to the lane's stream, and may outlive the lane.
     if (on_gpu()) lane_.value().keep_stream();
-    return std::make_unique<TensorWork>(inputs);
+    return std::make_unique<TensorWork>(slots_, inputs);
   }
 
   [[nodiscard]] bool is_done_when_called() const override { return !on_gpu(); }
@@ -240,6 +242,7 @@ class EngineWorkload : public TensorWorkload {
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> expected_;
   std::vector<at::Tensor> outputs_;
+  std::shared_ptr<InputSlots> slots_ = std::make_shared<InputSlots>();
   std::optional<Lane> lane_;
   bool check_outputs_;
   bool has_graphs_;

@@ -1,27 +1,81 @@
 #include "runtime/tensor_workload.hpp"
 
+#include "torch/graphs/captured_call.hpp"
+#include "torch/writes.hpp"
+
 #include <greenlane/core/error.hpp>
 
+#include <ATen/core/grad_mode.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <algorithm>
+
 namespace greenlane::runtime {
 
-TensorWork::TensorWork(const std::vector<at::Tensor>& given) {
-  inputs.reserve(given.size());
-  const at::Tensor* on_gpu = nullptr;
-  for (const auto& input : given) {
-    const c10::cuda::OptionalCUDAGuard guard(input.is_cuda() ? std::optional(input.device()) : std::nullopt);
-    inputs.push_back(input.detach().clone());
-    if (input.is_cuda()) on_gpu = &input;
+namespace {
+
+bool fits(const std::vector<at::Tensor>& slot, const std::vector<at::Tensor>& inputs) {
+  return std::ranges::equal(slot, inputs, [](const at::Tensor& one, const at::Tensor& other) {
+    return one.scalar_type() == other.scalar_type() && one.device() == other.device() && one.sizes() == other.sizes() &&
+           one.strides() == other.strides();
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& inputs) {
+  std::unique_ptr<InputSlot> slot;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = std::ranges::find_if(free_, [&](const auto& each) { return fits(each->inputs, inputs); });
+    if (found != free_.end()) {
+      slot = std::move(*found);
+      free_.erase(found);
+    }
   }
-  if (!on_gpu) return;
-  copied_.emplace(c10::DeviceType::CUDA);
-  copied_->record(c10::cuda::getCurrentCUDAStream(on_gpu->get_device()));
+  const auto on_gpu = std::ranges::find_if(inputs, [](const at::Tensor& input) { return input.is_cuda(); });
+  const auto device = on_gpu == inputs.end() ? std::nullopt : std::optional(on_gpu->device());
+  const c10::cuda::OptionalCUDAGuard guard(device);
+  const at::NoGradGuard no_gradients;
+  if (slot) {
+    if (device && !slot->is_settled) slot->copied->block(c10::cuda::getCurrentCUDAStream(device->index()));
+    detail::copy_into(slot->inputs, inputs);
+  } else {
+    slot = std::make_unique<InputSlot>();
+    for (const auto& input : inputs) slot->inputs.push_back(input.detach().clone());
+    if (device) slot->copied.emplace(c10::DeviceType::CUDA);
+  }
+  if (device) slot->copied->record(c10::cuda::getCurrentCUDAStream(device->index()));
+  return slot;
+}
+
+void InputSlots::give_back(std::unique_ptr<InputSlot> slot) {
+  const std::scoped_lock lock(mutex_);
+  if (free_.size() < kMost) free_.push_back(std::move(slot));
+}
+
+void InputSlots::clear() {
+  const std::scoped_lock lock(mutex_);
+  free_.clear();
 }
 
 void TensorWork::wait_for_inputs(const at::Device& device) const {
-  if (copied_) copied_->block(c10::cuda::getCurrentCUDAStream(device.index()));
+  if (slot_->copied) slot_->copied->block(c10::cuda::getCurrentCUDAStream(device.index()));
+}
+
+void TensorWork::give_back(bool is_settled) {
+  if (!slot_) return;
+  // An output may be an input, and the caller keeps it.
+  const bool is_kept = std::ranges::any_of(slot_->inputs, [&](const at::Tensor& input) {
+    return std::ranges::any_of(outputs, [&](const at::Tensor& output) { return detail::share_memory(input, output); });
+  });
+  slot_->is_settled = is_settled;
+  if (is_kept) {
+    slot_.reset();
+  } else {
+    slots_->give_back(std::move(slot_));
+  }
 }
 
 void require_finite(const std::vector<at::Tensor>& outputs) {

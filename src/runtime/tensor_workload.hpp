@@ -6,7 +6,9 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Event.h>
 
+#include <cstddef>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,19 +16,46 @@
 
 namespace greenlane::runtime {
 
+// Memory for the inputs of one request.
+struct InputSlot {
+  std::vector<at::Tensor> inputs;
+  std::optional<c10::Event> copied;  // behind the latest copy; absent on a CPU
+  bool is_settled = true;            // nothing on the device uses it any more
+};
+
+// Memory for inputs that is used again, because allocating it costs more than copying small inputs.
+// Thread safety: all members may be called from any thread.
+class InputSlots {
+ public:
+  // Returns a copy of these inputs, which is made on the caller's stream of their device.
+  [[nodiscard]] std::unique_ptr<InputSlot> copy(const std::vector<at::Tensor>& inputs);
+  void give_back(std::unique_ptr<InputSlot> slot);
+  // Frees the memory of slots that are not in use. All work on the device must be done.
+  void clear();
+
+ private:
+  static constexpr std::size_t kMost = 8;  // slots that are kept
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<InputSlot>> free_;
+};
+
 // The tensors of one request.
 class TensorWork final : public Work {
  public:
-  // Copies the inputs on the caller's stream of each tensor's device.
-  explicit TensorWork(const std::vector<at::Tensor>& given);
+  TensorWork(std::shared_ptr<InputSlots> slots, const std::vector<at::Tensor>& given)
+      : slots_(std::move(slots)), slot_(slots_->copy(given)) {}
+  ~TensorWork() override { give_back(/*is_settled=*/false); }
+  [[nodiscard]] const std::vector<at::Tensor>& inputs() const noexcept { return slot_->inputs; }
   // Makes the device's current stream wait for the copies.
   void wait_for_inputs(const at::Device& device) const;
+  // Gives up the inputs. `is_settled`: nothing on the device uses them any more.
+  void give_back(bool is_settled);
 
-  std::vector<at::Tensor> inputs;
   std::vector<at::Tensor> outputs;
 
  private:
-  std::optional<c10::Event> copied_;  // absent on a CPU
+  std::shared_ptr<InputSlots> slots_;
+  std::unique_ptr<InputSlot> slot_;
 };
 
 class TensorWorkload : public Workload {

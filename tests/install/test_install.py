@@ -1,6 +1,8 @@
 """`cmake --install` and `pip install .`, as a user of either sees them."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,7 +12,14 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-ROBOT = ROOT / "examples" / "robot" / "build"
+EXAMPLES = ROOT / "examples"
+ROBOT = EXAMPLES / "robot" / "build"
+ENGINES = ("policy", "vision", "head")
+PLAN = {
+    "mode": "gates",
+    "lanes": [{"name": name} for name in ENGINES],
+    "engines": [{"name": name, "lane": name} for name in ENGINES],
+}
 
 
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
@@ -31,7 +40,6 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> None:
     """find_package(greenlane), greenlane::core without PyTorch, and the example programs on greenlane::torch."""
     consumer = ROOT / "tests" / "install" / "consumer"
-    examples = ROOT / "examples" / "embed"
     run(
         "cmake",
         "-S",
@@ -41,7 +49,7 @@ def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> Non
         "-G",
         "Ninja",
         f"-DCMAKE_PREFIX_PATH={prefix}",
-        f"-DEXAMPLES={examples}",
+        f"-DEXAMPLES={EXAMPLES}",
     )
     run("cmake", "--build", tmp_path)
     assert ": 42" in run(tmp_path / "core_only")
@@ -52,6 +60,10 @@ def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> Non
         policy = [ROBOT / "policy.pt2", ROBOT / "policy.inputs.pt"]
         result = subprocess.run([tmp_path / "own_stream", *policy], capture_output=True, text=True)
         assert (result.returncode, result.stderr.startswith("own_stream: ")) == (1, True)
+        plan = tmp_path / "plan.json"
+        plan.write_text(json.dumps(PLAN))
+        out = run(tmp_path / "serve_plan", EXAMPLES / "robot" / "robot.toml", plan, ROBOT / "policy.inputs.pt")
+        assert re.search(r"^policy +policy: 200 runs, p99 [1-9]\d* us$", out, re.M), out
 
 
 def test_the_installed_program_needs_no_environment(prefix: Path, tmp_path: Path) -> None:
@@ -66,6 +78,28 @@ def test_the_example_runs_two_engines_on_two_lanes() -> None:
     out = run(ROOT / "build" / "bin" / "embed", "cpu", *files)
     assert "first" in out
     assert "second" in out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the plan is for a CPU")
+def test_the_example_in_python_serves_a_plan_with_gates(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(PLAN))
+    program = EXAMPLES / "serve_plan" / "serve_plan.py"
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+    out = run(sys.executable, program, EXAMPLES / "robot" / "robot.toml", plan, ROBOT / "policy.inputs.pt", env=env)
+    assert re.search(r"^policy +policy: 200 runs, p99 [1-9]\d* us$", out, re.M), out
+
+
+def test_the_programs_that_serve_are_short() -> None:
+    """At most 15 lines without imports, comments and the message on how to use them."""
+    for file in ("serve_plan.cpp", "serve_plan.py"):
+        lines = (EXAMPLES / "serve_plan" / file).read_text().partition('"""\n\n')[2 if file.endswith("py") else 0]
+        code = [
+            line
+            for line in lines.splitlines()
+            if line.strip() and not re.match(r"\s*(#include|import|from|//|#|\}|int main)|.*usage", line)
+        ]
+        assert len(code) <= 15, code
 
 
 def test_the_wheel_holds_the_library_and_works(tmp_path: Path) -> None:

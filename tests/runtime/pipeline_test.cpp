@@ -43,15 +43,17 @@ class ModuleStandIn final : public TensorWorkload {
   void run(Work& work) override {
     step();
     auto& tensors = static_cast<TensorWork&>(work);
-    tensors.outputs = tensors.inputs;
+    tensors.outputs = tensors.inputs();
+    tensors.give_back(/*is_settled=*/true);
   }
   std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
     step();
     return inputs;
   }
   std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
-    return std::make_unique<TensorWork>(inputs);
+    return std::make_unique<TensorWork>(slots_, inputs);
   }
+  void recapture() override {}
   [[nodiscard]] bool may_be_warmed_up() const override { return false; }
   [[nodiscard]] bool takes_inputs() const override { return takes_inputs_; }
   [[nodiscard]] bool has_expected_outputs() const override { return false; }
@@ -63,6 +65,7 @@ class ModuleStandIn final : public TensorWorkload {
   }
   std::function<void()> function_;
   bool takes_inputs_;
+  std::shared_ptr<InputSlots> slots_ = std::make_shared<InputSlots>();
 };
 
 class PipelineTest : public ::testing::Test {
@@ -216,7 +219,7 @@ TEST_F(PipelineTest, ClosingEndsAllRequests) {
   const auto door = std::make_shared<Door>();
   auto pipeline = open_with({{"slow", std::make_shared<ModuleStandIn>([door] { door->wait(); })}}, module("slow"));
   auto under_way = pipeline["slow"].submit(ones());
-  while (!of(pipeline.stats(), "slow").is_busy) std::this_thread::yield();
+  door->await_visitor();
   auto waiting = pipeline["slow"].submit(ones());
   std::jthread opener([&] {
     EXPECT_TRUE(waiting.wait_for(seconds(30))) << "close() did not cancel it first";

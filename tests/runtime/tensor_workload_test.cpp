@@ -12,19 +12,53 @@
 namespace greenlane::runtime {
 namespace {
 
-TEST(TensorWork, InputsAreCopiedWithTheirStrides) {
+class TensorWorkTest : public ::testing::Test {
+ protected:
+  [[nodiscard]] std::unique_ptr<TensorWork> work(const std::vector<at::Tensor>& inputs) const {
+    return std::make_unique<TensorWork>(slots_, inputs);
+  }
+  std::shared_ptr<InputSlots> slots_ = std::make_shared<InputSlots>();
+};
+
+TEST_F(TensorWorkTest, InputsAreCopiedWithTheirStrides) {
   const auto given = at::rand({4, 3}).t();
-  const TensorWork work({given});
-  ASSERT_EQ(work.inputs.size(), 1U);
-  EXPECT_TRUE(work.inputs[0].equal(given));
-  EXPECT_EQ(work.inputs[0].strides(), given.strides());
-  EXPECT_NE(work.inputs[0].data_ptr(), given.data_ptr());
-  work.wait_for_inputs(at::Device(at::kCPU));
+  const auto one = work({given});
+  ASSERT_EQ(one->inputs().size(), 1U);
+  EXPECT_TRUE(one->inputs()[0].equal(given));
+  EXPECT_EQ(one->inputs()[0].strides(), given.strides());
+  EXPECT_NE(one->inputs()[0].data_ptr(), given.data_ptr());
+  one->wait_for_inputs(at::Device(at::kCPU));
 }
 
-TEST(TensorWork, InputsCarryNoGradients) {
+TEST_F(TensorWorkTest, InputsCarryNoGradients) {
   const auto given = at::rand({2}).set_requires_grad(true);
-  EXPECT_FALSE(TensorWork({given}).inputs[0].requires_grad());
+  for (int i = 0; i < 2; ++i) {
+    const auto one = work({given});  // the second time into memory of the first
+    EXPECT_FALSE(one->inputs()[0].requires_grad());
+    EXPECT_TRUE(one->inputs()[0].equal(given));
+  }
+}
+
+TEST_F(TensorWorkTest, MemoryIsUsedAgainForInputsThatFit) {
+  auto first = work({at::ones({3})});
+  const void* memory = first->inputs()[0].data_ptr();
+  const auto second = work({at::ones({3})});
+  EXPECT_NE(second->inputs()[0].data_ptr(), memory) << "two works share memory";
+  first->give_back(/*is_settled=*/true);
+  const auto third = work({at::zeros({4})});
+  EXPECT_NE(third->inputs()[0].data_ptr(), memory);
+  EXPECT_EQ(third->inputs()[0].numel(), 4);
+  const auto fourth = work({at::zeros({3})});
+  EXPECT_EQ(fourth->inputs()[0].data_ptr(), memory);
+  EXPECT_TRUE(fourth->inputs()[0].equal(at::zeros({3})));
+}
+
+TEST_F(TensorWorkTest, AnOutputThatIsAnInputKeepsItsMemory) {
+  auto first = work({at::ones({3})});
+  first->outputs = {first->inputs()[0].view({3, 1})};
+  first->give_back(/*is_settled=*/true);
+  const auto second = work({at::zeros({3})});
+  EXPECT_TRUE(first->outputs[0].equal(at::ones({3, 1}))) << "a later request wrote over an output";
 }
 
 TEST(RequireFinite, OnlyNumbersThatAreNotFiniteAreRefused) {

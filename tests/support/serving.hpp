@@ -5,9 +5,11 @@
 
 #include <greenlane/detail/runtime/workload.hpp>
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <memory>
+#include <thread>
 #include <utility>
 
 namespace greenlane::runtime {
@@ -48,9 +50,17 @@ class FunctionWorkload final : public Workload {
 class Door {
  public:
   void open() { promise_.set_value(); }
-  void wait() const { future_.wait(); }
+  void wait() const {
+    has_visitor_ = true;
+    future_.wait();
+  }
+  // Returns when a work waits at the door.
+  void await_visitor() const {
+    while (!has_visitor_) std::this_thread::yield();
+  }
 
  private:
+  mutable std::atomic<bool> has_visitor_{false};
   std::promise<void> promise_;
   std::shared_future<void> future_ = promise_.get_future().share();
 };

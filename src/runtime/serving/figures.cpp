@@ -54,6 +54,7 @@ nanoseconds SlidingHistogram::covered(Clock::time_point now) const {
 
 void Figures::begin(Clock::time_point now) {
   const std::scoped_lock lock(mutex_);
+  calls_ = 0;
   counts_ = {};
   whole_ = {};
   waits_ = {};
@@ -90,6 +91,7 @@ RunFigures Figures::now(Clock::time_point now) {
   const std::scoped_lock lock(mutex_);
   window_.advance(now);
   auto figures = counts_;
+  figures.calls = calls_;
   figures.recent = window_.figures();
   figures.whole = figures_of(whole_, whole_.max());
   figures.waits = figures_of(waits_, waits_.max());

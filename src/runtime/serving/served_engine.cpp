@@ -172,8 +172,8 @@ bool ServedEngine::cancel(Request& request) {
   return true;
 }
 
-void ServedEngine::count_call(Clock::time_point start) {
-  if (state_->workload->is_done_when_called()) {
+void ServedEngine::count_call(bool is_done, Clock::time_point start) {
+  if (is_done) {
     state_->served(start, start, Clock::now(), state_->options.deadline);
   } else {
     state_->figures.called();

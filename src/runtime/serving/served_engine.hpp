@@ -60,10 +60,11 @@ class ServedEngine {
   auto call(Work&& work) {
     const UnderWay under_way(*this);
     require_serving();
-    const auto start = Clock::now();
+    const bool is_done = workload().is_done_when_called();
+    const auto start = is_done ? Clock::now() : Clock::time_point();
     try {
       auto result = std::forward<Work>(work)();
-      count_call(start);
+      count_call(is_done, start);
       return result;
     } catch (...) {
       count_failure(std::current_exception());
@@ -137,7 +138,7 @@ class ServedEngine {
     ServedEngine& engine_;
   };
   void require_serving() const;
-  void count_call(Clock::time_point start);
+  void count_call(bool is_done, Clock::time_point start);
   void count_failure(std::exception_ptr error);
   std::shared_ptr<State> state_;  // shared with the thread
   std::atomic<int> calls_under_way_{0};

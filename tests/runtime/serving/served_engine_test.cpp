@@ -101,7 +101,7 @@ TEST_F(ServedEngineTest, AFullQueueRejectsAtOnce) {
   const auto engine = served({.capacity = 1});
   Door door;
   const auto first = engine->submit(work([&] { door.wait(); }), now());
-  while (!stats(*engine).is_busy) std::this_thread::yield();
+  door.await_visitor();
   const auto second = engine->submit(work(), now());
   EXPECT_EQ(reason_for([&] { (void)engine->submit(work(), now()); }), Reason::queue_full);
   EXPECT_EQ(stats(*engine).queued, 1U);
@@ -149,7 +149,7 @@ TEST_F(ServedEngineTest, ACancelledRequestIsNotRun) {
   const auto second = engine->submit(work([&] { was_run = true; }), now());
   EXPECT_TRUE(engine->cancel(*second));
   EXPECT_FALSE(engine->cancel(*second));
-  while (!stats(*engine).is_busy) std::this_thread::yield();
+  door.await_visitor();
   EXPECT_FALSE(engine->cancel(*first)) << "a run under way was cancelled";
   door.open();
   first->wait();
@@ -163,7 +163,7 @@ TEST_F(ServedEngineTest, CloseCancelsWhatWaitsAndLetsTheRestEnd) {
   auto engine = served();
   Door door;
   const auto first = engine->submit(work([&] { door.wait(); }), now());
-  while (!stats(*engine).is_busy) std::this_thread::yield();
+  door.await_visitor();
   const auto second = engine->submit(work(), now());
   engine->refuse();
   EXPECT_EQ(reason_of(*second), Reason::cancelled);
@@ -197,7 +197,7 @@ TEST_F(ServedEngineTest, ARunThatDoesNotEndFailsAtClose) {
   const auto door = std::make_shared<Door>();
   auto engine = served();
   const auto first = engine->submit(work([door] { door->wait(); }), now());
-  while (!stats(*engine).is_busy) std::this_thread::yield();
+  door->await_visitor();
   engine->refuse();
   EXPECT_FALSE(engine->close(Clock::now() + milliseconds(20)));
   EXPECT_THROW(first->wait(), EngineError);

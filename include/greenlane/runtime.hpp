@@ -1,0 +1,5 @@
+// All of greenlane::runtime: live pipelines.
+#pragma once
+
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/runtime/stats.hpp>
