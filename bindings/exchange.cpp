@@ -1,6 +1,7 @@
 #include "exchange.hpp"
 
 #include "python_end.hpp"
+#include "torch/module_engine.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -16,8 +17,10 @@ std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>&)> model_of(
     exchange->inputs = inputs;
     exchange->outputs.reset();
     exchange->failure = "its function in Python is gone";
+    exchange->is_refusal = false;
     call_python(call, exchange->key);
     exchange->inputs.clear();
+    if (!exchange->outputs && exchange->is_refusal) throw greenlane::detail::NotCapturable(exchange->failure);
     if (!exchange->outputs) throw EngineError({.what = exchange->failure, .why = "", .remedy = ""});
     return *std::exchange(exchange->outputs, std::nullopt);
   };
@@ -28,7 +31,11 @@ void register_exchange(torch::Library& library) {
       .def(torch::init<int64_t, int64_t>())
       .def("inputs", [](const ExchangePtr& self) { return self->inputs; })
       .def("give", [](const ExchangePtr& self, std::vector<at::Tensor> outputs) { self->outputs = std::move(outputs); })
-      .def("fail", [](const ExchangePtr& self, std::string failure) { self->failure = std::move(failure); });
+      .def("fail", [](const ExchangePtr& self, std::string failure) { self->failure = std::move(failure); })
+      .def("refuse", [](const ExchangePtr& self, std::string why) {
+        self->failure = std::move(why);
+        self->is_refusal = true;
+      });
 }
 
 }  // namespace greenlane::bindings

@@ -20,6 +20,7 @@ struct ExchangeObject final : torch::CustomClassHolder {
   std::vector<at::Tensor> inputs;
   std::optional<std::vector<at::Tensor>> outputs;
   std::string failure;
+  bool is_refusal = false;  // the failure is that the model must not be captured
 };
 using ExchangePtr = c10::intrusive_ptr<ExchangeObject>;
 

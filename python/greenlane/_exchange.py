@@ -86,6 +86,10 @@ class Model:
             self._exchange = self._error = self._interrupt = None
 
 
+class NotCapturableError(Exception):
+    """Raised by the function of a :class:`LastingModel` whose calls do what no CUDA graph would do."""
+
+
 class LastingModel:
     """A function from tensors to tensors that C++ calls from any thread until :meth:`close`.
 
@@ -105,5 +109,7 @@ class LastingModel:
     def _run(self) -> None:
         try:
             self.exchange.give(self._function(self.exchange.inputs()))
+        except NotCapturableError as error:
+            self.exchange.refuse(str(error))
         except BaseException as error:
             self.exchange.fail(f"{type(error).__name__}: {error}")

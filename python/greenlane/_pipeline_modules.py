@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from greenlane._exchange import LastingModel
+from greenlane._exchange import LastingModel, NotCapturableError
 from greenlane._held import Holdings, difference, holdings
 from greenlane._modules import bound_forward, devices_of
 from greenlane._native import ops
@@ -58,7 +58,7 @@ class PipelineModule:
         change = difference(before, holdings(self._module))
         # The first call may make a table for later ones. C++ asks for the writes of further calls before captures only.
         if change and self._looked_at > 1:
-            raise RuntimeError(f"{change}, which a CUDA graph would not do; set `python = true` for the engine")
+            raise NotCapturableError(f"{change}, which a CUDA graph would not do")
         return outputs
 
 

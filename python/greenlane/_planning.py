@@ -211,6 +211,13 @@ def profile(
         return Profile._of(_whole(ops.profile_pipeline(file, longest, [each.native for each in made])))
 
 
+def _margin(value: float) -> float:
+    margin = _checked.number(value, "margin")
+    if not 0 <= margin <= 10:
+        raise ValueError(f"a margin must be between 0 and 10, and it is {margin:g}")
+    return margin
+
+
 def plan(
     config: str | os.PathLike[str],
     profile: Profile | None = None,
@@ -242,7 +249,7 @@ def plan(
         )
     file = _checked.text(config, "the path")
     numbers = {
-        "margin": _checked.number(margin, "margin"),
+        "margin": _margin(margin),
         "seconds": _checked.seconds(seconds, "seconds"),
         "budget": _checked.seconds(budget, "budget"),
     }

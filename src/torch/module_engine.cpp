@@ -22,27 +22,13 @@ std::string describe(const at::Tensor& tensor) {
   return name_of(tensor.scalar_type()) + " " + c10::str(tensor.sizes());
 }
 
-// Returns the model with errors that name the engine.
-ModuleEngine::Model naming(ModuleEngine::Model model, const std::string& engine) {
-  return [model = std::move(model), engine](const std::vector<at::Tensor>& inputs) {
-    try {
-      return model(inputs);
-    } catch (const std::exception& error) {
-      const std::string text = error.what();
-      throw EngineError({.what = "the module of engine '" + engine + "' failed",
-                         .why = text::first_line(text),
-                         .remedy = "call the module on these inputs without greenlane, and look at its trace"});
-    }
-  };
-}
-
 }  // namespace
 
 ModuleEngine::ModuleEngine(const Device& device, ModuleOptions options, Model model,
                            const std::vector<at::Tensor>& recorded)
     : device_(device),
       options_(std::move(options)),
-      model_(naming(std::move(model), options_.name)),
+      model_(std::move(model)),
       writes_(recorded.size(), options_.stateful),
       binding_(device, options_.name),
       captures_(device.id().kind == DeviceKind::cuda && !options_.in_python) {
@@ -55,6 +41,19 @@ ModuleEngine::ModuleEngine(const Device& device, ModuleOptions options, Model mo
   binding_.set_captured_work(graphs_);
 }
 
+std::vector<at::Tensor> ModuleEngine::call(const std::vector<at::Tensor>& inputs) const {
+  try {
+    return model_(inputs);
+  } catch (const NotCapturable& error) {
+    refuse_capture(error.what());
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    throw EngineError({.what = "the module of engine '" + options_.name + "' failed",
+                       .why = text::first_line(text),
+                       .remedy = "call the module on these inputs without greenlane, and look at its trace"});
+  }
+}
+
 void ModuleEngine::learn_writes(const std::vector<at::Tensor>& recorded) {
   std::optional<c10::cuda::CUDAGuard> guard;
   std::optional<KeptGenerator> generator;
@@ -65,7 +64,7 @@ void ModuleEngine::learn_writes(const std::vector<at::Tensor>& recorded) {
     generator.emplace(at::Device(at::kCUDA, index));
   }
   const WriteScope writes(WriteScope::Copies::kept);
-  (void)model_(recorded);
+  (void)call(recorded);
   writes.put_back();
   if (generator) generator->put_back();
   if (on_gpu()) c10::cuda::getCurrentCUDAStream().synchronize();
@@ -179,13 +178,14 @@ std::vector<at::Tensor> ModuleEngine::run_graphs(const BoundCall& call, const st
                          .remedy = "capture the module again (recapture), and bind nothing inside of it"});
     });
   }
-  auto outputs = graphs_->run(call, inputs, each, model_);
+  const auto module = [this](const std::vector<at::Tensor>& given) { return this->call(given); };
+  auto outputs = graphs_->run(call, inputs, each, module);
   look_for_graph();
   // Another thread may be capturing, and for that time the module is called instead.
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!is_captured_ && !options_.stateful) {
     if (std::chrono::steady_clock::now() > give_up) refuse_capture("other captures of the process do not end");
-    outputs = graphs_->run(call, inputs, each, model_);
+    outputs = graphs_->run(call, inputs, each, module);
     look_for_graph();
   }
   return outputs;
@@ -195,7 +195,7 @@ std::vector<at::Tensor> ModuleEngine::run(const std::vector<at::Tensor>& inputs,
   check(inputs);
   std::vector<at::Tensor> outputs;
   if (!on_gpu()) {
-    call_on_cpu(binding_, [&] { outputs = model_(inputs); });
+    call_on_cpu(binding_, [&] { outputs = this->call(inputs); });
     return outputs;
   }
   std::unique_lock lock(mutex_, std::defer_lock);
@@ -209,8 +209,8 @@ std::vector<at::Tensor> ModuleEngine::run(const std::vector<at::Tensor>& inputs,
   const auto urgent = urgency_.get();
   std::optional<UrgentEngine::Call> pass;
   if (urgent) pass.emplace(urgent->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{}));
-  outputs =
-      captures_ ? run_graphs(call, laid_out(inputs), {.outputs = kind, .urgent = pass.has_value()}) : model_(inputs);
+  outputs = captures_ ? run_graphs(call, laid_out(inputs), {.outputs = kind, .urgent = pass.has_value()})
+                      : this->call(inputs);
   if (pass) pass->enqueued(StreamView(call.stream().stream()));
   call.finish(outputs);
   return outputs;

@@ -16,10 +16,17 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace greenlane::detail {
+
+// Thrown by a model whose calls do what no graph would do.
+class NotCapturable : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 struct ModuleOptions {
   std::string name{};        // the engine's
@@ -93,10 +100,13 @@ class ModuleEngine {
   // Throws: EngineError if there can be none.
   void look_for_graph();
   [[noreturn]] void refuse_capture(const std::string& why) const;
+  // Calls the module.
+  // Throws: EngineError, which names the engine.
+  [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) const;
 
   Device device_;
   ModuleOptions options_;
-  Model model_;
+  Model model_;                   // see call()
   std::vector<at::Tensor> like_;  // tensors without memory, of the recorded inputs' shapes, strides and dtypes
   std::vector<at::Tensor> state_;
   std::vector<bool> writes_;  // for each input

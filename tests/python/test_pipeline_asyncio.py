@@ -75,7 +75,8 @@ def test_coroutines_continue_in_the_order_of_the_ends(pipeline: gl.Pipeline) -> 
                 early = pipeline["other"].submit(X)
                 tasks = [asyncio.ensure_future(wait(*each)) for each in (("late", late), ("early", early))]
                 await asyncio.sleep(0)
-            await asyncio.wait_for(tasks[1], LONG)
+            early.result(LONG)  # the loop is blocked, so that it learns of both ends at once
+        late.result(LONG)
         await asyncio.gather(*tasks)
 
     asyncio.run(main())
@@ -163,6 +164,22 @@ def test_a_loop_that_ends_before_its_runs(policy: gl.PipelineEngine) -> None:
         run = asyncio.run(main())  # cancels the task
         assert run.cancelled()
     assert torch.equal(policy.submit(X).result(LONG), X * 2 + 1)
+
+
+def test_a_loop_that_is_closed_during_a_run_is_freed(policy: gl.PipelineEngine) -> None:
+    async def wait() -> None:
+        await policy.submit(X)
+
+    with under_way(policy, X):
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(wait())
+        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.close()
+        closed = weakref.ref(loop)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        del loop, task
+        gc.collect()
+        assert closed() is None
 
 
 def test_a_run_of_another_thread_is_awaited(policy: gl.PipelineEngine) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,20 @@ def test_a_listener_that_waits_or_fails_holds_nobody(file: Path, caplog: pytest.
         assert pipeline.stats().engines["policy"].figures.misses == 1500
         release.set()
         assert eventually(lambda: "the listener fails for policy" in caplog.text)
+
+
+def test_close_waits_for_the_listener(file: Path) -> None:
+    inside, finished = threading.Event(), threading.Event()
+
+    def listen(_: gl.Miss) -> None:
+        inside.set()
+        time.sleep(0.2)
+        finished.set()
+
+    with gl.Pipeline(file, mode="shared", on_miss=listen) as pipeline:
+        pipeline["head"].submit(X, deadline_ms=NEVER).exception(LONG)
+        assert inside.wait(LONG)
+    assert finished.is_set()
 
 
 def test_a_miss_waits_for_no_lock_of_pythons(file: Path) -> None:

@@ -43,11 +43,11 @@ TEST_F(ModuleEngineTest, EachCallOnACpuCallsTheModuleOnTheLane) {
   EXPECT_TRUE(policy.is_in_python());
   EXPECT_FALSE(policy.graphs());
   policy.bind(Lane::create(device_));
-  EXPECT_TRUE(policy.run({at::full({2}, 3)}).at(0).equal(at::full({2}, 6)));
+  EXPECT_TRUE(policy.run({at::full({2}, 3.0)}).at(0).equal(at::full({2}, 6.0)));
   policy.recapture({at::ones({2})});
   EXPECT_EQ(calls_, 2);
   policy.unbind();
-  EXPECT_TRUE(policy.run({at::full({2}, 4)}).at(0).equal(at::full({2}, 8)));
+  EXPECT_TRUE(policy.run({at::full({2}, 4.0)}).at(0).equal(at::full({2}, 8.0)));
 }
 
 TEST_F(ModuleEngineTest, WritesAreLearnedAndPutBack) {
@@ -94,15 +94,22 @@ TEST_F(ModuleEngineTest, InPythonItTakesAllShapes) {
   EXPECT_TRUE(policy.run({at::ones({5}, at::kInt)}).at(0).equal(at::full({5}, 2, at::kInt)));
 }
 
+TEST_F(ModuleEngineTest, AModuleThatMustNotBeCapturedIsToldApart) {
+  const auto refuses_capture = [](const Tensors& /*inputs*/) -> Tensors { throw NotCapturable("it counts"); };
+  EXPECT_THAT(
+      [&] { (void)engine(refuses_capture, {}); },
+      refuses<EngineError>("module 'net' cannot be captured: it counts; set `python = true` for engine 'policy'"));
+}
+
 TEST_F(ModuleEngineTest, AnErrorNamesTheEngine) {
   const auto fails = [](const Tensors& inputs) -> Tensors {
     if (inputs.at(0).item<float>() < 0) throw std::runtime_error("it is negative\nat line 3");
     return inputs;
   };
-  EXPECT_THAT([&] { (void)engine(fails, {at::full({1}, -1)}); },
+  EXPECT_THAT([&] { (void)engine(fails, {at::full({1}, -1.0)}); },
               refuses<EngineError>("the module of engine 'policy' failed: it is negative; call the module"));
   auto policy = engine(fails, {at::ones({1})});
-  EXPECT_THAT([&] { (void)policy.run({at::full({1}, -1)}); }, refuses<EngineError>("it is negative;"));
+  EXPECT_THAT([&] { (void)policy.run({at::full({1}, -1.0)}); }, refuses<EngineError>("it is negative;"));
   EXPECT_TRUE(policy.run({at::ones({1})}).at(0).equal(at::ones({1})));
 }
 
