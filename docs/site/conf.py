@@ -63,6 +63,7 @@ CONTENTS = """
 :hidden:
 :caption: Guides
 
+docs/pipelines
 docs/configuration
 docs/planning
 docs/gates
