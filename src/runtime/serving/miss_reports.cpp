@@ -11,16 +11,23 @@ namespace greenlane::runtime {
 
 MissReports::MissReports(std::function<void(const Miss&)> listener) : state_(std::make_shared<State>()) {
   state_->listener = std::move(listener);
-  std::thread([state = state_] { deliver(state); }).detach();
+  thread_ = std::thread([state = state_] { deliver(state); });
 }
 
 MissReports::~MissReports() {
-  std::unique_lock lock(state_->mutex);
-  state_->is_ending = true;
-  state_->changed.notify_all();
-  state_->changed.wait_for(lock, std::chrono::seconds(1), [&] {
-    return state_->calling == std::thread::id() || state_->calling == std::this_thread::get_id();
-  });
+  bool has_ended = false;
+  {
+    std::unique_lock lock(state_->mutex);
+    state_->is_ending = true;
+    state_->changed.notify_all();
+    const bool is_here = thread_.get_id() == std::this_thread::get_id();  // the listener ends the reports
+    has_ended = !is_here && state_->changed.wait_for(lock, std::chrono::seconds(1), [&] { return state_->has_ended; });
+  }
+  if (has_ended) {
+    thread_.join();
+  } else {
+    thread_.detach();
+  }
 }
 
 void MissReports::add(const Miss& miss) {
@@ -36,10 +43,9 @@ void MissReports::deliver(const std::shared_ptr<State>& state) {
   std::unique_lock lock(state->mutex);
   while (true) {
     state->changed.wait(lock, [&] { return state->is_ending || !state->waiting.empty(); });
-    if (state->is_ending) return;
+    if (state->is_ending) break;
     const auto miss = std::move(state->waiting.front());
     state->waiting.pop_front();
-    state->calling = std::this_thread::get_id();
     lock.unlock();
     try {
       state->listener(miss);
@@ -47,9 +53,9 @@ void MissReports::deliver(const std::shared_ptr<State>& state) {
       warn("the listener for misses of engine '" + miss.engine + "' failed: " + error.what());
     }
     lock.lock();
-    state->calling = {};
-    state->changed.notify_all();
   }
+  state->has_ended = true;
+  state->changed.notify_all();
 }
 
 }  // namespace greenlane::runtime

@@ -32,10 +32,11 @@ class MissReports {
     std::condition_variable changed;
     std::deque<Miss> waiting;
     bool is_ending = false;
-    std::thread::id calling{};  // the thread that calls the listener now
+    bool has_ended = false;
   };
   static void deliver(const std::shared_ptr<State>& state);
   std::shared_ptr<State> state_;  // shared with the thread
+  std::thread thread_;
 };
 
 }  // namespace greenlane::runtime
