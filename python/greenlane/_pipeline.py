@@ -32,12 +32,8 @@ class Pipeline:
     It is a context manager that closes it. A pipeline that is dropped, or open at the end of the program, is closed,
     too.
 
-    ::
-
-        with gl.Pipeline("robot.toml", plan="plan.json") as pipeline:
-            action = pipeline["policy"](observation)        # now, joined with the caller's stream
-            future = pipeline["detector"].submit(image)     # on the engine's own thread
-            boxes = future.result(timeout=0.1)
+    ``pipeline["policy"](x)`` runs an engine now, joined with the caller's stream, and ``pipeline["policy"].submit(x)``
+    queues a run for the engine's own thread.
 
     Thread safety: all members may be called from any thread.
     """

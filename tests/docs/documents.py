@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import greenlane as gl
 
@@ -34,7 +35,9 @@ def literal_blocks() -> dict[str, str]:
     found: dict[str, str] = {}
     for module in modules():
         own = {
-            name: value for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+            name: value
+            for name, value in vars(module).items()
+            if getattr(value, "__module__", "") == module.__name__ and not isinstance(value, TypeVar)
         }
         for name, value in {module.__name__: module, **own}.items():
             members = vars(value).items() if inspect.isclass(value) else ()
