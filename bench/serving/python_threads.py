@@ -114,16 +114,19 @@ def served(file: Path, vit: torch.nn.Module, picture: torch.Tensor, model: torch
             engine.submit(picture, drop_if_late=False).result(30)
 
         lane = gl.partition("cuda:0", {"lm": gl.REST})["lm"] if model else None
+        forwards = 0
         if model is None:
             seen = at_rate(act)
         else:
-            with Beside(model, lane):
+            with Beside(model, lane) as beside:
                 seen = at_rate(act)
+            forwards = beside.count
         stats = pipeline.stats().engines["vit"]
         whole = stats.figures.whole
         return {
             "in_python": stats.in_python,
             "runs": stats.figures.runs,
+            "forwards_of_the_language_model": forwards,
             "device": {"p50_ms": whole.p50_us / 1e3, "p99_ms": whole.p99_us / 1e3, "max_ms": whole.max_us / 1e3},
             "until_python_has_it": quantiles(seen),
         }

@@ -83,10 +83,25 @@ class Recording:
 gl.load, gl.capture, gl._audit._begin = load, capture, Recording
 """
 
+PIPELINE = """
+def write_pipeline(file, engines):
+    # Engines on lanes of this machine's CPU, and a plan with gates.
+    tables = [f"[engine.{name}]\\n{keys}\\ninputs = 'policy.inputs.pt'\\n" for name, keys in engines.items()]
+    open(file, "w").write("device = 'cpu'\\n" + "".join(tables))
+    lanes = [{"name": name} for name in engines]
+    engines = [{"name": name, "lane": name} for name in engines]
+    json.dump({"mode": "gates", "lanes": lanes, "engines": engines}, open("plan.json", "w"))
+
+(given,) = torch.load("policy.inputs.pt")
+"""
+
 README = (
     BEGIN
     + STAND_INS
+    + PIPELINE
     + """
+write_pipeline("robot.toml", dict.fromkeys(("policy", "vision"), "model = 'policy.pt2'\\nrate_hz = 1"))
+
 class Network(nn.Module):
     def __init__(self):
         super().__init__()
@@ -106,18 +121,22 @@ class Plain(nn.Module):
         return torch.stack(x).sum()
 
 model, x, torch_stream = Network(), torch.ones(3), torch.cuda.Stream()
-observation = picture = state = torch.ones(3)
+observation = picture = given
+state = torch.ones(3)
 encoder = lambda picture: torch.cuda.current_stream().cuda_stream
 action = features = y = None
 
 def check(number):
-    global action, features, y
+    global action, features, observation, picture, y
     if number == 0:
+        print(torch.equal(action, features))
+        observation = picture = torch.ones(3)
+    elif number == 1:
         print(*names_of([action[1], features]))
         # What the later examples take for granted: engines that give tensors.
         globals()["head"], globals()["vision"] = lambda *given: given, engine("vision")
         gl.set_external_stream(vision, lanes["vision"])
-    elif number == 1:
+    elif number == 2:
         handles = y[1:]
         print(*["torch_stream" if int(each) == torch_stream.cuda_stream else "another" for each in handles])
         print(*names_of(model(x)[1:]))
@@ -181,6 +200,44 @@ def check(number):
 """
 )
 
+PIPELINES = (
+    BEGIN
+    + PIPELINE
+    + """
+import asyncio
+write_pipeline("robot.toml", {"policy": "model = 'policy.pt2'\\nrate_hz = 1"})
+write_pipeline("detector.toml", {"detector": "module = 'detector'"})
+write_pipeline("robot.toml", {"policy": "model = 'policy.pt2'\\nrate_hz = 1"})
+observation = image = given
+detector = nn.ReLU()
+
+def check(number):
+    global pipeline
+    if number == 0:
+        print(torch.equal(action, policy_of_before(observation)))
+    elif number == 1:
+        print(sorted(file for file in os.listdir() if file.startswith("policy")))
+        torch.save([given], "policy.inputs.pt")  # the example wrote another model's
+    elif number == 2:
+        pipeline = gl.Pipeline("detector.toml", modules={"detector": detector})
+        try:
+            asyncio.run(serve(pipeline, image))
+        except KeyError:
+            print("awaits an engine named policy")
+        pipeline.close()
+    elif number == 3:
+        print(torch.equal(boxes, detector(image)))
+
+def compile(program, package_path):
+    # Leaves the package of the test as it is: nothing compiles beside GPUs of bookkeeping.
+    assert isinstance(program, torch.export.ExportedProgram)
+    assert os.path.exists(package_path)
+
+torch._inductor.aoti_compile_and_package = compile
+policy_of_before = gl.load("policy.pt2")
+"""
+)
+
 CAPTURE = (
     BEGIN
     + STAND_INS
@@ -197,7 +254,8 @@ EXAMPLES = {
     "README.md": (
         README,
         [
-            "policy vision",  # three steps: a package on its lane, and work of PyTorch's on another
+            "True",  # three steps: a pipeline serves
+            "policy vision",  # lanes by hand: a package, and work of PyTorch's on another lane
             "torch_stream torch_stream",  # inside the block, the whole model on the stream
             "vision head",  # after it, each part on its lane again
             "vision policy",  # a graph of both
@@ -205,6 +263,16 @@ EXAMPLES = {
     ),
     "audit.md": (ENGINES, ["no kernels", "[2.0, 2.0, 2.0] True"]),
     "gates.md": (ENGINES, ["bound"]),
+    "pipelines.md": (
+        PIPELINES,
+        [
+            "True",  # a call and a request of a pipeline
+            "['policy.inputs.pt', 'policy.pt2']",  # exported
+            "awaits an engine named policy",
+            "True",  # a module
+            "detector",  # live figures
+        ],
+    ),
     "torch-tensorrt.md": (
         TORCH_TENSORRT,
         [
@@ -229,6 +297,7 @@ DOCSTRINGS = {"audit": (ENGINES, ["no kernels", "[2.0, 2.0, 2.0] True"]), "captu
 def folder(models: Path, tmp_path: Path) -> Path:
     """The folder in which examples run, with a package of the CPU."""
     shutil.copy(models / "affine.pt2", tmp_path / "policy.pt2")
+    shutil.copy(models / "affine.inputs.pt", tmp_path / "policy.inputs.pt")
     return tmp_path
 
 
@@ -271,7 +340,8 @@ def test_the_blocks_in_docstrings_run(name: str, folder: Path) -> None:
 # The names that the examples leave to their reader.
 GIVEN_IN_CPP = """
 [[maybe_unused]] const greenlane::Lane& lane, [[maybe_unused]] const std::vector<at::Tensor>& inputs,
-[[maybe_unused]] const at::Tensor& observation, [[maybe_unused]] cudaStream_t my_green_stream,
+[[maybe_unused]] const at::Tensor& observation, [[maybe_unused]] const at::Tensor& picture,
+[[maybe_unused]] const at::Tensor& image, [[maybe_unused]] cudaStream_t my_green_stream,
 [[maybe_unused]] std::shared_ptr<const void> owner, [[maybe_unused]] std::shared_ptr<greenlane::StreamBinding> engine
 """
 GIVEN_IN_PYTHON = """
@@ -280,7 +350,7 @@ import torch
 import greenlane as gl
 encoder: Any; head: Any; model: Any; network: Any; observation: Any; picture: Any; state: Any; torch_tensorrt: Any
 torch_stream: torch.cuda.Stream; vision: gl.Engine; x: torch.Tensor
-policy: gl.Engine
+policy: Any; detector: Any; image: Any; pipeline: Any
 """
 
 

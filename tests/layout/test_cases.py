@@ -11,6 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 PROGRAMS = {"core": ("core", "driver", "text"), "planner": ("planner",), "torch": (), "audit": (), "runtime": ()}
+BESIDE = {"runtime": ("pipeline", "serving")}
+"""Further programs that have cases of the same folder."""
+ALL = (*PROGRAMS, *(program for programs in BESIDE.values() for program in programs))
 MACRO = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_PROP)\(\s*(\w+),\s*(\w+)", re.MULTILINE)
 
 
@@ -43,7 +46,7 @@ def filters_of(program: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", ALL)
 def test_each_case_has_one_entry(program: str) -> None:
     cases, filters = cases_of(program), filters_of(program)
     assert cases
@@ -54,7 +57,8 @@ def test_each_case_has_one_entry(program: str) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_each_case_in_the_sources_is_built(program: str) -> None:
-    plain = {re.sub(r"^\w+/(?=[A-Za-z_]\w*\.)|/\d+", "", case) for case in cases_of(program)}
+    cases = set().union(*(cases_of(each) for each in (program, *BESIDE.get(program, ()))))
+    plain = {re.sub(r"^\w+/(?=[A-Za-z_]\w*\.)|/\d+", "", case) for case in cases}
     folders = PROGRAMS[program] or (program,)
     written = {
         f"{suite}.{case}"
