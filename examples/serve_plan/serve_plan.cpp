@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   auto policy = pipeline["policy"];
   const auto observation = greenlane::to_device(greenlane::load_tensors(argv[3]), policy.lane().device().id());
   for (int i = 0; i < 100; ++i) {
-    const auto action = policy.call(observation);  // now, joined with the caller's stream
+    const auto action = policy.call(observation);                    // now, joined with the caller's stream
     auto run = policy.submit(observation, {.drop_if_late = false});  // on the engine's own thread
     (void)run.outputs();
   }

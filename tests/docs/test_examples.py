@@ -270,7 +270,7 @@ EXAMPLES = {
             "['policy.inputs.pt', 'policy.pt2']",  # exported
             "awaits an engine named policy",
             "True",  # a module
-            "detector",  # live figures
+            "detector: 0 deadlines missed, 0 requests wait",
         ],
     ),
     "torch-tensorrt.md": (
