@@ -13,7 +13,7 @@
 
 int main(int argc, char** argv) {
   if (argc != 4) return std::fprintf(stderr, "usage: serve_plan PIPELINE.toml PLAN.json INPUTS.pt\n"), 2;
-  auto pipeline = greenlane::Pipeline::open(argv[1], {.plan = argv[2]});
+  const auto pipeline = greenlane::Pipeline::open(argv[1], {.plan = argv[2]});
   auto policy = pipeline["policy"];
   const auto observation = greenlane::to_device(greenlane::load_tensors(argv[3]), policy.lane().device().id());
   for (int i = 0; i < 100; ++i) {
@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   }
   for (const auto& engine : pipeline.stats().engines) {
     std::printf("%-8s %s: %llu runs, p99 %.0f us\n", engine.name.c_str(), engine.lane.c_str(),
-                static_cast<unsigned long long>(engine.figures.runs), 1e-3 * engine.figures.whole.p99.count());
+                static_cast<unsigned long long>(engine.figures.runs),
+                1e-3 * static_cast<double>(engine.figures.whole.p99.count()));
   }
 }

@@ -24,6 +24,23 @@ std::function<void(const Miss&)> listener_of(const std::shared_ptr<MissReports>&
   return [reports](const Miss& miss) { reports->add(miss); };
 }
 
+// Returns true in a child that was forked since the lane was made.
+bool is_forked(const Lane& lane) {
+  try {
+    lane.require_here();
+  } catch (const StreamError&) {
+    return true;
+  }
+  return false;
+}
+
+// Never frees these, because that would wait for threads that do not end.
+void keep_for_ever(std::unique_ptr<PlacedPipeline> placed, std::unique_ptr<LoadedPipeline> loaded) {
+  placed->abandon();
+  (void)placed.release();
+  (void)loaded.release();
+}
+
 GraphFigures figures_of(const GraphUse& use) {
   return {.replays = use.replays,
           .kernel_units = use.kernel_units,
@@ -159,6 +176,11 @@ PipelineStats LivePipeline::stats() {
 void LivePipeline::close() {
   const std::scoped_lock lock(mutex_);
   if (is_closed_.exchange(true) || !placed_) return;
+  if (is_forked(placed_->lane_of(0))) {
+    (void)watchdog_.release();  // its thread, and the engines', are the parent's
+    keep_for_ever(std::move(placed_), std::move(loaded_));
+    return;
+  }
   constexpr auto kLongest = milliseconds(900);
   const auto until = Clock::now() + kLongest;
   for (const auto& live : engines_) live->engine->refuse();
@@ -199,11 +221,7 @@ bool LivePipeline::wait_for_calls(Clock::time_point until) const {
 
 void LivePipeline::leave_alone(const std::string& who) {
   warn(name_ + ": " + who + " did not end within a second; its lane and memory stay in use until the program ends");
-  placed_->abandon();
-  // NOLINTBEGIN(cppcoreguidelines-owning-memory)
-  (void)new std::unique_ptr<PlacedPipeline>(std::move(placed_));
-  (void)new std::unique_ptr<LoadedPipeline>(std::move(loaded_));
-  // NOLINTEND(cppcoreguidelines-owning-memory)
+  keep_for_ever(std::move(placed_), std::move(loaded_));
 }
 
 }  // namespace greenlane::runtime

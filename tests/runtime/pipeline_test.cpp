@@ -365,6 +365,13 @@ TEST_F(PipelineTest, AForkedChildIsToldThatItHasNoEngines) {
   });
   EXPECT_THAT(said, HasSubstr("threw: engine 'a'"));
   EXPECT_THAT(said, HasSubstr("fork"));
+  EXPECT_EQ(in_child([&] {
+              pipeline.close();
+              return std::string("closed");
+            }),
+            "closed")
+      << "close() waited for threads of the parent";
+  EXPECT_NO_THROW((void)pipeline["a"].call(models::inputs_of("affine")));
 }
 
 TEST_F(PipelineTest, TwoPipelinesShareTheDevice) {
