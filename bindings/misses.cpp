@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace {
 
 using Microseconds = std::chrono::duration<double, std::micro>;
 
-std::string name_of(Miss::Kind kind) {
+std::string_view name_of(Miss::Kind kind) {
   switch (kind) {
     case Miss::Kind::late:
       return "late";
@@ -29,7 +30,7 @@ std::vector<std::tuple<std::string, std::string, double, double>> take(const Mis
   const WayBack way_back;
   std::vector<std::tuple<std::string, std::string, double, double>> all;
   for (const auto& miss : self->mailbox.take()) {
-    all.emplace_back(miss.engine, name_of(miss.kind), Microseconds(miss.latency).count(),
+    all.emplace_back(miss.engine, std::string(name_of(miss.kind)), Microseconds(miss.latency).count(),
                      Microseconds(miss.deadline).count());
   }
   return all;

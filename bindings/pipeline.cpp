@@ -22,10 +22,6 @@
 
 namespace greenlane::bindings {
 
-PipelineObject::~PipelineObject() {
-  if (!origin_.is_here()) (void)new Pipeline(std::move(pipeline_));  // NOLINT(cppcoreguidelines-owning-memory)
-}
-
 void PipelineObject::close() {
   if (origin_.is_here()) pipeline_.close();
 }

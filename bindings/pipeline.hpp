@@ -19,8 +19,6 @@ using PipelineEnginePtr = c10::intrusive_ptr<PipelineEngineObject>;
 class PipelineObject final : public torch::CustomClassHolder {
  public:
   explicit PipelineObject(Pipeline opened) : pipeline_(std::move(opened)) {}
-  // Closes the pipeline. In a forked child, whose parent has the threads, it is left alone.
-  ~PipelineObject() override;
 
   [[nodiscard]] Pipeline& operator*() noexcept { return pipeline_; }
   [[nodiscard]] Pipeline* operator->() noexcept { return &pipeline_; }

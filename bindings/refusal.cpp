@@ -1,9 +1,12 @@
 #include "refusal.hpp"
 
+#include <string>
+#include <string_view>
+
 namespace greenlane::bindings {
 namespace {
 
-std::string name_of(RequestError::Reason reason) {
+std::string_view name_of(RequestError::Reason reason) {
   switch (reason) {
     case RequestError::Reason::queue_full:
       return "queue_full";
@@ -21,6 +24,6 @@ std::string name_of(RequestError::Reason reason) {
 
 }  // namespace
 
-Refusal refusal_of(const RequestError& error) { return {name_of(error.reason()), error.what()}; }
+Refusal refusal_of(const RequestError& error) { return {std::string(name_of(error.reason())), error.what()}; }
 
 }  // namespace greenlane::bindings

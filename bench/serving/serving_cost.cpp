@@ -67,7 +67,7 @@ std::vector<double> in_turn(const std::vector<std::function<void()>>& variants, 
 
 // Submits requests one at a time, and waits for each. `sleeps`: the caller sleeps until the next one, so that its core
 // is cold; otherwise it spins.
-Json requests(greenlane::Pipeline& pipeline, const std::string& name, const std::vector<at::Tensor>& inputs,
+Json requests(const greenlane::Pipeline& pipeline, const std::string& name, const std::vector<at::Tensor>& inputs,
               Clock::duration period, bool sleeps) {
   auto engine = pipeline[name];
   std::vector<double> entered;
@@ -96,7 +96,7 @@ Json requests(greenlane::Pipeline& pipeline, const std::string& name, const std:
 Json measure(const std::string& file, const std::string& name, int calls) {
   const auto config = greenlane::runtime::load_config(file);
   const auto& known = *std::ranges::find(config.engines, name, &greenlane::runtime::EngineConfig::name);
-  auto pipeline = greenlane::Pipeline::open(file);
+  const auto pipeline = greenlane::Pipeline::open(file);
   auto engine = pipeline[name];
   const auto lane = engine.lane();
   const auto device = lane.device();

@@ -47,7 +47,7 @@ LogLevel level_of_environment() {
   return LogLevel::warning;
 }
 
-std::atomic<LogLevel>& level() {
+std::atomic<LogLevel>& current_level() {
   static std::atomic<LogLevel> one{level_of_environment()};
   return one;
 }
@@ -60,8 +60,8 @@ void write(spdlog::level::level_enum shown, const std::string& text) {
 
 }  // namespace
 
-void set_log_level(LogLevel wanted) noexcept { level() = wanted; }
-LogLevel log_level() noexcept { return level(); }
+void set_log_level(LogLevel level) noexcept { current_level() = level; }
+LogLevel log_level() noexcept { return current_level(); }
 
 void warn(const std::string& text) {
   if (log_level() < LogLevel::warning) return;
