@@ -34,11 +34,13 @@ bool is_forked(const Lane& lane) {
   return false;
 }
 
-// Never frees these, because that would wait for threads that do not end.
-void keep_for_ever(std::unique_ptr<PlacedPipeline> placed, std::unique_ptr<LoadedPipeline> loaded) {
-  placed->abandon();
-  (void)placed.release();
-  (void)loaded.release();
+// Never frees the object, because that would wait for threads that do not end.
+template <typename T>
+void keep_for_ever(std::unique_ptr<T> object) {
+  static std::mutex mutex;
+  static auto* kept = new std::vector<std::unique_ptr<T>>;
+  const std::scoped_lock lock(mutex);
+  kept->push_back(std::move(object));
 }
 
 GraphFigures figures_of(const GraphUse& use) {
@@ -71,7 +73,7 @@ void LivePipeline::plan_open_lanes(const std::atomic<bool>& stop) {
   if (!leaves_all_open(loaded_->config()) || !loaded_->device().info().partition_obstacle.empty()) return;
   ProfileOptions options;
   options.stop = &stop;
-  auto planned = plan_lanes(*loaded_, options);
+  const auto planned = plan_lanes(*loaded_, options);
   if (planned.obstacle.empty()) {
     info(name_ + ": the lanes are planned from a quick profile");
   } else if (!stop) {
@@ -177,8 +179,9 @@ void LivePipeline::close() {
   const std::scoped_lock lock(mutex_);
   if (is_closed_.exchange(true) || !placed_) return;
   if (is_forked(placed_->lane_of(0))) {
-    (void)watchdog_.release();  // its thread, and the engines', are the parent's
-    keep_for_ever(std::move(placed_), std::move(loaded_));
+    // Its thread, and the engines', are the parent's.
+    keep_for_ever(std::move(watchdog_));
+    keep_placed();
     return;
   }
   constexpr auto kLongest = milliseconds(900);
@@ -192,7 +195,7 @@ void LivePipeline::close() {
   is_running_ = false;
   watchdog_.reset();
   if (!left.empty()) {
-    left += "'";
+    left += '\'';
   } else if (!wait_for_calls(until)) {
     left = "a call";
   }
@@ -210,18 +213,24 @@ void LivePipeline::close() {
 }
 
 bool LivePipeline::wait_for_calls(Clock::time_point until) const {
-  for (const auto& live : engines_) {
+  return std::ranges::all_of(engines_, [&](const auto& live) {
     while (!live->engine->workload().is_idle()) {
       if (Clock::now() >= until) return false;
       std::this_thread::sleep_for(milliseconds(1));
     }
-  }
-  return true;
+    return true;
+  });
 }
 
 void LivePipeline::leave_alone(const std::string& who) {
   warn(name_ + ": " + who + " did not end within a second; its lane and memory stay in use until the program ends");
-  keep_for_ever(std::move(placed_), std::move(loaded_));
+  keep_placed();
+}
+
+void LivePipeline::keep_placed() {
+  placed_->abandon();
+  keep_for_ever(std::move(placed_));
+  keep_for_ever(std::move(loaded_));
 }
 
 }  // namespace greenlane::runtime

@@ -61,6 +61,7 @@ class LivePipeline {
   [[nodiscard]] bool wait_for_calls(Clock::time_point until) const;
   // Gives up everything that a hanging engine may still use. Freeing it would wait for the engine.
   void leave_alone(const std::string& who);
+  void keep_placed();
 
   std::string name_;  // in messages
   std::shared_ptr<MissReports> misses_;

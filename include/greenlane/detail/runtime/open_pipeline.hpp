@@ -11,7 +11,7 @@ namespace greenlane::runtime {
 
 // Opens a pipeline as Pipeline::open() does, with modules.
 // `stop`: polled; once it is set, opening ends with EngineError.
-[[nodiscard]] Pipeline open_pipeline(const std::filesystem::path& config, const PipelineOptions& options,
+[[nodiscard]] Pipeline open_pipeline(const std::filesystem::path& file, const PipelineOptions& options,
                                      const ModuleLoader& modules, const std::atomic<bool>& stop);
 
 // Takes over changes of a module, between two runs of its engine, on the engine's thread.
