@@ -36,8 +36,9 @@ RehearsalTrigger::RehearsalTrigger(ServedEngine& engine, const EngineConfig& con
       timetable_(timetable),
       trace_(trace),
       result_(result),
+      period_(config.period.value_or(Nanoseconds(0))),
       early_(config.deadline && config.arrivals == ::greenlane::Arrivals::periodic
-                 ? std::min(timetable.early, config.period.value() / kMostEarly)
+                 ? std::min(timetable.early, period_ / kMostEarly)
                  : Nanoseconds(0)),
       // Requests that do not count would change hidden state before the measured ones.
       arrivals_(arrivals_of(config, engine.workload().may_be_warmed_up() ? timetable.begin : timetable.measure)) {
@@ -83,7 +84,7 @@ void RehearsalTrigger::run(Clock::time_point start) {
   const auto skipped = take(start);
   if (skipped > 0) {
     engine_.count_skipped(skipped, start - before);
-    count_skipped(before + *config_.period, skipped);
+    count_skipped(before + period_, skipped);
   }
   announce();
   if (is_measured && !is_measuring_) {
@@ -113,8 +114,7 @@ void RehearsalTrigger::count(Nanoseconds latency) {
 
 void RehearsalTrigger::count_skipped(Clock::time_point first, std::uint64_t ticks) {
   if (first < timetable_.measure) {
-    const auto before =
-        static_cast<std::uint64_t>((timetable_.measure - first + *config_.period - Nanoseconds(1)) / *config_.period);
+    const auto before = static_cast<std::uint64_t>((timetable_.measure - first + period_ - Nanoseconds(1)) / period_);
     ticks -= std::min(ticks, before);
   }
   result_.requests += ticks;

@@ -84,6 +84,7 @@ class RehearsalTrigger final : public Trigger {
   const Timetable& timetable_;
   bool trace_;
   EngineResult& result_;
+  Nanoseconds period_;  // zero: back to back
   Nanoseconds early_;
   Arrivals arrivals_;
   bool is_measuring_ = false;  // a measured request has begun

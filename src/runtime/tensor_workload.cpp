@@ -54,14 +54,15 @@ std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& input
   const c10::cuda::OptionalCUDAGuard guard(device);
   const at::NoGradGuard no_gradients;
   if (slot) {
-    if (device && !slot->is_settled) slot->copied->block(c10::cuda::getCurrentCUDAStream(device->index()));
+    if (device && slot->copied && !slot->is_settled)
+      slot->copied->block(c10::cuda::getCurrentCUDAStream(device->index()));
     copy_dense(*slot, inputs, device);
   } else {
     slot = std::make_unique<InputSlot>();
     for (const auto& input : inputs) slot->inputs.push_back(input.detach().clone());
     if (device) slot->copied.emplace(c10::DeviceType::CUDA);
   }
-  if (device) slot->copied->record(c10::cuda::getCurrentCUDAStream(device->index()));
+  if (device && slot->copied) slot->copied->record(c10::cuda::getCurrentCUDAStream(device->index()));
   return slot;
 }
 

@@ -183,23 +183,23 @@ EngineRun AotiEngine::submit(std::vector<at::Tensor> inputs) {
   return detail::Access::make<EngineRun>(std::move(work), std::move(outputs));
 }
 
-std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs, std::optional<GraphOutputs> kind) {
+std::vector<at::Tensor> AotiEngine::run(const std::vector<at::Tensor>& inputs, std::optional<GraphOutputs> outputs) {
   const auto id = impl_->model.device.id();
   impl_->model.signature.check(inputs, id, impl_->name);
-  std::vector<at::Tensor> outputs;
+  std::vector<at::Tensor> results;
   try {
     if (id.kind == DeviceKind::cpu) {
       impl_->model.state.note_writes(inputs);
-      call_on_cpu(impl_->binding, [&] { outputs = impl_->run_on_cpu(inputs); });
+      call_on_cpu(impl_->binding, [&] { results = impl_->run_on_cpu(inputs); });
     } else {
       BoundCall call(impl_->binding, inputs);
-      outputs = impl_->run(inputs, call, kind);
-      call.finish(outputs);
+      results = impl_->run(inputs, call, outputs);
+      call.finish(results);
     }
   } catch (const detail::ModelFailure& failure) {
     impl_->fail(failure);
   }
-  return outputs;
+  return results;
 }
 
 std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions options) {

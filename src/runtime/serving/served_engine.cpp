@@ -111,7 +111,7 @@ struct ServedEngine::State {
                         "submit fewer requests, or give the engine more units", RequestError::Reason::expired);
       if (!request.end_queued(late)) return;
       figures.dropped();
-      report(Miss::Kind::dropped, start - times.arrival, *times.deadline);
+      report(Miss::Kind::dropped, start - times.arrival, times.deadline.value_or(nanoseconds(0)));
       return;
     }
     if (!request.begin()) return;
@@ -180,7 +180,7 @@ void ServedEngine::count_call(bool is_done, Clock::time_point start) {
   }
 }
 
-void ServedEngine::count_failure(std::exception_ptr error) { state_->failed(error); }
+void ServedEngine::count_failure(const std::exception_ptr& error) { state_->failed(error); }
 
 ServedEngine::Ran ServedEngine::run_triggered(Clock::time_point arrival, const std::function<void()>& work) {
   const auto start = Clock::now();

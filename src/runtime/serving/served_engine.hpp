@@ -139,7 +139,7 @@ class ServedEngine {
   };
   void require_serving() const;
   void count_call(bool is_done, Clock::time_point start);
-  void count_failure(std::exception_ptr error);
+  void count_failure(const std::exception_ptr& error);
   std::shared_ptr<State> state_;  // shared with the thread
   std::atomic<int> calls_under_way_{0};
   bool wakes_early_ = false;
