@@ -191,12 +191,12 @@ std::vector<at::Tensor> ModuleEngine::run_graphs(const BoundCall& call, const st
   return outputs;
 }
 
-std::vector<at::Tensor> ModuleEngine::run(const std::vector<at::Tensor>& inputs, std::optional<GraphOutputs> kind) {
+std::vector<at::Tensor> ModuleEngine::run(const std::vector<at::Tensor>& inputs, std::optional<GraphOutputs> outputs) {
   check(inputs);
-  std::vector<at::Tensor> outputs;
+  std::vector<at::Tensor> results;
   if (!on_gpu()) {
-    call_on_cpu(binding_, [&] { outputs = this->call(inputs); });
-    return outputs;
+    call_on_cpu(binding_, [&] { results = this->call(inputs); });
+    return results;
   }
   std::unique_lock lock(mutex_, std::defer_lock);
   if (captures_) lock.lock();
@@ -209,11 +209,11 @@ std::vector<at::Tensor> ModuleEngine::run(const std::vector<at::Tensor>& inputs,
   const auto urgent = urgency_.get();
   std::optional<UrgentEngine::Call> pass;
   if (urgent) pass.emplace(urgent->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{}));
-  outputs = captures_ ? run_graphs(call, laid_out(inputs), {.outputs = kind, .urgent = pass.has_value()})
+  results = captures_ ? run_graphs(call, laid_out(inputs), {.outputs = outputs, .urgent = pass.has_value()})
                       : this->call(inputs);
   if (pass) pass->enqueued(StreamView(call.stream().stream()));
-  call.finish(outputs);
-  return outputs;
+  call.finish(results);
+  return results;
 }
 
 void ModuleEngine::recapture(const std::vector<at::Tensor>& inputs) {
