@@ -1,6 +1,6 @@
 #include "runtime/rehearsal_trigger.hpp"
 
-#include "text/first_line.hpp"
+#include "runtime/serving/error_text.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -11,14 +11,6 @@ namespace {
 
 // An early close takes at most an eighth of a period, so best effort keeps most of the time between two calls.
 constexpr int kMostEarly = 8;
-
-std::string text_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& known) {
-    return known.what();
-  }
-}
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 #include "runtime/serving/served_engine.hpp"
 
+#include "runtime/serving/error_text.hpp"
 #include "text/duration.hpp"
 
 #include <greenlane/core/log.hpp>
@@ -15,16 +16,6 @@ namespace greenlane::runtime {
 using std::chrono::nanoseconds;
 
 namespace {
-
-std::string text_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& known) {
-    return known.what();
-  } catch (...) {
-    return "an exception that is no std::exception";
-  }
-}
 
 std::exception_ptr request_error(const std::string& engine, const std::string& why, const std::string& remedy,
                                  RequestError::Reason reason) {
