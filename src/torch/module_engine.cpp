@@ -2,6 +2,7 @@
 
 #include "text/first_line.hpp"
 #include "torch/dtype_names.hpp"
+#include "torch/graphs/captured_call.hpp"
 #include "torch/whole_torch.hpp"
 #include "torch/writes.hpp"
 
@@ -68,15 +69,9 @@ void ModuleEngine::learn_writes(const std::vector<at::Tensor>& recorded) {
   writes.put_back();
   if (generator) generator->put_back();
   if (on_gpu()) c10::cuda::getCurrentCUDAStream().synchronize();
-  for (const auto& written : writes.tensors()) {
-    bool is_input = false;
-    for (std::size_t i = 0; i < recorded.size(); ++i) {
-      if (!share_memory(recorded[i], written)) continue;
-      writes_[i] = true;
-      is_input = true;
-    }
-    if (!is_input) state_.push_back(written);
-  }
+  auto effects = effects_of(recorded, writes.tensors());
+  for (const auto index : effects.written) writes_[index] = true;
+  state_ = std::move(effects.state);
 }
 
 std::shared_ptr<ResidentGraphs> ModuleEngine::new_graphs() {
