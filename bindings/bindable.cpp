@@ -16,7 +16,7 @@
 namespace greenlane::bindings {
 namespace {
 
-std::optional<BindingPtr> as_object(std::shared_ptr<StreamBinding> binding) {
+std::optional<BindingPtr> as_binding_object(std::shared_ptr<StreamBinding> binding) {
   if (!binding) return std::nullopt;
   return c10::make_intrusive<BindingObject>(std::move(binding));
 }
@@ -25,10 +25,10 @@ std::optional<BindingPtr> as_object(std::shared_ptr<StreamBinding> binding) {
 
 // binding_of(Any object, bool make) -> Binding?: returns the object's one binding; None if it cannot have one, or if
 // it was never given one and `make` is false.
-void binding_of(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
+void binding_of_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
   const bool make = torch::jit::pop(*stack).toBool();
   const auto object = torch::jit::pop(*stack);
-  stack->emplace_back(as_object(find_bindable(object, make)));
+  stack->emplace_back(as_binding_object(find_bindable(object, make)));
 }
 
 // forget_graphs(Any object) -> (): does nothing for an object of another class than torch.classes.tensorrt.Engine.
@@ -56,19 +56,19 @@ void bindable_attributes(const c10::OperatorHandle& /*op*/, torch::jit::Stack* s
 
 std::optional<BindingPtr> python_engine_binding(int64_t id, bool make, const std::string& device,
                                                 const std::string& name, bool multi_device, bool auxiliary_streams) {
-  return as_object(tensorrt::python_engine_binding(id,
-                                                   {.name = name,
-                                                    .device = DeviceId::parse(device),
-                                                    .needs_multi_device = multi_device,
-                                                    .may_have_auxiliary_streams = auxiliary_streams},
-                                                   make));
+  return as_binding_object(tensorrt::python_engine_binding(id,
+                                                           {.name = name,
+                                                            .device = DeviceId::parse(device),
+                                                            .needs_multi_device = multi_device,
+                                                            .may_have_auxiliary_streams = auxiliary_streams},
+                                                           make));
 }
 
 }  // namespace
 
 void register_bindable(torch::Library& library) {
   library.def("binding_of(Any object, bool make) -> __torch__.torch.classes.greenlane.Binding?",
-              torch::CppFunction::makeFromBoxedFunction<&binding_of>());
+              torch::CppFunction::makeFromBoxedFunction<&binding_of_any>());
   library.def("forget_graphs(Any object) -> ()", torch::CppFunction::makeFromBoxedFunction<&forget_graphs>());
   library.def("is_bindable(Any object) -> bool", torch::CppFunction::makeFromBoxedFunction<&object_is_bindable>());
   library.def("bindable_attributes(Any module) -> str[]",

@@ -53,7 +53,7 @@ std::optional<GraphReportPtr> graph_report(const BindingPtr& self) {
 }
 
 // Submits `function(key)` to the lane of a module's binding; calls it in place if nothing is bound.
-PendingPtr submit(const BindingPtr& self, int64_t function, int64_t key) {
+PendingPtr submit_to_lane(const BindingPtr& self, int64_t function, int64_t key) {
   const WayBack way_back;
   auto* const work = reinterpret_cast<void (*)(int64_t)>(function);  // NOLINT(performance-no-int-to-ptr)
   auto pending = c10::make_intrusive<PendingObject>();
@@ -76,7 +76,7 @@ std::vector<at::Tensor> run_graphs(const CallPtr& self, const ExchangePtr& excha
   return graphs->run(*self->call, inputs, {.variant = variant}, model);
 }
 
-void finish(const CallPtr& self, const std::vector<at::Tensor>& outputs) {
+void finish_call(const CallPtr& self, const std::vector<at::Tensor>& outputs) {
   const WayBack way_back;
   if (self->call) self->call->finish(outputs);
   self->call.reset();
@@ -107,7 +107,7 @@ void restore(const FormerPtr& self) {
 }  // namespace
 
 void register_binding(torch::Library& library) {
-  library.class_<CallObject>("Call").def("run_graphs", run_graphs).def("finish", finish);
+  library.class_<CallObject>("Call").def("run_graphs", run_graphs).def("finish", finish_call);
   library.class_<BindingObject>("Binding")
       .def("name", [](const BindingPtr& self) { return self->binding->owner(); })
       .def("device", [](const BindingPtr& self) { return to_string(self->binding->device().id()); })
@@ -117,7 +117,7 @@ void register_binding(torch::Library& library) {
       .def("stream", stream_of)
       .def("lane", lane_of)
       .def("clear", [](const BindingPtr& self) { self->binding->clear(); })
-      .def("submit", submit)
+      .def("submit", submit_to_lane)
       .def("enter", enter)
       .def("enable_graphs", enable_graphs)
       .def("disable_graphs", disable_graphs)

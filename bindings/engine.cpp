@@ -64,14 +64,14 @@ std::vector<at::Tensor> run(const EnginePtr& self, const std::vector<at::Tensor>
   return self->engine->run(inputs);
 }
 
-PendingPtr submit(const EnginePtr& self, std::vector<at::Tensor> inputs) {
+PendingPtr submit_to_engine(const EnginePtr& self, std::vector<at::Tensor> inputs) {
   const WayBack way_back;
   auto pending = c10::make_intrusive<PendingObject>();
   pending->run = self->engine->submit(std::move(inputs));
   return pending;
 }
 
-BindingPtr binding_of(const EnginePtr& self) {
+BindingPtr binding_of_engine(const EnginePtr& self) {
   return c10::make_intrusive<BindingObject>(std::shared_ptr<StreamBinding>(self->engine, &self->engine->binding()));
 }
 
@@ -85,7 +85,7 @@ std::vector<InnerEnginePtr> inner_engines(const EnginePtr& self) {
 
 // Returns the handle of the bound stream; 0 if nothing is bound, and on the CPU. is_external_stream_set() tells the two
 // apart.
-int64_t stream_of(const EnginePtr& self) {
+int64_t stream_of_engine(const EnginePtr& self) {
   const auto stream = self->engine->binding().stream();
   return stream ? stream->value() : 0;
 }
@@ -102,13 +102,13 @@ void register_engine(torch::Library& library) {
       .def("name", [](const EnginePtr& self) { return self->engine->name(); })
       .def("device", [](const EnginePtr& self) { return to_string(self->engine->device().id()); })
       .def("run", run)
-      .def("submit", submit)
+      .def("submit", submit_to_engine)
       .def("options", [](const EnginePtr& self) { return c10::make_intrusive<EngineOptionsObject>(self->options()); })
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })
       .def("graphs", [](const EnginePtr& self) { return as_object(self->engine->graphs()); })
       .def("set_urgent", [](const EnginePtr& self, std::optional<double> deadline) { self->set_urgent(deadline); })
       .def("set_gates", [](const EnginePtr& self, const std::string& gates) { self->set_gates(gates); })
-      .def("binding", binding_of)
+      .def("binding", binding_of_engine)
       .def("inner_engines", inner_engines)
       .def("bind", [](const EnginePtr& self, const LanePtr& lane) { self->engine->bind(lane->lane); })
       .def("set_external_stream",
@@ -116,7 +116,7 @@ void register_engine(torch::Library& library) {
              self->engine->bind(Lane::adopt(self->engine->device(), StreamView::from_value(handle)));
            })
       .def("clear_external_stream", [](const EnginePtr& self) { self->engine->unbind(); })
-      .def("get_external_stream", stream_of)
+      .def("get_external_stream", stream_of_engine)
       .def("is_external_stream_set", [](const EnginePtr& self) { return self->engine->binding().is_set(); })
       .def_pickle([](const EnginePtr& self) { return state_of(self); },
                   [](const EngineState& state) { return from_state(state); });

@@ -21,14 +21,14 @@ PendingPtr submit_nothing(const LanePtr& self) {
 
 namespace {
 
-int64_t address(const PendingPtr& self) {
+int64_t address_of_pending(const PendingPtr& self) {
   const WayBack way_back;
   return address_of(*self);
 }
 
 // Returns an engine's outputs; empty for a module. Call it once.
 // Throws: the error of the work.
-std::vector<at::Tensor> finish(const PendingPtr& self) {
+std::vector<at::Tensor> finish_pending(const PendingPtr& self) {
   const WayBack way_back;
   if (self->work) self->work->get();
   return self->run ? self->run->outputs() : std::vector<at::Tensor>();
@@ -43,7 +43,10 @@ bool cancel(const PendingPtr& self) {
 }  // namespace
 
 void register_pending(torch::Library& library) {
-  library.class_<PendingObject>("Pending").def("address", address).def("cancel", cancel).def("finish", finish);
+  library.class_<PendingObject>("Pending")
+      .def("address", address_of_pending)
+      .def("cancel", cancel)
+      .def("finish", finish_pending);
 }
 
 }  // namespace greenlane::bindings

@@ -36,7 +36,7 @@ PipelineCallObject::PipelineCallObject(PipelineEngine engine, std::vector<at::Te
 namespace {
 
 // Returns the outputs, which mean nothing if there is a refusal, and the refusal. Waits for the end.
-std::tuple<std::vector<at::Tensor>, Refusal> finish(const PipelineCallPtr& self) {
+std::tuple<std::vector<at::Tensor>, Refusal> finish_pipeline_call(const PipelineCallPtr& self) {
   const WayBack way_back;
   std::vector<at::Tensor> outputs;
   auto refusal = refusal_in([&] { outputs = self->outputs(); });
@@ -52,7 +52,7 @@ void register_pipeline_call(torch::Library& library) {
              const WayBack way_back;
              return address_of(*self);
            })
-      .def("finish", finish);
+      .def("finish", finish_pipeline_call);
 }
 
 }  // namespace greenlane::bindings

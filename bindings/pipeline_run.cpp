@@ -30,13 +30,13 @@ std::vector<at::Tensor> PipelineRunObject::outputs() {
 
 namespace {
 
-int64_t address(const PipelineRunPtr& self) {
+int64_t address_of_run(const PipelineRunPtr& self) {
   const WayBack way_back;
   return address_of(*self);
 }
 
 // Returns the outputs. Without outputs: the reason of a RequestError, or "failed", and the message. Waits for the end.
-std::tuple<std::vector<at::Tensor>, std::string, std::string> finish(const PipelineRunPtr& self) {
+std::tuple<std::vector<at::Tensor>, std::string, std::string> finish_run(const PipelineRunPtr& self) {
   const WayBack way_back;
   std::vector<at::Tensor> outputs;
   try {
@@ -57,13 +57,13 @@ void notify(const PipelineRunPtr& self, const CompletionsPtr& completions, int64
 
 void register_pipeline_run(torch::Library& library) {
   library.class_<PipelineRunObject>("PipelineRun")
-      .def("address", address)
+      .def("address", address_of_run)
       .def("is_done",
            [](const PipelineRunPtr& self) {
              const WayBack way_back;
              return self->run.is_done();
            })
-      .def("finish", finish)
+      .def("finish", finish_run)
       .def("cancel",
            [](const PipelineRunPtr& self) {
              const WayBack way_back;

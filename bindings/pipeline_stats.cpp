@@ -12,7 +12,7 @@ using nlohmann::json;
 
 double microseconds(std::chrono::nanoseconds time) { return std::chrono::duration<double, std::micro>(time).count(); }
 
-json as_object(const LatencyFigures& figures) {
+json as_json_object(const LatencyFigures& figures) {
   return {{"count", figures.count},
           {"p50_us", microseconds(figures.p50)},
           {"p90_us", microseconds(figures.p90)},
@@ -20,7 +20,7 @@ json as_object(const LatencyFigures& figures) {
           {"max_us", microseconds(figures.max)}};
 }
 
-json as_object(const RunFigures& figures) {
+json as_json_object(const RunFigures& figures) {
   return {{"runs", figures.runs},
           {"calls", figures.calls},
           {"failed", figures.failed},
@@ -30,11 +30,11 @@ json as_object(const RunFigures& figures) {
           {"rejected", figures.rejected},
           {"cancelled", figures.cancelled},
           {"rate_hz", figures.rate_hz},
-          {"recent", as_object(figures.recent)},
-          {"whole", as_object(figures.whole)}};
+          {"recent", as_json_object(figures.recent)},
+          {"whole", as_json_object(figures.whole)}};
 }
 
-json as_object(const GraphFigures& figures) {
+json as_json_object(const GraphFigures& figures) {
   return {{"replays", figures.replays},
           {"kernel_units", figures.kernel_units ? json(*figures.kernel_units) : json()},
           {"bytes", figures.bytes},
@@ -43,7 +43,7 @@ json as_object(const GraphFigures& figures) {
           {"obstacle", figures.obstacle}};
 }
 
-json as_object(const EngineStats& stats) {
+json as_json_object(const EngineStats& stats) {
   using Milliseconds = std::chrono::duration<double, std::milli>;
   return {{"name", stats.name},
           {"lane", stats.lane},
@@ -51,14 +51,14 @@ json as_object(const EngineStats& stats) {
           {"units", stats.units},
           {"deadline_ms", stats.deadline ? json(Milliseconds(*stats.deadline).count()) : json()},
           {"in_python", stats.in_python},
-          {"figures", as_object(stats.figures)},
+          {"figures", as_json_object(stats.figures)},
           {"queued", stats.queued},
           {"is_busy", stats.is_busy},
           {"error", stats.error},
-          {"graphs", stats.graphs ? as_object(*stats.graphs) : json()}};
+          {"graphs", stats.graphs ? as_json_object(*stats.graphs) : json()}};
 }
 
-json as_object(const GateReport& report) {
+json as_json_object(const GateReport& report) {
   return {{"passes", report.passes},
           {"held", report.held},
           {"held_us", microseconds(report.held_time)},
@@ -66,9 +66,9 @@ json as_object(const GateReport& report) {
           {"limits_hit", report.limits_hit}};
 }
 
-json as_object(const DeviceStats& stats) {
+json as_json_object(const DeviceStats& stats) {
   return {{"device", stats.device},
-          {"gate", stats.gate ? as_object(*stats.gate) : json()},
+          {"gate", stats.gate ? as_json_object(*stats.gate) : json()},
           {"allocator_bytes", stats.allocator_bytes}};
 }
 
@@ -76,9 +76,9 @@ json as_object(const DeviceStats& stats) {
 
 std::string as_json(const PipelineStats& stats) {
   json engines = json::array();
-  for (const auto& engine : stats.engines) engines.push_back(as_object(engine));
+  for (const auto& engine : stats.engines) engines.push_back(as_json_object(engine));
   json devices = json::array();
-  for (const auto& device : stats.devices) devices.push_back(as_object(device));
+  for (const auto& device : stats.devices) devices.push_back(as_json_object(device));
   const json all{{"engines", std::move(engines)},
                  {"devices", std::move(devices)},
                  {"open_for_s", std::chrono::duration<double>(stats.open_for).count()},

@@ -5,6 +5,10 @@ target_compile_options(greenlane_options INTERFACE -Wall -Wextra -Wpedantic -Wsh
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(greenlane_options INTERFACE -Wno-restrict)
 endif()
+# In a unity build GCC takes a source for a header, and warns of members whose types only one source knows.
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(greenlane_options INTERFACE -Wno-subobject-linkage)
+endif()
 
 if(GREENLANE_SANITIZE)
   target_compile_options(greenlane_options INTERFACE -fsanitize=${GREENLANE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

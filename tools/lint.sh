@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, clang-tidy, ruff, mypy. Needs a configured build (compile_commands.json).
+# Formatting, clang-tidy, ruff, mypy.
 # usage: lint.sh [--all]. clang-tidy analyses the sources that a change affects; with --all, every source.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,11 +20,13 @@ echo "lint: ruff and mypy"
 # clang-tidy half a minute each.
 cache=build/lint
 mkdir -p "$cache"
+# The build compiles several sources as one. Here each has a command of its own.
+cmake --preset release -B "$cache/cmake" -DCMAKE_UNITY_BUILD=OFF --log-level=WARNING > /dev/null
 # The fuzzers' program compiles sources of the libraries again: clang-tidy would analyse those twice. It cannot read
 # GCC's precompiled headers; each source includes what it needs.
 .venv/bin/python - > "$cache/compile_commands.json" <<'END'
 import json, re
-commands = [one for one in json.load(open("build/compile_commands.json")) if "greenlane_fuzz.dir" not in one["command"]]
+commands = [one for one in json.load(open("build/lint/cmake/compile_commands.json")) if "greenlane_fuzz.dir" not in one["command"]]
 for one in commands:
     one["command"] = re.sub(r" -Winvalid-pch -include \S+/cmake_pch\.hxx", "", one["command"])
 print(json.dumps(commands, indent=1))

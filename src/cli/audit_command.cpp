@@ -34,7 +34,7 @@ using runtime::Mode;
 // Trace viewers do not cope with more.
 constexpr std::size_t kMostKernels = 200'000;
 
-struct Arguments {
+struct AuditArguments {
   std::filesystem::path config;
   std::filesystem::path plan;
   bool any_device = false;  // the plan may be of another device
@@ -60,7 +60,7 @@ void print(const audit::AuditReport& report, const runtime::ModeResult& result) 
   }
 }
 
-int audit(Arguments arguments) {
+int audit(AuditArguments arguments) {
   auto config = runtime::load_config(arguments.config);
   const Mode mode = arguments.plan.empty() ? Mode::lanes : apply_plan(config, arguments.plan);
   if (arguments.any_device) config.planned_for.reset();
@@ -106,7 +106,7 @@ int audit(Arguments arguments) {
 void add_audit_command(CLI::App& app, int& status) {
   auto* command = app.add_subcommand(
       "audit", "Says of every kernel of a pipeline whose it is, and which ran outside of their lanes (times nothing)");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<AuditArguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->check(FileName())->required();
   command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG")
       ->check(FileName());

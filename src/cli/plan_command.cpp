@@ -34,7 +34,7 @@ using runtime::from_seconds;
 using runtime::PlanCandidate;
 using runtime::PlanResult;
 
-struct Arguments {
+struct PlanArguments {
   std::filesystem::path config;
   std::filesystem::path profile;
   std::filesystem::path out = "plan.json";
@@ -103,7 +103,7 @@ void print_chosen(const PlanResult& result) {
 }
 
 // Checks the output before any work is done for it. Returns the path to write to.
-std::filesystem::path output_of(const Arguments& arguments, const runtime::PipelineConfig& config) {
+std::filesystem::path output_of(const PlanArguments& arguments, const runtime::PipelineConfig& config) {
   check_outputs({{"--out", arguments.out}}, config, {{"the profile", arguments.profile}});
   return kept_apart(arguments.out);
 }
@@ -113,7 +113,7 @@ struct Made {
   bool was_stopped = false;  // the search is not complete then, and nothing was written
 };
 
-Made make_result(const Arguments& arguments) {
+Made make_result(const PlanArguments& arguments) {
   std::optional<runtime::Profile> profile;
   std::filesystem::path out;
   if (!arguments.profile.empty()) {
@@ -158,7 +158,7 @@ Made make_result(const Arguments& arguments) {
   return {.result = std::move(result)};
 }
 
-int plan(const Arguments& arguments) {
+int plan(const PlanArguments& arguments) {
   try {
     const auto [result, was_stopped] = make_result(arguments);
     print_candidates(result);
@@ -178,7 +178,7 @@ int plan(const Arguments& arguments) {
 
 void add_plan_command(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("plan", "Finds the lanes that meet every deadline, and tries them");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<PlanArguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file; its lanes do not matter")
       ->check(FileName())
       ->required();

@@ -25,7 +25,7 @@
 namespace greenlane::cli {
 namespace {
 
-struct Arguments {
+struct ProfileArguments {
   std::filesystem::path config;
   std::filesystem::path out = "profile.json";
   double seconds = 1;
@@ -55,7 +55,7 @@ void print(const runtime::Profile& profile) {
   }
 }
 
-int profile(const Arguments& arguments) {
+int profile(const ProfileArguments& arguments) {
   auto config = without_lanes(runtime::load_config(arguments.config));
   check_outputs({{"--out", arguments.out}}, config);
   const auto out = kept_apart(arguments.out);
@@ -72,7 +72,7 @@ int profile(const Arguments& arguments) {
 
 void add_profile_command(CLI::App& app, int& status) {
   auto* command = app.add_subcommand("profile", "Measures every engine alone on every size of partition");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ProfileArguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->check(FileName())->required();
   command->add_option("--out", arguments->out, "Write the profile to this file")
       ->check(FileName())

@@ -32,7 +32,7 @@ using runtime::EngineResult;
 using runtime::Mode;
 using runtime::ModeResult;
 
-struct Arguments {
+struct RunArguments {
   std::filesystem::path config;
   std::string mode;  // empty: the plan's, or lanes
   std::filesystem::path plan;
@@ -159,7 +159,7 @@ runtime::PipelineConfig plan_open_lanes(runtime::LoadedPipeline& pipeline, const
   return std::move(planned.config);
 }
 
-int run(Arguments arguments) {
+int run(RunArguments arguments) {
   auto modes = modes_of(arguments.mode);  // before anything is read
   auto config = runtime::load_config(arguments.config);
   if (!arguments.plan.empty()) {
@@ -216,7 +216,7 @@ int run(Arguments arguments) {
 void add_run_command(CLI::App& app, int& status) {
   auto* command =
       app.add_subcommand("run", "Runs a pipeline and prints latency, rate and deadline misses of every engine");
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<RunArguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->check(FileName())->required();
   command->add_option(
       "--mode", arguments->mode,

@@ -55,9 +55,9 @@ int units_at(const Json& from, const std::string& key, int least) {
 }
 
 Microseconds time_at(const Json& from, const std::string& key) {
-  const auto microseconds = text::number(from.at(key), 0, kLongest);
-  if (!microseconds) refuse(from, key, "time from 0 to 1e12 µs");
-  return Microseconds(*microseconds);
+  const auto time = text::number(from.at(key), 0, kLongest);
+  if (!time) refuse(from, key, "time from 0 to 1e12 µs");
+  return Microseconds(*time);
 }
 
 double share_at(const Json& from, const std::string& key) {

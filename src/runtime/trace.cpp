@@ -14,9 +14,9 @@
 namespace greenlane::runtime {
 namespace {
 
-using Json = nlohmann::json;
+using TraceJson = nlohmann::json;
 
-Json metadata(const char* kind, int process, int track, const std::string& name) {
+TraceJson metadata(const char* kind, int process, int track, const std::string& name) {
   return {{"ph", "M"}, {"name", kind}, {"pid", process}, {"tid", track}, {"args", {{"name", name}}}};
 }
 
@@ -91,7 +91,7 @@ class Events {
  public:
   explicit Events(const TextSink& sink) : sink_(sink) {}
 
-  void add(const Json& event) {
+  void add(const TraceJson& event) {
     sink_((is_first_ ? "" : ",") + text::json_text(event));
     is_first_ = false;
   }
@@ -107,7 +107,7 @@ class Tracks {
   Tracks(Events& events, int process) : events_(events), process_(process) {}
 
   void begin(const std::string& name) { events_.add(metadata("thread_name", process_, ++track_, name)); }
-  void add(const std::string& name, const char* category, Nanoseconds begin, Nanoseconds end, Json args) {
+  void add(const std::string& name, const char* category, Nanoseconds begin, Nanoseconds end, TraceJson args) {
     events_.add({{"ph", "X"},
                  {"name", name},
                  {"cat", category},
@@ -161,12 +161,13 @@ void add_lanes(Tracks& tracks, const ModeResult& result) {
 void add_gate(Tracks& tracks, const ModeResult& result) {
   if (!result.passes.empty()) {
     tracks.begin("gate");
-    for (const auto& span : merged(result.passes)) tracks.add("closed", "pass", span.begin, span.end, Json::object());
+    for (const auto& span : merged(result.passes))
+      tracks.add("closed", "pass", span.begin, span.end, TraceJson::object());
   }
   for (const auto& engine : result.engines) {
     if (engine.slices.empty()) continue;
     tracks.begin("slices of " + engine.name);
-    for (const auto& span : engine.slices) tracks.add("slice", "slice", span.begin, span.end, Json::object());
+    for (const auto& span : engine.slices) tracks.add("slice", "slice", span.begin, span.end, TraceJson::object());
   }
 }
 

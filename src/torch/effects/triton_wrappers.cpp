@@ -44,7 +44,8 @@ bool lists_as_mutated(std::string_view comment, std::string_view parameter) {
   const auto key = comment.find("'mutated_arg_names'");
   if (key == std::string_view::npos) return false;
   const std::string_view list = comment.substr(key, comment.find(']', key) - key);
-  return list.find("'" + std::string(parameter) + "'") != std::string_view::npos;
+  const auto quoted = std::string("'").append(parameter).append("'");
+  return list.find(quoted) != std::string_view::npos;
 }
 
 Writes writes_of_wrapper(std::string_view wrapper, const TokenRange& parameters, const TokenRange& body) {
