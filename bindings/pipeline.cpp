@@ -22,10 +22,6 @@
 
 namespace greenlane::bindings {
 
-void PipelineObject::close() {
-  if (origin_.is_here()) pipeline_.close();
-}
-
 namespace {
 
 // Returns the pipeline; nothing after Ctrl-C.
@@ -41,16 +37,16 @@ std::optional<PipelinePtr> open(const std::string& config, const std::string& pl
 }
 
 PipelineEnginePtr engine(const PipelinePtr& self, const std::string& name) {
-  return c10::make_intrusive<PipelineEngineObject>((**self)[name]);
+  return c10::make_intrusive<PipelineEngineObject>(self->pipeline[name]);
 }
 
 Refusal start(const PipelinePtr& self) {
-  return refusal_in([&] { (*self)->start(); });
+  return refusal_in([&] { self->pipeline.start(); });
 }
 
 void close(const PipelinePtr& self) {
   const WayBack way_back;
-  self->close();
+  self->pipeline.close();
 }
 
 // Each of the following returns an outcome, which means nothing if there is a refusal, and the refusal.
@@ -72,9 +68,10 @@ std::tuple<std::optional<PipelineCallPtr>, Refusal> begin_call(const PipelineEng
   return {std::move(call), std::move(refusal)};
 }
 
-std::tuple<std::optional<PipelineRunPtr>, Refusal> submit(const PipelineEnginePtr& self,
-                                                          const std::vector<at::Tensor>& inputs,
-                                                          std::optional<double> deadline_ms, bool drop_if_late) {
+std::tuple<std::optional<PipelineRunPtr>, Refusal> submit_request(const PipelineEnginePtr& self,
+                                                                  const std::vector<at::Tensor>& inputs,
+                                                                  std::optional<double> deadline_ms,
+                                                                  bool drop_if_late) {
   const WayBack way_back;
   std::optional<PipelineRunPtr> run;
   auto refusal = refusal_in([&] {
@@ -103,21 +100,21 @@ void register_pipeline(torch::Library& library) {
       .def("lane", lane)
       .def("call", call)
       .def("begin_call", begin_call)
-      .def("submit", submit)
+      .def("submit", submit_request)
       .def("recapture", recapture)
       .def("call_spec", [](const PipelineEnginePtr& self) { return self->engine.call_spec(); });
   library.class_<PipelineObject>("Pipeline")
       .def("engine", engine)
-      .def("engines", [](const PipelinePtr& self) { return (*self)->engines(); })
+      .def("engines", [](const PipelinePtr& self) { return self->pipeline.engines(); })
       .def("start", start)
       .def("stop",
            [](const PipelinePtr& self) {
              const WayBack way_back;
-             (*self)->stop();
+             self->pipeline.stop();
            })
-      .def("stats", [](const PipelinePtr& self) { return as_json((*self)->stats()); })
+      .def("stats", [](const PipelinePtr& self) { return as_json(self->pipeline.stats()); })
       .def("close", close)
-      .def("is_closed", [](const PipelinePtr& self) { return (*self)->is_closed(); });
+      .def("is_closed", [](const PipelinePtr& self) { return self->pipeline.is_closed(); });
   library.def(
       "open_pipeline(str config, str plan, str mode, bool plan_of_another_device, "
       "__torch__.torch.classes.greenlane.Misses? misses, __torch__.torch.classes.greenlane.Module[] modules) -> "

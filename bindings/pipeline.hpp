@@ -1,7 +1,6 @@
 // torch.classes.greenlane.Pipeline, and PipelineEngine, one of its engines.
 #pragma once
 
-#include <greenlane/detail/core/process.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 
 #include <torch/custom_class.h>
@@ -16,18 +15,9 @@ struct PipelineEngineObject final : torch::CustomClassHolder {
 };
 using PipelineEnginePtr = c10::intrusive_ptr<PipelineEngineObject>;
 
-class PipelineObject final : public torch::CustomClassHolder {
- public:
-  explicit PipelineObject(Pipeline opened) : pipeline_(std::move(opened)) {}
-
-  [[nodiscard]] Pipeline& operator*() noexcept { return pipeline_; }
-  [[nodiscard]] Pipeline* operator->() noexcept { return &pipeline_; }
-  // Does nothing in a forked child.
-  void close();
-
- private:
-  detail::Origin origin_;
-  Pipeline pipeline_;
+struct PipelineObject final : torch::CustomClassHolder {
+  explicit PipelineObject(Pipeline opened) : pipeline(std::move(opened)) {}
+  Pipeline pipeline;
 };
 using PipelinePtr = c10::intrusive_ptr<PipelineObject>;
 

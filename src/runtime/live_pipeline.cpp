@@ -24,16 +24,6 @@ std::function<void(const Miss&)> listener_of(const std::shared_ptr<MissReports>&
   return [reports](const Miss& miss) { reports->add(miss); };
 }
 
-// Returns true in a child that was forked since the lane was made.
-bool is_forked(const Lane& lane) {
-  try {
-    lane.require_here();
-  } catch (const StreamError&) {
-    return true;
-  }
-  return false;
-}
-
 // Never frees the object, because that would wait for threads that do not end.
 template <typename T>
 void keep_for_ever(std::unique_ptr<T> object) {
@@ -41,15 +31,6 @@ void keep_for_ever(std::unique_ptr<T> object) {
   static auto* kept = new std::vector<std::unique_ptr<T>>;
   const std::scoped_lock lock(mutex);
   kept->push_back(std::move(object));
-}
-
-GraphFigures figures_of(const GraphUse& use) {
-  return {.replays = use.replays,
-          .kernel_units = use.kernel_units,
-          .bytes = use.bytes,
-          .slices = use.slices,
-          .longest_slice = use.longest_slice,
-          .obstacle = use.obstacle};
 }
 
 }  // namespace
@@ -164,7 +145,7 @@ PipelineStats LivePipeline::stats() {
   all.is_running = is_running_;
   all.is_broken = watchdog_->is_broken();
   for (std::size_t i = 0; i < engines_.size(); ++i) {
-    if (const auto graphs = engines_[i]->engine->workload().graphs_now()) all.engines[i].graphs = figures_of(*graphs);
+    if (const auto graphs = engines_[i]->engine->workload().graphs_now()) all.engines[i].graphs = *graphs;
   }
   for (const auto& [device, gate] : placed_->gates()) {
     DeviceStats stats{
@@ -176,14 +157,15 @@ PipelineStats LivePipeline::stats() {
 }
 
 void LivePipeline::close() {
-  const std::scoped_lock lock(mutex_);
-  if (is_closed_.exchange(true) || !placed_) return;
-  if (is_forked(placed_->lane_of(0))) {
-    // Its thread, and the engines', are the parent's.
+  if (!origin_.is_here()) {
+    // Its thread, the engines', and those that hold its locks are the parent's.
+    if (is_closed_.exchange(true) || !placed_) return;
     keep_for_ever(std::move(watchdog_));
     keep_placed();
     return;
   }
+  const std::scoped_lock lock(mutex_);
+  if (is_closed_.exchange(true) || !placed_) return;
   constexpr auto kLongest = milliseconds(900);
   const auto until = Clock::now() + kLongest;
   for (const auto& live : engines_) live->engine->refuse();

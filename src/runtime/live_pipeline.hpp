@@ -8,6 +8,7 @@
 #include "runtime/tensor_workload.hpp"
 
 #include <greenlane/core/lane.hpp>
+#include <greenlane/detail/core/process.hpp>
 #include <greenlane/detail/runtime/config.hpp>
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/mode.hpp>
@@ -63,6 +64,7 @@ class LivePipeline {
   void leave_alone(const std::string& who);
   void keep_placed();
 
+  detail::Origin origin_;
   std::string name_;  // in messages
   std::shared_ptr<MissReports> misses_;
   std::unique_ptr<LoadedPipeline> loaded_;

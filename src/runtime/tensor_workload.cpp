@@ -24,16 +24,17 @@ bool fits(const std::vector<at::Tensor>& slot, const std::vector<at::Tensor>& in
 }
 
 // Copies inputs into a slot that fits. One memory copy each takes half of the time that PyTorch's operator takes.
-void copy_dense(const InputSlot& slot, const std::vector<at::Tensor>& inputs, std::optional<at::Device> device) {
+void copy_dense(const InputSlot& slot, const std::vector<at::Tensor>& inputs,
+                std::optional<c10::cuda::CUDAStream> stream) {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& to = slot.inputs[i];
-    if (!device || to.device() != *device || !to.is_non_overlapping_and_dense() ||
+    if (!stream || to.device() != stream->device() || !to.is_non_overlapping_and_dense() ||
         to.is_conj() != inputs[i].is_conj() || to.is_neg() != inputs[i].is_neg()) {
       to.copy_(inputs[i], /*non_blocking=*/true);
       continue;
     }
     C10_CUDA_CHECK(cudaMemcpyAsync(to.mutable_data_ptr(), inputs[i].const_data_ptr(), to.nbytes(),
-                                   cudaMemcpyDeviceToDevice, c10::cuda::getCurrentCUDAStream(device->index())));
+                                   cudaMemcpyDeviceToDevice, *stream));
   }
 }
 
@@ -52,17 +53,17 @@ std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& input
   const auto on_gpu = std::ranges::find_if(inputs, [](const at::Tensor& input) { return input.is_cuda(); });
   const auto device = on_gpu == inputs.end() ? std::nullopt : std::optional(on_gpu->device());
   const c10::cuda::OptionalCUDAGuard guard(device);
+  const auto stream = device ? std::optional(c10::cuda::getCurrentCUDAStream(device->index())) : std::nullopt;
   const at::NoGradGuard no_gradients;
   if (slot) {
-    if (device && slot->copied && !slot->is_settled)
-      slot->copied->block(c10::cuda::getCurrentCUDAStream(device->index()));
-    copy_dense(*slot, inputs, device);
+    if (stream && slot->copied && !slot->is_settled) slot->copied->block(*stream);
+    copy_dense(*slot, inputs, stream);
   } else {
     slot = std::make_unique<InputSlot>();
     for (const auto& input : inputs) slot->inputs.push_back(input.detach().clone());
     if (device) slot->copied.emplace(c10::DeviceType::CUDA);
   }
-  if (device && slot->copied) slot->copied->record(c10::cuda::getCurrentCUDAStream(device->index()));
+  if (stream && slot->copied) slot->copied->record(*stream);
   return slot;
 }
 

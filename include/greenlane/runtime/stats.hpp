@@ -35,6 +35,9 @@ struct RunFigures {
   LatencyFigures recent;        ///< runs in the window, the last ten seconds
   LatencyFigures whole;         ///< all runs
   LatencyFigures waits;         ///< all runs, from the arrival to the start only
+  std::uint64_t not_ready = 0;  ///< runs that were skipped because an edge had no value yet
+  std::uint64_t stale = 0;      ///< runs that were skipped because their inputs were older than `max_age_ms`
+  LatencyFigures ages;          ///< ages of the inputs of all runs from edges, at their starts
 };
 
 /// A run that missed its deadline, or that was not made in time.
@@ -49,6 +52,15 @@ struct Miss {
   Kind kind = Kind::late;                ///< the way in which it was missed
   std::chrono::nanoseconds latency{0};   ///< from the arrival until now
   std::chrono::nanoseconds deadline{0};  ///< of the engine or the request
+};
+
+/// The way of a source's items to the results of an engine.
+struct PathFigures {
+  std::uint64_t items = 0;    ///< items that a result contained
+  std::uint64_t misses = 0;   ///< those of them whose latency was longer than the path's deadline
+  std::uint64_t dropped = 0;  ///< items that no result contained, though one contained a newer item
+  LatencyFigures recent;      ///< from publication to the first result that contained the item, in the last ten seconds
+  LatencyFigures whole;       ///< the same for all items
 };
 
 /// The CUDA graphs of an engine.

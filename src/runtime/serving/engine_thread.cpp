@@ -23,10 +23,18 @@ namespace {
 
 // Longer than a thread takes to wake up, and than a caller takes to copy inputs.
 constexpr auto kWatch = std::chrono::microseconds(200);
+// Longer than a caller takes to see the end of its request and to submit the next one.
+constexpr auto kLinger = std::chrono::microseconds(100);
 
 }  // namespace
 
 struct EngineThread::State {
+  // While it waits, the thread spins between these times, because waking up would take too long.
+  struct Window {
+    Clock::time_point from{};
+    Clock::time_point until{};
+  };
+
   std::function<void(Request&)> serve;
   std::atomic<Clock::rep> busy_since{0};  // zero: not busy
   std::atomic<std::uint32_t> signals{0};  // number of changes; read by a spinning thread
@@ -38,11 +46,11 @@ struct EngineThread::State {
   std::shared_ptr<Request> current;
   std::shared_ptr<Trigger> trigger;
   nanoseconds spin{0};
+  bool expects_requests = false;
   std::optional<nanoseconds> period;  // of the requests; absent: not known
-  // While it waits, the thread spins between these times, because a request is likely to come.
-  Clock::time_point watch_from{};
-  Clock::time_point watch_until{};
-  bool triggered = false;  // a run of the trigger is under way, or its time is being asked
+  Window watch;                       // around the time at which the next request is likely
+  Window linger;                      // after a request
+  bool triggered = false;             // a run of the trigger is under way, or its time is being asked
   bool is_closing = false;
   bool has_ended = false;
 
@@ -70,7 +78,8 @@ struct EngineThread::State {
         return step;
       }
       if (is_closing) return {};
-      const auto due = time_of_trigger();
+      auto due = time_of_trigger();
+      if (due == kNotYet) due.reset();
       const auto now = Clock::now();
       if (!requests.empty() && (!due || *due > now || requests.front()->times().arrival <= *due))
         return take_request(now);
@@ -84,8 +93,7 @@ struct EngineThread::State {
     requests.pop_front();
     if (period) {
       const auto likely = current->times().arrival + *period;
-      watch_from = likely - kWatch;
-      watch_until = likely + kWatch;
+      watch = {.from = likely - kWatch, .until = likely + kWatch};
     }
     return {.task = {}, .request = current, .trigger = {}, .start = now};
   }
@@ -98,24 +106,29 @@ struct EngineThread::State {
   // Waits until the trigger is due or something changes. Requires the lock. Returns true if the trigger is due and
   // nothing has changed.
   bool wait(std::unique_lock<std::mutex>& lock, std::optional<Clock::time_point> due, Clock::time_point now) {
-    const bool is_watching = now < watch_until;
-    const auto spin_from =
-        std::min(due ? *due - spin : Clock::time_point::max(), is_watching ? watch_from : Clock::time_point::max());
-    if (spin_from == Clock::time_point::max()) {
-      changed.wait(lock);
+    constexpr auto kNever = Clock::time_point::max();
+    const auto tick = due ? Window{.from = *due - spin, .until = *due} : Window{};
+    auto sleep_until = kNever;
+    auto spin_until = kNever;
+    for (const auto& window : {tick, watch, linger}) {
+      if (now >= window.until) continue;
+      auto& end = now < window.from ? sleep_until : spin_until;
+      end = std::min(end, now < window.from ? window.from : window.until);
+    }
+    if (spin_until == kNever) {
+      if (sleep_until == kNever) {
+        changed.wait(lock);
+      } else {
+        changed.wait_until(lock, sleep_until);
+      }
       return false;
     }
-    if (now < spin_from) {
-      changed.wait_until(lock, spin_from);
-      return false;
-    }
-    auto until = due.value_or(Clock::time_point::max());
-    if (is_watching && (!due || now < *due - spin)) until = std::min(until, watch_until);
+    spin_until = std::min(spin_until, due.value_or(kNever));
     const auto seen = signals.load(std::memory_order_acquire);
     lock.unlock();
-    while (Clock::now() < until && signals.load(std::memory_order_acquire) == seen) continue;
+    while (Clock::now() < spin_until && signals.load(std::memory_order_acquire) == seen) continue;
     lock.lock();
-    return due && until == *due && signals.load(std::memory_order_relaxed) == seen;
+    return due && spin_until == *due && signals.load(std::memory_order_relaxed) == seen;
   }
 
   // Returns the time of the trigger's next run, and drops a trigger that has ended. Requires the lock.
@@ -132,6 +145,10 @@ struct EngineThread::State {
   void done() {
     busy_since.store(0, std::memory_order_relaxed);
     const std::scoped_lock lock(mutex);
+    if (current && expects_requests) {
+      const auto now = Clock::now();
+      linger = {.from = now, .until = now + kLinger};
+    }
     current.reset();
     triggered = false;
     settled.notify_all();
@@ -194,16 +211,17 @@ void EngineThread::run(const std::function<void()>& task) {
 
 void EngineThread::expect_requests(std::optional<nanoseconds> period) {
   const std::scoped_lock lock(state_->mutex);
+  state_->expects_requests = true;
   state_->period = period;
 }
 
 void EngineThread::expect_request() {
   std::unique_lock lock(state_->mutex);
   const auto now = Clock::now();
-  const bool is_awake = now >= state_->watch_from && now < state_->watch_until;
-  state_->watch_from = now;
-  state_->watch_until = now + kWatch;
-  if (!is_awake && !state_->current) state_->signal(std::move(lock));
+  const auto spins_in = [&](const State::Window& window) { return now >= window.from && now < window.until; };
+  const bool is_awake = state_->current || spins_in(state_->watch) || spins_in(state_->linger);
+  state_->watch = {.from = now, .until = now + kWatch};
+  if (!is_awake) state_->signal(std::move(lock));
 }
 
 bool EngineThread::push(std::shared_ptr<Request> request, std::size_t capacity) {
@@ -236,6 +254,8 @@ std::size_t EngineThread::queued() const {
   return state_->requests.size();
 }
 
+void EngineThread::wake() { state_->signal(std::unique_lock(state_->mutex)); }
+
 void EngineThread::start(std::shared_ptr<Trigger> trigger, nanoseconds spin) {
   std::unique_lock lock(state_->mutex);
   state_->trigger = std::move(trigger);
@@ -244,9 +264,8 @@ void EngineThread::start(std::shared_ptr<Trigger> trigger, nanoseconds spin) {
 }
 
 bool EngineThread::stop(Clock::time_point until) {
+  start(nullptr, nanoseconds(0));
   std::unique_lock lock(state_->mutex);
-  state_->trigger.reset();
-  state_->signals.fetch_add(1, std::memory_order_release);
   return state_->settled.wait_until(lock, until, [&] { return !state_->triggered; });
 }
 
@@ -267,10 +286,9 @@ nanoseconds EngineThread::busy_for(Clock::time_point now) const noexcept {
 }
 
 void EngineThread::end_soon() {
-  const std::scoped_lock lock(state_->mutex);
+  std::unique_lock lock(state_->mutex);
   state_->is_closing = true;
-  state_->signals.fetch_add(1, std::memory_order_release);
-  state_->changed.notify_all();
+  state_->signal(std::move(lock));
 }
 
 bool EngineThread::close(Clock::time_point until) {

@@ -52,6 +52,8 @@ class EngineThread {
   // Follows the trigger from now on, instead of the former one. `spin`: the time before each run at which the thread
   // stops sleeping and spins, because waking up late would count as latency.
   void start(std::shared_ptr<Trigger> trigger, std::chrono::nanoseconds spin);
+  // Asks the trigger again for its time.
+  void wake();
   // Follows no trigger from now on. Waits until no run of the trigger is under way, but not beyond `until`. Returns
   // whether none is.
   bool stop(Clock::time_point until);

@@ -6,8 +6,6 @@ namespace greenlane::runtime {
 
 using std::chrono::nanoseconds;
 
-namespace {
-
 LatencyFigures figures_of(const LatencyHistogram& histogram, nanoseconds max) {
   return {.count = histogram.count(),
           .p50 = std::min(max, histogram.quantile(0.5)),
@@ -15,8 +13,6 @@ LatencyFigures figures_of(const LatencyHistogram& histogram, nanoseconds max) {
           .p99 = std::min(max, histogram.quantile(0.99)),
           .max = max};
 }
-
-}  // namespace
 
 void SlidingHistogram::record(nanoseconds latency, Clock::time_point now) {
   advance(now);
@@ -58,6 +54,7 @@ void Figures::begin(Clock::time_point now) {
   counts_ = {};
   whole_ = {};
   waits_ = {};
+  ages_ = {};
   window_ = SlidingHistogram(now);
 }
 
@@ -74,6 +71,11 @@ void Figures::skipped(std::uint64_t ticks) {
   const std::scoped_lock lock(mutex_);
   counts_.skipped += ticks;
   counts_.misses += ticks;
+}
+
+void Figures::age(nanoseconds age) {
+  const std::scoped_lock lock(mutex_);
+  ages_.record(age);
 }
 
 void Figures::dropped() {
@@ -95,6 +97,7 @@ RunFigures Figures::now(Clock::time_point now) {
   figures.recent = window_.figures();
   figures.whole = figures_of(whole_, whole_.max());
   figures.waits = figures_of(waits_, waits_.max());
+  figures.ages = figures_of(ages_, ages_.max());
   const std::chrono::duration<double> covered = window_.covered(now);
   if (covered.count() > 0) figures.rate_hz = static_cast<double>(figures.recent.count) / covered.count();
   return figures;

@@ -15,6 +15,9 @@
 
 namespace greenlane::runtime {
 
+// Returns the figures of a histogram. `max`: the longest latency in it.
+[[nodiscard]] LatencyFigures figures_of(const LatencyHistogram& histogram, std::chrono::nanoseconds max);
+
 // The latencies of the last ten seconds, in steps of one second.
 // Thread safety: none.
 class SlidingHistogram {
@@ -57,6 +60,11 @@ class Figures {
   void dropped();
   void rejected() { add(&RunFigures::rejected); }
   void cancelled() { add(&RunFigures::cancelled); }
+  // Runs from edges: skipped because an edge had no value, skipped because the inputs were too old, and the age of the
+  // inputs of a run.
+  void not_ready() { add(&RunFigures::not_ready); }
+  void stale() { add(&RunFigures::stale); }
+  void age(std::chrono::nanoseconds age);
   [[nodiscard]] RunFigures now(Clock::time_point now);
 
  private:
@@ -66,6 +74,7 @@ class Figures {
   RunFigures counts_;
   LatencyHistogram whole_;
   LatencyHistogram waits_;
+  LatencyHistogram ages_;
   SlidingHistogram window_;
 };
 

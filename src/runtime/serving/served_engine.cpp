@@ -89,9 +89,19 @@ struct ServedEngine::State {
     if (options.stops_on_error) stop(text_of(error));
   }
 
+  // Ends a request that close() finds in the queue.
+  void cancel(Request& request) {
+    const auto why = request_error(options.name, "the pipeline was closed", "", RequestError::Reason::cancelled);
+    if (request.end_queued(why)) figures.cancelled();
+  }
+
   void serve(Request& request) {
     if (const auto why = refusal()) {
-      (void)request.end_queued(why);
+      if (service == Service::closed) {
+        cancel(request);
+      } else {
+        (void)request.end_queued(why);
+      }
       return;
     }
     const auto start = Clock::now();
@@ -192,6 +202,10 @@ void ServedEngine::count_skipped(std::uint64_t ticks, nanoseconds waited) {
   if (state_->options.deadline) state_->report(Miss::Kind::skipped, waited, *state_->options.deadline);
 }
 
+void ServedEngine::count_not_ready() { state_->figures.not_ready(); }
+void ServedEngine::count_stale() { state_->figures.stale(); }
+void ServedEngine::count_age(nanoseconds age) { state_->figures.age(age); }
+
 void ServedEngine::begin_figures() { state_->figures.begin(Clock::now()); }
 
 void ServedEngine::fill(EngineStats& stats, Clock::time_point now) const {
@@ -226,10 +240,7 @@ bool ServedEngine::break_if_hanging(Clock::time_point now) {
 void ServedEngine::refuse() {
   state_->service.store(State::Service::closed, std::memory_order_release);
   thread_.end_soon();
-  for (const auto& request : thread_.take_queued()) {
-    const auto why = request_error(name(), "the pipeline was closed", "", RequestError::Reason::cancelled);
-    if (request->end_queued(why)) state_->figures.cancelled();
-  }
+  for (const auto& request : thread_.take_queued()) state_->cancel(*request);
 }
 
 bool ServedEngine::close(Clock::time_point until) {

@@ -103,9 +103,17 @@ class ServedEngine {
   // Counts ticks of a timer that passed while it was busy.
   void count_skipped(std::uint64_t ticks, std::chrono::nanoseconds waited);
 
+  // Counts a run that was skipped because an edge had no value yet.
+  void count_not_ready();
+  // Counts a run that was skipped because its inputs were too old.
+  void count_stale();
+  // Counts the age of the inputs of a run.
+  void count_age(std::chrono::nanoseconds age);
+
   void start(std::shared_ptr<Trigger> trigger, std::chrono::nanoseconds spin) {
     thread_.start(std::move(trigger), spin);
   }
+  void wake() { thread_.wake(); }
   bool stop(Clock::time_point until) { return thread_.stop(until); }
   [[nodiscard]] bool wait_for_trigger(std::chrono::nanoseconds time) { return thread_.wait_for_trigger(time); }
 

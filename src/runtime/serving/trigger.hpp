@@ -7,6 +7,9 @@
 
 namespace greenlane::runtime {
 
+// The time of a run that will be made once something happens.
+inline constexpr auto kNotYet = Clock::time_point::max();
+
 // Thread safety: none. The engine's thread calls all members.
 class Trigger {
  public:
@@ -15,7 +18,8 @@ class Trigger {
   Trigger(const Trigger&) = delete;
   Trigger& operator=(const Trigger&) = delete;
 
-  // Returns the time of the next run; it may be over. Absent: there is none any more.
+  // Returns the time of the next run; it may be over. kNotYet: the thread is woken when that changes. Absent: there is
+  // none any more.
   [[nodiscard]] virtual std::optional<Clock::time_point> next() = 0;
   // Runs the engine. Must not throw. `start`: the present time, not before next().
   virtual void run(Clock::time_point start) = 0;

@@ -1,11 +1,12 @@
 // Many threads submit, call, cancel and close at once. Every request must end, and none twice.
+// GREENLANE_STRESS sets the number of submits and calls.
 #include "runtime/serving/served_engine.hpp"
 #include "support/serving.hpp"
+#include "support/stress.hpp"
 
 #include <gmock/gmock.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <random>
 #include <stdexcept>
 #include <thread>
@@ -14,17 +15,11 @@
 namespace greenlane::runtime {
 namespace {
 
-// Number of submits and calls; GREENLANE_STRESS sets another one.
-int acts() {
-  const char* text = std::getenv("GREENLANE_STRESS");
-  return text ? std::atoi(text) : 20'000;
-}
-
 TEST(ServingStress, EveryRequestEndsOnce) {
   constexpr int kThreads = 32;
   constexpr int kEngines = 4;
   const int rounds = 10;
-  const int each = std::max(1, acts() / (kThreads * rounds));
+  const int each = std::max(1, static_cast<int>(stress_count()) / (kThreads * rounds));
   std::atomic<long> ends{0};
   std::atomic<long> submitted{0};
   std::atomic<long> doubles{0};

@@ -1,28 +1,25 @@
 // The runtime's view of an engine with its inputs, an interface without PyTorch.
 #pragma once
 
+#include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/detail/core/span_log.hpp>
 #include <greenlane/detail/runtime/config.hpp>
+#include <greenlane/runtime/stats.hpp>
 
 #include <chrono>
-#include <cstdint>
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace greenlane::runtime {
 
 // The CUDA graphs that an engine's requests were replayed from.
-struct GraphUse {
-  std::uint64_t replays = 0;
-  std::optional<int> kernel_units;  // units that kernels were picked for; absent: the whole device
-  std::uint64_t bytes = 0;          // of the device
-  std::string obstacle;             // why there are no graphs; empty if there are
-  int slices = 1;                   // slices of each launch
-  Nanoseconds longest_slice{0};     // as measured alone
-  int look_ahead = 0;               // slices that wait on the device behind the running one
-  std::string gate_obstacle;        // why it is launched whole, though it should let urgent engines pass
+struct GraphUse : GraphFigures {
+  int look_ahead = 0;         // slices that wait on the device behind the running one
+  std::string gate_obstacle;  // why it is launched whole, though it should let urgent engines pass
 };
 
 // An engine's role at the gate: urgent (the value is its deadline), gated, or neither.
@@ -40,6 +37,15 @@ class Work {
   virtual ~Work() = default;
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
+};
+
+// The tensors of a value that flows between engines. See runtime/edges/value.hpp.
+class Payload;
+
+// One input of a run: a tensor of a payload.
+struct Feed {
+  const Payload* payload = nullptr;
+  std::size_t output = 0;  // its index in the payload
 };
 
 // One engine with its recorded inputs.
@@ -64,6 +70,13 @@ class Workload {
   virtual void run() = 0;
   // Runs once on the inputs of `work`, which came from this workload, and returns when its outputs are there.
   virtual void run(Work& work) = 0;
+  // Runs once on these inputs and returns the outputs when they are there. The inputs stay as they are.
+  // Throws: EngineError if this kind of workload takes no data from edges.
+  [[nodiscard]] virtual std::shared_ptr<const Payload> run(std::span<const Feed> /*inputs*/) {
+    throw EngineError({.what = "the engine did not run on the data of its edges",
+                       .why = "its kind takes recorded inputs and requests only",
+                       .remedy = "remove `from` of the engine"});
+  }
   // Returns true if a call returns when its work is done, as it does on a CPU.
   [[nodiscard]] virtual bool is_done_when_called() const { return true; }
   // Returns true if nothing is under way on its lane, calls included. Does not wait.
