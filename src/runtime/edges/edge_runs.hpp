@@ -1,0 +1,66 @@
+// Runs an engine on the values of its edges.
+#pragma once
+
+#include "runtime/edges/intake.hpp"
+#include "runtime/edges/outlet.hpp"
+#include "runtime/edges/path_meter.hpp"
+#include "runtime/serving/served_engine.hpp"
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace greenlane::runtime {
+
+// How a run from edges ended.
+enum class EdgeRun {
+  done,
+  not_ready,  // an edge has no value yet
+  stale,      // the inputs are older than allowed
+  failed,     // the engine threw
+};
+
+// Where an input of the model comes from.
+struct FeedFrom {
+  std::size_t edge = 0;
+  std::size_t output = 0;  // of the producer
+};
+
+struct EdgeRunOptions {
+  std::vector<FeedFrom> feeds{};  // one for each input of the model
+  std::optional<std::chrono::nanoseconds> max_age{};
+  std::vector<std::shared_ptr<PathMeter>> paths{};  // that end here
+};
+
+// Lifetime: refers to the engine.
+// Thread safety: run() is called on the engine's thread, the others on any.
+class EdgeRuns {
+ public:
+  EdgeRuns(ServedEngine& engine, std::shared_ptr<Intake> intake, std::shared_ptr<Outlet> outlet, EdgeRunOptions options)
+      : engine_(engine), intake_(std::move(intake)), outlet_(std::move(outlet)), options_(std::move(options)) {}
+
+  // Runs once, publishes the outputs, and counts. Skips the run if an input is missing or too old.
+  // `arrival`: the latency counts from here.
+  struct Ran {
+    EdgeRun how = EdgeRun::done;
+    Clock::time_point end{};
+    std::exception_ptr error{};
+  };
+  Ran run(Clock::time_point arrival, Clock::time_point start);
+  // Returns when the edges' new data made it run; absent: they do not, or a consumer's queue blocks.
+  [[nodiscard]] std::optional<Clock::time_point> due() const;
+  // Returns whether all queues that its outputs go to have room, as far as they block.
+  [[nodiscard]] bool has_room() const { return outlet_->has_room(); }
+  [[nodiscard]] ServedEngine& engine() const noexcept { return engine_; }
+
+ private:
+  ServedEngine& engine_;
+  std::shared_ptr<Intake> intake_;
+  std::shared_ptr<Outlet> outlet_;
+  EdgeRunOptions options_;
+};
+
+}  // namespace greenlane::runtime
