@@ -118,8 +118,8 @@ Pipeline open_pipeline(const std::filesystem::path& file, const PipelineOptions&
 }
 
 void recapture(const PipelineEngine& engine) {
-  auto& live = *detail::Access::engine(engine);
-  live.engine->run_if_serving([&] { live.workload().recapture(); });
+  const auto live = detail::Access::engine(engine);
+  live->engine->run_if_serving([live] { live->workload().recapture(); });
 }
 
 }  // namespace runtime

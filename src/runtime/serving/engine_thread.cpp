@@ -194,19 +194,17 @@ void EngineThread::loop(const std::shared_ptr<State>& state) {
   state->settled.notify_all();
 }
 
-void EngineThread::run(const std::function<void()>& task) {
+std::future<void> EngineThread::begin(std::function<void()> task) {
   origin_.require_here("engine '" + name_ + "'");
-  std::packaged_task<void()> packaged(task);
+  std::packaged_task<void()> packaged(std::move(task));
   auto result = packaged.get_future();
-  {
-    std::unique_lock lock(state_->mutex);
-    if (state_->is_closing)
-      throw RequestError({.what = "engine '" + name_ + "' does not run", .why = "it is closed", .remedy = ""},
-                         RequestError::Reason::closed);
-    state_->tasks.push_back(std::move(packaged));
-    state_->signal(std::move(lock));
-  }
-  result.get();
+  std::unique_lock lock(state_->mutex);
+  if (state_->is_closing)
+    throw RequestError({.what = "engine '" + name_ + "' does not run", .why = "it is closed", .remedy = ""},
+                       RequestError::Reason::closed);
+  state_->tasks.push_back(std::move(packaged));
+  state_->signal(std::move(lock));
+  return result;
 }
 
 void EngineThread::expect_requests(std::optional<nanoseconds> period) {

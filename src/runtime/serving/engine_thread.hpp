@@ -9,10 +9,12 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace greenlane::runtime {
@@ -33,9 +35,12 @@ class EngineThread {
   EngineThread(const EngineThread&) = delete;
   EngineThread& operator=(const EngineThread&) = delete;
 
+  // Queues a task. The result has what it throws.
+  // Throws: RequestError if the thread is closed; StreamError in a process that was forked since.
+  [[nodiscard]] std::future<void> begin(std::function<void()> task);
   // Runs a task on the thread and returns when it has returned.
-  // Throws: what the task throws; StreamError in a process that was forked since.
-  void run(const std::function<void()>& task);
+  // Throws: what the task throws; what begin() throws.
+  void run(std::function<void()> task) { begin(std::move(task)).get(); }
   // Says how often requests come; absent: nobody knows. The thread spins around the time of the next one.
   void expect_requests(std::optional<std::chrono::nanoseconds> period);
   // Says that a request comes in some microseconds. Wakes the thread, which then spins for a short time.

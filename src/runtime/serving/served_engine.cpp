@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -148,6 +149,14 @@ bool ServedEngine::is_serving() const noexcept {
 
 void ServedEngine::require_serving() const {
   if (const auto why = state_->refusal()) std::rethrow_exception(why);
+}
+
+void ServedEngine::run_if_serving(std::function<void()> task) {
+  const UnderWay under_way(*this);
+  require_serving();
+  auto result = thread_.begin(std::move(task));
+  while (result.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) require_serving();
+  result.get();
 }
 
 std::shared_ptr<Request> ServedEngine::submit(std::unique_ptr<Work> work, RequestTimes times) {

@@ -76,13 +76,10 @@ class ServedEngine {
   // Throws: what the task throws.
   void run_on_thread(const std::function<void()>& task) { thread_.run(task); }
 
-  // Runs a task on the engine's thread, between two runs.
+  // Runs a task on the engine's thread, between two runs. Waits no longer than the engine serves.
+  // Lifetime: the task must own everything it uses, because it may be run after this has thrown.
   // Throws: what the task throws; RequestError (stopped, closed).
-  void run_if_serving(const std::function<void()>& task) {
-    const UnderWay under_way(*this);
-    require_serving();
-    thread_.run(task);
-  }
+  void run_if_serving(std::function<void()> task);
 
   // On a GPU: wakes the thread while the inputs of a request are still being copied, and around the time at which the
   // next one is likely. `period`: between two requests; absent: not known.

@@ -222,5 +222,18 @@ TEST_F(ServedEngineTest, AHangingRunFailsWithAllThatWaits) {
   EXPECT_EQ(figures(*engine).runs, 0U);
 }
 
+TEST_F(ServedEngineTest, ATaskDoesNotWaitForAHangingRun) {
+  const auto door = std::make_shared<Door>();
+  auto engine = served({.hang_after = milliseconds(50)});
+  const auto hanging = engine->submit(work([door] { door->wait(); }), now());
+  door->await_visitor();
+  std::optional<Reason> reason;
+  std::jthread waiter([&] { reason = reason_for([&] { engine->run_if_serving([] {}); }); });
+  while (!engine->break_if_hanging(Clock::now())) std::this_thread::sleep_for(milliseconds(5));
+  waiter.join();
+  EXPECT_EQ(reason, Reason::stopped);
+  door->open();
+}
+
 }  // namespace
 }  // namespace greenlane::runtime
