@@ -47,6 +47,14 @@ def command(build: Path, target: str, ending: str) -> list[str]:
     return words[compiler:end]
 
 
+def unit_with(source: str, folder: Path) -> Path:
+    """Returns the file of the unity build in this folder that includes the source."""
+    for unit in folder.glob("Unity/unity_*.cxx"):
+        if f'/{source}"' in unit.read_text():
+            return unit
+    sys.exit(f"mutants: {source} is in no unit of {folder}")
+
+
 def make(mutant: Mutant, build: Path, out: Path, scratch: Path) -> None:
     """Compiles one source without its line, and links the library with it."""
     text = (ROOT / mutant.source).read_text()
@@ -57,11 +65,14 @@ def make(mutant: Mutant, build: Path, out: Path, scratch: Path) -> None:
     changed = scratch / f"{mutant.name}.cpp"
     changed.write_text(pattern.sub(r"\1;", text))
     name = mutant.library.removeprefix("lib").removesuffix(".so")
-    folder = Path(mutant.source).parent
-    thing = f"{folder}/CMakeFiles/{name}.dir/{Path(mutant.source).name}.o"
+    folder = build / Path(mutant.source).parent / "CMakeFiles" / f"{name}.dir"
+    unit = unit_with(mutant.source, folder)
+    thing = f"{unit.relative_to(build)}.o"
+    changed_unit = scratch / f"{mutant.name}.cxx"
+    changed_unit.write_text(unit.read_text().replace(str(ROOT / mutant.source), str(changed)))
     compiled = scratch / f"{mutant.name}.o"
     words = command(build, thing, "c++")
-    words[words.index("-c") + 1] = str(changed)
+    words[words.index("-c") + 1] = str(changed_unit)
     words.append("-w")  # no warnings of what the line leaves behind
     words[words.index("-o") + 1] = str(compiled)
     subprocess.run(words, cwd=build, check=True)
