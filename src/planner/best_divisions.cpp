@@ -9,7 +9,10 @@ void BestDivisions::add(Division division) {
   const auto same = [&](const Division& other) {
     return std::ranges::equal(other.blocks, division.blocks, {}, &Block::engines, &Block::engines);
   };
-  if (std::ranges::any_of(best_, same)) return;
+  if (const auto found = std::ranges::find_if(best_, same); found != best_.end()) {
+    if (!(division.score > found->score)) return;
+    best_.erase(found);
+  }
   const auto next = std::ranges::find_if(best_, [&](const auto& other) { return division.score > other.score; });
   best_.insert(next, std::move(division));
   if (best_.size() > count_) best_.pop_back();

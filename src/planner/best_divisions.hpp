@@ -9,7 +9,8 @@
 
 namespace greenlane::detail {
 
-// The best divisions of a search. Keeps each set of blocks once, and the earlier of equal ones.
+// The best divisions of a search. Keeps each set of blocks once, with its best sizes, and the
+// earlier of equal ones.
 // Thread safety: none.
 class BestDivisions {
  public:

@@ -12,6 +12,14 @@ constexpr double kMost = 1e9;
 
 std::int64_t millionths(double value) { return std::llround(std::min(value, kMost) * 1e6); }
 
+}  // namespace
+
+std::int64_t excess(double needed, double limit) {
+  return needed > limit ? std::max<std::int64_t>(1, millionths(needed / limit - 1)) : 0;
+}
+
+namespace {
+
 Load::Kind kind_of(const PlanProblem::Engine& engine) {
   if (!engine.open) return Load::Kind::closed;
   return engine.random ? Load::Kind::random : Load::Kind::periodic;
@@ -176,8 +184,7 @@ Score BlockModel::score() const {
     const auto& engine = problem_->engine(prediction.engine);
     if (engine.urgent) {
       const double needed = prediction.p99 * (1 + problem_->margin());
-      if (needed > engine.deadline)
-        score.violation += std::max<std::int64_t>(1, millionths(needed / engine.deadline - 1));
+      score.violation += excess(needed, engine.limit);
       score.slack = std::min(score.slack, std::max(-kMost, 1 - prediction.p99 / engine.deadline));
     } else {
       throughput += engine.weight * prediction.rate * engine.solo_mean;

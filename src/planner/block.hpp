@@ -35,6 +35,9 @@ struct Score {
   friend bool operator==(const Score&, const Score&) = default;
 };
 
+// Returns the relative excess over a limit, in millionths; 0 if there is none.
+[[nodiscard]] std::int64_t excess(double needed, double limit);
+
 struct EnginePrediction {
   std::size_t engine = 0;
   double p50 = 0;  // microseconds

@@ -1,6 +1,7 @@
 #include "planner/plan.hpp"
 
 #include "planner/curve.hpp"
+#include "planner/path_search.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -83,11 +84,10 @@ Plan plan_of(const PlanRequest& request, const PlanProblem& problem, const Divis
   Plan plan;
   plan.engines.resize(request.engines.size());
   BlockModel model(problem);
-  Score score;
   for (const auto& block : division.blocks) {
     auto partition = partition_of(request, problem, block);
     make_unique(partition, request, plan);
-    score = score.with(model.predict(block.engines, block.size, block.sharing));
+    (void)model.predict(block.engines, block.size, block.sharing);
     for (const auto& prediction : model.engines()) {
       const auto& engine = request.engines[prediction.engine];
       partition.utilisation += prediction.utilisation;
@@ -107,6 +107,9 @@ Plan plan_of(const PlanRequest& request, const PlanProblem& problem, const Divis
     partition.utilisation = std::min(1.0, partition.utilisation);
     plan.partitions.push_back(std::move(partition));
   }
+  const auto [score, p99, latencies] = predict_paths(problem, division);
+  for (std::size_t i = 0; i < latencies.size(); ++i)
+    plan.paths.push_back({.name = request.paths[i].name, .latency = Microseconds(latencies[i])});
   plan.meets_deadlines = score.violation == 0;
   plan.throughput = static_cast<double>(score.throughput) / 1e6;
   plan.slack = score.slack;

@@ -1,6 +1,6 @@
 #include "planner/plan_error.hpp"
 
-#include "planner/search.hpp"
+#include "planner/path_search.hpp"
 
 #include <fmt/format.h>
 
@@ -19,7 +19,7 @@ constexpr double kRatePrecision = 1.01;
 
 bool fits(const PlanRequest& request) {
   const PlanProblem problem(request);
-  return search(problem, 1, std::min(request.most_steps, kMostSteps)).best.front().score.violation == 0;
+  return search_with_paths(problem, 1, std::min(request.most_steps, kMostSteps)).best.front().score.violation == 0;
 }
 
 std::vector<Shortfall> shortfalls_of(const PlanRequest& request, const Plan& closest) {
@@ -32,9 +32,21 @@ std::vector<Shortfall> shortfalls_of(const PlanRequest& request, const Plan& clo
                           .allowed = *engine.deadline / (1 + request.margin),
                           .p99 = closest.engines[i].p99});
   }
+  for (std::size_t i = 0; i < request.paths.size(); ++i) {
+    const auto& path = request.paths[i];
+    const auto latency = closest.paths[i].latency;
+    const auto allowed = (path.deadline - path.waits) / (1 + request.margin) + path.waits;
+    if (latency <= allowed) continue;
+    shortfalls.push_back(
+        {.engine = path.name, .is_path = true, .deadline = path.deadline, .allowed = allowed, .p99 = latency});
+  }
   std::ranges::stable_sort(shortfalls,
                            [](const auto& a, const auto& b) { return a.p99 / a.allowed > b.p99 / b.allowed; });
   return shortfalls;
+}
+
+const PathDemand& path_named(const PlanRequest& request, const std::string& name) {
+  return *std::ranges::find(request.paths, name, &PathDemand::name);
 }
 
 // Rounds up to three digits, so that the stated value is enough.
@@ -51,13 +63,16 @@ std::vector<Microseconds> deadlines_that_do(const PlanRequest& request, const st
   std::vector<Microseconds> deadlines;
   for (const auto& shortfall : shortfalls) {
     if (!std::isfinite(shortfall.p99.count())) return {};
-    deadlines.emplace_back(rounded_up(shortfall.p99.count() * (1 + request.margin) * (1 + 1e-9)));
+    const auto waits = shortfall.is_path ? path_named(request, shortfall.engine).waits : Microseconds(0);
+    const auto needed = (shortfall.p99 - waits) * (1 + request.margin) + waits;
+    deadlines.emplace_back(rounded_up(needed.count() * (1 + 1e-9)));
   }
   return deadlines;
 }
 
-std::optional<double> rate_that_does(PlanRequest request, const std::string& name) {
-  auto& engine = *std::ranges::find(request.engines, name, &EngineDemand::name);
+std::optional<double> rate_that_does(PlanRequest request, const Shortfall& worst) {
+  if (worst.is_path) return {};
+  auto& engine = *std::ranges::find(request.engines, worst.engine, &EngineDemand::name);
   if (!engine.period) return {};
   const auto period = *engine.period;
   const auto fits_at = [&](double share) {
@@ -92,8 +107,30 @@ std::optional<int> groups_that_do(PlanRequest request) {
 
 std::string milliseconds(Microseconds time) { return fmt::format("{:.4g} ms", time.count() / 1000); }
 
+std::string also(const std::vector<Shortfall>& shortfalls) {
+  std::string text;
+  for (std::size_t i = 1; i < shortfalls.size(); ++i)
+    text += fmt::format("{} '{}'", i == 1 ? ", and so do" : ",", shortfalls[i].engine);
+  return text;
+}
+
+std::string why_of_path(const PlanRequest& request, const Shortfall& worst) {
+  const auto& path = path_named(request, worst.engine);
+  std::string engines;
+  for (const auto engine : path.engines)
+    engines += fmt::format("{}'{}'", engines.empty() ? "" : ", ", request.engines[engine].name);
+  auto why = fmt::format(
+      "path '{}' over {} exceeds its deadline of {} by {:.3g} % (with the margin of {:.3g} %) where it "
+      "comes closest, with {}",
+      worst.engine, engines, milliseconds(worst.deadline), 100 * (worst.p99 / worst.allowed - 1), 100 * request.margin,
+      milliseconds(worst.p99));
+  if (path.waits.count() > 0) why += fmt::format(", {} of them waits for timers", milliseconds(path.waits));
+  return why;
+}
+
 std::string why_of(const PlanRequest& request, const std::vector<Shortfall>& shortfalls) {
   const auto& worst = shortfalls.front();
+  if (worst.is_path) return why_of_path(request, worst) + also(shortfalls);
   const auto& engine = *std::ranges::find(request.engines, worst.engine, &EngineDemand::name);
   std::string why;
   if (std::isfinite(worst.p99.count())) {
@@ -111,9 +148,7 @@ std::string why_of(const PlanRequest& request, const std::vector<Shortfall>& sho
   const DeviceGroups& device = request.device;
   const auto alone = Microseconds(Curve(engine).at({device.whole * device.each.count + device.remainder.count}).p99);
   if (alone > worst.allowed) why += fmt::format(" (alone on the whole device: {})", milliseconds(alone));
-  for (std::size_t i = 1; i < shortfalls.size(); ++i)
-    why += fmt::format("{} '{}'", i == 1 ? ", and so do" : ",", shortfalls[i].engine);
-  return why;
+  return why + also(shortfalls);
 }
 
 std::string remedy_of(const PlanRequest& request, const std::vector<Shortfall>& shortfalls,
@@ -138,7 +173,7 @@ std::string remedy_of(const PlanRequest& request, const std::vector<Shortfall>& 
 PlanError plan_error(const PlanRequest& request, const Plan& closest, bool exact) {
   auto shortfalls = shortfalls_of(request, closest);
   PlanRemedies remedies{.deadlines = deadlines_that_do(request, shortfalls),
-                        .rate_hz = rate_that_does(request, shortfalls.front().engine),
+                        .rate_hz = rate_that_does(request, shortfalls.front()),
                         .groups = groups_that_do(request)};
   return {{.what = exact ? "no plan meets all deadlines" : "found no plan that meets all deadlines",
            .why = why_of(request, shortfalls),

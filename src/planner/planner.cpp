@@ -1,3 +1,4 @@
+#include "planner/path_search.hpp"
 #include "planner/plan.hpp"
 #include "planner/plan_error.hpp"
 #include "planner/throughput_bound.hpp"
@@ -19,7 +20,7 @@ Plan make_plan(const PlanRequest& request) { return plan_candidates(request, 1).
 
 std::vector<Plan> plan_candidates(const PlanRequest& request, std::size_t count) {
   const detail::PlanProblem problem(request);
-  const auto found = detail::search(problem, std::max<std::size_t>(count, 1), request.most_steps);
+  const auto found = detail::search_with_paths(problem, std::max<std::size_t>(count, 1), request.most_steps);
   std::vector<Plan> plans;
   for (const auto& division : found.best) {
     auto& plan = plans.emplace_back(detail::plan_of(request, problem, division));

@@ -71,6 +71,22 @@ void check(const SharingCorrection& correction, std::size_t engines) {
     refuse("the factors of a correction are not positive numbers", "give three for each of its engines");
 }
 
+void check(const PathDemand& path, const std::vector<EngineDemand>& engines) {
+  const std::string name = "path '" + path.name + "'";
+  if (path.engines.empty()) refuse(name + " has no engine", "name those on it");
+  for (std::size_t i = 0; i < path.engines.size(); ++i) {
+    const auto engine = path.engines[i];
+    const auto before = std::span(path.engines).first(i);
+    if (engine >= engines.size() || std::ranges::find(before, engine) != before.end())
+      refuse(name + " has an engine twice, or one that is not in the request", "name each of them once");
+    if (!engines[engine].deadline)
+      refuse("engine '" + engines[engine].name + "' is on " + name + " and has no deadline", "give it the path's");
+  }
+  if (!is_positive(path.deadline.count())) refuse(name + " has no positive deadline", "give it one");
+  if (!std::isfinite(path.waits.count()) || path.waits.count() < 0)
+    refuse(name + " has an impossible wait", "give the sum of the periods of its timers");
+}
+
 void check(const PlanRequest& request) {
   const auto& device = request.device;
   if (device.whole < 0 || device.each.count < 0 || device.remainder.count < 0 ||
@@ -106,6 +122,7 @@ void check(const PlanRequest& request) {
            "give one factor for each pair of engines, or none");
   }
   for (const auto& correction : request.corrections) check(correction, request.engines.size());
+  for (const auto& path : request.paths) check(path, request.engines);
 }
 
 // Numbers the sizes: whole groups alone, then the same with the remainder, then the undivided device.
@@ -142,8 +159,12 @@ PlanProblem::PlanProblem(const PlanRequest& request) : device_(request.device), 
                         .can_be_gated = !engine.slices.empty(),
                         .period = engine.period.value_or(Microseconds(kInfinite)).count(),
                         .deadline = engine.deadline.value_or(Microseconds(kInfinite)).count(),
+                        .limit = engine.deadline.value_or(Microseconds(kInfinite)).count(),
                         .weight = engine.weight,
                         .solo_mean = services.back().mean});
+  }
+  for (const auto& path : request.paths) {
+    paths_.push_back({.engines = path.engines, .waits = path.waits.count(), .deadline = path.deadline.count()});
   }
 }
 

@@ -48,9 +48,20 @@ class PlanProblem {
     bool can_be_gated = false;
     double period = 0;    // infinite: back to back
     double deadline = 0;  // infinite: best effort
+    double limit = 0;     // of p99 × (1 + margin): the deadline, or less in a part of the search
     double weight = 0;
     double solo_mean = 0;  // on the whole device
   };
+
+  // A path's latency is bounded. See PathDemand.
+  struct Path {
+    std::vector<std::size_t> engines;
+    double waits = 0;
+    double deadline = 0;
+  };
+  [[nodiscard]] const std::vector<Path>& paths() const noexcept { return paths_; }
+  // Lowers an engine's limit, for a part of the search.
+  void set_limit(std::size_t engine, double limit) { engines_[engine].limit = limit; }
 
   [[nodiscard]] std::size_t engines() const noexcept { return engines_.size(); }
   [[nodiscard]] EngineSet all() const noexcept { return ~EngineSet{0} >> (kMostPlannedEngines - engines()); }
@@ -76,6 +87,7 @@ class PlanProblem {
   DeviceGroups device_;
   double margin_;
   std::vector<Engine> engines_;
+  std::vector<Path> paths_;
   std::vector<std::vector<Service>> services_;  // by engine, then by number of the size
   ContentionFactors contention_;
   std::map<std::pair<EngineSet, Sharing>, std::vector<PredictionFactors>> corrections_;

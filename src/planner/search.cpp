@@ -77,10 +77,12 @@ class Enumeration {
 }  // namespace
 
 SearchResult search(const PlanProblem& problem, std::size_t count, std::int64_t most_steps) {
-  if (steps(problem) <= static_cast<double>(most_steps)) {
+  const double needed = steps(problem);
+  if (needed <= static_cast<double>(most_steps)) {
     auto best = Enumeration(problem, count).take();
     const auto bound = best.front().score.throughput;
-    return {.best = std::move(best), .exact = true, .throughput_bound = bound};
+    return {
+        .best = std::move(best), .exact = true, .throughput_bound = bound, .steps = static_cast<std::int64_t>(needed)};
   }
   return {.best = search_locally(problem, count, most_steps),
           .exact = false,

@@ -14,6 +14,7 @@ struct SearchResult {
   bool exact = true;
   // An upper bound of the throughput of all divisions that meet deadlines.
   std::int64_t throughput_bound = 0;
+  std::int64_t steps = 0;  // that an exact search took, at most
 };
 
 // Returns the `count` best divisions that differ in their sets of blocks. Exact where that takes no more than

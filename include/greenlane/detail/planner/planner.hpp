@@ -40,10 +40,22 @@ struct SharingCorrection {
   std::vector<PredictionFactors> factors;  ///< one for each of `engines`
 };
 
+/// A way from a source through engines, each of which has a deadline. Its latency runs from the publication of an item
+/// to the end of the last engine's run.
+struct PathDemand {
+  std::string name;                  ///< the name in messages and reports
+  std::vector<std::size_t> engines;  ///< indices into the request's engines, each once
+  /// The waits between the engines that no units change: the periods of timers.
+  Microseconds waits{};
+  /// Of the latency. It is met if the sum of p99 × (1 + margin), and the waits, are within it.
+  Microseconds deadline{};
+};
+
 /// The engines to plan for, and the device to plan them on.
 struct PlanRequest {
   DeviceGroups device;                           ///< the device's groups
   std::vector<EngineDemand> engines;             ///< at most 64
+  std::vector<PathDemand> paths{};               ///< the ways whose latency is bounded, too
   ContentionFactors contention{};                ///< how engines slow each other down
   std::vector<SharingCorrection> corrections{};  ///< at most one for each set of engines and sharing
   /// A deadline is met if p99 × (1 + margin) is within it.
@@ -87,16 +99,23 @@ struct PlannedEngine {
   double utilisation = 0;
 };
 
+/// One path of a plan.
+struct PlannedPath {
+  std::string name;        ///< the path's name
+  Microseconds latency{};  ///< the sum of its engines' p99 and its waits
+};
+
 /// The engines' partitions and lanes, with the predicted results.
 struct Plan {
   std::vector<PlannedPartition> partitions;  ///< disjoint parts of the device
   std::vector<PlannedEngine> engines;        ///< in the request's order
+  std::vector<PlannedPath> paths;            ///< in the request's order
   /// False only in results of `predict`: a deadline, margin included, is missed.
   bool meets_deadlines = true;
   /// Sum over best-effort engines of weight × rate ÷ rate alone on the whole device. Each partition's sum is rounded to
   /// millionths, so that smaller differences never outweigh slack.
   double throughput = 0;
-  /// The smallest (deadline − p99) ÷ deadline; 1 if there is no deadline.
+  /// The smallest (deadline − p99) ÷ deadline of an engine or a path; 1 if there is no deadline.
   double slack = 1;
   /// `exact`: all plans of this model were considered. No plan's throughput is more than `gap` higher than this plan's.
   bool exact = true;
@@ -104,9 +123,10 @@ struct Plan {
   double gap = 0;
 };
 
-/// An engine that misses its deadline in the plan that comes closest.
+/// An engine or a path that misses its deadline in the plan that comes closest.
 struct Shortfall {
-  std::string engine;       ///< the engine's name
+  std::string engine;       ///< the engine's name, or the path's
+  bool is_path = false;     ///< it is a path
   Microseconds deadline{};  ///< its deadline
   /// `allowed`: the largest p99 for that deadline with its margin. `p99`: the predicted one; infinite: the engine
   /// cannot keep up.
