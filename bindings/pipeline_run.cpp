@@ -63,6 +63,8 @@ void register_pipeline_run(torch::Library& library) {
              const WayBack way_back;
              return self->run.is_done();
            })
+      .def("require_end_here",
+           [](const PipelineRunPtr& self) { (void)self->run.wait_for(std::chrono::nanoseconds(0)); })
       .def("finish", finish_run)
       .def("cancel",
            [](const PipelineRunPtr& self) {

@@ -77,7 +77,7 @@ class _Callbacks:
         while True:
             wait_in_background(self._native)
             for number in self._native.take():
-                call_back(self._functions.pop(number))
+                call_back_for_ever(self._functions.pop(number))
 
 
 _callbacks = functools.cache(_Callbacks)
@@ -95,8 +95,16 @@ def when_done(run: Any, function: Callable[[], object]) -> None:
 
 
 def call_back(function: Callable[[], object]) -> None:
-    """Calls a function of the user's, and logs its error."""
+    """Calls a function of the user's, and logs its error. SystemExit and its like leave the caller's thread."""
     try:
         function()
     except Exception:
+        _log.exception("a callback failed: %r", function)
+
+
+def call_back_for_ever(function: Callable[[], object]) -> None:
+    """As :func:`call_back`, for a thread of greenlane's: nothing ends it, SystemExit included."""
+    try:
+        call_back(function)
+    except BaseException:
         _log.exception("a callback failed: %r", function)

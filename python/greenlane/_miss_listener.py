@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from greenlane._completions import call_back
+from greenlane._completions import call_back_for_ever
 from greenlane._stats import Miss
 from greenlane._waiting import wait_in_background
 
@@ -39,4 +39,4 @@ def _deliver(native: Any, function: Callable[[Miss], object]) -> None:
         for engine, kind, latency, deadline in native.take():
             if native.is_closed():
                 break
-            call_back(functools.partial(function, Miss(engine, kind, latency, deadline)))
+            call_back_for_ever(functools.partial(function, Miss(engine, kind, latency, deadline)))

@@ -83,6 +83,7 @@ class PipelineRun:
 
     async def _until_done(self) -> Any:
         if not self.done():
+            self._native.require_end_here()
             try:
                 await until_done(self._native)
             except asyncio.CancelledError:
@@ -92,6 +93,7 @@ class PipelineRun:
 
     def _wait(self, timeout: float | None) -> None:
         seconds = None if timeout is None else _checked.seconds(timeout, "the timeout")
+        self._native.require_end_here()
         if not wait_for(self._native, seconds):
             raise TimeoutError(
                 f"a run of engine {self._engine!r} has not ended within {timeout:g} s: it waits in the queue, or it is "

@@ -26,7 +26,7 @@ bool is_copy_of_parents_thread() noexcept { return is_copy; }
 void Origin::refuse(const std::string& what) {
   throw StreamError({.what = what + " cannot be used in this process",
                      .why = "it was made before fork() in the parent process",
-                     .remedy = "make lanes after the fork, and bind to those; or start processes with "
+                     .remedy = "make lanes after the fork and bind to those, or open the pipeline there; or start processes with "
                                "multiprocessing's 'spawn' or 'forkserver'"});
 }
 

@@ -83,6 +83,8 @@ std::string name_in(const TomlTable& table) {
 void read_model(TomlTable& table, const fs::path& folder, NamedFiles files, EngineConfig& engine) {
   engine.module = table.get_string("module").value_or("");
   if (!table.get("module")) {
+    if (!table.get("model"))
+      table.fail_missing("model", "name a package (`model`), or a module that the program passes (`module`)");
     engine.model = named_file(table, "model", folder, files,
                               "export the model first, or correct the path (relative to the TOML file)");
     if (const auto* python = table.get("python"))

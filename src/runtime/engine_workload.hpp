@@ -123,6 +123,15 @@ class EngineWorkload : public TensorWorkload {
     return std::make_unique<TensorWork>(slots_, inputs);
   }
 
+  [[nodiscard]] bool fits(const std::vector<at::Tensor>& inputs) const override {
+    try {
+      check(inputs);
+    } catch (const std::exception&) {
+      return false;
+    }
+    return true;
+  }
+
   [[nodiscard]] bool is_done_when_called() const override { return !on_gpu(); }
   [[nodiscard]] bool takes_inputs() const override { return !inputs_.empty(); }
   [[nodiscard]] bool is_idle() const override {
@@ -207,7 +216,7 @@ class EngineWorkload : public TensorWorkload {
     try {
       before();
       outputs = engine_->run(inputs, kind);
-      if (check_outputs_) require_finite(outputs);
+      if (check_outputs_) require_finite(outputs, engine_->name());
     } catch (...) {
       // Work that was enqueued before the error still reads the inputs.
       wait_for(stream);
@@ -231,7 +240,7 @@ class EngineWorkload : public TensorWorkload {
     wait_at_gate(GateWait::block);
     before();
     auto outputs = engine_->run(inputs);
-    if (check_outputs_) require_finite(outputs);
+    if (check_outputs_) require_finite(outputs, engine_->name());
     return outputs;
   }
 

@@ -104,6 +104,7 @@ void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
 }
 
 void LivePipeline::start() {
+  origin_.require_here(name_);
   const std::scoped_lock lock(mutex_);
   if (is_closed_) {
     throw RequestError({.what = name_ + " does not start", .why = "it is closed", .remedy = "open it again"},
@@ -121,6 +122,7 @@ void LivePipeline::start() {
 }
 
 void LivePipeline::stop() {
+  origin_.require_here(name_);
   const std::scoped_lock lock(mutex_);
   if (!is_running_) return;
   for (const auto& live : engines_) {

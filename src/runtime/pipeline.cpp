@@ -50,11 +50,17 @@ Lane PipelineEngine::lane() const {
 }
 
 std::vector<at::Tensor> PipelineEngine::call(const std::vector<at::Tensor>& inputs) {
-  return engine_->engine->call([&] { return engine_->workload().call(inputs); });
+  return engine_->engine->call([&] { return engine_->workload().call(inputs); },
+                               [&] { return !engine_->workload().fits(inputs); });
 }
 
 PipelineRun PipelineEngine::submit(const std::vector<at::Tensor>& inputs, const RequestOptions& options) {
   const auto arrival = runtime::Clock::now();
+  if (options.deadline && options.deadline->count() <= 0) {
+    throw ConfigError({.what = "the deadline of a request to engine '" + name() + "'",
+                       .why = "it is " + std::to_string(options.deadline->count()) + " ns, and must be positive",
+                       .remedy = "give the time from now, or leave it out"});
+  }
   auto request = engine_->engine->submit_made(
       [&] { return engine_->workload().prepare(inputs); },
       {.arrival = arrival, .deadline = options.deadline, .drop_if_late = options.drop_if_late});

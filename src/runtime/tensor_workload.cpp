@@ -95,11 +95,11 @@ void TensorWork::give_back(bool is_settled) {
   }
 }
 
-void require_finite(const std::vector<at::Tensor>& outputs) {
+void require_finite(const std::vector<at::Tensor>& outputs, const std::string& engine) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (!outputs[i].defined() || !outputs[i].is_floating_point()) continue;
     if (outputs[i].isfinite().all().item<bool>()) continue;
-    throw EngineError({.what = "output " + std::to_string(i) + " holds NaN or infinity",
+    throw EngineError({.what = "output " + std::to_string(i) + " of engine '" + engine + "' holds NaN or infinity",
                        .why = "`check_outputs` is on",
                        .remedy = "look at the inputs of this run"});
   }

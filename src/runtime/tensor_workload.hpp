@@ -68,6 +68,9 @@ class TensorWorkload : public Workload {
   // Thread safety: any thread.
   // Throws: EngineError if they do not fit.
   [[nodiscard]] virtual std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) = 0;
+  // Returns false if prepare() and call() would refuse these inputs.
+  // Thread safety: any thread.
+  [[nodiscard]] virtual bool fits(const std::vector<at::Tensor>& /*inputs*/) const { return true; }
   // Takes over changes of the model. Called on the engine's thread.
   // Throws: EngineError if that fails, or if there is no way; the engine is as before then.
   virtual void recapture() = 0;
@@ -76,6 +79,6 @@ class TensorWorkload : public Workload {
 };
 
 // Throws: EngineError if a floating-point output holds NaN or infinity. Waits for the current stream.
-void require_finite(const std::vector<at::Tensor>& outputs);
+void require_finite(const std::vector<at::Tensor>& outputs, const std::string& engine);
 
 }  // namespace greenlane::runtime

@@ -346,10 +346,20 @@ def test_a_forked_child_is_refused_and_ends(pipeline: gl.Pipeline) -> None:
             pipeline["policy"].submit(X)
         except RuntimeError as error:
             texts.append(str(error))
+        for act in (pipeline.start, pipeline.stop, run.result, lambda: run.exception(1)):
+            try:
+                act()
+            except RuntimeError as error:
+                texts.append(str(error))
         pipeline.close()
-        return texts[0]
+        return "".join(f"[{text}]" for text in texts)
 
-    assert "fork" in in_child(child)
+    with held(pipeline["policy"].lane):
+        run = pipeline["policy"].submit(X)
+        texts = in_child(child)
+    assert texts.count("fork") >= 5
+    assert texts.count("[") == 5
+    assert "open the pipeline there" in texts
     assert torch.equal(pipeline["policy"](X), X * 2 + 1)
 
 

@@ -159,12 +159,14 @@ def test_callbacks_are_called_once_with_the_run(policy: gl.PipelineEngine, caplo
     with held(policy.lane):
         run = policy.submit(X)
         run.add_done_callback(fail)
+        run.add_done_callback(lambda _: sys.exit("a callback ends the program"))
         run.add_done_callback(note)
         assert seen == []
     assert eventually(lambda: seen)
     assert seen[0][0] is run
     assert seen[0][1] is not threading.current_thread()
     assert "has a wrong callback" in caplog.text
+    assert "a callback ends the program" in caplog.text
     run.add_done_callback(note)
     assert seen[1] == (run, threading.current_thread())
     wrong: Any = 3

@@ -141,7 +141,7 @@ TEST_F(ConfigErrorsTest, AFileWithoutEnginesIsRefused) {
 
 TEST_F(ConfigErrorsTest, AnEngineWithoutModelOrInputsIsRefused) {
   expect_refused("device = 'cpu'\n[engine.a]\ninputs = 'a.inputs.pt'\n", 2, "engine.a.model", "missing",
-                 "export the model");
+                 "a module that the program passes (`module`)");
   expect_refused("[engine.a]\nmodel = 'a.pt2'\n", 1, "engine.a.inputs", "missing", "torch.save");
 }
 

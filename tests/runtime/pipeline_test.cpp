@@ -119,11 +119,13 @@ TEST_F(PipelineTest, CallsAndRequestsGiveTheModelsOutputs) {
   for (const auto& [name, model] : {std::pair{"a", "affine"}, std::pair{"b", "pair"}}) {
     auto one = pipeline[name];
     EXPECT_EQ(one.name(), name);
-    EXPECT_EQ(one.lane().name(), name);
+    EXPECT_THAT(one.lane().name(), HasSubstr(name)) << "both may share a lane";
     EXPECT_EQ(one.call_spec().size(), 2U);
     for (int i = 0; i < 3; ++i) {
       EXPECT_EQ(difference(one.call(models::inputs_of(model)), models::outputs_of(model)), "");
-      EXPECT_EQ(difference(one.submit(models::inputs_of(model)).outputs(), models::outputs_of(model)), "");
+      EXPECT_EQ(difference(one.submit(models::inputs_of(model), {.drop_if_late = false}).outputs(),
+                           models::outputs_of(model)),
+                "");
     }
   }
   const auto stats = pipeline.stats();
@@ -352,9 +354,24 @@ TEST_F(PipelineTest, CheckedOutputsMustBeFinite) {
   auto inputs = models::inputs_of("affine");
   EXPECT_NO_THROW((void)pipeline["a"].call(inputs));
   inputs[0].fill_(std::numeric_limits<float>::quiet_NaN());
-  EXPECT_THAT([&] { (void)pipeline["a"].call(inputs); }, refuses<EngineError>("output 0", "NaN", "check_outputs"));
+  EXPECT_THAT([&] { (void)pipeline["a"].call(inputs); },
+              refuses<EngineError>("output 0 of engine 'a'", "NaN", "check_outputs"));
   EXPECT_THAT([&] { (void)pipeline["a"].submit(inputs).outputs(); }, refuses<EngineError>("output 0", "NaN"));
   EXPECT_NO_THROW((void)pipeline["b"].call(inputs));
+}
+
+TEST_F(PipelineTest, ACallThatDoesNotFitStopsNoEngine) {
+  auto pipeline = open(engine("a", "affine", "on_error = 'stop'\n"));
+  EXPECT_THROW((void)pipeline["a"].call({at::ones({3})}), EngineError);
+  EXPECT_NO_THROW((void)pipeline["a"].call(models::inputs_of("affine")));
+  EXPECT_EQ(of(pipeline.stats(), "a").figures.failed, 0U);
+}
+
+TEST_F(PipelineTest, ADeadlineMustBePositive) {
+  auto pipeline = open(engine("a", "affine"));
+  EXPECT_THAT(
+      [&] { (void)pipeline["a"].submit(models::inputs_of("affine"), {.deadline = std::chrono::nanoseconds(-1)}); },
+      refuses<ConfigError>("engine 'a'", "-1 ns"));
 }
 
 TEST_F(PipelineTest, AForkedChildIsToldThatItHasNoEngines) {

@@ -62,11 +62,12 @@ TEST_F(TensorWorkTest, AnOutputThatIsAnInputKeepsItsMemory) {
 }
 
 TEST(RequireFinite, OnlyNumbersThatAreNotFiniteAreRefused) {
-  EXPECT_NO_THROW(require_finite({at::ones({3}), at::arange(4), at::Tensor(), at::ones({2}, at::kBFloat16)}));
+  EXPECT_NO_THROW(require_finite({at::ones({3}), at::arange(4), at::Tensor(), at::ones({2}, at::kBFloat16)}, "a"));
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     auto output = at::ones({3});
     output[1] = bad;
-    EXPECT_THAT([&] { require_finite({at::ones({3}), output}); }, refuses<EngineError>("output 1", "NaN or infinity"));
+    EXPECT_THAT([&] { require_finite({at::ones({3}), output}, "a"); },
+                refuses<EngineError>("output 1 of engine 'a'", "NaN or infinity"));
   }
 }
 

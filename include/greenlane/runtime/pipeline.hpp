@@ -56,12 +56,13 @@ struct RequestOptions {
 class PipelineRun {
  public:
   /// Waits until it has ended, or for `time` at most. Returns whether it has ended.
+  /// Throws: StreamError in a process that was forked since, where it never ends.
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const;
   /// Returns whether it has ended.
   [[nodiscard]] bool is_done() const noexcept;
   /// Waits for the outputs and returns them. Call it once.
   /// Stream order: their work is done, so that they may be used on any stream.
-  /// Throws: EngineError if the engine failed; RequestError if it was not run.
+  /// Throws: EngineError if the engine failed; RequestError if it was not run; StreamError as wait_for().
   [[nodiscard]] std::vector<at::Tensor> outputs();
   /// Returns the time from entering submit() to the start of its run; 0 if it has not ended, or was not run.
   [[nodiscard]] std::chrono::nanoseconds waited() const noexcept;

@@ -179,7 +179,7 @@ Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
         {.what = plan.string() + " is no plan for " + config.file.string(), .why = why, .remedy = remedy});
   };
   const auto text = detail::read_named_file(plan, plan.string() + " is no plan for " + config.file.string(),
-                                            "check the path given to --plan");
+                                            "check the path of the plan");
   std::optional<Mode> mode;
   PipelineConfig planned = config;  // a copy, so that a plan that does not fit changes nothing
   try {

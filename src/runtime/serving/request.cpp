@@ -1,5 +1,6 @@
 #include "runtime/serving/request.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace greenlane::runtime {
@@ -37,12 +38,16 @@ void Request::finish(std::unique_lock<std::mutex> lock, std::exception_ptr error
 }
 
 bool Request::wait_for(std::chrono::nanoseconds time) const {
+  require_end_here();
   if (has_ended()) return true;
+  constexpr std::chrono::hours kForEver(24 * 365 * 100);  // longer times would overflow the clock
   std::unique_lock lock(mutex_);
-  return ended_.wait_for(lock, time, [&] { return status_ == Status::ended; });
+  return ended_.wait_for(lock, std::min<std::chrono::nanoseconds>(time, kForEver),
+                         [&] { return status_ == Status::ended; });
 }
 
 void Request::wait() const {
+  require_end_here();
   std::unique_lock lock(mutex_);
   ended_.wait(lock, [&] { return status_ == Status::ended; });
   if (error_) std::rethrow_exception(error_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/core/process.hpp>
 #include <greenlane/detail/runtime/workload.hpp>
 
 #include <atomic>
@@ -55,11 +56,17 @@ class Request {
   // Ends it with an error if its run has not begun. Returns false if it has begun or ended.
   bool end_queued(std::exception_ptr error);
 
+  // Checks that it can end in this process, or has ended.
+  // Throws: StreamError in a process that was forked since, because the engine's thread is the parent's.
+  void require_end_here() const {
+    if (!has_ended()) origin_.require_here("a request that has not ended");
+  }
   [[nodiscard]] bool has_ended() const noexcept { return has_ended_.load(std::memory_order_acquire); }
   // Waits until it has ended, or for `time` at most. Returns whether it has ended.
+  // Throws: as require_end_here().
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds time) const;
   // Waits until it has ended.
-  // Throws: the error that it ended with.
+  // Throws: the error that it ended with; as require_end_here().
   void wait() const;
   // Returns the error that it ended with; null: none, or it has not ended.
   [[nodiscard]] std::exception_ptr error() const;
@@ -70,6 +77,7 @@ class Request {
   enum class Status { queued, under_way, ended };
   void finish(std::unique_lock<std::mutex> lock, std::exception_ptr error);
 
+  detail::Origin origin_;
   const std::unique_ptr<Work> work_;
   const RequestTimes times_;
   std::chrono::nanoseconds waited_{0};

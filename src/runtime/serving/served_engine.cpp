@@ -226,6 +226,8 @@ void ServedEngine::fill(EngineStats& stats, Clock::time_point now) const {
   stats.error = state_->why_stopped();
 }
 
+bool ServedEngine::is_broken() const noexcept { return state_->is_broken; }
+
 bool ServedEngine::break_if_hanging(Clock::time_point now) {
   if (state_->is_broken) return true;
   const auto busy = thread_.busy_for(now);

@@ -54,10 +54,11 @@ class ServedEngine {
   // Ends a request that has not begun. Returns false if it has begun or ended.
   bool cancel(Request& request);
 
-  // Runs `work` on the calling thread, counts it, and returns its result. On a CPU a call is a run.
+  // Runs `work` on the calling thread, counts it, and returns its result. On a CPU a call is a run. An error does not
+  // count if `is_callers_fault` returns true, and does not stop the engine then.
   // Throws: what `work` throws; RequestError (stopped, closed).
-  template <typename Work>
-  auto call(Work&& work) {
+  template <typename Work, typename IsCallersFault>
+  auto call(Work&& work, IsCallersFault&& is_callers_fault) {
     const UnderWay under_way(*this);
     require_serving();
     const bool is_done = workload().is_done_when_called();
@@ -67,9 +68,14 @@ class ServedEngine {
       count_call(is_done, start);
       return result;
     } catch (...) {
-      count_failure(std::current_exception());
+      if (!std::forward<IsCallersFault>(is_callers_fault)()) count_failure(std::current_exception());
       throw;
     }
+  }
+
+  template <typename Work>
+  auto call(Work&& work) {
+    return call(std::forward<Work>(work), [] { return false; });
   }
 
   // Runs a task on the engine's thread, such as a warm-up.
@@ -119,6 +125,8 @@ class ServedEngine {
   // Fills name, deadline, figures, queue and error.
   void fill(EngineStats& stats, Clock::time_point now) const;
 
+  // Returns true once a run has taken longer than `hang_after`, before its requests fail.
+  [[nodiscard]] bool is_broken() const noexcept;
   // Fails all requests if a run has taken longer than `hang_after`. Returns true then, at each call.
   bool break_if_hanging(Clock::time_point now);
   // Refuses calls and requests from now on, and cancels those that have not begun.

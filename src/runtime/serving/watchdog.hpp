@@ -3,7 +3,7 @@
 
 #include "runtime/serving/served_engine.hpp"
 
-#include <atomic>
+#include <algorithm>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -22,12 +22,11 @@ class Watchdog {
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
   // Returns true once an engine has hung.
-  [[nodiscard]] bool is_broken() const noexcept { return is_broken_; }
+  [[nodiscard]] bool is_broken() const noexcept { return std::ranges::any_of(engines_, &ServedEngine::is_broken); }
 
  private:
   void watch();
   std::vector<ServedEngine*> engines_;
-  std::atomic<bool> is_broken_{false};
   std::mutex mutex_;
   std::condition_variable ending_;
   bool is_ending_ = false;

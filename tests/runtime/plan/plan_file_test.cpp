@@ -157,7 +157,7 @@ TEST_F(PlanFileTest, AnEmptyNameIsRefused) {
 }
 
 TEST_F(PlanFileTest, AnUnreadablePathIsRefused) {
-  EXPECT_THAT([&] { apply_plan(config_, folder_.path()); }, refuses<ConfigError>("it is a folder", "--plan"));
+  EXPECT_THAT([&] { apply_plan(config_, folder_.path()); }, refuses<ConfigError>("it is a folder", "the path of the plan"));
   EXPECT_THAT([&] { apply_plan(config_, folder_ / std::string(300, 'a')); }, refuses<ConfigError>("cannot be reached"));
 }
 
@@ -169,7 +169,7 @@ TEST_F(PlanFileTest, OtherKeysOfAPlanAreIgnored) {
 
 TEST_F(PlanFileTest, AMissingFileIsRefused) {
   EXPECT_THAT([&] { apply_plan(config_, folder_ / "nowhere.json"); },
-              refuses<ConfigError>("nowhere.json", "no such file", "--plan"));
+              refuses<ConfigError>("nowhere.json", "no such file", "the path of the plan"));
 }
 
 TEST_F(PlanFileTest, OtherContentsAreRefused) {

@@ -94,5 +94,14 @@ TEST(Request, OneOfManyThreadsEndsIt) {
   }
 }
 
+TEST(Request, TheLongestWaitIsAWait) {
+  const auto one = request();
+  std::jthread ends([&] {
+    std::this_thread::sleep_for(milliseconds(5));
+    one->end();
+  });
+  EXPECT_TRUE(one->wait_for(std::chrono::nanoseconds::max()));
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

@@ -97,6 +97,16 @@ TEST_F(ServedEngineTest, AnEngineThatStopsOnErrorsRefusesTheRest) {
   EXPECT_EQ(stats(*engine).error, "no luck");
 }
 
+TEST_F(ServedEngineTest, AWrongCallNeitherCountsNorStopsTheEngine) {
+  const auto engine = served({.stops_on_error = true});
+  const auto wrong = []() -> int { throw std::runtime_error("wrong inputs"); };
+  EXPECT_THROW(engine->call(wrong, [] { return true; }), std::runtime_error);
+  EXPECT_EQ(engine->call([] { return 7; }), 7);
+  EXPECT_EQ(figures(*engine).failed, 0U);
+  EXPECT_THROW(engine->call(wrong, [] { return false; }), std::runtime_error);
+  EXPECT_EQ(reason_for([&] { (void)engine->call([] { return 0; }); }), Reason::stopped);
+}
+
 TEST_F(ServedEngineTest, AFullQueueRejectsAtOnce) {
   const auto engine = served({.capacity = 1});
   Door door;
