@@ -62,12 +62,12 @@ class Intake {
   // `listener` is called when this edge, a queue that blocks, has room again. Call it before values come.
   void on_room(std::size_t edge, std::function<void()> listener) { edges_[edge].on_room = std::move(listener); }
 
-  // Adds a value. Returns false if it was not taken: the queue is full and does not drop.
-  bool put(std::size_t edge, ValuePtr value);
+  // Adds a value to the edge of this index. Returns false if it was not taken: the queue is full and does not drop.
+  bool put(std::size_t index, ValuePtr value);
   // Returns whether put() would be taken. Always true unless the queue blocks.
-  [[nodiscard]] bool has_room(std::size_t edge) const;
+  [[nodiscard]] bool has_room(std::size_t index) const;
   // Waits until there is room, or the intake is closed, or `until`. Returns whether there is room.
-  [[nodiscard]] bool wait_for_room(std::size_t edge, Clock::time_point until) const;
+  [[nodiscard]] bool wait_for_room(std::size_t index, Clock::time_point until) const;
 
   // Returns when the last of the triggering edges got its new data; absent: one has none, or a queue is empty.
   [[nodiscard]] std::optional<Clock::time_point> triggered() const;
