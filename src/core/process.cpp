@@ -24,10 +24,11 @@ std::uint64_t process_generation() noexcept { return generation.load(std::memory
 bool is_copy_of_parents_thread() noexcept { return is_copy; }
 
 void Origin::refuse(const std::string& what) {
-  throw StreamError({.what = what + " cannot be used in this process",
-                     .why = "it was made before fork() in the parent process",
-                     .remedy = "make lanes after the fork and bind to those, or open the pipeline there; or start processes with "
-                               "multiprocessing's 'spawn' or 'forkserver'"});
+  throw StreamError(
+      {.what = what + " cannot be used in this process",
+       .why = "it was made before fork() in the parent process",
+       .remedy = "make lanes after the fork and bind to those, or open the pipeline there; or start processes with "
+                 "multiprocessing's 'spawn' or 'forkserver'"});
 }
 
 }  // namespace greenlane::detail

@@ -157,7 +157,8 @@ TEST_F(PlanFileTest, AnEmptyNameIsRefused) {
 }
 
 TEST_F(PlanFileTest, AnUnreadablePathIsRefused) {
-  EXPECT_THAT([&] { apply_plan(config_, folder_.path()); }, refuses<ConfigError>("it is a folder", "the path of the plan"));
+  EXPECT_THAT([&] { apply_plan(config_, folder_.path()); },
+              refuses<ConfigError>("it is a folder", "the path of the plan"));
   EXPECT_THAT([&] { apply_plan(config_, folder_ / std::string(300, 'a')); }, refuses<ConfigError>("cannot be reached"));
 }
 
