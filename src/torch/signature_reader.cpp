@@ -29,7 +29,10 @@ constexpr int kHighestPower = 3;
 // of its own the range of its expression, and export makes such expressions affine. Absent if a power fits as well.
 std::optional<std::pair<std::int64_t, std::int64_t>> affine_fit(const Range& extent, const Range& symbol) {
   constexpr std::int64_t kLimit = 1LL << 31;
-  if (extent.largest >= kLimit || symbol.largest >= kLimit || symbol.largest <= symbol.smallest) return std::nullopt;
+  // A damaged package may name sizes below zero. Between these limits no product overflows.
+  const bool is_within =
+      extent.smallest >= 0 && extent.largest < kLimit && symbol.smallest >= 0 && symbol.largest < kLimit;
+  if (!is_within || symbol.largest <= symbol.smallest) return std::nullopt;
   const auto steps = symbol.largest - symbol.smallest;
   const auto rise = extent.largest - extent.smallest;
   if (rise <= 0 || rise % steps != 0) return std::nullopt;

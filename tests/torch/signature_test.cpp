@@ -370,6 +370,14 @@ TEST_F(SignatureTest, AnAmbiguousRangeRefusesNothing) {
   EXPECT_THAT(signature.unchecked(), ElementsAre(HasSubstr("input 1")));
 }
 
+TEST_F(SignatureTest, ARangeBelowZeroTellsNothing) {
+  const auto signature = Signature::from_wrapper_source(
+      wrapper({{"a", {"a_size[0] < 2", "a_size[0] > 99", "1 != a_stride[0]"}},
+               {"b", {"b_size[0] < -9223372036854775808", "b_size[0] > 32000", "1 != b_stride[0]"}}},
+              {"s0 = a_size[0]"}, {"kernel(a.data_ptr(), b.data_ptr(), s0);"}));
+  EXPECT_THAT(signature.unchecked(), ElementsAre(HasSubstr("input 1")));
+}
+
 // y has n // 2 elements for the n of x. The compiler knew this and did not write it.
 TEST_F(SignatureTest, AnUnusedSizeIsListedAsUnchecked) {
   const auto signature = Signature::from_wrapper_source(wrapper(
