@@ -21,6 +21,7 @@ build: program  ## Build all, tests and benchmarks too
 
 examples: setup  ## Compile the example models for this machine's device
 	@$(PY) examples/robot/export.py
+	@$(PY) examples/robot_live/export_live.py
 
 run: examples  ## Build the program and run the example pipeline (SECONDS_TO_RUN=10)
 	@test -f build/build.ninja || cmake --preset release --log-level=WARNING
@@ -58,4 +59,4 @@ gpu-kit:  ## Bundle GPU tests and benchmarks for a machine with a GPU and PyTorc
 	@tools/gpu-kit.sh
 
 clean:  ## Remove what was built; .venv stays
-	rm -rf build build-wheel examples/robot/build
+	rm -rf build build-wheel examples/robot/build examples/robot_live/build

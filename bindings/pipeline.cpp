@@ -6,6 +6,7 @@
 #include "misses.hpp"
 #include "module.hpp"
 #include "pipeline_call.hpp"
+#include "pipeline_edges.hpp"
 #include "pipeline_run.hpp"
 #include "pipeline_stats.hpp"
 #include "python_end.hpp"
@@ -81,6 +82,14 @@ std::tuple<std::optional<PipelineRunPtr>, Refusal> submit_request(const Pipeline
   return {std::move(run), std::move(refusal)};
 }
 
+// Returns whether it ran, and the refusal.
+std::tuple<bool, Refusal> trigger(const PipelineEnginePtr& self) {
+  const WayBack way_back;
+  bool ran = false;
+  auto refusal = refusal_in([&] { ran = self->engine.trigger(); });
+  return {ran, std::move(refusal)};
+}
+
 Refusal recapture(const PipelineEnginePtr& self) {
   const WayBack way_back;
   return refusal_in([&] { runtime::recapture(self->engine); });
@@ -101,11 +110,26 @@ void register_pipeline(torch::Library& library) {
       .def("call", call)
       .def("begin_call", begin_call)
       .def("submit", submit_request)
+      .def("trigger", trigger)
       .def("recapture", recapture)
       .def("call_spec", [](const PipelineEnginePtr& self) { return self->engine.call_spec(); });
   library.class_<PipelineObject>("Pipeline")
       .def("engine", engine)
       .def("engines", [](const PipelinePtr& self) { return self->pipeline.engines(); })
+      .def("sources", [](const PipelinePtr& self) { return self->pipeline.sources(); })
+      .def("source",
+           [](const PipelinePtr& self, const std::string& name) {
+             return c10::make_intrusive<PipelineSourceObject>(self->pipeline.source(name));
+           })
+      .def("sink",
+           [](const PipelinePtr& self, const std::string& name) {
+             return c10::make_intrusive<PipelineSinkObject>(self->pipeline.sink(name));
+           })
+      .def("reset",
+           [](const PipelinePtr& self) {
+             const WayBack way_back;
+             self->pipeline.reset();
+           })
       .def("start", start)
       .def("stop",
            [](const PipelinePtr& self) {

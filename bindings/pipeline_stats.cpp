@@ -31,7 +31,34 @@ json as_json_object(const RunFigures& figures) {
           {"cancelled", figures.cancelled},
           {"rate_hz", figures.rate_hz},
           {"recent", as_json_object(figures.recent)},
-          {"whole", as_json_object(figures.whole)}};
+          {"whole", as_json_object(figures.whole)},
+          {"not_ready", figures.not_ready},
+          {"stale", figures.stale},
+          {"ages", as_json_object(figures.ages)}};
+}
+
+json as_json_object(const EdgeStats& stats) {
+  return {{"producer", stats.producer},
+          {"waiting", stats.waiting},
+          {"taken", stats.taken},
+          {"dropped", stats.dropped},
+          {"rejected", stats.rejected}};
+}
+
+json deadline_ms(std::optional<std::chrono::nanoseconds> deadline) {
+  return deadline ? json(std::chrono::duration<double, std::milli>(*deadline).count()) : json();
+}
+
+json as_json_object(const PathStats& stats) {
+  return {{"name", stats.name},
+          {"source", stats.from},
+          {"engine", stats.to},
+          {"deadline_ms", deadline_ms(stats.deadline)},
+          {"items", stats.figures.items},
+          {"misses", stats.figures.misses},
+          {"dropped", stats.figures.dropped},
+          {"recent", as_json_object(stats.figures.recent)},
+          {"whole", as_json_object(stats.figures.whole)}};
 }
 
 json as_json_object(const GraphFigures& figures) {
@@ -44,18 +71,20 @@ json as_json_object(const GraphFigures& figures) {
 }
 
 json as_json_object(const EngineStats& stats) {
-  using Milliseconds = std::chrono::duration<double, std::milli>;
+  json edges = json::array();
+  for (const auto& edge : stats.edges) edges.push_back(as_json_object(edge));
   return {{"name", stats.name},
           {"lane", stats.lane},
           {"device", stats.device},
           {"units", stats.units},
-          {"deadline_ms", stats.deadline ? json(Milliseconds(*stats.deadline).count()) : json()},
+          {"deadline_ms", deadline_ms(stats.deadline)},
           {"in_python", stats.in_python},
           {"figures", as_json_object(stats.figures)},
           {"queued", stats.queued},
           {"is_busy", stats.is_busy},
           {"error", stats.error},
-          {"graphs", stats.graphs ? as_json_object(*stats.graphs) : json()}};
+          {"graphs", stats.graphs ? as_json_object(*stats.graphs) : json()},
+          {"edges", std::move(edges)}};
 }
 
 json as_json_object(const GateReport& report) {
@@ -79,7 +108,13 @@ std::string as_json(const PipelineStats& stats) {
   for (const auto& engine : stats.engines) engines.push_back(as_json_object(engine));
   json devices = json::array();
   for (const auto& device : stats.devices) devices.push_back(as_json_object(device));
+  json paths = json::array();
+  for (const auto& path : stats.paths) paths.push_back(as_json_object(path));
+  json sources = json::array();
+  for (const auto& source : stats.sources) sources.push_back({{"name", source.name}, {"published", source.published}});
   const json all{{"engines", std::move(engines)},
+                 {"sources", std::move(sources)},
+                 {"paths", std::move(paths)},
                  {"devices", std::move(devices)},
                  {"open_for_s", std::chrono::duration<double>(stats.open_for).count()},
                  {"host_bytes", stats.host_bytes},

@@ -16,6 +16,7 @@
 #include "pending.hpp"
 #include "pipeline.hpp"
 #include "pipeline_call.hpp"
+#include "pipeline_edges.hpp"
 #include "pipeline_graph.hpp"
 #include "pipeline_run.hpp"
 #include "planning.hpp"
@@ -49,6 +50,7 @@ TORCH_LIBRARY(greenlane, library) {
   register_misses(library);
   register_pipeline_call(library);
   register_pipeline_run(library);
+  register_pipeline_edges(library);
   register_pipeline(library);
   library.def("set_engine_stream_passthrough(bool on) -> ()", [](bool on) { set_engine_stream_passthrough(on); });
   library.def("get_engine_stream_passthrough() -> bool", [] { return engine_stream_passthrough(); });

@@ -27,6 +27,7 @@ from greenlane._gates import GateReport, gate_report
 from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs
 from greenlane._lanes import REST, Lane, lane, partition
 from greenlane._pipeline import Pipeline
+from greenlane._pipeline_edges import PipelineSink, PipelineSource, PublishedItem, SinkResult, SourceStamp
 from greenlane._pipeline_engine import PipelineEngine
 from greenlane._pipeline_graph import PipelineGraph, capture, concurrently
 from greenlane._pipeline_run import PipelineRun
@@ -35,10 +36,12 @@ from greenlane._request_errors import RequestError
 from greenlane._requests import Binding
 from greenlane._stats import (
     DeviceStats,
+    EdgeStats,
     EngineStats,
     GraphFigures,
     LatencyFigures,
     Miss,
+    PathStats,
     PipelineStats,
     RunFigures,
 )
@@ -54,6 +57,7 @@ __all__ = [
     "Binding",
     "DeviceInfo",
     "DeviceStats",
+    "EdgeStats",
     "Engine",
     "EngineProfile",
     "EngineStats",
@@ -69,16 +73,22 @@ __all__ = [
     "LatencyPoint",
     "Miss",
     "Outputs",
+    "PathStats",
     "Pipeline",
     "PipelineEngine",
     "PipelineGraph",
     "PipelineRun",
+    "PipelineSink",
+    "PipelineSource",
     "PipelineStats",
     "Plan",
     "PlannedEngine",
     "Profile",
+    "PublishedItem",
     "RequestError",
     "RunFigures",
+    "SinkResult",
+    "SourceStamp",
     "StrayError",
     "StreamLike",
     "audit",

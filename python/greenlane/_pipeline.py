@@ -5,7 +5,7 @@ import contextlib
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
@@ -16,6 +16,7 @@ from greenlane import _checked
 from greenlane._exported_calls import ExportedCalls
 from greenlane._miss_listener import MissListener
 from greenlane._native import ops
+from greenlane._pipeline_edges import PipelineSink, PipelineSource
 from greenlane._pipeline_engine import PipelineEngine
 from greenlane._pipeline_modules import PipelineModule, close_all, pipeline_modules
 from greenlane._planning import Plan
@@ -33,7 +34,8 @@ class Pipeline:
     too.
 
     ``pipeline["policy"](x)`` runs an engine now, joined with the caller's stream, and ``pipeline["policy"].submit(x)``
-    queues a run for the engine's own thread.
+    queues a run for the engine's own thread. After :meth:`start`, timers and new data run engines: the program
+    publishes to a :meth:`source` and reads from a :meth:`sink`.
 
     Thread safety: all members may be called from any thread.
     """
@@ -111,26 +113,57 @@ class Pipeline:
 
         :raises KeyError: there is no engine of this name; the message lists the names.
         """
-        try:
-            return self._engines[engine]
-        except (KeyError, TypeError):
-            known = ", ".join(map(repr, self._engines))
-            raise KeyError(
-                f"pipeline {self._file!r} has no engine {engine!r}: its engines are {known}; use one of these names"
-            ) from None
+        return self._engines[self._known(engine, self._engines, "engine")]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources' names, in the order of the configuration."""
+        return tuple(self._native.sources())
+
+    def source(self, name: str) -> PipelineSource:
+        """Returns a source of the file.
+
+        :raises KeyError: there is no source of this name; the message lists the names.
+        """
+        return PipelineSource(self._native.source(self._known(name, self.sources, "source")))
+
+    def sink(self, engine: str) -> PipelineSink:
+        """Returns a new handle for the results of an engine.
+
+        :raises KeyError: there is no engine of this name; the message lists the names.
+        """
+        name = self._known(engine, self._engines, "engine")
+        return PipelineSink(self._native.sink(name), self._engines[name]._calls.result)
+
+    def _known(self, name: str, names: Collection[str], kind: str) -> str:
+        if isinstance(name, str) and name in names:
+            return name
+        known = f"its {kind}s are {', '.join(map(repr, names))}; use one of these names" if names else "it has none"
+        raise KeyError(f"pipeline {self._file!r} has no {kind} {name!r}: {known}")
 
     def start(self) -> None:
-        """Lets timers run their engines from now on; a second call does nothing.
+        """Lets timers and new data run engines from now on; a second call does nothing.
 
-        An engine with a rate has a timer if its model takes no inputs. Other engines run when they are called.
+        An engine without ``from`` has a timer if it has a rate and its model takes no inputs. Other engines run when
+        they are called.
 
         :raises RequestError: the pipeline is closed.
         """
         require(self._native.start())
 
     def stop(self) -> None:
-        """Stops the timers, and returns when no run of a timer is under way. Calls and requests go on."""
+        """Stops timers and triggers, and returns when none of their runs is under way.
+
+        Calls and requests go on. Data that is published waits on the edges.
+        """
         self._native.stop()
+
+    def reset(self) -> None:
+        """Restores the initial data of feedback edges.
+
+        Results of runs that began before do not reach those edges any more.
+        """
+        self._native.reset()
 
     def recapture(self, engine: str) -> None:
         """Captures the module of an engine again, because it or its weights changed, between two of its runs.

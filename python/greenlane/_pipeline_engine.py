@@ -91,6 +91,17 @@ class PipelineEngine:
         native = self._calls.run(args, kwargs, lambda tensors: self._submit(tensors, deadline, drops))
         return PipelineRun(native, self.name, self._calls.result)
 
+    def trigger(self) -> bool:
+        """Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then.
+
+        :return: False if the run was skipped: an edge has no value yet, or the inputs are older than ``max_age_ms``.
+        :raises RuntimeError: the engine fails, or takes nothing from edges.
+        :raises RequestError: the engine stopped, or the pipeline is closed.
+        """
+        ran, refusal = self._native.trigger()
+        require(refusal)
+        return bool(ran)
+
     def _call(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
         if self._on_cpu and threading.current_thread() is threading.main_thread():
             call, refusal = self._native.begin_call(tensors)

@@ -49,6 +49,53 @@ class RunFigures:
     """Latencies of the last ten seconds."""
     whole: LatencyFigures
     """Latencies of all runs."""
+    not_ready: int
+    """Runs that were skipped because an edge had no value yet."""
+    stale: int
+    """Runs that were skipped because their inputs were older than ``max_age_ms``."""
+    ages: LatencyFigures
+    """Ages of the inputs of all runs from edges: from the publication of the oldest source item in them to the start of
+    the run."""
+
+
+@dataclass(frozen=True)
+class EdgeStats:
+    """An edge: all that an engine takes from one producer, since the pipeline was opened."""
+
+    producer: str
+    """The name of the source or engine."""
+    waiting: int
+    """Values in the queue."""
+    taken: int
+    """Values that a run has read, each counted once."""
+    dropped: int
+    """Values that newer ones replaced before a run read them."""
+    rejected: int
+    """Values that found the queue full."""
+
+
+@dataclass(frozen=True)
+class PathStats:
+    """A path from a source to an engine, since the pipeline was opened."""
+
+    name: str
+    """The path's name."""
+    source: str
+    """The source's name."""
+    engine: str
+    """The engine's name."""
+    deadline_ms: float | None
+    """Its deadline in milliseconds; None: measured only."""
+    items: int
+    """Items that a result contained."""
+    misses: int
+    """Items whose latency was longer than the deadline."""
+    dropped: int
+    """Items that no result contained, though one contained a newer item."""
+    recent: LatencyFigures
+    """From publication to the first result that contained the item, in the last ten seconds."""
+    whole: LatencyFigures
+    """The same of all items."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +142,8 @@ class EngineStats:
     """The reason why it stopped; empty while it serves."""
     graphs: GraphFigures | None
     """Its CUDA graphs; None on a CPU, and without graphs."""
+    edges: dict[str, EdgeStats]
+    """Its edges by the names of their producers; empty once the pipeline is closed."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +164,10 @@ class PipelineStats:
 
     engines: dict[str, EngineStats]
     """The engines by their names, in the order of the configuration."""
+    sources: dict[str, int]
+    """The number of items that each source has published; empty once the pipeline is closed."""
+    paths: dict[str, PathStats]
+    """The paths by their names; empty once the pipeline is closed."""
     devices: dict[str, DeviceStats]
     """The devices by their names; empty once the pipeline is closed."""
     open_for_s: float
@@ -146,16 +199,23 @@ def stats_of(text: str) -> PipelineStats:
     """Makes figures of C++'s JSON."""
     document: dict[str, Any] = json.loads(text)
     engines = {each["name"]: _engine(each) for each in document.pop("engines")}
+    sources = {each["name"]: each["published"] for each in document.pop("sources")}
+    paths = {each["name"]: PathStats(**_with_figures(each, "recent", "whole")) for each in document.pop("paths")}
     devices = {each["device"]: _device(each) for each in document.pop("devices")}
-    return PipelineStats(engines=engines, devices=devices, **document)
+    return PipelineStats(engines=engines, sources=sources, paths=paths, devices=devices, **document)
+
+
+def _with_figures(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Returns the fields, with latency figures under these names."""
+    return fields | {name: LatencyFigures(**fields[name]) for name in names}
 
 
 def _engine(fields: dict[str, Any]) -> EngineStats:
-    figures, graphs = fields.pop("figures"), fields.pop("graphs")
-    recent, whole = (LatencyFigures(**figures.pop(name)) for name in ("recent", "whole"))
+    figures, graphs, edges = (fields.pop(name) for name in ("figures", "graphs", "edges"))
     return EngineStats(
-        figures=RunFigures(recent=recent, whole=whole, **figures),
+        figures=RunFigures(**_with_figures(figures, "recent", "whole", "ages")),
         graphs=None if graphs is None else GraphFigures(**graphs),
+        edges={each["producer"]: EdgeStats(**each) for each in edges},
         **fields,
     )
 

@@ -3,6 +3,7 @@
 #include "cli/say.hpp"
 
 #include <greenlane/core/hardware_queues.hpp>
+#include <greenlane/detail/runtime/rehearsal.hpp>
 
 #include <fmt/format.h>
 
@@ -20,6 +21,7 @@ runtime::LoadedPipeline load_pipeline(runtime::PipelineConfig config) {
   request_queues(config);
   auto loading = std::make_unique<Progress>("loading models");
   runtime::LoadedPipeline pipeline(std::move(config));
+  require_recorded_items(pipeline);
   loading.reset();
   const auto& info = pipeline.device().info();
   const bool on_gpu = info.id.kind == DeviceKind::cuda;

@@ -78,6 +78,28 @@ std::string time_or_never(double microseconds) {
   return std::isfinite(microseconds) ? text::duration_text(microseconds) : "never";
 }
 
+// Prints the paths with a deadline.
+void print_paths(const PlanCandidate& candidate) {
+  text::Table table({"path", "p99 predicted", "measured", "deadline"}, 1);
+  bool is_any = false;
+  for (const auto& path : candidate.config.paths) {
+    if (!path.deadline) continue;
+    is_any = true;
+    std::vector<std::string> row{path.name, "–", "–", text::duration_text(text::to_microseconds(*path.deadline))};
+    if (candidate.predicted) {
+      const auto found = std::ranges::find(candidate.predicted->paths, path.name, &runtime::PredictedPath::name);
+      if (found != candidate.predicted->paths.end()) row[1] = time_or_never(found->p99.count());
+    }
+    if (candidate.measured) {
+      const auto found = std::ranges::find(candidate.measured->paths, path.name, &runtime::PathResult::name);
+      if (found != candidate.measured->paths.end() && found->latency.count() > 0)
+        row[2] = text::duration_text(text::to_microseconds(found->latency.quantile(0.99)));
+    }
+    table.add(std::move(row));
+  }
+  if (is_any) say("\n{}", table.to_string());
+}
+
 void print_chosen(const PlanResult& result) {
   const auto& chosen = result.candidates[result.chosen];
   text::Table table({"engine", "lane", "p99 predicted", "measured", "deadline", "rate predicted", "measured"}, 2);
@@ -98,6 +120,7 @@ void print_chosen(const PlanResult& result) {
     table.add(std::move(row));
   }
   say("\nmode {}: {}\n{}", to_string(chosen.mode), text::terminal_text(lanes_text(chosen)), table.to_string());
+  print_paths(chosen);
   if (chosen.plan && !chosen.plan->exact && !chosen.measured)
     say("the search was limited: best-effort throughput could be up to {:.3f} higher\n", chosen.plan->gap);
 }

@@ -31,6 +31,7 @@ namespace {
 using runtime::EngineResult;
 using runtime::Mode;
 using runtime::ModeResult;
+using runtime::Nanoseconds;
 
 struct RunArguments {
   std::filesystem::path config;
@@ -89,6 +90,30 @@ std::string ratio_text(const EngineResult& engine, const ModeResult& first) {
                                      text::to_microseconds(same->latency.quantile(0.99)));
 }
 
+// Prints the paths, and the ages of the engines' inputs.
+void print_edges(const ModeResult& result) {
+  const auto time = [](Nanoseconds duration) { return text::duration_text(text::to_microseconds(duration)); };
+  if (!result.paths.empty()) {
+    text::Table table({"path", "items", "p50", "p99", "max", "deadline", "misses", "dropped"}, 1);
+    for (const auto& path : result.paths) {
+      const bool has_items = path.latency.count() > 0;
+      table.add({path.name, std::to_string(path.latency.count()), has_items ? time(path.latency.quantile(0.5)) : "–",
+                 has_items ? time(path.latency.quantile(0.99)) : "–", has_items ? time(path.latency.max()) : "–",
+                 path.deadline ? time(*path.deadline) : "–", path.deadline ? std::to_string(path.misses) : "–",
+                 std::to_string(path.dropped)});
+    }
+    say("\n{}", table.to_string());
+  }
+  for (const auto& engine : result.engines) {
+    if (engine.ages.count > 0)
+      say("  inputs of {}: age {} (median), {} (p99)\n", text::terminal_text(engine.name), time(engine.ages.p50),
+          time(engine.ages.p99));
+    if (engine.not_ready + engine.stale > 0)
+      say("  {} skipped {} runs without inputs, and {} with inputs that were too old\n",
+          text::terminal_text(engine.name), engine.not_ready, engine.stale);
+  }
+}
+
 void print_mode(const ModeResult& result, const ModeResult& first, const Device& device) {
   const bool compared = &result != &first;
   const bool on_gpu = device.id().kind == DeviceKind::cuda;
@@ -121,6 +146,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
           ? fmt::format(" (stopped after {:.1f} s)", std::chrono::duration<double>(result.measured).count())
           : "",
       table.to_string());
+  print_edges(result);
   if (result.gate) {
     say("  gate: {} urgent calls passed; best effort was held {} times, {} in all, {} at most\n", result.gate->passes,
         result.gate->held, text::duration_text(text::to_microseconds(result.gate->held_time)),

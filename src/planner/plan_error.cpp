@@ -27,7 +27,7 @@ std::vector<Shortfall> shortfalls_of(const PlanRequest& request, const Plan& clo
   for (std::size_t i = 0; i < request.engines.size(); ++i) {
     const auto& engine = request.engines[i];
     if (!engine.deadline || closest.engines[i].p99 * (1 + request.margin) <= *engine.deadline) continue;
-    shortfalls.push_back({.engine = engine.name,
+    shortfalls.push_back({.name = engine.name,
                           .deadline = *engine.deadline,
                           .allowed = *engine.deadline / (1 + request.margin),
                           .p99 = closest.engines[i].p99});
@@ -38,7 +38,7 @@ std::vector<Shortfall> shortfalls_of(const PlanRequest& request, const Plan& clo
     const auto allowed = (path.deadline - path.waits) / (1 + request.margin) + path.waits;
     if (latency <= allowed) continue;
     shortfalls.push_back(
-        {.engine = path.name, .is_path = true, .deadline = path.deadline, .allowed = allowed, .p99 = latency});
+        {.name = path.name, .is_path = true, .deadline = path.deadline, .allowed = allowed, .p99 = latency});
   }
   std::ranges::stable_sort(shortfalls,
                            [](const auto& a, const auto& b) { return a.p99 / a.allowed > b.p99 / b.allowed; });
@@ -63,7 +63,7 @@ std::vector<Microseconds> deadlines_that_do(const PlanRequest& request, const st
   std::vector<Microseconds> deadlines;
   for (const auto& shortfall : shortfalls) {
     if (!std::isfinite(shortfall.p99.count())) return {};
-    const auto waits = shortfall.is_path ? path_named(request, shortfall.engine).waits : Microseconds(0);
+    const auto waits = shortfall.is_path ? path_named(request, shortfall.name).waits : Microseconds(0);
     const auto needed = (shortfall.p99 - waits) * (1 + request.margin) + waits;
     deadlines.emplace_back(rounded_up(needed.count() * (1 + 1e-9)));
   }
@@ -72,7 +72,7 @@ std::vector<Microseconds> deadlines_that_do(const PlanRequest& request, const st
 
 std::optional<double> rate_that_does(PlanRequest request, const Shortfall& worst) {
   if (worst.is_path) return {};
-  auto& engine = *std::ranges::find(request.engines, worst.engine, &EngineDemand::name);
+  auto& engine = *std::ranges::find(request.engines, worst.name, &EngineDemand::name);
   if (!engine.period) return {};
   const auto period = *engine.period;
   const auto fits_at = [&](double share) {
@@ -110,19 +110,19 @@ std::string milliseconds(Microseconds time) { return fmt::format("{:.4g} ms", ti
 std::string also(const std::vector<Shortfall>& shortfalls) {
   std::string text;
   for (std::size_t i = 1; i < shortfalls.size(); ++i)
-    text += fmt::format("{} '{}'", i == 1 ? ", and so do" : ",", shortfalls[i].engine);
+    text += fmt::format("{} '{}'", i == 1 ? ", and so do" : ",", shortfalls[i].name);
   return text;
 }
 
 std::string why_of_path(const PlanRequest& request, const Shortfall& worst) {
-  const auto& path = path_named(request, worst.engine);
+  const auto& path = path_named(request, worst.name);
   std::string engines;
   for (const auto engine : path.engines)
     engines += fmt::format("{}'{}'", engines.empty() ? "" : ", ", request.engines[engine].name);
   auto why = fmt::format(
       "path '{}' over {} exceeds its deadline of {} by {:.3g} % (with the margin of {:.3g} %) where it "
       "comes closest, with {}",
-      worst.engine, engines, milliseconds(worst.deadline), 100 * (worst.p99 / worst.allowed - 1), 100 * request.margin,
+      worst.name, engines, milliseconds(worst.deadline), 100 * (worst.p99 / worst.allowed - 1), 100 * request.margin,
       milliseconds(worst.p99));
   if (path.waits.count() > 0) why += fmt::format(", {} of them waits for timers", milliseconds(path.waits));
   return why;
@@ -131,19 +131,19 @@ std::string why_of_path(const PlanRequest& request, const Shortfall& worst) {
 std::string why_of(const PlanRequest& request, const std::vector<Shortfall>& shortfalls) {
   const auto& worst = shortfalls.front();
   if (worst.is_path) return why_of_path(request, worst) + also(shortfalls);
-  const auto& engine = *std::ranges::find(request.engines, worst.engine, &EngineDemand::name);
+  const auto& engine = *std::ranges::find(request.engines, worst.name, &EngineDemand::name);
   std::string why;
   if (std::isfinite(worst.p99.count())) {
     why = fmt::format(
         "engine '{}' exceeds its deadline of {} by {:.3g} % (with the margin of {:.3g} %) where it comes "
         "closest, with a p99 of {}",
-        worst.engine, milliseconds(worst.deadline), 100 * (worst.p99 / worst.allowed - 1), 100 * request.margin,
+        worst.name, milliseconds(worst.deadline), 100 * (worst.p99 / worst.allowed - 1), 100 * request.margin,
         milliseconds(worst.p99));
   } else if (engine.period) {
-    why = fmt::format("engine '{}' cannot keep up with its {:.4g} Hz beside the others", worst.engine,
+    why = fmt::format("engine '{}' cannot keep up with its {:.4g} Hz beside the others", worst.name,
                       1e6 / engine.period->count());
   } else {
-    why = fmt::format("engine '{}' runs back to back and uses all time of the partition", worst.engine);
+    why = fmt::format("engine '{}' runs back to back and uses all time of the partition", worst.name);
   }
   const DeviceGroups& device = request.device;
   const auto alone = Microseconds(Curve(engine).at({device.whole * device.each.count + device.remainder.count}).p99);
@@ -158,11 +158,11 @@ std::string remedy_of(const PlanRequest& request, const std::vector<Shortfall>& 
     std::string way;
     for (std::size_t i = 0; i < shortfalls.size(); ++i) {
       way += fmt::format("{} of {} for '{}'", i == 0 ? "a deadline" : " and", milliseconds(remedies.deadlines[i]),
-                         shortfalls[i].engine);
+                         shortfalls[i].name);
     }
     ways.push_back(std::move(way));
   }
-  if (remedies.rate_hz) ways.push_back(fmt::format("{:.4g} Hz for '{}'", *remedies.rate_hz, shortfalls.front().engine));
+  if (remedies.rate_hz) ways.push_back(fmt::format("{:.4g} Hz for '{}'", *remedies.rate_hz, shortfalls.front().name));
   if (remedies.groups) ways.push_back(fmt::format("{} units more", *remedies.groups * request.device.each.count));
   if (ways.empty()) return "lower the rates, remove an engine, or give an engine gates or its own partition";
   return fmt::format("possible remedy: {}", fmt::join(ways, ", or "));

@@ -20,9 +20,7 @@ class AotiWorkload final : public EngineWorkload<AotiEngine> {
                        .why = "it is a package, which does not change",
                        .remedy = "recapture modules only"});
   }
-
- protected:
-  void check(const std::vector<at::Tensor>& inputs) const override {
+  void require_fit(const std::vector<at::Tensor>& inputs) const override {
     engine().signature().check(inputs, engine().device().id(), engine().name());
   }
 };

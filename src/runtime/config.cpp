@@ -1,4 +1,6 @@
 #include "core/named_file.hpp"
+#include "runtime/edge_config.hpp"
+#include "runtime/path_config.hpp"
 #include "runtime/toml_reader.hpp"
 #include "text/duration.hpp"
 #include "text/first_line.hpp"
@@ -31,22 +33,6 @@ toml::table parse(const fs::path& file) {
   }
 }
 
-fs::path named_file(TomlTable& table, std::string_view key, const fs::path& folder, NamedFiles files,
-                    const std::string& remedy) {
-  const auto text = table.get_string(key);
-  if (!text) table.fail_missing(key, remedy);
-  const fs::path path = fs::path(*text).is_absolute() ? fs::path(*text) : folder / *text;
-  if (files == NamedFiles::may_be_missing) return path;
-  const auto why = detail::why_unreadable(path);
-  if (!why.empty()) {
-    const bool is_missing = why == "there is no such file";
-    table.fail(*table.get(key), key,
-               "the file '" + path.string() + "' " + (is_missing ? "does not exist" : "cannot be used: " + why),
-               remedy);
-  }
-  return path;
-}
-
 // Returns policy.outputs.pt for policy.inputs.pt, or an empty path where that file does not exist.
 fs::path outputs_beside(const fs::path& inputs) {
   std::string name = inputs.filename().string();
@@ -57,8 +43,6 @@ fs::path outputs_beside(const fs::path& inputs) {
   // A folder or a link that leads nowhere counts as there, so that reading it fails: nobody wants an unchecked run.
   return fs::symlink_status(path, ignored).type() == fs::file_type::not_found ? fs::path{} : path;
 }
-
-constexpr double kShortest = 1e-9;  // in seconds: times are whole nanoseconds
 
 // Reads `gates`: "auto", "off", or a time such as "50us".
 void read_gates(TomlTable& table, EngineConfig& engine) {
@@ -71,22 +55,21 @@ void read_gates(TomlTable& table, EngineConfig& engine) {
     table.fail(*table.get("gates"), "gates", "this is neither a choice nor a time", R"(use "auto", "off" or "50us")");
 }
 
-// Returns the part of the table's name after the point: "policy" of [engine.policy].
-std::string name_in(const TomlTable& table) {
-  auto name = table.name().substr(table.name().find('.') + 1);
-  if (name.empty())
-    table.fail("its name is empty", "write a name behind the point, as in [" + table.name() + "policy]");
-  return name;
+// Reads a file that must be named.
+fs::path named_file(TomlTable& table, std::string_view key, NamedFiles files, const std::string& remedy) {
+  const auto path = table.get_file(key, files, remedy);
+  if (!path) table.fail_missing(key, remedy);
+  return *path;
 }
 
 // Reads `model`, a package, or `module` and `python`, a module of the program.
-void read_model(TomlTable& table, const fs::path& folder, NamedFiles files, EngineConfig& engine) {
+void read_model(TomlTable& table, NamedFiles files, EngineConfig& engine) {
   engine.module = table.get_string("module").value_or("");
   if (!table.get("module")) {
     if (!table.get("model"))
       table.fail_missing("model", "name a package (`model`), or a module that the program passes (`module`)");
-    engine.model = named_file(table, "model", folder, files,
-                              "export the model first, or correct the path (relative to the TOML file)");
+    engine.model =
+        named_file(table, "model", files, "export the model first, or correct the path (relative to the TOML file)");
     if (const auto* python = table.get("python"))
       table.fail(*python, "python", "only modules can run under Python's lock", "leave it out, or give a `module`");
     return;
@@ -101,14 +84,8 @@ void read_model(TomlTable& table, const fs::path& folder, NamedFiles files, Engi
 
 // Reads what concerns requests of a program.
 void read_serving(TomlTable& table, EngineConfig& engine) {
-  constexpr std::int64_t kMostRequests = 1'000'000;
-  if (const auto* value = table.get("request_queue")) {
-    const auto count = value->is_integer() ? value->as_integer()->get() : 0;
-    if (count < 1 || count > kMostRequests)
-      table.fail(*value, "request_queue", "this is no whole number from 1 to 1000000",
-                 "give the number of requests that may wait for the engine");
-    engine.request_queue = static_cast<std::size_t>(count);
-  }
+  if (const auto count = table.get_count("request_queue", "give the number of requests that may wait for the engine"))
+    engine.request_queue = *count;
   if (const auto on_error = table.get_string("on_error")) {
     engine.stops_on_error = *on_error == "stop";
     if (!engine.stops_on_error && *on_error != "keep")
@@ -124,34 +101,50 @@ void read_serving(TomlTable& table, EngineConfig& engine) {
   engine.check_outputs = table.get_bool("check_outputs").value_or(false);
 }
 
-EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles files) {
+// Reads `deadline_ms`. An engine with a timer has its period as its deadline otherwise.
+void read_deadline(TomlTable& table, EngineConfig& engine) {
+  const auto deadline = table.get_milliseconds("deadline_ms");
+  if (deadline && !engine.has_timer && !table.get("on")) {
+    table.fail(*table.get("deadline_ms"), "deadline_ms",
+               "an engine without rate_hz runs back to back and cannot have a deadline",
+               "give it a rate_hz, or leave the deadline out");
+  }
+  engine.deadline = deadline ? deadline : engine.period;
+}
+
+// Reads `arrivals` of an engine whose edges have been read.
+void read_arrivals(TomlTable& table, EngineConfig& engine) {
+  const auto arrivals = table.get_string("arrivals");
+  if (!arrivals) return;
+  const auto refuse = [&](const std::string& why, const std::string& remedy) {
+    table.fail(*table.get("arrivals"), "arrivals", why, remedy);
+  };
+  if (*arrivals == "poisson") {
+    engine.arrivals = Arrivals::poisson;
+  } else if (*arrivals != "periodic") {
+    refuse("there is no such choice", R"(use "periodic" (the default) or "poisson")");
+  }
+  if (table.get("on")) refuse("an engine with `on` has no arrivals", "leave `arrivals` or `on` out");
+  if (!engine.has_timer)
+    refuse("an engine without rate_hz runs back to back and has no arrivals",
+           "give it a rate_hz, or leave the key out");
+  if (!engine.edges.empty() && engine.arrivals == Arrivals::poisson) {
+    refuse("an engine with `from` and rate_hz has a timer, and a timer's runs are periodic",
+           R"(use "periodic", or leave the key out)");
+  }
+}
+
+EngineConfig read_engine(TomlTable& table, const std::vector<std::string>& producers, NamedFiles files) {
   EngineConfig engine;
-  engine.name = name_in(table);
-  read_model(table, folder, files, engine);
+  engine.name = table.entry_name();
+  read_model(table, files, engine);
   engine.inputs =
-      named_file(table, "inputs", folder, files, "save a list of example inputs with torch.save, or correct the path");
+      named_file(table, "inputs", files, "save a list of example inputs with torch.save, or correct the path");
   engine.outputs = outputs_beside(engine.inputs);
-  if (const auto rate = table.get_positive("rate_hz")) {
-    // A period is a whole number of nanoseconds. These limits keep it between 1 µs and 1000000 s.
-    if (*rate < 1e-6 || *rate > 1e6) {
-      table.fail(*table.get("rate_hz"), "rate_hz", "this is not between 0.000001 and 1000000 requests a second",
-                 "leave the key out where the engine is to run back to back");
-    }
-    engine.period = from_seconds(1 / *rate);
-  }
-  if (const auto deadline = table.get_positive("deadline_ms")) {
-    if (!engine.period) {
-      table.fail(*table.get("deadline_ms"), "deadline_ms",
-                 "an engine without rate_hz runs back to back and cannot have a deadline",
-                 "give it a rate_hz, or leave the deadline out");
-    }
-    if (*deadline / 1e3 < kShortest)
-      table.fail(*table.get("deadline_ms"), "deadline_ms", "this is shorter than a nanosecond",
-                 "give it in milliseconds");
-    engine.deadline = from_seconds(*deadline / 1e3);
-  } else {
-    engine.deadline = engine.period;
-  }
+  engine.period = table.get_period("rate_hz", "leave the key out where the engine is to run back to back");
+  engine.has_timer = engine.period.has_value();
+  read_edges(table, producers, files, engine);
+  read_deadline(table, engine);
   engine.lane = table.get_string("lane").value_or(engine.name);
   if (engine.lane.empty())
     table.fail(*table.get("lane"), "lane", "the name of a lane is empty", "name the lane, or leave the key out");
@@ -161,17 +154,7 @@ EngineConfig read_engine(TomlTable& table, const fs::path& folder, NamedFiles fi
       table.fail(*table.get("graphs"), "graphs", "there is no such choice", R"(use "resident" (the default) or "off")");
   }
   read_gates(table, engine);
-  if (const auto arrivals = table.get_string("arrivals")) {
-    if (*arrivals == "poisson") {
-      engine.arrivals = Arrivals::poisson;
-    } else if (*arrivals != "periodic") {
-      table.fail(*table.get("arrivals"), "arrivals", "there is no such choice",
-                 R"(use "periodic" (the default) or "poisson")");
-    }
-    if (!engine.period)
-      table.fail(*table.get("arrivals"), "arrivals", "an engine without rate_hz runs back to back and has no arrivals",
-                 "give it a rate_hz, or leave the key out");
-  }
+  read_arrivals(table, engine);
   engine.weight = table.get_positive("weight").value_or(1);
   engine.tune_kernels = table.get_bool("tune_kernels").value_or(true);
   engine.stateful = table.get_bool("stateful").value_or(false);
@@ -194,7 +177,7 @@ std::string read_device(TomlTable& table, const std::string& if_absent) {
 
 LaneConfig read_lane(TomlTable& table) {
   LaneConfig lane;
-  lane.name = name_in(table);
+  lane.name = table.entry_name();
   if (const auto* units = table.get("units")) {
     const std::string remedy = "give a number of SMs or cores, \"rest\", or leave the key out";
     if (units->is_integer()) {
@@ -241,6 +224,21 @@ void check_beside(PipelineConfig& config, std::vector<TomlTable>& tables) {
   }
 }
 
+// Reads the lanes that engines use.
+void read_lanes(PipelineConfig& config, std::vector<TomlTable>& tables) {
+  for (const auto& engine : config.engines) {
+    if (std::ranges::find(config.lanes, engine.lane, &LaneConfig::name) != config.lanes.end()) continue;
+    const auto table = std::ranges::find(tables, "lane." + engine.lane, &TomlTable::name);
+    config.lanes.push_back(table == tables.end() ? LaneConfig{.name = engine.lane, .units = {}} : read_lane(*table));
+  }
+  for (auto& table : tables) {
+    const auto lane = read_lane(table);
+    if (std::ranges::find(config.lanes, lane.name, &LaneConfig::name) != config.lanes.end()) continue;
+    table.fail("no engine runs on this lane", "name it as the `lane` of an engine, or remove it");
+  }
+  check_beside(config, tables);
+}
+
 }  // namespace
 
 PipelineConfig load_config(const fs::path& file, NamedFiles files) {
@@ -256,31 +254,28 @@ PipelineConfig load_config(const fs::path& file, NamedFiles files) {
     const bool bare = library.find('/') == std::string::npos;
     config.libraries.push_back(bare || fs::path(library).is_absolute() ? fs::path(library) : folder / library);
   }
-  for (auto& table : root.get_tables("engine")) config.engines.push_back(read_engine(table, folder, files));
-  auto lane_tables = root.get_tables("lane");
-  if (config.engines.empty()) {
-    root.refuse_unknown();  // `engine` may be misspelled
-    root.fail_missing("engine", "describe at least one engine in a table [engine.NAME]");
-  }
-  for (const auto& engine : config.engines) {
-    if (std::ranges::find(config.lanes, engine.lane, &LaneConfig::name) != config.lanes.end()) continue;
-    const auto table = std::ranges::find(lane_tables, "lane." + engine.lane, &TomlTable::name);
-    config.lanes.push_back(table == lane_tables.end() ? LaneConfig{.name = engine.lane, .units = {}}
-                                                      : read_lane(*table));
-  }
-  for (auto& table : lane_tables) {
-    const auto lane = read_lane(table);
-    if (std::ranges::find(config.lanes, lane.name, &LaneConfig::name) != config.lanes.end()) continue;
-    table.fail("no engine runs on this lane", "name it as the `lane` of an engine, or remove it");
-  }
-  check_beside(config, lane_tables);
-  root.refuse_unknown();
+  auto sources = root.get_tables("source");
+  auto engines = root.get_tables("engine");
+  auto paths = root.get_tables("path");
+  auto lanes = root.get_tables("lane");
+  root.refuse_unknown();  // `engine` or `source` may be misspelled
+  if (engines.empty()) root.fail_missing("engine", "describe at least one engine in a table [engine.NAME]");
+  std::vector<std::string> producers;
+  for (const auto& table : sources) producers.push_back(table.entry_name());
+  for (const auto& table : engines) producers.push_back(table.entry_name());
+  for (auto& table : sources) config.sources.push_back(read_source(table, files));
+  for (auto& table : engines) config.engines.push_back(read_engine(table, producers, files));
+  read_lanes(config, lanes);
+  check_edges(config, sources, engines);
+  read_paths(config, paths);
+  check_blocking(config, engines);
   return config;
 }
 
 int streams_of(const PipelineConfig& config) {
   constexpr int kDefaultStream = 1;
-  return static_cast<int>(std::max(config.engines.size(), config.lanes.size())) + kDefaultStream;
+  const auto lanes = std::max(config.engines.size(), config.lanes.size());
+  return static_cast<int>(lanes + config.sources.size()) + kDefaultStream;
 }
 
 }  // namespace greenlane::runtime

@@ -1,6 +1,7 @@
 // Workloads over engines that run on a lane and replay graphs.
 #pragma once
 
+#include "runtime/tensor_payload.hpp"
 #include "runtime/tensor_workload.hpp"
 #include "text/first_line.hpp"
 #include "torch/writes.hpp"
@@ -20,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +49,7 @@ class EngineWorkload : public TensorWorkload {
   void bind(const Lane& lane) override {
     engine_->bind(lane);
     lane_ = lane;
+    is_stream_kept_ = false;
     if (on_gpu()) generator_.emplace(at::Device(at::kCUDA, index()));
   }
 
@@ -108,29 +111,53 @@ class EngineWorkload : public TensorWorkload {
     request.give_back(/*is_settled=*/true);
   }
 
+  [[nodiscard]] std::shared_ptr<const Payload> begin(std::span<const Feed> feeds) override {
+    std::shared_ptr<const Payload> outputs;
+    first_line_only([&] {
+      // Until its inputs are there, an urgent engine would keep others from running for nothing.
+      if (role_.urgent) {
+        for (const auto& feed : feeds) payload_of(feed).wait();
+      }
+      std::vector<at::Tensor> inputs(feeds.size());
+      const auto take_inputs = [&] {
+        for (std::size_t i = 0; i < feeds.size(); ++i) inputs[i] = input_from(feeds[i], i);
+      };
+      if (!on_gpu()) {
+        outputs = std::make_shared<TensorPayload>(run_on_cpu(inputs, GraphOutputs::copies, take_inputs));
+        return;
+      }
+      enqueue(inputs, GraphOutputs::copies, take_inputs, [&](auto tensors, auto stream) {
+        begun_ = std::make_shared<const Written>(stream);
+        outputs = std::make_shared<TensorPayload>(std::move(tensors), begun_);
+      });
+      if (!is_stream_kept_) lane_.value().keep_stream();  // as in prepare()
+      is_stream_kept_ = true;
+    });
+    return outputs;
+  }
+
+  void finish() override {
+    if (begun_) begun_->wait();
+    begun_.reset();
+  }
+
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
     if (on_gpu()) {
       wait_at_gate(GateWait::spin);
       return engine_->run(inputs);
     }
-    return run_on_cpu(inputs, [] {});
+    return run_on_cpu(inputs, GraphOutputs::views, [] {});
   }
 
   [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
-    check(inputs);
+    require_fit(inputs);
     // The outputs' memory belongs to the lane's stream, and may outlive the lane.
     if (on_gpu()) lane_.value().keep_stream();
     return std::make_unique<TensorWork>(slots_, inputs);
   }
 
-  [[nodiscard]] bool fits(const std::vector<at::Tensor>& inputs) const override {
-    try {
-      check(inputs);
-    } catch (const std::exception&) {
-      return false;
-    }
-    return true;
-  }
+  [[nodiscard]] std::vector<at::Tensor> recorded_inputs() const override { return inputs_; }
+  [[nodiscard]] std::vector<at::Tensor> recorded_outputs() const override { return outputs_; }
 
   [[nodiscard]] bool is_done_when_called() const override { return !on_gpu(); }
   [[nodiscard]] bool takes_inputs() const override { return !inputs_.empty(); }
@@ -156,8 +183,6 @@ class EngineWorkload : public TensorWorkload {
   [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
 
  protected:
-  // Throws: EngineError if the inputs do not fit.
-  virtual void check(const std::vector<at::Tensor>& inputs) const = 0;
   [[nodiscard]] Engine& engine() const { return *engine_; }
   [[nodiscard]] const std::vector<at::Tensor>& recorded() const { return inputs_; }
 
@@ -204,25 +229,35 @@ class EngineWorkload : public TensorWorkload {
     if (role_.gated && (!on_gpu() || !has_graphs_)) (void)gate_->wait(lane_.value().unit_set(), how);
   }
 
-  // Runs once and returns when the outputs are there. `before` is called on the lane's stream, before the run.
-  template <typename Before>
-  std::vector<at::Tensor> run_and_wait(const std::vector<at::Tensor>& inputs, GraphOutputs kind, const Before& before) {
-    if (!on_gpu()) return run_on_cpu(inputs, before);
+  // Enqueues a run on the lane. Calls `before` on the lane's stream before it, and `after` with the outputs and the
+  // stream behind it. If something throws, it waits for what was enqueued, because that still reads the inputs.
+  template <typename Before, typename After>
+  void enqueue(const std::vector<at::Tensor>& inputs, GraphOutputs kind, const Before& before, const After& after) {
     wait_at_gate(GateWait::spin);
     // The lane's stream is the caller stream, so there is nothing to join.
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
     const c10::cuda::CUDAStreamGuard guard(stream);
-    std::vector<at::Tensor> outputs;
     try {
       before();
-      outputs = engine_->run(inputs, kind);
+      auto outputs = engine_->run(inputs, kind);
+      if (kind == GraphOutputs::copies) copy_state(outputs);
       if (check_outputs_) require_finite(outputs, engine_->name());
+      after(std::move(outputs), stream);
     } catch (...) {
-      // Work that was enqueued before the error still reads the inputs.
       wait_for(stream);
       throw;
     }
-    wait_for(stream);
+  }
+
+  // Runs once and returns when the outputs are there. `before` is called on the lane's stream, before the run.
+  template <typename Before>
+  std::vector<at::Tensor> run_and_wait(const std::vector<at::Tensor>& inputs, GraphOutputs kind, const Before& before) {
+    if (!on_gpu()) return run_on_cpu(inputs, kind, before);
+    std::vector<at::Tensor> outputs;
+    enqueue(inputs, kind, before, [&](auto tensors, auto stream) {
+      outputs = std::move(tensors);
+      wait_for(stream);
+    });
     return outputs;
   }
 
@@ -233,15 +268,34 @@ class EngineWorkload : public TensorWorkload {
   }
 
   template <typename Before>
-  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs, const Before& before) {
+  std::vector<at::Tensor> run_on_cpu(const std::vector<at::Tensor>& inputs, GraphOutputs kind, const Before& before) {
     // The call opens the gate when it ends, because the work is done by then.
     std::optional<UrgentEngine::Call> call;
     if (urgent_) call.emplace(urgent_->enter(lane_.value().unit_set()));
     wait_at_gate(GateWait::block);
     before();
     auto outputs = engine_->run(inputs);
+    if (kind == GraphOutputs::copies) copy_state(outputs);
     if (check_outputs_) require_finite(outputs, engine_->name());
     return outputs;
+  }
+
+  // Copies outputs that are the engine's own buffers, because the next run changes those.
+  void copy_state(std::vector<at::Tensor>& outputs) const {
+    for (auto& output : outputs) {
+      if (state_.share_memory_with(output)) output = output.clone();
+    }
+  }
+
+  [[nodiscard]] static const TensorPayload& payload_of(const Feed& feed) {
+    return static_cast<const TensorPayload&>(*feed.payload);
+  }
+
+  // Returns an input of a run, for use on the lane. Other engines may read the same tensor.
+  [[nodiscard]] at::Tensor input_from(const Feed& feed, std::size_t index) const {
+    const auto device = on_gpu() ? at::Device(at::kCUDA, this->index()) : at::Device(at::kCPU);
+    auto tensor = payload_of(feed).tensor_on(feed.output, device);
+    return engine_->writes_input(index) ? tensor.clone() : tensor;
   }
 
   GateRole role_;
@@ -255,7 +309,9 @@ class EngineWorkload : public TensorWorkload {
   std::optional<Lane> lane_;
   bool check_outputs_;
   bool has_graphs_;
-  detail::KeptTensors state_;  // its values when the package was loaded
+  bool is_stream_kept_ = false;
+  std::shared_ptr<const Written> begun_;  // the run that finish() waits for; null: none
+  detail::KeptTensors state_;             // its values when the package was loaded
   std::optional<detail::KeptGenerator> generator_;
   std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // each with its recorded copy
   c10::Event done_;

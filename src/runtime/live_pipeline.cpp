@@ -1,7 +1,8 @@
 #include "runtime/live_pipeline.hpp"
 
+#include "runtime/edges/data_trigger.hpp"
+#include "runtime/edges/timer_trigger.hpp"
 #include "runtime/memory_use.hpp"
-#include "runtime/timer_trigger.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
@@ -80,6 +81,7 @@ void LivePipeline::check_engines(const std::atomic<bool>& stop) {
 void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
   placed_ = std::make_unique<PlacedPipeline>(*loaded_, mode);
   check_engines(stop);
+  edges_ = std::make_unique<PipelineEdges>(*loaded_);
   for (const auto& [device, gate] : placed_->gates()) gate->reset_report();
   std::vector<ServedEngine*> watched;
   for (std::size_t i = 0; i < loaded_->engines().size(); ++i) {
@@ -92,6 +94,7 @@ void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
     live->about.units = lane.units().count;
     live->about.in_python = live->engine->workload().is_in_python();
     live->about_call = live->workload().call_spec();
+    live->runs = edges_->runs(i);
     if (lane.device().id().kind == DeviceKind::cuda) live->engine->expect_requests(loaded_->config().engines[i].period);
     live->engine->begin_figures();
     watched.push_back(live->engine.get());
@@ -103,6 +106,21 @@ void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
        " engines");
 }
 
+std::shared_ptr<Trigger> LivePipeline::trigger_of(std::size_t engine) const {
+  const auto& config = loaded_->config().engines[engine];
+  const auto& runs = engines_[engine]->runs;
+  if (!runs) return nullptr;
+  if (config.has_timer) return std::make_shared<TimerTrigger>(runs, config.period.value());
+  if (std::ranges::any_of(config.edges, &EdgeConfig::triggers)) return std::make_shared<DataTrigger>(runs);
+  return nullptr;
+}
+
+std::shared_ptr<const SinkParts> LivePipeline::sink(std::size_t engine) const {
+  SinkParts parts{.engine = engines_[engine]->engine->name(), .outlet = edges_->outlet(engine), .sources = {}};
+  for (const auto& source : edges_->sources()) parts.sources.push_back(source->name());
+  return std::make_shared<SinkParts>(std::move(parts));
+}
+
 void LivePipeline::start() {
   origin_.require_here(name_);
   const std::scoped_lock lock(mutex_);
@@ -112,11 +130,10 @@ void LivePipeline::start() {
   }
   if (is_running_) return;
   for (std::size_t i = 0; i < engines_.size(); ++i) {
-    const auto& period = loaded_->config().engines[i].period;
-    auto& engine = *engines_[i]->engine;
-    if (!period || engine.workload().takes_inputs()) continue;
+    const auto trigger = trigger_of(i);
+    if (!trigger) continue;
     const bool on_gpu = placed_->lane_of(i).device().id().kind == DeviceKind::cuda;
-    engine.start(std::make_shared<TimerTrigger>(engine, *period), on_gpu ? kSpin : Nanoseconds(0));
+    engines_[i]->engine->start(trigger, on_gpu ? kSpin : Nanoseconds(0));
   }
   is_running_ = true;
 }
@@ -144,6 +161,7 @@ PipelineStats LivePipeline::stats() {
   }
   const std::scoped_lock lock(mutex_);
   if (is_closed_) return all;
+  fill_edges(all, now);
   all.is_running = is_running_;
   all.is_broken = watchdog_->is_broken();
   for (std::size_t i = 0; i < engines_.size(); ++i) {
@@ -156,6 +174,32 @@ PipelineStats LivePipeline::stats() {
     all.devices.push_back(std::move(stats));
   }
   return all;
+}
+
+void LivePipeline::fill_edges(PipelineStats& stats, Clock::time_point now) const {
+  const auto& config = loaded_->config();
+  for (std::size_t i = 0; i < stats.engines.size(); ++i) {
+    const auto& intake = edges_->intake(i);
+    if (!intake) continue;
+    const auto counts = intake->counts();
+    for (std::size_t edge = 0; edge < counts.size(); ++edge) {
+      stats.engines[i].edges.push_back({.producer = config.engines[i].edges[edge].producer,
+                                        .waiting = counts[edge].waiting,
+                                        .taken = counts[edge].taken,
+                                        .dropped = counts[edge].dropped,
+                                        .rejected = counts[edge].rejected});
+    }
+  }
+  for (const auto& source : edges_->sources())
+    stats.sources.push_back({.name = source->name(), .published = source->published()});
+  for (std::size_t i = 0; i < config.paths.size(); ++i) {
+    const auto& path = config.paths[i];
+    stats.paths.push_back({.name = path.name,
+                           .from = path.from,
+                           .to = path.to,
+                           .deadline = path.deadline,
+                           .figures = edges_->paths()[i]->now(now)});
+  }
 }
 
 void LivePipeline::close() {
@@ -171,6 +215,7 @@ void LivePipeline::close() {
   constexpr auto kLongest = milliseconds(900);
   const auto until = Clock::now() + kLongest;
   for (const auto& live : engines_) live->engine->refuse();
+  if (edges_) edges_->close();
   std::string left;
   for (const auto& live : engines_) {
     (void)live->engine->stop(until);

@@ -1,10 +1,12 @@
 // The inside of an open pipeline.
 #pragma once
 
+#include "runtime/pipeline_edges.hpp"
 #include "runtime/placed_pipeline.hpp"
 #include "runtime/serving/miss_reports.hpp"
 #include "runtime/serving/served_engine.hpp"
 #include "runtime/serving/watchdog.hpp"
+#include "runtime/sink_parts.hpp"
 #include "runtime/tensor_workload.hpp"
 
 #include <greenlane/core/lane.hpp>
@@ -28,6 +30,7 @@ struct LiveEngine {
   std::shared_ptr<ServedEngine> engine;
   EngineStats about;                    // all that does not change
   std::vector<std::string> about_call;  // see TensorWorkload::call_spec()
+  std::shared_ptr<EdgeRuns> runs;       // null: it takes inputs, and none from edges
   std::mutex mutex;                     // guards the next member
   std::optional<Lane> lane;             // absent once the pipeline is closed
 
@@ -50,14 +53,21 @@ class LivePipeline {
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] const std::vector<std::shared_ptr<LiveEngine>>& engines() const noexcept { return engines_; }
+  [[nodiscard]] const std::vector<std::shared_ptr<TensorSource>>& sources() const { return edges_->sources(); }
+  // `engine`: its index.
+  [[nodiscard]] std::shared_ptr<const SinkParts> sink(std::size_t engine) const;
   void start();
   void stop();
+  void reset() { edges_->reset(); }
   [[nodiscard]] PipelineStats stats();
   void close();
   [[nodiscard]] bool is_closed() const noexcept { return is_closed_; }
 
  private:
   void check_engines(const std::atomic<bool>& stop);
+  // Returns what makes an engine run; null: nothing but calls and requests.
+  [[nodiscard]] std::shared_ptr<Trigger> trigger_of(std::size_t engine) const;
+  void fill_edges(PipelineStats& stats, Clock::time_point now) const;
   // Waits until the devices have done the work of all calls, but not beyond `until`. Returns whether they have.
   [[nodiscard]] bool wait_for_calls(Clock::time_point until) const;
   // Gives up everything that a hanging engine may still use. Freeing it would wait for the engine.
@@ -69,6 +79,7 @@ class LivePipeline {
   std::shared_ptr<MissReports> misses_;
   std::unique_ptr<LoadedPipeline> loaded_;
   std::unique_ptr<PlacedPipeline> placed_;
+  std::unique_ptr<PipelineEdges> edges_;  // until the end, because handles may ask for its parts
   std::unique_ptr<Watchdog> watchdog_;
   std::vector<std::shared_ptr<LiveEngine>> engines_;
   Clock::time_point opened_;

@@ -45,7 +45,7 @@ LoadedPipeline::LoadedPipeline(PipelineConfig config, const LoadOptions& options
   }
   load_libraries(config_);
   for (const auto& engine : config_.engines) {
-    auto workload = load(config_, engine, device_of(config_, engine.lane, device_), options.modules);
+    auto workload = load(config_, engine, runtime::device_of(config_, engine.lane, device_), options.modules);
     engines_.push_back(
         std::make_shared<ServedEngine>(std::move(workload), ServingOptions{.name = engine.name,
                                                                            .deadline = engine.deadline,
@@ -58,6 +58,10 @@ LoadedPipeline::LoadedPipeline(PipelineConfig config, const LoadOptions& options
 
 LoadedPipeline::~LoadedPipeline() = default;
 LoadedPipeline::LoadedPipeline(LoadedPipeline&&) noexcept = default;
+
+Device LoadedPipeline::device_of(std::size_t engine) const {
+  return runtime::device_of(config_, config_.engines[engine].lane, device_);
+}
 
 void LoadedPipeline::place(const PipelineConfig& planned) {
   config_.lanes = planned.lanes;

@@ -8,6 +8,7 @@
 #include <greenlane/torch/tensor_io.hpp>
 
 #include <atomic>
+#include <span>
 
 namespace greenlane::runtime {
 namespace {
@@ -23,6 +24,10 @@ class ModuleWorkload final : public EngineWorkload<ModuleEngine> {
     is_served_ = true;
     EngineWorkload::run(work);
   }
+  [[nodiscard]] std::shared_ptr<const Payload> begin(std::span<const Feed> feeds) override {
+    is_served_ = true;
+    return EngineWorkload::begin(feeds);
+  }
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
     is_served_ = true;
     return EngineWorkload::call(inputs);
@@ -36,9 +41,7 @@ class ModuleWorkload final : public EngineWorkload<ModuleEngine> {
     if (!is_served_) EngineWorkload::reset_state();
   }
   [[nodiscard]] bool is_in_python() const override { return engine().is_in_python(); }
-
- protected:
-  void check(const std::vector<at::Tensor>& inputs) const override { engine().check(inputs); }
+  void require_fit(const std::vector<at::Tensor>& inputs) const override { engine().check(inputs); }
 
  private:
   std::atomic<bool> is_served_{false};

@@ -10,7 +10,9 @@
 
 #include <c10/cuda/CUDAStream.h>
 
+#include <algorithm>
 #include <atomic>
+#include <memory>
 #include <utility>
 
 namespace greenlane {
@@ -67,6 +69,20 @@ PipelineRun PipelineEngine::submit(const std::vector<at::Tensor>& inputs, const 
   return detail::Access::make<PipelineRun>(engine_->engine, std::move(request));
 }
 
+bool PipelineEngine::trigger() {
+  const auto runs = engine_->runs;
+  if (!runs) {
+    throw EngineError({.what = "engine '" + name() + "' cannot be triggered",
+                       .why = "it takes inputs, and the file has no `from` for them",
+                       .remedy = "call it with its inputs, or give it `from`"});
+  }
+  const auto ran = std::make_shared<runtime::EdgeRuns::Ran>();
+  const auto arrival = runtime::Clock::now();
+  engine_->engine->run_if_serving([runs, ran, arrival] { *ran = runs->run(arrival, runtime::Clock::now()); });
+  if (ran->error) std::rethrow_exception(ran->error);
+  return ran->how == runtime::EdgeRun::done;
+}
+
 std::vector<std::string> PipelineEngine::call_spec() const { return engine_->about_call; }
 
 Pipeline Pipeline::open(const std::filesystem::path& config, const PipelineOptions& options) {
@@ -76,15 +92,39 @@ Pipeline Pipeline::open(const std::filesystem::path& config, const PipelineOptio
 
 Pipeline::~Pipeline() = default;
 
-PipelineEngine Pipeline::operator[](std::string_view engine) const {
-  for (const auto& live : live_->engines()) {
-    if (live->engine->name() == engine) return detail::Access::make<PipelineEngine>(live);
-  }
+namespace {
+
+// Returns the index of a name. `kind`: "engine" or "source".
+std::size_t index_of(std::string_view name, const std::vector<std::string>& names, const std::string& pipeline,
+                     const std::string& kind) {
+  const auto found = std::ranges::find(names, name);
+  if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
   std::string known;
-  for (const auto& name : engines()) known += (known.empty() ? "'" : ", '") + name + "'";
-  throw ConfigError({.what = live_->name() + " has no engine '" + std::string(engine) + "'",
-                     .why = "its engines are " + known,
-                     .remedy = "use one of these names"});
+  for (const auto& each : names) known += (known.empty() ? "'" : ", '") + each + "'";
+  throw ConfigError({.what = pipeline + " has no " + kind + " '" + std::string(name) + "'",
+                     .why = known.empty() ? "it has no " + kind + "s" : "its " + kind + "s are " + known,
+                     .remedy = known.empty() ? "add a table [" + kind + "." + std::string(name) + "] to the file"
+                                             : "use one of these names"});
+}
+
+}  // namespace
+
+PipelineEngine Pipeline::operator[](std::string_view engine) const {
+  return detail::Access::make<PipelineEngine>(live_->engines()[index_of(engine, engines(), live_->name(), "engine")]);
+}
+
+PipelineSource Pipeline::source(std::string_view name) const {
+  return detail::Access::make<PipelineSource>(live_->sources()[index_of(name, sources(), live_->name(), "source")]);
+}
+
+PipelineSink Pipeline::sink(std::string_view engine) const {
+  return detail::Access::make<PipelineSink>(live_->sink(index_of(engine, engines(), live_->name(), "engine")));
+}
+
+std::vector<std::string> Pipeline::sources() const {
+  std::vector<std::string> names;
+  for (const auto& source : live_->sources()) names.push_back(source->name());
+  return names;
 }
 
 std::vector<std::string> Pipeline::engines() const {
@@ -95,6 +135,7 @@ std::vector<std::string> Pipeline::engines() const {
 
 void Pipeline::start() { live_->start(); }
 void Pipeline::stop() { live_->stop(); }
+void Pipeline::reset() { live_->reset(); }
 PipelineStats Pipeline::stats() const { return live_->stats(); }
 void Pipeline::close() { live_->close(); }
 bool Pipeline::is_closed() const noexcept { return live_->is_closed(); }

@@ -1,5 +1,6 @@
 #include "runtime/memory_use.hpp"
 #include "runtime/placed_pipeline.hpp"
+#include "runtime/rehearsal_edges.hpp"
 #include "runtime/rehearsal_trigger.hpp"
 
 #include <greenlane/detail/core/gate.hpp>
@@ -37,6 +38,13 @@ void check_again(ServedEngine& engine, EngineResult& result) {
   result.checked = result.error.empty();
 }
 
+// Checks an engine with edges: its last run by the values that it had, and what it publishes by its recorded inputs.
+void check_edges(const RehearsalEdges& edges, ServedEngine& engine, std::size_t index, EngineResult& result) {
+  if (engine.workload().has_state() || !result.error.empty() || !edges.has_last(index)) return;
+  engine.run_on_thread([&] { result.error = edges.difference_of_last(index); });
+  result.checked = result.error.empty();
+}
+
 std::vector<Span> since(Clock::time_point begin, const std::vector<TimeSpan>& spans) {
   std::vector<Span> relative;
   for (const auto& span : spans) {
@@ -65,17 +73,17 @@ void watch(const Timetable& timetable, const RunOptions& options, const std::ato
 // The engines of a rehearsal, each with its trigger.
 class Players {
  public:
-  Players(LoadedPipeline& pipeline, const Timetable& timetable, bool trace, ModeResult& result)
+  // `edges`: null if the pipeline has none.
+  Players(LoadedPipeline& pipeline, RehearsalEdges* edges, const Timetable& timetable, bool trace, ModeResult& result)
       : pipeline_(pipeline), triggers_(pipeline.engines().size()) {
     for (std::size_t i = 0; i < triggers_.size(); ++i) {
-      const auto& engine = pipeline.engines()[i];
       if (!result.engines[i].error.empty()) continue;  // its warm-up threw
-      triggers_[i] = std::make_shared<RehearsalTrigger>(*engine, pipeline.config().engines[i], timetable, trace,
-                                                        result.engines[i]);
+      add(i, edges ? edges->runs(i) : nullptr, timetable, trace, result.engines[i]);
     }
     for (std::size_t i = 0; i < triggers_.size(); ++i) {
-      if (triggers_[i]) pipeline.engines()[i]->start(triggers_[i], timetable.spin);
+      if (triggers_[i].trigger) pipeline.engines()[i]->start(triggers_[i].trigger, timetable.spin);
     }
+    if (edges) edges->start(timetable, trace);
   }
   ~Players() { stop(); }
   Players(const Players&) = delete;
@@ -91,13 +99,30 @@ class Players {
       while (!engine.wait_for_trigger(milliseconds(50))) {
         if (is_stopped) stop();
       }
-      if (triggers_[i]) triggers_[i]->finish(is_stopped);
+      if (triggers_[i].trigger) triggers_[i].finish(is_stopped);
     }
   }
 
  private:
+  struct Playing {
+    std::shared_ptr<Trigger> trigger;  // null: nothing makes the engine run
+    std::function<void(bool)> finish;
+  };
+  void add(std::size_t index, const std::shared_ptr<EdgeRuns>& runs, const Timetable& timetable, bool trace,
+           EngineResult& result) {
+    const auto& config = pipeline_.config().engines[index];
+    const auto play = [&](auto trigger) {
+      triggers_[index] = {.trigger = trigger, .finish = [trigger](bool stopped) { trigger->finish(stopped); }};
+    };
+    if (config.from.empty() || config.has_timer) {
+      play(std::make_shared<RehearsalTrigger>(*pipeline_.engines()[index], config, timetable, trace, result, runs));
+    } else if (std::ranges::any_of(config.edges, &EdgeConfig::triggers)) {
+      play(std::make_shared<DataRehearsalTrigger>(runs, config, timetable, trace, result));
+    }
+  }
+
   LoadedPipeline& pipeline_;
-  std::vector<std::shared_ptr<RehearsalTrigger>> triggers_;
+  std::vector<Playing> triggers_;
 };
 
 }  // namespace
@@ -117,6 +142,11 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
     result.engines.back().error = warm_ups[i].error;
   }
 
+  std::unique_ptr<RehearsalEdges> edges;
+  const auto& engines = pipeline.config().engines;
+  if (std::ranges::any_of(engines, [](const auto& engine) { return !engine.edges.empty(); }))
+    edges = std::make_unique<RehearsalEdges>(pipeline);
+
   if (options.before) options.before();
   Timetable timetable;
   timetable.begin = Clock::now() + milliseconds(5);
@@ -130,8 +160,9 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
   const auto device = pipeline.device().id();
   const auto gate = Gate::of(pipeline.device());
   {
-    Players players(pipeline, timetable, options.trace, result);
+    Players players(pipeline, edges.get(), timetable, options.trace, result);
     watch(timetable, options, stop, [&] {
+      if (edges) edges->begin_figures();
       result.memory_before = memory_use(device);
       gate->reset_report();
       if (placed.passes()) placed.passes()->clear();
@@ -141,6 +172,10 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
     });
     if (stop) players.stop();
     players.finish(stop);
+    if (edges) {
+      edges->stop();
+      edges->fill(result);
+    }
   }
   if (options.after) options.after();
   result.begin = timetable.measure;
@@ -155,7 +190,11 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
     auto& engine = *pipeline.engines()[i];
     // A difference was kept apart until now, because an engine with wrong outputs is measured all the same.
     if (result.engines[i].error.empty()) result.engines[i].error = warm_ups[i].difference;
-    check_again(engine, result.engines[i]);
+    if (edges && !engines[i].from.empty()) {
+      if (options.check) check_edges(*edges, engine, i, result.engines[i]);
+    } else {
+      check_again(engine, result.engines[i]);
+    }
     result.engines[i].graphs = engine.workload().graphs();
     if (const auto& log = placed.role_of(i).log) result.engines[i].slices = since(timetable.measure, log->spans());
   }

@@ -21,20 +21,57 @@ void RandomArrivals::take() {
   next_ += Nanoseconds(static_cast<Nanoseconds::rep>(interval_(random_) * static_cast<double>(period_.count())));
 }
 
+RequestRecord::RequestRecord(ServedEngine& engine, const EngineConfig& config, const Timetable& timetable, bool trace,
+                             EngineResult& result)
+    : engine_(engine), config_(config), timetable_(timetable), trace_(trace), result_(result) {
+  if (trace_) result_.spans.reserve(1024);
+}
+
+bool RequestRecord::begin(Clock::time_point arrival) {
+  if (arrival < timetable_.measure) return false;
+  if (!is_measuring_) engine_.workload().reset_state();
+  is_measuring_ = true;
+  return true;
+}
+
+void RequestRecord::served(Clock::time_point arrival, Clock::time_point start, Clock::time_point end,
+                           const SourceItems& items) {
+  count(end - arrival);
+  if (!trace_ || result_.spans.size() >= kMostSpans) return;
+  const auto origin = timetable_.measure;
+  auto& span = result_.spans.emplace_back(
+      RequestSpan{.scheduled = arrival - origin, .start = start - origin, .end = end - origin});
+  for (const auto& item : items.all()) span.items.push_back({.source = item.source, .sequence = item.sequence});
+}
+
+void RequestRecord::count(Nanoseconds latency) {
+  ++result_.requests;
+  result_.latency.record(latency);
+  if (config_.deadline && latency > *config_.deadline) ++result_.misses;
+}
+
+void RequestRecord::finish(bool stopped) {
+  const bool whole = result_.error.empty() && !stopped;
+  const auto end = whole ? timetable_.end : std::min(Clock::now(), timetable_.end);
+  const double seconds = std::chrono::duration<double>(end - timetable_.measure).count();
+  if (seconds > 0)
+    result_.rate_hz = static_cast<double>(result_.requests - result_.unserved - result_.skipped) / seconds;
+}
+
 RehearsalTrigger::RehearsalTrigger(ServedEngine& engine, const EngineConfig& config, const Timetable& timetable,
-                                   bool trace, EngineResult& result)
+                                   bool trace, EngineResult& result, std::shared_ptr<EdgeRuns> runs)
     : engine_(engine),
       config_(config),
       timetable_(timetable),
-      trace_(trace),
       result_(result),
+      record_(engine, config, timetable, trace, result),
+      runs_(std::move(runs)),
       period_(config.period.value_or(Nanoseconds(0))),
       early_(config.deadline && config.arrivals == ::greenlane::Arrivals::periodic
                  ? std::min(timetable.early, period_ / kMostEarly)
                  : Nanoseconds(0)),
       // Requests that do not count would change hidden state before the measured ones.
       arrivals_(arrivals_of(config, engine.workload().may_be_warmed_up() ? timetable.begin : timetable.measure)) {
-  if (trace_) result_.spans.reserve(1024);
   announce();
 }
 
@@ -63,15 +100,27 @@ std::optional<Clock::time_point> RehearsalTrigger::next() {
   const auto arrival = next_arrival();
   if (arrival >= timetable_.end) return std::nullopt;
   const auto now = Clock::now();
+  if (runs_ && !runs_->has_room()) return now < timetable_.end ? std::optional(timetable_.end) : std::nullopt;
   if (now < timetable_.end) return arrival;
   if (!config_.period) return std::nullopt;
   if (now - arrival >= config_.deadline.value_or(*config_.period)) return std::nullopt;
   return arrival;
 }
 
+EdgeRuns::Ran RehearsalTrigger::run_once(Clock::time_point scheduled, Clock::time_point start) {
+  if (runs_) return runs_->run(scheduled, start);
+  const auto [end, error] = engine_.run_triggered(scheduled, [this] { engine_.workload().run(); });
+  return {.how = error ? EdgeRun::failed : EdgeRun::done,
+          .arrival = scheduled,
+          .start = start,
+          .end = end,
+          .error = error,
+          .items = {}};
+}
+
 void RehearsalTrigger::run(Clock::time_point start) {
+  if (runs_ && !runs_->has_room()) return;  // the rehearsal ends
   const auto scheduled = config_.period ? next_arrival() : start;
-  const bool is_measured = scheduled >= timetable_.measure;
   const auto before = next_arrival();
   const auto skipped = take(start);
   if (skipped > 0) {
@@ -79,29 +128,14 @@ void RehearsalTrigger::run(Clock::time_point start) {
     count_skipped(before + period_, skipped);
   }
   announce();
-  if (is_measured && !is_measuring_) {
-    is_measuring_ = true;
-    engine_.workload().reset_state();
+  const bool is_measured = record_.begin(scheduled);
+  const auto ran = run_once(scheduled, start);
+  if (ran.error) {
+    result_.error = text_of(ran.error);
+  } else if (is_measured && ran.how == EdgeRun::done) {
+    record_.served(ran.arrival, ran.start, ran.end, ran.items);
   }
-  const auto [end, error] = engine_.run_triggered(scheduled, [this] { engine_.workload().run(); });
-  if (error) {
-    result_.error = text_of(error);
-  } else if (is_measured) {
-    served(scheduled, start, end);
-  }
-  if (auto* back_to_back = std::get_if<BackToBack>(&arrivals_)) back_to_back->next_ = end;
-}
-
-void RehearsalTrigger::served(Clock::time_point scheduled, Clock::time_point start, Clock::time_point end) {
-  count(end - scheduled);
-  if (trace_ && result_.spans.size() < kMostSpans)
-    result_.spans.push_back({scheduled - timetable_.measure, start - timetable_.measure, end - timetable_.measure});
-}
-
-void RehearsalTrigger::count(Nanoseconds latency) {
-  ++result_.requests;
-  result_.latency.record(latency);
-  if (config_.deadline && latency > *config_.deadline) ++result_.misses;
+  if (auto* back_to_back = std::get_if<BackToBack>(&arrivals_)) back_to_back->next_ = ran.end;
 }
 
 void RehearsalTrigger::count_skipped(Clock::time_point first, std::uint64_t ticks) {
@@ -123,16 +157,30 @@ void RehearsalTrigger::finish(bool stopped) {
       (void)take(scheduled);
       if (scheduled < timetable_.measure) continue;
       ++result_.unserved;
-      count(now - scheduled);
+      record_.count(now - scheduled);
       // Counted as a miss even if it is not late yet: it was not served.
       if (!config_.deadline || now - scheduled <= *config_.deadline) ++result_.misses;
     }
   }
-  const bool whole = result_.error.empty() && !stopped;
-  const auto end = whole ? timetable_.end : std::min(now, timetable_.end);
-  const double seconds = std::chrono::duration<double>(end - timetable_.measure).count();
-  if (seconds > 0)
-    result_.rate_hz = static_cast<double>(result_.requests - result_.unserved - result_.skipped) / seconds;
+  record_.finish(stopped);
+}
+
+std::optional<Clock::time_point> DataRehearsalTrigger::next() {
+  if (!runs_->engine().is_serving() || !record_.result().error.empty()) return std::nullopt;
+  if (Clock::now() >= timetable_.end) return std::nullopt;
+  return runs_->due().value_or(timetable_.end);
+}
+
+void DataRehearsalTrigger::run(Clock::time_point start) {
+  const auto due = runs_->due();
+  if (!due) return;  // the rehearsal ends
+  const bool is_measured = record_.begin(*due);
+  const auto ran = runs_->run(*due, start);
+  if (ran.error) {
+    record_.result().error = text_of(ran.error);
+  } else if (is_measured && ran.how == EdgeRun::done) {
+    record_.served(ran.arrival, ran.start, ran.end, ran.items);
+  }
 }
 
 }  // namespace greenlane::runtime

@@ -1,6 +1,7 @@
 // Runs one engine on its recorded inputs, at its rate or back to back, and records the results.
 #pragma once
 
+#include "runtime/edges/edge_runs.hpp"
 #include "runtime/serving/served_engine.hpp"
 #include "runtime/serving/ticks.hpp"
 #include "runtime/serving/trigger.hpp"
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <random>
 #include <variant>
@@ -48,14 +50,39 @@ class RandomArrivals {
   Clock::time_point next_;
 };
 
+// The measured requests of one engine.
+// Lifetime: refers to all arguments.
+class RequestRecord {
+ public:
+  RequestRecord(ServedEngine& engine, const EngineConfig& config, const Timetable& timetable, bool trace,
+                EngineResult& result);
+  // Returns true if a request that arrived then is measured. Call it before the run: the first measured run begins with
+  // the engine's first state.
+  bool begin(Clock::time_point arrival);
+  void served(Clock::time_point arrival, Clock::time_point start, Clock::time_point end, const SourceItems& items = {});
+  void count(Nanoseconds latency);
+  // Computes the rate.
+  void finish(bool stopped);
+  [[nodiscard]] EngineResult& result() const noexcept { return result_; }
+
+ private:
+  ServedEngine& engine_;
+  const EngineConfig& config_;
+  const Timetable& timetable_;
+  const bool trace_;
+  EngineResult& result_;
+  bool is_measuring_ = false;  // a measured request has begun
+};
+
 // An engine's arrivals: the ticks of a timer, of which a late one stands for all that have passed; random requests,
 // each of which is queued and counts with its whole wait; or none, and it runs back to back. Latencies count from the
 // scheduled times. After the end, arrivals that came before it are served while they can meet their deadlines.
+// `runs`: of an engine with edges; null: it runs on its recorded inputs.
 // Lifetime: refers to all arguments.
 class RehearsalTrigger final : public Trigger {
  public:
   RehearsalTrigger(ServedEngine& engine, const EngineConfig& config, const Timetable& timetable, bool trace,
-                   EngineResult& result);
+                   EngineResult& result, std::shared_ptr<EdgeRuns> runs = {});
   [[nodiscard]] std::optional<Clock::time_point> next() override;
   void run(Clock::time_point start) override;
   // Counts the arrivals that were not served. Call it once, when the engine no longer follows this trigger.
@@ -74,20 +101,38 @@ class RehearsalTrigger final : public Trigger {
   std::uint64_t take(Clock::time_point start);
   // Closes the gate for the next arrival.
   void announce();
-  void count(Nanoseconds latency);
+  // Runs the engine once.
+  EdgeRuns::Ran run_once(Clock::time_point scheduled, Clock::time_point start);
   // Counts skipped ticks, the first of which was at `first`, as far as they are measured.
   void count_skipped(Clock::time_point first, std::uint64_t ticks);
-  void served(Clock::time_point scheduled, Clock::time_point start, Clock::time_point end);
 
   ServedEngine& engine_;
   const EngineConfig& config_;
   const Timetable& timetable_;
-  bool trace_;
   EngineResult& result_;
+  RequestRecord record_;
+  std::shared_ptr<EdgeRuns> runs_;
   Nanoseconds period_;  // zero: back to back
   Nanoseconds early_;
   Arrivals arrivals_;
-  bool is_measuring_ = false;  // a measured request has begun
+};
+
+// Runs an engine when its edges have new data, and records the results. Latencies count from the arrival of that data.
+// Lifetime: refers to all arguments.
+class DataRehearsalTrigger final : public Trigger {
+ public:
+  DataRehearsalTrigger(std::shared_ptr<EdgeRuns> runs, const EngineConfig& config, const Timetable& timetable,
+                       bool trace, EngineResult& result)
+      : runs_(std::move(runs)), timetable_(timetable), record_(runs_->engine(), config, timetable, trace, result) {}
+  [[nodiscard]] std::optional<Clock::time_point> next() override;
+  void run(Clock::time_point start) override;
+  // As RehearsalTrigger's.
+  void finish(bool stopped) { record_.finish(stopped); }
+
+ private:
+  std::shared_ptr<EdgeRuns> runs_;
+  const Timetable& timetable_;
+  RequestRecord record_;
 };
 
 }  // namespace greenlane::runtime

@@ -75,9 +75,37 @@ Json describe(const EngineResult& engine) {
   } else {
     json["graphs"] = nullptr;
   }
+  if (!engine.edges.empty()) {
+    json["not_ready"] = engine.not_ready;
+    json["stale"] = engine.stale;
+    json["age_p50_us"] = engine.ages.count ? Json(text::to_microseconds(engine.ages.p50)) : Json();
+    json["age_p99_us"] = engine.ages.count ? Json(text::to_microseconds(engine.ages.p99)) : Json();
+    json["edges"] = Json::array();
+    for (const auto& edge : engine.edges) {
+      json["edges"].push_back(
+          {{"producer", edge.producer}, {"taken", edge.taken}, {"dropped", edge.dropped}, {"rejected", edge.rejected}});
+    }
+  }
   json["checked"] = engine.checked ? Json(*engine.checked) : Json();
   json["error"] = engine.error.empty() ? Json() : Json(engine.error);
   return json;
+}
+
+Json describe(const PathResult& path) {
+  const auto quantile = [&](double q) {
+    return path.latency.count() ? Json(text::to_microseconds(path.latency.quantile(q))) : Json();
+  };
+  return {{"name", path.name},
+          {"from", path.from},
+          {"to", path.to},
+          {"items", path.latency.count()},
+          {"dropped", path.dropped},
+          {"p50_us", quantile(0.5)},
+          {"p90_us", quantile(0.9)},
+          {"p99_us", quantile(0.99)},
+          {"max_us", path.latency.count() ? Json(text::to_microseconds(path.latency.max())) : Json()},
+          {"deadline_us", path.deadline ? Json(text::to_microseconds(*path.deadline)) : Json()},
+          {"misses", path.misses}};
 }
 
 Json describe(const MemoryUse& memory) {
@@ -132,6 +160,9 @@ std::string results_json(const LoadedPipeline& pipeline, std::span<const ModeRes
     }
     mode["engines"] = Json::array();
     for (const auto& engine : result.engines) mode["engines"].push_back(describe(engine));
+    for (const auto& source : result.sources)
+      mode["sources"].push_back({{"name", source.name}, {"published", source.published}});
+    for (const auto& path : result.paths) mode["paths"].push_back(describe(path));
     json["modes"].push_back(std::move(mode));
   }
   return text::json_text(json, 2) + "\n";

@@ -11,12 +11,13 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <exception>
 
 namespace greenlane::runtime {
 
 namespace {
 
-bool fits(const std::vector<at::Tensor>& slot, const std::vector<at::Tensor>& inputs) {
+bool have_one_layout(const std::vector<at::Tensor>& slot, const std::vector<at::Tensor>& inputs) {
   return std::ranges::equal(slot, inputs, [](const at::Tensor& one, const at::Tensor& other) {
     return one.scalar_type() == other.scalar_type() && one.device() == other.device() && one.sizes() == other.sizes() &&
            one.strides() == other.strides();
@@ -44,7 +45,8 @@ std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& input
   std::unique_ptr<InputSlot> slot;
   {
     const std::scoped_lock lock(mutex_);
-    const auto found = std::ranges::find_if(free_, [&](const auto& each) { return fits(each->inputs, inputs); });
+    const auto found =
+        std::ranges::find_if(free_, [&](const auto& each) { return have_one_layout(each->inputs, inputs); });
     if (found != free_.end()) {
       slot = std::move(*found);
       free_.erase(found);
@@ -93,6 +95,15 @@ void TensorWork::give_back(bool is_settled) {
   } else {
     slots_->give_back(std::move(slot_));
   }
+}
+
+bool TensorWorkload::fits(const std::vector<at::Tensor>& inputs) const {
+  try {
+    require_fit(inputs);
+  } catch (const std::exception&) {
+    return false;
+  }
+  return true;
 }
 
 void require_finite(const std::vector<at::Tensor>& outputs, const std::string& engine) {

@@ -68,9 +68,15 @@ class TensorWorkload : public Workload {
   // Thread safety: any thread.
   // Throws: EngineError if they do not fit.
   [[nodiscard]] virtual std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) = 0;
-  // Returns false if prepare() and call() would refuse these inputs.
+  // Throws: EngineError if prepare() and call() would refuse these inputs.
   // Thread safety: any thread.
-  [[nodiscard]] virtual bool fits(const std::vector<at::Tensor>& /*inputs*/) const { return true; }
+  virtual void require_fit(const std::vector<at::Tensor>& /*inputs*/) const {}
+  // Returns false if require_fit() throws.
+  [[nodiscard]] bool fits(const std::vector<at::Tensor>& inputs) const;
+  // Returns the inputs that run() without inputs runs on.
+  [[nodiscard]] virtual std::vector<at::Tensor> recorded_inputs() const { return {}; }
+  // Returns the outputs of the last run on the recorded inputs; empty: there was none. The next run may overwrite them.
+  [[nodiscard]] virtual std::vector<at::Tensor> recorded_outputs() const { return {}; }
   // Takes over changes of the model. Called on the engine's thread.
   // Throws: EngineError if that fails, or if there is no way; the engine is as before then.
   virtual void recapture() = 0;

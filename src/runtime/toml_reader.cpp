@@ -1,5 +1,7 @@
 #include "runtime/toml_reader.hpp"
 
+#include "core/named_file.hpp"
+
 #include <greenlane/core/error.hpp>
 
 #include <algorithm>
@@ -59,13 +61,37 @@ std::optional<std::string> TomlTable::get_string(std::string_view key) {
   return node->as_string()->get();
 }
 
-std::optional<double> TomlTable::get_positive(std::string_view key) {
+std::optional<double> TomlTable::get_positive(std::string_view key, const std::string& remedy) {
   const auto* node = get(key);
   if (!node) return std::nullopt;
   const auto value = node->is_number() ? node->value<double>() : std::nullopt;
-  if (!value || !(*value > 0) || *value > 1e12)
-    fail(*node, key, "this must be a positive number", "leave the key out where nothing is asked");
+  if (!value || !(*value > 0) || *value > 1e12) fail(*node, key, "this must be a positive number", remedy);
   return value;
+}
+
+std::optional<std::size_t> TomlTable::get_count(std::string_view key, const std::string& remedy) {
+  constexpr std::int64_t kMost = 1'000'000;
+  const auto* node = get(key);
+  if (!node) return std::nullopt;
+  const auto count = node->is_integer() ? node->as_integer()->get() : 0;
+  if (count < 1 || count > kMost) fail(*node, key, "this is no whole number from 1 to 1000000", remedy);
+  return static_cast<std::size_t>(count);
+}
+
+std::optional<std::chrono::nanoseconds> TomlTable::get_milliseconds(std::string_view key) {
+  constexpr double kShortest = 1e-6;  // times are whole nanoseconds
+  const auto value = get_positive(key);
+  if (!value) return std::nullopt;
+  if (*value < kShortest) fail(*get(key), key, "this is shorter than a nanosecond", "give it in milliseconds");
+  return from_seconds(*value / 1e3);
+}
+
+std::optional<std::chrono::nanoseconds> TomlTable::get_period(std::string_view key, const std::string& remedy) {
+  const auto rate = get_positive(key, remedy);
+  if (!rate) return std::nullopt;
+  // A period is a whole number of nanoseconds. These limits keep it between 1 µs and 1000000 s.
+  if (*rate < 1e-6 || *rate > 1e6) fail(*get(key), key, "this is not between 0.000001 and 1000000 a second", remedy);
+  return from_seconds(1 / *rate);
 }
 
 std::optional<bool> TomlTable::get_bool(std::string_view key) {
@@ -85,6 +111,21 @@ std::vector<std::string> TomlTable::get_strings(std::string_view key) {
     strings.push_back(element.as_string()->get());
   }
   return strings;
+}
+
+std::optional<std::filesystem::path> TomlTable::get_file(std::string_view key, NamedFiles files,
+                                                         const std::string& remedy) {
+  const auto text = get_string(key);
+  if (!text) return std::nullopt;
+  if (text->empty()) fail(*get(key), key, "the name of a file is empty", remedy);
+  const std::filesystem::path named(*text);
+  auto path = named.is_absolute() ? named : file_.parent_path() / named;
+  if (files == NamedFiles::may_be_missing) return path;
+  const auto why = detail::why_unreadable(path);
+  if (why.empty()) return path;
+  const bool is_missing = why == "there is no such file";
+  fail(*get(key), key, "the file '" + path.string() + "' " + (is_missing ? "does not exist" : "cannot be used: " + why),
+       remedy);
 }
 
 std::vector<TomlTable> TomlTable::get_tables(std::string_view key) {
@@ -111,6 +152,14 @@ std::vector<TomlTable> TomlTable::get_tables(std::string_view key) {
   std::vector<TomlTable> tables;
   for (const auto& entry : entries) tables.emplace_back(file_, full(key) + "." + entry.name, *entry.table);
   return tables;
+}
+
+TomlTable TomlTable::within(std::string_view key, const toml::table& table) const { return {file_, full(key), table}; }
+
+std::string TomlTable::entry_name() const {
+  auto name = name_.substr(name_.find('.') + 1);
+  if (name.empty()) fail("its name is empty", "write a name behind the point, as in [" + name_ + "policy]");
+  return name;
 }
 
 void TomlTable::refuse_unknown() const {

@@ -14,6 +14,10 @@
 #include <toml++/toml.h>
 // clang-format on
 
+#include <greenlane/detail/runtime/config.hpp>
+
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -32,18 +36,35 @@ class TomlTable {
       : file_(std::move(file)), name_(std::move(name)), table_(table) {}
 
   [[nodiscard]] std::optional<std::string> get_string(std::string_view key);
-  [[nodiscard]] std::optional<double> get_positive(std::string_view key);
+  // `remedy` is for a value that is no positive number.
+  [[nodiscard]] std::optional<double> get_positive(
+      std::string_view key, const std::string& remedy = "leave the key out where nothing is asked");
+  // Reads a whole number from 1 to 1000000.
+  [[nodiscard]] std::optional<std::size_t> get_count(std::string_view key, const std::string& remedy);
+  // Reads a time in milliseconds.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> get_milliseconds(std::string_view key);
+  // Reads a rate in Hz, and returns the time between two events.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> get_period(std::string_view key, const std::string& remedy);
   [[nodiscard]] std::optional<bool> get_bool(std::string_view key);
   [[nodiscard]] std::vector<std::string> get_strings(std::string_view key);
+  // Returns the path of a named file. A relative path is relative to the TOML file.
+  // Throws: ConfigError, also for a file that cannot be read, unless files may be missing.
+  [[nodiscard]] std::optional<std::filesystem::path> get_file(std::string_view key, NamedFiles files,
+                                                              const std::string& remedy);
   // Returns the value itself, or null.
   [[nodiscard]] const toml::node* get(std::string_view key);
   // Returns the tables in a table of tables such as [engine.*], in the order of the file.
   [[nodiscard]] std::vector<TomlTable> get_tables(std::string_view key);
+  // Returns a table that stands in the value of `key`.
+  [[nodiscard]] TomlTable within(std::string_view key, const toml::table& table) const;
 
   // Throws for the first key that no get_* asked for, and names the nearest known key.
   void refuse_unknown() const;
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  // Returns the part of the name behind the point: "policy" of [engine.policy].
+  // Throws: ConfigError if that part is empty.
+  [[nodiscard]] std::string entry_name() const;
   // Throws an error that begins with "robot.toml:12: …".
   [[noreturn]] void fail(const toml::node& where, std::string_view key, const std::string& why,
                          const std::string& remedy) const;

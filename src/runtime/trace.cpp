@@ -1,3 +1,4 @@
+#include "runtime/trace_flows.hpp"
 #include "text/duration.hpp"
 #include "text/json_text.hpp"
 
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <vector>
 
@@ -106,6 +108,7 @@ class Tracks {
  public:
   Tracks(Events& events, int process) : events_(events), process_(process) {}
 
+  [[nodiscard]] int track() const noexcept { return track_; }
   void begin(const std::string& name) { events_.add(metadata("thread_name", process_, ++track_, name)); }
   void add(const std::string& name, const char* category, Nanoseconds begin, Nanoseconds end, TraceJson args) {
     events_.add({{"ph", "X"},
@@ -135,7 +138,22 @@ void add_kernels(Tracks& tracks, const KernelTracks& location, const ModeResult&
   }
 }
 
-void add_lanes(Tracks& tracks, const ModeResult& result) {
+// Adds one track for each source, with a short slice for each item.
+void add_sources(Tracks& tracks, TraceFlows& flows, const ModeResult& result) {
+  constexpr auto kShown = std::chrono::microseconds(1);
+  for (std::size_t source = 0; source < result.sources.size(); ++source) {
+    const auto& times = result.sources[source].times;
+    if (times.empty()) continue;
+    tracks.begin("source " + result.sources[source].name);
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      const auto sequence = result.sources[source].first + i;
+      tracks.add("item " + std::to_string(sequence), "publish", times[i], times[i] + kShown, TraceJson::object());
+      flows.pass({.source = source, .sequence = sequence}, tracks.track(), times[i]);
+    }
+  }
+}
+
+void add_lanes(Tracks& tracks, TraceFlows& flows, const ModeResult& result) {
   auto locations = kernels_by_location(result);
   std::vector<std::string> lanes;
   for (const auto& engine : result.engines) {
@@ -149,6 +167,7 @@ void add_lanes(Tracks& tracks, const ModeResult& result) {
                  {{"latency_us", text::to_microseconds(latency)},
                   {"scheduled_us", text::to_microseconds(span.scheduled)},
                   {"missed", latency > engine->deadline.value_or(Nanoseconds::max())}});
+      for (const auto& item : span.items) flows.pass(item, tracks.track(), span.start);
     }
     for (const auto& location : locations) {
       if (location.lane == lane) add_kernels(tracks, location, result);
@@ -182,8 +201,11 @@ void write_trace(std::span<const ModeResult> results, const TextSink& sink) {
     const std::string kind = result.is_audited ? "audit of mode " : "mode ";
     events.add(metadata("process_name", process, 0, kind + std::string(to_string(result.mode))));
     Tracks tracks(events, process);
-    add_lanes(tracks, result);
+    TraceFlows flows(process);
+    add_sources(tracks, flows, result);
+    add_lanes(tracks, flows, result);
     add_gate(tracks, result);
+    flows.write([&](const TraceJson& event) { events.add(event); });
   }
   sink("]}\n");
 }

@@ -54,6 +54,10 @@ void KeptTensors::put_back() const {
   for (const auto& [bytes, before] : kept_) bytes.copy_(before, /*non_blocking=*/true);
 }
 
+bool KeptTensors::share_memory_with(const at::Tensor& tensor) const {
+  return std::ranges::any_of(kept_, [&](const Kept& each) { return share_memory(each.bytes, tensor); });
+}
+
 bool share_memory(const at::Tensor& one, const at::Tensor& other) {
   const auto first = memory_of(one);
   const auto second = memory_of(other);

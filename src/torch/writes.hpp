@@ -22,6 +22,8 @@ class KeptTensors {
   void add(const at::Tensor& tensor);
   void put_back() const;
   [[nodiscard]] bool empty() const noexcept { return kept_.empty(); }
+  // Returns whether this tensor has memory in common with a kept one.
+  [[nodiscard]] bool share_memory_with(const at::Tensor& tensor) const;
 
  private:
   struct Kept {

@@ -208,8 +208,20 @@ import asyncio
 write_pipeline("robot.toml", {"policy": "model = 'policy.pt2'\\nrate_hz = 1"})
 write_pipeline("detector.toml", {"detector": "module = 'detector'"})
 write_pipeline("robot.toml", {"policy": "model = 'policy.pt2'\\nrate_hz = 1"})
-observation = image = given
+observation = picture = image = given
 detector = nn.ReLU()
+
+def write_edges(file):
+    # Engines that feed each other, with the names of the document and one input each.
+    engine = "model = 'policy.pt2'\\nfrom = "
+    write_pipeline(file, {
+        "vision": engine + "'camera'\\non = 'camera'",
+        "policy": engine + "'vision'\\nrate_hz = 200",
+        "head": engine + "'state'\\non = 'state'",
+    })
+    with open(file, "a") as more:
+        more.write("[source.camera]\\nrate_hz = 30\\n[source.state]\\nrate_hz = 200\\n")
+        more.write("[path.act]\\nfrom = 'camera'\\nto = 'policy'\\ndeadline_ms = 60\\n")
 
 def check(number):
     global pipeline
@@ -225,7 +237,17 @@ def check(number):
         except KeyError:
             print("awaits an engine named policy")
         pipeline.close()
+        write_edges("robot.toml")
     elif number == 3:
+        print(torch.equal(action, policy_of_before(policy_of_before(picture))), age > 0)
+        pipeline = gl.Pipeline("robot.toml", plan="plan.json")
+        pipeline.start()
+        pipeline.source("camera").publish(picture)
+        pipeline.sink("policy").wait(timeout=60)
+    elif number == 4:
+        print(path.items, waiting)
+        pipeline.close()
+    elif number == 5:
         print(torch.equal(boxes, detector(image)))
 
 def compile(program, package_path):
@@ -269,6 +291,8 @@ EXAMPLES = {
             "True",  # a call and a request of a pipeline
             "['policy.inputs.pt', 'policy.pt2']",  # exported
             "awaits an engine named policy",
+            "True True",  # from a source to a sink
+            "1 {'vision': 0}",  # the figures of the flow
             "True",  # a module
             "detector: 0 deadlines missed, 0 requests wait",
         ],

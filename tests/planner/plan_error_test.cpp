@@ -16,7 +16,7 @@ TEST(PlannerErrors, AnErrorNamesEngineShortfallAndRemedy) {
     FAIL() << "make_plan() found a plan for an impossible request";
   } catch (const PlanError& error) {
     ASSERT_THAT(error.shortfalls(), SizeIs(1));
-    EXPECT_EQ(error.shortfalls()[0].engine, "vision");
+    EXPECT_EQ(error.shortfalls()[0].name, "vision");
     EXPECT_NEAR(error.shortfalls()[0].p99.count(), 1035.3, 0.1);
     EXPECT_NEAR(error.shortfalls()[0].allowed.count(), 818.2, 0.1);
     ASSERT_THAT(error.remedies().deadlines, SizeIs(1));

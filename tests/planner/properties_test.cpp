@@ -185,7 +185,7 @@ RC_GTEST_PROP(PlanErrors, TheRemedyOfAnErrorMakesAPlanPossible, ()) {
     RC_ASSERT(!error.shortfalls().empty());
     const auto& worst = error.shortfalls().front();
     RC_ASSERT(worst.p99 > worst.allowed);
-    RC_ASSERT(std::string(error.what()).find('\'' + worst.engine + '\'') != std::string::npos);
+    RC_ASSERT(std::string(error.what()).find('\'' + worst.name + '\'') != std::string::npos);
     const auto find = [](PlanRequest& in, const std::string& name) -> EngineDemand& {
       return *std::ranges::find(in.engines, name, &EngineDemand::name);
     };
@@ -194,12 +194,12 @@ RC_GTEST_PROP(PlanErrors, TheRemedyOfAnErrorMakesAPlanPossible, ()) {
       auto changed = request;
       RC_ASSERT(remedies.deadlines.size() == error.shortfalls().size());
       for (std::size_t i = 0; i < remedies.deadlines.size(); ++i)
-        find(changed, error.shortfalls()[i].engine).deadline = remedies.deadlines[i];
+        find(changed, error.shortfalls()[i].name).deadline = remedies.deadlines[i];
       RC_ASSERT(plan_if_any(changed).has_value());
     }
     if (remedies.rate_hz) {
       auto changed = request;
-      find(changed, worst.engine).period = Microseconds(1e6 / *remedies.rate_hz);
+      find(changed, worst.name).period = Microseconds(1e6 / *remedies.rate_hz);
       RC_ASSERT(plan_if_any(changed).has_value());
     }
     if (remedies.groups) {

@@ -55,7 +55,7 @@ class NumbersWorkload final : public Workload {
   void unbind() override {}
   void run() override {}
   void run(Work& work) override { static_cast<FunctionWork&>(work)(); }
-  [[nodiscard]] std::shared_ptr<const Payload> run(std::span<const Feed> inputs) override {
+  [[nodiscard]] std::shared_ptr<const Payload> begin(std::span<const Feed> inputs) override {
     std::vector<std::uint64_t> all;
     for (const auto& input : inputs) all.push_back(number(*input.payload, input.output));
     return numbers(model_(all));

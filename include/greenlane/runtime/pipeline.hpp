@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/core/lane.hpp>
+#include <greenlane/runtime/edges.hpp>
 #include <greenlane/runtime/stats.hpp>
 
 #include <ATen/core/Tensor.h>
@@ -103,6 +104,12 @@ class PipelineEngine {
   /// pipeline is closed; StreamError in a process that was forked since the pipeline was opened.
   [[nodiscard]] PipelineRun submit(const std::vector<at::Tensor>& inputs, const RequestOptions& options = {});
 
+  /// Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then. Returns false
+  /// if the run was skipped: an edge has no value yet, or the inputs are older than `max_age_ms`.
+  /// Throws: EngineError if it fails, or takes nothing from edges; RequestError if it stopped or the pipeline is
+  /// closed; StreamError in a process that was forked since the pipeline was opened.
+  bool trigger();
+
   /// The nesting of the model's arguments and results: two torch.utils._pytree treespecs, as JSON. Empty for modules.
   [[nodiscard]] std::vector<std::string> call_spec() const;
 
@@ -130,13 +137,23 @@ class Pipeline {
   [[nodiscard]] PipelineEngine operator[](std::string_view engine) const;
   /// Returns the engines' names, in the order of the configuration.
   [[nodiscard]] std::vector<std::string> engines() const;
+  /// Returns the sources' names, in the order of the configuration.
+  [[nodiscard]] std::vector<std::string> sources() const;
 
-  /// Lets timers run their engines from now on. An engine with a rate has a timer if its model takes no inputs; other
-  /// engines run when they are called.
+  /// Returns a source of the file. Throws: ConfigError for an unknown name; the message lists the known names.
+  [[nodiscard]] PipelineSource source(std::string_view name) const;
+  /// Returns a new handle for the results of an engine. Throws: as operator[].
+  [[nodiscard]] PipelineSink sink(std::string_view engine) const;
+
+  /// Lets timers and new data run engines from now on. An engine without `from` has a timer if it has a rate and its
+  /// model takes no inputs. Other engines run when they are called.
   /// Throws: RequestError if the pipeline is closed.
   void start();
-  /// Stops the timers, and returns when no run of a timer is under way. Calls and requests go on.
+  /// Stops timers and triggers, and returns when none of their runs is under way. Calls and requests go on. Data that
+  /// is published waits on the edges.
   void stop();
+  /// Restores the initial data of feedback edges. Results of runs that began before do not reach those edges any more.
+  void reset();
 
   /// Returns live figures. Takes some microseconds for each engine.
   [[nodiscard]] PipelineStats stats() const;

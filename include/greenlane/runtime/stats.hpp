@@ -73,6 +73,15 @@ struct GraphFigures {
   std::string obstacle;                       ///< why there are none; empty if there are
 };
 
+/// An edge: all that an engine takes from one producer, since the pipeline was opened.
+struct EdgeStats {
+  std::string producer;        ///< the name of a source or an engine
+  std::size_t waiting = 0;     ///< values in the queue
+  std::uint64_t taken = 0;     ///< values that a run has read, each once
+  std::uint64_t dropped = 0;   ///< values that newer ones replaced before a run read them
+  std::uint64_t rejected = 0;  ///< values that found the queue full
+};
+
 /// One engine.
 struct EngineStats {
   std::string name;                                  ///< the engine's name
@@ -86,6 +95,22 @@ struct EngineStats {
   bool is_busy = false;                              ///< a request or a timer's run is under way
   std::string error;                                 ///< why it stopped; empty while it serves
   std::optional<GraphFigures> graphs;                ///< absent: it was loaded without
+  std::vector<EdgeStats> edges;                      ///< in the order of first use in `from`
+};
+
+/// One source.
+struct SourceStats {
+  std::string name;             ///< the source's name
+  std::uint64_t published = 0;  ///< items since the pipeline was opened
+};
+
+/// One path, since the pipeline was opened.
+struct PathStats {
+  std::string name;                                  ///< the path's name
+  std::string from;                                  ///< the source
+  std::string to;                                    ///< the engine
+  std::optional<std::chrono::nanoseconds> deadline;  ///< absent: measured only
+  PathFigures figures;                               ///< its items
 };
 
 /// One device.
@@ -98,6 +123,8 @@ struct DeviceStats {
 /// The whole pipeline.
 struct PipelineStats {
   std::vector<EngineStats> engines;      ///< in the order of the configuration
+  std::vector<SourceStats> sources;      ///< in the order of the configuration
+  std::vector<PathStats> paths;          ///< in the order of the configuration
   std::vector<DeviceStats> devices;      ///< devices that its lanes are on
   std::chrono::nanoseconds open_for{0};  ///< since it was opened
   std::uint64_t host_bytes = 0;          ///< resident memory of the process

@@ -1,6 +1,8 @@
 #include "runtime/edges/edge_runs.hpp"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace greenlane::runtime {
 
@@ -9,30 +11,51 @@ std::optional<Clock::time_point> EdgeRuns::due() const {
   return since && outlet_->has_room() ? since : std::nullopt;
 }
 
-EdgeRuns::Ran EdgeRuns::run(Clock::time_point arrival, Clock::time_point start) {
-  const auto inputs = intake_->take();
-  if (inputs.missing) {
-    engine_.count_not_ready();
-    return {.how = EdgeRun::not_ready, .end = start};
-  }
-  if (const auto oldest = inputs.items.oldest()) {
-    const auto age = start - *oldest;
-    if (options_.max_age && age > *options_.max_age) {
-      engine_.count_stale();
-      return {.how = EdgeRun::stale, .end = start};
-    }
-    engine_.count_age(age);
-  }
+std::shared_ptr<const Payload> EdgeRuns::begin(const Intake::Inputs& inputs) const {
   std::vector<Feed> feeds;
   feeds.reserve(options_.feeds.size());
   for (const auto& feed : options_.feeds)
     feeds.push_back({.payload = inputs.values[feed.edge]->payload.get(), .output = feed.output});
-  std::shared_ptr<const Payload> outputs;
-  auto [end, error] = engine_.run_triggered(arrival, [&] { outputs = engine_.workload().run(feeds); });
-  if (error) return {.how = EdgeRun::failed, .end = end, .error = std::move(error)};
+  return engine_.workload().begin(feeds);
+}
+
+std::shared_ptr<const Payload> EdgeRuns::repeat_last() const {
+  auto outputs = begin(last_.inputs);
+  engine_.workload().finish();
+  return outputs;
+}
+
+EdgeRuns::Ran EdgeRuns::run(Clock::time_point arrival, Clock::time_point start) {
+  auto inputs = intake_->take();
+  if (inputs.missing) {
+    engine_.count_not_ready();
+    return {.how = EdgeRun::not_ready, .arrival = arrival, .start = start, .end = start};
+  }
+  const auto oldest = inputs.items.oldest();
+  if (oldest && options_.max_age && start - *oldest > *options_.max_age) {
+    engine_.count_stale();
+    return {.how = EdgeRun::stale, .arrival = arrival, .start = start, .end = start};
+  }
+  Outlet::Published published;
+  ServedEngine::RunTimes times{.arrival = arrival, .start = start};
+  auto [end, error] = engine_.run_triggered(times, [&] {
+    published = outlet_->begin(begin(inputs), inputs.items, inputs.epoch);
+    engine_.workload().finish();
+    published.value->payload->note_done(Clock::now());
+    for (const auto& value : inputs.values) {
+      times.arrival = std::max(times.arrival, value->payload->done_at());
+      times.start = std::max(times.start, value->payload->done_at());
+    }
+  });
+  Ran ran{.how = EdgeRun::failed, .arrival = times.arrival, .start = times.start, .end = end, .error = error};
+  if (error) return ran;
+  if (oldest) engine_.count_age(times.start - *oldest);
   for (const auto& path : options_.paths) path->add(inputs.items, end);
-  outlet_->publish(std::move(outputs), inputs.items, inputs.epoch);
-  return {.how = EdgeRun::done, .end = end};
+  outlet_->complete(published);
+  ran.how = EdgeRun::done;
+  ran.items = inputs.items;
+  if (options_.keeps_last) last_ = {.inputs = std::move(inputs), .outputs = published.value->payload};
+  return ran;
 }
 
 }  // namespace greenlane::runtime

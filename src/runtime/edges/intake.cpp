@@ -35,7 +35,7 @@ bool Intake::put(std::size_t index, ValuePtr value) {
     if (edge.options.is_feedback && value->epoch < epoch_) return true;
     if (edge.is_queue() && edge.values.size() >= edge.options.queue) {
       if (edge.options.overflow != Overflow::drop_oldest) {
-        if (edge.options.overflow == Overflow::reject) ++edge.counts.rejected;
+        ++edge.counts.rejected;
         return false;
       }
       edge.values.pop_front();

@@ -17,13 +17,6 @@
 
 namespace greenlane::runtime {
 
-// What a full queue does with one more value.
-enum class Overflow {
-  drop_oldest,
-  reject,
-  block,  // the producer waits
-};
-
 // One edge: all that an engine takes from one producer.
 struct EdgeOptions {
   std::size_t queue = 0;  // values that may wait; 0: a latest edge, on which a newer value replaces an older one

@@ -5,9 +5,9 @@
 
 namespace greenlane::runtime {
 
-void Outlet::attach(std::shared_ptr<Intake> intake, std::size_t edge) {
+void Outlet::attach(std::shared_ptr<Intake> intake, std::size_t edge, bool early) {
   intake->on_room(edge, on_room_);
-  ends_.push_back({.intake = std::move(intake), .edge = edge});
+  ends_.push_back({.intake = std::move(intake), .edge = edge, .early = early});
 }
 
 bool Outlet::has_room() const {
@@ -18,16 +18,30 @@ bool Outlet::wait_for_room(Clock::time_point until) const {
   return std::ranges::all_of(ends_, [&](const End& end) { return end.intake->wait_for_room(end.edge, until); });
 }
 
-ValuePtr Outlet::publish(std::shared_ptr<const Payload> payload, SourceItems items, std::uint64_t epoch) {
+void Outlet::hand_out(Published& published, bool early) const {
+  for (const auto& end : ends_) {
+    if (end.early == early && !end.intake->put(end.edge, published.value)) published.was_taken = false;
+  }
+}
+
+Outlet::Published Outlet::begin(std::shared_ptr<const Payload> payload, SourceItems items, std::uint64_t epoch) {
   auto value = std::make_shared<Value>(Value{.payload = std::move(payload), .epoch = epoch, .items = std::move(items)});
   {
     const std::scoped_lock lock(mutex_);
     value->sequence = ++sequence_;
-    if (!is_closed_) latest_ = value;
+  }
+  Published published{.value = std::move(value), .was_taken = true};
+  hand_out(published, /*early=*/true);
+  return published;
+}
+
+void Outlet::complete(Published& published) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!is_closed_) latest_ = published.value;
   }
   changed_.notify_all();
-  for (const auto& end : ends_) (void)end.intake->put(end.edge, value);
-  return value;
+  hand_out(published, /*early=*/false);
 }
 
 ValuePtr Outlet::latest() const {

@@ -15,22 +15,35 @@
 
 namespace greenlane::runtime {
 
-// Thread safety: all members may be called from any thread, except attach(): before the first value. publish() is
-// called by one thread at a time.
+// Thread safety: all members may be called from any thread, except attach(): before the first value. One thread at a
+// time publishes.
 class Outlet {
  public:
   // `on_room`: called when a queue that blocks has room again.
   explicit Outlet(std::function<void()> on_room = {}) : on_room_(std::move(on_room)) {}
 
-  // Values go to this edge from now on.
-  void attach(std::shared_ptr<Intake> intake, std::size_t edge);
+  // Values go to this edge from now on. `early`: before the device has written them.
+  void attach(std::shared_ptr<Intake> intake, std::size_t edge, bool early = false);
   // Returns whether all edges have room.
   [[nodiscard]] bool has_room() const;
   // Waits until all edges have room, or one is closed, or `until`. Returns whether there is room.
   [[nodiscard]] bool wait_for_room(Clock::time_point until) const;
 
-  // Hands a value to all edges, and to those that wait for one. Returns it with its sequence number.
-  ValuePtr publish(std::shared_ptr<const Payload> payload, SourceItems items, std::uint64_t epoch);
+  struct Published {
+    ValuePtr value;  // with its sequence number
+    bool was_taken;  // by all edges so far
+  };
+  // Hands a value to the early edges.
+  Published begin(std::shared_ptr<const Payload> payload, SourceItems items, std::uint64_t epoch);
+  // Hands the value to all other edges, and to those that wait for one. Its device work is done, or ordered before all
+  // that reads it.
+  void complete(Published& published);
+  // Does both.
+  Published publish(std::shared_ptr<const Payload> payload, SourceItems items, std::uint64_t epoch) {
+    auto published = begin(std::move(payload), std::move(items), epoch);
+    complete(published);
+    return published;
+  }
   // Returns the newest value; null: there was none.
   [[nodiscard]] ValuePtr latest() const;
   // Waits for a value that is newer than this sequence number, but not beyond `until`. Returns null if none came, or
@@ -44,7 +57,10 @@ class Outlet {
   struct End {
     std::shared_ptr<Intake> intake;
     std::size_t edge;
+    bool early;
   };
+  void hand_out(Published& published, bool early) const;
+
   const std::function<void()> on_room_;
   std::vector<End> ends_;
   mutable std::mutex mutex_;  // guards the following members

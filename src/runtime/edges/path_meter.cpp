@@ -40,6 +40,11 @@ void PathMeter::add(const SourceItems& items, Clock::time_point end, const OnIte
   }
 }
 
+LatencyHistogram PathMeter::latencies() const {
+  const std::scoped_lock lock(mutex_);
+  return whole_;
+}
+
 PathFigures PathMeter::now(Clock::time_point now) {
   const std::scoped_lock lock(mutex_);
   window_.advance(now);

@@ -30,6 +30,8 @@ class PathMeter {
   using OnItem = std::function<void(const SourceItem&, std::chrono::nanoseconds latency)>;
   void add(const SourceItems& items, Clock::time_point end, const OnItem& on_item = {});
   [[nodiscard]] PathFigures now(Clock::time_point now);
+  // Returns the latencies of all items.
+  [[nodiscard]] LatencyHistogram latencies() const;
 
  private:
   static constexpr std::size_t kSeen = 4096;  // latest items of which it knows whether a result contained them
@@ -38,7 +40,7 @@ class PathMeter {
 
   const std::size_t source_;
   const std::optional<std::chrono::nanoseconds> deadline_;
-  std::mutex mutex_;          // guards the following members
+  mutable std::mutex mutex_;  // guards the following members
   std::uint64_t first_ = 0;   // items up to this one do not count
   std::uint64_t newest_ = 0;  // the newest that a result contained
   std::bitset<kSeen> seen_;   // by the sequence number, modulo its size

@@ -4,6 +4,7 @@
 #include "runtime/serving/request.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -24,6 +25,14 @@ class Payload {
 
   // Returns true once the device has written it. Does not wait.
   [[nodiscard]] virtual bool is_done() const { return true; }
+
+  // Notes when the device had written it, for a value that was handed out before.
+  void note_done(Clock::time_point at) const noexcept { done_at_ = at.time_since_epoch().count(); }
+  // Returns that time; the clock's beginning if nobody noted it.
+  [[nodiscard]] Clock::time_point done_at() const noexcept { return Clock::time_point(Clock::duration(done_at_)); }
+
+ private:
+  mutable std::atomic<Clock::rep> done_at_{0};
 };
 
 // An item that a source published.

@@ -16,7 +16,7 @@
 namespace greenlane::runtime {
 namespace {
 
-using nlohmann::json;
+using PlanText = nlohmann::json;
 
 const char* const kMakeAPlan = "make a plan for this configuration";
 const char* const kMakeItAgain = "make the plan again";
@@ -26,7 +26,7 @@ constexpr double kShortestSlice = 1e-3;
 constexpr double kLongestSlice = 1e6;
 
 // Returns the units; absent where `value` is neither a positive whole number nor "rest".
-std::optional<UnitRequest> units_of(const json& value) {
+std::optional<UnitRequest> units_of(const PlanText& value) {
   if (value == "rest") return UnitRequest(rest);
   const auto count = text::whole_number(value, 1, kMostUnits);
   return count ? std::optional(UnitRequest(static_cast<int>(*count))) : std::nullopt;
@@ -38,12 +38,13 @@ using Fail = std::function<void(const std::string& why, const std::string& remed
 // An object in the plan. A value that is missing or of another type is a fault, which names the key.
 class Fields {
  public:
-  Fields(const json& value, std::string path, const Fail& fail) : value_(value), path_(std::move(path)), fail_(fail) {
+  Fields(const PlanText& value, std::string path, const Fail& fail)
+      : value_(value), path_(std::move(path)), fail_(fail) {
     if (!value_.is_object()) fail_((path_.empty() ? "it" : "'" + path_ + "'") + " is no object", kForm);
   }
 
   // Returns a value of any type; null if it is absent.
-  [[nodiscard]] const json* find(const char* key) const {
+  [[nodiscard]] const PlanText* find(const char* key) const {
     const auto found = value_.find(key);
     return found == value_.end() ? nullptr : &*found;
   }
@@ -79,11 +80,11 @@ class Fields {
 
  private:
   [[nodiscard]] std::string path_of(const char* key) const { return path_.empty() ? key : path_ + "." + key; }
-  void refuse(const char* key, const json* value, const char* wanted) const {
+  void refuse(const char* key, const PlanText* value, const char* wanted) const {
     fail_("'" + path_of(key) + "'" + (value ? std::string(" is not ") + wanted : " is missing"), kForm);
   }
 
-  const json& value_;
+  const PlanText& value_;
   std::string path_;
   const Fail& fail_;
 };
@@ -183,7 +184,7 @@ Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
   std::optional<Mode> mode;
   PipelineConfig planned = config;  // a copy, so that a plan that does not fit changes nothing
   try {
-    const json parsed = json::parse(text);
+    const PlanText parsed = PlanText::parse(text);
     const Fields document(parsed, "", fail);
     const auto name = document.text("mode", "lanes");
     mode = mode_named(name);
@@ -195,7 +196,7 @@ Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
       return std::ranges::find(planned.engines, lane.name, &EngineConfig::lane) == planned.engines.end();
     });
     check_neighbours(planned.lanes, fail);
-  } catch (const json::exception& error) {
+  } catch (const PlanText::exception& error) {
     fail(error.what(), kForm);
   }
   config = std::move(planned);

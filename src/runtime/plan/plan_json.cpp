@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <string_view>
 
@@ -69,6 +70,32 @@ Json describe_engine(const PlanCandidate& candidate, std::size_t index) {
   return entry;
 }
 
+// Describes the paths with a deadline.
+Json describe_paths(const PlanCandidate& candidate) {
+  Json paths = Json::array();
+  for (const auto& path : candidate.config.paths) {
+    if (!path.deadline) continue;
+    Json entry{{"name", path.name},
+               {"deadline_us", text::to_microseconds(*path.deadline)},
+               {"predicted_p99_us", nullptr},
+               {"measured_p99_us", nullptr}};
+    const auto named = [&](const auto& all) {
+      return std::ranges::find(all, path.name, [](auto& each) { return each.name; });
+    };
+    if (candidate.predicted) {
+      const auto found = named(candidate.predicted->paths);
+      if (found != candidate.predicted->paths.end()) entry["predicted_p99_us"] = number(found->p99.count());
+    }
+    if (candidate.measured) {
+      const auto found = named(candidate.measured->paths);
+      if (found != candidate.measured->paths.end() && found->latency.count() > 0)
+        entry["measured_p99_us"] = text::to_microseconds(found->latency.quantile(0.99));
+    }
+    paths.push_back(std::move(entry));
+  }
+  return paths;
+}
+
 template <typename Judged>
 Json describe_objective(const Judged& judged) {
   return {
@@ -97,6 +124,7 @@ Json describe(const PlanCandidate& candidate) {
   json["engines"] = Json::array();
   for (std::size_t i = 0; i < candidate.config.engines.size(); ++i)
     json["engines"].push_back(describe_engine(candidate, i));
+  if (auto paths = describe_paths(candidate); !paths.empty()) json["paths"] = std::move(paths);
   json["predicted"] = candidate.predicted ? describe_objective(*candidate.predicted) : Json();
   if (candidate.predicted && candidate.plan) {
     json["predicted"]["exact"] = candidate.plan->exact;

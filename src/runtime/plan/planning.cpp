@@ -46,6 +46,34 @@ double p99_of(const EngineResult& engine, const EngineDemand& demand) {
 
 std::string milliseconds_text(Microseconds time) { return std::to_string(time.count() / 1e3) + " ms"; }
 
+// Returns the periods of the timers on a route.
+Microseconds waits_on(const PipelineConfig& config, const std::vector<std::size_t>& route) {
+  Microseconds waits{0};
+  for (const auto index : route) {
+    if (config.engines[index].has_timer) waits += config.engines[index].period.value();
+  }
+  return waits;
+}
+
+// Returns the name of a demand: the path's, and its engines if there are several routes.
+std::string name_of(const PipelineConfig& config, const PathConfig& path, const std::vector<std::size_t>& route) {
+  if (path.routes.size() == 1) return path.name;
+  std::string through;
+  for (const auto index : route) through += (through.empty() ? "" : ", ") + config.engines[index].name;
+  return path.name + " (" + through + ")";
+}
+
+void judge_paths(MeasuredRun& run, double margin) {
+  for (const auto& path : run.paths) {
+    if (!path.deadline || path.latency.count() == 0) continue;
+    const double p99 = text::to_microseconds(path.latency.quantile(0.99));
+    const double deadline = text::to_microseconds(*path.deadline);
+    run.slack = std::min(run.slack, (deadline - p99) / deadline);
+    if (p99 > deadline) run.meets_deadlines = false;
+    if (p99 * (1 + margin) > deadline) run.has_margin = false;
+  }
+}
+
 class Placed {
  public:
   Placed(LoadedPipeline& pipeline, const PipelineConfig& config) : pipeline_(pipeline), former_(pipeline.config()) {
@@ -82,6 +110,15 @@ PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
                         .slices = {}};
     if (engine.gates) demand.slices = known->gated;
     request.engines.push_back(std::move(demand));
+  }
+  for (const auto& path : config.paths) {
+    if (!path.deadline) continue;
+    for (const auto& route : path.routes) {
+      request.paths.push_back({.name = name_of(config, path, route),
+                               .engines = route,
+                               .waits = waits_on(config, route),
+                               .deadline = *path.deadline});
+    }
   }
   return request;
 }
@@ -140,13 +177,18 @@ PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& 
   }
   PlanResult result{.request = request, .candidates = {}, .chosen = 0};
   auto plan = make_plan(request);
-  result.candidates.push_back({.plan = plan, .config = with_plan(config, plan), .predicted = predicted_by(plan)});
+  result.candidates.push_back(
+      {.plan = plan, .config = with_plan(config, plan), .predicted = predicted_by(plan, config)});
   return result;
 }
 
-MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines) {
-  MeasuredRun run{
-      .engines = std::move(engines), .meets_deadlines = true, .has_margin = true, .throughput = 0, .slack = 1};
+MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines, std::vector<PathResult> paths) {
+  MeasuredRun run{.engines = std::move(engines),
+                  .paths = std::move(paths),
+                  .meets_deadlines = true,
+                  .has_margin = true,
+                  .throughput = 0,
+                  .slack = 1};
   for (std::size_t i = 0; i < run.engines.size(); ++i) {
     const auto& engine = run.engines[i];
     const auto& demand = request.engines[i];
@@ -170,6 +212,7 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
     if (p99 > deadline || skips) run.meets_deadlines = false;
     if (p99 * (1 + request.margin) > deadline) run.has_margin = false;
   }
+  judge_paths(run, request.margin);
   run.has_margin = run.has_margin && run.meets_deadlines;
   return run;
 }
@@ -177,15 +220,23 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
 MeasuredRun try_candidate(LoadedPipeline& pipeline, const PlanRequest& request, const PlanCandidate& candidate,
                           const RunOptions& options) {
   const Placed placed(pipeline, candidate.config);
-  return judged(request, rehearse(pipeline, candidate.mode, options).engines);
+  auto result = rehearse(pipeline, candidate.mode, options);
+  return judged(request, std::move(result.engines), std::move(result.paths));
 }
 
-PredictedRun predicted_by(const Plan& plan) {
+PredictedRun predicted_by(const Plan& plan, const PipelineConfig& config) {
   PredictedRun run{
       .engines = {}, .meets_deadlines = plan.meets_deadlines, .throughput = plan.throughput, .slack = plan.slack};
   for (const auto& engine : plan.engines) {
     run.engines.push_back(
         {.p50 = engine.p50, .p99 = engine.p99, .rate_hz = engine.rate_hz, .utilisation = engine.utilisation});
+  }
+  auto route = plan.paths.begin();
+  for (const auto& path : config.paths) {
+    if (!path.deadline) continue;
+    auto& predicted = run.paths.emplace_back(PredictedPath{.name = path.name, .p99 = {}});
+    for (std::size_t i = 0; i < path.routes.size() && route != plan.paths.end(); ++i, ++route)
+      predicted.p99 = std::max(predicted.p99, route->latency);
   }
   return run;
 }
@@ -200,6 +251,9 @@ PredictedRun predicted_by(const MeasuredRun& earlier) {
                            .p99 = engine.latency.quantile(0.99),
                            .rate_hz = engine.rate_hz,
                            .utilisation = {}});
+  }
+  for (const auto& path : earlier.paths) {
+    if (path.deadline) run.paths.push_back({.name = path.name, .p99 = path.latency.quantile(0.99)});
   }
   return run;
 }
@@ -240,7 +294,7 @@ void require_deadlines(const PlanResult& result) {
     const Microseconds p99(p99_of(engine, demand));
     const bool was_served = engine.requests > engine.unserved || came_never(engine);
     if (p99 <= *deadline && was_served) continue;
-    shortfalls.push_back({.engine = engine.name, .deadline = *deadline, .allowed = *deadline, .p99 = p99});
+    shortfalls.push_back({.name = engine.name, .deadline = *deadline, .allowed = *deadline, .p99 = p99});
     missed += (missed.empty() ? "" : "; ") + engine.name;
     if (!was_served) {
       missed += " served none of its " + std::to_string(engine.requests) + " requests";
@@ -248,6 +302,14 @@ void require_deadlines(const PlanResult& result) {
     }
     missed += (came_never(engine) ? ", of which no request was due, has by its profile a p99 of " : " had a p99 of ") +
               milliseconds_text(p99) + " for a deadline of " + milliseconds_text(*deadline);
+  }
+  for (const auto& path : chosen->paths) {
+    const Microseconds p99 = path.latency.quantile(0.99);
+    if (!path.deadline || path.latency.count() == 0 || p99 <= Microseconds(*path.deadline)) continue;
+    shortfalls.push_back(
+        {.name = path.name, .is_path = true, .deadline = *path.deadline, .allowed = *path.deadline, .p99 = p99});
+    missed += (missed.empty() ? "" : "; ") + ("path '" + path.name) + "' had a p99 of " + milliseconds_text(p99) +
+              " for a deadline of " + milliseconds_text(*path.deadline);
   }
   throw PlanError({.what = "no tried plan or mode meets all deadlines",
                    .why = missed,

@@ -92,7 +92,7 @@ class Verification {
     for (auto& plan : plans) {
       if (is_over(end_of_search_) && !result_.candidates.empty()) return false;
       auto config = with_plan(original_, plan);
-      auto predicted = predicted_by(plan);
+      auto predicted = predicted_by(plan, original_);
       if (!try_one({.plan = std::move(plan), .config = std::move(config), .predicted = std::move(predicted)}))
         return false;
       is_any_new = true;
@@ -188,7 +188,7 @@ class Verification {
     auto known = candidate;  // `candidate` stays unchanged if the run is stopped
     if (known.plan) {
       known.plan = learn_from(*known.plan, seen, kRoundsToFit);
-      known.predicted = predicted_by(*known.plan);
+      known.predicted = predicted_by(*known.plan, original_);
     } else {
       known.predicted = predicted_by(seen);
     }
@@ -208,7 +208,9 @@ class Verification {
       engines[i].unserved += earlier.engines[i].unserved;
       engines[i].misses += earlier.engines[i].misses;
     }
-    return judged(result_.request, std::move(engines));
+    auto paths = later.paths;
+    for (std::size_t i = 0; i < paths.size(); ++i) paths[i].latency.merge(earlier.paths[i].latency);
+    return judged(result_.request, std::move(engines), std::move(paths));
   }
 
   [[nodiscard]] bool is_as_predicted(const PlanCandidate& candidate) const {

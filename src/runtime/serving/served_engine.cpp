@@ -192,8 +192,7 @@ void ServedEngine::count_call(bool is_done, Clock::time_point start) {
 
 void ServedEngine::count_failure(const std::exception_ptr& error) { state_->failed(error); }
 
-ServedEngine::Ran ServedEngine::run_triggered(Clock::time_point arrival, const std::function<void()>& work) {
-  const auto start = Clock::now();
+ServedEngine::Ran ServedEngine::run_triggered(RunTimes& times, const std::function<void()>& work) {
   try {
     work();
   } catch (...) {
@@ -202,7 +201,7 @@ ServedEngine::Ran ServedEngine::run_triggered(Clock::time_point arrival, const s
     return {.end = Clock::now(), .error = std::move(error)};
   }
   const auto end = Clock::now();
-  state_->served(arrival, start, end, state_->options.deadline);
+  state_->served(times.arrival, times.start, end, state_->options.deadline);
   return {.end = end, .error = nullptr};
 }
 

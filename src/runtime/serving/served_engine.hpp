@@ -46,10 +46,10 @@ class ServedEngine {
   // Runs `make_work` to make the work, if the engine serves. See submit().
   template <typename MakeWork>
   [[nodiscard]] std::shared_ptr<Request> submit_made(MakeWork&& make_work, RequestTimes times) {
-    const UnderWay under_way(*this);
-    require_serving();
-    if (wakes_early_) thread_.expect_request();
-    return submit(std::forward<MakeWork>(make_work)(), times);
+    return while_serving([&] {
+      if (wakes_early_) thread_.expect_request();
+      return submit(std::forward<MakeWork>(make_work)(), times);
+    });
   }
   // Ends a request that has not begun. Returns false if it has begun or ended.
   bool cancel(Request& request);
@@ -82,6 +82,15 @@ class ServedEngine {
   // Throws: what the task throws.
   void run_on_thread(const std::function<void()>& task) { thread_.run(task); }
 
+  // Runs `work` on the calling thread. The workload is not dropped meanwhile.
+  // Throws: what `work` throws; RequestError (stopped, closed).
+  template <typename Work>
+  auto while_serving(Work&& work) {
+    const UnderWay under_way(*this);
+    require_serving();
+    return std::forward<Work>(work)();
+  }
+
   // Runs a task on the engine's thread, between two runs. Waits no longer than the engine serves.
   // Lifetime: the task must own everything it uses, because it may be run after this has thrown.
   // Throws: what the task throws; RequestError (stopped, closed).
@@ -101,8 +110,17 @@ class ServedEngine {
     Clock::time_point end;
     std::exception_ptr error;  // null: none
   };
-  // Runs `work` and counts it, with its arrival at `arrival`.
-  Ran run_triggered(Clock::time_point arrival, const std::function<void()>& work);
+  struct RunTimes {
+    Clock::time_point arrival;
+    Clock::time_point start;
+  };
+  // Runs `work` and counts it. `work` may move the times to when its inputs were there.
+  Ran run_triggered(RunTimes& times, const std::function<void()>& work);
+  // Runs `work`, which starts now, and counts it.
+  Ran run_triggered(Clock::time_point arrival, const std::function<void()>& work) {
+    RunTimes times{.arrival = arrival, .start = Clock::now()};
+    return run_triggered(times, work);
+  }
   // Counts ticks of a timer that passed while it was busy.
   void count_skipped(std::uint64_t ticks, std::chrono::nanoseconds waited);
 

@@ -36,7 +36,7 @@ TEST(EdgeRuns, OneInputMayBeAnotherOutputOfTheSameProducer) {
   pair.take_from(source.outlet(), 0);
   const auto intake = std::make_shared<Intake>(std::vector<EdgeOptions>{{}});
   pair.outlet()->attach(intake, 0);
-  EdgeRuns runs(sum.engine(), intake, sum.outlet(), {.feeds = {{.edge = 0, .output = 1}, {.edge = 0, .output = 0}}});
+  EdgeRuns runs(*sum.engine(), intake, sum.outlet(), {.feeds = {{.edge = 0, .output = 1}, {.edge = 0, .output = 0}}});
   source.publish(4);
   EXPECT_EQ(run(pair), EdgeRun::done);
   EXPECT_EQ(runs.run(Clock::now(), Clock::now()).how, EdgeRun::done);

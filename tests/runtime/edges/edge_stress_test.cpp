@@ -138,14 +138,14 @@ TEST(EdgeStress, ThreeConsumersOfOneProducerSeeWholeItemsInOrder) {
                                                     consumer.seen = read.at(0);
                                                     consumer.last = read.at(0);
                                                   })));
-    auto& engine = engines.back()->engine();
+    const auto& engine = engines.back()->engine();
     intakes.push_back(std::make_shared<Intake>(std::vector<EdgeOptions>{newest()}));
-    intakes.back()->on_change([&engine] { engine.wake(); });
+    intakes.back()->on_change(NetEngine::wakes(engine));
     producer.outlet()->attach(intakes.back(), 0);
     runs.push_back(
-        std::make_shared<EdgeRuns>(engine, intakes.back(), engines.back()->outlet(),
+        std::make_shared<EdgeRuns>(*engine, intakes.back(), engines.back()->outlet(),
                                    EdgeRunOptions{.feeds = {{.edge = 0, .output = 0}, {.edge = 0, .output = 1}}}));
-    engine.start(std::make_shared<DataTrigger>(runs.back()), std::chrono::nanoseconds(0));
+    engine->start(std::make_shared<DataTrigger>(runs.back()), std::chrono::nanoseconds(0));
   }
   producer.take_from(source.outlet(), 0);
   producer.start();

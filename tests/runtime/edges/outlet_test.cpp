@@ -18,8 +18,8 @@ TEST(Outlet, ValuesGoToAllEdgesInTheirOrder) {
   Outlet outlet;
   outlet.attach(one, 0);
   outlet.attach(other, 1);
-  EXPECT_EQ(outlet.publish(numbers({7}), {}, 0)->sequence, 1U);
-  EXPECT_EQ(outlet.publish(numbers({8}), {}, 0)->sequence, 2U);
+  EXPECT_EQ(outlet.publish(numbers({7}), {}, 0).value->sequence, 1U);
+  EXPECT_EQ(outlet.publish(numbers({8}), {}, 0).value->sequence, 2U);
   EXPECT_EQ(number(one->take().values.at(0)), 7U);
   EXPECT_EQ(other->take().missing, 0U);
   EXPECT_EQ(number(outlet.latest()), 8U);

@@ -125,7 +125,7 @@ struct Plan {
 
 /// An engine or a path that misses its deadline in the plan that comes closest.
 struct Shortfall {
-  std::string engine;       ///< the engine's name, or the path's
+  std::string name;         ///< the engine's name, or the path's
   bool is_path = false;     ///< it is a path
   Microseconds deadline{};  ///< its deadline
   /// `allowed`: the largest p99 for that deadline with its margin. `p99`: the predicted one; infinite: the engine

@@ -22,6 +22,35 @@ using Nanoseconds = std::chrono::nanoseconds;
   return Nanoseconds(static_cast<Nanoseconds::rep>(std::llround(seconds * 1e9)));
 }
 
+/// What a full queue does with one more value.
+enum class Overflow {
+  drop_oldest,  ///< the oldest value makes room
+  reject,       ///< the new value is dropped
+  block,        ///< the producer waits
+};
+
+/// All that an engine takes from one producer: the entries of `from` that name it.
+struct EdgeConfig {
+  /// The name of a source or an engine.
+  std::string producer;
+  /// The number of values that may wait. 0: a latest edge, on which a newer value replaces an older one.
+  std::size_t queue = 0;
+  /// What a full queue does.
+  Overflow overflow = Overflow::drop_oldest;
+  /// New data makes the engine run: `on` names the producer.
+  bool triggers = false;
+  /// It closes a cycle, and begins with initial data. It carries no age.
+  bool is_feedback = false;
+  /// The file with the outputs of the producer that a feedback edge begins with. Empty: zeros.
+  std::filesystem::path initial{};
+};
+
+/// An input of an engine's model: one entry of `from`.
+struct InputConfig {
+  std::size_t edge = 0;    ///< index into the engine's edges
+  std::size_t output = 0;  ///< which tensor of the producer's
+};
+
 /// One engine of a pipeline: the table `[engine.NAME]`.
 struct EngineConfig {
   /// The name in messages and reports.
@@ -68,6 +97,31 @@ struct EngineConfig {
   bool check_outputs = false;
   /// The value of a best-effort engine's rate in a plan, relative to other engines.
   double weight = 1;
+  /// One for each producer in `from`, in the order of first use. Empty: it runs on recorded inputs or requests only.
+  std::vector<EdgeConfig> edges{};
+  /// One for each input of the model, or empty.
+  std::vector<InputConfig> from{};
+  /// A timer makes it run, with `period`. Otherwise `period` is that of the data which makes it run.
+  bool has_timer = false;
+  /// A run on older inputs is skipped. Absent: inputs of any age.
+  std::optional<Nanoseconds> max_age{};
+};
+
+/// Data that the program publishes: the table `[source.NAME]`.
+struct SourceConfig {
+  std::string name;             ///< the name in messages and reports
+  Nanoseconds period{0};        ///< between two items
+  std::filesystem::path items;  ///< recorded items; empty: the recorded inputs of a consumer are the only item
+};
+
+/// A way from a source to an engine: the table `[path.NAME]`.
+struct PathConfig {
+  std::string name;                       ///< the name in messages and reports
+  std::string from;                       ///< the source
+  std::string to;                         ///< the engine
+  std::optional<Nanoseconds> deadline{};  ///< absent: measured only
+  /// All ways from the source to the engine, without feedback edges: indices into the configuration's engines.
+  std::vector<std::vector<std::size_t>> routes{};
 };
 
 /// One lane of a pipeline: the table `[lane.NAME]`.
@@ -98,6 +152,8 @@ struct PipelineConfig {
   std::vector<std::filesystem::path> libraries;  ///< custom-operator libraries
   std::vector<EngineConfig> engines;             ///< in the order of the file
   std::vector<LaneConfig> lanes;                 ///< lanes that engines use, in the order of first use
+  std::vector<SourceConfig> sources{};           ///< in the order of the file
+  std::vector<PathConfig> paths{};               ///< in the order of the file
   /// Set by apply_plan. A LoadedPipeline on another device is refused. Absent: the lanes fit any device.
   std::optional<PlannedDevice> planned_for{};
 };

@@ -45,6 +45,8 @@ class LoadedPipeline {
   [[nodiscard]] const PipelineConfig& config() const noexcept { return config_; }
   /// Returns the device of lanes that name none.
   [[nodiscard]] const Device& device() const noexcept { return device_; }
+  /// Returns the device of an engine's lane.
+  [[nodiscard]] Device device_of(std::size_t engine) const;
 
   /// Takes lanes, the engines' lanes and slice lengths from `planned`, which must have the same engines.
   void place(const PipelineConfig& planned);

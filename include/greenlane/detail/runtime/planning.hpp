@@ -19,6 +19,7 @@ namespace greenlane::runtime {
 /// The results of running a candidate.
 struct MeasuredRun {
   std::vector<EngineResult> engines;  ///< in the order of the request
+  std::vector<PathResult> paths{};    ///< in the order of the configuration
   bool meets_deadlines = false;       ///< every p99 within its deadline, and no engine failed
   bool has_margin = false;            ///< the same with the request's margin
   double throughput = 0;              ///< see Plan
@@ -33,10 +34,17 @@ struct PredictedEngine {
   std::optional<double> utilisation;  ///< see PlannedEngine; only a plan predicts it
 };
 
+/// The expected results of one path.
+struct PredictedPath {
+  std::string name;    ///< the path's name
+  Microseconds p99{};  ///< the latency on its slowest route
+};
+
 /// The expected results of a run: from the model with its corrections so far, or from an earlier run of the same
 /// candidate.
 struct PredictedRun {
   std::vector<PredictedEngine> engines;  ///< in the order of the request
+  std::vector<PredictedPath> paths{};    ///< those with a deadline
   bool meets_deadlines = false;          ///< of a plan: margin included
   double throughput = 0;                 ///< see Plan
   double slack = 1;                      ///< see Plan
@@ -80,15 +88,16 @@ struct PlanResult {
 [[nodiscard]] PlanResult plan_without_device(const PipelineConfig& config, const PlanRequest& request);
 
 /// Judges results, given in the order of the request's engines. An engine that had no request due is judged by its
-/// profile, alone on as many units as it had.
-[[nodiscard]] MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines);
+/// profile, alone on as many units as it had. A path on which no item came is not judged.
+[[nodiscard]] MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines,
+                                 std::vector<PathResult> paths = {});
 
 /// Runs the candidate. Restores the pipeline's lanes afterwards.
 [[nodiscard]] MeasuredRun try_candidate(LoadedPipeline& pipeline, const PlanRequest& request,
                                         const PlanCandidate& candidate, const RunOptions& options);
 
-/// Returns a plan's predictions.
-[[nodiscard]] PredictedRun predicted_by(const Plan& plan);
+/// Returns a plan's predictions for a pipeline.
+[[nodiscard]] PredictedRun predicted_by(const Plan& plan, const PipelineConfig& config);
 /// Takes an earlier run's results as predictions.
 [[nodiscard]] PredictedRun predicted_by(const MeasuredRun& earlier);
 

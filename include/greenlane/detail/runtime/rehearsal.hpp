@@ -38,6 +38,10 @@ struct RunOptions {
   std::function<void()> after{};
 };
 
+/// Checks that the recorded items of all sources can be read, and fit the engines that take them.
+/// Throws: ConfigError.
+void require_recorded_items(const LoadedPipeline& pipeline);
+
 /// Places the engines, warms them up and measures, and takes them off their lanes again. An engine that throws is
 /// stopped and reported; the others continue.
 /// Thread safety: one rehearsal of a pipeline at a time.

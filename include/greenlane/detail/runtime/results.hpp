@@ -16,11 +16,18 @@
 
 namespace greenlane::runtime {
 
+/// An item of a source, as a request names it.
+struct ItemName {
+  std::size_t source = 0;      ///< index into the configuration's sources
+  std::uint64_t sequence = 0;  ///< 1 for the source's first item
+};
+
 /// One request, for the trace. Times since the start of the measurement.
 struct RequestSpan {
-  Nanoseconds scheduled;  ///< the time of its arrival
-  Nanoseconds start;      ///< when it began
-  Nanoseconds end;        ///< when its result was there
+  Nanoseconds scheduled;          ///< the time of its arrival
+  Nanoseconds start;              ///< when it began
+  Nanoseconds end;                ///< when its result was there
+  std::vector<ItemName> items{};  ///< the source items in its inputs
 };
 
 /// A time span for the trace, since the start of the measurement.
@@ -49,6 +56,29 @@ struct EngineResult {
   std::optional<GraphUse> graphs;       ///< its CUDA graphs; absent: none
   std::vector<RequestSpan> spans;       ///< for the trace: its requests
   std::vector<Span> slices;             ///< for the trace: the slices of its graph, if it is cut
+  std::uint64_t not_ready = 0;          ///< runs that were skipped because an edge had no value yet
+  std::uint64_t stale = 0;              ///< runs that were skipped because their inputs were too old
+  LatencyFigures ages{};                ///< of the inputs of its runs from edges
+  std::vector<EdgeStats> edges{};       ///< its edges, during the measurement
+};
+
+/// The items of one source in one mode.
+struct SourceResult {
+  std::string name;                  ///< the source's name
+  std::uint64_t published = 0;       ///< items during the measurement
+  std::vector<Nanoseconds> times{};  ///< for the trace: when items were published, since its start
+  std::uint64_t first = 0;           ///< for the trace: the sequence number of the first of these
+};
+
+/// The items on one path in one mode.
+struct PathResult {
+  std::string name;                     ///< the path's name
+  std::string from;                     ///< the source
+  std::string to;                       ///< the engine
+  std::optional<Nanoseconds> deadline;  ///< absent: measured only
+  LatencyHistogram latency;             ///< from publication to the first result that contained the item
+  std::uint64_t misses = 0;             ///< items later than the deadline
+  std::uint64_t dropped = 0;            ///< items that no result contained, though one contained a newer item
 };
 
 /// Memory in use.
@@ -61,6 +91,8 @@ struct MemoryUse {
 struct ModeResult {
   Mode mode = Mode::lanes;                        ///< the mode
   std::vector<EngineResult> engines;              ///< in the order of the configuration
+  std::vector<SourceResult> sources{};            ///< in the order of the configuration
+  std::vector<PathResult> paths{};                ///< in the order of the configuration
   std::chrono::steady_clock::time_point begin{};  ///< of the measurement
   Nanoseconds measured{0};                        ///< duration of the measurement
   Nanoseconds spin{0};                            ///< of the engines' threads, before each arrival

@@ -70,13 +70,16 @@ class Workload {
   virtual void run() = 0;
   // Runs once on the inputs of `work`, which came from this workload, and returns when its outputs are there.
   virtual void run(Work& work) = 0;
-  // Runs once on these inputs and returns the outputs when they are there. The inputs stay as they are.
-  // Throws: EngineError if this kind of workload takes no data from edges.
-  [[nodiscard]] virtual std::shared_ptr<const Payload> run(std::span<const Feed> /*inputs*/) {
+  // Starts a run on these inputs, and returns its outputs, which may not be there yet: finish() waits for them. The
+  // inputs stay as they are, and must be kept until then.
+  // Throws: EngineError if the run fails, or if this kind of workload takes no data from edges.
+  [[nodiscard]] virtual std::shared_ptr<const Payload> begin(std::span<const Feed> /*inputs*/) {
     throw EngineError({.what = "the engine did not run on the data of its edges",
                        .why = "its kind takes recorded inputs and requests only",
                        .remedy = "remove `from` of the engine"});
   }
+  // Returns when the run that begin() started is done.
+  virtual void finish() {}
   // Returns true if a call returns when its work is done, as it does on a CPU.
   [[nodiscard]] virtual bool is_done_when_called() const { return true; }
   // Returns true if nothing is under way on its lane, calls included. Does not wait.

@@ -1,0 +1,21 @@
+// What a program's sink needs of a pipeline.
+#pragma once
+
+#include "runtime/edges/outlet.hpp"
+
+#include <greenlane/detail/core/process.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace greenlane::runtime {
+
+struct SinkParts {
+  detail::Origin origin{};
+  std::string engine;
+  std::shared_ptr<Outlet> outlet;
+  std::vector<std::string> sources;  // the names of all sources
+};
+
+}  // namespace greenlane::runtime

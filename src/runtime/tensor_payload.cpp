@@ -1,0 +1,68 @@
+#include "runtime/tensor_payload.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <ATen/Functions.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <cuda_runtime_api.h>
+
+namespace greenlane::runtime {
+namespace {
+
+// Enqueues the copy on the current stream of the target device alone. PyTorch would use a stream of the other, too.
+at::Tensor peer_copy(const at::Tensor& tensor, const at::Device& device, c10::cuda::CUDAStream stream) {
+  if (!tensor.is_non_overlapping_and_dense()) return tensor.to(device, /*non_blocking=*/true);
+  const c10::cuda::CUDAGuard guard(device);
+  auto copy = at::empty_strided(tensor.sizes(), tensor.strides(), tensor.options().device(device));
+  C10_CUDA_CHECK(cudaMemcpyPeerAsync(copy.mutable_data_ptr(), device.index(), tensor.const_data_ptr(),
+                                     tensor.device().index(), tensor.nbytes(), stream));
+  return copy;
+}
+
+}  // namespace
+
+Written::Written(c10::cuda::CUDAStream stream) : event_(c10::DeviceType::CUDA) { event_.record(stream); }
+
+bool Written::is_done() const {
+  if (is_done_.load(std::memory_order_acquire)) return true;
+  const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+  if (!event_.query()) return false;
+  is_done_.store(true, std::memory_order_release);
+  return true;
+}
+
+void Written::wait() const {
+  if (is_done()) return;
+  const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+  event_.synchronize();
+  is_done_.store(true, std::memory_order_release);
+}
+
+void Written::block(c10::cuda::CUDAStream stream) const {
+  if (!is_done()) event_.block(stream);
+}
+
+at::Tensor TensorPayload::tensor_on(std::size_t index, const at::Device& device) const {
+  if (index >= tensors_.size()) {
+    throw EngineError({.what = "the producer gave no tensor " + std::to_string(index),
+                       .why = "it gave " + std::to_string(tensors_.size()),
+                       .remedy = "correct `from` of the engine"});
+  }
+  const auto& tensor = tensors_[index];
+  if (!device.is_cuda()) {
+    wait();
+    if (!tensor.is_cuda()) return tensor;
+    // The default stream would wait for other work.
+    const c10::cuda::CUDAStreamGuard guard(c10::cuda::getStreamFromPool(false, tensor.device().index()));
+    return tensor.to(device);
+  }
+  const auto stream = c10::cuda::getCurrentCUDAStream(device.index());
+  if (written_) written_->block(stream);
+  if (tensor.device() == device) return tensor;
+  if (!tensor.is_cuda()) return tensor.to(device);
+  return peer_copy(tensor, device, stream);
+}
+
+}  // namespace greenlane::runtime

@@ -1,0 +1,61 @@
+// Values whose contents are tensors.
+#pragma once
+
+#include "runtime/edges/value.hpp"
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace greenlane::runtime {
+
+// Writes that were enqueued on a device.
+// Thread safety: all members may be called from any thread.
+class Written {
+ public:
+  // Behind the present work on this stream.
+  explicit Written(c10::cuda::CUDAStream stream);
+  [[nodiscard]] bool is_done() const;
+  // Waits on the host until they are done.
+  void wait() const;
+  // Lets the stream wait until they are done.
+  void block(c10::cuda::CUDAStream stream) const;
+
+ private:
+  c10::Event event_;
+  mutable std::atomic<bool> is_done_{false};
+};
+
+// Tensors that nobody writes to any more, except the device until they are done.
+// Thread safety: all members may be called from any thread.
+class TensorPayload final : public Payload {
+ public:
+  // `written`: of the tensors; null: they are there.
+  explicit TensorPayload(std::vector<at::Tensor> tensors, std::shared_ptr<const Written> written = {})
+      : tensors_(std::move(tensors)), written_(std::move(written)) {}
+
+  [[nodiscard]] bool is_done() const override { return !written_ || written_->is_done(); }
+  // Waits on the host until the tensors are written.
+  void wait() const {
+    if (written_) written_->wait();
+  }
+  [[nodiscard]] const std::vector<at::Tensor>& tensors() const noexcept { return tensors_; }
+
+  // Returns a tensor on this device, copied if it is on another one. It must not be written to.
+  // Stream order: work that is enqueued on the device's current stream from now on finds it written.
+  // Lifetime: the work on that stream must be done before the payload is dropped.
+  // Throws: EngineError if there is no such tensor.
+  [[nodiscard]] at::Tensor tensor_on(std::size_t index, const at::Device& device) const;
+
+ private:
+  const std::vector<at::Tensor> tensors_;
+  const std::shared_ptr<const Written> written_;
+};
+
+}  // namespace greenlane::runtime

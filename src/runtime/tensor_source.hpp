@@ -1,0 +1,84 @@
+// Where a program publishes data into a pipeline.
+#pragma once
+
+#include "runtime/edges/outlet.hpp"
+#include "runtime/tensor_payload.hpp"
+
+#include <greenlane/core/lane.hpp>
+#include <greenlane/detail/core/process.hpp>
+
+#include <ATen/core/Tensor.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace greenlane::runtime {
+
+// Thread safety: all members may be called from any thread.
+class TensorSource {
+ public:
+  // Throws EngineError for an item that does not fit the consumers.
+  using Check = std::function<void(const std::vector<at::Tensor>&)>;
+  // `index`: of the source in the pipeline. `device`: where its consumers need the data. `examples`: the tensors of an
+  // item; undefined for those that nobody takes. Items of other sizes or dtypes go through `check`.
+  TensorSource(std::string name, std::size_t index, const Device& device, std::vector<at::Tensor> examples,
+               Check check);
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::shared_ptr<Outlet>& outlet() const noexcept { return outlet_; }
+
+  // Throws: EngineError if this is no item of the source.
+  void require_fit(const std::vector<at::Tensor>& item) const;
+
+  struct Item {
+    std::uint64_t sequence = 0;
+    bool was_taken = true;                    // by all edges
+    std::shared_ptr<const Written> copied{};  // null: the program's tensors may change at once
+  };
+  // Hands an item to the consumers. Waits only while the queue of an edge blocks.
+  // Stream order: reads device data behind the work on the caller's current stream of that data's device.
+  // Throws: EngineError if it does not fit; RequestError if the pipeline is closed; StreamError in a process that was
+  // forked since.
+  Item publish(const std::vector<at::Tensor>& item);
+  // Returns the number of items so far.
+  [[nodiscard]] std::uint64_t published() const noexcept { return sequence_; }
+  // Ends all waits. publish() throws from now on.
+  void close() { outlet_->close(); }
+
+ private:
+  // Pinned memory of one item. The device reads it while it copies.
+  struct Pinned {
+    std::vector<at::Tensor> tensors;  // undefined for those that the program gave on the device, or pinned
+    std::shared_ptr<const Written> copied;
+  };
+  [[nodiscard]] std::shared_ptr<const TensorPayload> on_cpu(const std::vector<at::Tensor>& item) const;
+  // Sets `copied` if the device reads the program's own memory.
+  [[nodiscard]] std::shared_ptr<const TensorPayload> on_gpu(const std::vector<at::Tensor>& item,
+                                                            std::shared_ptr<const Written>& copied);
+  [[nodiscard]] Pinned& free_slot();
+  [[nodiscard]] bool is_as_recorded(const std::vector<at::Tensor>& item) const;
+  // Returns memory for a copy of a tensor of an item. Its strides are the example's, or none in particular.
+  [[nodiscard]] at::Tensor room_for(const at::Tensor& tensor, std::size_t index, const at::TensorOptions& on) const;
+
+  detail::Origin origin_;
+  const std::string name_;
+  const std::size_t index_;
+  const Device device_;
+  const std::vector<at::Tensor> examples_;
+  const Check check_;
+  std::optional<Lane> lane_;  // of the copies; absent on a CPU
+  std::shared_ptr<Outlet> outlet_ = std::make_shared<Outlet>();
+  std::atomic<std::uint64_t> sequence_{0};  // written under the lock
+  std::mutex mutex_;                        // orders the items; guards the next member
+  std::deque<Pinned> ring_;                 // grows while the device has not copied from any slot
+};
+
+}  // namespace greenlane::runtime
