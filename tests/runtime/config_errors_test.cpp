@@ -87,8 +87,8 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyIsRefusedWithASuggestion) {
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
   expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");
   expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
-                 "known here: arrivals, check_outputs, deadline_ms, gates, graphs, hang_ms, inputs, lane, model, "
-                 "module, on_error, "
+                 "known here: arrivals, check_outputs, deadline_ms, from, gates, graphs, hang_ms, inputs, lane, "
+                 "max_age_ms, model, module, on, on_error, "
                  "python, rate_hz, request_queue, stateful, tune_kernels, weight");
 }
 
