@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
 # usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
-# and lanes export-gates gates gates_stress planning audit serving peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
+# and lanes export-gates gates gates_stress planning audit serving edges peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
@@ -57,6 +57,10 @@ for part in $parts; do
       limited 60 env LD_LIBRARY_PATH="$libraries" "$kit/bin/own_stream" "$models/chain.pt2" "$models/chain.inputs.pt" | tee "$results/own-stream.txt" ;;
     tensorrt) with_tensorrt 500 -m pytest -q --tb=short -p no:cacheprovider -o pythonpath="$kit/python" "$kit"/tests/gpu/test_tensorrt_*.py --junitxml="$results/tensorrt-tests.xml" ;;
     tensorrt_cost) with_tensorrt 400 "$kit/tests/gpu/tensorrt_cost.py" "$results/tensorrt-cost.json" ;;
+    edges)
+      in_python 300 "$kit/examples/robot_live/export_live.py"
+      limited 200 env LD_LIBRARY_PATH="$libraries" "$kit/bin/edge_cost" "$kit/examples/robot_live/build" > "$results/edge-cost.json"
+      in_python 100 "$kit/bench/edges/timestamps.py" "$results/edge-times.json" ;;
     serving)
       for engine in policy vision; do
         limited 100 env LD_LIBRARY_PATH="$libraries" "$kit/bin/serving_cost" "$robot/h200.toml" "$engine" > "$results/serving-$engine.json"

@@ -27,9 +27,9 @@ cp "$consumer/own_stream" "$kit/bin/"
 .venv-gpu-kit/bin/python tools/mutants.py build/gpu-kit "$kit/mutants"
 ln -s python/greenlane/lib "$kit/lib"  # where the programs look
 cp -r tests/gpu "$kit/tests/"
-mkdir "$kit/bench" && cp -r bench/audit bench/graphs bench/gates bench/lanes bench/overhead bench/peers bench/planning bench/serving "$kit/bench/" && rm "$kit"/bench/*/*.[ch]pp
+mkdir "$kit/bench" && cp -r bench/audit bench/edges bench/graphs bench/gates bench/lanes bench/overhead bench/peers bench/planning bench/serving "$kit/bench/" && rm "$kit"/bench/*/*.[ch]pp
 cp build/gpu-kit/lib/libpeers_driver.so "$kit/bench/peers/"
-cp -r examples/robot "$kit/examples/" && rm -rf "$kit/examples/robot/build"
+cp -r examples/robot examples/robot_live "$kit/examples/" && rm -rf "$kit"/examples/*/build
 cp tools/gpu-kit-run.sh "$kit/run.sh"
 if [[ -n ${GREENLANE_TENSORRT_RUNTIME:-} ]]; then
   mkdir "$kit/tensorrt"

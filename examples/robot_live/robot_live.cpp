@@ -15,6 +15,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+double ms(std::chrono::nanoseconds time) { return 1e-6 * static_cast<double>(time.count()); }
 
 // Calls `act` with 0, 1 and so on, at most once in each period, on a thread that ends with the handle.
 template <typename Act>
@@ -27,8 +28,6 @@ std::jthread repeat(std::chrono::nanoseconds period, Act act) {
     }
   });
 }
-
-double ms(std::chrono::nanoseconds time) { return 1e-6 * static_cast<double>(time.count()); }
 
 void show(const greenlane::PipelineStats& stats) {
   for (const auto& path : stats.paths) {

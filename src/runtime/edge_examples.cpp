@@ -1,5 +1,6 @@
 #include "runtime/edge_examples.hpp"
 
+#include "runtime/edge_config.hpp"
 #include "runtime/serving/served_engine.hpp"
 #include "runtime/tensor_workload.hpp"
 
@@ -9,7 +10,6 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 
 namespace greenlane::runtime {
@@ -36,17 +36,11 @@ at::Tensor alike(const at::Tensor& tensor, const at::Tensor& on) {
                                                : at::empty(tensor.sizes(), options);
 }
 
-std::optional<std::size_t> engine_named(const PipelineConfig& config, const std::string& name) {
-  const auto found = std::ranges::find(config.engines, name, &EngineConfig::name);
-  if (found == config.engines.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - config.engines.begin());
-}
-
 // Returns an example of the tensor that an input takes; undefined: unknown.
 at::Tensor example_of(const LoadedPipeline& pipeline, const EngineConfig& engine, const InputConfig& input) {
   const auto& config = pipeline.config();
   const auto& producer = engine.edges[input.edge].producer;
-  const auto index = engine_named(config, producer);
+  const auto index = find_engine(config, producer);
   if (!index) {
     const auto source = std::ranges::find(config.sources, producer, &SourceConfig::name);
     return item_of(pipeline, static_cast<std::size_t>(source - config.sources.begin())).at(input.output);

@@ -132,8 +132,9 @@ void LivePipeline::start() {
   for (std::size_t i = 0; i < engines_.size(); ++i) {
     const auto trigger = trigger_of(i);
     if (!trigger) continue;
-    const bool on_gpu = placed_->lane_of(i).device().id().kind == DeviceKind::cuda;
-    engines_[i]->engine->start(trigger, on_gpu ? kSpin : Nanoseconds(0));
+    const bool spins =
+        loaded_->config().engines[i].has_timer && placed_->lane_of(i).device().id().kind == DeviceKind::cuda;
+    engines_[i]->engine->start(trigger, spins ? kSpin : Nanoseconds(0));
   }
   is_running_ = true;
 }

@@ -1,5 +1,6 @@
 #include "runtime/pipeline_edges.hpp"
 
+#include "runtime/edge_config.hpp"
 #include "runtime/edge_examples.hpp"
 #include "runtime/serving/served_engine.hpp"
 #include "runtime/tensor_payload.hpp"
@@ -92,10 +93,8 @@ void PipelineEdges::attach(const LoadedPipeline& pipeline, std::size_t engine) {
   });
   const auto& edges = config.engines[engine].edges;
   for (std::size_t i = 0; i < edges.size(); ++i) {
-    const auto producer = std::ranges::find(config.engines, edges[i].producer, &EngineConfig::name);
-    if (producer != config.engines.end()) {
-      const auto index = static_cast<std::size_t>(producer - config.engines.begin());
-      outlets_[index]->attach(intakes_[engine], i, is_early(pipeline, engine, edges[i], index));
+    if (const auto producer = find_engine(config, edges[i].producer)) {
+      outlets_[*producer]->attach(intakes_[engine], i, is_early(pipeline, engine, edges[i], *producer));
       continue;
     }
     const auto source = std::ranges::find(config.sources, edges[i].producer, &SourceConfig::name);

@@ -20,7 +20,9 @@ def chain(folder: Path, models: Path, *more: str, deadline: float = 1000, second
         folder,
         CAMERA,
         engine("first", models / "affine.pt2") + "from = 'camera'\non = 'camera'\n",
-        engine("second", models / "affine.pt2", **(second or {})) + "from = 'first'\n" + ("" if second else "on = 'first'\n"),
+        engine("second", models / "affine.pt2", **(second or {}))
+        + "from = 'first'\n"
+        + ("" if second else "on = 'first'\n"),
         PATH.format(deadline=deadline),
         *more,
     )

@@ -87,3 +87,76 @@ def test_a_model_uses_lanes_of_both_gpus(models: Path, x: torch.Tensor) -> None:
     assert (len(sms_of(first)), len(sms_of(second))) == (16, 48)
     with pytest.raises(ValueError, match="cuda:0 and cuda:1"):
         gl.set_external_stream(model, lanes[0])
+
+
+class Stamps(nn.Module):
+    """Adds 1 to a tensor whose elements are all alike; a torn one gives NaN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Buffer(torch.eye(512))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Returns the sum."""
+        work = self.weight @ self.weight
+        whole = torch.where((x == x[0]).all(), 0.0, float("nan"))
+        return x + (work[0, 0] + whole)
+
+
+class Adds(nn.Module):
+    """Adds its input to its last result."""
+
+    def forward(self, x: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        """Returns the sum, small enough to stay exact."""
+        return torch.remainder(x + last, 1024)
+
+
+@pytest.mark.parametrize("second", ["cuda:1", "cuda:0"])
+def test_an_edge_between_two_gpus_carries_every_item(tmp_path: Path, second: str) -> None:
+    """An edge on one GPU gives the same."""
+    count = 10_000
+    x = torch.zeros(10_000)
+    torch.save([x], tmp_path / "one.pt")
+    torch.save([x, x], tmp_path / "two.pt")
+    file = tmp_path / "net.toml"
+
+    def queue(producer: str) -> str:
+        return f"{{ output = '{producer}', queue = 16, overflow = 'block' }}"
+
+    file.write_text(
+        "device = 'cuda:0'\n[source.camera]\nrate_hz = 1000\n"
+        f"[engine.near]\nmodule = 'near'\ninputs = 'one.pt'\nfrom = [{queue('camera')}]\non = 'camera'\n"
+        f"[engine.far]\nmodule = 'far'\ninputs = 'one.pt'\nfrom = [{queue('near')}]\non = 'near'\n"
+        "[engine.sum]\nmodule = 'sum'\ninputs = 'two.pt'\n"
+        f"from = [{queue('far')}, {{ output = 'sum', initial = 'zeros' }}]\non = 'far'\n"
+        "[lane.near]\nunits = 32\n"
+        f"[lane.far]\nunits = 32\ndevice = '{second}'\n[lane.sum]\nunits = 32\ndevice = '{second}'\n"
+    )
+    modules = {"near": Stamps().cuda(0), "far": Stamps().to(second), "sum": Adds().to(second)}
+    with gl.Pipeline(file, modules=modules) as pipeline:
+        pipeline.start()
+        source, sink = pipeline.source("camera"), pipeline.sink("sum")
+        for i in range(count):
+            source.publish(torch.full_like(x, float(i % 512)))
+        while (result := sink.wait(60)).sequence < count:
+            pass
+        assert result.outputs.device == torch.device(second)
+        low, high = result.outputs.aminmax()
+        assert low.item() == high.item() == sum(i % 512 + 2 for i in range(count)) % 1024
+        assert [item.sequence for item in result.items] == [count]
+        stats = pipeline.stats()
+        assert {name: engine.device for name, engine in stats.engines.items()} == {
+            "near": "cuda:0",
+            "far": second,
+            "sum": second,
+        }
+        assert set(stats.devices) == {"cuda:0", second}
+        assert stats.engines["far"].edges["near"].taken == count
+        assert torch.cuda.current_device() == 0
+
+
+def test_loading_on_the_second_gpu_leaves_the_current_device(models: Path) -> None:
+    """PyTorch sets up the first GPU late, so some work comes first."""
+    torch.zeros(1, device="cuda:0")
+    gl.load(models / "affine.pt2", device="cuda:1")
+    assert torch.cuda.current_device() == 0

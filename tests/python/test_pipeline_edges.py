@@ -212,7 +212,9 @@ def test_feedback_begins_with_its_initial_data_and_again_after_a_reset(net: Call
 
 def test_initial_data_comes_from_a_file(net: Callable[..., gl.Pipeline], tmp_path: Path) -> None:
     torch.save([10 * X], tmp_path / "start.pt")
-    pipeline = net(CAMERA, {"sum": (Sum(), "from = ['camera', { output = 'sum', initial = 'start.pt' }]\non = 'camera'")})
+    pipeline = net(
+        CAMERA, {"sum": (Sum(), "from = ['camera', { output = 'sum', initial = 'start.pt' }]\non = 'camera'")}
+    )
     pipeline.start()
     torch.testing.assert_close(results(pipeline.sink("sum"), pipeline.source("camera"), [X])[0].outputs, 11 * X)
 
@@ -301,7 +303,8 @@ def test_names_that_are_not_there_are_listed(net: Callable[..., gl.Pipeline]) ->
 
 def test_a_trigger_runs_an_engine_now(net: Callable[..., gl.Pipeline]) -> None:
     pipeline = net(
-        CAMERA, {"a": (Times(2), "from = 'camera'\non = []"), "b": (Times(3), "from = 'a'\non = 'a'"), "c": (Times(1), "")}
+        CAMERA,
+        {"a": (Times(2), "from = 'camera'\non = []"), "b": (Times(3), "from = 'a'\non = 'a'"), "c": (Times(1), "")},
     )
     pipeline.start()
     source, sink = pipeline.source("camera"), pipeline.sink("b")
@@ -474,7 +477,9 @@ def test_paths_are_measured(net: Callable[..., gl.Pipeline]) -> None:
         ("from = 'd'\nrate_hz = 1", r"engine.a.from: engine 'd' takes inputs and has no `from`"),
     ],
 )
-def test_tensors_that_do_not_fit_are_found_while_it_opens(tmp_path: Path, models: Path, keys: str, message: str) -> None:
+def test_tensors_that_do_not_fit_are_found_while_it_opens(
+    tmp_path: Path, models: Path, keys: str, message: str
+) -> None:
     def table(name: str, model: str, text: str) -> str:
         return f"[engine.{name}]\nmodel = '{models}/{model}.pt2'\ninputs = '{models}/{model}.inputs.pt'\n{text}\n"
 

@@ -247,5 +247,24 @@ TEST(Trace, SimultaneousKernelsHaveSeparateTracks) {
   EXPECT_EQ(rows, (std::vector<Spans>{{{0, 10}, {10, 2}}, {{5, 15}}, {{11, 2}}}));
 }
 
+TEST(Trace, ItemsHaveArrowsFromTheirSourceThroughTheRunsThatTookThem) {
+  auto first = span_of(15, 20, 30);
+  first.items = {{.source = 0, .sequence = 7}};
+  auto second = span_of(30, 40, 50);
+  second.items = {{.source = 0, .sequence = 7}, {.source = 0, .sequence = 8}};
+  auto mode = mode_of(Mode::lanes, {engine_of("a", "one", {first}), engine_of("b", "two", {second})});
+  mode.sources.push_back(
+      {.name = "camera", .published = 3, .times = {microseconds(10), microseconds(12), microseconds(60)}, .first = 7});
+  std::map<std::string, std::vector<std::pair<std::string, double>>> arrows;
+  for (const auto& phase : {"s", "t", "f"}) {
+    for (const auto& event : events({mode}, phase))
+      arrows[event.at("name")].emplace_back(phase, event.at("ts").get<double>());
+  }
+  using Arrow = std::vector<std::pair<std::string, double>>;
+  EXPECT_EQ(arrows["item 7"], (Arrow{{"s", 10}, {"t", 20}, {"f", 40}}));
+  EXPECT_EQ(arrows["item 8"], (Arrow{{"s", 12}, {"f", 40}}));
+  EXPECT_EQ(arrows.count("item 9"), 0U) << "no run took it";
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

@@ -83,23 +83,28 @@ struct EngineThread::State {
       const auto now = Clock::now();
       if (!requests.empty() && (!due || *due > now || requests.front()->times().arrival <= *due))
         return take_request(now);
-      if (due && *due <= now) return take_trigger(now);
-      if (wait(lock, due, now)) return take_trigger(Clock::now());
+      if (due && *due <= now) return take_trigger(now, *due);
+      if (wait(lock, due, now)) return take_trigger(Clock::now(), *due);
     }
   }
 
   Step take_request(Clock::time_point now) {
     current = std::move(requests.front());
     requests.pop_front();
-    if (period) {
-      const auto likely = current->times().arrival + *period;
-      watch = {.from = likely - kWatch, .until = likely + kWatch};
-    }
+    watch_for_next(current->times().arrival);
     return {.task = {}, .request = current, .trigger = {}, .start = now};
   }
 
-  Step take_trigger(Clock::time_point now) {
+  // Spins around the time at which the next request or data is likely.
+  void watch_for_next(Clock::time_point arrival) {
+    if (!period) return;
+    const auto likely = arrival + *period;
+    watch = {.from = likely - kWatch, .until = likely + kWatch};
+  }
+
+  Step take_trigger(Clock::time_point now, Clock::time_point due) {
     triggered = true;
+    if (follows_data()) watch_for_next(due);
     return {.task = {}, .request = {}, .trigger = trigger, .start = now};
   }
 
@@ -142,10 +147,13 @@ struct EngineThread::State {
     return due;
   }
 
+  // Returns true if the trigger has no times of its own. Data comes like requests then.
+  [[nodiscard]] bool follows_data() const { return trigger && spin == nanoseconds(0) && expects_requests; }
+
   void done() {
     busy_since.store(0, std::memory_order_relaxed);
     const std::scoped_lock lock(mutex);
-    if (current && expects_requests) {
+    if ((current && expects_requests) || (triggered && follows_data())) {
       const auto now = Clock::now();
       linger = {.from = now, .until = now + kLinger};
     }

@@ -55,7 +55,7 @@ class EngineThread {
   [[nodiscard]] std::size_t queued() const;
 
   // Follows the trigger from now on, instead of the former one. `spin`: the time before each run at which the thread
-  // stops sleeping and spins, because waking up late would count as latency.
+  // stops sleeping and spins, because waking up late would count as latency. Zero for a trigger that follows data.
   void start(std::shared_ptr<Trigger> trigger, std::chrono::nanoseconds spin);
   // Asks the trigger again for its time.
   void wake();

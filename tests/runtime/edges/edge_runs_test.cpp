@@ -130,5 +130,33 @@ TEST(EdgeRuns, AnEngineThreadRunsWhenDataComes) {
   EXPECT_EQ(number(engine.outlet()->wait_for_newer(1, Clock::time_point::max())), 10U);
 }
 
+TEST(EdgeRuns, TimesCountFromWhenTheDeviceHadWrittenTheInputs) {
+  NetEngine engine("a", {{.queue = 1, .triggers = true}}, twice);
+  const auto now = Clock::now();
+  const auto early = numbers({4}, /*is_done=*/false);
+  ASSERT_TRUE(engine.intake()->put(
+      0, std::make_shared<Value>(Value{
+             .payload = early, .sequence = 1, .items = SourceItems({.source = 0, .sequence = 1, .published = now})})));
+  early->note_done(now + milliseconds(3));
+  const auto ran = engine.runs().run(now + milliseconds(1), now + milliseconds(2));
+  EXPECT_EQ(ran.how, EdgeRun::done);
+  EXPECT_EQ(ran.arrival, now + milliseconds(3));
+  EXPECT_EQ(ran.start, now + milliseconds(3));
+  EXPECT_EQ(engine.figures().ages.max, milliseconds(3));
+}
+
+TEST(EdgeRuns, TheLastRunIsRepeatedOnItsInputs) {
+  NumberSource source;
+  NetEngine engine("a", {{}}, twice, {.keeps_last = true});
+  engine.take_from(source.outlet(), 0);
+  EXPECT_EQ(engine.runs().last().outputs, nullptr);
+  source.publish(4);
+  EXPECT_EQ(run(engine), EdgeRun::done);
+  source.publish(5);
+  EXPECT_EQ(number(*engine.runs().last().outputs), 8U);
+  EXPECT_EQ(number(*engine.runs().repeat_last()), 8U);
+  EXPECT_EQ(engine.figures().runs, 1U);
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

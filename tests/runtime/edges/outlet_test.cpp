@@ -56,5 +56,24 @@ TEST(Outlet, OneFullQueueThatBlocksIsEnoughToWaitFor) {
   EXPECT_TRUE(outlet.wait_for_room(Clock::time_point::max()));
 }
 
+TEST(Outlet, EarlyEdgesGetAValueBeforeAllOthers) {
+  const auto early = std::make_shared<Intake>(std::vector<EdgeOptions>{{.queue = 4}});
+  const auto other = std::make_shared<Intake>(std::vector<EdgeOptions>{{.queue = 1, .overflow = Overflow::reject}});
+  Outlet outlet;
+  outlet.attach(other, 0);
+  outlet.attach(early, 0, /*early=*/true);
+  auto published = outlet.begin(numbers({7}, /*is_done=*/false), {}, 0);
+  EXPECT_EQ(published.value->sequence, 1U);
+  EXPECT_EQ(number(early->take().values.at(0)), 7U);
+  EXPECT_EQ(other->take().missing, 0U);
+  EXPECT_EQ(outlet.latest(), nullptr) << "a sink sees results that are there";
+  outlet.complete(published);
+  EXPECT_TRUE(published.was_taken);
+  EXPECT_EQ(number(outlet.latest()), 7U);
+  EXPECT_FALSE(outlet.publish(numbers({8}), {}, 0).was_taken) << "one edge rejected it";
+  EXPECT_EQ(number(early->take().values.at(0)), 8U);
+  EXPECT_EQ(number(other->take().values.at(0)), 7U);
+}
+
 }  // namespace
 }  // namespace greenlane::runtime

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace greenlane::runtime {
 namespace {
@@ -307,7 +308,9 @@ TEST_F(VerifyTest, TheBestOfPlansAndModesIsChosen) {
     EXPECT_EQ(candidate.predicted.has_value(), candidate.plan.has_value());
   }
   const auto json = nlohmann::json::parse(plan_json(result, pipeline.device().info()));
-  EXPECT_TRUE(json.at("engines").at(0).at("predicted").at("p99_us").is_number());
+  // On a busy machine the prediction may be "never", which JSON has as null.
+  EXPECT_EQ(json.at("engines").at(0).at("predicted").at("p99_us").is_number(),
+            std::isfinite(chosen.predicted->engines[0].p99.count()));
   EXPECT_TRUE(json.at("predicted").at("throughput").is_number());
   ASSERT_EQ(pipeline.config().lanes.size(), lanes.size()) << "verify() changed the pipeline's lanes";
   for (std::size_t i = 0; i < lanes.size(); ++i) EXPECT_EQ(pipeline.config().lanes[i].name, lanes[i].name);

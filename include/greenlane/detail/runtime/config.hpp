@@ -95,14 +95,14 @@ struct EngineConfig {
   Nanoseconds hang_after = std::chrono::seconds(5);
   /// Outputs with NaN or infinity are an error.
   bool check_outputs = false;
+  /// A timer makes it run, with `period`. Otherwise `period` is that of the data which makes it run.
+  bool has_timer = false;
   /// The value of a best-effort engine's rate in a plan, relative to other engines.
   double weight = 1;
   /// One for each producer in `from`, in the order of first use. Empty: it runs on recorded inputs or requests only.
   std::vector<EdgeConfig> edges{};
   /// One for each input of the model, or empty.
   std::vector<InputConfig> from{};
-  /// A timer makes it run, with `period`. Otherwise `period` is that of the data which makes it run.
-  bool has_timer = false;
   /// A run on older inputs is skipped. Absent: inputs of any age.
   std::optional<Nanoseconds> max_age{};
 };
@@ -167,7 +167,7 @@ enum class NamedFiles { must_exist, may_be_missing };
 [[nodiscard]] PipelineConfig load_config(const std::filesystem::path& file, NamedFiles files = NamedFiles::must_exist);
 
 /// Returns the number of streams that the pipeline uses at once on its device, in any mode and with any plan: its
-/// lanes, or one for each engine, and the default stream. For request_hardware_queues().
+/// lanes, or one for each engine, one for each source, and the default stream. For request_hardware_queues().
 [[nodiscard]] int streams_of(const PipelineConfig& config);
 
 }  // namespace greenlane::runtime

@@ -1,0 +1,237 @@
+// Measures what edges cost, beside the same by hand.
+//
+//   edge_cost FOLDER [ITEMS]     prints JSON; FOLDER: what examples/robot_live/export_live.py made for a GPU
+//
+// `publish`: one call with a pinned picture, and one with a pageable one. `path`: a picture from publish() to the end
+// of the policy on the device, through vision; by hand: the same copy, the same packages on the same lanes, and events
+// between them, all from one thread. Both take turns, item by item. `consumer`: a policy with a timer of 500 Hz, alone
+// and while vision, on its own lane, produces what it takes.
+#include <greenlane/core/device.hpp>
+#include <greenlane/core/error.hpp>
+#include <greenlane/detail/torch/versions.hpp>
+#include <greenlane/runtime/pipeline.hpp>
+#include <greenlane/torch/aoti.hpp>
+#include <greenlane/torch/tensor_io.hpp>
+
+#include <ATen/Functions.h>
+#include <c10/core/Event.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
+using Tensors = std::vector<at::Tensor>;
+namespace fs = std::filesystem;
+
+double microseconds(Clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
+
+Json quantiles(std::vector<double> values) {
+  std::ranges::sort(values);
+  const auto at = [&](double q) {
+    return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
+  };
+  return {{"p50", at(0.5)}, {"p90", at(0.9)}, {"p99", at(0.99)}, {"max", values.back()}};
+}
+
+void spin_for(Clock::duration time) {
+  const auto until = Clock::now() + time;
+  while (Clock::now() < until) continue;
+}
+
+std::string engine(const fs::path& folder, const std::string& name, const std::string& keys) {
+  return "[engine." + name + "]\nmodel = '" + (folder / (name + ".pt2")).string() + "'\ninputs = '" +
+         (folder / (name + ".inputs.pt")).string() + "'\n" + keys + "\n";
+}
+
+const std::string kSources = "device = 'cuda:0'\n[source.camera]\nrate_hz = 30\n[source.state]\nrate_hz = 200\n";
+const std::string kLanes = "[lane.vision]\nunits = 64\n[lane.policy]\nunits = 32\n";
+const std::string kFeedback = "{ output = 'policy', initial = 'zeros' }";
+
+greenlane::Pipeline open(const std::string& text) {
+  const auto file = fs::temp_directory_path() / "edge_cost.toml";
+  std::ofstream(file) << text;
+  return greenlane::Pipeline::open(file);
+}
+
+Tensors pinned(const Tensors& tensors) {
+  Tensors copies;
+  for (const auto& tensor : tensors) copies.push_back(tensor.pin_memory());
+  return copies;
+}
+
+Json publish_cost(const fs::path& folder, int items) {
+  const auto picture = greenlane::load_tensors((folder / "vision.inputs.pt").string());
+  auto pipeline = open(kSources + engine(folder, "vision", "from = 'camera'\non = []") +
+                       engine(folder, "policy", "from = ['vision', 'state', " + kFeedback + "]\non = []") + kLanes);
+  auto source = pipeline.source("camera");
+  Json json{{"bytes", picture.front().nbytes()}};
+  for (const auto& [name, item] : {std::pair{"pinned_us", pinned(picture)}, std::pair{"pageable_us", picture}}) {
+    std::vector<double> times;
+    for (int i = -20; i < items; ++i) {
+      spin_for(std::chrono::microseconds(500));
+      const auto start = Clock::now();
+      const auto published = source.publish(item);
+      if (i >= 0) times.push_back(microseconds(Clock::now() - start));
+      published.wait_until_copied();
+    }
+    json[name] = quantiles(std::move(times));
+  }
+  return json;
+}
+
+// The chain by hand, on the lanes of a pipeline.
+class ByHand {
+ public:
+  ByHand(const fs::path& folder, const greenlane::Pipeline& pipeline)
+      : vision_(load(folder, pipeline, "vision")), policy_(load(folder, pipeline, "policy")) {}
+
+  // Returns the latency of one picture.
+  Clock::duration run(const at::Tensor& picture, const Tensors& others) {
+    const auto start = Clock::now();
+    Tensors actions;
+    {
+      const c10::cuda::CUDAStreamGuard guard(vision_.stream);
+      auto features =
+          vision_.engine->run({picture.to(at::kCUDA, /*non_blocking=*/true)}, greenlane::GraphOutputs::copies);
+      seen_.record(vision_.stream);
+      const c10::cuda::CUDAStreamGuard then(policy_.stream);
+      seen_.block(policy_.stream);
+      actions = policy_.engine->run({features.front(), others[0], others[1]}, greenlane::GraphOutputs::copies);
+      done_.record(policy_.stream);
+    }
+    done_.synchronize();
+    return Clock::now() - start;
+  }
+
+ private:
+  struct Part {
+    std::shared_ptr<greenlane::AotiEngine> engine;
+    c10::cuda::CUDAStream stream;
+  };
+  static Part load(const fs::path& folder, const greenlane::Pipeline& pipeline, const std::string& name) {
+    const auto lane = pipeline[name].lane();
+    auto engine = greenlane::load_aoti((folder / (name + ".pt2")).string(),
+                                       {.lane = lane, .graphs = greenlane::Graphs::resident});
+    return {std::move(engine), c10::cuda::getStreamFromExternal(lane.stream().handle(), 0)};
+  }
+  Part vision_;
+  Part policy_;
+  c10::Event seen_{c10::DeviceType::CUDA};
+  c10::Event done_{c10::DeviceType::CUDA};
+};
+
+Json path_cost(const fs::path& folder, int items, Clock::duration pause) {
+  auto pipeline = open(kSources + engine(folder, "vision", "from = 'camera'\non = 'camera'") +
+                       engine(folder, "policy", "from = ['vision', 'state', " + kFeedback + "]\non = 'vision'") +
+                       kLanes + "[path.act]\nfrom = 'camera'\nto = 'policy'\n");
+  const auto picture = greenlane::load_tensors((folder / "vision.inputs.pt").string()).front().pin_memory();
+  const auto recorded = greenlane::load_tensors((folder / "policy.inputs.pt").string());
+  const Tensors others = greenlane::to_device({recorded[1], recorded[2]}, greenlane::DeviceId::parse("cuda"));
+  ByHand by_hand(folder, pipeline);
+  auto source = pipeline.source("camera");
+  auto sink = pipeline.sink("policy");
+  pipeline.source("state").publish({recorded[1]});
+  pipeline.start();
+  std::vector<double> hand;
+  for (int i = -30; i < items; ++i) {
+    spin_for(pause);
+    source.publish({picture});
+    if (!sink.wait(std::chrono::seconds(5))) throw std::runtime_error("no result came");
+    spin_for(pause);
+    const auto time = by_hand.run(picture, others);
+    if (i < 0) continue;
+    hand.push_back(microseconds(time));
+  }
+  const auto figures = pipeline.stats().paths[0].figures.whole;
+  return {{"pause_us", microseconds(pause)},
+          {"items", items},
+          {"pipeline_us",
+           {{"p50", microseconds(figures.p50)},
+            {"p90", microseconds(figures.p90)},
+            {"p99", microseconds(figures.p99)},
+            {"max", microseconds(figures.max)}}},
+          {"by_hand_us", quantiles(std::move(hand))}};
+}
+
+Json consumer_cost(const fs::path& folder, bool has_producer) {
+  // Alone, the policy takes features that were published once.
+  const std::string features = has_producer ? "'vision'" : "'features'";
+  const std::string sources = has_producer ? kSources : kSources + "[source.features]\nrate_hz = 30\n";
+  const std::string camera = engine(folder, "vision", "from = 'camera'\non = 'camera'");
+  auto pipeline =
+      open(sources + camera +
+           engine(folder, "policy", "from = [" + features + ", 'state', " + kFeedback + "]\nrate_hz = 500") + kLanes);
+  const auto picture = pinned(greenlane::load_tensors((folder / "vision.inputs.pt").string()));
+  const auto recorded = greenlane::load_tensors((folder / "policy.inputs.pt").string());
+  pipeline.source("state").publish({recorded[1]});
+  if (!has_producer) pipeline.source("features").publish({recorded[0]});
+  pipeline.source("camera").publish(picture);
+  pipeline.start();
+  // Back to back: vision is always at work.
+  std::atomic<bool> is_over{false};
+  std::thread producer;
+  if (has_producer) {
+    producer = std::thread([&] {
+      auto seen = pipeline.sink("vision");
+      while (!is_over) {
+        (void)seen.wait(std::chrono::milliseconds(100));
+        pipeline.source("camera").publish(picture);
+      }
+    });
+  }
+  std::this_thread::sleep_for(std::chrono::seconds(8));
+  const auto stats = pipeline.stats();
+  is_over = true;
+  if (producer.joinable()) producer.join();
+  const auto& policy = *std::ranges::find(stats.engines, "policy", &greenlane::EngineStats::name);
+  const auto& vision = *std::ranges::find(stats.engines, "vision", &greenlane::EngineStats::name);
+  return {{"producer", has_producer},
+          {"vision_runs", vision.figures.runs},
+          {"policy_runs", policy.figures.runs},
+          {"skipped", policy.figures.skipped},
+          {"p50", microseconds(policy.figures.recent.p50)},
+          {"p99", microseconds(policy.figures.recent.p99)},
+          {"max", microseconds(policy.figures.recent.max)}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: edge_cost FOLDER [ITEMS]\n");
+    return 2;
+  }
+  try {
+    const fs::path folder = argv[1];
+    const int items = argc > 2 ? std::stoi(argv[2]) : 500;
+    Json json{{"device", greenlane::Device::open(greenlane::DeviceId::parse("cuda")).info().name},
+              {"torch", std::string(greenlane::torch_version())}};
+    json["publish"] = publish_cost(folder, items);
+    json["path"] = Json::array();
+    for (const int pause_us : {0, 2000, 16'000})
+      json["path"].push_back(path_cost(folder, items, std::chrono::microseconds(pause_us)));
+    json["consumer"] = Json::array();
+    for (const bool has_producer : {false, true, false, true})
+      json["consumer"].push_back(consumer_cost(folder, has_producer));
+    std::printf("%s\n", json.dump(2).c_str());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "edge_cost: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
