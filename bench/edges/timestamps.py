@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Stage(nn.Module):
     """Works for a while, and notes when it began and ended."""
 
     def __init__(self, size: int) -> None:
+        """Makes it of a size."""
         super().__init__()
         self.weight = nn.Buffer(torch.ones(size, size))
 
@@ -81,7 +83,7 @@ def main() -> None:
         torch.save([x, times], folder / "inputs.pt")
         tables = ["device = 'cuda:0'\n[source.camera]\nrate_hz = 100\n"]
         producers = ("camera", "a", "b", "c")
-        for producer, name in zip(producers, producers[1:], strict=False):
+        for producer, name in pairwise(producers):
             first = "camera" if producer == "camera" else f"{producer}.0"
             tables.append(
                 f"[engine.{name}]\nmodule = '{name}'\ninputs = 'inputs.pt'\nfrom = ['{first}', '{producer}.1']\n"

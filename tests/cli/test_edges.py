@@ -1,6 +1,7 @@
 """Rehearsals and plans of pipelines with edges: recorded items, checks by sequence number, paths, traces."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +114,7 @@ def test_items_that_do_not_fit_are_refused(
 ) -> None:
     file = chain(tmp_path, models)
     torch.save(items, tmp_path / "items.pt")
-    assert_matches(message, refusal("run", file, "--seconds", "0.2"))
-
-
-def assert_matches(message: str, text: str) -> None:
-    import re
-
-    assert re.search(message, text), text
+    assert re.search(message, refusal("run", file, "--seconds", "0.2"))
 
 
 def test_a_plan_bounds_the_path(tmp_path: Path, models: Path) -> None:

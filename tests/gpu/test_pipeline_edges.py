@@ -141,7 +141,7 @@ def test_a_diamond_joins_one_item(net: Net) -> None:
             "join": (Joins(), f"from = [{BLOCKING.format('slow')}, {BLOCKING.format('fast')}]\non = ['slow', 'fast']"),
             "all": (
                 Adds(),
-                f"from = [{{ output = 'join.0', queue = 8, overflow = 'block' }}, "
+                "from = [{ output = 'join.0', queue = 8, overflow = 'block' }, "
                 "{ output = 'all', initial = 'zeros' }]\non = 'join'",
             ),
         },

@@ -170,7 +170,7 @@ def test_both_ways_of_a_diamond_carry_one_item(net: Callable[..., gl.Pipeline]) 
             "right": (Times(2), "from = 'camera'\non = 'camera'"),
             "join": (
                 Join(),
-                "from = [{ output = 'left', queue = 1000 }, { output = 'right', queue = 1000 }]\non = ['left', 'right']",
+                "from = [{ output = 'left', queue = 9 }, { output = 'right', queue = 9 }]\non = ['left', 'right']",
             ),
         },
     )
@@ -273,7 +273,7 @@ def test_any_strides_may_be_published(net: Callable[..., gl.Pipeline]) -> None:
 def test_items_that_do_not_fit_are_refused(net: Callable[..., gl.Pipeline]) -> None:
     pipeline = net(CAMERA, {"a": (Times(1), "from = 'camera'\non = 'camera'\npython = true")})
     source = pipeline.source("camera")
-    with pytest.raises(RuntimeError, match="item of source 'camera' has 2 tensors.*need 1"):
+    with pytest.raises(RuntimeError, match=r"item of source 'camera' has 2 tensors.*need 1"):
         source.publish(X, X)
     with pytest.raises(TypeError, match="item of source 'camera' holds 3: give tensors"):
         source.publish(3)  # type: ignore[arg-type]
@@ -288,7 +288,7 @@ def test_an_item_that_fits_no_package_names_the_engine(tmp_path: Path, models: P
     with gl.Pipeline(config(tmp_path, CAMERA, engine)) as pipeline:
         source = pipeline.source("camera")
         for wrong in (torch.zeros(4, 9), torch.zeros(4, 8, dtype=torch.float64), torch.zeros(8)):
-            with pytest.raises(RuntimeError, match="item of source 'camera' does not fit engine 'a': .*input 0"):
+            with pytest.raises(RuntimeError, match=r"item of source 'camera' does not fit engine 'a': .*input 0"):
                 source.publish(wrong)
         assert source.publish(torch.zeros(4, 8)).sequence == 1
 
@@ -315,7 +315,7 @@ def test_a_trigger_runs_an_engine_now(net: Callable[..., gl.Pipeline]) -> None:
     for i in range(2):
         assert pipeline["a"].trigger()
         assert sink.wait(LONG).sequence == i + 1
-    with pytest.raises(RuntimeError, match="engine 'c' cannot be triggered.*no `from`"):
+    with pytest.raises(RuntimeError, match=r"engine 'c' cannot be triggered.*no `from`"):
         pipeline["c"].trigger()
 
 
@@ -420,7 +420,7 @@ def test_a_sink_waits_for_something_new(net: Callable[..., gl.Pipeline]) -> None
     pipeline = net(CAMERA, {"a": (Times(1), "from = 'camera'\non = 'camera'")})
     pipeline.start()
     source, sink = pipeline.source("camera"), pipeline.sink("a")
-    with pytest.raises(TimeoutError, match="engine 'a' gave no new result within 0.05 s"):
+    with pytest.raises(TimeoutError, match=r"engine 'a' gave no new result within 0.05 s"):
         sink.wait(0.05)
     with pytest.raises(TypeError, match="timeout"):
         sink.wait("1")  # type: ignore[arg-type]
