@@ -46,7 +46,7 @@ class Stage(nn.Module):
     def forward(self, x: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the input, and the times with the two of this stage behind them."""
         begin = clock_after(x)
-        y = self.weight
+        y: Tensor = self.weight
         for _ in range(4):
             y = y @ self.weight / self.weight.shape[0]
         end = clock_after(y)

@@ -29,7 +29,7 @@ class Stamps(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the sum."""
-        work = self.weight
+        work: Tensor = self.weight
         for _ in range(4):
             work = work @ self.weight
         whole = torch.where((x == x[0]).all(), 0.0, float("nan"))
@@ -183,9 +183,9 @@ def test_three_consumers_of_the_newest_value_see_whole_values_in_order(net: Net)
             seen[add] = stamp.sequence
             assert value_of(result.outputs) == (stamp.sequence - 1) % 512 + add
     for add, sink in sinks.items():
-        while (result := sink.wait(LONG)).items[0].sequence < 500:
+        while (last := sink.wait(LONG)).items[0].sequence < 500:
             pass
-        assert value_of(result.outputs) == 499 % 512 + add
+        assert value_of(last.outputs) == 499 % 512 + add
 
 
 def test_a_fast_consumer_of_a_slow_producer_reads_whole_values(net: Net) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ Table = dict[str, Any]
 
 
 @pytest.fixture
-def net(tmp_path: Path) -> Callable[..., gl.Pipeline]:
+def net(tmp_path: Path) -> Iterator[Callable[..., gl.Pipeline]]:
     """Opens pipelines of modules whose inputs are all like X."""
     opened: list[gl.Pipeline] = []
 
