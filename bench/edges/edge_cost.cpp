@@ -15,8 +15,10 @@
 
 #include <ATen/Functions.h>
 #include <c10/core/Event.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -48,8 +50,7 @@ Json quantiles(std::vector<double> values) {
   return {{"p50", at(0.5)}, {"p90", at(0.9)}, {"p99", at(0.99)}, {"max", values.back()}};
 }
 
-void spin_for(Clock::duration time) {
-  const auto until = Clock::now() + time;
+void spin_until(Clock::time_point until) {
   while (Clock::now() < until) continue;
 }
 
@@ -58,7 +59,10 @@ std::string engine(const fs::path& folder, const std::string& name, const std::s
          (folder / (name + ".inputs.pt")).string() + "'\n" + keys + "\n";
 }
 
-const std::string kSources = "device = 'cuda:0'\n[source.camera]\nrate_hz = 30\n[source.state]\nrate_hz = 200\n";
+std::string sources(double camera_hz = 30) {
+  return "device = 'cuda:0'\n[source.camera]\nrate_hz = " + std::to_string(camera_hz) +
+         "\n[source.state]\nrate_hz = 200\n";
+}
 const std::string kLanes = "[lane.vision]\nunits = 64\n[lane.policy]\nunits = 32\n";
 const std::string kFeedback = "{ output = 'policy', initial = 'zeros' }";
 
@@ -74,16 +78,34 @@ Tensors pinned(const Tensors& tensors) {
   return copies;
 }
 
+// Returns the times of a copy to the device and an event, with the same pauses as between the calls of publish().
+Json copy_by_hand(const at::Tensor& picture, int items) {
+  auto copy = at::empty_like(picture, at::TensorOptions(at::kCUDA));
+  c10::Event copied(c10::DeviceType::CUDA);
+  const auto stream = c10::cuda::getStreamFromPool();
+  std::vector<double> times;
+  for (int i = -20; i < items; ++i) {
+    spin_until(Clock::now() + std::chrono::microseconds(500));
+    const auto start = Clock::now();
+    C10_CUDA_CHECK(cudaMemcpyAsync(copy.mutable_data_ptr(), picture.const_data_ptr(), picture.nbytes(),
+                                   cudaMemcpyHostToDevice, stream));
+    copied.record(stream);
+    if (i >= 0) times.push_back(microseconds(Clock::now() - start));
+    stream.synchronize();
+  }
+  return quantiles(std::move(times));
+}
+
 Json publish_cost(const fs::path& folder, int items) {
   const auto picture = greenlane::load_tensors((folder / "vision.inputs.pt").string());
-  auto pipeline = open(kSources + engine(folder, "vision", "from = 'camera'\non = []") +
+  auto pipeline = open(sources() + engine(folder, "vision", "from = 'camera'\non = []") +
                        engine(folder, "policy", "from = ['vision', 'state', " + kFeedback + "]\non = []") + kLanes);
   auto source = pipeline.source("camera");
   Json json{{"bytes", picture.front().nbytes()}};
   for (const auto& [name, item] : {std::pair{"pinned_us", pinned(picture)}, std::pair{"pageable_us", picture}}) {
     std::vector<double> times;
     for (int i = -20; i < items; ++i) {
-      spin_for(std::chrono::microseconds(500));
+      spin_until(Clock::now() + std::chrono::microseconds(500));
       const auto start = Clock::now();
       const auto published = source.publish(item);
       if (i >= 0) times.push_back(microseconds(Clock::now() - start));
@@ -91,6 +113,7 @@ Json publish_cost(const fs::path& folder, int items) {
     }
     json[name] = quantiles(std::move(times));
   }
+  json["by_hand_us"] = copy_by_hand(pinned(picture).front(), items);
   return json;
 }
 
@@ -135,10 +158,11 @@ class ByHand {
   c10::Event done_{c10::DeviceType::CUDA};
 };
 
-Json path_cost(const fs::path& folder, int items, Clock::duration pause) {
-  auto pipeline = open(kSources + engine(folder, "vision", "from = 'camera'\non = 'camera'") +
-                       engine(folder, "policy", "from = ['vision', 'state', " + kFeedback + "]\non = 'vision'") +
-                       kLanes + "[path.act]\nfrom = 'camera'\nto = 'policy'\n");
+Json path_cost(const fs::path& folder, int items, Clock::duration period) {
+  auto pipeline =
+      open(sources(1e6 / microseconds(period)) + engine(folder, "vision", "from = 'camera'\non = 'camera'") +
+           engine(folder, "policy", "from = ['vision', 'state', " + kFeedback + "]\non = 'vision'") + kLanes +
+           "[path.act]\nfrom = 'camera'\nto = 'policy'\n");
   const auto picture = greenlane::load_tensors((folder / "vision.inputs.pt").string()).front().pin_memory();
   const auto recorded = greenlane::load_tensors((folder / "policy.inputs.pt").string());
   const Tensors others = greenlane::to_device({recorded[1], recorded[2]}, greenlane::DeviceId::parse("cuda"));
@@ -148,17 +172,18 @@ Json path_cost(const fs::path& folder, int items, Clock::duration pause) {
   pipeline.source("state").publish({recorded[1]});
   pipeline.start();
   std::vector<double> hand;
+  const auto begin = Clock::now() + period;
   for (int i = -30; i < items; ++i) {
-    spin_for(pause);
+    spin_until(begin + (i + 30) * period);
     source.publish({picture});
     if (!sink.wait(std::chrono::seconds(5))) throw std::runtime_error("no result came");
-    spin_for(pause);
+    spin_until(begin + (i + 30) * period + period / 2);
     const auto time = by_hand.run(picture, others);
     if (i < 0) continue;
     hand.push_back(microseconds(time));
   }
   const auto figures = pipeline.stats().paths[0].figures.whole;
-  return {{"pause_us", microseconds(pause)},
+  return {{"period_us", microseconds(period)},
           {"items", items},
           {"pipeline_us",
            {{"p50", microseconds(figures.p50)},
@@ -171,10 +196,10 @@ Json path_cost(const fs::path& folder, int items, Clock::duration pause) {
 Json consumer_cost(const fs::path& folder, bool has_producer) {
   // Alone, the policy takes features that were published once.
   const std::string features = has_producer ? "'vision'" : "'features'";
-  const std::string sources = has_producer ? kSources : kSources + "[source.features]\nrate_hz = 30\n";
+  const std::string all = has_producer ? sources() : sources() + "[source.features]\nrate_hz = 30\n";
   const std::string camera = engine(folder, "vision", "from = 'camera'\non = 'camera'");
   auto pipeline =
-      open(sources + camera +
+      open(all + camera +
            engine(folder, "policy", "from = [" + features + ", 'state', " + kFeedback + "]\nrate_hz = 500") + kLanes);
   const auto picture = pinned(greenlane::load_tensors((folder / "vision.inputs.pt").string()));
   const auto recorded = greenlane::load_tensors((folder / "policy.inputs.pt").string());
@@ -223,8 +248,8 @@ int main(int argc, char** argv) {
               {"torch", std::string(greenlane::torch_version())}};
     json["publish"] = publish_cost(folder, items);
     json["path"] = Json::array();
-    for (const int pause_us : {0, 2000, 16'000})
-      json["path"].push_back(path_cost(folder, items, std::chrono::microseconds(pause_us)));
+    for (const int period_us : {2000, 5000, 33'333})
+      json["path"].push_back(path_cost(folder, items, std::chrono::microseconds(period_us)));
     json["consumer"] = Json::array();
     for (const bool has_producer : {false, true, false, true})
       json["consumer"].push_back(consumer_cost(folder, has_producer));

@@ -57,13 +57,13 @@ FromEntry read_entry(const TomlTable& engine, const toml::node& node, NamedFiles
   return entry;
 }
 
-// Reads `from`: a list, or one string.
+// Reads `from`: a list, or the only entry.
 std::vector<FromEntry> read_entries(TomlTable& table, NamedFiles files) {
   const auto* from = table.get("from");
   if (!from) return {};
-  if (from->is_string()) return {read_entry(table, *from, files)};
+  if (from->is_string() || from->is_table()) return {read_entry(table, *from, files)};
   const std::string remedy = R"(write it as ["camera", "vision.1"], an entry for each input of the model)";
-  if (!from->is_array()) table.fail(*from, "from", "this must be a list or a string", remedy);
+  if (!from->is_array()) table.fail(*from, "from", "this must be a list, a string or a table", remedy);
   if (from->as_array()->empty()) table.fail(*from, "from", "the list is empty", remedy + ", or leave the key out");
   std::vector<FromEntry> entries;
   for (const auto& node : *from->as_array()) entries.push_back(read_entry(table, node, files));

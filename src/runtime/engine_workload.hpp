@@ -40,7 +40,9 @@ class EngineWorkload : public TensorWorkload {
         check_outputs_(check_outputs),
         has_graphs_(engine_->graphs().has_value()),
         state_(engine_->state()),
-        done_(engine_->device().id().kind == DeviceKind::cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU) {
+        done_(event_type()),
+        started_(event_type(), c10::EventFlag::BACKEND_DEFAULT),
+        ended_(event_type(), c10::EventFlag::BACKEND_DEFAULT) {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (engine_->writes_input(i)) written_inputs_.emplace_back(inputs_[i], inputs_[i].clone());
     }
@@ -121,13 +123,15 @@ class EngineWorkload : public TensorWorkload {
       std::vector<at::Tensor> inputs(feeds.size());
       const auto take_inputs = [&] {
         for (std::size_t i = 0; i < feeds.size(); ++i) inputs[i] = input_from(feeds[i], i);
+        if (on_gpu()) started_.record(c10::cuda::getCurrentCUDAStream(index()));
       };
       if (!on_gpu()) {
         outputs = std::make_shared<TensorPayload>(run_on_cpu(inputs, GraphOutputs::copies, take_inputs));
         return;
       }
       enqueue(inputs, GraphOutputs::copies, take_inputs, [&](auto tensors, auto stream) {
-        begun_ = std::make_shared<const Written>(stream);
+        ended_.record(stream);
+        begun_ = events_.record(stream);
         outputs = std::make_shared<TensorPayload>(std::move(tensors), begun_);
       });
       if (!is_stream_kept_) lane_.value().keep_stream();  // as in prepare()
@@ -136,9 +140,12 @@ class EngineWorkload : public TensorWorkload {
     return outputs;
   }
 
-  void finish() override {
-    if (begun_) begun_->wait();
+  std::optional<Nanoseconds> finish() override {
+    if (!begun_) return std::nullopt;
+    begun_->wait();
     begun_.reset();
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    return from_seconds(started_.elapsedTime(ended_) / 1e3);
   }
 
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
@@ -201,6 +208,7 @@ class EngineWorkload : public TensorWorkload {
     return use;
   }
 
+  [[nodiscard]] c10::DeviceType event_type() const { return on_gpu() ? c10::DeviceType::CUDA : c10::DeviceType::CPU; }
   [[nodiscard]] bool on_gpu() const { return engine_->device().id().kind == DeviceKind::cuda; }
   [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(engine_->device().id().index); }
 
@@ -311,10 +319,13 @@ class EngineWorkload : public TensorWorkload {
   bool has_graphs_;
   bool is_stream_kept_ = false;
   std::shared_ptr<const Written> begun_;  // the run that finish() waits for; null: none
-  detail::KeptTensors state_;             // its values when the package was loaded
+  WrittenPool events_;
+  detail::KeptTensors state_;  // its values when the package was loaded
   std::optional<detail::KeptGenerator> generator_;
   std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // each with its recorded copy
   c10::Event done_;
+  c10::Event started_;  // around a run from edges, with times
+  c10::Event ended_;
   std::mutex latest_mutex_;  // guards the next member
   std::optional<GraphUse> latest_;
 };

@@ -91,6 +91,9 @@ void PipelineEdges::attach(const LoadedPipeline& pipeline, std::size_t engine) {
   intakes_[engine]->on_change([weak = std::weak_ptr(pipeline.engines()[engine])] {
     if (const auto here = weak.lock()) here->wake();
   });
+  intakes_[engine]->on_expected([weak = std::weak_ptr(pipeline.engines()[engine])] {
+    if (const auto here = weak.lock()) here->expect_run();
+  });
   const auto& edges = config.engines[engine].edges;
   for (std::size_t i = 0; i < edges.size(); ++i) {
     if (const auto producer = find_engine(config, edges[i].producer)) {

@@ -8,6 +8,8 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <cuda_runtime_api.h>
 
+#include <utility>
+
 namespace greenlane::runtime {
 namespace {
 
@@ -23,7 +25,10 @@ at::Tensor peer_copy(const at::Tensor& tensor, const at::Device& device, c10::cu
 
 }  // namespace
 
-Written::Written(c10::cuda::CUDAStream stream) : event_(c10::DeviceType::CUDA) { event_.record(stream); }
+void Written::record(c10::cuda::CUDAStream stream) {
+  is_done_.store(false, std::memory_order_relaxed);
+  event_.record(stream);
+}
 
 bool Written::is_done() const {
   if (is_done_.load(std::memory_order_acquire)) return true;
@@ -42,6 +47,24 @@ void Written::wait() const {
 
 void Written::block(c10::cuda::CUDAStream stream) const {
   if (!is_done()) event_.block(stream);
+}
+
+std::shared_ptr<const Written> WrittenPool::record(c10::cuda::CUDAStream stream) {
+  std::unique_ptr<Written> written;
+  {
+    const std::scoped_lock lock(free_->mutex);
+    if (!free_->all.empty()) {
+      written = std::move(free_->all.back());
+      free_->all.pop_back();
+    }
+  }
+  if (!written) written = std::make_unique<Written>();
+  written->record(stream);
+  return {written.release(), [free = free_](Written* used) {
+            std::unique_ptr<Written> owned(used);
+            const std::scoped_lock lock(free->mutex);
+            free->all.push_back(std::move(owned));
+          }};
 }
 
 at::Tensor TensorPayload::tensor_on(std::size_t index, const at::Device& device) const {

@@ -10,17 +10,19 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 namespace greenlane::runtime {
 
 // Writes that were enqueued on a device.
-// Thread safety: all members may be called from any thread.
+// Thread safety: all members may be called from any thread, except record(): before others know the object.
 class Written {
  public:
-  // Behind the present work on this stream.
-  explicit Written(c10::cuda::CUDAStream stream);
+  Written() : event_(c10::DeviceType::CUDA) {}
+  // Waits for the present work on this stream from now on.
+  void record(c10::cuda::CUDAStream stream);
   [[nodiscard]] bool is_done() const;
   // Waits on the host until they are done.
   void wait() const;
@@ -30,6 +32,21 @@ class Written {
  private:
   c10::Event event_;
   mutable std::atomic<bool> is_done_{false};
+};
+
+// Used again, because making and destroying an event costs more than recording it.
+// Thread safety: all members may be called from any thread.
+class WrittenPool {
+ public:
+  // Returns one behind the present work on this stream.
+  [[nodiscard]] std::shared_ptr<const Written> record(c10::cuda::CUDAStream stream);
+
+ private:
+  struct Free {
+    std::mutex mutex;  // guards the next member
+    std::vector<std::unique_ptr<Written>> all;
+  };
+  std::shared_ptr<Free> free_ = std::make_shared<Free>();  // shared with all that are in use
 };
 
 // Tensors that nobody writes to any more, except the device until they are done.

@@ -81,6 +81,7 @@ TensorSource::Item TensorSource::publish(const std::vector<at::Tensor>& item) {
   const auto published = Clock::now();
   origin_.require_here("source '" + name_ + "'");
   require_fit(item);
+  if (lane_) outlet_->expect();  // their threads wake up while the data is copied
   const std::scoped_lock lock(mutex_);
   (void)outlet_->wait_for_room(Clock::time_point::max());
   if (outlet_->is_closed()) {
@@ -125,7 +126,7 @@ std::shared_ptr<const TensorPayload> TensorSource::on_gpu(const std::vector<at::
   const auto stream = c10::cuda::getStreamFromExternal(lane_->stream().handle(), device);
   // The program's own streams, before this one becomes current.
   for (const auto& tensor : item) {
-    if (tensor.is_cuda()) Written(c10::cuda::getCurrentCUDAStream(tensor.get_device())).block(stream);
+    if (tensor.is_cuda()) events_.record(c10::cuda::getCurrentCUDAStream(tensor.get_device()))->block(stream);
   }
   const c10::cuda::CUDAStreamGuard guard(stream);
   Pinned* slot = nullptr;
@@ -147,7 +148,7 @@ std::shared_ptr<const TensorPayload> TensorSource::on_gpu(const std::vector<at::
     }
     copy_to_gpu(tensors.back(), from, stream);
   }
-  auto written = std::make_shared<const Written>(stream);
+  auto written = events_.record(stream);
   if (slot) slot->copied = written;
   if (reads_own) copied = written;
   return std::make_shared<TensorPayload>(std::move(tensors), std::move(written));

@@ -75,6 +75,7 @@ class TensorSource {
   const std::vector<at::Tensor> examples_;
   const Check check_;
   std::optional<Lane> lane_;  // of the copies; absent on a CPU
+  WrittenPool events_;
   std::shared_ptr<Outlet> outlet_ = std::make_shared<Outlet>();
   std::atomic<std::uint64_t> sequence_{0};  // written under the lock
   std::mutex mutex_;                        // orders the items; guards the next member

@@ -21,7 +21,7 @@ std::shared_ptr<const Payload> EdgeRuns::begin(const Intake::Inputs& inputs) con
 
 std::shared_ptr<const Payload> EdgeRuns::repeat_last() const {
   auto outputs = begin(last_.inputs);
-  engine_.workload().finish();
+  (void)engine_.workload().finish();
   return outputs;
 }
 
@@ -40,12 +40,13 @@ EdgeRuns::Ran EdgeRuns::run(Clock::time_point arrival, Clock::time_point start) 
   ServedEngine::RunTimes times{.arrival = arrival, .start = start};
   auto [end, error] = engine_.run_triggered(times, [&] {
     published = outlet_->begin(begin(inputs), inputs.items, inputs.epoch);
-    engine_.workload().finish();
-    published.value->payload->note_done(Clock::now());
-    for (const auto& value : inputs.values) {
-      times.arrival = std::max(times.arrival, value->payload->done_at());
-      times.start = std::max(times.start, value->payload->done_at());
-    }
+    const auto on_device = engine_.workload().finish();
+    const auto now = Clock::now();
+    published.value->payload->note_done(now);
+    // A run is enqueued before the device begins with it.
+    if (on_device) times.start = std::max(times.start, now - *on_device);
+    for (const auto& value : inputs.values) times.arrival = std::max(times.arrival, value->payload->done_at());
+    times.start = std::max(times.start, times.arrival);
   });
   Ran ran{.how = EdgeRun::failed, .arrival = times.arrival, .start = times.start, .end = end, .error = error};
   if (error) return ran;

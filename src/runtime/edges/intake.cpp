@@ -46,7 +46,8 @@ bool Intake::put(std::size_t index, ValuePtr value) {
     if (!edge.is_queue()) drop_old(edge);
     edge.is_new = true;
   }
-  if (listener_) listener_();
+  // Only triggers wait for data.
+  if (has_trigger_ && listener_) listener_();
   return true;
 }
 
@@ -136,7 +137,6 @@ void Intake::reset(std::uint64_t epoch) {
       edge.is_new = false;
     }
   }
-  if (listener_) listener_();
 }
 
 void Intake::close() {

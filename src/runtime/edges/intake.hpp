@@ -51,6 +51,12 @@ class Intake {
 
   // `listener` is called after each change that may let the engine run. Call it before values come.
   void on_change(std::function<void()> listener) { listener_ = std::move(listener); }
+  // `listener` is called some microseconds before new data that makes the engine run. Call it before values come.
+  void on_expected(std::function<void()> listener) { expected_ = std::move(listener); }
+  // Says that a value comes to this edge in some microseconds.
+  void expect(std::size_t index) const {
+    if (edges_[index].options.triggers && expected_) expected_();
+  }
 
   // `listener` is called when this edge, a queue that blocks, has room again. Call it before values come.
   void on_room(std::size_t edge, std::function<void()> listener) { edges_[edge].on_room = std::move(listener); }
@@ -102,6 +108,7 @@ class Intake {
   [[nodiscard]] static ValuePtr present(Edge& edge);
 
   std::function<void()> listener_;
+  std::function<void()> expected_;
   mutable std::mutex mutex_;  // guards the following members
   mutable std::condition_variable room_;
   std::vector<Edge> edges_;

@@ -18,6 +18,10 @@ bool Outlet::wait_for_room(Clock::time_point until) const {
   return std::ranges::all_of(ends_, [&](const End& end) { return end.intake->wait_for_room(end.edge, until); });
 }
 
+void Outlet::expect() const {
+  for (const auto& end : ends_) end.intake->expect(end.edge);
+}
+
 void Outlet::hand_out(Published& published, bool early) const {
   for (const auto& end : ends_) {
     if (end.early == early && !end.intake->put(end.edge, published.value)) published.was_taken = false;

@@ -29,6 +29,9 @@ class Outlet {
   // Waits until all edges have room, or one is closed, or `until`. Returns whether there is room.
   [[nodiscard]] bool wait_for_room(Clock::time_point until) const;
 
+  // Says that a value comes in some microseconds.
+  void expect() const;
+
   struct Published {
     ValuePtr value;  // with its sequence number
     bool was_taken;  // by all edges so far

@@ -135,6 +135,8 @@ class ServedEngine {
     thread_.start(std::move(trigger), spin);
   }
   void wake() { thread_.wake(); }
+  // Says that a run comes in some microseconds.
+  void expect_run() { thread_.expect_request(); }
   bool stop(Clock::time_point until) { return thread_.stop(until); }
   [[nodiscard]] bool wait_for_trigger(std::chrono::nanoseconds time) { return thread_.wait_for_trigger(time); }
 
