@@ -23,9 +23,10 @@ examples: setup  ## Compile the example models for this machine's device
 	@$(PY) examples/robot/export.py
 	@$(PY) examples/robot_live/export_live.py
 
-run: examples  ## Build the program and run the example pipeline (SECONDS_TO_RUN=10)
+run: setup  ## Build the program and run the example pipeline (SECONDS_TO_RUN=10)
 	@test -f build/build.ninja || cmake --preset release --log-level=WARNING
 	@cmake --build --preset release --target greenlane_cli
+	@$(PY) examples/robot/export.py
 	build/bin/greenlane run examples/robot/robot.toml --seconds $(SECONDS_TO_RUN) --check
 
 test: test-cpp test-python  ## Run all tests

@@ -14,6 +14,7 @@ echo "lint: ruff and mypy"
 "$bin/ruff" format --quiet --check .
 "$bin/mypy" python tools examples/robot
 "$bin/mypy" bench/peers
+MYPYPATH=python:examples/robot "$bin/mypy" examples/robot_live
 "$bin/mypy" tests
 
 # A file whose content and settings were analysed before is not analysed again, because PyTorch's headers cost

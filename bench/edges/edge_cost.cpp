@@ -2,10 +2,11 @@
 //
 //   edge_cost FOLDER [ITEMS]     prints JSON; FOLDER: what examples/robot_live/export_live.py made for a GPU
 //
-// `publish`: one call with a pinned picture, and one with a pageable one. `path`: a picture from publish() to the end
-// of the policy on the device, through vision; by hand: the same copy, the same packages on the same lanes, and events
-// between them, all from one thread. Both take turns, item by item. `consumer`: a policy with a timer of 500 Hz, alone
-// and while vision, on its own lane, produces what it takes.
+// `publish`: one call with a pinned picture, one with a pageable one, and the least by hand: a copy and an event.
+// `path`: a picture from publish() to the end of the policy on the device, through vision; by hand: the same copy, the
+// same packages on the same lanes, and events between them, all from one thread, which sleeps until there is a picture,
+// or spins. All take turns, item by item, at the rate that the source declares. `consumer`: a policy with a timer of
+// 500 Hz, alone, beside vision on a lane of its own, and on vision's outputs.
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/torch/versions.hpp>
@@ -24,10 +25,12 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -123,9 +126,8 @@ class ByHand {
   ByHand(const fs::path& folder, const greenlane::Pipeline& pipeline)
       : vision_(load(folder, pipeline, "vision")), policy_(load(folder, pipeline, "policy")) {}
 
-  // Returns the latency of one picture.
-  Clock::duration run(const at::Tensor& picture, const Tensors& others) {
-    const auto start = Clock::now();
+  // Returns the latency of one picture since a time.
+  Clock::duration run(const at::Tensor& picture, const Tensors& others, Clock::time_point since) {
     Tensors actions;
     {
       const c10::cuda::CUDAStreamGuard guard(vision_.stream);
@@ -138,7 +140,7 @@ class ByHand {
       done_.record(policy_.stream);
     }
     done_.synchronize();
-    return Clock::now() - start;
+    return Clock::now() - since;
   }
 
  private:
@@ -158,6 +160,57 @@ class ByHand {
   c10::Event done_{c10::DeviceType::CUDA};
 };
 
+// A thread that sleeps until there is work.
+class Sleeper {
+ public:
+  using Work = std::function<Clock::duration(Clock::time_point since)>;
+  Sleeper()
+      : thread_([this] {
+          std::unique_lock lock(mutex_);
+          while (true) {
+            changed_.wait(lock, [&] { return work_ || is_over_; });
+            if (is_over_) return;
+            result_ = work_(since_);
+            work_ = {};
+            is_done_ = true;
+          }
+        }) {}
+  ~Sleeper() {
+    {
+      const std::scoped_lock lock(mutex_);
+      is_over_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+
+  // Spins until the work is done.
+  Clock::duration run(Work work) {
+    {
+      const std::scoped_lock lock(mutex_);
+      work_ = std::move(work);
+      is_done_ = false;
+      since_ = Clock::now();
+    }
+    changed_.notify_one();
+    while (!is_done_) continue;
+    const std::scoped_lock lock(mutex_);
+    return result_;
+  }
+
+ private:
+  std::mutex mutex_;  // guards the following members
+  std::condition_variable changed_;
+  Work work_;
+  Clock::time_point since_;
+  Clock::duration result_{0};
+  std::atomic<bool> is_done_{false};
+  bool is_over_ = false;
+  std::thread thread_;
+};
+
 Json path_cost(const fs::path& folder, int items, Clock::duration period) {
   auto pipeline =
       open(sources(1e6 / microseconds(period)) + engine(folder, "vision", "from = 'camera'\non = 'camera'") +
@@ -171,16 +224,22 @@ Json path_cost(const fs::path& folder, int items, Clock::duration period) {
   auto sink = pipeline.sink("policy");
   pipeline.source("state").publish({recorded[1]});
   pipeline.start();
-  std::vector<double> hand;
+  Sleeper sleeper;
+  std::vector<double> asleep;
+  std::vector<double> spinning;
   const auto begin = Clock::now() + period;
   for (int i = -30; i < items; ++i) {
-    spin_until(begin + (i + 30) * period);
+    const auto start = begin + (i + 30) * period;
+    spin_until(start);
     source.publish({picture});
     if (!sink.wait(std::chrono::seconds(5))) throw std::runtime_error("no result came");
-    spin_until(begin + (i + 30) * period + period / 2);
-    const auto time = by_hand.run(picture, others);
+    spin_until(start + period / 3);
+    const auto slept = sleeper.run([&](Clock::time_point since) { return by_hand.run(picture, others, since); });
+    spin_until(start + 2 * period / 3);
+    const auto spun = by_hand.run(picture, others, Clock::now());
     if (i < 0) continue;
-    hand.push_back(microseconds(time));
+    asleep.push_back(microseconds(slept));
+    spinning.push_back(microseconds(spun));
   }
   const auto figures = pipeline.stats().paths[0].figures.whole;
   return {{"period_us", microseconds(period)},
@@ -190,13 +249,17 @@ Json path_cost(const fs::path& folder, int items, Clock::duration period) {
             {"p90", microseconds(figures.p90)},
             {"p99", microseconds(figures.p99)},
             {"max", microseconds(figures.max)}}},
-          {"by_hand_us", quantiles(std::move(hand))}};
+          {"by_hand_us", quantiles(std::move(asleep))},
+          {"by_hand_spinning_us", quantiles(std::move(spinning))}};
 }
 
-Json consumer_cost(const fs::path& folder, bool has_producer) {
-  // Alone, the policy takes features that were published once.
-  const std::string features = has_producer ? "'vision'" : "'features'";
-  const std::string all = has_producer ? sources() : sources() + "[source.features]\nrate_hz = 30\n";
+enum class Producer { none, beside, connected };
+
+Json consumer_cost(const fs::path& folder, Producer producer_is) {
+  // Without vision's, the policy takes features that were published once.
+  const bool is_connected = producer_is == Producer::connected;
+  const std::string features = is_connected ? "'vision'" : "'features'";
+  const std::string all = is_connected ? sources() : sources() + "[source.features]\nrate_hz = 30\n";
   const std::string camera = engine(folder, "vision", "from = 'camera'\non = 'camera'");
   auto pipeline =
       open(all + camera +
@@ -204,13 +267,13 @@ Json consumer_cost(const fs::path& folder, bool has_producer) {
   const auto picture = pinned(greenlane::load_tensors((folder / "vision.inputs.pt").string()));
   const auto recorded = greenlane::load_tensors((folder / "policy.inputs.pt").string());
   pipeline.source("state").publish({recorded[1]});
-  if (!has_producer) pipeline.source("features").publish({recorded[0]});
+  if (!is_connected) pipeline.source("features").publish({recorded[0]});
   pipeline.source("camera").publish(picture);
   pipeline.start();
   // Back to back: vision is always at work.
   std::atomic<bool> is_over{false};
   std::thread producer;
-  if (has_producer) {
+  if (producer_is != Producer::none) {
     producer = std::thread([&] {
       auto seen = pipeline.sink("vision");
       while (!is_over) {
@@ -219,13 +282,13 @@ Json consumer_cost(const fs::path& folder, bool has_producer) {
       }
     });
   }
-  std::this_thread::sleep_for(std::chrono::seconds(8));
+  std::this_thread::sleep_for(std::chrono::seconds(6));
   const auto stats = pipeline.stats();
   is_over = true;
   if (producer.joinable()) producer.join();
   const auto& policy = *std::ranges::find(stats.engines, "policy", &greenlane::EngineStats::name);
   const auto& vision = *std::ranges::find(stats.engines, "vision", &greenlane::EngineStats::name);
-  return {{"producer", has_producer},
+  return {{"vision", producer_is == Producer::none ? "none" : (is_connected ? "connected" : "beside")},
           {"vision_runs", vision.figures.runs},
           {"policy_runs", policy.figures.runs},
           {"skipped", policy.figures.skipped},
@@ -251,8 +314,10 @@ int main(int argc, char** argv) {
     for (const int period_us : {2000, 5000, 33'333})
       json["path"].push_back(path_cost(folder, items, std::chrono::microseconds(period_us)));
     json["consumer"] = Json::array();
-    for (const bool has_producer : {false, true, false, true})
-      json["consumer"].push_back(consumer_cost(folder, has_producer));
+    for (int round = 0; round < 2; ++round) {
+      for (const auto producer : {Producer::none, Producer::beside, Producer::connected})
+        json["consumer"].push_back(consumer_cost(folder, producer));
+    }
     std::printf("%s\n", json.dump(2).c_str());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "edge_cost: %s\n", error.what());

@@ -131,6 +131,7 @@ class Pipeline:
         """Returns a new handle for the results of an engine.
 
         :raises KeyError: there is no engine of this name; the message lists the names.
+        :raises RuntimeError: only calls and requests run the engine, and their outputs go to their callers.
         """
         name = self._known(engine, self._engines, "engine")
         return PipelineSink(self._native.sink(name), self._engines[name]._calls.result)

@@ -108,6 +108,8 @@ void print_edges(const ModeResult& result) {
     if (engine.ages.count > 0)
       say("  inputs of {}: age {} (median), {} (p99)\n", text::terminal_text(engine.name), time(engine.ages.p50),
           time(engine.ages.p99));
+    if (!engine.is_triggered)
+      say("  nothing makes {} run in a rehearsal, because it has `on = []`\n", text::terminal_text(engine.name));
     if (engine.not_ready + engine.stale > 0)
       say("  {} skipped {} runs without inputs, and {} with inputs that were too old\n",
           text::terminal_text(engine.name), engine.not_ready, engine.stale);

@@ -110,7 +110,8 @@ std::string milliseconds(Microseconds time) { return fmt::format("{:.4g} ms", ti
 std::string also(const std::vector<Shortfall>& shortfalls) {
   std::string text;
   for (std::size_t i = 1; i < shortfalls.size(); ++i)
-    text += fmt::format("{} '{}'", i == 1 ? ", and so do" : ",", shortfalls[i].name);
+    text += fmt::format("{}'{}'", i == 1 ? "; " : ", ", shortfalls[i].name);
+  if (shortfalls.size() > 1) text += shortfalls.size() == 2 ? " is late, too" : " are late, too";
   return text;
 }
 

@@ -85,9 +85,10 @@ std::pair<std::string, std::size_t> find_output(const TomlTable& table, const Fr
   std::size_t number = 0;
   const auto* const last = digits.data() + digits.size();
   const auto [end, error] = std::from_chars(digits.data(), last, number);
-  if (error != std::errc() || end != last) {
+  constexpr std::size_t kMost = 999;
+  if (error != std::errc() || end != last || number > kMost) {
     table.fail(*entry.where, "from", "'" + digits + "' is no number of an output of '" + producer + "'",
-               "count outputs from 0, as in \"" + producer + ".1\" for the second one");
+               "count outputs from 0 to 999, as in \"" + producer + ".1\" for the second one");
   }
   return {producer, number};
 }

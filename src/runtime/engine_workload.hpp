@@ -16,6 +16,7 @@
 #include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <c10/cuda/CUDAGuard.h>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <memory>
@@ -130,6 +131,8 @@ class EngineWorkload : public TensorWorkload {
         return;
       }
       enqueue(inputs, GraphOutputs::copies, take_inputs, [&](auto tensors, auto stream) {
+        // A gated engine launches slice by slice, while the first ones run.
+        launched_ = role_.gated ? std::chrono::steady_clock::time_point() : std::chrono::steady_clock::now();
         ended_.record(stream);
         begun_ = events_.record(stream);
         outputs = std::make_shared<TensorPayload>(std::move(tensors), begun_);
@@ -140,12 +143,14 @@ class EngineWorkload : public TensorWorkload {
     return outputs;
   }
 
-  std::optional<Nanoseconds> finish() override {
+  std::optional<std::chrono::steady_clock::time_point> finish() override {
     if (!begun_) return std::nullopt;
     begun_->wait();
     begun_.reset();
     const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
-    return from_seconds(started_.elapsedTime(ended_) / 1e3);
+    const auto began = std::chrono::steady_clock::now() - from_seconds(started_.elapsedTime(ended_) / 1e3);
+    // An idle device begins when the graph is launched.
+    return std::max(began, launched_);
   }
 
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
@@ -320,7 +325,8 @@ class EngineWorkload : public TensorWorkload {
   bool is_stream_kept_ = false;
   std::shared_ptr<const Written> begun_;  // the run that finish() waits for; null: none
   WrittenPool events_;
-  detail::KeptTensors state_;  // its values when the package was loaded
+  std::chrono::steady_clock::time_point launched_;  // when that run was enqueued; the clock's beginning: unknown
+  detail::KeptTensors state_;                       // its values when the package was loaded
   std::optional<detail::KeptGenerator> generator_;
   std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // each with its recorded copy
   c10::Event done_;

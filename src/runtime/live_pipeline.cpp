@@ -116,9 +116,20 @@ std::shared_ptr<Trigger> LivePipeline::trigger_of(std::size_t engine) const {
 }
 
 std::shared_ptr<const SinkParts> LivePipeline::sink(std::size_t engine) const {
-  SinkParts parts{.engine = engines_[engine]->engine->name(), .outlet = edges_->outlet(engine), .sources = {}};
+  const auto& name = engines_[engine]->engine->name();
+  if (!engines_[engine]->runs) {
+    throw ConfigError({.what = "engine '" + name + "' has no sink",
+                       .why = "it takes inputs, and the file has no `from` for them, so only calls and requests run it",
+                       .remedy = "use the outputs of the calls, or give it `from`"});
+  }
+  SinkParts parts{.origin = origin_, .engine = name, .outlet = edges_->outlet(engine), .sources = {}};
   for (const auto& source : edges_->sources()) parts.sources.push_back(source->name());
   return std::make_shared<SinkParts>(std::move(parts));
+}
+
+void LivePipeline::reset() {
+  origin_.require_here(name_);
+  edges_->reset();
 }
 
 void LivePipeline::start() {

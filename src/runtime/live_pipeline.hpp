@@ -55,10 +55,11 @@ class LivePipeline {
   [[nodiscard]] const std::vector<std::shared_ptr<LiveEngine>>& engines() const noexcept { return engines_; }
   [[nodiscard]] const std::vector<std::shared_ptr<TensorSource>>& sources() const { return edges_->sources(); }
   // `engine`: its index.
+  // Throws: ConfigError if the engine runs on calls and requests only, whose outputs go to their callers.
   [[nodiscard]] std::shared_ptr<const SinkParts> sink(std::size_t engine) const;
   void start();
   void stop();
-  void reset() { edges_->reset(); }
+  void reset();
   [[nodiscard]] PipelineStats stats();
   void close();
   [[nodiscard]] bool is_closed() const noexcept { return is_closed_; }

@@ -118,6 +118,8 @@ class Players {
       play(std::make_shared<RehearsalTrigger>(*pipeline_.engines()[index], config, timetable, trace, result, runs));
     } else if (std::ranges::any_of(config.edges, &EdgeConfig::triggers)) {
       play(std::make_shared<DataRehearsalTrigger>(runs, config, timetable, trace, result));
+    } else {
+      result.is_triggered = false;
     }
   }
 

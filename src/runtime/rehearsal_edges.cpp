@@ -37,7 +37,12 @@ RecordedItems recorded_items(const LoadedPipeline& pipeline, std::size_t source)
                        .why = why,
                        .remedy = remedy});
   };
-  const auto tensors = load_tensors(file.string());
+  std::vector<at::Tensor> tensors;
+  try {
+    tensors = load_tensors(file.string());
+  } catch (const Error& error) {
+    fail(error.what(), "");
+  }
   if (tensors.empty() || tensors.size() % example.size() != 0) {
     fail("'" + file.string() + "' holds " + std::to_string(tensors.size()) + " tensors, and an item has " +
              std::to_string(example.size()),

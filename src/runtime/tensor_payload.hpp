@@ -53,9 +53,10 @@ class WrittenPool {
 // Thread safety: all members may be called from any thread.
 class TensorPayload final : public Payload {
  public:
-  // `written`: of the tensors; null: they are there.
-  explicit TensorPayload(std::vector<at::Tensor> tensors, std::shared_ptr<const Written> written = {})
-      : tensors_(std::move(tensors)), written_(std::move(written)) {}
+  // `written`: of the tensors; null: they are there. `owner`: of their memory; null: they own it.
+  explicit TensorPayload(std::vector<at::Tensor> tensors, std::shared_ptr<const Written> written = {},
+                         std::shared_ptr<const void> owner = {})
+      : tensors_(std::move(tensors)), written_(std::move(written)), owner_(std::move(owner)) {}
 
   [[nodiscard]] bool is_done() const override { return !written_ || written_->is_done(); }
   // Waits on the host until the tensors are written.
@@ -73,6 +74,7 @@ class TensorPayload final : public Payload {
  private:
   const std::vector<at::Tensor> tensors_;
   const std::shared_ptr<const Written> written_;
+  const std::shared_ptr<const void> owner_;
 };
 
 }  // namespace greenlane::runtime

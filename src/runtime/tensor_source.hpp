@@ -12,12 +12,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace greenlane::runtime {
@@ -54,19 +54,31 @@ class TensorSource {
   void close() { outlet_->close(); }
 
  private:
-  // Pinned memory of one item. The device reads it while it copies.
-  struct Pinned {
-    std::vector<at::Tensor> tensors;  // undefined for those that the program gave on the device, or pinned
+  // Memory for one item on the device. It is used again, because allocating costs more than copying small items.
+  struct Slot {
+    std::vector<at::Tensor> device;
+    std::vector<at::Tensor> pinned;  // undefined for tensors that the program gave on the device, or pinned
     std::shared_ptr<const Written> copied;
   };
+  // Slots that no value uses.
+  struct Slots {
+    std::mutex mutex;  // guards the following members
+    std::vector<std::unique_ptr<Slot>> free;
+    std::size_t in_use = 0;
+  };
+  // Returns a slot that goes back when nobody uses it any more; null: the device has not copied what many others hold.
+  [[nodiscard]] std::shared_ptr<Slot> take_slot();
+  [[nodiscard]] bool is_pinned(const at::Tensor& tensor);
   [[nodiscard]] std::shared_ptr<const TensorPayload> on_cpu(const std::vector<at::Tensor>& item) const;
-  // Sets `copied` if the device reads the program's own memory.
+  // Sets `copied` if the device reads the program's own memory. Returns null if there is no slot.
   [[nodiscard]] std::shared_ptr<const TensorPayload> on_gpu(const std::vector<at::Tensor>& item,
                                                             std::shared_ptr<const Written>& copied);
-  [[nodiscard]] Pinned& free_slot();
+  // Returns true if the device reads the program's own memory.
+  [[nodiscard]] bool enqueue_copies(const std::vector<at::Tensor>& item, Slot& slot, c10::cuda::CUDAStream stream);
   [[nodiscard]] bool is_as_recorded(const std::vector<at::Tensor>& item) const;
-  // Returns memory for a copy of a tensor of an item. Its strides are the example's, or none in particular.
-  [[nodiscard]] at::Tensor room_for(const at::Tensor& tensor, std::size_t index, const at::TensorOptions& on) const;
+  // Makes `room` memory for a copy of a tensor of an item, unless it is. Its strides are the example's, or none in
+  // particular.
+  void make_room(at::Tensor& room, const at::Tensor& tensor, std::size_t index, const at::TensorOptions& on) const;
 
   detail::Origin origin_;
   const std::string name_;

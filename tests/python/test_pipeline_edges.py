@@ -277,6 +277,9 @@ def test_items_that_do_not_fit_are_refused(net: Callable[..., gl.Pipeline]) -> N
         source.publish(X, X)
     with pytest.raises(TypeError, match="item of source 'camera' holds 3: give tensors"):
         source.publish(3)  # type: ignore[arg-type]
+    for odd in (X.to_sparse(), X.to("meta")):
+        with pytest.raises(RuntimeError, match="tensor 0 of an item of source 'camera' cannot be copied"):
+            source.publish(odd)
     assert pipeline.stats().sources == {"camera": 0}
 
 
@@ -317,6 +320,8 @@ def test_a_trigger_runs_an_engine_now(net: Callable[..., gl.Pipeline]) -> None:
         assert sink.wait(LONG).sequence == i + 1
     with pytest.raises(RuntimeError, match=r"engine 'c' cannot be triggered.*no `from`"):
         pipeline["c"].trigger()
+    with pytest.raises(RuntimeError, match=r"engine 'c' has no sink: .*no `from`"):
+        pipeline.sink("c")
 
 
 def test_a_timer_runs_on_the_latest_values(net: Callable[..., gl.Pipeline]) -> None:

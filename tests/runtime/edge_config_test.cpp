@@ -143,6 +143,13 @@ TEST_F(EdgeConfigTest, AStringNamesTheOnlyInput) {
   EXPECT_TRUE(config.engines[0].edges[0].triggers);
 }
 
+TEST_F(EdgeConfigTest, ATableDescribesTheOnlyInput) {
+  const auto config = load(with_camera("from = { output = 'camera', queue = 3 }\non = 'camera'\n"));
+  ASSERT_EQ(config.engines[0].edges.size(), 1U);
+  EXPECT_EQ(config.engines[0].edges[0].queue, 3U);
+  EXPECT_EQ(config.engines[0].from.size(), 1U);
+}
+
 TEST_F(EdgeConfigTest, ANameWithPointsWinsOverTheNumberOfAnOutput) {
   const auto config = load("[source.'cam.0']\nrate_hz = 30\n" + engine("vision", "rate_hz = 5\n") +
                            engine("'vision.1'", "rate_hz = 5\n") +
@@ -357,15 +364,17 @@ TEST_F(EdgeConfigTest, SourcesWithMistakesAreRefused) {
 
 TEST_F(EdgeConfigTest, InvalidInputsAreRefused) {
   const std::string timer = "\nrate_hz = 5\n";
-  for (const std::string value : {"3", "true", "{ output = 'camera' }"})
-    expect_refused(with_camera("from = " + value + timer), 6, "engine.a.from:", "a list or a string", "[\"camera\"");
+  for (const std::string value : {"3", "true"}) {
+    expect_refused(with_camera("from = " + value + timer), 6, "engine.a.from:", "a list, a string or a table",
+                   "[\"camera\"");
+  }
   expect_refused(with_camera("from = []" + timer), 6, "engine.a.from:", "empty", "leave the key out");
   expect_refused(with_camera("from = ['camera', 3]" + timer), 6, "engine.a.from:", "a string or a table", "output =");
   for (const std::string name : {"camra", "", "camra.1", "camera.1.2", ".1"}) {
     expect_refused(with_camera("from = ['camera', '" + name + "']" + timer), 6,
                    "engine.a.from:", "no source or engine '" + name + "'", "known here: camera, a");
   }
-  for (const std::string number : {"", "x", "-1", "1x", "+1", " 1", "99999999999999999999999"}) {
+  for (const std::string number : {"", "x", "-1", "1x", "+1", " 1", "99999999999999999999999", "1000"}) {
     expect_refused(with_camera("from = ['camera', 'camera." + number + "']" + timer), 6,
                    "engine.a.from:", "'" + number + "' is no number of an output of 'camera'",
                    "\"camera.1\" for the second");

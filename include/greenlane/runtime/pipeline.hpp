@@ -142,7 +142,8 @@ class Pipeline {
 
   /// Returns a source of the file. Throws: ConfigError for an unknown name; the message lists the known names.
   [[nodiscard]] PipelineSource source(std::string_view name) const;
-  /// Returns a new handle for the results of an engine. Throws: as operator[].
+  /// Returns a new handle for the results of an engine. Throws: as operator[]; ConfigError if only calls and requests
+  /// run the engine, because their outputs go to their callers.
   [[nodiscard]] PipelineSink sink(std::string_view engine) const;
 
   /// Lets timers and new data run engines from now on. An engine without `from` has a timer if it has a rate and its
@@ -153,6 +154,7 @@ class Pipeline {
   /// is published waits on the edges.
   void stop();
   /// Restores the initial data of feedback edges. Results of runs that began before do not reach those edges any more.
+  /// Throws: StreamError in a process that was forked since the pipeline was opened.
   void reset();
 
   /// Returns live figures. Takes some microseconds for each engine.

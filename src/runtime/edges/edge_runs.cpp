@@ -40,11 +40,10 @@ EdgeRuns::Ran EdgeRuns::run(Clock::time_point arrival, Clock::time_point start) 
   ServedEngine::RunTimes times{.arrival = arrival, .start = start};
   auto [end, error] = engine_.run_triggered(times, [&] {
     published = outlet_->begin(begin(inputs), inputs.items, inputs.epoch);
-    const auto on_device = engine_.workload().finish();
-    const auto now = Clock::now();
-    published.value->payload->note_done(now);
     // A run is enqueued before the device begins with it.
-    if (on_device) times.start = std::max(times.start, now - *on_device);
+    const auto began = engine_.workload().finish();
+    published.value->payload->note_done(Clock::now());
+    if (began) times.start = std::max(times.start, *began);
     for (const auto& value : inputs.values) times.arrival = std::max(times.arrival, value->payload->done_at());
     times.start = std::max(times.start, times.arrival);
   });

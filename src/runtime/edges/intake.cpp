@@ -43,7 +43,12 @@ bool Intake::put(std::size_t index, ValuePtr value) {
     }
     if (!edge.is_queue() && edge.is_new) ++edge.counts.dropped;
     edge.values.push_back({.value = std::move(value), .time = Clock::now()});
-    if (!edge.is_queue()) drop_old(edge);
+    if (!edge.is_queue()) {
+      drop_old(edge);
+      // One that is done, one that will soon be, and the newest: a device that stands still must not fill the memory.
+      constexpr std::size_t kMost = 3;
+      if (edge.values.size() > kMost) edge.values.erase(edge.values.end() - 2);
+    }
     edge.is_new = true;
   }
   // Only triggers wait for data.

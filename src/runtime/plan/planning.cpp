@@ -192,6 +192,7 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
   for (std::size_t i = 0; i < run.engines.size(); ++i) {
     const auto& engine = run.engines[i];
     const auto& demand = request.engines[i];
+    if (!engine.is_triggered && engine.error.empty()) continue;
     const bool may_come_never = demand.period.has_value() && came_never(engine);
     if (!engine.error.empty() || (engine.requests == engine.unserved && !may_come_never)) {
       run.meets_deadlines = false;

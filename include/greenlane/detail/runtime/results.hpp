@@ -56,6 +56,7 @@ struct EngineResult {
   std::optional<GraphUse> graphs;       ///< its CUDA graphs; absent: none
   std::vector<RequestSpan> spans;       ///< for the trace: its requests
   std::vector<Span> slices;             ///< for the trace: the slices of its graph, if it is cut
+  bool is_triggered = true;             ///< false: only a program makes it run, so it did not
   std::uint64_t not_ready = 0;          ///< runs that were skipped because an edge had no value yet
   std::uint64_t stale = 0;              ///< runs that were skipped because their inputs were too old
   LatencyFigures ages{};                ///< of the inputs of its runs from edges

@@ -78,9 +78,9 @@ class Workload {
                        .why = "its kind takes recorded inputs and requests only",
                        .remedy = "remove `from` of the engine"});
   }
-  // Returns when the run that begin() started is done. Returns the time that it took on the device, from when its
-  // inputs were there; absent: the run was on the host.
-  virtual std::optional<Nanoseconds> finish() { return std::nullopt; }
+  // Returns when the run that begin() started is done. Returns the time at which the device began with it; absent: it
+  // began at once.
+  virtual std::optional<std::chrono::steady_clock::time_point> finish() { return std::nullopt; }
   // Returns true if a call returns when its work is done, as it does on a CPU.
   [[nodiscard]] virtual bool is_done_when_called() const { return true; }
   // Returns true if nothing is under way on its lane, calls included. Does not wait.
