@@ -90,8 +90,9 @@ class TensorSource {
   WrittenPool events_;
   std::shared_ptr<Outlet> outlet_ = std::make_shared<Outlet>();
   std::atomic<std::uint64_t> sequence_{0};  // written under the lock
-  std::mutex mutex_;                        // orders the items; guards the next member
-  std::deque<Pinned> ring_;                 // grows while the device has not copied from any slot
+  std::shared_ptr<Slots> slots_ = std::make_shared<Slots>();
+  std::mutex mutex_;                              // orders the items; guards the next member
+  std::unordered_map<const void*, bool> pinned_;  // memory that was asked about
 };
 
 }  // namespace greenlane::runtime
