@@ -133,8 +133,8 @@ class EngineWorkload : public TensorWorkload {
       enqueue(inputs, GraphOutputs::copies, take_inputs, [&](auto tensors, auto stream) {
         // A gated engine launches slice by slice, while the first ones run.
         launched_ = role_.gated ? std::chrono::steady_clock::time_point() : std::chrono::steady_clock::now();
-        ended_.record(stream);
         begun_ = events_.record(stream);
+        ended_.record(stream);  // no consumer waits for the time
         outputs = std::make_shared<TensorPayload>(std::move(tensors), begun_);
       });
       if (!is_stream_kept_) lane_.value().keep_stream();  // as in prepare()
@@ -148,6 +148,7 @@ class EngineWorkload : public TensorWorkload {
     begun_->wait();
     begun_.reset();
     const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+    ended_.synchronize();
     const auto began = std::chrono::steady_clock::now() - from_seconds(started_.elapsedTime(ended_) / 1e3);
     // An idle device begins when the graph is launched.
     return std::max(began, launched_);
