@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from greenlane.report.__main__ import main
 
 from cli.program import config, engine, greenlane, refusal
 
@@ -137,3 +138,11 @@ def test_a_plan_says_which_path_fails_by_how_much(tmp_path: Path, models: Path) 
     assert done.returncode == 1, done
     assert "path 'act'" in done.stderr
     assert not (tmp_path / "plan.json").exists()
+
+
+def test_a_page_has_the_paths_and_the_timeline(tmp_path: Path, models: Path) -> None:
+    file = chain(tmp_path, models)
+    run(file, "--trace", tmp_path / "trace.json")
+    page = tmp_path / "page.html"
+    assert main([*(str(tmp_path / name) for name in ("results.json", "trace.json")), "-o", str(page)]) == 0
+    assert re.search(r"<td[^>]*>act</td>\s*<td[^>]*>camera</td>\s*<td[^>]*>second</td>", page.read_text())

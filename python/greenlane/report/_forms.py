@@ -99,6 +99,34 @@ class EngineResult:
 
 
 @dataclass(frozen=True)
+class PathResult:
+    """A path's results in a mode; times are microseconds."""
+
+    name: str
+    source: str
+    engine: str
+    items: int
+    dropped: int
+    quantiles: dict[str, float | None]
+    deadline_us: float | None
+    misses: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> "PathResult":
+        """Reads it from a file."""
+        return cls(
+            name=fields.text("name"),
+            source=fields.text("from"),
+            engine=fields.text("to"),
+            items=fields.count("items"),
+            dropped=fields.count("dropped", 0),
+            quantiles={key: fields.amount_or_none(key) for key in ("p50_us", "p99_us", "max_us")},
+            deadline_us=fields.amount_or_none("deadline_us"),
+            misses=fields.count("misses", 0),
+        )
+
+
+@dataclass(frozen=True)
 class GateUse:
     """The use of gates in a mode."""
 
@@ -129,6 +157,7 @@ class Mode:
     spin_ms: float
     stopped_early: bool
     engines: list[EngineResult]
+    paths: list[PathResult]
     gate: GateUse | None
 
     @classmethod
@@ -141,6 +170,7 @@ class Mode:
             fields.amount("spin_ms", 0),
             fields.flag("stopped_early", False),
             [EngineResult.of(each) for each in fields.children("engines")],
+            [PathResult.of(each) for each in fields.children("paths")] if fields.has("paths") else [],
             GateUse.of(gate) if gate else None,
         )
 

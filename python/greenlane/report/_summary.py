@@ -11,12 +11,16 @@ _HEAD = (
     "p99 / lanes",
 )  # fmt: skip
 
+_PATHS = ("mode", "path", "from", "to", "items", "dropped", "p50", "p99", "max", "deadline", "misses")
+
 
 def summary(documents: Documents) -> str:
     """Returns a table for each file of results, with remarks on its modes."""
     parts = []
     for run in documents.runs:
         parts += [heading(f"{run.source.file}: {run.device.name}"), table(_HEAD, _rows(run), texts=4)]
+        if any(mode.paths for mode in run.modes):
+            parts.append(table(_PATHS, _path_rows(run), texts=4))
         parts += [note(text) for mode in run.modes for text in _remarks(mode)]
     if parts:
         parts.append(note("Latency counts from the scheduled arrival to the result; rate is what was served."))
@@ -39,9 +43,27 @@ def _rows(run: Run) -> Iterator[list[str | Cell]]:
                 _judged(p99, engine.deadline_us),
                 _judged(engine.quantiles["max_us"], engine.deadline_us),
                 duration(engine.deadline_us),
-                _misses(engine),
+                _misses(engine.misses, engine.requests, engine.deadline_us),
                 _outputs(engine),
                 ratio(p99 / base) if mode.name != "lanes" and p99 and base else "–",
+            ]
+
+
+def _path_rows(run: Run) -> Iterator[list[str | Cell]]:
+    for mode in run.modes:
+        for i, path in enumerate(mode.paths):
+            yield [
+                Cell(mode.name if i == 0 else "", "mode"),
+                path.name,
+                path.source,
+                path.engine,
+                str(path.items),
+                str(path.dropped),
+                duration(path.quantiles["p50_us"]),
+                _judged(path.quantiles["p99_us"], path.deadline_us),
+                _judged(path.quantiles["max_us"], path.deadline_us),
+                duration(path.deadline_us),
+                _misses(path.misses, path.items, path.deadline_us),
             ]
 
 
@@ -57,12 +79,12 @@ def _judged(latency: float | None, deadline: float | None) -> Cell:
     return Cell(duration(latency), "late" if late else "")
 
 
-def _misses(engine: EngineResult) -> Cell:
-    if engine.deadline_us is None:
+def _misses(misses: int, count: int, deadline_us: float | None) -> Cell:
+    if deadline_us is None:
         return Cell("–")
-    if not engine.misses:
+    if not misses:
         return Cell("0")
-    return Cell(f"{engine.misses} ({share(engine.misses / max(1, engine.requests))})", "missed")
+    return Cell(f"{misses} ({share(misses / max(1, count))})", "missed")
 
 
 def _outputs(engine: EngineResult) -> Cell:
