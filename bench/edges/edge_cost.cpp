@@ -83,7 +83,7 @@ Tensors pinned(const Tensors& tensors) {
 
 // Returns the times of a copy to the device and an event, with the same pauses as between the calls of publish().
 Json copy_by_hand(const at::Tensor& picture, int items) {
-  auto copy = at::empty_like(picture, at::TensorOptions(at::kCUDA));
+  const auto copy = at::empty_like(picture, at::TensorOptions(at::kCUDA));
   c10::Event copied(c10::DeviceType::CUDA);
   const auto stream = c10::cuda::getStreamFromPool();
   std::vector<double> times;
@@ -101,8 +101,9 @@ Json copy_by_hand(const at::Tensor& picture, int items) {
 
 Json publish_cost(const fs::path& folder, int items) {
   const auto picture = greenlane::load_tensors((folder / "vision.inputs.pt").string());
-  auto pipeline = open(sources() + engine(folder, "vision", "from = 'camera'\non = []") +
-                       engine(folder, "policy", "from = ['vision', 'state', " + kFeedback + "]\non = []") + kLanes);
+  const auto pipeline =
+      open(sources() + engine(folder, "vision", "from = 'camera'\non = []") +
+           engine(folder, "policy", "from = ['vision', 'state', " + kFeedback + "]\non = []") + kLanes);
   auto source = pipeline.source("camera");
   Json json{{"bytes", picture.front().nbytes()}};
   for (const auto& [name, item] : {std::pair{"pinned_us", pinned(picture)}, std::pair{"pageable_us", picture}}) {
@@ -255,6 +256,18 @@ Json path_cost(const fs::path& folder, int items, Clock::duration period) {
 
 enum class Producer { none, beside, connected };
 
+std::string to_string(Producer producer) {
+  switch (producer) {
+    case Producer::none:
+      return "none";
+    case Producer::beside:
+      return "beside";
+    case Producer::connected:
+      break;
+  }
+  return "connected";
+}
+
 Json consumer_cost(const fs::path& folder, Producer producer_is) {
   // Without vision's, the policy takes features that were published once.
   const bool is_connected = producer_is == Producer::connected;
@@ -288,7 +301,7 @@ Json consumer_cost(const fs::path& folder, Producer producer_is) {
   if (producer.joinable()) producer.join();
   const auto& policy = *std::ranges::find(stats.engines, "policy", &greenlane::EngineStats::name);
   const auto& vision = *std::ranges::find(stats.engines, "vision", &greenlane::EngineStats::name);
-  return {{"vision", producer_is == Producer::none ? "none" : (is_connected ? "connected" : "beside")},
+  return {{"vision", to_string(producer_is)},
           {"vision_runs", vision.figures.runs},
           {"policy_runs", policy.figures.runs},
           {"skipped", policy.figures.skipped},

@@ -308,7 +308,7 @@ class EngineWorkload : public TensorWorkload {
   // Returns an input of a run, for use on the lane. Other engines may read the same tensor.
   [[nodiscard]] at::Tensor input_from(const Feed& feed, std::size_t index) const {
     const auto device = on_gpu() ? at::Device(at::kCUDA, this->index()) : at::Device(at::kCPU);
-    auto tensor = payload_of(feed).tensor_on(feed.output, device);
+    const auto tensor = payload_of(feed).tensor_on(feed.output, device);
     return engine_->writes_input(index) ? tensor.clone() : tensor;
   }
 

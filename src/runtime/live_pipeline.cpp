@@ -129,7 +129,7 @@ std::shared_ptr<const SinkParts> LivePipeline::sink(std::size_t engine) const {
 
 void LivePipeline::reset() {
   origin_.require_here(name_);
-  edges_->reset();
+  edges_->restore_initial();
 }
 
 void LivePipeline::start() {

@@ -105,7 +105,7 @@ void PipelineEdges::attach(const LoadedPipeline& pipeline, std::size_t engine) {
   }
 }
 
-void PipelineEdges::reset() {
+void PipelineEdges::restore_initial() {
   const std::scoped_lock lock(mutex_);
   ++resets_;
   for (const auto& intake : intakes_) {

@@ -41,7 +41,7 @@ class PipelineEdges {
   [[nodiscard]] const std::shared_ptr<Intake>& intake(std::size_t engine) const { return intakes_[engine]; }
 
   // Restores the initial data of feedback edges. Results of runs that took earlier data do not reach them any more.
-  void reset();
+  void restore_initial();
   // Ends all waits, and drops all data.
   void close();
 
@@ -54,7 +54,7 @@ class PipelineEdges {
   std::vector<std::shared_ptr<Intake>> intakes_;
   std::vector<std::shared_ptr<EdgeRuns>> runs_;
   std::vector<std::shared_ptr<PathMeter>> paths_;
-  std::mutex mutex_;  // held by reset(); guards the next member
+  std::mutex mutex_;  // held by restore_initial(); guards the next member
   std::uint64_t resets_ = 0;
 };
 
