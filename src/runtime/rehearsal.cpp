@@ -45,6 +45,25 @@ void check_edges(const RehearsalEdges& edges, ServedEngine& engine, std::size_t 
   result.checked = result.error.empty();
 }
 
+// Returns null if the pipeline has no edges.
+std::unique_ptr<RehearsalEdges> rehearsal_edges_of(const LoadedPipeline& pipeline) {
+  const bool has_edges =
+      std::ranges::any_of(pipeline.config().engines, [](const auto& engine) { return !engine.edges.empty(); });
+  return has_edges ? std::make_unique<RehearsalEdges>(pipeline) : nullptr;
+}
+
+Timetable timetable_of(const RunOptions& options, const PlacedPipeline& placed, const Device& device) {
+  Timetable timetable;
+  timetable.begin = Clock::now() + milliseconds(5);
+  timetable.measure = timetable.begin + options.warm_up;
+  timetable.end = timetable.measure + options.duration;
+  if (device.id().kind == DeviceKind::cuda) {
+    timetable.early = placed.longest_wait();
+    timetable.spin = options.spin;
+  }
+  return timetable;
+}
+
 std::vector<Span> since(Clock::time_point begin, const std::vector<TimeSpan>& spans) {
   std::vector<Span> relative;
   for (const auto& span : spans) {
@@ -111,7 +130,7 @@ class Players {
   void add(std::size_t index, const std::shared_ptr<EdgeRuns>& runs, const Timetable& timetable, bool trace,
            EngineResult& result) {
     const auto& config = pipeline_.config().engines[index];
-    const auto play = [&](auto trigger) {
+    const auto play = [&](const auto& trigger) {
       triggers_[index] = {.trigger = trigger, .finish = [trigger](bool stopped) { trigger->finish(stopped); }};
     };
     if (config.from.empty() || config.has_timer) {
@@ -134,7 +153,6 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
   const auto& stop = options.stop ? *options.stop : never;
   using Logs = PlacedPipeline::Logs;
   PlacedPipeline placed(pipeline, mode, options.trace ? Logs::kept : Logs::none);
-  const bool on_gpu = pipeline.device().id().kind == DeviceKind::cuda;
 
   ModeResult result;
   result.mode = mode;
@@ -144,21 +162,9 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
     result.engines.back().error = warm_ups[i].error;
   }
 
-  std::unique_ptr<RehearsalEdges> edges;
-  const auto& engines = pipeline.config().engines;
-  if (std::ranges::any_of(engines, [](const auto& engine) { return !engine.edges.empty(); }))
-    edges = std::make_unique<RehearsalEdges>(pipeline);
-
+  const auto edges = rehearsal_edges_of(pipeline);
   if (options.before) options.before();
-  Timetable timetable;
-  timetable.begin = Clock::now() + milliseconds(5);
-  timetable.measure = timetable.begin + options.warm_up;
-  timetable.end = timetable.measure + options.duration;
-  if (on_gpu) {
-    timetable.early = placed.longest_wait();
-    timetable.spin = options.spin;
-  }
-
+  const auto timetable = timetable_of(options, placed, pipeline.device());
   const auto device = pipeline.device().id();
   const auto gate = Gate::of(pipeline.device());
   {
@@ -192,10 +198,10 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
     auto& engine = *pipeline.engines()[i];
     // A difference was kept apart until now, because an engine with wrong outputs is measured all the same.
     if (result.engines[i].error.empty()) result.engines[i].error = warm_ups[i].difference;
-    if (edges && !engines[i].from.empty()) {
-      if (options.check) check_edges(*edges, engine, i, result.engines[i]);
-    } else {
+    if (!edges || pipeline.config().engines[i].from.empty()) {
       check_again(engine, result.engines[i]);
+    } else if (options.check) {
+      check_edges(*edges, engine, i, result.engines[i]);
     }
     result.engines[i].graphs = engine.workload().graphs();
     if (const auto& log = placed.role_of(i).log) result.engines[i].slices = since(timetable.measure, log->spans());

@@ -161,7 +161,7 @@ bool TensorSource::is_pinned(const at::Tensor& tensor) {
 std::shared_ptr<const TensorPayload> TensorSource::on_gpu(const std::vector<at::Tensor>& item,
                                                           std::shared_ptr<const Written>& copied) {
   const auto slot = take_slot();
-  if (!slot) return nullptr;
+  if (!slot || !lane_) return nullptr;
   const at::NoGradGuard no_gradients;
   const auto device = static_cast<c10::DeviceIndex>(device_.id().index);
   const auto stream = c10::cuda::getStreamFromExternal(lane_->stream().handle(), device);

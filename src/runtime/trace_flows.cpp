@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace greenlane::runtime {
 
@@ -19,7 +20,9 @@ void TraceFlows::write(const std::function<void(const nlohmann::json&)>& add_eve
     const auto id = std::to_string(process_) + "." + std::to_string(item.first) + "." + std::to_string(item.second);
     for (std::size_t i = 0; i < places.size(); ++i) {
       const bool is_last = i + 1 == places.size();
-      nlohmann::json event{{"ph", i == 0 ? "s" : (is_last ? "f" : "t")},
+      std::string phase = is_last ? "f" : "t";
+      if (i == 0) phase = "s";
+      nlohmann::json event{{"ph", std::move(phase)},
                            {"name", "item " + std::to_string(item.second)},
                            {"cat", "item"},
                            {"id", id},

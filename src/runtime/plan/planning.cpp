@@ -113,11 +113,12 @@ PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
   }
   for (const auto& path : config.paths) {
     if (!path.deadline) continue;
+    const auto deadline = *path.deadline;
     for (const auto& route : path.routes) {
       request.paths.push_back({.name = name_of(config, path, route),
                                .engines = route,
                                .waits = waits_on(config, route),
-                               .deadline = *path.deadline});
+                               .deadline = deadline});
     }
   }
   return request;

@@ -84,7 +84,7 @@ struct EngineThread::State {
       if (!requests.empty() && (!due || *due > now || requests.front()->times().arrival <= *due))
         return take_request(now);
       if (due && *due <= now) return take_trigger(now, *due);
-      if (wait(lock, due, now)) return take_trigger(Clock::now(), *due);
+      if (wait(lock, due, now) && due) return take_trigger(Clock::now(), *due);
     }
   }
 
