@@ -147,7 +147,7 @@ class PipelineSink:
 
         :param timeout: longest time to wait, in seconds; None: no limit.
         :raises TimeoutError: there was none in time.
-        :raises RequestError: the pipeline is closed.
+        :raises RequestError: the engine stopped, or the pipeline is closed.
         :raises RuntimeError: the process was forked since the pipeline was opened.
         :raises TypeError: the timeout is no number.
         :raises ValueError: the timeout is negative, or longer than 1e6 seconds.
@@ -163,7 +163,7 @@ class PipelineSink:
             if end is not None and time.monotonic() >= end:
                 raise TimeoutError(
                     f"engine {self.name!r} gave no new result within {timeout:g} s: wait longer, or look at what makes "
-                    "it run (Pipeline.stats counts runs that were not ready or stale)"
+                    "it run (Pipeline.stats counts runs that failed, were not ready, or were stale)"
                 )
 
     def _result(self, found: Any) -> SinkResult | None:

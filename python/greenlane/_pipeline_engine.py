@@ -94,6 +94,8 @@ class PipelineEngine:
     def trigger(self) -> bool:
         """Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then.
 
+        It waits while a consumer's full queue with ``overflow = "block"`` has no room.
+
         :return: False if the run was skipped: an edge has no value yet, or the inputs are older than ``max_age_ms``.
         :raises RuntimeError: the engine fails, or takes nothing from edges.
         :raises RequestError: the engine stopped, or the pipeline is closed.

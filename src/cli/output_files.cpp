@@ -27,7 +27,11 @@ std::vector<NamedFile> files_of(const runtime::PipelineConfig& config) {
     files.push_back({"the model of engine '" + engine.name + "'", engine.model});
     files.push_back({"the inputs of engine '" + engine.name + "'", engine.inputs});
     files.push_back({"the expected outputs of engine '" + engine.name + "'", engine.outputs});
+    for (const auto& edge : engine.edges)
+      files.push_back({"initial data of engine '" + engine.name + "'", edge.initial});
   }
+  for (const auto& source : config.sources)
+    files.push_back({"the recorded items of source '" + source.name + "'", source.items});
   for (const auto& library : config.libraries) {
     // The system's library search finds a bare name, not this folder.
     if (library.has_parent_path()) files.push_back({"a library of the configuration", library});

@@ -197,6 +197,17 @@ void check_sources(const PipelineConfig& config, const std::vector<TomlTable>& t
     if (find_engine(config, name)) tables[i].fail("an engine has the same name", "give the source another name");
     if (!has_consumer(config, name))
       tables[i].fail("no engine takes from this source", "name it in the `from` of an engine, or remove it");
+    std::set<std::size_t> taken;
+    for (const auto& engine : config.engines) {
+      for (const auto& input : engine.from) {
+        if (engine.edges[input.edge].producer == name) taken.insert(input.output);
+      }
+    }
+    for (std::size_t number = 0; number < *taken.rbegin(); ++number) {
+      if (taken.contains(number)) continue;
+      tables[i].fail(fmt::format("no engine takes its tensor {}, but one takes tensor {}", number, *taken.rbegin()),
+                     "number the tensors of a source from 0, without gaps");
+    }
   }
 }
 

@@ -46,7 +46,7 @@ SinkResult result_of(const runtime::Value& value, const std::vector<std::string>
 
 }  // namespace
 
-const std::string& PipelineSink::name() const noexcept { return parts_->engine; }
+const std::string& PipelineSink::name() const noexcept { return parts_->engine->name(); }
 
 std::optional<SinkResult> PipelineSink::latest() {
   const auto value = parts_->outlet->latest();
@@ -59,11 +59,16 @@ std::optional<SinkResult> PipelineSink::wait(std::chrono::nanoseconds time) {
   parts_->origin.require_here("the sink of engine '" + name() + "'");
   const auto now = Clock::now();
   const auto until = time >= Clock::time_point::max() - now ? Clock::time_point::max() : now + time;
-  const auto value = parts_->outlet->wait_for_newer(last_, until);
-  if (value) {
-    last_ = value->sequence;
-    return result_of(*value, parts_->sources);
-  }
+  constexpr auto kStep = std::chrono::milliseconds(50);  // between two looks at the engine
+  auto step = now;
+  do {
+    step = std::min(until, Clock::now() + kStep);
+    if (const auto value = parts_->outlet->wait_for_newer(last_, step)) {
+      last_ = value->sequence;
+      return result_of(*value, parts_->sources);
+    }
+    if (!parts_->outlet->is_closed()) parts_->engine->while_serving([] {});
+  } while (step < until && !parts_->outlet->is_closed());
   if (parts_->outlet->is_closed()) {
     throw RequestError({.what = "engine '" + name() + "' gives no more results",
                         .why = "the pipeline is closed",

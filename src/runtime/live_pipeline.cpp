@@ -122,7 +122,8 @@ std::shared_ptr<const SinkParts> LivePipeline::sink(std::size_t engine) const {
                        .why = "it takes inputs, and the file has no `from` for them, so only calls and requests run it",
                        .remedy = "use the outputs of the calls, or give it `from`"});
   }
-  SinkParts parts{.origin = origin_, .engine = name, .outlet = edges_->outlet(engine), .sources = {}};
+  SinkParts parts{
+      .origin = origin_, .engine = engines_[engine]->engine, .outlet = edges_->outlet(engine), .sources = {}};
   for (const auto& source : edges_->sources()) parts.sources.push_back(source->name());
   return std::make_shared<SinkParts>(std::move(parts));
 }

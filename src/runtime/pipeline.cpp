@@ -78,7 +78,12 @@ bool PipelineEngine::trigger() {
   }
   const auto ran = std::make_shared<runtime::EdgeRuns::Ran>();
   const auto arrival = runtime::Clock::now();
-  engine_->engine->run_if_serving([runs, ran, arrival] { *ran = runs->run(arrival, runtime::Clock::now()); });
+  do {
+    // A pipeline that is closed ends the wait, and the next line throws.
+    while (!runs->wait_for_room(runtime::Clock::now() + std::chrono::milliseconds(50)))
+      engine_->engine->while_serving([] {});
+    engine_->engine->run_if_serving([runs, ran, arrival] { *ran = runs->run_if_room(arrival, runtime::Clock::now()); });
+  } while (ran->how == runtime::EdgeRun::blocked);
   if (ran->error) std::rethrow_exception(ran->error);
   return ran->how == runtime::EdgeRun::done;
 }

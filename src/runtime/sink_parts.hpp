@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/edges/outlet.hpp"
+#include "runtime/serving/served_engine.hpp"
 
 #include <greenlane/detail/core/process.hpp>
 
@@ -13,7 +14,7 @@ namespace greenlane::runtime {
 
 struct SinkParts {
   detail::Origin origin{};
-  std::string engine;
+  std::shared_ptr<ServedEngine> engine;
   std::shared_ptr<Outlet> outlet;
   std::vector<std::string> sources;  // the names of all sources
 };

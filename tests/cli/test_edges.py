@@ -146,3 +146,12 @@ def test_a_page_has_the_paths_and_the_timeline(tmp_path: Path, models: Path) -> 
     page = tmp_path / "page.html"
     assert main([*(str(tmp_path / name) for name in ("results.json", "trace.json")), "-o", str(page)]) == 0
     assert re.search(r"<td[^>]*>act</td>\s*<td[^>]*>camera</td>\s*<td[^>]*>second</td>", page.read_text())
+
+
+@pytest.mark.parametrize("option", ["--json", "--trace"])
+def test_recorded_items_are_never_overwritten(tmp_path: Path, models: Path, option: str) -> None:
+    file = chain(tmp_path, models)
+    items = (tmp_path / "items.pt").read_bytes()
+    message = refusal("run", file, "--seconds", "0.2", option, tmp_path / "items.pt")
+    assert "that file is the recorded items of source 'camera', which is read" in message
+    assert (tmp_path / "items.pt").read_bytes() == items

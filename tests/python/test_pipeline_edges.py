@@ -499,3 +499,52 @@ def test_tensors_that_do_not_fit_are_found_while_it_opens(
     )
     with pytest.raises(RuntimeError, match=message):
         gl.Pipeline(file)
+
+
+def test_a_trigger_waits_for_room(net: Callable[..., gl.Pipeline]) -> None:
+    held = Held()
+    queue = "{{ output = '{}', queue = {}, overflow = 'block' }}"
+    pipeline = net(
+        CAMERA,
+        {
+            "a": (Times(1), f"from = {queue.format('camera', 9)}\non = []"),
+            "b": (held, f"from = {queue.format('a', 1)}\non = 'a'"),
+        },
+    )
+    pipeline.start()
+    source, sink = pipeline.source("camera"), pipeline.sink("b")
+    for i in range(4):
+        source.publish(X + i)
+    triggered: list[bool] = []
+    thread = threading.Thread(target=lambda: triggered.extend(pipeline["a"].trigger() for _ in range(4)))
+    thread.start()
+    for i in range(4):
+        held.release.release()
+        torch.testing.assert_close(sink.wait(LONG).outputs, X + i)
+    thread.join(LONG)
+    assert triggered == [True] * 4
+    edge = pipeline.stats().engines["b"].edges["a"]
+    assert (edge.taken, edge.rejected) == (4, 0)
+
+
+def test_a_sink_of_a_stopped_engine_says_so(net: Callable[..., gl.Pipeline]) -> None:
+    pipeline = net(CAMERA, {"a": (Fails(), "from = 'camera'\non = 'camera'\non_error = 'stop'")})
+    pipeline.start()
+    sink = pipeline.sink("a")
+    pipeline.source("camera").publish(-X)
+    with pytest.raises(gl.RequestError, match=r"the engine stopped: .*a number is negative") as error:
+        sink.wait(LONG)
+    assert error.value.reason == "stopped"
+
+
+def test_a_run_that_hung_gives_no_result(net: Callable[..., gl.Pipeline]) -> None:
+    held = Held()
+    pipeline = net(CAMERA, {"a": (held, "from = 'camera'\non = 'camera'\nhang_ms = 100")})
+    pipeline.start()
+    pipeline.source("camera").publish(X)
+    assert eventually(lambda: pipeline.stats().is_broken)
+    held.release.release()
+    assert eventually(lambda: not pipeline.stats().engines["a"].is_busy)
+    figures = pipeline.stats().engines["a"].figures
+    assert (figures.runs, figures.failed) == (0, 1)
+    assert pipeline.sink("a").latest() is None

@@ -136,9 +136,9 @@ TEST_F(EdgeConfigTest, AListMayMixStringsAndTables) {
 }
 
 TEST_F(EdgeConfigTest, AStringNamesTheOnlyInput) {
-  const auto config = load(with_camera("from = 'camera.3'\non = ['camera']\n"));
+  const auto config = load(with_camera("from = 'camera.0'\non = ['camera']\n"));
   ASSERT_EQ(config.engines[0].from.size(), 1U);
-  EXPECT_EQ(config.engines[0].from[0].output, 3U);
+  EXPECT_EQ(config.engines[0].from[0].output, 0U);
   EXPECT_EQ(config.engines[0].edges[0].producer, "camera");
   EXPECT_TRUE(config.engines[0].edges[0].triggers);
 }
@@ -154,7 +154,7 @@ TEST_F(EdgeConfigTest, ANameWithPointsWinsOverTheNumberOfAnOutput) {
   const auto config = load("[source.'cam.0']\nrate_hz = 30\n" + engine("vision", "rate_hz = 5\n") +
                            engine("'vision.1'", "rate_hz = 5\n") +
                            engine("a",
-                                  "from = ['vision.1', 'vision.1.2', 'vision.0', 'vision.2', 'cam.0', 'cam.0.3']\n"
+                                  "from = ['vision.1', 'vision.1.2', 'vision.0', 'vision.2', 'cam.0', 'cam.0.1']\n"
                                   "on = ['vision.1', 'cam.0']\n"));
   const auto& a = engine_of(config, "a");
   ASSERT_EQ(a.edges.size(), 3U);
@@ -164,7 +164,7 @@ TEST_F(EdgeConfigTest, ANameWithPointsWinsOverTheNumberOfAnOutput) {
   std::vector<std::pair<std::size_t, std::size_t>> inputs;
   for (const auto& input : a.from) inputs.emplace_back(input.edge, input.output);
   EXPECT_THAT(inputs, ::testing::ElementsAre(std::pair(0, 0), std::pair(0, 2), std::pair(1, 0), std::pair(1, 2),
-                                             std::pair(2, 0), std::pair(2, 3)));
+                                             std::pair(2, 0), std::pair(2, 1)));
   EXPECT_TRUE(a.edges[0].triggers);
   EXPECT_FALSE(a.edges[1].triggers);
   EXPECT_TRUE(a.edges[2].triggers);
@@ -340,6 +340,12 @@ TEST_F(EdgeConfigTest, EachSourceHasAStream) {
   EXPECT_EQ(streams_of(load("[source.state]\nrate_hz = 200\n" + camera_ +
                             engine("a", "from = ['camera', 'state']\non = 'state'\n") + engine("b", "lane = 'a'\n"))),
             5);
+}
+
+TEST_F(EdgeConfigTest, TheTensorsOfASourceHaveNoGaps) {
+  expect_refused(with_camera("from = ['camera', 'camera.2']\non = 'camera'\n"), 1, "source.camera",
+                 "no engine takes its tensor 1, but one takes tensor 2", "without gaps");
+  EXPECT_NO_THROW(load(with_camera("from = ['camera.1', 'camera']\non = 'camera'\n")));
 }
 
 TEST_F(EdgeConfigTest, SourcesWithMistakesAreRefused) {

@@ -94,7 +94,8 @@ class PipelineSink {
   [[nodiscard]] std::optional<SinkResult> latest();
   /// Returns the newest result as soon as it is newer than the handle's last one; absent: there was none within `time`.
   /// Stream order: as latest().
-  /// Throws: RequestError if the pipeline is closed; StreamError in a process that was forked since.
+  /// Throws: RequestError if the engine stopped or the pipeline is closed; StreamError in a process that was forked
+  /// since.
   [[nodiscard]] std::optional<SinkResult> wait(std::chrono::nanoseconds time);
 
  private:

@@ -104,10 +104,11 @@ class PipelineEngine {
   /// pipeline is closed; StreamError in a process that was forked since the pipeline was opened.
   [[nodiscard]] PipelineRun submit(const std::vector<at::Tensor>& inputs, const RequestOptions& options = {});
 
-  /// Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then. Returns false
-  /// if the run was skipped: an edge has no value yet, or the inputs are older than `max_age_ms`.
-  /// Throws: EngineError if it fails, or takes nothing from edges; RequestError if it stopped or the pipeline is
-  /// closed; StreamError in a process that was forked since the pipeline was opened.
+  /// Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then. Waits while a
+  /// consumer's full queue with `overflow = "block"` has no room. Returns false if the run was skipped: an edge has no
+  /// value yet, or the inputs are older than `max_age_ms`. Throws: EngineError if it fails, or takes nothing from
+  /// edges; RequestError if it stopped or the pipeline is closed; StreamError in a process that was forked since the
+  /// pipeline was opened.
   bool trigger();
 
   /// The nesting of the model's arguments and results: two torch.utils._pytree treespecs, as JSON. Empty for modules.

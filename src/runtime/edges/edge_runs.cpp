@@ -25,6 +25,11 @@ std::shared_ptr<const Payload> EdgeRuns::repeat_last() const {
   return outputs;
 }
 
+EdgeRuns::Ran EdgeRuns::run_if_room(Clock::time_point arrival, Clock::time_point start) {
+  if (!has_room()) return {.how = EdgeRun::blocked, .arrival = arrival, .start = start, .end = start};
+  return run(arrival, start);
+}
+
 EdgeRuns::Ran EdgeRuns::run(Clock::time_point arrival, Clock::time_point start) {
   auto inputs = intake_->take();
   if (inputs.missing) {

@@ -21,6 +21,7 @@ enum class EdgeRun {
   not_ready,  // an edge has no value yet
   stale,      // the inputs are older than allowed
   failed,     // the engine threw
+  blocked,    // a consumer's queue is full and blocks; only of run_if_room()
 };
 
 // Where an input of the model comes from.
@@ -54,6 +55,10 @@ class EdgeRuns {
     SourceItems items{};  // in its inputs
   };
   Ran run(Clock::time_point arrival, Clock::time_point start);
+  // As run(), unless a consumer's queue blocks.
+  Ran run_if_room(Clock::time_point arrival, Clock::time_point start);
+  // Waits until no consumer's queue blocks, but not beyond `until`. Returns whether none does.
+  [[nodiscard]] bool wait_for_room(Clock::time_point until) const { return outlet_->wait_for_room(until); }
   // The values of the last run that gave outputs, if they are kept. Call it while nothing runs the engine.
   struct Last {
     Intake::Inputs inputs{};

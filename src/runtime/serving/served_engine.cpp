@@ -37,8 +37,9 @@ struct ServedEngine::State {
   Figures figures;
   std::atomic<Service> service{Service::open};
   std::atomic<bool> is_broken{false};
-  mutable std::mutex mutex;  // guards `fault`
-  std::string fault;         // why it stopped
+  std::atomic<bool> has_warned{false};  // of a failed run of its trigger
+  mutable std::mutex mutex;             // guards `fault`
+  std::string fault;                    // why it stopped
 
   [[nodiscard]] std::string why_stopped() const {
     const std::scoped_lock lock(mutex);
@@ -154,7 +155,10 @@ void ServedEngine::require_serving() const {
 void ServedEngine::run_if_serving(std::function<void()> task) {
   const UnderWay under_way(*this);
   require_serving();
-  auto result = thread_.begin(std::move(task));
+  auto result = thread_.begin([state = state_, task = std::move(task)] {
+    if (const auto why = state->refusal()) std::rethrow_exception(why);
+    task();
+  });
   while (result.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) require_serving();
   result.get();
 }
@@ -198,9 +202,14 @@ ServedEngine::Ran ServedEngine::run_triggered(RunTimes& times, const std::functi
   } catch (...) {
     auto error = std::current_exception();
     state_->failed(error);
+    // Nobody else gets the error of a run that no caller waits for.
+    if (!state_->has_warned.exchange(true))
+      warn("engine '" + name() + "' failed, in a run that its trigger made: " + text_of(error));
     return {.end = Clock::now(), .error = std::move(error)};
   }
   const auto end = Clock::now();
+  // It has failed already, because it took too long.
+  if (state_->is_broken) return {.end = end, .error = state_->refusal()};
   state_->served(times.arrival, times.start, end, state_->options.deadline);
   return {.end = end, .error = nullptr};
 }
