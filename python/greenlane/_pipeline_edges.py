@@ -99,7 +99,7 @@ class SourceStamp:
     sequence: int
     """The item's sequence number."""
     published: float
-    """When it was published, as :func:`time.monotonic` counts seconds."""
+    """When it was published, as ``time.monotonic()`` counts seconds."""
 
 
 @dataclass(frozen=True)
