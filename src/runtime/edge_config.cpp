@@ -390,4 +390,10 @@ std::optional<std::size_t> find_engine(const PipelineConfig& config, std::string
   return static_cast<std::size_t>(found - config.engines.begin());
 }
 
+std::optional<std::size_t> find_source(const PipelineConfig& config, std::string_view name) {
+  const auto found = std::ranges::find(config.sources, name, &SourceConfig::name);
+  if (found == config.sources.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - config.sources.begin());
+}
+
 }  // namespace greenlane::runtime

@@ -31,4 +31,7 @@ void check_blocking(const PipelineConfig& config, std::vector<TomlTable>& engine
 // Returns the index of an engine. Absent: no engine has this name, but a source may.
 [[nodiscard]] std::optional<std::size_t> find_engine(const PipelineConfig& config, std::string_view name);
 
+// Returns the index of a source. Absent: no source has this name, but an engine may.
+[[nodiscard]] std::optional<std::size_t> find_source(const PipelineConfig& config, std::string_view name);
+
 }  // namespace greenlane::runtime

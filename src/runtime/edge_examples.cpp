@@ -41,10 +41,7 @@ at::Tensor example_of(const LoadedPipeline& pipeline, const EngineConfig& engine
   const auto& config = pipeline.config();
   const auto& producer = engine.edges[input.edge].producer;
   const auto index = find_engine(config, producer);
-  if (!index) {
-    const auto source = std::ranges::find(config.sources, producer, &SourceConfig::name);
-    return item_of(pipeline, static_cast<std::size_t>(source - config.sources.begin())).at(input.output);
-  }
+  if (!index) return item_of(pipeline, find_source(config, producer).value()).at(input.output);
   const auto& workload = workload_of(pipeline.engines()[*index]);
   if (workload.takes_inputs() && config.engines[*index].from.empty()) {
     fail(config, engine, "engine '" + producer + "' takes inputs and has no `from`, so only calls run it",

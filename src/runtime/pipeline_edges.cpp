@@ -55,11 +55,8 @@ PipelineEdges::PipelineEdges(const LoadedPipeline& pipeline, bool keeps_last) {
         config.sources[i].name, i, device_for(pipeline, config.sources[i].name), item_of(pipeline, i),
         [config, engines, i](const std::vector<at::Tensor>& item) { require_item_fits(config, engines, i, item); }));
   }
-  for (const auto& path : config.paths) {
-    const auto source = std::ranges::find(config.sources, path.from, &SourceConfig::name);
-    paths_.push_back(
-        std::make_shared<PathMeter>(static_cast<std::size_t>(source - config.sources.begin()), path.deadline));
-  }
+  for (const auto& path : config.paths)
+    paths_.push_back(std::make_shared<PathMeter>(find_source(config, path.from).value(), path.deadline));
   for (const auto& engine : engines) {
     outlets_.push_back(std::make_shared<Outlet>([weak = std::weak_ptr(engine)] {
       if (const auto here = weak.lock()) here->wake();
@@ -100,8 +97,7 @@ void PipelineEdges::attach(const LoadedPipeline& pipeline, std::size_t engine) {
       outlets_[*producer]->attach(intakes_[engine], i, is_early(pipeline, engine, edges[i], *producer));
       continue;
     }
-    const auto source = std::ranges::find(config.sources, edges[i].producer, &SourceConfig::name);
-    sources_[static_cast<std::size_t>(source - config.sources.begin())]->outlet()->attach(intakes_[engine], i);
+    sources_[find_source(config, edges[i].producer).value()]->outlet()->attach(intakes_[engine], i);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/rehearsal_edges.hpp"
 
+#include "runtime/edge_config.hpp"
 #include "runtime/edge_examples.hpp"
 #include "runtime/serving/error_text.hpp"
 #include "runtime/tensor_payload.hpp"
@@ -160,17 +161,20 @@ std::string RehearsalEdges::difference_of_last(std::size_t engine) const {
   const auto tensors_of = [](const Payload& payload) -> const std::vector<at::Tensor>& {
     return static_cast<const TensorPayload&>(payload).tensors();
   };
+  const auto about = [](std::uint64_t sequence, const std::string& source, const std::string& text) {
+    return "item " + std::to_string(sequence) + " of source '" + source + "': " + text;
+  };
   const auto& last = edges_.runs(engine)->last();
   const auto& config = pipeline_.config();
   for (std::size_t edge = 0; edge < last.inputs.values.size(); ++edge) {
-    const auto source =
-        std::ranges::find(config.sources, config.engines[engine].edges[edge].producer, &SourceConfig::name);
-    if (source == config.sources.end()) continue;
+    const auto& producer = config.engines[engine].edges[edge].producer;
+    const auto source = find_source(config, producer);
+    if (!source) continue;
     const auto& value = *last.inputs.values[edge];
-    const auto& items = players_[static_cast<std::size_t>(source - config.sources.begin())].items;
+    const auto& items = players_[*source].items;
     const auto& recorded = items[(value.sequence - 1) % items.size()];
     const auto text = difference(tensors_of(*value.payload), recorded);
-    if (!text.empty()) return "item " + std::to_string(value.sequence) + " of source '" + source->name + "': " + text;
+    if (!text.empty()) return about(value.sequence, producer, text);
   }
   return difference(tensors_of(*edges_.runs(engine)->repeat_last()), tensors_of(*last.outputs));
 }
