@@ -59,6 +59,7 @@ for part in $parts; do
     tensorrt_cost) with_tensorrt 400 "$kit/tests/gpu/tensorrt_cost.py" "$results/tensorrt-cost.json" ;;
     edges)
       in_python 300 "$kit/examples/robot_live/export_live.py"
+      in_python 100 "$kit/bench/edges/export_picture.py" "$kit/examples/robot_live/build"
       limited 200 env LD_LIBRARY_PATH="$libraries" "$kit/bin/edge_cost" "$kit/examples/robot_live/build" > "$results/edge-cost.json"
       in_python 100 "$kit/bench/edges/timestamps.py" "$results/edge-times.json" ;;
     serving)

@@ -1,8 +1,11 @@
 // Measures what edges cost, beside the same by hand.
 //
-//   edge_cost FOLDER [ITEMS]     prints JSON; FOLDER: what examples/robot_live/export_live.py made for a GPU
+//   edge_cost FOLDER [ITEMS]     prints JSON; FOLDER: what examples/robot_live/export_live.py and export_picture.py
+//   made
+//                                for a GPU
 //
-// `publish`: one call with a pinned picture, one with a pageable one, and the least by hand: a copy and an event.
+// `publish`: one call with a pinned picture of 600 kB, one with a pageable one, and the least by hand: a copy and an
+// event.
 // `path`: a picture from publish() to the end of the policy on the device, through vision; by hand: the same copy, the
 // same packages on the same lanes, and events between them, all from one thread, which sleeps until there is a picture,
 // or spins. All take turns, item by item, at the rate that the source declares. `consumer`: a policy with a timer of
@@ -100,10 +103,9 @@ Json copy_by_hand(const at::Tensor& picture, int items) {
 }
 
 Json publish_cost(const fs::path& folder, int items) {
-  const auto picture = greenlane::load_tensors((folder / "vision.inputs.pt").string());
-  const auto pipeline =
-      open(sources() + engine(folder, "vision", "from = 'camera'\non = []") +
-           engine(folder, "policy", "from = ['vision', 'state', " + kFeedback + "]\non = []") + kLanes);
+  const auto picture = greenlane::load_tensors((folder / "picture.inputs.pt").string());
+  const auto pipeline = open("device = 'cuda:0'\n[source.camera]\nrate_hz = 30\n" +
+                             engine(folder, "picture", "from = 'camera'\non = []") + "[lane.picture]\nunits = 32\n");
   auto source = pipeline.source("camera");
   Json json{{"bytes", picture.front().nbytes()}};
   for (const auto& [name, item] : {std::pair{"pinned_us", pinned(picture)}, std::pair{"pageable_us", picture}}) {

@@ -41,9 +41,7 @@ class EngineWorkload : public TensorWorkload {
         check_outputs_(check_outputs),
         has_graphs_(engine_->graphs().has_value()),
         state_(engine_->state()),
-        done_(event_type()),
-        started_(event_type(), c10::EventFlag::BACKEND_DEFAULT),
-        ended_(event_type(), c10::EventFlag::BACKEND_DEFAULT) {
+        done_(event_type()) {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (engine_->writes_input(i)) written_inputs_.emplace_back(inputs_[i], inputs_[i].clone());
     }
@@ -122,21 +120,18 @@ class EngineWorkload : public TensorWorkload {
         for (const auto& feed : feeds) payload_of(feed).wait();
       }
       std::vector<at::Tensor> inputs(feeds.size());
-      const auto take_inputs = [&] {
-        for (std::size_t i = 0; i < feeds.size(); ++i) inputs[i] = input_from(feeds[i], i);
-        if (on_gpu()) started_.record(c10::cuda::getCurrentCUDAStream(index()));
-      };
       if (!on_gpu()) {
-        outputs = std::make_shared<TensorPayload>(run_on_cpu(inputs, GraphOutputs::copies, take_inputs));
+        outputs = std::make_shared<TensorPayload>(run_on_cpu(inputs, GraphOutputs::copies, [&] {
+          for (std::size_t i = 0; i < feeds.size(); ++i) inputs[i] = input_from(feeds[i], i);
+        }));
         return;
       }
-      enqueue(inputs, GraphOutputs::copies, take_inputs, [&](auto tensors, auto stream) {
-        // A gated engine launches slice by slice, while the first ones run.
-        launched_ = role_.gated ? std::chrono::steady_clock::time_point() : std::chrono::steady_clock::now();
-        begun_ = events_.record(stream);
-        ended_.record(stream);  // no consumer waits for the time
-        outputs = std::make_shared<TensorPayload>(std::move(tensors), begun_);
-      });
+      enqueue(
+          inputs, GraphOutputs::copies, [&] { take_inputs(feeds, inputs); },
+          [&](auto tensors, auto stream) {
+            begun_ = events_.record(stream);
+            outputs = std::make_shared<TensorPayload>(std::move(tensors), begun_);
+          });
       if (!is_stream_kept_) lane_.value().keep_stream();  // as in prepare()
       is_stream_kept_ = true;
     });
@@ -146,12 +141,14 @@ class EngineWorkload : public TensorWorkload {
   std::optional<std::chrono::steady_clock::time_point> finish() override {
     if (!begun_) return std::nullopt;
     begun_->wait();
-    begun_.reset();
+    const auto now = std::chrono::steady_clock::now();
     const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
-    ended_.synchronize();
-    const auto began = std::chrono::steady_clock::now() - from_seconds(started_.elapsedTime(ended_) / 1e3);
-    // An idle device begins when the graph is launched.
-    return std::max(began, launched_);
+    auto time = begun_->since(*before_);
+    for (const auto& input : awaited_) time = std::min(time, begun_->since(*input));
+    begun_.reset();
+    before_.reset();
+    awaited_.clear();
+    return now - time;
   }
 
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
@@ -305,6 +302,27 @@ class EngineWorkload : public TensorWorkload {
     return static_cast<const TensorPayload&>(*feed.payload);
   }
 
+  // Takes the inputs of a run on the lane's stream, and notes what tells when the run begins on the device. An event
+  // behind the inputs would tell, too, but it would delay the run.
+  void take_inputs(std::span<const Feed> feeds, std::vector<at::Tensor>& inputs) {
+    const auto stream = c10::cuda::getCurrentCUDAStream(index());
+    const auto is_here = [&](const Feed& feed) {
+      const auto& tensors = payload_of(feed).tensors();
+      return feed.output < tensors.size() && tensors[feed.output].device() == stream.device();
+    };
+    awaited_.clear();
+    for (std::size_t i = 0; i < feeds.size(); ++i) {
+      if (!is_here(feeds[i])) inputs[i] = input_from(feeds[i], i);
+    }
+    before_ = events_.record(stream);
+    for (std::size_t i = 0; i < feeds.size(); ++i) {
+      if (!is_here(feeds[i])) continue;
+      const auto& written = payload_of(feeds[i]).written();
+      if (written && !written->is_done()) awaited_.push_back(written);
+      inputs[i] = input_from(feeds[i], i);
+    }
+  }
+
   // Returns an input of a run, for use on the lane. Other engines may read the same tensor.
   [[nodiscard]] at::Tensor input_from(const Feed& feed, std::size_t index) const {
     const auto device = on_gpu() ? at::Device(at::kCUDA, this->index()) : at::Device(at::kCPU);
@@ -324,15 +342,14 @@ class EngineWorkload : public TensorWorkload {
   bool check_outputs_;
   bool has_graphs_;
   bool is_stream_kept_ = false;
-  std::shared_ptr<const Written> begun_;  // the run that finish() waits for; null: none
+  std::shared_ptr<const Written> begun_;                 // the run that finish() waits for; null: none
+  std::shared_ptr<const Written> before_;                // all that the lane did before that run
+  std::vector<std::shared_ptr<const Written>> awaited_;  // its inputs that were not there when it was enqueued
   WrittenPool events_;
-  std::chrono::steady_clock::time_point launched_;  // when that run was enqueued; the clock's beginning: unknown
-  detail::KeptTensors state_;                       // its values when the package was loaded
+  detail::KeptTensors state_;  // its values when the package was loaded
   std::optional<detail::KeptGenerator> generator_;
   std::vector<std::pair<at::Tensor, at::Tensor>> written_inputs_;  // each with its recorded copy
   c10::Event done_;
-  c10::Event started_;  // around a run from edges, with times
-  c10::Event ended_;
   std::mutex latest_mutex_;  // guards the next member
   std::optional<GraphUse> latest_;
 };

@@ -49,6 +49,11 @@ void Written::block(c10::cuda::CUDAStream stream) const {
   if (!is_done()) event_.block(stream);
 }
 
+std::chrono::nanoseconds Written::since(const Written& other) const {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::duration<double, std::milli>(other.event_.elapsedTime(event_)));
+}
+
 std::shared_ptr<const Written> WrittenPool::record(c10::cuda::CUDAStream stream) {
   std::unique_ptr<Written> written;
   {

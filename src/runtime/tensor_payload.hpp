@@ -8,6 +8,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -20,7 +21,7 @@ namespace greenlane::runtime {
 // Thread safety: all members may be called from any thread, except record(): before others know the object.
 class Written {
  public:
-  Written() : event_(c10::DeviceType::CUDA) {}
+  Written() : event_(c10::DeviceType::CUDA, c10::EventFlag::BACKEND_DEFAULT) {}  // with times
   // Waits for the present work on this stream from now on.
   void record(c10::cuda::CUDAStream stream);
   [[nodiscard]] bool is_done() const;
@@ -28,6 +29,8 @@ class Written {
   void wait() const;
   // Lets the stream wait until they are done.
   void block(c10::cuda::CUDAStream stream) const;
+  // Returns the device's time from the end of other writes, on the same device, to the end of these. Both must be done.
+  [[nodiscard]] std::chrono::nanoseconds since(const Written& other) const;
 
  private:
   c10::Event event_;
@@ -64,6 +67,8 @@ class TensorPayload final : public Payload {
     if (written_) written_->wait();
   }
   [[nodiscard]] const std::vector<at::Tensor>& tensors() const noexcept { return tensors_; }
+  // Null: they are there.
+  [[nodiscard]] const std::shared_ptr<const Written>& written() const noexcept { return written_; }
 
   // Returns a tensor on this device, copied if it is on another one. It must not be written to.
   // Stream order: work that is enqueued on the device's current stream from now on finds it written.

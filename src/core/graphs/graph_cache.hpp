@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -37,9 +38,9 @@ struct GraphKey {
 enum class GraphCallState { unseen, seen, resident, refused };
 
 // `Graph` is a captured call of an engine. Its member `std::chrono::nanoseconds time()` replays once, waits, and
-// returns the device's time. `Notes` holds the user's knowledge of the calls of one key. The first call of a key runs
-// as it is, so that libraries are loaded and an engine's own errors come out as they are. Thread safety: none; the
-// engine's binding locks.
+// returns the device's time. `Notes` holds the user's knowledge of the calls of one key. The first call of a key on a
+// thread runs as it is, so that libraries are loaded and an engine's own errors come out as they are. Thread safety:
+// none; the engine's binding locks.
 template <typename Graph, typename Notes>
 class GraphCache {
  public:
@@ -52,6 +53,22 @@ class GraphCache {
     std::uint64_t replays = 0;
     std::string obstacle{};  // why the last capture failed
     Notes notes{};
+    std::vector<std::thread::id> eager_threads{};  // on which a call ran as it is
+
+    // Returns true if a call on this thread must run as it is. Libraries such as cuDNN keep a handle per thread, which
+    // they cannot make during a capture. After calls on many threads it is captured all the same, because a program
+    // that makes a thread per call would never have a graph.
+    [[nodiscard]] bool needs_eager_call() const {
+      constexpr std::size_t kMostThreads = 8;
+      if (state == State::unseen) return true;
+      return state == State::seen && eager_threads.size() < kMostThreads &&
+             std::ranges::find(eager_threads, std::this_thread::get_id()) == eager_threads.end();
+    }
+    // Notes a call that ran as it is on this thread.
+    void note_eager_call() {
+      state = State::seen;
+      eager_threads.push_back(std::this_thread::get_id());
+    }
   };
   // Throws if the work cannot be captured or the engine fails.
   using Capture = std::function<std::unique_ptr<Graph>(KernelTarget)>;

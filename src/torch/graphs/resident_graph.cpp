@@ -201,7 +201,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
   };
   if (entry->state == State::resident && !entry->graph->call.graph().is_current())
     entry->state = State::unseen;  // an engine inside is bound elsewhere by now
-  if (entry->state == State::unseen) {
+  if (entry->needs_eager_call()) {
     entry->graph.reset();
     if (const auto why = detail::graph_memory_obstacle(); !why.empty()) {
       refuse(why);
@@ -211,7 +211,7 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     const detail::WriteScope writes(detail::WriteScope::Copies::none);
     auto outputs = detail::rehearse(model, inputs);
     entry->notes = detail::effects_of(inputs, writes.tensors());
-    entry->state = State::seen;
+    entry->note_eager_call();
     return outputs;
   }
   if (entry->state == State::refused) return model(inputs);

@@ -79,6 +79,41 @@ class GraphCacheTest : public ::testing::Test {
   fake::Warnings warnings_;
 };
 
+TEST_F(GraphCacheTest, EveryThreadRunsACallAsItIsBeforeItCaptures) {
+  const auto entry = cache_.find(key(kFirst));
+  EXPECT_TRUE(entry->needs_eager_call());
+  entry->note_eager_call();
+  EXPECT_FALSE(entry->needs_eager_call());
+  std::jthread([&] {
+    EXPECT_TRUE(entry->needs_eager_call()) << "cuDNN has no handle on this thread yet";
+    entry->note_eager_call();
+    EXPECT_FALSE(entry->needs_eager_call());
+  }).join();
+  EXPECT_TRUE(cache_.capture(*entry, kTargets, backend_.capture()));
+  std::jthread([&] { EXPECT_FALSE(entry->needs_eager_call()) << "a replay needs no library"; }).join();
+}
+
+TEST_F(GraphCacheTest, AProgramWithAThreadPerCallHasAGraphAtLast) {
+  const auto entry = cache_.find(key(kFirst));
+  int eager = 0;
+  std::vector<std::jthread> threads;  // all alive, because a thread's id is used again
+  bool is_captured = false;
+  for (int call = 0; call < 20 && !is_captured; ++call) {
+    threads.emplace_back([&] {
+      if (!entry->needs_eager_call()) {
+        is_captured = true;
+        return;
+      }
+      entry->note_eager_call();
+      ++eager;
+    });
+    // The threads stay joinable, so that their ids are not used again.
+    while (eager <= call && !is_captured) std::this_thread::yield();
+  }
+  EXPECT_TRUE(is_captured);
+  EXPECT_EQ(eager, 8);
+}
+
 TEST_F(GraphCacheTest, TheFastestCandidateIsKept) {
   EXPECT_EQ(capture(key(kFirst))->target, 48);
   EXPECT_TRUE(captured_);
