@@ -318,7 +318,7 @@ std::optional<Nanoseconds> period_of_data(const PipelineConfig& config, const En
     if (!edge.triggers) continue;
     const auto producer = find_engine(config, edge.producer);
     const auto source = std::ranges::find(config.sources, edge.producer, &SourceConfig::name);
-    const auto period = producer ? config.engines[*producer].period : std::optional(source->period);
+    const auto period = producer ? config.engines[*producer].period : source->period;
     if (!period) return std::nullopt;
     longest = std::max(longest, period);
   }
@@ -328,16 +328,13 @@ std::optional<Nanoseconds> period_of_data(const PipelineConfig& config, const En
 }  // namespace
 
 SourceConfig read_source(TomlTable& table, NamedFiles files) {
-  const std::string remedy = "say how often the program publishes, for the plan";
   SourceConfig source;
   source.name = table.entry_name();
-  const auto period = table.get_period("rate_hz", remedy);
+  source.period = table.get_period("rate_hz", "leave the key out where the rate is not known");
   source.items =
       table.get_file("items", files, "record items of this source, or correct the path, or leave the key out")
           .value_or("");
   table.refuse_unknown();
-  if (!period) table.fail_missing("rate_hz", remedy);
-  source.period = *period;
   return source;
 }
 

@@ -9,6 +9,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/gate.hpp>
 #include <greenlane/detail/core/urgent.hpp>
+#include <greenlane/detail/torch/resident_graph.hpp>
 #include <greenlane/torch/graphs.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
@@ -129,6 +130,7 @@ class EngineWorkload : public TensorWorkload {
       enqueue(
           inputs, GraphOutputs::copies, [&] { take_inputs(feeds, inputs); },
           [&](auto tensors, auto stream) {
+            launched_ = last_launch();
             begun_ = events_.record(stream);
             outputs = std::make_shared<TensorPayload>(std::move(tensors), begun_);
           });
@@ -138,17 +140,18 @@ class EngineWorkload : public TensorWorkload {
     return outputs;
   }
 
-  std::optional<std::chrono::steady_clock::time_point> finish() override {
-    if (!begun_) return std::nullopt;
+  RunSpan finish() override {
+    if (!begun_) return TensorWorkload::finish();
     begun_->wait();
-    const auto now = std::chrono::steady_clock::now();
+    const auto ended = std::chrono::steady_clock::now();
     const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     auto time = begun_->since(*before_);
     for (const auto& input : awaited_) time = std::min(time, begun_->since(*input));
     begun_.reset();
     before_.reset();
     awaited_.clear();
-    return now - time;
+    // An idle device begins when the graph is launched.
+    return {.began = std::max(ended - time, launched_), .ended = ended};
   }
 
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
@@ -345,6 +348,7 @@ class EngineWorkload : public TensorWorkload {
   std::shared_ptr<const Written> begun_;                 // the run that finish() waits for; null: none
   std::shared_ptr<const Written> before_;                // all that the lane did before that run
   std::vector<std::shared_ptr<const Written>> awaited_;  // its inputs that were not there when it was enqueued
+  std::chrono::steady_clock::time_point launched_;       // when the graph of that run was launched, or an earlier one
   WrittenPool events_;
   detail::KeptTensors state_;  // its values when the package was loaded
   std::optional<detail::KeptGenerator> generator_;

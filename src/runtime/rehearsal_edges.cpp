@@ -31,13 +31,18 @@ RecordedItems recorded_items(const LoadedPipeline& pipeline, std::size_t source)
   const auto& config = pipeline.config();
   const std::vector engines(pipeline.engines().begin(), pipeline.engines().end());
   const auto example = to_device(item_of(pipeline, source), DeviceId{});
-  const auto& file = config.sources[source].items;
-  if (file.empty()) return {example};
-  const auto fail = [&](const std::string& why, const std::string& remedy) {
-    throw ConfigError({.what = config.file.string() + ": source." + config.sources[source].name + ".items",
+  const auto fail_at = [&](const std::string& key, const std::string& why, const std::string& remedy) {
+    throw ConfigError({.what = config.file.string() + ": source." + config.sources[source].name + "." + key,
                        .why = why,
                        .remedy = remedy});
   };
+  const auto fail = [&](const std::string& why, const std::string& remedy) { fail_at("items", why, remedy); };
+  if (!config.sources[source].period) {
+    fail_at("rate_hz", "the key is missing, and a rehearsal publishes at that rate",
+            "say how often the program publishes");
+  }
+  const auto& file = config.sources[source].items;
+  if (file.empty()) return {example};
   std::vector<at::Tensor> tensors;
   try {
     tensors = load_tensors(file.string());
@@ -83,7 +88,7 @@ void RehearsalEdges::start(const Timetable& timetable, bool trace) {
 
 void RehearsalEdges::play(std::size_t source, const Timetable& timetable, bool trace) {
   auto& player = players_[source];
-  Ticks ticks(timetable.begin, pipeline_.config().sources[source].period);
+  Ticks ticks(timetable.begin, pipeline_.config().sources[source].period.value());
   try {
     for (std::size_t i = 0; !is_stopped_ && ticks.next() < timetable.end; i = (i + 1) % player.items.size()) {
       std::this_thread::sleep_until(ticks.next());

@@ -23,7 +23,7 @@ namespace greenlane::runtime {
 using RecordedItems = std::vector<std::vector<at::Tensor>>;
 
 // Reads the recorded items of a source. Without a file, the recorded inputs of its consumers are the only item.
-// Throws: ConfigError if they cannot be read, or do not fit.
+// Throws: ConfigError if they cannot be read, or do not fit, or the source has no rate.
 [[nodiscard]] RecordedItems recorded_items(const LoadedPipeline& pipeline, std::size_t source);
 
 // Lifetime: refers to the pipeline.
@@ -31,7 +31,7 @@ using RecordedItems = std::vector<std::vector<at::Tensor>>;
 class RehearsalEdges {
  public:
   // Reads the recorded items.
-  // Throws: ConfigError if tensors do not fit, or items cannot be read.
+  // Throws: ConfigError if tensors do not fit, items cannot be read, or a source has no rate.
   explicit RehearsalEdges(const LoadedPipeline& pipeline);
   // Stops the sources.
   ~RehearsalEdges();

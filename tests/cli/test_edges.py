@@ -58,6 +58,15 @@ def test_recorded_items_are_played_and_checked(tmp_path: Path, models: Path) -> 
     assert "inputs of second: age" in text
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_source_without_a_rate_is_not_rehearsed(tmp_path: Path, models: Path, command: str) -> None:
+    file = chain(tmp_path, models)
+    file.write_text(file.read_text().replace("rate_hz = 100\n", ""))
+    message = refusal(command, file)
+    assert "source.camera.rate_hz" in message
+    assert "how often the program publishes" in message
+
+
 def test_without_items_the_recorded_inputs_are_played(tmp_path: Path, models: Path) -> None:
     file = chain(tmp_path, models)
     file.write_text(file.read_text().replace("items = 'items.pt'\n", ""))

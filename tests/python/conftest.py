@@ -10,8 +10,9 @@ import torch
 from models.fixture import models
 
 from python.lanes import a, b
+from python.leapp_exports import leapp_export, leapp_pipeline
 
-__all__ = ["a", "b", "models"]
+__all__ = ["a", "b", "leapp_export", "leapp_pipeline", "models"]
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "python"))

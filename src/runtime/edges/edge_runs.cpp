@@ -46,9 +46,10 @@ EdgeRuns::Ran EdgeRuns::run(Clock::time_point arrival, Clock::time_point start) 
   auto [end, error] = engine_.run_triggered(times, [&] {
     published = outlet_->begin(begin(inputs), inputs.items, inputs.epoch);
     // A run is enqueued before the device begins with it.
-    const auto began = engine_.workload().finish();
-    published.value->payload->note_done(Clock::now());
-    if (began) times.start = std::max(times.start, *began);
+    const auto span = engine_.workload().finish();
+    times.end = span.ended;
+    published.value->payload->note_done(span.ended);
+    if (span.began) times.start = std::max(times.start, *span.began);
     for (const auto& value : inputs.values) times.arrival = std::max(times.arrival, value->payload->done_at());
     times.start = std::max(times.start, times.arrival);
   });

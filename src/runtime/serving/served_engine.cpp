@@ -207,7 +207,7 @@ ServedEngine::Ran ServedEngine::run_triggered(RunTimes& times, const std::functi
       warn("engine '" + name() + "' failed, in a run that its trigger made: " + text_of(error));
     return {.end = Clock::now(), .error = std::move(error)};
   }
-  const auto end = Clock::now();
+  const auto end = times.end.value_or(Clock::now());
   // It has failed already, because it took too long.
   if (state_->is_broken) return {.end = end, .error = state_->refusal()};
   state_->served(times.arrival, times.start, end, state_->options.deadline);

@@ -113,8 +113,9 @@ class ServedEngine {
   struct RunTimes {
     Clock::time_point arrival;
     Clock::time_point start;
+    std::optional<Clock::time_point> end{};  // absent: when `work` returns
   };
-  // Runs `work` and counts it. `work` may move the times to when its inputs were there.
+  // Runs `work` and counts it. `work` may move the times to when its inputs and its outputs were there.
   Ran run_triggered(RunTimes& times, const std::function<void()>& work);
   // Runs `work`, which starts now, and counts it.
   Ran run_triggered(Clock::time_point arrival, const std::function<void()>& work) {

@@ -72,6 +72,8 @@ class TimedCall {
 
 using GraphCache = detail::GraphCache<TimedCall, CallEffects>;
 
+thread_local std::chrono::steady_clock::time_point launch_time;  // of the last whole graph
+
 GraphKey key_of(const Lane& lane, const std::vector<at::Tensor>& inputs, std::int64_t variant) {
   GraphKey key{.unit_set = lane.unit_set(), .units = lane.units().count, .signature = {}};
   auto& signature = key.signature;
@@ -119,6 +121,7 @@ struct ResidentGraphs::Impl {
     if (graph.sliced) {
       graph.sliced->run(*gate, lane);
     } else {
+      launch_time = std::chrono::steady_clock::now();
       graph.call.replay(lane.stream());
     }
     graph.call.write_back(inputs, effects.written);
@@ -260,6 +263,8 @@ std::optional<GraphReport> ResidentGraphs::report_if_idle() const {
 
 bool collects_writes() noexcept { return detail::WriteScope::is_active(); }
 void note_write(const at::Tensor& tensor) { detail::WriteScope::note(tensor); }
+
+std::chrono::steady_clock::time_point last_launch() noexcept { return launch_time; }
 
 std::shared_ptr<void> ResidentGraphs::rebound(const std::optional<Lane>& lane) noexcept {
   struct Dropped {

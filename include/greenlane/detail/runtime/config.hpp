@@ -109,9 +109,9 @@ struct EngineConfig {
 
 /// Data that the program publishes: the table `[source.NAME]`.
 struct SourceConfig {
-  std::string name;             ///< the name in messages and reports
-  Nanoseconds period{0};        ///< between two items
-  std::filesystem::path items;  ///< recorded items; empty: the recorded inputs of a consumer are the only item
+  std::string name;                     ///< the name in messages and reports
+  std::optional<Nanoseconds> period{};  ///< between two items; absent: unknown, and the pipeline is not rehearsed
+  std::filesystem::path items;          ///< recorded items; empty: the recorded inputs of a consumer are the only item
 };
 
 /// A way from a source to an engine: the table `[path.NAME]`.

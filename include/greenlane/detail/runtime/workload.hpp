@@ -48,6 +48,12 @@ struct Feed {
   std::size_t output = 0;  // its index in the payload
 };
 
+// When the device worked on a run.
+struct RunSpan {
+  std::optional<std::chrono::steady_clock::time_point> began{};  // absent: when the run was started
+  std::chrono::steady_clock::time_point ended;
+};
+
 // One engine with its recorded inputs.
 // Thread safety: the engine's thread calls run(), check() and reset_state().
 class Workload {
@@ -78,9 +84,8 @@ class Workload {
                        .why = "its kind takes recorded inputs and requests only",
                        .remedy = "remove `from` of the engine"});
   }
-  // Returns when the run that begin() started is done. Returns the time at which the device began with it; absent: it
-  // began at once.
-  virtual std::optional<std::chrono::steady_clock::time_point> finish() { return std::nullopt; }
+  // Waits until the run that begin() started is done.
+  virtual RunSpan finish() { return {.ended = std::chrono::steady_clock::now()}; }
   // Returns true if a call returns when its work is done, as it does on a CPU.
   [[nodiscard]] virtual bool is_done_when_called() const { return true; }
   // Returns true if nothing is under way on its lane, calls included. Does not wait.

@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -79,5 +80,10 @@ class ResidentGraphs final : public CapturedWork {
 // Thread safety: any thread; each thread's calls concern that thread only.
 [[nodiscard]] bool collects_writes() noexcept;
 void note_write(const at::Tensor& tensor);
+
+// Returns the time just before this thread last launched a whole graph of an engine; the clock's beginning: never. An
+// idle device begins with the graph some microseconds later.
+// Thread safety: any thread.
+[[nodiscard]] std::chrono::steady_clock::time_point last_launch() noexcept;
 
 }  // namespace greenlane
