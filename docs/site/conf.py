@@ -69,6 +69,7 @@ docs/planning
 docs/gates
 docs/audit
 docs/torch-tensorrt
+docs/leapp
 docs/architecture
 docs/benchmarks
 ```

@@ -260,6 +260,32 @@ policy_of_before = gl.load("policy.pt2")
 """
 )
 
+LEAPP = (
+    BEGIN
+    + PIPELINE
+    + """
+from unittest.mock import MagicMock
+sys.modules |= {"leapp": MagicMock()}  # tests/python/test_leapp.py has the true one
+images, vision, policy, picture = [given], MagicMock(), MagicMock(), given
+os.mkdir("pipeline")
+engine = "model = '../policy.pt2'\\nfrom = "
+write_pipeline("pipeline/robot.toml", {
+    "vision": engine + "'vision/image'\\non = 'vision/image'",
+    "policy": engine + "'vision.0'\\non = 'vision'",
+})
+with open("pipeline/robot.toml", "a") as more:
+    more.write("[source.'vision/image']\\n")
+os.link("policy.inputs.pt", "pipeline/policy.inputs.pt")
+
+def check(number):
+    if number == 0:
+        leapp.compile_graph.assert_called_once_with()
+    else:
+        twice = gl.load("policy.pt2")
+        print(torch.equal(action, twice(twice(picture))))
+"""
+)
+
 CAPTURE = (
     BEGIN
     + STAND_INS
@@ -285,6 +311,7 @@ EXAMPLES = {
     ),
     "audit.md": (ENGINES, ["no kernels", "[2.0, 2.0, 2.0] True"]),
     "gates.md": (ENGINES, ["bound"]),
+    "leapp.md": (LEAPP, ["True"]),  # from a source to a sink
     "pipelines.md": (
         PIPELINES,
         [
@@ -374,8 +401,11 @@ import torch
 import greenlane as gl
 encoder: Any; head: Any; model: Any; network: Any; observation: Any; picture: Any; state: Any; torch_tensorrt: Any
 torch_stream: torch.cuda.Stream; vision: gl.Engine; x: torch.Tensor
-policy: Any; detector: Any; image: Any; pipeline: Any
+policy: Any; detector: Any; image: Any; pipeline: Any; leapp: Any; annotate: Any; images: Any
 """
+
+
+UNTYPED = "^(import torch_tensorrt|import leapp|from leapp import annotate)\n"
 
 
 @pytest.mark.parametrize("document", [each for each in GUIDES if blocks("cpp", each)], ids=lambda path: path.name)
@@ -410,7 +440,7 @@ def test_the_python_examples_have_correct_types(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     files = []
     for document in GUIDES:
-        bodies = [example.replace("import torch_tensorrt\n", "") for example in blocks("python", document)]
+        bodies = [re.sub(UNTYPED, "", example, flags=re.M) for example in blocks("python", document)]
         files.append(tmp_path / f"{document.stem.replace('-', '_')}.py")
         files[-1].write_text("\n".join([GIVEN_IN_PYTHON, *bodies]))
     files.append(tmp_path / "docstrings.py")
