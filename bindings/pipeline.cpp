@@ -28,8 +28,9 @@ namespace {
 // Returns the pipeline; nothing after Ctrl-C.
 std::optional<PipelinePtr> open(const std::string& config, const std::string& plan, const std::string& mode,
                                 bool plan_of_another_device, const std::optional<MissesPtr>& misses,
-                                const std::vector<ModulePtr>& modules) {
-  PipelineOptions options{.plan = plan, .plan_of_another_device = plan_of_another_device, .mode = mode};
+                                const std::vector<ModulePtr>& modules, const std::optional<std::string>& metrics) {
+  PipelineOptions options{
+      .plan = plan, .plan_of_another_device = plan_of_another_device, .mode = mode, .on_miss = {}, .metrics = metrics};
   if (misses)
     options.on_miss = [misses = *misses](const Miss& miss) { misses->mailbox.put(miss, MissesObject::kMost); };
   return interruptible([&](const std::atomic<bool>* stop) {
@@ -137,11 +138,14 @@ void register_pipeline(torch::Library& library) {
              self->pipeline.stop();
            })
       .def("stats", [](const PipelinePtr& self) { return as_json(self->pipeline.stats()); })
+      .def("metrics_text", [](const PipelinePtr& self) { return self->pipeline.metrics_text(); })
+      .def("metrics_address", [](const PipelinePtr& self) { return self->pipeline.metrics_address(); })
       .def("close", close)
       .def("is_closed", [](const PipelinePtr& self) { return self->pipeline.is_closed(); });
   library.def(
       "open_pipeline(str config, str plan, str mode, bool plan_of_another_device, "
-      "__torch__.torch.classes.greenlane.Misses? misses, __torch__.torch.classes.greenlane.Module[] modules) -> "
+      "__torch__.torch.classes.greenlane.Misses? misses, __torch__.torch.classes.greenlane.Module[] modules, "
+      "str? metrics) -> "
       "__torch__.torch.classes.greenlane.Pipeline?",
       open);
 }

@@ -4,6 +4,9 @@ if(GREENLANE_WHEEL)
   # site-packages/greenlane/lib beside site-packages/torch/lib
   set_target_properties(greenlane_core greenlane_planner greenlane_torch greenlane_audit greenlane_runtime greenlane_bindings PROPERTIES INSTALL_RPATH "$ORIGIN;$ORIGIN/../../torch/lib;$ORIGIN/../../nvidia/cu13/lib")
   install(TARGETS greenlane_core greenlane_planner greenlane_torch greenlane_audit greenlane_runtime greenlane_bindings LIBRARY DESTINATION greenlane/lib)
+  get_filename_component(name ${GREENLANE_PROMETHEUS_RUNTIME} NAME)
+  file(REAL_PATH ${GREENLANE_PROMETHEUS_RUNTIME} library)
+  install(PROGRAMS ${library} DESTINATION greenlane/lib RENAME ${name})
   return()
 endif()
 

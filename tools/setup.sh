@@ -73,6 +73,14 @@ if ! is_filled "$stamp"; then
   fi
   echo "$wanted" > "$stamp"
 fi
+# Prometheus's server, for a test. It is unpacked and not installed, because its package starts a service.
+server="$venv/prometheus"
+if [[ ! -x $server/usr/bin/prometheus ]]; then
+  require_writable
+  mkdir -p "$server"
+  (cd "$server" && apt-get download -qq -o APT::Sandbox::User= prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb) ||
+    echo "setup: Prometheus was not downloaded, and its test will be skipped (apt-get update may help)" >&2
+fi
 if [[ -n $docs ]] && ! is_filled "$docs_stamp"; then
   require_writable
   mapfile -t packages < <(packages_of docs)

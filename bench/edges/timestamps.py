@@ -1,7 +1,8 @@
 """Compares a pipeline's ages and path latencies with the timestamps of its kernels: timestamps.py RESULTS.json.
 
 Three modules form a chain behind a source. The first kernel of each writes the GPU's clock, and so does the last one.
-The GPU's clock is compared with the host's before and after, and the tightest comparison counts.
+The GPU's clock is compared with the host's right before and after, by the tightest of 200 comparisons each, because the
+two drift apart; between them the difference is taken as linear.
 
 The same chain by hand, on the same lanes with an event between two of them, shows what an edge costs on the device: the
 time from the last kernel of an engine to the first kernel of the next one.
@@ -13,7 +14,7 @@ import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import greenlane as gl
 import torch
@@ -56,10 +57,21 @@ class Stage(nn.Module):
         return x + 0 * y[0, 0], torch.cat([times[2:], begin, end])
 
 
-def offset() -> tuple[float, float]:
-    """Returns the host's clock minus the GPU's, and how far off that may be, in microseconds."""
+class Clocks(NamedTuple):
+    """A comparison of the host's clock with the GPU's, in microseconds."""
+
+    host: float
+    """The host's clock."""
+    difference: float
+    """The host's clock minus the GPU's."""
+    uncertainty: float
+    """How far off the difference may be."""
+
+
+def compare_clocks() -> Clocks:
+    """Compares the two clocks now."""
     x = torch.zeros(1, device="cuda")
-    best = (0.0, float("inf"))
+    best = Clocks(0.0, 0.0, float("inf"))
     for _ in range(200):
         torch.cuda.synchronize()
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
@@ -67,9 +79,16 @@ def offset() -> tuple[float, float]:
         torch.cuda.synchronize()
         after = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         middle, width = (before + after) / 2, (after - before) / 2e3
-        if width < best[1]:
-            best = ((middle - stamp.item()) / 1e3, width)
+        if width < best.uncertainty:
+            best = Clocks(middle / 1e3, (middle - stamp.item()) / 1e3, width)
     return best
+
+
+def on_host(stamp: int, first: Clocks, last: Clocks) -> float:
+    """Returns when the host's clock showed a time of the GPU's, in microseconds."""
+    now = stamp / 1e3
+    share = (now + first.difference - first.host) / (last.host - first.host)
+    return now + first.difference + share * (last.difference - first.difference)
 
 
 def quantile(values: list[float], q: float) -> float:
@@ -126,33 +145,31 @@ def main() -> None:
         tables.append("[path.act]\nfrom = 'camera'\nto = 'c'\n")
         (folder / "chain.toml").write_text("".join(tables))
         modules = {name: Stage(1024).cuda() for name in producers[1:]}
-        first = offset()
-        latencies: list[float] = []
-        begins: list[list[float]] = [[] for _ in modules]
+        seen: list[tuple[float, list[int]]] = []
         between: list[float] = []
         with gl.Pipeline(folder / "chain.toml", modules=modules) as pipeline:
             pipeline.start()
             source, sink = pipeline.source("camera"), pipeline.sink("c")
+            first = compare_clocks()
             for _ in range(ITEMS):
                 source.publish(x, times)
                 result = sink.wait(10)
-                stamps = [stamp / 1e3 + first[0] for stamp in result.outputs[1].tolist()]
-                published = result.items[0].published * 1e6
-                latencies.append(stamps[5] - published)
-                between += gaps(result.outputs[1].tolist())
-                for stage in range(3):
-                    begins[stage].append(stamps[2 * stage] - published)
+                stamps = result.outputs[1].tolist()
+                seen.append((result.items[0].published * 1e6, stamps))
+                between += gaps(stamps)
                 time.sleep(0.005)
             stats = pipeline.stats()
+            last = compare_clocks()
             pipeline.stop()
             hand = by_hand(pipeline, x, times)
-        last = offset()
+        latencies = [on_host(stamps[5], first, last) - published for published, stamps in seen]
+        begins = [[on_host(stamps[2 * i], first, last) - published for published, stamps in seen] for i in range(3)]
     path = stats.paths["act"].whole
     results: dict[str, Any] = {
         "device": torch.cuda.get_device_name(),
         "torch": torch.__version__,
         "items": ITEMS,
-        "clocks_us": {"uncertainty": first[1], "drift": last[0] - first[0]},
+        "clocks_us": {"uncertainty": first.uncertainty, "drift": last.difference - first.difference},
         "path_us": {
             "pipeline": {"p50": path.p50_us, "p99": path.p99_us, "max": path.max_us},
             "kernels": {"p50": quantile(latencies, 0.5), "p99": quantile(latencies, 0.99), "max": max(latencies)},

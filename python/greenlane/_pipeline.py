@@ -49,6 +49,7 @@ class Pipeline:
         mode: _Mode | None = None,
         plan_of_another_device: bool = False,
         on_miss: Callable[[Miss], object] | None = None,
+        metrics: str | None = None,
     ) -> None:
         """Opens a pipeline. This takes seconds: models are loaded, and kernels are chosen for the lanes.
 
@@ -67,12 +68,15 @@ class Pipeline:
         :param on_miss: called for runs that missed their deadlines, one at a time, on a thread of its own. No engine
             waits for it. Misses that come while 1000 others wait for it are not reported; :meth:`stats` counts all.
             Its errors are logged.
-        :raises RuntimeError: a file is missing or wrong, the plan does not fit, a module cannot be captured, or an
-            engine fails on its lane; the message names the engine and the lane.
+        :param metrics: serves metrics for Prometheus at this address: ``"HOST:PORT"``, or ``"PORT"`` for this machine
+            alone; port 0 is a free one. None: ``metrics`` of the file; ``""``: none.
+        :raises RuntimeError: a file is missing or wrong, the plan does not fit, a module cannot be captured, nothing
+            can listen at the address of the metrics, or an engine fails on its lane; the message names the engine and
+            the lane.
         :raises ValueError: the mode is unknown, a path is empty, a module is missing, not used, bound or on several
             devices, or its recorded inputs cannot be read.
-        :raises TypeError: ``plan_of_another_device`` is no bool, ``on_miss`` is no function, or ``modules`` is no
-            mapping to modules.
+        :raises TypeError: ``plan_of_another_device`` is no bool, ``on_miss`` is no function, ``metrics`` is no string,
+            or ``modules`` is no mapping to modules.
         """
         file = _path(config, "the configuration")
         if mode is not None and mode not in get_args(_Mode):
@@ -80,12 +84,20 @@ class Pipeline:
         another = _checked.truth(plan_of_another_device, "plan_of_another_device")
         if on_miss is not None and not callable(on_miss):
             raise TypeError(f"on_miss is {on_miss!r}: give a function with one argument, the miss, or None")
+        if metrics is not None and not isinstance(metrics, str):
+            raise TypeError(f"metrics is {metrics!r}: give a string, such as '127.0.0.1:9464', or None")
         made = pipeline_modules(file, modules)
         listener = None if on_miss is None else MissListener(on_miss)
         try:
             with _file_of(plan) as plan_file:
                 native = ops.open_pipeline(
-                    file, plan_file, mode or "", another, listener and listener.native, [each.native for each in made]
+                    file,
+                    plan_file,
+                    mode or "",
+                    another,
+                    listener and listener.native,
+                    [each.native for each in made],
+                    metrics,
                 )
             # After Ctrl-C Python has raised KeyboardInterrupt by now, unless its handler was replaced.
             if native is None:
@@ -183,6 +195,16 @@ class Pipeline:
     def stats(self) -> PipelineStats:
         """Returns live figures. C++ takes some microseconds for each engine to collect them."""
         return stats_of(self._native.stats())
+
+    def metrics_text(self) -> str:
+        """Returns the live figures in Prometheus's text format."""
+        return str(self._native.metrics_text())
+
+    @property
+    def metrics_address(self) -> str | None:
+        """``HOST:PORT`` where metrics are served; None: they are not, or the pipeline is closed."""
+        address: str | None = self._native.metrics_address()
+        return address
 
     def close(self) -> None:
         """Refuses calls and requests from now on, and ends requests that have not begun with :class:`RequestError`.

@@ -12,6 +12,7 @@
 #include "text/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/runtime/metrics_endpoint.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/detail/runtime/plan_file.hpp>
 #include <greenlane/detail/runtime/plan_lanes.hpp>
@@ -24,6 +25,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace greenlane::cli {
 namespace {
@@ -44,6 +47,7 @@ struct RunArguments {
   bool check = false;
   std::filesystem::path json;
   std::filesystem::path trace;
+  std::optional<std::string> metrics;  // absent: as the configuration says; empty: none
 };
 
 std::vector<Mode> modes_of(std::string_view name) {
@@ -187,6 +191,14 @@ runtime::PipelineConfig plan_open_lanes(runtime::LoadedPipeline& pipeline, const
   return std::move(planned.config);
 }
 
+// Returns null for an empty address.
+std::unique_ptr<runtime::MetricsEndpoint> serve_metrics(const std::string& address) {
+  if (address.empty()) return nullptr;
+  auto metrics = std::make_unique<runtime::MetricsEndpoint>(address);
+  say("metrics at http://{}/metrics\n", metrics->address());
+  return metrics;
+}
+
 int run(RunArguments arguments) {
   auto modes = modes_of(arguments.mode);  // before anything is read
   auto config = runtime::load_config(arguments.config);
@@ -200,6 +212,7 @@ int run(RunArguments arguments) {
   arguments.json = kept_apart(arguments.json);
   arguments.trace = kept_apart(arguments.trace);
   const auto& stop = stop_signal();
+  const auto metrics = serve_metrics(arguments.metrics.value_or(config.metrics));
 
   auto pipeline = load_pipeline(std::move(config));
   const auto as_written = pipeline.config();
@@ -223,6 +236,7 @@ int run(RunArguments arguments) {
       options.trace = !arguments.trace.empty();
       options.stop = &stop;
       options.progress = [&](double share) { progress.update(share); };
+      options.metrics = metrics.get();
       results.push_back(rehearse(pipeline, mode, options));
     }
     print_mode(results.back(), results.front(), pipeline.device());
@@ -270,6 +284,8 @@ void add_run_command(CLI::App& app, int& status) {
   command->add_option("--json", arguments->json, "Write the results to this file")->check(FileName());
   command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file")
       ->check(FileName());
+  command->add_option("--metrics", arguments->metrics,
+                      "Serve metrics for Prometheus at HOST:PORT, or at a port of this machine, while it runs");
   command->callback([arguments, &status] { status = run(*arguments); });
 }
 

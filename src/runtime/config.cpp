@@ -1,5 +1,6 @@
 #include "core/named_file.hpp"
 #include "runtime/edge_config.hpp"
+#include "runtime/metrics/endpoint_address.hpp"
 #include "runtime/path_config.hpp"
 #include "runtime/toml_reader.hpp"
 #include "text/duration.hpp"
@@ -239,6 +240,17 @@ void read_lanes(PipelineConfig& config, std::vector<TomlTable>& tables) {
   check_beside(config, tables);
 }
 
+std::string read_metrics(TomlTable& root) {
+  const auto text = root.get_string("metrics");
+  if (!text) return {};
+  try {
+    (void)EndpointAddress::parse(*text);
+  } catch (const ConfigError& error) {
+    root.fail(*root.get("metrics"), "metrics", error.what(), "");
+  }
+  return *text;
+}
+
 }  // namespace
 
 PipelineConfig load_config(const fs::path& file, NamedFiles files) {
@@ -254,6 +266,7 @@ PipelineConfig load_config(const fs::path& file, NamedFiles files) {
     const bool bare = library.find('/') == std::string::npos;
     config.libraries.push_back(bare || fs::path(library).is_absolute() ? fs::path(library) : folder / library);
   }
+  config.metrics = read_metrics(root);
   auto sources = root.get_tables("source");
   auto engines = root.get_tables("engine");
   auto paths = root.get_tables("path");

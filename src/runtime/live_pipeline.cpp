@@ -3,12 +3,12 @@
 #include "runtime/edges/data_trigger.hpp"
 #include "runtime/edges/timer_trigger.hpp"
 #include "runtime/memory_use.hpp"
+#include "runtime/pipeline_stats.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
 #include <greenlane/detail/runtime/plan_lanes.hpp>
 #include <greenlane/detail/runtime/rehearsal.hpp>
-#include <greenlane/torch/tensor_io.hpp>
 
 #include <algorithm>
 #include <thread>
@@ -23,6 +23,10 @@ namespace {
 std::function<void(const Miss&)> listener_of(const std::shared_ptr<MissReports>& reports) {
   if (!reports) return {};
   return [reports](const Miss& miss) { reports->add(miss); };
+}
+
+std::unique_ptr<MetricsEndpoint> metrics_of(const std::string& address) {
+  return address.empty() ? nullptr : std::make_unique<MetricsEndpoint>(address);
 }
 
 // Never frees the object, because that would wait for threads that do not end.
@@ -40,6 +44,7 @@ LivePipeline::LivePipeline(std::string name, PipelineConfig config, const Pipeli
                            const ModuleLoader& modules)
     : name_(std::move(name)),
       misses_(options.on_miss ? std::make_shared<MissReports>(options.on_miss) : nullptr),
+      metrics_(metrics_of(options.metrics.value_or(config.metrics))),
       loaded_(std::make_unique<LoadedPipeline>(std::move(config),
                                                LoadOptions{.modules = modules, .on_miss = listener_of(misses_)})) {}
 
@@ -89,10 +94,7 @@ void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
     auto live = std::make_shared<LiveEngine>();
     live->engine = loaded_->engines()[i];
     live->lane = lane;
-    live->about.lane = loaded_->config().engines[i].lane;
-    live->about.device = to_string(lane.device().id());
-    live->about.units = lane.units().count;
-    live->about.in_python = live->engine->workload().is_in_python();
+    live->about = about_engine(loaded_->config().engines[i], lane, live->engine->workload());
     live->about_call = live->workload().call_spec();
     live->runs = edges_->runs(i);
     if (lane.device().id().kind == DeviceKind::cuda) live->engine->expect_requests(loaded_->config().engines[i].period);
@@ -102,6 +104,7 @@ void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
   }
   watchdog_ = std::make_unique<Watchdog>(std::move(watched));
   opened_ = Clock::now();
+  if (metrics_) metrics_->watch([this] { return stats(); });
   info(name_ + " is open in mode " + std::string(to_string(mode)) + ", with " + std::to_string(engines_.size()) +
        " engines");
 }
@@ -174,45 +177,21 @@ PipelineStats LivePipeline::stats() {
   }
   const std::scoped_lock lock(mutex_);
   if (is_closed_) return all;
-  fill_edges(all, now);
+  add_edges(all, loaded_->config(), edges_.get(), now);
+  add_devices(all, *loaded_, *placed_);
   all.is_running = is_running_;
   all.is_broken = watchdog_->is_broken();
-  for (std::size_t i = 0; i < engines_.size(); ++i) {
-    if (const auto graphs = engines_[i]->engine->workload().graphs_now()) all.engines[i].graphs = *graphs;
-  }
-  for (const auto& [device, gate] : placed_->gates()) {
-    DeviceStats stats{
-        .device = to_string(device.id()), .gate = {}, .allocator_bytes = greenlane::allocator_bytes(device.id())};
-    if (placed_->has_gates()) stats.gate = gate->report();
-    all.devices.push_back(std::move(stats));
-  }
   return all;
 }
 
-void LivePipeline::fill_edges(PipelineStats& stats, Clock::time_point now) const {
-  const auto& config = loaded_->config();
-  for (std::size_t i = 0; i < stats.engines.size(); ++i) {
-    const auto& intake = edges_->intake(i);
-    if (!intake) continue;
-    const auto counts = intake->counts();
-    for (std::size_t edge = 0; edge < counts.size(); ++edge) {
-      stats.engines[i].edges.push_back({.producer = config.engines[i].edges[edge].producer,
-                                        .waiting = counts[edge].waiting,
-                                        .taken = counts[edge].taken,
-                                        .dropped = counts[edge].dropped,
-                                        .rejected = counts[edge].rejected});
-    }
-  }
-  for (const auto& source : edges_->sources())
-    stats.sources.push_back({.name = source->name(), .published = source->published()});
-  for (std::size_t i = 0; i < config.paths.size(); ++i) {
-    const auto& path = config.paths[i];
-    stats.paths.push_back({.name = path.name,
-                           .from = path.from,
-                           .to = path.to,
-                           .deadline = path.deadline,
-                           .figures = edges_->paths()[i]->now(now)});
-  }
+std::unique_ptr<MetricsEndpoint> LivePipeline::take_metrics() {
+  const std::scoped_lock lock(metrics_mutex_);
+  return std::move(metrics_);
+}
+
+std::optional<std::string> LivePipeline::metrics_address() const {
+  const std::scoped_lock lock(metrics_mutex_);
+  return metrics_ ? std::optional(metrics_->address()) : std::nullopt;
 }
 
 void LivePipeline::close() {
@@ -220,9 +199,12 @@ void LivePipeline::close() {
     // Its thread, the engines', and those that hold its locks are the parent's.
     if (is_closed_.exchange(true) || !placed_) return;
     keep_for_ever(std::move(watchdog_));
+    keep_for_ever(take_metrics());
     keep_placed();
     return;
   }
+  const auto metrics = take_metrics();
+  if (metrics) metrics->watch({});  // a scrape that is under way may need the lock
   const std::scoped_lock lock(mutex_);
   if (is_closed_.exchange(true) || !placed_) return;
   constexpr auto kLongest = milliseconds(900);

@@ -13,6 +13,7 @@
 #include <greenlane/detail/core/process.hpp>
 #include <greenlane/detail/runtime/config.hpp>
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
+#include <greenlane/detail/runtime/metrics_endpoint.hpp>
 #include <greenlane/detail/runtime/mode.hpp>
 #include <greenlane/runtime/pipeline.hpp>
 
@@ -61,6 +62,8 @@ class LivePipeline {
   void stop();
   void reset();
   [[nodiscard]] PipelineStats stats();
+  // Absent: it serves none, or is closed.
+  [[nodiscard]] std::optional<std::string> metrics_address() const;
   void close();
   [[nodiscard]] bool is_closed() const noexcept { return is_closed_; }
 
@@ -68,16 +71,18 @@ class LivePipeline {
   void check_engines(const std::atomic<bool>& stop);
   // Returns what makes an engine run; null: nothing but calls and requests.
   [[nodiscard]] std::shared_ptr<Trigger> trigger_of(std::size_t engine) const;
-  void fill_edges(PipelineStats& stats, Clock::time_point now) const;
   // Waits until the devices have done the work of all calls, but not beyond `until`. Returns whether they have.
   [[nodiscard]] bool wait_for_calls(Clock::time_point until) const;
   // Gives up everything that a hanging engine may still use. Freeing it would wait for the engine.
   void leave_alone(const std::string& who);
   void keep_placed();
+  [[nodiscard]] std::unique_ptr<MetricsEndpoint> take_metrics();
 
   detail::Origin origin_;
   std::string name_;  // in messages
   std::shared_ptr<MissReports> misses_;
+  mutable detail::ForkSafeMutex metrics_mutex_;  // guards the next member
+  std::unique_ptr<MetricsEndpoint> metrics_;     // null: none, or the pipeline is closed
   std::unique_ptr<LoadedPipeline> loaded_;
   std::unique_ptr<PlacedPipeline> placed_;
   std::unique_ptr<PipelineEdges> edges_;  // until the end, because handles may ask for its parts

@@ -1,4 +1,5 @@
 #include "runtime/live_pipeline.hpp"
+#include "runtime/metrics/metric_families.hpp"
 #include "torch/tensor_lifetimes.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -142,6 +143,8 @@ void Pipeline::start() { live_->start(); }
 void Pipeline::stop() { live_->stop(); }
 void Pipeline::reset() { live_->reset(); }
 PipelineStats Pipeline::stats() const { return live_->stats(); }
+std::string Pipeline::metrics_text() const { return runtime::metrics_text(live_->stats()); }
+std::optional<std::string> Pipeline::metrics_address() const { return live_->metrics_address(); }
 void Pipeline::close() { live_->close(); }
 bool Pipeline::is_closed() const noexcept { return live_->is_closed(); }
 

@@ -1,4 +1,5 @@
 #include "runtime/memory_use.hpp"
+#include "runtime/pipeline_stats.hpp"
 #include "runtime/placed_pipeline.hpp"
 #include "runtime/rehearsal_edges.hpp"
 #include "runtime/rehearsal_trigger.hpp"
@@ -51,6 +52,40 @@ std::unique_ptr<RehearsalEdges> rehearsal_edges_of(const LoadedPipeline& pipelin
       std::ranges::any_of(pipeline.config().engines, [](const auto& engine) { return !engine.edges.empty(); });
   return has_edges ? std::make_unique<RehearsalEdges>(pipeline) : nullptr;
 }
+
+PipelineStats stats_of(const LoadedPipeline& pipeline, const PlacedPipeline& placed, const RehearsalEdges* edges,
+                       Clock::time_point opened) {
+  const auto now = Clock::now();
+  PipelineStats all;
+  all.host_bytes = host_bytes();
+  all.open_for = now - opened;
+  all.is_running = true;
+  for (std::size_t i = 0; i < pipeline.engines().size(); ++i) {
+    const auto& engine = *pipeline.engines()[i];
+    auto stats = about_engine(pipeline.config().engines[i], placed.lane_of(i), engine.workload());
+    engine.fill(stats, now);
+    all.engines.push_back(std::move(stats));
+  }
+  add_edges(all, pipeline.config(), edges ? &edges->edges() : nullptr, now);
+  add_devices(all, pipeline, placed);
+  return all;
+}
+
+// A scope in which an endpoint gives figures. `metrics`: null: there is none.
+class Watched {
+ public:
+  Watched(MetricsEndpoint* metrics, MetricsEndpoint::Figures figures) : metrics_(metrics) {
+    if (metrics_) metrics_->watch(std::move(figures));
+  }
+  ~Watched() {
+    if (metrics_) metrics_->watch({});
+  }
+  Watched(const Watched&) = delete;
+  Watched& operator=(const Watched&) = delete;
+
+ private:
+  MetricsEndpoint* metrics_;
+};
 
 Timetable timetable_of(const RunOptions& options, const PlacedPipeline& placed, const Device& device) {
   Timetable timetable;
@@ -163,6 +198,8 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
   }
 
   const auto edges = rehearsal_edges_of(pipeline);
+  const Watched watched(options.metrics,
+                        [&, opened = Clock::now()] { return stats_of(pipeline, placed, edges.get(), opened); });
   if (options.before) options.before();
   const auto timetable = timetable_of(options, placed, pipeline.device());
   const auto device = pipeline.device().id();

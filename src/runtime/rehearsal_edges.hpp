@@ -38,6 +38,7 @@ class RehearsalEdges {
   RehearsalEdges(const RehearsalEdges&) = delete;
   RehearsalEdges& operator=(const RehearsalEdges&) = delete;
 
+  [[nodiscard]] const PipelineEdges& edges() const noexcept { return edges_; }
   // Null: the engine runs on recorded inputs.
   [[nodiscard]] const std::shared_ptr<EdgeRuns>& runs(std::size_t engine) const { return edges_.runs(engine); }
 

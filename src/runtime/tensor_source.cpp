@@ -128,7 +128,8 @@ std::shared_ptr<TensorSource::Slot> TensorSource::take_slot() {
   std::unique_ptr<Slot> slot;
   {
     const std::scoped_lock lock(slots_->mutex);
-    const auto is_ready = [](const auto& each) { return !each->copied || each->copied->is_done(); };
+    // The copies to the slot's device memory follow each other on the stream. The host must not be ahead of them.
+    const auto is_ready = [](const auto& each) { return !each->is_staged || each->copied->is_done(); };
     const auto ready = std::ranges::find_if(slots_->free, is_ready);
     if (ready != slots_->free.end()) {
       slot = std::move(*ready);
@@ -143,8 +144,8 @@ std::shared_ptr<TensorSource::Slot> TensorSource::take_slot() {
             std::unique_ptr<Slot> owned(used);
             const std::scoped_lock lock(slots->mutex);
             --slots->in_use;
-            const bool is_read = owned->copied && !owned->copied->is_done();
-            if (slots->free.size() < kMostFree || is_read) slots->free.push_back(std::move(owned));
+            const auto is_read = [&] { return owned->copied && !owned->copied->is_done(); };
+            if (slots->free.size() < kMostFree || is_read()) slots->free.push_back(std::move(owned));
           }};
 }
 
@@ -186,6 +187,7 @@ std::shared_ptr<const TensorPayload> TensorSource::on_gpu(const std::vector<at::
 
 bool TensorSource::enqueue_copies(const std::vector<at::Tensor>& item, Slot& slot, c10::cuda::CUDAStream stream) {
   bool reads_own = false;
+  slot.is_staged = false;
   for (std::size_t i = 0; i < item.size(); ++i) {
     make_room(slot.device[i], item[i], i, stream.device());
     if (item[i].is_cuda() || is_pinned(item[i])) {
@@ -193,6 +195,7 @@ bool TensorSource::enqueue_copies(const std::vector<at::Tensor>& item, Slot& slo
       copy_to_gpu(slot.device[i], item[i], stream);
       continue;
     }
+    slot.is_staged = true;
     make_room(slot.pinned[i], item[i], i, at::TensorOptions(at::kCPU).pinned_memory(true));
     copy_on_host(slot.pinned[i], item[i]);
     copy_to_gpu(slot.device[i], slot.pinned[i], stream);

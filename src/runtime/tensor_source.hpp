@@ -58,6 +58,7 @@ class TensorSource {
   struct Slot {
     std::vector<at::Tensor> device;
     std::vector<at::Tensor> pinned;  // undefined for tensors that the program gave on the device, or pinned
+    bool is_staged = false;          // the last copies read `pinned`
     std::shared_ptr<const Written> copied;
   };
   // Slots that no value uses.

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 PROGRAMS = {"core": ("core", "driver", "text"), "planner": ("planner",), "torch": (), "audit": (), "runtime": ()}
-BESIDE = {"runtime": ("edges", "pipeline", "serving")}
+BESIDE = {"runtime": ("edges", "metrics", "pipeline", "serving")}
 """Further programs that have cases of the same folder."""
 ALL = (*PROGRAMS, *(program for programs in BESIDE.values() for program in programs))
 MACRO = re.compile(r"^(?:TEST|TEST_F|TEST_P|TYPED_TEST|RC_GTEST_PROP)\(\s*(\w+),\s*(\w+)", re.MULTILINE)

@@ -12,7 +12,7 @@ import torch
 from greenlane.leapp import LeappError, convert
 from greenlane.leapp._find import find
 
-from python.leapp_exports import HEAD, POLICY, VISION, Change, copied, program, refusal
+from python.leapp_exports import POLICY, VISION, Change, copied, program, refusal
 
 
 @pytest.fixture
@@ -43,14 +43,6 @@ def with_key(key: str, value: Any, part: str = "parameters") -> Change:
         (table[0] if isinstance(table, list) else table)[key] = value
 
     return change
-
-
-def unfed_feedback(content: dict[str, Any]) -> None:
-    """The first node takes an output of the last one, without a cycle: the others take nothing from it."""
-    content["pipeline"]["data_flow"] = {f"{POLICY}/action": [f"{HEAD}/action"]}
-    content["pipeline"]["inputs"] = {POLICY: ["features", "joints", "mode"]}
-    content["pipeline"]["feedback_flow"][f"{HEAD}/next"] = [f"{POLICY}/last", f"{HEAD}/previous", f"{VISION}/image"]
-    node(content, VISION)["inputs"][0]["shape"] = [1, 4]
 
 
 EDITS: dict[str, tuple[Change, str, str]] = {
@@ -115,7 +107,6 @@ EDITS: dict[str, tuple[Change, str, str]] = {
         "'feedback_flow' feeds the input 'policy/features' from node 'vision",
         "again with LEAPP",
     ),
-    "feedback without a cycle": (unfed_feedback, "has initial data for cycles only", "annotate.state_tensors"),
     "no initial values": (lambda c: c["pipeline"].pop("initial_values"), "no file of 'initial_values'", "again"),
     "no file of values": (lambda c: c["pipeline"].update(initial_values="x"), "there is no such file", "copy"),
     "values of another input": (

@@ -23,6 +23,24 @@ std::int64_t exact_quantile(const std::vector<std::int64_t>& sorted, double q) {
   return sorted[std::max<std::size_t>(rank, 1) - 1];
 }
 
+TEST(LatencyHistogram, CountsUpToABoundAreExactToOneIn128) {
+  std::mt19937_64 random(2);
+  std::uniform_real_distribution<double> exponent(1, 10);
+  std::vector<std::int64_t> values(10'000);
+  for (auto& value : values) value = static_cast<std::int64_t>(std::pow(10, exponent(random)));
+  const auto histogram = histogram_of(values);
+  for (const std::int64_t bound : {1, 100, 50'000, 1'000'000, 1'000'000'000}) {
+    const auto count_below = [&](double limit) {
+      return static_cast<std::uint64_t>(
+          std::ranges::count_if(values, [&](auto value) { return static_cast<double>(value) <= limit; }));
+    };
+    EXPECT_LE(histogram.count_up_to(Duration(bound)), count_below(static_cast<double>(bound)));
+    EXPECT_GE(histogram.count_up_to(Duration(bound)), count_below(static_cast<double>(bound) * (1 - 1.0 / 128)));
+  }
+  EXPECT_EQ(histogram.count_up_to(Duration::max()), values.size());
+  EXPECT_EQ(histogram_of({3, 4, 5}).sum(), Duration(12));
+}
+
 TEST(LatencyHistogram, EveryQuantileHasAnErrorBelowOneIn128) {
   std::mt19937_64 random(1);
   std::uniform_real_distribution<double> exponent(1, 10);

@@ -41,6 +41,9 @@ struct PipelineOptions {
   /// Called for runs that missed their deadlines, one at a time, on a thread of the pipeline. Misses that come while
   /// 1000 others wait for it are not reported; stats() counts all. Exceptions that leave it become warnings.
   std::function<void(const Miss&)> on_miss{};
+  /// Serves metrics for Prometheus at this address: HOST:PORT, or a port of this machine, 0 for a free one. Empty:
+  /// none. Absent: `metrics` of the file.
+  std::optional<std::string> metrics{};
 };
 
 /// The choices for one request.
@@ -160,6 +163,10 @@ class Pipeline {
 
   /// Returns live figures. Takes some microseconds for each engine.
   [[nodiscard]] PipelineStats stats() const;
+  /// Returns the live figures in Prometheus's text format.
+  [[nodiscard]] std::string metrics_text() const;
+  /// Returns HOST:PORT where metrics are served. Absent: they are not, or the pipeline is closed.
+  [[nodiscard]] std::optional<std::string> metrics_address() const;
 
   /// Refuses calls and requests from now on, ends those that have not begun with RequestError, waits for those under
   /// way, and returns the lanes' units. Waits for a second at most: an engine that does not end is left alone with its

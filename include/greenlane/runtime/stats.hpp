@@ -3,6 +3,7 @@
 
 #include <greenlane/core/gate.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +13,10 @@
 
 namespace greenlane {
 
+/// The bounds that LatencyFigures::up_to counts by, in seconds.
+inline constexpr std::array kLatencyBounds{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3,
+                                           50e-3, 100e-3, 250e-3, 500e-3, 1.0,  2.5,    5.0,  10.0};
+
 /// Latencies from the arrival to the end of the work on the device.
 struct LatencyFigures {
   std::uint64_t count = 0;          ///< number of runs
@@ -19,6 +24,9 @@ struct LatencyFigures {
   std::chrono::nanoseconds p90{0};  ///< latency that 90 of 100 runs do not exceed
   std::chrono::nanoseconds p99{0};  ///< latency that 99 of 100 runs do not exceed
   std::chrono::nanoseconds max{0};  ///< longest latency
+  std::chrono::nanoseconds sum{0};  ///< of all latencies
+  /// For each bound the number of runs that took no longer, exact to 1/128 of the bound.
+  std::array<std::uint64_t, kLatencyBounds.size()> up_to{};
 };
 
 /// The runs of one engine since the pipeline was opened.

@@ -48,7 +48,6 @@ def wire(description: Description) -> Wiring:
         _check_types(description, port, found[0])
     wiring = {port: found[0] for port, found in feeds.items()}
     _check_order(description, wiring)
-    _check_cycles(description, wiring)
     return wiring
 
 
@@ -116,26 +115,4 @@ def _check_order(description: Description, wiring: Wiring) -> None:
                 f"'{key}' feeds the input {shown(name_of(description, port))} from node {shown(feed.output.node)}, "
                 f"which must come {how} its consumer in 'models'",
                 _AGAIN,
-            )
-
-
-def _check_cycles(description: Description, wiring: Wiring) -> None:
-    """Refuses feedback to a node that the producer does not depend on: greenlane's initial data is for cycles."""
-    for port, feed in wiring.items():
-        if feed.kind != "feedback" or feed.output is None:
-            continue
-        reached, open_ = {feed.output.node}, [feed.output.node]
-        while open_:
-            node = open_.pop()
-            new = {*producers(wiring, node, "flow"), *producers(wiring, node, "feedback")} - reached
-            reached |= new
-            open_ += new
-        if port.node not in reached:
-            raise LeappError(
-                shown(description.file),
-                f"the input {shown(name_of(description, port))} takes the last output of node "
-                f"{shown(feed.output.node)}, which takes nothing from {shown(port.node)}, and greenlane has initial "
-                "data for cycles only",
-                f"run {shown(feed.output.node)} before {shown(port.node)}, or keep the last output as a state of "
-                f"{shown(port.node)} (annotate.state_tensors), and export again",
             )

@@ -42,9 +42,9 @@ bool Intake::put(std::size_t index, ValuePtr value) {
       ++edge.counts.dropped;
     }
     if (!edge.is_queue() && edge.is_new) ++edge.counts.dropped;
+    if (!edge.is_queue()) drop_old(edge);  // without the new one, which is hardly done: to ask a device takes a while
     edge.values.push_back({.value = std::move(value), .time = Clock::now()});
     if (!edge.is_queue()) {
-      drop_old(edge);
       // One that is done, one that will soon be, and the newest: a device that stands still must not fill the memory.
       constexpr std::size_t kMost = 3;
       if (edge.values.size() > kMost) edge.values.erase(edge.values.end() - 2);

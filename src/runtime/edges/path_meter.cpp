@@ -1,6 +1,7 @@
 #include "runtime/edges/path_meter.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace greenlane::runtime {
 
@@ -46,13 +47,20 @@ LatencyHistogram PathMeter::latencies() const {
 }
 
 PathFigures PathMeter::now(Clock::time_point now) {
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
   window_.advance(now);
-  return {.items = done_,
-          .misses = misses_,
-          .dropped = newest_ - first_ - std::min(done_, newest_ - first_),
-          .recent = window_.figures(),
-          .whole = figures_of(whole_, whole_.max())};
+  PathFigures figures{.items = done_,
+                      .misses = misses_,
+                      .dropped = newest_ - first_ - std::min(done_, newest_ - first_),
+                      .recent = {},
+                      .whole = {}};
+  const auto recent = std::make_unique<LatencyHistogram>(window_.whole());
+  const auto longest = window_.max();
+  const auto whole = std::make_unique<LatencyHistogram>(whole_);
+  lock.unlock();  // see Figures::now()
+  figures.recent = figures_of(*recent, longest);
+  figures.whole = figures_of(*whole, whole->max());
+  return figures;
 }
 
 }  // namespace greenlane::runtime

@@ -1,17 +1,24 @@
 #include "runtime/serving/figures.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace greenlane::runtime {
 
 using std::chrono::nanoseconds;
 
 LatencyFigures figures_of(const LatencyHistogram& histogram, nanoseconds max) {
-  return {.count = histogram.count(),
-          .p50 = std::min(max, histogram.quantile(0.5)),
-          .p90 = std::min(max, histogram.quantile(0.9)),
-          .p99 = std::min(max, histogram.quantile(0.99)),
-          .max = max};
+  LatencyFigures figures{.count = histogram.count(),
+                         .p50 = std::min(max, histogram.quantile(0.5)),
+                         .p90 = std::min(max, histogram.quantile(0.9)),
+                         .p99 = std::min(max, histogram.quantile(0.99)),
+                         .max = max,
+                         .sum = histogram.sum()};
+  for (std::size_t i = 0; i < kLatencyBounds.size(); ++i) {
+    const std::chrono::duration<double> bound(kLatencyBounds[i]);
+    figures.up_to[i] = histogram.count_up_to(std::chrono::round<nanoseconds>(bound));
+  }
+  return figures;
 }
 
 void SlidingHistogram::record(nanoseconds latency, Clock::time_point now) {
@@ -36,10 +43,10 @@ void SlidingHistogram::advance(Clock::time_point now) {
   step_ = step;
 }
 
-LatencyFigures SlidingHistogram::figures() const {
+nanoseconds SlidingHistogram::max() const {
   nanoseconds max{0};
   for (const auto& step : steps_) max = std::max(max, step.max());
-  return figures_of(whole_, max);
+  return max;
 }
 
 nanoseconds SlidingHistogram::covered(Clock::time_point now) const {
@@ -90,15 +97,22 @@ void Figures::add(std::uint64_t RunFigures::* counter) {
 }
 
 RunFigures Figures::now(Clock::time_point now) {
-  const std::scoped_lock lock(mutex_);
+  // An engine that ends a run waits while the histograms are copied, not while they are read.
+  std::unique_lock lock(mutex_);
   window_.advance(now);
   auto figures = counts_;
-  figures.calls = calls_;
-  figures.recent = window_.figures();
-  figures.whole = figures_of(whole_, whole_.max());
-  figures.waits = figures_of(waits_, waits_.max());
-  figures.ages = figures_of(ages_, ages_.max());
+  const auto recent = std::make_unique<LatencyHistogram>(window_.whole());
+  const auto longest = window_.max();
+  const auto whole = std::make_unique<LatencyHistogram>(whole_);
+  const auto waits = std::make_unique<LatencyHistogram>(waits_);
+  const auto ages = std::make_unique<LatencyHistogram>(ages_);
   const std::chrono::duration<double> covered = window_.covered(now);
+  lock.unlock();
+  figures.calls = calls_;
+  figures.recent = figures_of(*recent, longest);
+  figures.whole = figures_of(*whole, whole->max());
+  figures.waits = figures_of(*waits, waits->max());
+  figures.ages = figures_of(*ages, ages->max());
   if (covered.count() > 0) figures.rate_hz = static_cast<double>(figures.recent.count) / covered.count();
   return figures;
 }

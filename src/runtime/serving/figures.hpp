@@ -29,7 +29,9 @@ class SlidingHistogram {
   void record(std::chrono::nanoseconds latency, Clock::time_point now);
   // Drops the steps that are over.
   void advance(Clock::time_point now);
-  [[nodiscard]] LatencyFigures figures() const;
+  [[nodiscard]] const LatencyHistogram& whole() const noexcept { return whole_; }
+  // Returns the longest latency.
+  [[nodiscard]] std::chrono::nanoseconds max() const;
   // Returns the time that the window covers: less than ten seconds at first.
   [[nodiscard]] std::chrono::nanoseconds covered(Clock::time_point now) const;
 

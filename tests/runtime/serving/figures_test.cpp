@@ -18,6 +18,9 @@ TEST(Figures, QuantilesAreThoseOfTheRuns) {
   Figures figures(kBegin);
   for (int i = 1; i <= 100; ++i) figures.served(microseconds(0), microseconds(i), kBegin + milliseconds(i), i > 90);
   const auto now = figures.now(kBegin + seconds(1));
+  EXPECT_EQ(now.whole.sum, microseconds(5050));
+  EXPECT_NEAR(static_cast<double>(now.whole.up_to[0]), 50, 1) << "up to 50 us";
+  EXPECT_EQ(now.whole.up_to[2], 100U) << "up to 250 us";
   EXPECT_EQ(now.runs, 100U);
   EXPECT_EQ(now.misses, 10U);
   for (const auto& each : {now.recent, now.whole}) {

@@ -150,10 +150,11 @@ struct PipelineConfig {
   std::filesystem::path file;                    ///< the file itself
   std::string device = "auto";                   ///< "auto", "cpu", "cuda" or "cuda:N"
   std::vector<std::filesystem::path> libraries;  ///< custom-operator libraries
-  std::vector<EngineConfig> engines;             ///< in the order of the file
-  std::vector<LaneConfig> lanes;                 ///< lanes that engines use, in the order of first use
-  std::vector<SourceConfig> sources{};           ///< in the order of the file
-  std::vector<PathConfig> paths{};               ///< in the order of the file
+  std::string metrics{};                ///< where metrics are served, as MetricsEndpoint takes it; empty: nowhere
+  std::vector<EngineConfig> engines;    ///< in the order of the file
+  std::vector<LaneConfig> lanes;        ///< lanes that engines use, in the order of first use
+  std::vector<SourceConfig> sources{};  ///< in the order of the file
+  std::vector<PathConfig> paths{};      ///< in the order of the file
   /// Set by apply_plan. A LoadedPipeline on another device is refused. Absent: the lanes fit any device.
   std::optional<PlannedDevice> planned_for{};
 };

@@ -45,6 +45,8 @@ class LatencyHistogram {
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
   /// Returns the longest latency.
   [[nodiscard]] Duration max() const noexcept { return max_; }
+  /// Returns the sum of all latencies.
+  [[nodiscard]] Duration sum() const noexcept { return Duration(static_cast<Duration::rep>(sum_)); }
   /// Returns the mean latency; 0 if nothing was recorded.
   [[nodiscard]] Duration mean() const noexcept {
     return Duration(count_ ? static_cast<Duration::rep>(sum_ / static_cast<double>(count_)) : 0);
@@ -63,6 +65,15 @@ class LatencyHistogram {
       if (seen >= wanted) return std::min(max_, Duration(static_cast<Duration::rep>(upper_bound(i))));
     }
     return max_;
+  }
+
+  /// Returns the number of durations that are no longer than this one. Those that are shorter by less than 1/128 may be
+  /// left out.
+  [[nodiscard]] std::uint64_t count_up_to(Duration bound) const noexcept {
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i < buckets_.size() && upper_bound(i) <= static_cast<std::uint64_t>(bound.count()); ++i)
+      seen += buckets_[i];
+    return seen;
   }
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
+#include <greenlane/detail/runtime/metrics_endpoint.hpp>
 #include <greenlane/detail/runtime/results.hpp>
 
 #include <atomic>
@@ -31,6 +32,8 @@ struct RunOptions {
   const std::atomic<bool>* stop = nullptr;
   /// Called about ten times a second with the share of the measurement that is over.
   std::function<void(double)> progress;
+  /// Gives the figures of the rehearsal to Prometheus. Null: nobody does.
+  MetricsEndpoint* metrics = nullptr;
   /// `before` is called when all engines are warm and no request has begun; `after` is called after the last request,
   /// when nothing runs. Their exceptions leave rehearse().
   std::function<void()> before{};

@@ -1,0 +1,46 @@
+#include "runtime/metrics/metric_families.hpp"
+#include "runtime/metrics/web_server.hpp"
+
+#include <greenlane/core/log.hpp>
+#include <greenlane/detail/runtime/metrics_endpoint.hpp>
+
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace greenlane::runtime {
+
+struct MetricsEndpoint::Impl {
+  [[nodiscard]] std::string text() {
+    const std::scoped_lock lock(mutex);
+    try {
+      return figures ? metrics_text(figures()) : std::string();
+    } catch (const std::exception& error) {
+      warn(std::string("the metrics could not be read: ") + error.what());
+      return {};
+    }
+  }
+
+  std::mutex mutex;  // guards the next member, and is held during a scrape
+  Figures figures;
+  std::optional<WebServer> server;
+};
+
+MetricsEndpoint::MetricsEndpoint(const std::string& address) : impl_(std::make_unique<Impl>()) {
+  impl_->server.emplace(EndpointAddress::parse(address),
+                        WebServer::Page{.path = "/metrics",
+                                        .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                                        .text = [impl = impl_.get()] { return impl->text(); }});
+}
+
+MetricsEndpoint::~MetricsEndpoint() = default;
+
+void MetricsEndpoint::watch(Figures figures) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->figures = std::move(figures);
+}
+
+std::string MetricsEndpoint::address() const { return impl_->server->address().to_string(); }
+
+}  // namespace greenlane::runtime
