@@ -23,6 +23,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -196,6 +197,7 @@ std::unique_ptr<runtime::MetricsEndpoint> serve_metrics(const std::string& addre
   if (address.empty()) return nullptr;
   auto metrics = std::make_unique<runtime::MetricsEndpoint>(address);
   say("metrics at http://{}/metrics\n", metrics->address());
+  (void)std::fflush(stdout);  // for a program that waits for the port
   return metrics;
 }
 
