@@ -1,8 +1,8 @@
 """Compares an engine beside a scraper with the same engine without one: metrics_cost.py FOLDER RESULTS.json.
 
-FOLDER: what examples/robot/export.py made. The pipeline serves vision and the policy. Windows with and without a
-scraper take turns. The scraper is a process of its own, which asks ten times a second: Prometheus's default is once a
-minute.
+FOLDER: what examples/robot/export.py made. The pipeline serves vision and the policy; a timer runs the policy. Windows
+with and without a scraper take turns. The scraper is a process of its own, which asks ten times a second: Prometheus's
+default is once a minute.
 """
 
 import json
@@ -16,8 +16,8 @@ from typing import Any
 import greenlane as gl
 import torch
 
-ROUNDS = 5
-SECONDS = 2.0
+ROUNDS = 2
+SECONDS = 11  # the figures of a window are those of its last ten seconds
 SCRAPER = """
 import sys, time, urllib.request
 while True:
@@ -26,66 +26,55 @@ while True:
 """
 
 
-def quantile(values: list[float], q: float) -> float:
-    """Returns a quantile of these values."""
-    return sorted(values)[int(q * (len(values) - 1))]
-
-
-def window(engine: gl.PipelineEngine, inputs: list[torch.Tensor], rate_hz: float) -> list[float]:
-    """Returns the latencies of requests at a rate, in microseconds."""
-    found = []
-    begin = time.perf_counter()
-    count = int(SECONDS * rate_hz)
-    for i in range(count):
-        while time.perf_counter() < begin + i / rate_hz:
-            pass
-        run = engine.submit(*inputs)
-        run.result(10)
-        found.append(run.latency * 1e6)
-    return found
+def window(pipeline: gl.Pipeline, beside: bool) -> gl.LatencyFigures:
+    """Returns the policy's latencies in a window."""
+    command = [sys.executable, "-c", SCRAPER, f"http://{pipeline.metrics_address}/metrics"]
+    scraper = subprocess.Popen(command) if beside else None
+    time.sleep(SECONDS)
+    figures = pipeline.stats().engines["policy"].figures.recent
+    if scraper:
+        scraper.kill()
+        scraper.wait()
+    return figures
 
 
 def main() -> None:
     """Runs the program."""
-    models, out = Path(sys.argv[1]), Path(sys.argv[2])
+    models, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    found: dict[str, list[float]] = {"without": [], "beside": []}
+    rate_hz = 500 if device != "cpu" else 100
+    found: dict[str, list[gl.LatencyFigures]] = {"without": [], "beside": []}
     with tempfile.TemporaryDirectory() as text:
         file = Path(text) / "metrics.toml"
-        tables = [f"device = '{device}'\nmetrics = '127.0.0.1:0'\n"]
-        for name in ("policy", "vision"):
-            tables.append(f"[engine.{name}]\nmodel = '{models}/{name}.pt2'\ninputs = '{models}/{name}.inputs.pt'\n")
-        if device != "cpu":
-            tables.append("[lane.policy]\nunits = 32\n[lane.vision]\nunits = 64\n")
-        file.write_text("".join(tables))
+        file.write_text(
+            f"device = '{device}'\nmetrics = '127.0.0.1:0'\n[source.state]\n"
+            f"[engine.policy]\nmodel = '{models}/policy.pt2'\ninputs = '{models}/policy.inputs.pt'\n"
+            f"from = 'state'\nrate_hz = {rate_hz}\n"
+            f"[engine.vision]\nmodel = '{models}/vision.pt2'\ninputs = '{models}/vision.inputs.pt'\n"
+            + ("[lane.policy]\nunits = 32\n[lane.vision]\nunits = 64\n" if device != "cpu" else "")
+        )
         with gl.Pipeline(file) as pipeline:
-            inputs = [each.to(device) for each in torch.load(models / "policy.inputs.pt")]
-            window(pipeline["policy"], inputs, 200)  # to warm up
-            for turn in range(2 * ROUNDS):
-                beside = bool(turn % 2)
-                command = [sys.executable, "-c", SCRAPER, f"http://{pipeline.metrics_address}/metrics"]
-                scraper = subprocess.Popen(command) if beside else None
-                if scraper:
-                    time.sleep(0.5)  # until it asks
-                found["beside" if beside else "without"] += window(pipeline["policy"], inputs, 200)
-                if scraper:
-                    scraper.kill()
-                    scraper.wait()
+            pipeline.source("state").publish(*torch.load(models / "policy.inputs.pt"))
+            pipeline.start()
+            time.sleep(1)
+            for _ in range(ROUNDS):
+                for name, windows in found.items():
+                    windows.append(window(pipeline, name == "beside"))
             begin = time.perf_counter()
             for _ in range(100):
                 pipeline.metrics_text()
             text_us = (time.perf_counter() - begin) * 1e4
+    means = {
+        name: {q: sum(getattr(each, f"{q}_us") for each in windows) / len(windows) for q in ("p50", "p99")}
+        for name, windows in found.items()
+    }
     results: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if device != "cpu" else "cpu",
         "torch": torch.__version__,
+        "rate_hz": rate_hz,
         "text_us": text_us,
-        "latency_us": {
-            name: {"runs": len(values), "p50": quantile(values, 0.5), "p99": quantile(values, 0.99)}
-            for name, values in found.items()
-        },
-    }
-    results["ratio"] = {
-        q: results["latency_us"]["beside"][q] / results["latency_us"]["without"][q] for q in ("p50", "p99")
+        "windows_us": {name: [[each.p50_us, each.p99_us] for each in windows] for name, windows in found.items()},
+        "ratio": {q: means["beside"][q] / means["without"][q] for q in ("p50", "p99")},
     }
     out.write_text(json.dumps(results, indent=2) + "\n")
     print(out.read_text())

@@ -70,6 +70,7 @@ docs/gates
 docs/audit
 docs/torch-tensorrt
 docs/leapp
+docs/metrics
 docs/architecture
 docs/benchmarks
 ```
