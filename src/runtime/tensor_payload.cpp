@@ -25,15 +25,27 @@ at::Tensor peer_copy(const at::Tensor& tensor, const at::Device& device, c10::cu
 
 }  // namespace
 
+Written::Written(c10::DeviceIndex device) {
+  const c10::cuda::CUDAGuard guard(device);
+  C10_CUDA_CHECK(cudaEventCreate(&event_));  // with times
+}
+
+Written::~Written() { C10_CUDA_CHECK_WARN(cudaEventDestroy(event_)); }
+
 void Written::record(c10::cuda::CUDAStream stream) {
   is_done_.store(false, std::memory_order_relaxed);
-  event_.record(stream);
+  C10_CUDA_CHECK(cudaEventRecord(event_, stream));
 }
 
 bool Written::is_done() const {
   if (is_done_.load(std::memory_order_acquire)) return true;
   const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
-  if (!event_.query()) return false;
+  const auto status = cudaEventQuery(event_);
+  if (status == cudaErrorNotReady) {
+    (void)cudaGetLastError();
+    return false;
+  }
+  C10_CUDA_CHECK(status);
   is_done_.store(true, std::memory_order_release);
   return true;
 }
@@ -41,34 +53,37 @@ bool Written::is_done() const {
 void Written::wait() const {
   if (is_done()) return;
   const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
-  event_.synchronize();
+  C10_CUDA_CHECK(cudaEventSynchronize(event_));
   is_done_.store(true, std::memory_order_release);
 }
 
 void Written::block(c10::cuda::CUDAStream stream) const {
-  if (!is_done()) event_.block(stream);
+  if (!is_done()) C10_CUDA_CHECK(cudaStreamWaitEvent(stream, event_));
 }
 
 std::chrono::nanoseconds Written::since(const Written& other) const {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-      std::chrono::duration<double, std::milli>(other.event_.elapsedTime(event_)));
+  float milliseconds = 0;
+  C10_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, other.event_, event_));
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double, std::milli>(milliseconds));
 }
 
 std::shared_ptr<const Written> WrittenPool::record(c10::cuda::CUDAStream stream) {
+  const auto device = stream.device_index();
   std::unique_ptr<Written> written;
   {
     const std::scoped_lock lock(free_->mutex);
-    if (!free_->all.empty()) {
-      written = std::move(free_->all.back());
-      free_->all.pop_back();
+    auto& free = free_->all[device];
+    if (!free.empty()) {
+      written = std::move(free.back());
+      free.pop_back();
     }
   }
-  if (!written) written = std::make_unique<Written>();
+  if (!written) written = std::make_unique<Written>(device);
   written->record(stream);
-  return {written.release(), [free = free_](Written* used) {
+  return {written.release(), [free = free_, device](Written* used) {
             std::unique_ptr<Written> owned(used);
             const std::scoped_lock lock(free->mutex);
-            free->all.push_back(std::move(owned));
+            free->all[device].push_back(std::move(owned));
           }};
 }
 

@@ -4,12 +4,13 @@
 #include "runtime/edges/value.hpp"
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/Event.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -17,12 +18,17 @@
 
 namespace greenlane::runtime {
 
-// Writes that were enqueued on a device.
+// Writes that were enqueued on a device. The driver is asked directly: PyTorch's event looks up the current device at
+// each step.
 // Thread safety: all members may be called from any thread, except record(): before others know the object.
 class Written {
  public:
-  Written() : event_(c10::DeviceType::CUDA, c10::EventFlag::BACKEND_DEFAULT) {}  // with times
-  // Waits for the present work on this stream from now on.
+  explicit Written(c10::DeviceIndex device);
+  ~Written();
+  Written(const Written&) = delete;
+  Written& operator=(const Written&) = delete;
+
+  // Waits for the present work on this stream, which is of the device, from now on.
   void record(c10::cuda::CUDAStream stream);
   [[nodiscard]] bool is_done() const;
   // Waits on the host until they are done.
@@ -33,7 +39,7 @@ class Written {
   [[nodiscard]] std::chrono::nanoseconds since(const Written& other) const;
 
  private:
-  c10::Event event_;
+  cudaEvent_t event_ = nullptr;
   mutable std::atomic<bool> is_done_{false};
 };
 
@@ -47,7 +53,7 @@ class WrittenPool {
  private:
   struct Free {
     std::mutex mutex;  // guards the next member
-    std::vector<std::unique_ptr<Written>> all;
+    std::map<c10::DeviceIndex, std::vector<std::unique_ptr<Written>>> all;
   };
   std::shared_ptr<Free> free_ = std::make_shared<Free>();  // shared with all that are in use
 };

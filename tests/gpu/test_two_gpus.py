@@ -155,6 +155,25 @@ def test_an_edge_between_two_gpus_carries_every_item(tmp_path: Path, second: str
         assert torch.cuda.current_device() == 0
 
 
+def test_a_source_takes_items_of_every_device(tmp_path: Path, second: str) -> None:
+    torch.save([torch.zeros(100)], tmp_path / "one.pt")
+    file = tmp_path / "net.toml"
+    file.write_text(
+        f"device = '{second}'\n[source.camera]\n[engine.far]\nmodule = 'far'\ninputs = 'one.pt'\n"
+        "from = [{ output = 'camera', queue = 64 }]\non = 'camera'\n[lane.far]\nunits = 32\n"
+    )
+    with gl.Pipeline(file, modules={"far": Stamps().to(second)}) as pipeline:
+        pipeline.start()
+        source, sink = pipeline.source("camera"), pipeline.sink("far")
+        for i in range(30):
+            device = ("cuda:0", second, "cpu")[i % 3]
+            source.publish(torch.full((100,), float(i), device=device))
+            result = sink.wait(60)
+            assert result.sequence == i + 1
+            assert result.outputs.unique().tolist() == [i + 1]
+        assert torch.cuda.current_device() == 0
+
+
 def test_loading_on_the_second_gpu_leaves_the_current_device(models: Path) -> None:
     """PyTorch sets up the first GPU late, so some work comes first."""
     torch.zeros(1, device="cuda:0")

@@ -42,7 +42,8 @@ bool Intake::put(std::size_t index, ValuePtr value) {
       ++edge.counts.dropped;
     }
     if (!edge.is_queue() && edge.is_new) ++edge.counts.dropped;
-    if (!edge.is_queue()) drop_old(edge);  // without the new one, which is hardly done: to ask a device takes a while
+    // Without the new one, which is hardly done: to ask a device takes a while.
+    if (!edge.is_queue() && edge.values.size() > 1) drop_old(edge);
     edge.values.push_back({.value = std::move(value), .time = Clock::now()});
     if (!edge.is_queue()) {
       // One that is done, one that will soon be, and the newest: a device that stands still must not fill the memory.
