@@ -137,9 +137,9 @@ def main() -> None:
         tables = ["device = 'cuda:0'\n[source.camera]\nrate_hz = 100\n"]
         producers = ("camera", "a", "b", "c")
         for producer, name in pairwise(producers):
-            first = "camera" if producer == "camera" else f"{producer}.0"
+            image = "camera" if producer == "camera" else f"{producer}.0"
             tables.append(
-                f"[engine.{name}]\nmodule = '{name}'\ninputs = 'inputs.pt'\nfrom = ['{first}', '{producer}.1']\n"
+                f"[engine.{name}]\nmodule = '{name}'\ninputs = 'inputs.pt'\nfrom = ['{image}', '{producer}.1']\n"
                 f"on = '{producer}'\n[lane.{name}]\nunits = 32\n"
             )
         tables.append("[path.act]\nfrom = 'camera'\nto = 'c'\n")

@@ -23,6 +23,17 @@ at::Tensor peer_copy(const at::Tensor& tensor, const at::Device& device, c10::cu
   return copy;
 }
 
+// The handle of the default stream means that of the current device.
+class DeviceOfDefaultStream {
+ public:
+  explicit DeviceOfDefaultStream(c10::cuda::CUDAStream stream) {
+    if (!stream.stream()) guard_.set_index(stream.device_index());
+  }
+
+ private:
+  c10::cuda::OptionalCUDAGuard guard_;
+};
+
 }  // namespace
 
 Written::Written(c10::DeviceIndex device) {
@@ -34,6 +45,7 @@ Written::~Written() { C10_CUDA_CHECK_WARN(cudaEventDestroy(event_)); }
 
 void Written::record(c10::cuda::CUDAStream stream) {
   is_done_.store(false, std::memory_order_relaxed);
+  const DeviceOfDefaultStream scope(stream);
   C10_CUDA_CHECK(cudaEventRecord(event_, stream));
 }
 
@@ -58,7 +70,9 @@ void Written::wait() const {
 }
 
 void Written::block(c10::cuda::CUDAStream stream) const {
-  if (!is_done()) C10_CUDA_CHECK(cudaStreamWaitEvent(stream, event_));
+  if (is_done()) return;
+  const DeviceOfDefaultStream scope(stream);
+  C10_CUDA_CHECK(cudaStreamWaitEvent(stream, event_));
 }
 
 std::chrono::nanoseconds Written::since(const Written& other) const {

@@ -155,7 +155,8 @@ def test_an_edge_between_two_gpus_carries_every_item(tmp_path: Path, second: str
         assert torch.cuda.current_device() == 0
 
 
-def test_a_source_takes_items_of_every_device(tmp_path: Path, second: str) -> None:
+def test_a_source_takes_items_of_every_device(tmp_path: Path) -> None:
+    second = "cuda:1"
     torch.save([torch.zeros(100)], tmp_path / "one.pt")
     file = tmp_path / "net.toml"
     file.write_text(

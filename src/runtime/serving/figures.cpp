@@ -8,17 +8,20 @@ namespace greenlane::runtime {
 using std::chrono::nanoseconds;
 
 LatencyFigures figures_of(const LatencyHistogram& histogram, nanoseconds max) {
-  LatencyFigures figures{.count = histogram.count(),
-                         .p50 = std::min(max, histogram.quantile(0.5)),
-                         .p90 = std::min(max, histogram.quantile(0.9)),
-                         .p99 = std::min(max, histogram.quantile(0.99)),
-                         .max = max,
-                         .sum = histogram.sum()};
-  for (std::size_t i = 0; i < kLatencyBounds.size(); ++i) {
-    const std::chrono::duration<double> bound(kLatencyBounds[i]);
-    figures.up_to[i] = histogram.count_up_to(std::chrono::round<nanoseconds>(bound));
-  }
-  return figures;
+  static const auto bounds = [] {
+    std::array<nanoseconds, kLatencyBounds.size()> all{};
+    std::ranges::transform(kLatencyBounds, all.begin(), [](double seconds) {
+      return std::chrono::round<nanoseconds>(std::chrono::duration<double>(seconds));
+    });
+    return all;
+  }();
+  return {.count = histogram.count(),
+          .p50 = std::min(max, histogram.quantile(0.5)),
+          .p90 = std::min(max, histogram.quantile(0.9)),
+          .p99 = std::min(max, histogram.quantile(0.99)),
+          .max = max,
+          .sum = histogram.sum(),
+          .up_to = histogram.counts_up_to(bounds)};
 }
 
 void SlidingHistogram::record(nanoseconds latency, Clock::time_point now) {

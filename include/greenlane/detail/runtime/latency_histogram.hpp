@@ -67,13 +67,20 @@ class LatencyHistogram {
     return max_;
   }
 
-  /// Returns the number of durations that are no longer than this one. Those that are shorter by less than 1/128 may be
-  /// left out.
-  [[nodiscard]] std::uint64_t count_up_to(Duration bound) const noexcept {
+  /// Returns, for each of these ascending bounds, the number of durations that are no longer. Those that are shorter by
+  /// less than 1/128 may be left out.
+  template <std::size_t N>
+  [[nodiscard]] std::array<std::uint64_t, N> counts_up_to(const std::array<Duration, N>& bounds) const noexcept {
+    std::array<std::uint64_t, N> counts{};
     std::uint64_t seen = 0;
-    for (std::size_t i = 0; i < buckets_.size() && upper_bound(i) <= static_cast<std::uint64_t>(bound.count()); ++i)
-      seen += buckets_[i];
-    return seen;
+    std::size_t bucket = 0;
+    for (std::size_t i = 0; i < N; ++i) {
+      const auto bound = static_cast<std::uint64_t>(bounds[i].count());
+      for (; seen < count_ && bucket < buckets_.size() && upper_bound(bucket) <= bound; ++bucket)
+        seen += buckets_[bucket];
+      counts[i] = seen;
+    }
+    return counts;
   }
 
  private:
