@@ -13,7 +13,7 @@ from cli.program import PROGRAM, config, engine, refusal
 
 def test_a_rehearsal_serves_metrics_while_it_runs(tmp_path: Path, models: Path) -> None:
     file = config(tmp_path, engine("timed", models / "affine.pt2", rate_hz=100, deadline_ms=50))
-    command = [PROGRAM, "run", file, "--seconds", "20", "--metrics", "127.0.0.1:0"]
+    command = [str(PROGRAM), "run", str(file), "--seconds", "20", "--metrics", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -6,7 +6,6 @@
 
 #include <exception>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 namespace greenlane::runtime {
@@ -24,14 +23,14 @@ struct MetricsEndpoint::Impl {
 
   std::mutex mutex;  // guards the next member, and is held during a scrape
   Figures figures;
-  std::optional<WebServer> server;
+  std::unique_ptr<WebServer> server;
 };
 
 MetricsEndpoint::MetricsEndpoint(const std::string& address) : impl_(std::make_unique<Impl>()) {
-  impl_->server.emplace(EndpointAddress::parse(address),
-                        WebServer::Page{.path = "/metrics",
-                                        .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                                        .text = [impl = impl_.get()] { return impl->text(); }});
+  WebServer::Page page{.path = "/metrics",
+                       .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                       .text = [impl = impl_.get()] { return impl->text(); }};
+  impl_->server = std::make_unique<WebServer>(EndpointAddress::parse(address), std::move(page));
 }
 
 MetricsEndpoint::~MetricsEndpoint() = default;

@@ -89,7 +89,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (parser_.get().method() == http::verb::head) response_.body().clear();
     stream_.expires_after(kLongest);
     http::async_write(stream_, response_, [self = shared_from_this()](error_code error, std::size_t /*bytes*/) {
-      if (!error) self->stream_.socket().shutdown(tcp::socket::shutdown_send, error);
+      if (!error) (void)self->stream_.socket().shutdown(tcp::socket::shutdown_send, error);
     });
   }
 
@@ -115,13 +115,13 @@ struct WebServer::Impl {
                          .remedy = "choose another address or port"});
     };
     check();
-    acceptor.open(endpoint.protocol(), error);
+    (void)acceptor.open(endpoint.protocol(), error);
     check();
-    acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+    (void)acceptor.set_option(tcp::acceptor::reuse_address(true), error);
     check();
-    acceptor.bind(endpoint, error);
+    (void)acceptor.bind(endpoint, error);
     check();
-    acceptor.listen(asio::socket_base::max_listen_connections, error);
+    (void)acceptor.listen(asio::socket_base::max_listen_connections, error);
     check();
   }
 
