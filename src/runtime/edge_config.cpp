@@ -133,7 +133,7 @@ void set_edge(TomlTable& table, EngineConfig& engine, std::size_t edge, const Fr
               "give the entry a `queue`, or leave `overflow` out");
   }
   if (entry.initial && entry.queue) {
-    fail_edge(table, engine, edge, "queue", "an edge with `initial` data cannot be a queue",
+    fail_edge(table, engine, edge, "queue", "an edge with `initial` data closes a cycle, and cannot be a queue",
               "leave `queue` or `initial` out");
   }
   auto& config = engine.edges[edge];
@@ -302,9 +302,10 @@ void check_feedback(const PipelineConfig& config, std::vector<TomlTable>& tables
   for (std::size_t i = 0; i < config.engines.size(); ++i) {
     const auto& edges = config.engines[i].edges;
     for (std::size_t edge = 0; edge < edges.size(); ++edge) {
-      if (!edges[edge].is_feedback || find_engine(config, edges[edge].producer)) continue;
-      fail_edge(tables[i], config.engines[i], edge, "initial", "'" + edges[edge].producer + "' is a source",
-                "leave `initial` out, and publish the first item before start()");
+      if (!edges[edge].is_feedback || is_in_cycle(config, i, edges[edge])) continue;
+      fail_edge(tables[i], config.engines[i], edge, "initial",
+                "the edge from '" + edges[edge].producer + "' closes no cycle",
+                "leave `initial` out: the engine waits for the first value");
     }
   }
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -67,6 +68,7 @@ PipelineStats stats_of(const LoadedPipeline& pipeline, const PlacedPipeline& pla
     all.engines.push_back(std::move(stats));
   }
   add_edges(all, pipeline.config(), edges ? &edges->edges() : nullptr, now);
+  if (edges) edges->leave_out_warm_up(all);
   add_devices(all, pipeline, placed);
   return all;
 }
@@ -121,6 +123,17 @@ void watch(const Timetable& timetable, const RunOptions& options, const std::ato
     step(timetable.end);
     const std::chrono::duration<double> over = Clock::now() - timetable.measure;
     if (options.progress) options.progress(std::clamp(over / whole, 0.0, 1.0));
+  }
+}
+
+// Forgets all figures so far. `edges`: null if the pipeline has none.
+void begin_measurement(const LoadedPipeline& pipeline, const PlacedPipeline& placed, RehearsalEdges* edges) {
+  for (const auto& engine : pipeline.engines()) engine->begin_figures();
+  if (edges) edges->begin_figures();
+  Gate::of(pipeline.device())->reset_report();
+  if (placed.passes()) placed.passes()->clear();
+  for (std::size_t i = 0; i < pipeline.engines().size(); ++i) {
+    if (placed.role_of(i).log) placed.role_of(i).log->clear();
   }
 }
 
@@ -198,8 +211,7 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
   }
 
   const auto edges = rehearsal_edges_of(pipeline);
-  const Watched watched(options.metrics,
-                        [&, opened = Clock::now()] { return stats_of(pipeline, placed, edges.get(), opened); });
+  std::optional<Watched> watched;  // while it measures
   if (options.before) options.before();
   const auto timetable = timetable_of(options, placed, pipeline.device());
   const auto device = pipeline.device().id();
@@ -207,13 +219,10 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
   {
     Players players(pipeline, edges.get(), timetable, options.trace, result);
     watch(timetable, options, stop, [&] {
-      if (edges) edges->begin_figures();
+      begin_measurement(pipeline, placed, edges.get());
       result.memory_before = memory_use(device);
-      gate->reset_report();
-      if (placed.passes()) placed.passes()->clear();
-      for (std::size_t i = 0; i < result.engines.size(); ++i) {
-        if (placed.role_of(i).log) placed.role_of(i).log->clear();
-      }
+      watched.emplace(options.metrics,
+                      [&, begin = Clock::now()] { return stats_of(pipeline, placed, edges.get(), begin); });
     });
     if (stop) players.stop();
     players.finish(stop);

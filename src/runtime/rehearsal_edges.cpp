@@ -110,10 +110,22 @@ void RehearsalEdges::play(std::size_t source, const Timetable& timetable, bool t
 
 void RehearsalEdges::begin_figures() {
   for (std::size_t i = 0; i < before_.size(); ++i) {
-    pipeline_.engines()[i]->begin_figures();
     if (const auto& intake = edges_.intake(i)) before_[i] = intake->counts();
   }
   for (const auto& path : edges_.paths()) path->begin(Clock::now());
+  for (std::size_t i = 0; i < players_.size(); ++i) players_[i].before = edges_.sources()[i]->published();
+}
+
+void RehearsalEdges::leave_out_warm_up(PipelineStats& stats) const {
+  for (std::size_t i = 0; i < stats.sources.size(); ++i) stats.sources[i].published -= players_[i].before;
+  for (std::size_t i = 0; i < stats.engines.size(); ++i) {
+    for (std::size_t edge = 0; edge < stats.engines[i].edges.size(); ++edge) {
+      auto& counts = stats.engines[i].edges[edge];
+      counts.taken -= before_[i][edge].taken;
+      counts.dropped -= before_[i][edge].dropped;
+      counts.rejected -= before_[i][edge].rejected;
+    }
+  }
 }
 
 void RehearsalEdges::stop() {

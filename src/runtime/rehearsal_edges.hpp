@@ -45,8 +45,10 @@ class RehearsalEdges {
   // Publishes from timetable.begin until timetable.end. `trace`: keeps the times.
   // Lifetime: refers to the timetable.
   void start(const Timetable& timetable, bool trace);
-  // Forgets all figures so far, because the measurement begins.
+  // Forgets the figures of edges, sources and paths so far, because the measurement begins.
   void begin_figures();
+  // Subtracts the figures before that.
+  void leave_out_warm_up(PipelineStats& stats) const;
   // Stops the sources, and waits for them.
   void stop();
   // Adds the results. Call it after stop().

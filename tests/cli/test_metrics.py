@@ -1,8 +1,10 @@
 """`greenlane run --metrics`: a rehearsal that Prometheus can watch."""
 
+import contextlib
 import re
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -22,13 +24,16 @@ def test_a_rehearsal_serves_metrics_while_it_runs(tmp_path: Path, models: Path) 
         text = ""
         end = time.monotonic() + 60
         while not re.search(r'engine_latency_seconds_count\{engine="timed"\} [1-9]', text) and time.monotonic() < end:
-            with urllib.request.urlopen(found[1], timeout=10) as answer:
-                text = answer.read().decode()
+            with contextlib.suppress(urllib.error.HTTPError):  # 503 until it measures
+                text = urllib.request.urlopen(found[1], timeout=10).read().decode()
         process.terminate()
         process.communicate(timeout=60)
     assert re.search(r'engine_latency_seconds_count\{engine="timed"\} [1-9]', text)
     assert 'greenlane_engine_deadline_seconds{engine="timed"} 0.05\n' in text
     assert "greenlane_pipeline_running 1\n" in text
+    (runs,) = re.findall(r'engine_latency_seconds_count\{engine="timed"\} (\d+)', text)
+    (seconds,) = re.findall(r"^greenlane_pipeline_open_seconds (\S+)", text, re.M)
+    assert int(runs) <= 100 * float(seconds) + 2, "runs before the measurement count"
 
 
 @pytest.mark.parametrize("address", [":9464", "somewhere"])

@@ -71,10 +71,10 @@ def copied(export: Path, folder: Path, change: Change) -> Path:
 
 def refusal(folder: Path, out: Path, **options: Any) -> str:
     """Returns the message of a refused export, which leaves nothing behind."""
-    before = sorted(out.iterdir()) if out.exists() else None
+    before = sorted(out.rglob("*")) if out.exists() else None
     with pytest.raises(LeappError) as refused:
         convert(folder, out, **options)
-    assert (sorted(out.iterdir()) if out.exists() else None) == before
+    assert (sorted(out.rglob("*")) if out.exists() else None) == before
     message = str(refused.value)
     assert re.fullmatch(r"[^\n]+: [^\n]+; [^\n]+", message)
     return message

@@ -1,5 +1,6 @@
 """`python -m greenlane.leapp`: a pipeline that the real LEAPP exported computes the same."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -72,8 +73,8 @@ def test_the_file_says_what_leapp_noted(leapp_pipeline: Path) -> None:
     assert source + "# element_names: [['a', 'b', 'c']]\n# rate_hz = 50  # how often" in text
     sink = '# Your program reads pipeline.sink("policy.1"):\n#   output 0 is "chunk", float32 [1, 2, 4]\n'
     assert sink + '#     kind: target/joint/position\n#   output 1 is "total", float32 [1]\n' in text
-    assert '{ output = "policy.1.2", initial = "policy.initial.policy_1.pt" },  # last' in text
-    assert '{ output = "policy.01", initial = "policy.initial.policy.pt" },  # hidden' in text
+    assert '{ output = "policy.1.2", initial = "robot/policy.initial.policy_1.pt" },  # last' in text
+    assert '{ output = "policy.01", initial = "robot/policy.initial.policy.pt" },  # hidden' in text
     assert 'on = ["policy/joints", "policy/mode", "vision \\"左\\""]' in text
     assert len(re.findall("^# deadline_ms", text, re.M)) == 7  # 3 engines and 4 paths
     assert re.findall("^(?:rate_hz|deadline_ms)", text, re.M) == []
@@ -86,18 +87,21 @@ def test_the_files_are_lists_of_tensors(leapp_pipeline: Path) -> None:
             for name in ("vision____", "policy", "policy_1")
             for end in (".pt2", ".inputs.pt", ".outputs.pt")
         ),
-        *("policy.initial.policy.pt", "policy.initial.policy_1.pt", "policy_1.initial.policy_1.pt", "robot.toml"),
+        *("policy.initial.policy.pt", "policy.initial.policy_1.pt", "policy_1.initial.policy_1.pt"),
     }
-    assert {file.name for file in leapp_pipeline.parent.iterdir()} == names
-    inputs = torch.load(leapp_pipeline.parent / "policy.inputs.pt")
+    assert sorted(file.name for file in leapp_pipeline.parent.iterdir()) == ["robot", "robot.toml"]
+    folder = leapp_pipeline.parent / "robot"
+    assert {file.name for file in folder.iterdir()} == {*names, "made.json"}
+    assert set(json.loads((folder / "made.json").read_text())) == names
+    inputs = torch.load(folder / "policy.inputs.pt")
     assert [tuple(each.shape) for each in inputs] == [(1, 6), (1, 3), (1, 1), (1, 4), (1, 8)]
     assert 0 <= float(inputs[1].min()) < float(inputs[1].max()) < 1
     assert inputs[2].dtype == torch.int64
     assert inputs[2].item() == 0
     assert torch.equal(inputs[3], torch.full((1, 4), 0.5))
     assert torch.equal(inputs[4], torch.full((1, 8), -0.25))
-    assert torch.equal(inputs[0], torch.load(leapp_pipeline.parent / "vision____.outputs.pt")[0])
-    initial = torch.load(leapp_pipeline.parent / "policy.initial.policy_1.pt")
+    assert torch.equal(inputs[0], torch.load(folder / "vision____.outputs.pt")[0])
+    initial = torch.load(folder / "policy.initial.policy_1.pt")
     assert [tuple(each.shape) for each in initial] == [(1, 2, 4), (1,), (1, 4)]
     assert [float(each.sum()) for each in initial] == [0, 0, 2]
 
@@ -147,19 +151,52 @@ def test_greenlane_reads_any_name_of_a_node(
         toml.unlink()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Returns what is in the files of a folder, at any depth."""
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 def test_a_pipeline_that_exists_is_kept_unless_it_may_be_replaced(
     leapp_export: Path, leapp_pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = Path(shutil.copytree(leapp_pipeline.parent, tmp_path / "out"))
     (out / "robot.toml").write_text("edited")
-    assert "you may have edited it; name another folder with -o, or replace it (--overwrite)" in refusal(
+    assert "you may have edited it; name another folder with -o, or replace the pipeline (--overwrite)" in refusal(
         leapp_export / "robot", out, device="cpu"
     )
     assert (out / "robot.toml").read_text() == "edited"
-    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", already_compiled(leapp_pipeline.parent))
+    (out / "robot" / "notes").write_text("of the user")
+    (out / "robot" / "arm.pt2").write_text("of a node that was")
+    (out / "robot" / "leg.pt2").write_text("of the user, too")
+    (out / "robot" / "made.json").write_text('["arm.pt2", "gone.pt2", "policy.pt2"]')
+    (out / "robot" / "policy.pt2").write_text("of the node as it was")
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", already_compiled(leapp_pipeline.parent / "robot"))
     assert convert(str(leapp_export / "robot" / "robot.yaml"), out, device="cpu", overwrite=True) == out / "robot.toml"
     assert (out / "robot.toml").read_text() == leapp_pipeline.read_text()
-    assert {file.name for file in out.iterdir()} == {file.name for file in leapp_pipeline.parent.iterdir()}
+    after, wanted = contents(out), contents(leapp_pipeline.parent)
+    assert after.pop("robot/notes") == b"of the user"
+    assert after.pop("robot/leg.pt2") == b"of the user, too"
+    assert after.keys() == wanted.keys()
+    assert after["robot/policy.pt2"] == wanted["robot/policy.pt2"]
+    assert after["robot/made.json"] == wanted["robot/made.json"]
+
+
+def test_two_exports_in_one_folder_keep_their_files(
+    leapp_export: Path, leapp_pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(leapp_pipeline.parent, tmp_path / "out"))
+    (out / "policy.pt2").write_text("of the user")
+    before = contents(out)
+    copy = copied(leapp_export, tmp_path, lambda content: None)
+    (copy / "robot.yaml").rename(copy / "arm.yaml")
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", already_compiled(out / "robot"))
+    assert convert(copy, out, device="cpu") == out / "arm.toml"
+    after = contents(out)
+    assert before.items() <= after.items()
+    new = {name.replace("robot", "arm", 1) for name in before if name.startswith("robot")}
+    assert after.keys() == {*before, *new}
+    with gl.Pipeline(out / "arm.toml") as arm:
+        assert arm.engines == (VISION, POLICY, HEAD)
 
 
 def already_compiled(folder: Path) -> Callable[..., None]:

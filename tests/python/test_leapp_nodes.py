@@ -46,7 +46,7 @@ def content(models: dict[str, Any], **pipeline: Any) -> dict[str, Any]:
 
 
 def converted(folder: Path, model: nn.Module, given: Tensor) -> tuple[Path, str]:
-    """Converts an export of one node with one input; returns the folder and the text of the TOML file."""
+    """Converts an export of one node with one input; returns the folder of its files and the text of the TOML file."""
     pytest.importorskip("yaml")
     source = folder / "export"
     source.mkdir()
@@ -61,7 +61,7 @@ def converted(folder: Path, model: nn.Module, given: Tensor) -> tuple[Path, str]
     (source / "one.yaml").write_text(json.dumps(text))  # JSON is YAML
     toml = convert(source, folder / "out", device="cpu")
     assert toml == folder / "out" / "one.toml"
-    return toml.parent, toml.read_text()
+    return toml.parent / "one", toml.read_text()
 
 
 class Counts(nn.Module):
@@ -115,7 +115,7 @@ def test_recorded_inputs_have_any_dtype(tmp_path: Path, dtype: torch.dtype) -> N
 @pytest.mark.usefixtures("interpreted")
 def test_nodes_that_draw_random_numbers_have_no_expected_outputs(tmp_path: Path) -> None:
     folder, text = converted(tmp_path, Noise(), X)
-    assert sorted(file.name for file in folder.iterdir()) == ["node.inputs.pt", "node.pt2", "one.toml"]
+    assert sorted(file.name for file in folder.iterdir()) == ["made.json", "node.inputs.pt", "node.pt2"]
     assert "# It draws random numbers, so that there are no expected outputs." in text
 
 
@@ -172,6 +172,18 @@ def test_an_engine_without_new_data_waits_for_the_program() -> None:
     assert '\non = ["start", "clock"]\n' in engines[2]
     assert "# Your program calls this engine; or write rate_hz = ..." in engines[3]
     assert "path" not in text_of(clock)
+    assert ["# Its outputs feed other engines; pipeline.sink(" in each for each in engines] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert '# Its outputs feed other engines; pipeline.sink("clock") gives them, too.' in engines[1].splitlines()
+
+
+def test_an_engine_that_feeds_only_itself_feeds_no_others() -> None:
+    alone = described({"clock": (1, 1)}, feedback_flow={"clock/0": ["clock/0"]})
+    assert "other engines" not in text_of(alone)
 
 
 @pytest.mark.parametrize(("layers", "is_measured"), [(6, True), (7, False)])

@@ -10,9 +10,12 @@ import greenlane.leapp.__main__
 import pytest
 import torch
 from greenlane.leapp import LeappError, convert
+from greenlane.leapp._description import TensorType
+from greenlane.leapp._error import shown
 from greenlane.leapp._find import find
+from greenlane.leapp._toml import comment
 
-from python.leapp_exports import POLICY, VISION, Change, copied, program, refusal
+from python.leapp_exports import HEAD, POLICY, VISION, Change, copied, program, refusal
 
 
 @pytest.fixture
@@ -43,6 +46,32 @@ def with_key(key: str, value: Any, part: str = "parameters") -> Change:
         (table[0] if isinstance(table, list) else table)[key] = value
 
     return change
+
+
+def unfed_feedback(content: dict[str, Any]) -> None:
+    """The first node takes an output of the last one, without a cycle: the others take nothing from it."""
+    content["pipeline"]["data_flow"] = {f"{POLICY}/action": [f"{HEAD}/action"]}
+    content["pipeline"]["inputs"] = {POLICY: ["features", "joints", "mode"]}
+    content["pipeline"]["feedback_flow"][f"{HEAD}/next"] = [f"{POLICY}/last", f"{HEAD}/previous", f"{VISION}/image"]
+    node(content, VISION)["inputs"][0]["shape"] = [1, 4]
+
+
+def cycle_of_feedback(content: dict[str, Any]) -> None:
+    """A cycle that closes only through feedback: within a step the second node does not wait for the first one."""
+    vision, policy, head = node(content, VISION), node(content, POLICY), node(content, HEAD)
+    output = vision["outputs"][0]
+    head["inputs"][0].update(shape=output["shape"], dtype=output["dtype"])
+    vision["inputs"][0].update(shape=policy["outputs"][0]["shape"], dtype=policy["outputs"][0]["dtype"])
+    content["pipeline"]["data_flow"] = {f"{VISION}/{output['name']}": [f"{HEAD}/action"]}
+    content["pipeline"]["inputs"] = {POLICY: ["features", "joints", "mode"]}
+    content["pipeline"]["feedback_flow"][f"{POLICY}/action"] = [f"{VISION}/image"]
+
+
+def bomb(leaf: Any = "boom", depth: int = 40) -> Any:
+    """Returns lists in lists, as a YAML of a few lines holds them with aliases. No memory holds all of them as text."""
+    for _ in range(depth):
+        leaf = [leaf] * 10
+    return leaf
 
 
 EDITS: dict[str, tuple[Change, str, str]] = {
@@ -107,6 +136,17 @@ EDITS: dict[str, tuple[Change, str, str]] = {
         "'feedback_flow' feeds the input 'policy/features' from node 'vision",
         "again with LEAPP",
     ),
+    "sorted keys": (
+        lambda c: c.update(models=dict(sorted(c["models"].items()))),
+        "which must come before its consumer in 'models'",
+        "wrote the YAML again with sorted keys, let it keep their order (sort_keys=False), or export",
+    ),
+    "feedback without a cycle": (
+        unfed_feedback,
+        "LEAPP hands over the value of the last step, and greenlane the newest value",
+        "run 'policy.1' before 'vision \"左\"', or keep the last output as a state of 'vision \"左\"' (annotate",
+    ),
+    "a cycle of feedback": (cycle_of_feedback, "LEAPP hands over the value of the last step", "annotate.state_tensors"),
     "no initial values": (lambda c: c["pipeline"].pop("initial_values"), "no file of 'initial_values'", "again"),
     "no file of values": (lambda c: c["pipeline"].update(initial_values="x"), "there is no such file", "copy"),
     "values of another input": (
@@ -139,6 +179,45 @@ def test_an_export_that_does_not_fit_is_refused(leapp_export: Path, tmp_path: Pa
     assert remedy in message.split("; ")[-1]
 
 
+BOMBS: dict[str, Change] = {
+    "a shape": with_key("shape", bomb(), "inputs"),
+    "a dtype": with_key("dtype", bomb(), "inputs"),
+    "a table": with_key("backend", {"a": bomb()}),
+    "a text": with_key("backend", "x" * 10_000_000),
+    "a number": with_key("warp_segments", 1 << 100_000),
+    "a name": lambda c: c["pipeline"]["outputs"].update({POLICY: ["x" * 1_000_000]}),
+    "a version": lambda c: newer(c, bomb()),
+    "many sizes": with_key("shape", [1] * 1_000_000, "inputs"),
+    "semantics": lambda c: (
+        node(c)["inputs"][1].update(kind=bomb()) or node(c)["parameters"].update(torch_version=bomb(), sha256sum="0")
+    ),
+}
+"""Values of a YAML that no message may hold as they are."""
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("name", BOMBS)
+def test_values_in_messages_are_short(leapp_export: Path, tmp_path: Path, name: str) -> None:
+    import yaml
+
+    folder = copied(leapp_export, tmp_path, lambda content: None)
+    read = yaml.safe_load((folder / "robot.yaml").read_bytes())
+    BOMBS[name](read)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yaml, "safe_load", lambda data: read)
+        message = refusal(folder, tmp_path / "out", device="cpu")
+    assert len(message) < 900
+    assert ("…" in message or "..." in message) == (name not in ("a number", "semantics"))
+
+
+def test_a_value_is_cut_at_200_characters_and_a_path_is_not() -> None:
+    assert shown("x" * 200) == f"'{'x' * 200}'"
+    assert shown("x" * 201) == f"'{'x' * 200}…'"
+    assert shown(Path("x" * 201)) == f"'{'x' * 201}'"
+    assert shown([1, "n"]) == "'[1, 'n']'"
+    assert comment(str(TensorType("x", torch.float32, (1, 2), {}))) == "# float32 [1, 2]"
+
+
 @pytest.mark.usefixtures("uncompiled")
 def test_one_yaml_is_found_or_one_message_says_why_not(leapp_export: Path, tmp_path: Path) -> None:
     folder = leapp_export / "robot"
@@ -168,11 +247,11 @@ def test_damaged_initial_values_are_refused(leapp_export: Path, tmp_path: Path) 
     assert "robot_initial_values.safetensors' cannot be read: " in refusal(folder, tmp_path / "out", device="cpu")
 
 
-def changed_program(export: Path, tmp_path: Path, data: bytes, version: str) -> Path:
-    """Returns an export whose second program is other data, with the checksum of the data."""
+def changed_program(export: Path, tmp_path: Path, data: bytes, version: str, name: str = VISION) -> Path:
+    """Returns an export whose program of a node is other data, with the checksum of the data."""
 
     def change(content: dict[str, Any]) -> None:
-        parameters = node(content, VISION)["parameters"]
+        parameters = node(content, name)["parameters"]
         parameters |= {"model_path": "x.pt2", "sha256sum": hashlib.sha256(data).hexdigest(), "torch_version": version}
 
     folder = copied(export, tmp_path, change)
@@ -199,6 +278,13 @@ def test_a_program_that_does_not_fit_its_description_is_refused(leapp_export: Pa
     data = (leapp_export / "robot" / "policy.pt2").read_bytes()
     message = refusal(changed_program(leapp_export, tmp_path, data, "2.1"), tmp_path / "out", device="cpu")
     assert "it has 5 inputs, and the YAML has 1; export" in message
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_the_last_program_is_checked_before_the_first_is_compiled(leapp_export: Path, tmp_path: Path) -> None:
+    data = (leapp_export / "robot" / "policy.pt2").read_bytes()
+    message = refusal(changed_program(leapp_export, tmp_path, data, "2.1", HEAD), tmp_path / "out", device="cpu")
+    assert "of node 'policy.1': it has 5 inputs, and the YAML has 2; export" in message
 
 
 def test_a_model_that_does_not_compile_is_refused(
@@ -239,14 +325,62 @@ def test_a_wrong_package_is_not_kept(leapp_export: Path, tmp_path: Path, monkeyp
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_files_that_cannot_be_written_are_refused(leapp_export: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_of_the_export_are_never_replaced(leapp_export: Path, tmp_path: Path, overwrite: bool) -> None:
     folder = copied(leapp_export, tmp_path, lambda content: None)
-    message = refusal(folder, folder, device="cpu")
-    assert "policy.pt2' cannot be replaced: it is a file of the export; name another folder" in message
-    (tmp_path / "file").touch()
-    message = refusal(folder, tmp_path / "file" / "out", device="cpu")
-    assert "the pipeline cannot be written into '" in message
-    assert ": Not a directory; name a folder" in message
+    message = refusal(folder, tmp_path, device="cpu", overwrite=overwrite)
+    assert message.startswith(f"'{folder}' cannot be replaced: the files of the export are in this folder; name ")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "robot").symlink_to(folder)
+    message = refusal(folder, tmp_path / "out", device="cpu", overwrite=overwrite)
+    assert "out/robot' cannot be replaced: the files of the export" in message
+    (folder / "robot.yaml").rename(folder / "robot.toml")
+    message = refusal(folder / "robot.toml", folder, device="cpu", overwrite=overwrite)
+    assert "robot.toml' cannot be replaced: it is a file of the export; name another folder" in message
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_folder_of_the_pipelines_name_is_kept(leapp_export: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "robot"
+    folder.mkdir()
+    message = refusal(leapp_export / "robot", tmp_path, device="cpu")
+    assert message.startswith(f"'{folder}' exists: it may hold files of yours; name another folder with -o, or ")
+    for text in ("[", "{}", "[1]", '["../x"]', '[""]'):
+        (folder / "made.json").write_text(text)
+        message = refusal(leapp_export / "robot", tmp_path, device="cpu", overwrite=True)
+        assert f"made.json': this is no list of the files that the importer made; remove '{folder}'" in message
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_an_output_folder_that_is_none_is_refused(leapp_export: Path, tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.touch()
+    link.symlink_to(tmp_path / "nowhere")
+    for out in (file, file / "out"):
+        message = refusal(leapp_export / "robot", out, device="cpu")
+        assert message == f"'{file}' is no folder: it is a file; name another folder with -o"
+    message = refusal(leapp_export / "robot", link, device="cpu")
+    assert message == f"'{link}' is no folder: it is a link that leads nowhere; name another folder with -o"
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize(
+    "name", ["robot.toml", "robot/policy.pt2", "robot/policy.initial.policy.pt", "robot/made.json"]
+)
+def test_a_folder_with_the_name_of_a_file_is_refused(leapp_export: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    message = refusal(leapp_export / "robot", tmp_path, device="cpu", overwrite=True)
+    assert message.startswith(f"'{tmp_path / name}' is a folder: a file of the pipeline has this name; remove it, or ")
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("name", ["..yaml", "...yaml", "\udcff.yaml"])
+def test_a_yaml_whose_name_fits_no_folder_is_refused(leapp_export: Path, tmp_path: Path, name: str) -> None:
+    folder = copied(leapp_export, tmp_path, lambda content: None)
+    (folder / "robot.yaml").rename(folder / name)
+    message = refusal(folder / name, tmp_path / "out", device="cpu", overwrite=True)
+    assert "the pipeline's folder cannot have this name; rename the YAML, as robot.yaml" in message
 
 
 @pytest.mark.usefixtures("uncompiled")

@@ -520,15 +520,11 @@ TEST_F(EdgeConfigTest, EachCycleNeedsInitialData) {
                  8, "engine.a.from:", "edges form a cycle: a -> c -> a");
 }
 
-TEST_F(EdgeConfigTest, SourcesHaveNoInitialData) {
+TEST_F(EdgeConfigTest, InitialDataNeedsACycle) {
   expect_refused(with_camera("rate_hz = 5\nfrom = [\n{ output = 'camera', initial = 'zeros' }]\n"), 8,
-                 "engine.a.from.initial", "'camera' is a source", "before start()");
-}
-
-TEST_F(EdgeConfigTest, InitialDataNeedsNoCycle) {
-  const auto config =
-      load(seeing_ + engine("a", "rate_hz = 5\nfrom = ['vision',\n{ output = 'vision.1', initial = 'zeros' }]\n"));
-  EXPECT_TRUE(engine_of(config, "a").edges[0].is_feedback);
+                 "engine.a.from.initial", "'camera' closes no cycle", "leave `initial` out");
+  expect_refused(seeing_ + engine("a", "rate_hz = 5\nfrom = ['vision',\n{ output = 'vision.1', initial = 'zeros' }]\n"),
+                 13, "engine.a.from.initial", "'vision' closes no cycle");
 }
 
 TEST_F(EdgeConfigTest, BlockingQueuesAreRefusedInCycles) {

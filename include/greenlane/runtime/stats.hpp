@@ -31,8 +31,9 @@ struct LatencyFigures {
 
 /// The runs of one engine since the pipeline was opened.
 struct RunFigures {
-  std::uint64_t runs = 0;       ///< requests and runs of timers that ended with outputs
-  std::uint64_t calls = 0;      ///< calls that returned outputs; on a GPU they are none of the runs
+  std::uint64_t runs = 0;  ///< requests and runs of timers that ended with outputs
+  std::uint64_t calls =
+      0;  ///< calls on a GPU, which return before their work is done; 0 on a CPU, where calls are runs
   std::uint64_t failed = 0;     ///< runs and calls that ended with the engine's error
   std::uint64_t misses = 0;     ///< runs later than the deadline, skipped ticks, and requests dropped when late
   std::uint64_t skipped = 0;    ///< ticks of a timer that passed while the engine was busy

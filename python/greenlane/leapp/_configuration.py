@@ -5,6 +5,7 @@ from collections.abc import Collection
 import torch
 
 from greenlane.leapp._description import Description, Node, Port
+from greenlane.leapp._error import plain
 from greenlane.leapp._names import initial_name
 from greenlane.leapp._toml import comment, key, string, strings
 from greenlane.leapp._wiring import Wiring, is_measured, name_of, producers, routes
@@ -52,17 +53,17 @@ def _source(description: Description, port: Port) -> list[str]:
     tensor = description.nodes[port.node].inputs[port.number]
     rate = "..." if description.frequency is None else f"{description.frequency:.12g}"
     lines = [f"[source.{key(name_of(description, port))}]", comment(str(tensor))]
-    lines += [comment(_short(f"{name}: {value}")) for name, value in tensor.semantics.items()]
+    lines += [comment(_short(f"{name}: {plain(value)}")) for name, value in tensor.semantics.items()]
     noted = "" if description.frequency is None else ": LEAPP noted this rate"
     return [*lines, f"# rate_hz = {rate}  # how often your program publishes{noted}"]
 
 
 def _engine(description: Description, wiring: Wiring, node: Node, names: dict[str, str], is_random: bool) -> list[str]:
-    name = names[node.name]
+    start = f"{description.file.stem}/{names[node.name]}"
     lines = [
         f"[engine.{key(node.name)}]",
-        f"model = {string(f'{name}.pt2')}",
-        f"inputs = {string(f'{name}.inputs.pt')}",
+        f"model = {string(f'{start}.pt2')}",
+        f"inputs = {string(f'{start}.inputs.pt')}",
     ]
     if is_random:
         lines.append("# It draws random numbers, so that there are no expected outputs.")
@@ -83,7 +84,9 @@ def _engine(description: Description, wiring: Wiring, node: Node, names: dict[st
         lines.append(comment(f"Your program reads pipeline.sink({string(node.name)}):"))
         for number, output in sinks:
             lines.append(comment(f"  output {number} is {string(output.name)}, {output}"))
-            lines += [comment(_short(f"    {word}: {value}")) for word, value in output.semantics.items()]
+            lines += [comment(_short(f"    {word}: {plain(value)}")) for word, value in output.semantics.items()]
+    elif any(feed.output and feed.output.node == node.name != port.node for port, feed in wiring.items()):
+        lines.append(comment(f"Its outputs feed other engines; pipeline.sink({string(node.name)}) gives them, too."))
     return lines
 
 
@@ -102,7 +105,7 @@ def _entry(description: Description, wiring: Wiring, node: Node, number: int, na
     elif feed.kind == "flow":
         value = string(reference(description, feed.output))
     else:
-        initial = string(initial_name(names, node.name, feed.output.node))
+        initial = string(f"{description.file.stem}/{initial_name(names, node.name, feed.output.node)}")
         value = f"{{ output = {string(reference(description, feed.output))}, initial = {initial} }}"
     return f"  {value},  {comment(node.inputs[number].name)}"
 

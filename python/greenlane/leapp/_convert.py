@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import secrets
-import shutil
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,8 +16,9 @@ from greenlane.leapp._find import find, read
 from greenlane.leapp._initial import initial_values
 from greenlane.leapp._names import file_names, initial_name
 from greenlane.leapp._package import check_compiler, check_package, compile_package
-from greenlane.leapp._program import check, draws_random_numbers, laid_out, load, run, write
+from greenlane.leapp._program import check, check_program, draws_random_numbers, laid_out, load, run, write
 from greenlane.leapp._recording import Recording
+from greenlane.leapp._target import check_target, move, staging, target
 from greenlane.leapp._wiring import Wiring, producers, wire
 
 
@@ -36,10 +35,10 @@ def convert(
     program. This takes seconds to minutes for each node. If anything fails, the output folder is as before.
 
     :param folder: the folder that LEAPP wrote, or the YAML in it.
-    :param out: the folder that gets the pipeline; it is made if it is missing.
+    :param out: the folder that gets the TOML file, and a folder of the same name with packages and data. It is made if
+        it is missing.
     :param device: ``"cpu"`` or ``"cuda:N"``; None: ``"cuda:0"`` if there is a GPU, and else the CPU.
-    :param overwrite: whether a pipeline of the same name in the folder is replaced. Its TOML file may have changes of
-        yours.
+    :param overwrite: whether a pipeline of the same name is replaced. Its TOML file may have changes of yours.
     :raises LeappError: the export cannot be read, is damaged, or has something that greenlane cannot run; a model does
         not compile; or a file cannot be written. The message says what, why, and what to do.
     """
@@ -54,33 +53,33 @@ def convert_with(
     file = find(folder)
     description = describe(file, read(file))
     wiring = wire(description)
+    names = file_names(description.nodes)
+    places = target(description, out)
+    files = _files(wiring, names)
+    check_target(description, places, files, overwrite)
     for node in description.nodes.values():
         check(node)
     initial = initial_values(description, wiring)
     check_compiler()
-    toml = out / f"{file.stem}.toml"
-    if os.path.lexists(toml) and not overwrite:
-        raise LeappError(
-            f"{shown(toml)} exists",
-            "you may have edited it",
-            "name another folder with -o, or replace it (--overwrite)",
-        )
+    for node in description.nodes.values():
+        with _quiet():
+            check_program(node)
     try:
-        with _staging(out) as staging:
-            names = file_names(description.nodes)
-            _refuse_own_files(description, out, toml, names)
-            random = _make_engines(description, wiring, initial, on, names, staging, say)
-            _write_initial(description, wiring, initial, names, staging)
+        with staging(places) as stage:
+            folder = stage / places.folder.name
+            random = _make_engines(description, wiring, initial, on, names, folder, say)
+            _write_initial(description, wiring, initial, names, folder)
             text = configuration(description, wiring, on, names, random)
-            (staging / toml.name).write_text(text, encoding="utf-8")
-            _move(staging, toml)
+            (stage / places.toml.name).write_text(text, encoding="utf-8")
+            check_target(description, places, files, overwrite)  # compiling takes minutes
+            move(stage, places)
     except OSError as error:
         raise LeappError(
             f"the pipeline cannot be written into {shown(out)}",
             error.strerror or str(error),
             "name a folder of yours, on a disk with room",
         ) from None
-    return toml
+    return places.toml
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -107,31 +106,19 @@ def _device(device: str | torch.device | None) -> torch.device:
     return on
 
 
+def _files(wiring: Wiring, names: dict[str, str]) -> list[str]:
+    """Returns the names of all files that the pipeline's folder may get."""
+    files = [f"{name}{end}" for name in names.values() for end in (".pt2", ".inputs.pt", ".outputs.pt")]
+    edges = [(consumer, producer) for consumer in names for producer in producers(wiring, consumer, "feedback")]
+    return files + [initial_name(names, *edge) for edge in edges]
+
+
 @contextlib.contextmanager
-def _staging(out: Path) -> Iterator[Path]:
-    """Yields a folder on the file system of the output folder, so that each rename is atomic."""
-    is_new = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
-    staging = out / f".greenlane-{os.getpid()}-{secrets.token_hex(4)}"
-    staging.mkdir()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if is_new:
-            with contextlib.suppress(OSError):  # it is not empty if all went well
-                out.rmdir()
-
-
-def _refuse_own_files(description: Description, out: Path, toml: Path, names: Mapping[str, str]) -> None:
-    """Refuses to replace a file of the export."""
-    own = [description.file, *(node.program for node in description.nodes.values())]
-    written = [toml, *(out / f"{name}.pt2" for name in names.values())]
-    for file in written:
-        if file.exists() and any(file.samefile(each) for each in own):
-            raise LeappError(
-                f"{shown(file)} cannot be replaced", "it is a file of the export", "name another folder with -o"
-            )
+def _quiet() -> Iterator[None]:
+    """Silences PyTorch's warnings of its own use of its own API."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _make_engines(
@@ -140,7 +127,7 @@ def _make_engines(
     initial: Mapping[Port, Tensor],
     device: torch.device,
     names: Mapping[str, str],
-    staging: Path,
+    folder: Path,
     say: Callable[[str], object],
 ) -> set[str]:
     """Writes the package, the recorded inputs and the outputs of each node; returns the nodes that draw numbers."""
@@ -148,9 +135,8 @@ def _make_engines(
     random = set()
     for number, node in enumerate(description.nodes.values(), 1):
         say(f"compiling {shown(node.name)} for {device} ({number} of {len(description.nodes)})")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch warns of its own use of its own API
-            if _make_engine(node, recording, device, staging / names[node.name]):
+        with _quiet():
+            if _make_engine(node, recording, device, folder / names[node.name]):
                 random.add(node.name)
     return random
 
@@ -179,7 +165,7 @@ def _write_initial(
     wiring: Wiring,
     initial: Mapping[Port, Tensor],
     names: dict[str, str],
-    staging: Path,
+    folder: Path,
 ) -> None:
     """Writes, for each feedback edge, a list of all outputs of its producer."""
     for consumer in description.nodes:
@@ -189,11 +175,4 @@ def _write_initial(
                 output = wiring[port].output
                 if port.node == consumer and output is not None and output.node == producer:
                     values[output.number] = value
-            write(values, staging / initial_name(names, consumer, producer))
-
-
-def _move(staging: Path, toml: Path) -> None:
-    """Moves all files into the output folder. Without a TOML file while they change, a crash in between is noticed."""
-    toml.unlink(missing_ok=True)
-    for file in sorted(staging.iterdir(), key=lambda each: each.name == toml.name):
-        file.replace(toml.parent / file.name)
+            write(values, folder / initial_name(names, consumer, producer))

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from greenlane.leapp._error import LeappError, shown
+from greenlane.leapp._error import LeappError, plain, shown
 
 _AGAIN = "export the pipeline again with LEAPP"
 _NEWEST = (1, 3)
@@ -31,7 +31,7 @@ class TensorType:
     """What else the YAML says of it: ``kind``, ``element_names`` and keys of the team."""
 
     def __str__(self) -> str:
-        return f"{str(self.dtype).removeprefix('torch.')} {list(self.shape)}"
+        return f"{str(self.dtype).removeprefix('torch.')} {plain(list(self.shape))}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def describe(file: Path, data: Any) -> Description:
     initial = pipeline.get("initial_values")
     return Description(
         file=file,
-        leapp_version=str(system.get("leapp version", "")),
+        leapp_version=plain(system.get("leapp version", "")),
         nodes=nodes,
         flow=_connections(file, nodes, pipeline, "data_flow"),
         feedback=_connections(file, nodes, pipeline, "feedback_flow"),
@@ -138,7 +138,7 @@ def _name(file: Path, value: Any, what: str) -> str:
 
 
 def _check_version(file: Path, value: Any) -> None:
-    version = re.match(r"(\d+)\.(\d+)", str(value))
+    version = re.match(r"(\d+)\.(\d+)", plain(value))
     if not version:
         raise _damaged(file, f"'leapp config version' is {shown(value)}, and must be a version as '1.3'")
     major, minor = (int(part) for part in version.groups())
@@ -168,7 +168,7 @@ def _node(file: Path, name: Any, value: Any) -> Node:
     if segments:
         raise LeappError(
             f"{shown(file)}: {where}",
-            f"it has {segments} Warp segments, which PyTorch cannot compile",
+            f"it has {plain(segments)} Warp segments, which PyTorch cannot compile",
             "write this part of the node with PyTorch and export again",
         )
     program = _text(file, _get(file, parameters, "model_path", where), f"'model_path' of {where}")
@@ -179,7 +179,7 @@ def _node(file: Path, name: Any, value: Any) -> Node:
         outputs=_tensors(file, table, "outputs", where),
         program=file.parent / program,
         sha256=checksum.lower(),
-        torch_version=str(parameters.get("torch_version", "")),
+        torch_version=plain(parameters.get("torch_version", "")),
     )
 
 
@@ -203,7 +203,7 @@ def _tensor(file: Path, value: Any, where: str) -> TensorType:
     if isinstance(shape, str):  # older versions of LEAPP
         try:
             shape = json.loads(shape)
-        except ValueError:
+        except (ValueError, RecursionError):
             shape = None
     if not isinstance(shape, list) or any(type(size) is not int or size < 0 for size in shape):
         raise _damaged(file, f"the shape of {shown(name)} is {shown(table['shape'])}, and must be a list of sizes")

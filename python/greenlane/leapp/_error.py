@@ -1,7 +1,15 @@
 """The one error of the importer."""
 
 import importlib
+import reprlib
+from pathlib import PurePath
 from typing import Any
+
+_LONGEST = 200
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 3
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 20
+_REPR.maxstring = _REPR.maxlong = _REPR.maxother = _LONGEST
 
 
 class LeappError(RuntimeError):
@@ -16,8 +24,21 @@ class LeappError(RuntimeError):
 
 
 def shown(text: object) -> str:
-    """Returns a name or a path in quotes, on one line, without control characters."""
-    return "'" + "".join(each if each.isprintable() else _escape(each) for each in str(text)) + "'"
+    """Returns a value or a path in quotes, on one line, without control characters. Only a path may be long."""
+    full = str(text) if isinstance(text, PurePath) else plain(text)
+    return "'" + "".join(each if each.isprintable() else _escape(each) for each in full) + "'"
+
+
+def plain(value: object) -> str:
+    """Returns a value of the YAML as a text of at most 200 characters and a mark.
+
+    With aliases, a YAML of a few lines may hold lists of billions of values, so that not all of them are visited.
+    """
+    try:
+        text = _REPR.repr(value) if isinstance(value, list | tuple | dict | set) else str(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        return f"{type(value).__name__} of many digits"
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
 def first_line(error: BaseException) -> str:

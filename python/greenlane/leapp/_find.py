@@ -47,4 +47,6 @@ def read(file: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or first_line(error)
         where = "" if mark is None else f" in line {mark.line + 1}"
-        raise LeappError(shown(file), f"this is no YAML{where} ({problem})", "export the pipeline again") from None
+        raise LeappError(
+            shown(file), f"this is no YAML{where} ({shown(problem)[1:-1]})", "export the pipeline again"
+        ) from None

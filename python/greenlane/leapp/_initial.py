@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from greenlane.leapp._description import Description, Port
-from greenlane.leapp._error import LeappError, first_line, installed, shown
+from greenlane.leapp._error import LeappError, first_line, installed, plain, shown
 from greenlane.leapp._wiring import Wiring, name_of
 
 _AGAIN = "export the pipeline again with LEAPP"
@@ -36,7 +36,7 @@ def initial_values(description: Description, wiring: Wiring) -> dict[Port, Tenso
             raise LeappError(shown(file), f"there is no initial value of the input {shown(name)}", _AGAIN)
         value = values[name]
         if (value.dtype, tuple(value.shape)) != (wanted.dtype, wanted.shape):
-            given = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+            given = f"{str(value.dtype).removeprefix('torch.')} {plain(list(value.shape))}"
             raise LeappError(
                 shown(file), f"the initial value of the input {shown(name)} is {given}, and must be {wanted}", _AGAIN
             )

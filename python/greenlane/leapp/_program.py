@@ -14,7 +14,7 @@ from torch.export.passes import move_to_device_pass
 from torch.utils import _pytree as pytree
 
 from greenlane.leapp._description import Node, TensorType
-from greenlane.leapp._error import LeappError, first_line, shown
+from greenlane.leapp._error import LeappError, first_line, plain, shown
 
 _AGAIN = "export the pipeline again with LEAPP"
 
@@ -43,21 +43,26 @@ def check(node: Node) -> None:
         )
 
 
+def check_program(node: Node) -> None:
+    """Loads a node's program and lets it go again: models may be large.
+
+    :raises LeappError: this PyTorch cannot load it, or it does not fit the YAML.
+    """
+    _loaded(node)
+
+
 def load(node: Node, device: torch.device) -> ExportedProgram:
     """Loads a node's program and moves it to the device.
 
     :raises LeappError: this PyTorch cannot load it, or it does not fit the YAML.
     """
-    what = f"the program {shown(node.program)} of node {shown(node.name)}"
-    try:
-        program = torch.export.load(str(node.program))
-    except Exception as error:  # PyTorch raises errors of many kinds
-        raise LeappError(f"{what} cannot be loaded", *_why_not_loaded(node, error)) from None
-    _check_inputs(node, program, what)
+    program = _loaded(node)
     try:
         return move_to_device_pass(program, str(device))
     except Exception as error:
-        raise LeappError(f"{what} cannot be moved to {device}", first_line(error), "choose another --device") from None
+        raise LeappError(
+            f"{_what(node)} cannot be moved to {device}", first_line(error), "choose another --device"
+        ) from None
 
 
 def run(program: ExportedProgram, node: Node, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -99,6 +104,19 @@ def draws_random_numbers(program: ExportedProgram) -> bool:
     )
 
 
+def _what(node: Node) -> str:
+    return f"the program {shown(node.program)} of node {shown(node.name)}"
+
+
+def _loaded(node: Node) -> ExportedProgram:
+    try:
+        program = torch.export.load(str(node.program))
+    except Exception as error:  # PyTorch raises errors of many kinds
+        raise LeappError(f"{_what(node)} cannot be loaded", *_why_not_loaded(node, error)) from None
+    _check_inputs(node, program, _what(node))
+    return program
+
+
 def _examples(program: ExportedProgram) -> list[Any]:
     """Returns what the program's graph knows of its inputs."""
     placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
@@ -121,7 +139,7 @@ def _check_type(value: Any, wanted: TensorType, kind: str, what: str) -> None:
     if not isinstance(value, Tensor):
         raise LeappError(what, f"its {kind} {shown(wanted.name)} is no tensor", _AGAIN)
     if (value.dtype, tuple(value.shape)) != (wanted.dtype, wanted.shape):
-        given = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+        given = f"{str(value.dtype).removeprefix('torch.')} {plain(list(value.shape))}"
         raise LeappError(what, f"its {kind} {shown(wanted.name)} is {given}, and the YAML has {wanted}", _AGAIN)
 
 

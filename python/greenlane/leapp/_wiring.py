@@ -27,7 +27,8 @@ Wiring = dict[Port, Feed]
 def wire(description: Description) -> Wiring:
     """Finds the feed of each input.
 
-    :raises LeappError: an input has no feed or two, types do not fit, or data flows against the order of the nodes.
+    :raises LeappError: an input has no feed or two, types do not fit, data flows against the order of the nodes, or
+        feedback closes no cycle.
     """
     feeds: dict[Port, list[Feed]] = {
         Port(node.name, number): [] for node in description.nodes.values() for number in range(len(node.inputs))
@@ -48,6 +49,7 @@ def wire(description: Description) -> Wiring:
         _check_types(description, port, found[0])
     wiring = {port: found[0] for port, found in feeds.items()}
     _check_order(description, wiring)
+    _check_cycles(description, wiring)
     return wiring
 
 
@@ -114,5 +116,28 @@ def _check_order(description: Description, wiring: Wiring) -> None:
                 shown(description.file),
                 f"'{key}' feeds the input {shown(name_of(description, port))} from node {shown(feed.output.node)}, "
                 f"which must come {how} its consumer in 'models'",
-                _AGAIN,
+                "if a program wrote the YAML again with sorted keys, let it keep their order (sort_keys=False), "
+                f"or {_AGAIN}",
+            )
+
+
+def _check_cycles(description: Description, wiring: Wiring) -> None:
+    """Refuses feedback to a node that its producer does not depend on: either of the two may run first."""
+    for port, feed in wiring.items():
+        if feed.kind != "feedback" or feed.output is None:
+            continue
+        reached, open_ = {feed.output.node}, [feed.output.node]
+        while open_:
+            node = open_.pop()
+            new = set(producers(wiring, node, "flow")) - reached
+            reached |= new
+            open_ += new
+        if port.node not in reached:
+            raise LeappError(
+                shown(description.file),
+                f"the input {shown(name_of(description, port))} takes the last output of node "
+                f"{shown(feed.output.node)}, which takes nothing from {shown(port.node)}: LEAPP hands over the value "
+                "of the last step, and greenlane the newest value, which may be that of the same step",
+                f"run {shown(feed.output.node)} before {shown(port.node)}, or keep the last output as a state of "
+                f"{shown(port.node)} (annotate.state_tensors), and export again",
             )

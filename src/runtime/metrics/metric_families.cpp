@@ -91,7 +91,8 @@ void add_engines(std::vector<MetricFamily>& all, const std::vector<EngineStats>&
           [](Family& family, const EngineStats& engine) {
             if (!engine.edges.empty()) family.add(labels_of(engine), engine.figures.ages);
           });
-  counter("engine_calls_total", "Calls that returned outputs. On a GPU they are none of the runs.", &RunFigures::calls);
+  counter("engine_calls_total", "Calls that returned before their work was done, on a GPU. On a CPU calls are runs.",
+          &RunFigures::calls);
   counter("engine_failures_total", "Runs and calls that ended with the engine's error.", &RunFigures::failed);
   counter("engine_deadline_misses_total",
           "Runs later than their deadline, skipped ticks, and requests that were dropped when late.",

@@ -6,18 +6,21 @@
 
 #include <exception>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 
 namespace greenlane::runtime {
 
 struct MetricsEndpoint::Impl {
-  [[nodiscard]] std::string text() {
+  // Absent: there are none.
+  [[nodiscard]] std::optional<std::string> text() {
     const std::scoped_lock lock(mutex);
     try {
-      return figures ? metrics_text(figures()) : std::string();
+      return figures ? std::optional(metrics_text(figures())) : std::nullopt;
     } catch (const std::exception& error) {
       warn(std::string("the metrics could not be read: ") + error.what());
-      return {};
+      return std::nullopt;
     }
   }
 

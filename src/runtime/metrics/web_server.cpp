@@ -8,10 +8,14 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -42,13 +46,21 @@ class WithoutSignals {
   sigset_t former_{};
 };
 
+// Programs that this process starts must not hold the address.
+void leave_to_no_child(int socket) { (void)fcntl(socket, F_SETFD, FD_CLOEXEC); }
+
 // One request of a client.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(tcp::socket socket, const WebServer::Page& page) : stream_(std::move(socket)), page_(page) {
+  // `at_end` is called when the client is gone.
+  Session(tcp::socket socket, const WebServer::Page& page, std::function<void()> at_end)
+      : stream_(std::move(socket)), page_(page), at_end_(std::move(at_end)) {
     parser_.header_limit(8192);
     parser_.body_limit(0);
   }
+  ~Session() { at_end_(); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   void read() {
     stream_.expires_after(kLongest);
@@ -74,8 +86,12 @@ class Session : public std::enable_shared_from_this<Session> {
     if (path != page_.path) {
       write(http::status::not_found, "there is " + page_.path + " only\n");
     } else if (request.method() == http::verb::get || request.method() == http::verb::head) {
-      response_.set(http::field::content_type, page_.content_type);
-      write(http::status::ok, page_.text());
+      if (auto text = page_.text()) {
+        response_.set(http::field::content_type, page_.content_type);
+        write(http::status::ok, std::move(*text));
+      } else {
+        write(http::status::service_unavailable, "there are no figures now\n");
+      }
     } else {
       write(http::status::method_not_allowed, "use GET\n");
     }
@@ -89,7 +105,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (parser_.get().method() == http::verb::head) response_.body().clear();
     stream_.expires_after(kLongest);
     http::async_write(stream_, response_, [self = shared_from_this()](error_code error, std::size_t /*bytes*/) {
-      if (!error) (void)self->stream_.socket().shutdown(tcp::socket::shutdown_send, error);
+      if (!error) (void)shutdown(self->stream_.socket().native_handle(), SHUT_WR);
     });
   }
 
@@ -98,6 +114,7 @@ class Session : public std::enable_shared_from_this<Session> {
   http::request_parser<http::empty_body> parser_;
   http::response<http::string_body> response_;
   const WebServer::Page& page_;
+  std::function<void()> at_end_;
 };
 
 }  // namespace
@@ -106,29 +123,32 @@ struct WebServer::Impl {
   explicit Impl(Page served) : page(std::move(served)) {}
 
   void listen(const EndpointAddress& address) {
-    error_code error;
-    const tcp::endpoint endpoint(asio::ip::make_address(address.host, error), address.port);
-    const auto check = [&] {
-      if (!error) return;
+    try {
+      const tcp::endpoint endpoint(asio::ip::make_address(address.host), address.port);
+      acceptor.open(endpoint.protocol());
+      leave_to_no_child(acceptor.native_handle());
+      acceptor.set_option(tcp::acceptor::reuse_address(true));
+      acceptor.bind(endpoint);
+      acceptor.listen();
+    } catch (const boost::system::system_error& error) {
       throw ConfigError({.what = "nothing can listen at " + address.to_string(),
-                         .why = error.message(),
+                         .why = error.code().message(),
                          .remedy = "choose another address or port"});
-    };
-    check();
-    (void)acceptor.open(endpoint.protocol(), error);
-    check();
-    (void)acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    check();
-    (void)acceptor.bind(endpoint, error);
-    check();
-    (void)acceptor.listen(asio::socket_base::max_listen_connections, error);
-    check();
+    }
   }
 
   void accept() {
+    if (is_accepting || clients == kMostClients || has_ended) return;
+    is_accepting = true;
     acceptor.async_accept([this](error_code error, tcp::socket socket) {
+      is_accepting = false;
       if (!error) {
-        std::make_shared<Session>(std::move(socket), page)->read();
+        leave_to_no_child(socket.native_handle());
+        ++clients;
+        std::make_shared<Session>(std::move(socket), page, [this] {
+          --clients;
+          accept();
+        })->read();
         accept();
         return;
       }
@@ -141,7 +161,12 @@ struct WebServer::Impl {
     });
   }
 
+  static constexpr int kMostClients = 32;
+
   const Page page;
+  int clients = 0;  // this and the following members belong to the server's thread
+  bool is_accepting = false;
+  bool has_ended = false;
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
   asio::steady_timer pause{context};
@@ -161,6 +186,9 @@ WebServer::WebServer(const EndpointAddress& address, Page page) : impl_(std::mak
 WebServer::~WebServer() {
   impl_->context.stop();
   impl_->thread.join();
+  impl_->has_ended = true;
+  // Ends the listening in forked children, too, which frees the address.
+  (void)shutdown(impl_->acceptor.native_handle(), SHUT_RDWR);
 }
 
 EndpointAddress WebServer::address() const {

@@ -5,13 +5,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iterator>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace greenlane::runtime {
 namespace {
@@ -68,21 +75,21 @@ PipelineStats stats_with(int items) {
 TEST(MetricsEndpoint, GivesTheFiguresOfTheMoment) {
   MetricsEndpoint endpoint("127.0.0.1:0");
   EXPECT_THAT(endpoint.address(), AllOf(StartsWith("127.0.0.1:"), Not(HasSubstr(":0"))));
-  EXPECT_THAT(get(endpoint),
-              AllOf(HasSubstr("200 OK"), HasSubstr("text/plain; version=0.0.4"), Not(HasSubstr("greenlane_"))));
+  EXPECT_THAT(get(endpoint), HasSubstr("503"));
   int items = 0;
   endpoint.watch([&] { return stats_with(++items); });
-  EXPECT_THAT(get(endpoint), HasSubstr("greenlane_source_items_total{source=\"camera\"} 1\n"));
+  EXPECT_THAT(get(endpoint), AllOf(HasSubstr("200 OK"), HasSubstr("text/plain; version=0.0.4"),
+                                   HasSubstr("greenlane_source_items_total{source=\"camera\"} 1\n")));
   EXPECT_THAT(get(endpoint), HasSubstr("greenlane_source_items_total{source=\"camera\"} 2\n"));
   endpoint.watch({});
-  EXPECT_THAT(get(endpoint), Not(HasSubstr("greenlane_")));
+  EXPECT_THAT(get(endpoint), HasSubstr("503")) << "Prometheus would take an empty answer for a healthy pipeline";
   EXPECT_THAT(get(endpoint, "/"), HasSubstr("404"));
 }
 
 TEST(MetricsEndpoint, FiguresThatCannotBeReadGiveNone) {
   MetricsEndpoint endpoint("0");
   endpoint.watch([]() -> PipelineStats { throw std::runtime_error("the device is lost"); });
-  EXPECT_THAT(get(endpoint), AllOf(HasSubstr("200 OK"), Not(HasSubstr("greenlane_"))));
+  EXPECT_THAT(get(endpoint), AllOf(HasSubstr("503"), Not(HasSubstr("greenlane_"))));
 }
 
 TEST(MetricsEndpoint, TheEndOfAWatchWaitsForAScrape) {
@@ -128,6 +135,7 @@ TEST(MetricsEndpoint, SilentClientsStopNobody) {
 
 TEST(MetricsEndpoint, OtherRequestsAreRefused) {
   MetricsEndpoint endpoint("0");
+  endpoint.watch([] { return stats_with(1); });
   const auto answer_to = [&](const std::string& request) {
     const Connection connection(endpoint);
     connection.say(request);
@@ -139,6 +147,44 @@ TEST(MetricsEndpoint, OtherRequestsAreRefused) {
   EXPECT_THAT(answer_to("nonsense\r\n\r\n"), HasSubstr("400"));
   EXPECT_THAT(answer_to("GET /metrics?name=a HTTP/1.1\r\n\r\n"), HasSubstr("200 OK"));
   EXPECT_THAT(answer_to("HEAD /metrics HTTP/1.1\r\n\r\n"), HasSubstr("200 OK"));
+}
+
+TEST(MetricsEndpoint, ManyClientsTakeFewFileDescriptors) {
+  const auto open_files = [] {
+    const std::filesystem::directory_iterator files("/proc/self/fd");
+    return std::distance(begin(files), end(files));
+  };
+  MetricsEndpoint endpoint("0");
+  endpoint.watch([] { return stats_with(1); });
+  constexpr int kMany = 100;
+  const auto before = open_files();
+  std::vector<std::unique_ptr<Connection>> silent;
+  for (int i = 0; i < kMany; ++i) silent.push_back(std::make_unique<Connection>(endpoint));
+  EXPECT_LE(open_files() - before, kMany + 32);
+  EXPECT_THAT(get(endpoint), HasSubstr("greenlane_source_items_total")) << "those that said nothing were not left";
+}
+
+TEST(MetricsEndpoint, AStartedProgramDoesNotHoldTheAddress) {
+  auto endpoint = std::make_unique<MetricsEndpoint>("0");
+  const auto address = endpoint->address();
+  ASSERT_EQ(std::system("sleep 5 &"), 0);  // NOLINT(concurrency-mt-unsafe)
+  endpoint.reset();
+  EXPECT_NO_THROW(MetricsEndpoint second(address));
+}
+
+TEST(MetricsEndpoint, AForkedChildDoesNotHoldTheAddress) {
+  auto endpoint = std::make_unique<MetricsEndpoint>("0");
+  const auto address = endpoint->address();
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    pause();
+    _exit(0);
+  }
+  endpoint.reset();
+  EXPECT_NO_THROW(MetricsEndpoint second(address));
+  kill(child, SIGKILL);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
 }
 
 TEST(MetricsEndpoint, TheAddressIsFreeAgainAtItsEnd) {
