@@ -7,6 +7,8 @@ if(GREENLANE_WHEEL)
   get_filename_component(name ${GREENLANE_PROMETHEUS_RUNTIME} NAME)
   file(REAL_PATH ${GREENLANE_PROMETHEUS_RUNTIME} library)
   install(PROGRAMS ${library} DESTINATION greenlane/lib RENAME ${name})
+  file(GLOB licence /usr/share/doc/libprometheus-cpp-core*/copyright)
+  install(FILES ${licence} DESTINATION greenlane/lib RENAME libprometheus-cpp-core.copyright)
   return()
 endif()
 

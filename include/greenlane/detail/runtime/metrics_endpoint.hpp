@@ -22,7 +22,8 @@ class MetricsEndpoint {
   MetricsEndpoint(const MetricsEndpoint&) = delete;
   MetricsEndpoint& operator=(const MetricsEndpoint&) = delete;
 
-  // Gives what `figures` returns to each scrape from now on; empty: nothing, and scrapes fail. Waits for a scrape that is under way.
+  // Gives what `figures` returns to each scrape from now on; empty: nothing, and scrapes fail. Waits for a scrape that
+  // is under way.
   void watch(Figures figures);
   // Returns HOST:PORT with the port that it listens at.
   [[nodiscard]] std::string address() const;
