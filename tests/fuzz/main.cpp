@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -48,6 +49,13 @@ void write_broken() {
   std::ofstream(file, std::ios::binary) << current_input;
   std::fprintf(stderr, "fuzz: %s: the input is in %s (%zu bytes)\n", current_target.c_str(), file.c_str(),
                current_input.size());
+}
+
+// Called when an input takes too long: keeps it, so that the hang can be seen again.
+[[noreturn]] void give_up(int /*signal*/) {
+  std::fprintf(stderr, "fuzz: %s: an input takes more than %u s\n", current_target.c_str(), kHangSeconds);
+  write_broken();
+  std::_Exit(1);
 }
 
 [[noreturn]] void usage() {
@@ -142,6 +150,7 @@ int run(int argc, char** argv) {
   if (target == all.end()) usage();
   current_target = arguments.target;
   __sanitizer_set_death_callback(write_broken);
+  (void)std::signal(SIGALRM, give_up);
   try {
     fuzz(*target, arguments);
     return 0;
