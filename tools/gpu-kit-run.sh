@@ -61,12 +61,14 @@ for part in $parts; do
       in_python 300 "$kit/examples/robot_live/export_live.py"
       in_python 100 "$kit/bench/edges/export_picture.py" "$kit/examples/robot_live/build"
       limited 200 env LD_LIBRARY_PATH="$libraries" "$kit/bin/edge_cost" "$kit/examples/robot_live/build" > "$results/edge-cost.json"
-      in_python 100 "$kit/bench/edges/timestamps.py" "$results/edge-times.json" ;;
+      in_python 100 "$kit/bench/edges/timestamps.py" "$results/edge-times.json"
+      if [[ $(nvidia-smi -L | wc -l) -gt 1 ]]; then in_python 100 "$kit/bench/edges/two_gpus.py" "$results/two-gpus-edge.json"; fi ;;
     serving)
       for engine in policy vision; do
         limited 100 env LD_LIBRARY_PATH="$libraries" "$kit/bin/serving_cost" "$robot/h200.toml" "$engine" > "$results/serving-$engine.json"
       done
       in_python 200 "$kit/bench/serving/python_threads.py" "$results/serving-python.json"
+      in_python 100 "$kit/bench/serving/metrics_cost.py" "$robot/build" "$results/metrics-cost.json"
       in_python 100 "$kit/bench/serving/faults.py" "$robot/build" "$results/serving-faults.json" ;;
     mutants)
       runner=in_python
