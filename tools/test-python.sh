@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 pytest=(.venv/bin/python -m pytest "$@")
-folders=(tests/cli tests/compat tests/docs tests/install tests/layout)  # about half of the time
+folders=(tests/cli tests/compat tests/install tests/layout)  # about half of the time
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 

@@ -99,6 +99,8 @@ def net(tmp_path: Path) -> Iterator[Callable[..., gl.Pipeline]]:
             count = 2 if isinstance(module, (Join, Sum)) else 1
             torch.save([X] * count, tmp_path / f"{name}.inputs.pt")
             tables.append(f"[engine.{name}]\nmodule = '{name}'\ninputs = '{name}.inputs.pt'\nstateful = true\n{keys}\n")
+        if len(modules) <= 2 and "plan" not in options:  # with units of its own, no engine is profiled
+            tables += [f"[lane.{name}]\nunits = 1\n" for name in modules]
         file = config(tmp_path, *tables, more)
         pipeline = gl.Pipeline(file, modules={name: module for name, (module, _) in modules.items()}, **options)
         opened.append(pipeline)
