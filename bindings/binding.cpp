@@ -1,5 +1,6 @@
 #include "binding.hpp"
 
+#include "engine_options.hpp"
 #include "exchange.hpp"
 #include "graph_report.hpp"
 #include "lane.hpp"
@@ -29,26 +30,22 @@ std::optional<int64_t> stream_of(const BindingPtr& self) {
   return stream->value();
 }
 
-void replace_graphs(const BindingPtr& self, std::shared_ptr<ResidentGraphs> graphs) {
-  self->binding->set_captured_work(graphs);
-  const std::scoped_lock lock(self->mutex);
-  self->graphs.swap(graphs);
-}
-
+// Replays calls from graphs from now on, with new graphs.
 void enable_graphs(const BindingPtr& self, bool views, bool tune) {
   const GraphOptions options{.outputs = views ? GraphOutputs::views : GraphOutputs::copies, .tune_kernels = tune};
-  replace_graphs(self, std::make_shared<ResidentGraphs>(*self->binding, options));
+  self->binding->set_captured_work(self->calls->use_graphs(options));
 }
 
-void disable_graphs(const BindingPtr& self) { replace_graphs(self, nullptr); }
+void disable_graphs(const BindingPtr& self) { self->binding->set_captured_work(self->calls->use_graphs({})); }
 
-std::shared_ptr<ResidentGraphs> graphs_of(const BindingPtr& self) {
-  const std::scoped_lock lock(self->mutex);
-  return self->graphs;
+void set_urgent(const BindingPtr& self, std::optional<double> deadline_ms) {
+  self->calls->set_urgent(deadline_of(deadline_ms));
 }
+
+void set_gates(const BindingPtr& self, const std::string& gates) { self->calls->set_gates(slices_of(gates)); }
 
 std::optional<GraphReportPtr> graph_report(const BindingPtr& self) {
-  const auto graphs = graphs_of(self);
+  const auto graphs = self->calls ? self->calls->graphs() : nullptr;
   return as_object(graphs ? std::optional(graphs->report()) : std::nullopt);
 }
 
@@ -66,24 +63,37 @@ CallPtr enter(const BindingPtr& self, const std::vector<at::Tensor>& inputs) {
   return c10::make_intrusive<CallObject>(self, inputs);
 }
 
+// Closes the gate for a call that runs as it is, if the module is urgent.
+void close_gate(const CallPtr& self) {
+  const WayBack way_back;
+  if (!self->call || self->pass) return;
+  if (auto pass = self->binding->calls->pass(*self->call)) self->pass.emplace(std::move(*pass));
+}
+
 // Runs a module with graphs, within the call.
 std::vector<at::Tensor> run_graphs(const CallPtr& self, const ExchangePtr& exchange,
                                    const std::vector<at::Tensor>& inputs, int64_t variant) {
   TORCH_CHECK_VALUE(self->call, "run_graphs: the call is over");
-  const auto graphs = graphs_of(self->binding);
-  const auto model = model_of(exchange);
-  if (!graphs) return model(inputs);  // switched off a moment ago
-  return graphs->run(*self->call, inputs, {.variant = variant}, model);
+  return self->binding->calls->run(*self->call, inputs, {.variant = variant}, model_of(exchange));
 }
 
 void finish_call(const CallPtr& self, const std::vector<at::Tensor>& outputs) {
   const WayBack way_back;
+  if (self->call && self->pass) self->pass->enqueued(*self->call);
+  self->pass.reset();
   if (self->call) self->call->finish(outputs);
   self->call.reset();
 }
 
 BindingPtr module_binding(const std::string& device, const std::string& owner) {
-  return c10::make_intrusive<BindingObject>(std::make_shared<StreamBinding>(Device::open(device), owner));
+  struct ModuleBinding {
+    ModuleBinding(const Device& on, const std::string& name) : binding(on, name) {}
+    StreamBinding binding;
+    detail::EngineCalls calls{binding};
+  };
+  const auto made = std::make_shared<ModuleBinding>(Device::open(device), owner);
+  return c10::make_intrusive<BindingObject>(std::shared_ptr<StreamBinding>(made, &made->binding),
+                                            std::shared_ptr<detail::EngineCalls>(made, &made->calls));
 }
 
 FormerPtr bind_together(const std::vector<BindingPtr>& bindings, const std::vector<LanePtr>& lanes) {
@@ -107,7 +117,9 @@ void restore(const FormerPtr& self) {
 }  // namespace
 
 void register_binding(torch::Library& library) {
-  library.class_<CallObject>("Call").def("run_graphs", run_graphs).def("finish", finish_call);
+  library.class_<CallObject>("Call").def("close_gate", close_gate)
+      .def("run_graphs", run_graphs)
+      .def("finish", finish_call);
   library.class_<BindingObject>("Binding")
       .def("name", [](const BindingPtr& self) { return self->binding->owner(); })
       .def("device", [](const BindingPtr& self) { return to_string(self->binding->device().id()); })
@@ -121,6 +133,8 @@ void register_binding(torch::Library& library) {
       .def("enter", enter)
       .def("enable_graphs", enable_graphs)
       .def("disable_graphs", disable_graphs)
+      .def("set_urgent", set_urgent)
+      .def("set_gates", set_gates)
       .def("graphs", graph_report);
   library.class_<FormerObject>("Former").def("restore", restore);
   library.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding", module_binding);

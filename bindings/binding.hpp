@@ -2,16 +2,15 @@
 // made.
 #pragma once
 
+#include "torch/engine_calls.hpp"
+
 #include <greenlane/core/binding.hpp>
-#include <greenlane/detail/core/process.hpp>
 #include <greenlane/detail/torch/bound_call.hpp>
-#include <greenlane/detail/torch/resident_graph.hpp>
 
 #include <torch/custom_class.h>
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -20,10 +19,11 @@ namespace greenlane::bindings {
 
 // A binding: an engine's, which keeps the engine alive, or a module's own.
 struct BindingObject final : torch::CustomClassHolder {
-  explicit BindingObject(std::shared_ptr<StreamBinding> object) : binding(std::move(object)) {}
+  explicit BindingObject(std::shared_ptr<StreamBinding> object, std::shared_ptr<detail::EngineCalls> of_engine = {})
+      : binding(std::move(object)), calls(std::move(of_engine)) {}
   std::shared_ptr<StreamBinding> binding;
-  detail::ForkSafeMutex mutex{};
-  std::shared_ptr<ResidentGraphs> graphs;  // a module's, while it has some; under the mutex
+  // How its calls run; null for packages, whose engines know, and for engines that cannot choose.
+  std::shared_ptr<detail::EngineCalls> calls;
 };
 using BindingPtr = c10::intrusive_ptr<BindingObject>;
 
@@ -33,6 +33,7 @@ struct CallObject final : torch::CustomClassHolder {
       : binding(std::move(of)), call(std::in_place, *binding->binding, inputs) {}
   BindingPtr binding;
   std::optional<BoundCall> call;
+  std::optional<detail::EngineCalls::Pass> pass;  // after the call, because it opens the gate first
 };
 
 // The former state of several bindings that were bound together.

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from greenlane import _checked
-from greenlane._graphs import GraphOptions, GraphReport, Graphs, Outputs, check_options
+from greenlane._gates import require_gates
+from greenlane._graphs import CallOptions, GraphReport, Graphs, Outputs, check_options
 from greenlane._lanes import Lane
 from greenlane._lookup import target_at, targets_in
+from greenlane._native import ops
 from greenlane._requests import Binding, bind_streams
 from greenlane._roots import Root
 from greenlane._streams import StreamLike
@@ -20,6 +22,8 @@ def bind(
     graphs: Graphs = "off",
     outputs: Outputs = "copies",
     tune_kernels: bool = True,
+    urgent: float | None = None,
+    gates: str = "off",
 ) -> Binding:
     """Binds an engine, a module or several of its submodules to lanes, from the next call on.
 
@@ -45,11 +49,16 @@ def bind(
     :param outputs: see :func:`load`.
     :param tune_kernels: see :func:`load`. Turn it off for a module that keeps state in objects of custom classes, or in
         custom operators.
+    :param urgent: the deadline in milliseconds of the named things, whose calls hold engines with gates that share
+        their SMs: see :meth:`Engine.set_urgent`. None: they are not urgent; a package stays as it is.
+    :param gates: ``"auto"``, or a longest slice such as ``"50us"``: the graphs of the named things are launched in
+        slices that let urgent calls pass: see :meth:`Engine.set_gates`. ``"off"``: whole; a package stays as it is.
     :return: a context manager that restores the former bindings; it can be dropped.
     :raises ValueError: a name does not exist, cannot be bound, or stands for a module that another name binds
-        elsewhere. The message lists every such name, and nothing is bound.
-    :raises TypeError: a lane is no :class:`Lane`, a name is no string, ``tune_kernels`` is no bool, or the target is
-        none of the kinds above.
+        elsewhere. The message lists every such name, and nothing is bound. Or gates are on without graphs, or an option
+        is invalid.
+    :raises TypeError: a lane is no :class:`Lane`, a name or ``gates`` is no string, ``tune_kernels`` is no bool, the
+        deadline is no number, or the target is none of the kinds above.
     :raises RuntimeError: a lane is closed, or on another device. All bindings stay as they were, and the message names
         the submodule.
 
@@ -68,7 +77,8 @@ def bind(
     ValueError: nothing was bound: there is no submodule 'zero' (there are: '', '0', '1')
     >>> gl.clear_external_stream(model)
     """
-    return bind_streams(target, lanes, _options(graphs, outputs, tune_kernels), lanes_only=True)
+    options = _options(graphs, outputs, tune_kernels, urgent, gates)
+    return bind_streams(target, lanes, options, lanes_only=True)
 
 
 def set_external_stream(
@@ -78,6 +88,8 @@ def set_external_stream(
     graphs: Graphs = "off",
     outputs: Outputs = "copies",
     tune_kernels: bool = True,
+    urgent: float | None = None,
+    gates: str = "off",
 ) -> Binding:
     """Binds as :func:`bind` does, and takes streams of every kind.
 
@@ -88,6 +100,8 @@ def set_external_stream(
     :param graphs: see :func:`bind`.
     :param outputs: see :func:`load`.
     :param tune_kernels: see :func:`bind`.
+    :param urgent: see :func:`bind`.
+    :param gates: see :func:`bind`.
     :return: a context manager that restores the former bindings; it can be dropped.
     :raises ValueError: as :func:`bind`.
     :raises TypeError: a stream is no stream; else as :func:`bind`.
@@ -103,7 +117,8 @@ def set_external_stream(
     Traceback (most recent call last):
     RuntimeError: stream 0x2 cannot be bound: it is the reserved handle of the per-thread default stream, ...
     """
-    return bind_streams(module, streams, _options(graphs, outputs, tune_kernels), lanes_only=False)
+    options = _options(graphs, outputs, tune_kernels, urgent, gates)
+    return bind_streams(module, streams, options, lanes_only=False)
 
 
 def clear_external_stream(module: Root, names: Iterable[str] | None = None) -> None:
@@ -141,8 +156,11 @@ def graph_report(module: torch.nn.Module, name: str = "") -> GraphReport | None:
     return target_at(module, name).graph_report()
 
 
-def _options(graphs: Graphs, outputs: Outputs, tune_kernels: bool) -> GraphOptions | None:
-    """Returns checked options of graphs; None for calls without graphs."""
+def _options(graphs: Graphs, outputs: Outputs, tune_kernels: bool, urgent: float | None, gates: str) -> CallOptions:
+    """Returns checked options."""
     check_options(graphs, outputs)
     tunes = _checked.truth(tune_kernels, "tune_kernels")
-    return GraphOptions(outputs == "views", tunes) if graphs == "resident" else None
+    deadline = None if urgent is None else _checked.number(urgent, "the deadline")
+    require_gates(gates)
+    ops.check_gates(deadline, gates)
+    return CallOptions(graphs == "resident", outputs == "views", tunes, deadline, gates)

@@ -36,11 +36,14 @@ class GraphReport:
 
 
 @dataclass(frozen=True)
-class GraphOptions:
-    """The options with which a module's calls are replayed."""
+class CallOptions:
+    """The way in which a bound thing's calls run on a GPU."""
 
-    views: bool
-    tune: bool
+    graphs: bool = False
+    views: bool = False
+    tune: bool = True
+    urgent: float | None = None
+    gates: str = "off"
 
 
 def report_of(native: Any) -> GraphReport | None:

@@ -60,13 +60,16 @@ class ModuleGraphs:
         """Runs one call of the module, within ``call``."""
         module = self._module()
         if module is None or self._is_refused or torch.cuda.is_current_stream_capturing():
+            call.close_gate()
             return forward(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         variant = self._variant_of(module, leaves, spec, tensors)
         if variant is None:
+            call.close_gate()
             return forward(*args, **kwargs)
         if variant in self._unsteady:
+            call.close_gate()
             return self._observed(module, variant, forward, args, kwargs)
         arguments = Nesting(spec, [without_tensor(leaf) for leaf in leaves])
         eager: list[Any] = []

@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 
 from greenlane._calls import entry_of
-from greenlane._graphs import GraphOptions
+from greenlane._graphs import CallOptions
 from greenlane._module_graphs import ModuleGraphs, note_change
 from greenlane._tensors import tensors_in
 from greenlane._waiting import call_on_cpu
@@ -51,7 +51,7 @@ class BoundForward:
         of_its_class = self.former is None and getattr(forward, "__self__", None) is module
         self._forward = None if of_its_class else forward
         self.graphs: ModuleGraphs | None = None
-        self.graph_options: GraphOptions | None = None
+        self.options = CallOptions()
         self.go_through(binding)
         for name in functools.WRAPPER_ASSIGNMENTS:
             if hasattr(forward, name):
@@ -111,7 +111,12 @@ class BoundForward:
         outputs: list[torch.Tensor] = []
         graphs = self.graphs
         try:
-            result = graphs.run(call, self.forward, args, kwargs) if graphs else self.forward(*args, **kwargs)
+            if graphs:
+                result = graphs.run(call, self.forward, args, kwargs)
+            else:
+                if self.options.urgent is not None:
+                    call.close_gate()
+                result = self.forward(*args, **kwargs)
             outputs = list(tensors_in(result))
             return result
         finally:
@@ -199,24 +204,28 @@ def attach(module: torch.nn.Module, binding: Any) -> None:
         forward.go_through(binding)
 
 
-def use_graphs(module: torch.nn.Module, options: GraphOptions | None) -> None:
-    """Replays a bound module's calls from CUDA graphs from now on; None: stops replaying."""
+def use_options(module: torch.nn.Module, options: CallOptions) -> None:
+    """Runs a bound module's calls on a GPU in this way from now on."""
     forward = bound_forward(module)
-    if forward is None or forward.on_cpu or forward.graph_options == options:
+    if forward is None or forward.on_cpu or forward.options == options:
         return
-    forward.graph_options = options
-    forward.graphs = None
-    if options is None:
-        forward.binding.disable_graphs()
-    else:
-        forward.binding.enable_graphs(options.views, options.tune)
-        forward.graphs = ModuleGraphs(module, forward.binding, lambda inner: bound_forward(inner) is not None)
+    former, forward.options = forward.options, options
+    forward.binding.set_urgent(options.urgent)
+    if (former.graphs, former.views, former.tune) != (options.graphs, options.views, options.tune):
+        forward.graphs = None
+        if options.graphs:
+            forward.binding.enable_graphs(options.views, options.tune)
+            forward.graphs = ModuleGraphs(module, forward.binding, lambda inner: bound_forward(inner) is not None)
+        else:
+            forward.binding.disable_graphs()
+    if options.graphs:
+        forward.binding.set_gates(options.gates)
 
 
-def graph_options(module: torch.nn.Module) -> GraphOptions | None:
-    """Returns the options of the last :func:`use_graphs`."""
+def call_options(module: torch.nn.Module) -> CallOptions:
+    """Returns the options of the last :func:`use_options`."""
     forward = bound_forward(module)
-    return None if forward is None else forward.graph_options
+    return CallOptions() if forward is None else forward.options
 
 
 def detach(module: torch.nn.Module) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from greenlane._graphs import GraphOptions
+from greenlane._graphs import CallOptions
 from greenlane._lanes import Lane
 from greenlane._lookup import target_at, targets_in
 from greenlane._native import ops
@@ -36,7 +36,7 @@ class Binding:
         for request in self._requests:
             request.target.attach(request.binding)  # may have been cleared and bound again since
             request.target.tidy()
-            request.target.use_graphs(request.former_graphs)
+            request.target.use_options(request.former)
         self._requests.clear()
 
     def __enter__(self) -> "Binding":
@@ -55,10 +55,11 @@ class Binding:
 
 
 def bind_streams(
-    root: Root, streams: StreamLike | Mapping[str, StreamLike], graphs: GraphOptions | None, *, lanes_only: bool
+    root: Root, streams: StreamLike | Mapping[str, StreamLike], options: CallOptions, *, lanes_only: bool
 ) -> Binding:
     """Binds the named things to their streams, or everything to one stream; see :func:`greenlane.bind`.
 
+    :param options: for the named things.
     :param lanes_only: whether streams of other kinds than :class:`Lane` are refused.
     """
     require_root(root)
@@ -73,11 +74,7 @@ def bind_streams(
                 require_lane(stream)
             require_stream(stream)
     requests = _requests(root, wanted)
-    if graphs and not any(request.name in wanted and request.can_capture() for request in requests):
-        raise ValueError(
-            "nothing was bound: graphs='resident' is for modules on a GPU that Torch-TensorRT does not recompile; for "
-            "a package, call greenlane.load(path, graphs='resident')"
-        )
+    _require_options([request for request in requests if request.name in wanted], options)
     lanes = []
     for request in requests:
         with _naming(request.name if is_mapping else None):
@@ -86,10 +83,24 @@ def bind_streams(
         former = ops.bind_all([request.binding for request in requests], lanes)
     for request in requests:
         request.target.attach(request.binding)
-        request.target.use_graphs(graphs if request.name in wanted else None)
+        request.target.use_options(options if request.name in wanted else CallOptions())
     binding = Binding(requests, former)
     _log.info("bound: %r", binding)
     return binding
+
+
+def _require_options(requests: list["_Request"], options: CallOptions) -> None:
+    """Raises ValueError if calls of the named things cannot run in this way."""
+    on_gpu = [request for request in requests if request.device != "cpu"]
+    if options.graphs and not any(request.target.can_capture() for request in on_gpu):
+        raise ValueError(
+            "nothing was bound: graphs='resident' is for modules on a GPU that Torch-TensorRT does not recompile; for "
+            "a package, call greenlane.load(path, graphs='resident')"
+        )
+    problems = [(request.name, request.target.gates_obstacle(options)) for request in on_gpu]
+    problems = [f"{name!r}: {why}" if name else why for name, why in problems if why]
+    if problems:
+        raise ValueError("nothing was bound: " + "; ".join(problems))
 
 
 def _first_misfit(requests: list["_Request"], lanes: list[Any]) -> str | None:
@@ -118,11 +129,7 @@ class _Request:
     stream: StreamLike
     binding: Any
     device: str
-    former_graphs: GraphOptions | None
-
-    def can_capture(self) -> bool:
-        """Returns whether calls of the bound thing can be replayed from graphs."""
-        return self.device != "cpu" and self.target.can_capture()
+    former: CallOptions
 
 
 def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
@@ -155,7 +162,7 @@ def _requests(root: Root, wanted: dict[str, StreamLike]) -> list[_Request]:
             try:
                 binding = target.prepare(name, streams[name])
                 requests[target.key] = _Request(
-                    name, target, streams[name], binding, binding.device(), target.graph_options()
+                    name, target, streams[name], binding, binding.device(), target.options()
                 )
             except ValueError as error:
                 if name in wanted:  # else it was bound before it was compiled into something that is bound now

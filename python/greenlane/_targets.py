@@ -10,7 +10,7 @@ import torch
 from greenlane import _modules, _objects
 from greenlane._calls import is_mutable
 from greenlane._engines import Engine
-from greenlane._graphs import GraphOptions, GraphReport, report_of
+from greenlane._graphs import CallOptions, GraphReport, report_of
 from greenlane._native import ops
 from greenlane._roots import objects_in
 from greenlane._streams import StreamLike, device_of_stream, handle_of
@@ -44,13 +44,16 @@ class BindingTarget(Protocol):
         """Undoes :meth:`attach` if nothing is bound any more."""
 
     def can_capture(self) -> bool:
-        """Returns whether :meth:`use_graphs` does anything on a GPU."""
+        """Returns whether its calls on a GPU can be replayed from CUDA graphs because :func:`bind` asks for it."""
 
-    def use_graphs(self, options: GraphOptions | None) -> None:
-        """Replays its calls from CUDA graphs from now on; None: stops replaying."""
+    def gates_obstacle(self, options: CallOptions) -> str:
+        """Returns why its calls on a GPU cannot be urgent, or let urgent ones pass, as asked; empty if they can."""
 
-    def graph_options(self) -> GraphOptions | None:
-        """Returns the options of the last :meth:`use_graphs`."""
+    def use_options(self, options: CallOptions) -> None:
+        """Runs its calls on a GPU in this way from now on."""
+
+    def options(self) -> CallOptions:
+        """Returns the way in which its calls run now."""
 
     def graph_report(self) -> GraphReport | None:
         """Returns its CUDA graphs; None if it has none."""
@@ -82,15 +85,20 @@ class EngineTarget:
         """See :class:`BindingTarget`: nothing to do."""
 
     def can_capture(self) -> bool:
-        """See :class:`BindingTarget`: the choice was made when the engine was loaded."""
+        """See :class:`BindingTarget`."""
         return False
 
-    def use_graphs(self, options: GraphOptions | None) -> None:
+    def gates_obstacle(self, options: CallOptions) -> str:
+        """See :class:`BindingTarget`."""
+        plain = options.urgent is None and options.gates == "off"
+        return "" if plain else "`urgent` and gates are not for engines of its kind"
+
+    def use_options(self, options: CallOptions) -> None:
         """See :class:`BindingTarget`: nothing to do."""
 
-    def graph_options(self) -> GraphOptions | None:
+    def options(self) -> CallOptions:
         """See :class:`BindingTarget`."""
-        return None
+        return CallOptions()
 
     def graph_report(self) -> GraphReport | None:
         """See :class:`BindingTarget`."""
@@ -103,6 +111,19 @@ class PackageTarget(EngineTarget):
     def __init__(self, engine: Engine) -> None:
         super().__init__(id(engine), engine._native.binding())
         self._engine = engine
+
+    def gates_obstacle(self, options: CallOptions) -> str:
+        """See :class:`BindingTarget`."""
+        if options.gates == "off" or self._engine.graphs is not None:
+            return ""
+        return "gates cut CUDA graphs, and the package has none: call greenlane.load(path, graphs='resident')"
+
+    def use_options(self, options: CallOptions) -> None:
+        """See :class:`BindingTarget`: plain options leave the engine as it was loaded."""
+        if options.urgent is not None:
+            self._engine.set_urgent(options.urgent)
+        if options.gates != "off":
+            self._engine.set_gates(options.gates)
 
     def graph_report(self) -> GraphReport | None:
         """See :class:`BindingTarget`."""
@@ -183,13 +204,21 @@ class ModuleTarget:
         """See :class:`BindingTarget`: a graph would not notice that a module is compiled again."""
         return not is_mutable(self._module)
 
-    def use_graphs(self, options: GraphOptions | None) -> None:
+    def gates_obstacle(self, options: CallOptions) -> str:
         """See :class:`BindingTarget`."""
-        _modules.use_graphs(self._module, options)
+        if options.gates == "off":
+            return ""
+        if not self.can_capture():
+            return "gates cut CUDA graphs, and Torch-TensorRT recompiles the module, which a graph would not notice"
+        return "" if options.graphs else "gates cut CUDA graphs: pass graphs='resident', too"
 
-    def graph_options(self) -> GraphOptions | None:
+    def use_options(self, options: CallOptions) -> None:
         """See :class:`BindingTarget`."""
-        return _modules.graph_options(self._module)
+        _modules.use_options(self._module, options)
+
+    def options(self) -> CallOptions:
+        """See :class:`BindingTarget`."""
+        return _modules.call_options(self._module)
 
     def graph_report(self) -> GraphReport | None:
         """See :class:`BindingTarget`."""

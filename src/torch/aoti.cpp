@@ -1,6 +1,6 @@
+#include "torch/engine_calls.hpp"
 #include "torch/model_loading.hpp"
 #include "torch/probe.hpp"
-#include "torch/urgency.hpp"
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
@@ -26,9 +26,8 @@ struct AotiEngine::Impl {
   std::string name;
   bool stateful;
   detail::LoadedModel model;
-  std::shared_ptr<ResidentGraphs> graphs;  // null: none
   StreamBinding binding;
-  detail::Urgency urgency{};
+  detail::EngineCalls calls{binding};
 
   [[noreturn]] void fail(const detail::ModelFailure& failure) const {
     const auto lane = binding.lane();
@@ -68,16 +67,7 @@ struct AotiEngine::Impl {
       model.state.note_writes(given);
       return model.calls->run(given, c10::cuda::getCurrentCUDAStream(call.stream().device_index()).stream());
     };
-    const auto urgent_engine = urgency.get();
-    std::optional<UrgentEngine::Call> pass;
-    if (urgent_engine && !call.is_captured())
-      pass.emplace(urgent_engine->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{}));
-    auto outputs = graphs
-                       ? graphs->run(call, inputs,
-                                     {.repeatable = !stateful, .urgent = pass.has_value(), .outputs = kind}, run_model)
-                       : run_model(inputs);
-    if (pass) pass->enqueued(StreamView(call.stream().stream()));
-    return outputs;
+    return calls.run(call, inputs, {.repeatable = !stateful, .outputs = kind}, run_model);
   }
 };
 
@@ -102,29 +92,25 @@ const std::vector<at::Tensor>& AotiEngine::state() const noexcept { return impl_
 bool AotiEngine::is_stateful() const noexcept { return impl_->stateful; }
 bool AotiEngine::writes_input(std::size_t index) const { return impl_->model.state.writes_input(index); }
 std::optional<GraphReport> AotiEngine::graphs() const {
-  if (!impl_->graphs) return std::nullopt;
-  return impl_->graphs->report();
+  const auto graphs = impl_->calls.graphs();
+  return graphs ? std::optional(graphs->report()) : std::nullopt;
 }
 
 std::optional<GraphReport> AotiEngine::graphs_if_idle() const {
-  if (!impl_->graphs) return std::nullopt;
-  return impl_->graphs->report_if_idle();
+  const auto graphs = impl_->calls.graphs();
+  return graphs ? graphs->report_if_idle() : std::nullopt;
 }
 
 void AotiEngine::set_urgent(std::optional<std::chrono::nanoseconds> deadline) {
   if (impl_->model.device.id().kind == DeviceKind::cpu) return;
-  impl_->urgency.set(impl_->model.device, deadline);
+  impl_->calls.set_urgent(deadline);
 }
 
-void AotiEngine::expect_call(Gate::Clock::time_point from) { impl_->urgency.expect(impl_->binding, from); }
+void AotiEngine::expect_call(Gate::Clock::time_point from) { impl_->calls.expect(from); }
 
 void AotiEngine::set_gates(const std::optional<SliceOptions>& slices) {
   if (impl_->model.device.id().kind == DeviceKind::cpu) return;
-  if (impl_->graphs) {
-    impl_->graphs->set_gates(slices);
-  } else if (slices) {
-    detail::refuse_gates(impl_->name);
-  }
+  impl_->calls.set_gates(slices);
 }
 
 std::vector<InnerEngine> AotiEngine::inner_engines() const {
@@ -214,12 +200,9 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   std::unique_ptr<Impl> impl(new Impl{.name = options.name,
                                       .stateful = options.stateful,
                                       .model = std::move(model),
-                                      .graphs = nullptr,
                                       .binding = StreamBinding(device, options.name)});
-  if (detail::has_graphs(options, device)) {
-    impl->graphs = std::make_shared<ResidentGraphs>(impl->binding, options.graph_options);
-    impl->binding.set_captured_work(impl->graphs);
-  }
+  if (detail::has_graphs(options, device))
+    impl->binding.set_captured_work(impl->calls.use_graphs(options.graph_options));
   auto engine = detail::Access::make_shared<AotiEngine>(std::move(impl));
   if (options.lane) engine->bind(*options.lane);
   if (options.urgent) engine->set_urgent(options.urgent);

@@ -1,5 +1,6 @@
 #include "torch/model_loading.hpp"
 
+#include "torch/engine_calls.hpp"
 #include "torch/error_output.hpp"
 #include "torch/package.hpp"
 #include "torch/unpacked_folder.hpp"
@@ -63,12 +64,6 @@ void check_architecture(const std::string& path, const PackageInfo& package, con
 }
 
 }  // namespace
-
-void refuse_gates(const std::string& engine) {
-  throw EngineError({.what = "engine '" + engine + "' cannot have gates",
-                     .why = "gates cut CUDA graphs, and it was loaded without them",
-                     .remedy = "load it with graphs = resident"});
-}
 
 bool has_graphs(const AotiOptions& options, const Device& device) {
   return options.graphs == Graphs::resident && device.id().kind == DeviceKind::cuda;

@@ -25,9 +25,6 @@ struct LoadedModel {
 // Returns true if an engine on this device has resident graphs.
 [[nodiscard]] bool has_graphs(const AotiOptions& options, const Device& device);
 
-// Throws: EngineError, because an engine without graphs cannot have gates.
-[[noreturn]] void refuse_gates(const std::string& engine);
-
 // `options.name` is the engine's name.
 // Thread safety: one load at a time in the process.
 // Throws: EngineError, DeviceError.

@@ -1,0 +1,51 @@
+#include "torch/engine_calls.hpp"
+
+#include <greenlane/core/error.hpp>
+
+#include <utility>
+
+namespace greenlane::detail {
+
+void refuse_gates(const std::string& engine) {
+  throw EngineError({.what = "engine '" + engine + "' cannot have gates",
+                     .why = "gates cut CUDA graphs, and it has none",
+                     .remedy = "load or bind it with graphs = resident"});
+}
+
+std::shared_ptr<ResidentGraphs> EngineCalls::use_graphs(const std::optional<GraphOptions>& options) {
+  auto graphs = options ? std::make_shared<ResidentGraphs>(binding_, *options) : nullptr;
+  const std::scoped_lock lock(mutex_);
+  graphs_ = graphs;
+  return graphs;
+}
+
+void EngineCalls::set_gates(const std::optional<SliceOptions>& slices) {
+  if (const auto present = graphs()) {
+    present->set_gates(slices);
+  } else if (slices) {
+    refuse_gates(binding_.owner());
+  }
+}
+
+std::shared_ptr<ResidentGraphs> EngineCalls::graphs() const {
+  const std::scoped_lock lock(mutex_);
+  return graphs_;
+}
+
+std::optional<EngineCalls::Pass> EngineCalls::pass(const BoundCall& call) const {
+  auto engine = urgency_.get();
+  if (!engine || call.is_captured()) return std::nullopt;
+  return Pass(std::move(engine), call);
+}
+
+std::vector<at::Tensor> EngineCalls::run(const BoundCall& call, const std::vector<at::Tensor>& inputs,
+                                         ResidentGraphs::Kind kind, const ResidentGraphs::Model& model) const {
+  auto urgent = pass(call);
+  kind.urgent = urgent.has_value();
+  const auto present = graphs();
+  auto outputs = present ? present->run(call, inputs, kind, model) : model(inputs);
+  if (urgent) urgent->enqueued(call);
+  return outputs;
+}
+
+}  // namespace greenlane::detail
