@@ -2,6 +2,8 @@
 
 #include "binding.hpp"
 
+#include "torch/tensorrt/engine_table.hpp"
+
 #include <greenlane/torch/bindable.hpp>
 #include <greenlane/torch/tensorrt.hpp>
 
@@ -16,9 +18,10 @@
 namespace greenlane::bindings {
 namespace {
 
-std::optional<BindingPtr> as_binding_object(std::shared_ptr<StreamBinding> binding) {
+std::optional<BindingPtr> as_binding_object(std::shared_ptr<StreamBinding> binding,
+                                            std::shared_ptr<detail::EngineCalls> calls = {}) {
   if (!binding) return std::nullopt;
-  return c10::make_intrusive<BindingObject>(std::move(binding));
+  return c10::make_intrusive<BindingObject>(std::move(binding), std::move(calls));
 }
 
 // Operators on objects of any class are boxed, because no typed kernel takes `Any`.
@@ -28,7 +31,9 @@ std::optional<BindingPtr> as_binding_object(std::shared_ptr<StreamBinding> bindi
 void binding_of_any(const c10::OperatorHandle& /*op*/, torch::jit::Stack* stack) {
   const bool make = torch::jit::pop(*stack).toBool();
   const auto object = torch::jit::pop(*stack);
-  stack->emplace_back(as_binding_object(find_bindable(object, make)));
+  auto binding = find_bindable(object, make);
+  auto calls = binding ? tensorrt::calls_of(object) : nullptr;
+  stack->emplace_back(as_binding_object(std::move(binding), std::move(calls)));
 }
 
 // forget_graphs(Any object) -> (): does nothing for an object of another class than torch.classes.tensorrt.Engine.

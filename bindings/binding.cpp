@@ -6,10 +6,13 @@
 #include "lane.hpp"
 #include "pending.hpp"
 #include "python_end.hpp"
+#include "text/duration.hpp"
 
 #include <torch/library.h>
 
+#include <chrono>
 #include <string>
+#include <tuple>
 
 namespace greenlane::bindings {
 namespace {
@@ -44,6 +47,26 @@ void set_urgent(const BindingPtr& self, std::optional<double> deadline_ms) {
 
 void set_gates(const BindingPtr& self, const std::string& gates) { self->calls->set_gates(slices_of(gates)); }
 
+// Returns views and tune; None without graphs.
+std::optional<std::tuple<bool, bool>> graph_choice(const BindingPtr& self) {
+  const auto graphs = self->calls->choices().graphs;
+  if (!graphs) return std::nullopt;
+  return std::tuple(graphs->outputs == GraphOutputs::views, graphs->tune_kernels);
+}
+
+// Returns the deadline in milliseconds.
+std::optional<double> urgent_choice(const BindingPtr& self) {
+  const auto urgent = self->calls->choices().urgent;
+  if (!urgent) return std::nullopt;
+  return std::chrono::duration<double, std::milli>(*urgent).count();
+}
+
+std::string gates_choice(const BindingPtr& self) {
+  const auto gates = self->calls->choices().gates;
+  if (!gates) return "off";
+  return gates->longest ? std::to_string(text::to_microseconds(*gates->longest)) + "us" : "auto";
+}
+
 std::optional<GraphReportPtr> graph_report(const BindingPtr& self) {
   const auto graphs = self->calls ? self->calls->graphs() : nullptr;
   return as_object(graphs ? std::optional(graphs->report()) : std::nullopt);
@@ -75,6 +98,12 @@ std::vector<at::Tensor> run_graphs(const CallPtr& self, const ExchangePtr& excha
                                    const std::vector<at::Tensor>& inputs, int64_t variant) {
   TORCH_CHECK_VALUE(self->call, "run_graphs: the call is over");
   return self->binding->calls->run(*self->call, inputs, {.variant = variant}, model_of(exchange));
+}
+
+// Frees the graphs of calls of this variant.
+void forget_variant(const CallPtr& self, int64_t variant) {
+  const WayBack way_back;
+  if (const auto graphs = self->binding->calls->graphs()) graphs->forget(variant);
 }
 
 void finish_call(const CallPtr& self, const std::vector<at::Tensor>& outputs) {
@@ -119,6 +148,7 @@ void restore(const FormerPtr& self) {
 void register_binding(torch::Library& library) {
   library.class_<CallObject>("Call").def("close_gate", close_gate)
       .def("run_graphs", run_graphs)
+      .def("forget", forget_variant)
       .def("finish", finish_call);
   library.class_<BindingObject>("Binding")
       .def("name", [](const BindingPtr& self) { return self->binding->owner(); })
@@ -135,6 +165,10 @@ void register_binding(torch::Library& library) {
       .def("disable_graphs", disable_graphs)
       .def("set_urgent", set_urgent)
       .def("set_gates", set_gates)
+      .def("has_choices", [](const BindingPtr& self) { return self->calls != nullptr; })
+      .def("graph_choice", graph_choice)
+      .def("urgent_choice", urgent_choice)
+      .def("gates_choice", gates_choice)
       .def("graphs", graph_report);
   library.class_<FormerObject>("Former").def("restore", restore);
   library.def("module_binding(str device, str owner) -> __torch__.torch.classes.greenlane.Binding", module_binding);

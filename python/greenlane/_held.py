@@ -13,8 +13,9 @@ Holdings = dict[tuple[Any, ...], Any]
 """Maps the path of each tensor or number to the tensor itself, or the number."""
 
 
-def holdings(module: torch.nn.Module) -> Holdings:
-    """Returns all tensors and numbers that can be reached through attributes, lists and dicts of the module."""
+def holdings(module: object) -> Holdings:
+    """Returns all tensors and numbers that can be reached through attributes, lists and dicts of the module, or of an
+    object that it was given."""
     found: Holdings = {}
     seen: set[int] = set()
     stack: list[tuple[tuple[Any, ...], Any]] = [((), module)]

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from greenlane._caches import StaticCaches, is_cache, is_static
+from greenlane._caches import obstacle as cache_obstacle
 from greenlane._exchange import Model
 from greenlane._held import difference, holdings
 from greenlane._nesting import Nesting, flatten, unflatten, without_tensor
@@ -40,6 +42,9 @@ class ModuleGraphs:
         self._binding = binding
         self._take_weights(module)
         self._variants: dict[Hashable, int] = {}
+        self._caches = StaticCaches(self._note_gone)
+        self._of_caches: dict[int, set[Hashable]] = {}  # keys of variants, by the number of a cache
+        self._gone: list[int] = []  # numbers of caches, noted by whatever thread frees them
         self._results: dict[int, Nesting] = {}
         self._unsteady: set[int] = set()
         self._changes_in_a_row = 0
@@ -64,38 +69,65 @@ class ModuleGraphs:
             return forward(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        caches = [leaf for leaf in leaves if is_static(leaf)]
+        self._forget_gone(call)
         variant = self._variant_of(module, leaves, spec, tensors)
         if variant is None:
             call.close_gate()
             return forward(*args, **kwargs)
         if variant in self._unsteady:
             call.close_gate()
-            return self._observed(module, variant, forward, args, kwargs)
+            return self._observed(module, caches, variant, forward, args, kwargs)
         arguments = Nesting(spec, [without_tensor(leaf) for leaf in leaves])
         eager: list[Any] = []
 
         def model(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
             new_args, new_kwargs = unflatten(arguments, inputs)
             if torch.cuda.is_current_stream_capturing():
-                self._results[variant], outputs = flatten(forward(*new_args, **new_kwargs))
+                self._results[variant], outputs = flatten(forward(*new_args, **new_kwargs), caches)
                 return outputs
             looked_at = [*inputs, *module.buffers()]
-            eager.append(recorded(lambda: self._observed(module, variant, forward, new_args, new_kwargs), looked_at))
+            result = recorded(
+                lambda: self._observed(module, caches, variant, forward, new_args, new_kwargs), looked_at
+            )
+            eager.append(result)
             return []
 
         replayed = Model(model).call(lambda exchange: call.run_graphs(exchange, tensors, variant))
-        return eager.pop() if eager else unflatten(self._results[variant], replayed)
+        return eager.pop() if eager else unflatten(self._results[variant], replayed, caches)
 
     def _observed(
-        self, module: torch.nn.Module, variant: int, forward: Callable[..., Any], args: Any, kwargs: Any
+        self,
+        module: torch.nn.Module,
+        caches: list[Any],
+        variant: int,
+        forward: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
     ) -> Any:
-        """Runs an eager call and compares the module's state before and after; a replayed call cannot be compared."""
+        """Runs an eager call and compares the state before and after; a replayed call cannot be compared."""
         if variant in self._results:
             return forward(*args, **kwargs)
-        before = holdings(module)
+        before = [holdings(each) for each in (module, *caches)]
         result = forward(*args, **kwargs)
-        self._judge(variant, difference(before, holdings(module)))
+        after = [holdings(each) for each in (module, *caches)]
+        changes = map(difference, before, after)
+        self._judge(variant, next(filter(None, changes), ""))
         return result
+
+    def _note_gone(self, cache: int) -> None:
+        """Notes that a cache was freed; in any thread, at any time, so that it must not wait for a lock."""
+        self._gone.append(cache)
+
+    def _forget_gone(self, call: Any) -> None:
+        """Frees the graphs of calls whose caches are gone, because they hold the caches' memory."""
+        while self._gone:
+            for key in self._of_caches.pop(self._gone.pop(), ()):
+                variant = self._variants.pop(key, None)
+                if variant is not None:
+                    self._results.pop(variant, None)
+                    self._unsteady.discard(variant)
+                    call.forget(variant)
 
     def _judge(self, variant: int, change: str) -> None:
         """Judges a variant by the change that its call made.
@@ -128,13 +160,17 @@ class ModuleGraphs:
             self._warn("gradients are recorded: call it under torch.inference_mode() or torch.no_grad()")
             return None
         for leaf in leaves:
-            if type(leaf) not in (torch.Tensor, torch.nn.Parameter, *_CONSTANTS):
+            if is_cache(leaf) and not is_static(leaf):
+                self._warn(cache_obstacle(leaf))
+                return None
+            if type(leaf) not in (torch.Tensor, torch.nn.Parameter, *_CONSTANTS) and not is_static(leaf):
                 self._warn(f"an argument is a {type(leaf).__name__}, which may change without notice")
                 return None
         if self._seen_changes != _changes:
             self._seen_changes = _changes
             self._bound_inside = tuple(map(self._is_bound, self._inside))
-        constants = tuple((type(leaf), without_tensor(leaf)) for leaf in leaves)
+        caches = {id(leaf): self._caches.key(leaf) for leaf in leaves if is_static(leaf)}
+        constants = tuple((type(leaf), caches.get(id(leaf)) or without_tensor(leaf)) for leaf in leaves)
         autocast = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
         weights = tuple(weight.data_ptr() for weight in self._weights)
         training = module.training, tuple(inner.training for inner in self._inside)
@@ -145,6 +181,9 @@ class ModuleGraphs:
             self._variants.clear()
             self._results.clear()
             self._unsteady.clear()
+            self._of_caches.clear()
+        for cache, _ in caches.values():
+            self._of_caches.setdefault(cache, set()).add(key)
         return self._variants.setdefault(key, next(_numbers))
 
     def _warn(self, why: str) -> None:

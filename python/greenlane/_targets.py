@@ -152,6 +152,45 @@ class ObjectTarget(EngineTarget):
             raise ValueError(obstacle)
         return _objects.binding_of(self._object, make=True)
 
+    def can_capture(self) -> bool:
+        """See :class:`BindingTarget`: engines of the runtime in C++ can."""
+        return bool(_objects.binding_of(self._object, make=True).has_choices())
+
+    def gates_obstacle(self, options: CallOptions) -> str:
+        """See :class:`BindingTarget`."""
+        if not self.can_capture():
+            return super().gates_obstacle(options)
+        return _gates_need_graphs(options)
+
+    def use_options(self, options: CallOptions) -> None:
+        """See :class:`BindingTarget`."""
+        binding = _objects.binding_of(self._object, make=True)
+        if not binding.has_choices():
+            return
+        former = self.options()
+        binding.set_urgent(options.urgent)
+        if (former.graphs, former.views, former.tune) != (options.graphs, options.views, options.tune):
+            if options.graphs:
+                binding.enable_graphs(options.views, options.tune)
+            else:
+                binding.disable_graphs()
+        if options.graphs:
+            binding.set_gates(options.gates)
+
+    def options(self) -> CallOptions:
+        """See :class:`BindingTarget`."""
+        binding = self.binding()
+        if binding is None or not binding.has_choices():
+            return CallOptions()
+        graphs = binding.graph_choice()
+        views, tune = graphs or (False, True)
+        return CallOptions(graphs is not None, views, tune, binding.urgent_choice(), binding.gates_choice())
+
+    def graph_report(self) -> GraphReport | None:
+        """See :class:`BindingTarget`."""
+        binding = self.binding()
+        return None if binding is None else report_of(binding.graphs())
+
 
 class ModuleTarget:
     """A module, whose forward is made to go through a binding."""
@@ -206,11 +245,9 @@ class ModuleTarget:
 
     def gates_obstacle(self, options: CallOptions) -> str:
         """See :class:`BindingTarget`."""
-        if options.gates == "off":
-            return ""
-        if not self.can_capture():
+        if options.gates != "off" and not self.can_capture():
             return "gates cut CUDA graphs, and Torch-TensorRT recompiles the module, which a graph would not notice"
-        return "" if options.graphs else "gates cut CUDA graphs: pass graphs='resident', too"
+        return _gates_need_graphs(options)
 
     def use_options(self, options: CallOptions) -> None:
         """See :class:`BindingTarget`."""
@@ -227,6 +264,13 @@ class ModuleTarget:
         if report is None or forward is None or forward.graphs is None:
             return None
         return dataclasses.replace(report, obstacle=forward.graphs.obstacle or report.obstacle)
+
+
+def _gates_need_graphs(options: CallOptions) -> str:
+    """Returns why gates are refused; empty if they are not."""
+    if options.gates == "off" or options.graphs:
+        return ""
+    return "gates cut CUDA graphs: pass graphs='resident', too"
 
 
 def device_of(module: torch.nn.Module, stream: StreamLike) -> str:

@@ -8,9 +8,12 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from greenlane._caches import is_cache, tensors_of
+
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """Yields the tensors in nested containers, dataclasses (registered with PyTorch or not) and tensor subclasses.
+    """Yields the tensors in nested containers, dataclasses (registered with PyTorch or not), tensor subclasses and
+    caches of transformers.
 
     pytree treats containers of other classes, such as a class derived from dict, as leaves; this function looks inside.
     """
@@ -29,3 +32,5 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(list(leaf.values()))
         elif isinstance(leaf, list | tuple | set | frozenset):
             yield from tensors_in(list(leaf))
+        elif is_cache(leaf):
+            yield from tensors_of(leaf)

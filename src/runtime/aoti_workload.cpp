@@ -1,6 +1,7 @@
 // Runs AOTInductor packages as workloads.
 #include "runtime/aoti_workload.hpp"
 
+#include "runtime/engine_seed.hpp"
 #include "runtime/engine_workload.hpp"
 #include "runtime/expected_outputs.hpp"
 
@@ -38,7 +39,8 @@ std::shared_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
          .name = engine.name,
          .graphs = engine.graphs ? Graphs::resident : Graphs::off,
          .graph_options = {.outputs = GraphOutputs::copies, .tune_kernels = engine.tune_kernels, .capacity = 1},
-         .stateful = engine.stateful});
+         .stateful = engine.stateful,
+         .seed = seed_of(engine)});
     loaded->signature().check(inputs, device.id(), engine.name);
     return std::make_shared<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected),
                                           engine.check_outputs);

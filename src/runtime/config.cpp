@@ -102,6 +102,20 @@ void read_serving(TomlTable& table, EngineConfig& engine) {
   engine.check_outputs = table.get_bool("check_outputs").value_or(false);
 }
 
+// Reads `seed` of an engine whose kind has been read.
+void read_seed(TomlTable& table, EngineConfig& engine) {
+  const auto* const seed = table.get("seed");
+  if (!seed) return;
+  const auto number = seed->value_exact<std::int64_t>();
+  if (!number || *number < 0)
+    table.fail(*seed, "seed", "this is no whole number from 0 to 2^63 - 1", "give such a number, or leave the key out");
+  if (engine.python || !engine.graphs) {
+    table.fail(*seed, "seed", "an engine that is not replayed from CUDA graphs draws from PyTorch's default generator",
+               "seed PyTorch (torch.manual_seed), and leave the key out");
+  }
+  engine.seed = static_cast<std::uint64_t>(*number);
+}
+
 // Reads `deadline_ms`. An engine with a timer has its period as its deadline otherwise.
 void read_deadline(TomlTable& table, EngineConfig& engine) {
   const auto deadline = table.get_milliseconds("deadline_ms");
@@ -159,6 +173,7 @@ EngineConfig read_engine(TomlTable& table, const std::vector<std::string>& produ
   engine.weight = table.get_positive("weight").value_or(1);
   engine.tune_kernels = table.get_bool("tune_kernels").value_or(true);
   engine.stateful = table.get_bool("stateful").value_or(false);
+  read_seed(table, engine);
   read_serving(table, engine);
   table.refuse_unknown();
   return engine;

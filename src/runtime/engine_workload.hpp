@@ -4,6 +4,7 @@
 #include "runtime/tensor_payload.hpp"
 #include "runtime/tensor_workload.hpp"
 #include "text/first_line.hpp"
+#include "torch/graphs/graph_random.hpp"
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -81,6 +82,7 @@ class EngineWorkload : public TensorWorkload {
   void reset_state() override {
     if (generator_) generator_->put_back();
     generator_.reset();
+    engine_->reset_random();
     if (state_.empty()) return;
     if (!on_gpu()) {
       state_.put_back();
@@ -94,6 +96,7 @@ class EngineWorkload : public TensorWorkload {
   }
 
   void run() override {
+    const greenlane::detail::RandomCapturesAllowed while_nobody_is_served;
     first_line_only([&] {
       // Their memory is read only between two runs, so they may be views of the graph's own.
       outputs_ = run_and_wait(inputs_, GraphOutputs::views, [&] {

@@ -1,5 +1,6 @@
 #include "runtime/module_workload.hpp"
 
+#include "runtime/engine_seed.hpp"
 #include "runtime/engine_workload.hpp"
 #include "runtime/expected_outputs.hpp"
 #include "torch/module_engine.hpp"
@@ -74,7 +75,8 @@ std::shared_ptr<Workload> make_module_workload(const PipelineConfig& config, con
                                                                                   .module = engine.module,
                                                                                   .in_python = engine.python,
                                                                                   .tune_kernels = engine.tune_kernels,
-                                                                                  .stateful = engine.stateful},
+                                                                                  .stateful = engine.stateful,
+                                                                                  .seed = seed_of(engine)},
                                                  source.model, inputs);
     return std::make_shared<ModuleWorkload>(std::move(loaded), std::move(inputs), expected_outputs(engine),
                                             engine.check_outputs);

@@ -1,4 +1,5 @@
 #include "torch/engine_calls.hpp"
+#include "torch/engine_random.hpp"
 #include "torch/model_loading.hpp"
 #include "torch/probe.hpp"
 
@@ -27,6 +28,7 @@ struct AotiEngine::Impl {
   bool stateful;
   detail::LoadedModel model;
   StreamBinding binding;
+  detail::EngineRandom random;
   detail::EngineCalls calls{binding};
 
   [[noreturn]] void fail(const detail::ModelFailure& failure) const {
@@ -89,6 +91,7 @@ StreamBinding& AotiEngine::binding() noexcept { return impl_->binding; }
 void AotiEngine::unbind() { impl_->binding.clear(); }
 std::optional<Lane> AotiEngine::lane() const { return impl_->binding.lane(); }
 const std::vector<at::Tensor>& AotiEngine::state() const noexcept { return impl_->model.state.constants(); }
+void AotiEngine::reset_random() { impl_->random.reset(); }
 bool AotiEngine::is_stateful() const noexcept { return impl_->stateful; }
 bool AotiEngine::writes_input(std::size_t index) const { return impl_->model.state.writes_input(index); }
 std::optional<GraphReport> AotiEngine::graphs() const {
@@ -200,9 +203,10 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   std::unique_ptr<Impl> impl(new Impl{.name = options.name,
                                       .stateful = options.stateful,
                                       .model = std::move(model),
-                                      .binding = StreamBinding(device, options.name)});
+                                      .binding = StreamBinding(device, options.name),
+                                      .random = detail::EngineRandom(device, options.seed)});
   if (detail::has_graphs(options, device))
-    impl->binding.set_captured_work(impl->calls.use_graphs(options.graph_options));
+    impl->binding.set_captured_work(impl->calls.use_graphs(options.graph_options, impl->random.generator()));
   auto engine = detail::Access::make_shared<AotiEngine>(std::move(impl));
   if (options.lane) engine->bind(*options.lane);
   if (options.urgent) engine->set_urgent(options.urgent);

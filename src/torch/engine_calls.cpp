@@ -2,6 +2,7 @@
 
 #include <greenlane/core/error.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace greenlane::detail {
@@ -12,19 +13,37 @@ void refuse_gates(const std::string& engine) {
                      .remedy = "load or bind it with graphs = resident"});
 }
 
-std::shared_ptr<ResidentGraphs> EngineCalls::use_graphs(const std::optional<GraphOptions>& options) {
-  auto graphs = options ? std::make_shared<ResidentGraphs>(binding_, *options) : nullptr;
+std::shared_ptr<ResidentGraphs> EngineCalls::use_graphs(const std::optional<GraphOptions>& options, at::Generator generator) {
+  std::shared_ptr<ResidentGraphs> graphs;
+  if (options) {
+    auto limited = *options;
+    limited.capacity = std::min(limited.capacity, most_graphs_);
+    graphs = std::make_shared<ResidentGraphs>(binding_, limited, std::move(generator));
+  }
   const std::scoped_lock lock(mutex_);
   graphs_ = graphs;
+  choices_.graphs = options;
+  choices_.gates.reset();
   return graphs;
 }
 
+void EngineCalls::set_urgent(std::optional<std::chrono::nanoseconds> deadline) {
+  urgency_.set(binding_.device(), deadline);
+  const std::scoped_lock lock(mutex_);
+  choices_.urgent = deadline;
+}
+
 void EngineCalls::set_gates(const std::optional<SliceOptions>& slices) {
-  if (const auto present = graphs()) {
-    present->set_gates(slices);
-  } else if (slices) {
-    refuse_gates(binding_.owner());
-  }
+  const auto present = graphs();
+  if (!present && slices) refuse_gates(binding_.owner());
+  if (present) present->set_gates(slices);
+  const std::scoped_lock lock(mutex_);
+  choices_.gates = slices;
+}
+
+EngineCalls::Choices EngineCalls::choices() const {
+  const std::scoped_lock lock(mutex_);
+  return choices_;
 }
 
 std::shared_ptr<ResidentGraphs> EngineCalls::graphs() const {

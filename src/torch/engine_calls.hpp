@@ -10,9 +10,12 @@
 #include <greenlane/detail/torch/resident_graph.hpp>
 #include <greenlane/torch/graphs.hpp>
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,13 +28,16 @@ namespace greenlane::detail {
 // Lifetime: the binding outlives it.
 class EngineCalls {
  public:
-  explicit EngineCalls(StreamBinding& binding) : binding_(binding) {}
+  // `most_graphs` limits the number of graphs to keep.
+  explicit EngineCalls(StreamBinding& binding, std::size_t most_graphs = SIZE_MAX)
+      : binding_(binding), most_graphs_(most_graphs) {}
 
   // Replays calls from graphs from now on; absent: no longer, and without gates. Returns the graphs, which the caller
   // passes on to StreamBinding::set_captured_work(); null: none.
-  std::shared_ptr<ResidentGraphs> use_graphs(const std::optional<GraphOptions>& options);
+  // Replays draw random numbers from the generator; undefined: from the device's default generator.
+  std::shared_ptr<ResidentGraphs> use_graphs(const std::optional<GraphOptions>& options, at::Generator generator = {});
   // Makes the engine urgent; absent: not urgent.
-  void set_urgent(std::optional<std::chrono::nanoseconds> deadline) { urgency_.set(binding_.device(), deadline); }
+  void set_urgent(std::optional<std::chrono::nanoseconds> deadline);
   // Announces an urgent call; see UrgentEngine::expect.
   void expect(std::chrono::steady_clock::time_point from) const { urgency_.expect(binding_, from); }
   // Launches graphs in slices that let urgent engines pass; absent: whole.
@@ -39,6 +45,13 @@ class EngineCalls {
   void set_gates(const std::optional<SliceOptions>& slices);
   // Returns the graphs; null if there are none.
   [[nodiscard]] std::shared_ptr<ResidentGraphs> graphs() const;
+  // The last choices; absent: off.
+  struct Choices {
+    std::optional<GraphOptions> graphs;
+    std::optional<std::chrono::nanoseconds> urgent;
+    std::optional<SliceOptions> gates;
+  };
+  [[nodiscard]] Choices choices() const;
   // Returns true if calls run as they are, and hold nobody.
   [[nodiscard]] bool is_plain() const { return !graphs() && !urgency_.get(); }
 
@@ -57,16 +70,18 @@ class EngineCalls {
   };
   [[nodiscard]] std::optional<Pass> pass(const BoundCall& call) const;
 
-  // Runs one call, within `call`. `kind.urgent` is set here.
+  // Runs one call, within `call`. Sets `kind.urgent`.
   // Throws: what the model throws.
   [[nodiscard]] std::vector<at::Tensor> run(const BoundCall& call, const std::vector<at::Tensor>& inputs,
                                             ResidentGraphs::Kind kind, const ResidentGraphs::Model& model) const;
 
  private:
   StreamBinding& binding_;
+  std::size_t most_graphs_;
   Urgency urgency_;
-  mutable ForkSafeMutex mutex_{};  // guards the following member
+  mutable ForkSafeMutex mutex_{};  // guards the following members
   std::shared_ptr<ResidentGraphs> graphs_;
+  Choices choices_;
 };
 
 // Throws: EngineError, because the engine has no graphs that gates could cut.

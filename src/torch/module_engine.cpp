@@ -32,6 +32,7 @@ ModuleEngine::ModuleEngine(const Device& device, ModuleOptions options, Model mo
       model_(std::move(model)),
       writes_(recorded.size(), options_.stateful),
       binding_(device, options_.name),
+      random_(device, options_.in_python ? std::nullopt : options_.seed),
       captures_(device.id().kind == DeviceKind::cuda && !options_.in_python) {
   for (const auto& input : recorded) {
     like_.push_back(at::empty_strided(input.sizes(), input.strides(), input.options().device(at::kMeta)));
@@ -76,7 +77,7 @@ void ModuleEngine::learn_writes(const std::vector<at::Tensor>& recorded) {
 
 std::shared_ptr<ResidentGraphs> ModuleEngine::new_graphs() {
   const GraphOptions options{.outputs = GraphOutputs::copies, .tune_kernels = options_.tune_kernels, .capacity = 1};
-  return std::make_shared<ResidentGraphs>(binding_, options);
+  return std::make_shared<ResidentGraphs>(binding_, options, random_.generator());
 }
 
 void ModuleEngine::check(const std::vector<at::Tensor>& inputs) const {

@@ -1,6 +1,7 @@
 // Modules of a program as engines: functions from tensors to tensors that run on a lane.
 #pragma once
 
+#include "torch/engine_random.hpp"
 #include "torch/urgency.hpp"
 
 #include <greenlane/core/binding.hpp>
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -34,6 +36,7 @@ struct ModuleOptions {
   bool in_python = false;    // each call calls the module, with inputs of any shapes
   bool tune_kernels = true;  // see GraphOptions
   bool stateful = false;     // it is run exactly as often as it is called
+  std::optional<std::uint64_t> seed{};  // see AotiOptions
 };
 
 // On a GPU, the first calls after bind() call the module and capture it. Later calls replay the graph and never call
@@ -62,6 +65,8 @@ class ModuleEngine {
   // The tensors that calls write to, besides inputs and outputs; empty if it is stateful.
   [[nodiscard]] const std::vector<at::Tensor>& state() const noexcept { return state_; }
   [[nodiscard]] bool writes_input(std::size_t index) const { return writes_[index]; }
+  // Begins the random numbers of its seed anew; nothing happens without a seed.
+  void reset_random() { random_.reset(); }
   // Throws: EngineError if the inputs do not fit.
   void check(const std::vector<at::Tensor>& inputs) const;
 
@@ -111,6 +116,7 @@ class ModuleEngine {
   std::vector<at::Tensor> state_;
   std::vector<bool> writes_;  // for each input
   StreamBinding binding_;
+  EngineRandom random_;
   Urgency urgency_;
   bool captures_;                           // false: each call calls the module
   mutable ForkSafeMutex mutex_{};           // held by calls that use graphs; guards the following members

@@ -25,7 +25,7 @@ constexpr std::size_t kLargestPickle = std::size_t{4} << 20U;
 constexpr std::size_t kMostDimensions = 64;
 constexpr std::string_view kTorch = "torch.";
 
-[[noreturn]] void fail(const std::string& why) { throw std::runtime_error(why); }
+[[noreturn]] void refuse_file(const std::string& why) { throw std::runtime_error(why); }
 
 using Arguments = std::span<const PickleValue>;
 
@@ -88,7 +88,7 @@ class TensorFile {
  public:
   explicit TensorFile(const std::string& path) : reader_(path), pickle_(description()), tree_(pickle_) {
     if (reader_.hasRecord("byteorder") && record("byteorder") == "big") {
-      fail("it was saved on a machine with another order of bytes");
+      refuse_file("it was saved on a machine with another order of bytes");
     }
   }
 
@@ -118,7 +118,7 @@ class TensorFile {
   }
 
   std::string description() {
-    if (reader_.getRecordSize("data.pkl") > kLargestPickle) fail("its pickle is too large for a list of tensors");
+    if (reader_.getRecordSize("data.pkl") > kLargestPickle) refuse_file("its pickle is too large for a list of tensors");
     return record("data.pkl");
   }
 
@@ -139,7 +139,7 @@ class TensorFile {
     std::optional<bool> requires_grad;
     if (is_call_of(value, "torch._utils._rebuild_parameter")) {
       const auto arguments = arguments_of(value);
-      if (arguments.size() < 2) fail("a parameter in it is malformed");
+      if (arguments.size() < 2) refuse_file("a parameter in it is malformed");
       value = arguments[0];
       requires_grad = arguments[1].number != 0;
     }
@@ -151,7 +151,7 @@ class TensorFile {
     }
     const auto arguments = arguments_of(value);
     if (arguments.size() <= std::max<std::size_t>(dtype_at, 4) || arguments[0].kind != PickleKind::reference) {
-      fail("a tensor in it is malformed");
+      refuse_file("a tensor in it is malformed");
     }
     auto made =
         on_storage(arguments, dtype_at == 0 ? std::nullopt : dtype_of_name(arguments[dtype_at].text), dtype_at != 0);
@@ -170,16 +170,16 @@ class TensorFile {
   at::Tensor on_storage(Arguments arguments, std::optional<at::ScalarType> dtype, bool in_bytes) {
     const auto& id = tree_.items(arguments[0]).front();
     const auto parts = tree_.items(id);  // "storage", its class, its record, its device, its size
-    if (parts.size() != 5 || parts[0].text != "storage") fail("a storage in it is malformed");
+    if (parts.size() != 5 || parts[0].text != "storage") refuse_file("a storage in it is malformed");
     if (!in_bytes) dtype = dtype_of_storage(parts[1].text);
-    if (!dtype) fail("it has a tensor of an unknown dtype");
+    if (!dtype) refuse_file("it has a tensor of an unknown dtype");
     const auto item = c10::elementSize(*dtype);
     std::uint64_t bytes = 0;
-    if (__builtin_mul_overflow(natural(parts[4]), in_bytes ? 1 : item, &bytes)) fail("a size in it is too large");
+    if (__builtin_mul_overflow(natural(parts[4]), in_bytes ? 1 : item, &bytes)) refuse_file("a size in it is too large");
     const Geometry geometry{
         .offset = natural(arguments[1]), .sizes = shape(arguments[2]), .strides = shape(arguments[3])};
     if (geometry.sizes.size() != geometry.strides.size() || !geometry.fits(bytes, item)) {
-      fail("a tensor in it is larger than its storage");
+      refuse_file("a tensor in it is larger than its storage");
     }
     const auto made = at::empty({0}, at::TensorOptions().dtype(dtype));
     made.set_(storage(std::string(parts[2].text), bytes), geometry.offset, geometry.sizes, geometry.strides);
@@ -188,13 +188,13 @@ class TensorFile {
 
   static std::int64_t natural(const PickleValue& value) {
     if (value.kind != PickleKind::integer || value.number < 0)
-      fail("a tensor in it has a size, stride or offset below 0");
+      refuse_file("a tensor in it has a size, stride or offset below 0");
     return value.number;
   }
 
   std::vector<std::int64_t> shape(const PickleValue& value) {
     const auto items = tree_.items(value);
-    if (value.kind != PickleKind::tuple || items.size() > kMostDimensions) fail("a tensor in it has a malformed shape");
+    if (value.kind != PickleKind::tuple || items.size() > kMostDimensions) refuse_file("a tensor in it has a malformed shape");
     std::vector<std::int64_t> numbers;
     for (const auto& each : items) numbers.push_back(natural(each));
     return numbers;
@@ -203,14 +203,14 @@ class TensorFile {
   const at::Storage& storage(const std::string& key, std::uint64_t bytes) {
     const auto known = storages_.find(key);
     if (known != storages_.end()) {
-      if (known->second.nbytes() < bytes) fail("a storage in it has two sizes");
+      if (known->second.nbytes() < bytes) refuse_file("a storage in it has two sizes");
       return known->second;
     }
     at::DataPtr data;
     if (bytes > 0) {
       const std::string name = "data/" + key;
       // A declared size alone costs nothing, because only bytes that are there are read.
-      if (reader_.getRecordSize(name) < bytes) fail("a tensor in it is cut off");
+      if (reader_.getRecordSize(name) < bytes) refuse_file("a tensor in it is cut off");
       data = std::get<0>(reader_.getRecord(name));
     }
     at::Storage made(at::Storage::use_byte_size_t(), bytes, std::move(data), /*allocator=*/nullptr,
@@ -220,7 +220,7 @@ class TensorFile {
 
   static at::Tensor moved(const at::Tensor& tensor, std::string_view device) {
     if (device == "cpu") return tensor;
-    if (!device.starts_with("cuda")) fail("it has a tensor on the device '" + std::string(device) + "'");
+    if (!device.starts_with("cuda")) refuse_file("it has a tensor on the device '" + std::string(device) + "'");
     int index = 0;
     const auto colon = device.find(':');
     if (colon != std::string_view::npos) {
@@ -236,7 +236,7 @@ class TensorFile {
     for (std::size_t i = 0; i + 1 < flags.size(); i += 2) {
       if (flags[i + 1].number == 0) continue;
       if (flags[i].text == "conj") {
-        if (!tensor.is_complex()) fail("a tensor in it is malformed");
+        if (!tensor.is_complex()) refuse_file("a tensor in it is malformed");
         tensor._set_conj(true);
       }
       if (flags[i].text == "neg") tensor._set_neg(true);

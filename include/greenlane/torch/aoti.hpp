@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,9 @@ struct AotiOptions {
   /// The package keeps state that its source does not show: in objects of custom classes, or in custom operators. It
   /// then runs exactly as often as it is called: no kernels are tuned, and no slices are measured.
   bool stateful = false;
+  /// With resident graphs: the seed of a generator of the engine's own, from which replays draw random numbers. Absent:
+  /// the device's default generator. Calls without a graph draw from that one in any case.
+  std::optional<std::uint64_t> seed{};
   /// For a GPU: see set_urgent() and set_gates().
   std::optional<std::chrono::nanoseconds> urgent{};
   /// For a GPU: see set_gates().
@@ -143,6 +147,8 @@ class AotiEngine : public std::enable_shared_from_this<AotiEngine> {
   /// The constants that calls write to, such as a cache: the memory itself, not copies. All constants if the package
   /// has no source. Found in the package's source; docs/architecture.md gives the limits.
   [[nodiscard]] const std::vector<at::Tensor>& state() const noexcept;
+  /// Begins the random numbers of its seed anew; nothing happens without a seed.
+  void reset_random();
   /// Returns true if it was loaded as stateful.
   [[nodiscard]] bool is_stateful() const noexcept;
   /// Returns true if calls may write to this input, and always if the package has no source.

@@ -36,11 +36,14 @@ class CaptureScope {
 
   [[nodiscard]] const std::vector<Lane>& lanes() const noexcept { return lanes_; }
   [[nodiscard]] const std::vector<Entered>& bindings() const noexcept { return bindings_; }
+  // Returns true if there is a scope in this thread.
+  [[nodiscard]] static bool is_active() noexcept { return current_ != nullptr; }
   // Returns true if the capture in this thread is greenlane's and not a caller's.
   [[nodiscard]] static bool captures() noexcept;
   // Notes a lane that the graph's nodes are on.
   static void note(const Lane& lane);
-  // Notes an engine that was called, bound or not. With another binding, its capture would be different.
+  // Notes an engine that was called, bound or not. Its capture would be different with another binding, or wherever else
+  // `generation` grows.
   static void note(StreamBinding& binding, const Generation& generation);
 
  private:

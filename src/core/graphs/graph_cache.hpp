@@ -95,8 +95,13 @@ class GraphCache {
     if (!std::exchange(warned_, true)) warn("engine '" + owner_ + "' runs without a CUDA graph: " + why);
   }
 
-  // Drop the entries of other unit sets, or all entries. Return what must be freed, under no lock.
-  [[nodiscard]] std::shared_ptr<void> drop_all_but(UnitSetId unit_set) noexcept;
+  // Drop the entries that a predicate of their keys names, those of other unit sets, or all entries. Return what must
+  // be freed, under no lock.
+  template <typename Predicate>
+  [[nodiscard]] std::shared_ptr<void> drop_if(const Predicate& is_dropped);
+  [[nodiscard]] std::shared_ptr<void> drop_all_but(UnitSetId unit_set) {
+    return drop_if([&](const GraphKey& key) { return key.unit_set != unit_set; });
+  }
   [[nodiscard]] std::shared_ptr<void> drop_all() noexcept {
     return std::make_shared<Entries>(std::exchange(entries_, {}));
   }
@@ -217,11 +222,12 @@ std::string GraphCache<Graph, Notes>::obstacle() const {
 }
 
 template <typename Graph, typename Notes>
-std::shared_ptr<void> GraphCache<Graph, Notes>::drop_all_but(UnitSetId unit_set) noexcept {
+template <typename Predicate>
+std::shared_ptr<void> GraphCache<Graph, Notes>::drop_if(const Predicate& is_dropped) {
   auto dropped = std::make_shared<Entries>();
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     const auto next = std::next(entry);
-    if ((*entry)->key.unit_set != unit_set) dropped->splice(dropped->end(), entries_, entry);
+    if (is_dropped((*entry)->key)) dropped->splice(dropped->end(), entries_, entry);
     entry = next;
   }
   return dropped;

@@ -2,11 +2,13 @@
 
 #include "core/graphs/capture_scope.hpp"
 #include "torch/graphs/kernel_scope.hpp"
+#include "torch/tensor_lifetimes.hpp"
 #include "torch/writes.hpp"
 
 #include <greenlane/core/binding.hpp>
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/current_context.hpp>
+#include <greenlane/detail/torch/versions.hpp>
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
@@ -16,6 +18,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace greenlane::detail {
@@ -152,16 +156,47 @@ CapturedCall::CapturedCall(const CaptureTurn& /*turn*/, const Lane& lane, std::s
 
 Graph CapturedCall::capture(const Lane& lane, const Model& model, KernelTarget target) {
   const auto index = static_cast<c10::DeviceIndex>(lane.device().id().index);
+  if (GraphRandom::is_always_possible()) random_.emplace(index);
+  try {
+    try {
+      return capture_once(lane, model, target);
+    } catch (const std::exception& error) {
+      if (random_ || !is_of_unknown_generator(error)) throw;
+      if (!GraphRandom::is_possible_now()) {
+        throw std::runtime_error("it draws random numbers, which PyTorch " + std::string(torch_version()) +
+                                 " captures only while a pipeline opens: use PyTorch 2.13 or newer, or serve it from a "
+                                 "pipeline");
+      }
+    }
+    random_.emplace(index);
+    return capture_once(lane, model, target);
+  } catch (const std::exception& error) {
+    if (!is_of_unknown_generator(error)) throw;
+    throw std::runtime_error(
+        "it draws random numbers from a generator of its own, which no graph could move on: draw them from PyTorch's "
+        "default generator");
+  }
+}
+
+Graph CapturedCall::capture_once(const Lane& lane, const Model& model, KernelTarget target) {
+  outputs_.clear();
+  inputs_of_outputs_.clear();
+  const auto index = static_cast<c10::DeviceIndex>(lane.device().id().index);
   const auto stream = c10::cuda::getStreamFromExternal(lane.stream().handle(), index);
   load_libraries(lane);
   const CurrentContext context;  // the guard makes a primary context current
   const c10::cuda::CUDAStreamGuard guard(stream);
   const NoAutocastCache no_cache;
   const KernelScope kernels(lane.device().info().units.count, target);
-  return pool_->capturing(stream, [&](const std::function<void()>& begun) {
+  auto graph = pool_->capturing(stream, [&](const std::function<c10::CaptureId_t()>& begun) {
     return Graph::capture(lane, [&] {
-      begun();
-      outputs_ = model(inputs_);
+      const auto id = begun();
+      const auto work = [&] { outputs_ = model(inputs_); };
+      if (random_) {
+        random_->capture(id, work);
+      } else {
+        work();
+      }
       for (const auto& output : outputs_) {
         const auto input = std::ranges::find_if(inputs_, [&](const auto& each) { return share_memory(each, output); });
         inputs_of_outputs_.push_back(
@@ -169,6 +204,13 @@ Graph CapturedCall::capture(const Lane& lane, const Model& model, KernelTarget t
       }
     });
   });
+  if (random_ && !random_->is_used()) random_.reset();
+  return graph;
+}
+
+void CapturedCall::record_on(c10::cuda::CUDAStream stream) const {
+  detail::record_on(inputs_, stream);
+  if (random_) detail::record_on(std::span(&random_->words(), 1), stream);
 }
 
 void CapturedCall::write_back(const std::vector<at::Tensor>& inputs, const std::vector<std::size_t>& written) const {

@@ -3,10 +3,13 @@
 
 #include "core/graphs/kernel_targets.hpp"
 #include "torch/graphs/graph_pool.hpp"
+#include "torch/graphs/graph_random.hpp"
 
 #include <greenlane/core/graph.hpp>
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
+#include <c10/cuda/CUDAStream.h>
 
 #include <functional>
 #include <memory>
@@ -64,7 +67,7 @@ std::vector<at::Tensor> rehearse(const Model& model, const std::vector<at::Tenso
 class CapturedCall {
  public:
   // Captures model(inputs) on the lane's stream, with kernels picked for `target`.
-  // Throws: the errors of Graph::capture.
+  // Throws: the errors of Graph::capture; std::runtime_error if it draws random numbers that cannot be captured.
   CapturedCall(const CaptureTurn& turn, const Lane& lane, std::shared_ptr<GraphPool> pool,
                std::vector<at::Tensor> inputs, const Model& model, KernelTarget target);
 
@@ -72,6 +75,13 @@ class CapturedCall {
   // The graph's own outputs, in the pool; every replay overwrites them.
   [[nodiscard]] const std::vector<at::Tensor>& outputs() const noexcept { return outputs_; }
   [[nodiscard]] const Graph& graph() const noexcept { return graph_; }
+  // Takes the random numbers for the next replay from the generator (undefined: the device's default generator), on
+  // the current stream.
+  void draw(const at::Generator& generator) {
+    if (random_) random_->draw(generator);
+  }
+  // Tells the allocator that replays on this stream use the graph's memory.
+  void record_on(c10::cuda::CUDAStream stream) const;
   // Enqueues the graph on a stream.
   void replay(StreamView stream) const { graph_.launch(stream); }
   // Copies the model's writes to its inputs into the caller's tensors, after a replay, on the current stream.
@@ -82,11 +92,13 @@ class CapturedCall {
 
  private:
   Graph capture(const Lane& lane, const Model& model, KernelTarget target);
+  Graph capture_once(const Lane& lane, const Model& model, KernelTarget target);
 
   std::shared_ptr<GraphPool> pool_;
   std::vector<at::Tensor> inputs_;
   std::vector<at::Tensor> outputs_;
   std::vector<std::optional<std::size_t>> inputs_of_outputs_;  // index of the input whose memory an output has
+  std::optional<GraphRandom> random_;                          // if it draws random numbers
   Graph graph_;
 };
 

@@ -67,7 +67,9 @@ Graph GraphPool::capturing(c10::cuda::CUDAStream stream, const Capture& capture)
   return capture([&] {
     mark_capture_begin(*allocator::get(), device_);
     end.marked = true;
-    capture_id.store(capture_of(stream.stream()), std::memory_order_release);
+    const auto id = capture_of(stream.stream());
+    capture_id.store(id, std::memory_order_release);
+    return id;
   });
 }
 

@@ -28,10 +28,11 @@ class GraphPool {
   GraphPool(const GraphPool&) = delete;
   GraphPool& operator=(const GraphPool&) = delete;
 
-  // Runs `capture`, which begins a capture on `stream`, calls its argument inside the capture, and ends it. Allocations
+  // Runs `capture`, which begins a capture on `stream`, calls its argument inside the capture, which returns the
+  // capture's id, and ends it. Allocations
   // in that capture, and no others, come from the pool. at::cuda::CUDAGraph is not used: with it, every random number
   // that another thread draws meanwhile is an error, and after a failed capture the allocator is unusable.
-  using Capture = std::function<Graph(const std::function<void()>& begun)>;
+  using Capture = std::function<Graph(const std::function<c10::CaptureId_t()>& begun)>;
   Graph capturing(c10::cuda::CUDAStream stream, const Capture& capture);
 
   // Returns the bytes of device memory that the pool held after the latest capture.

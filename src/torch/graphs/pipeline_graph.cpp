@@ -153,6 +153,7 @@ std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs
   const std::scoped_lock lock(impl_->mutex);
   if (impl_->has_run) impl_->last.block(stream);  // all runs use the same memory
   detail::copy_into(fixed, inputs);
+  impl_->call.draw({});
   impl_->call.replay(StreamView(stream.stream()));
   impl_->call.write_back(inputs, impl_->written);
   auto outputs = impl_->call.results(inputs, impl_->outputs == GraphOutputs::copies);

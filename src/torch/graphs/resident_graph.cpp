@@ -61,7 +61,7 @@ class TimedCall {
     return end.since(begin);
   }
 
-  const CapturedCall call;
+  CapturedCall call;
   [[nodiscard]] StreamView stream() const noexcept { return stream_; }
   std::optional<SlicedGraph> sliced;  // present if gates are on and it was called since
 
@@ -70,7 +70,11 @@ class TimedCall {
   std::function<void()> before_timing_;
 };
 
-using GraphCache = detail::GraphCache<TimedCall, CallEffects>;
+struct CallNotes {
+  CallEffects effects;
+  std::uint64_t context = 0;  // see ResidentGraphs::Kind, at the last call that ran as it is
+};
+using GraphCache = detail::GraphCache<TimedCall, CallNotes>;
 
 thread_local std::chrono::steady_clock::time_point launch_time;  // of the last whole graph
 
@@ -98,6 +102,7 @@ GraphKey key_of(const Lane& lane, const std::vector<at::Tensor>& inputs, std::in
 struct ResidentGraphs::Impl {
   Device device;
   GraphOptions options;
+  at::Generator generator;  // undefined: the device's default generator
   // Recursive, because an engine may be rebound within its own call.
   mutable detail::ForkSafeRecursiveMutex mutex;
   std::shared_ptr<detail::GraphPool> pool;  // made at the first capture
@@ -112,12 +117,13 @@ struct ResidentGraphs::Impl {
     // The inputs' memory belongs to the stream of the lane that the graph was captured for; another lane may have its
     // units now.
     if (lane.stream() != graph.stream())
-      detail::record_on(graph.call.inputs(), c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
+      graph.call.record_on(c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
     // Cut before the inputs are copied, because measuring runs the graph on its input memory.
     if (slices && !kind.urgent && !graph.sliced)
       graph.sliced.emplace(graph.call.graph(), lane, *slices,
                            kind.repeatable && options.tune_kernels && !effects.any());
     detail::copy_into(graph.call.inputs(), inputs);
+    graph.call.draw(generator);
     if (graph.sliced) {
       graph.sliced->run(*gate, lane);
     } else {
@@ -179,9 +185,10 @@ struct ResidentGraphs::Impl {
   }
 };
 
-ResidentGraphs::ResidentGraphs(const StreamBinding& binding, GraphOptions options)
+ResidentGraphs::ResidentGraphs(const StreamBinding& binding, GraphOptions options, at::Generator generator)
     : impl_(new Impl{.device = binding.device(),
                      .options = options,
+                     .generator = std::move(generator),
                      .mutex = {},
                      .pool = {},
                      .beside = {},
@@ -203,7 +210,8 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     impl_->cache.refuse(*entry);
   };
   if (entry->state == State::resident && !entry->graph->call.graph().is_current())
-    entry->state = State::unseen;  // an engine inside is bound elsewhere by now
+    entry->state = State::unseen;  // an engine inside is bound elsewhere by now, or set to another shape
+  if (entry->state != State::refused && entry->notes.context != kind.context) entry->state = State::unseen;
   if (entry->needs_eager_call()) {
     entry->graph.reset();
     if (const auto why = detail::graph_memory_obstacle(); !why.empty()) {
@@ -213,12 +221,12 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     const detail::WriteScope writes(detail::WriteScope::Copies::none);
     auto outputs = detail::rehearse(model, inputs);
-    entry->notes = detail::effects_of(inputs, writes.tensors());
+    entry->notes = {.effects = detail::effects_of(inputs, writes.tensors()), .context = kind.context};
     entry->note_eager_call();
     return outputs;
   }
   if (entry->state == State::refused) return model(inputs);
-  const auto& effects = entry->notes;
+  const auto& effects = entry->notes.effects;
   if (effects.any()) {
     // Checked at each call, because callers may pass other memory.
     if (const auto why = detail::aliasing_obstacle(inputs, effects); !why.empty()) {
@@ -249,6 +257,12 @@ void ResidentGraphs::set_gates(const std::optional<SliceOptions>& slices) {
   for (const auto& entry : impl_->cache.entries()) {
     if (entry->graph) entry->graph->sliced.reset();
   }
+}
+
+void ResidentGraphs::forget(std::int64_t variant) {
+  std::shared_ptr<void> dropped;  // freed after the lock is released
+  const std::scoped_lock lock(impl_->mutex);
+  dropped = impl_->cache.drop_if([&](const GraphKey& key) { return key.signature.front() == variant; });
 }
 
 GraphReport ResidentGraphs::report() const {

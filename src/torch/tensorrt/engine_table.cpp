@@ -201,7 +201,15 @@ void EngineRecord::require_movable(const std::string& engine) const {
                      .remedy = "set cuda_graph_strategy to 'disabled', and capture the model with gl.capture"});
 }
 
+void EngineRecord::note_context(std::vector<std::int64_t> setting) {
+  const std::scoped_lock lock(mutex_);
+  if (setting == context_) return;
+  context_ = std::move(setting);
+  context_changes->fetch_add(1, std::memory_order_release);
+}
+
 std::shared_ptr<void> EngineRecord::rebound(const std::optional<Lane>& lane) noexcept {
+  if (const auto graphs = calls.graphs()) return graphs->rebound(lane);
   if (lane || !has_own_graphs) return nullptr;
   try {
     if (!has_own_graphs()) return nullptr;
@@ -228,6 +236,14 @@ std::shared_ptr<EngineRecord> find_record(const c10::IValue& engine) noexcept {
 std::shared_ptr<EngineRecord> record_of(const c10::IValue& engine) {
   if (auto found = find_record(engine)) return found;
   return EngineTable::instance().insert(engine.toObjectRef().getSlot(0).toCapsule(), make_record(engine));
+}
+
+std::shared_ptr<detail::EngineCalls> calls_of(const c10::IValue& engine) {
+  if (!engine.isObject()) return nullptr;
+  const auto name = engine.toObjectRef().type()->name();
+  if (!name || name->qualifiedName() != kEngineClass) return nullptr;
+  const auto record = record_of(engine);
+  return {record, &record->calls};
 }
 
 std::shared_ptr<EngineRecord> find_python_record(const void* engine) noexcept {

@@ -1,4 +1,6 @@
 // The kernel of `tensorrt::execute_engine` that runs before the kernel of stock Torch-TensorRT.
+#include "core/graphs/capture_scope.hpp"
+#include "torch/tensorrt/context_setting.hpp"
 #include "torch/tensorrt/engine_table.hpp"
 #include "torch/tensorrt/graph_mode.hpp"
 #include "torch/tensorrt/passthrough.hpp"
@@ -7,7 +9,11 @@
 
 #include <torch/library.h>
 
+#include <memory>
 #include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace greenlane::tensorrt {
@@ -32,8 +38,46 @@ void call_stock(const c10::OperatorHandle& op, torch::jit::Stack* stack, EngineR
   graphs.finish();
 }
 
+// Returns the engine's record; null if it was never bound and is not captured. A capture needs a record, because the
+// graph must notice when the engine's context is set to another shape.
+std::shared_ptr<EngineRecord> record_for(const c10::IValue& engine) {
+  auto record = find_record(engine);
+  if (record || !detail::CaptureScope::is_active() || !engine.isObject()) return record;
+  return record_of(engine);
+}
+
+// Notes a call in the graph that is being captured in this thread, or prepared.
+// Throws: std::runtime_error if the call cannot be captured.
+void note_capture(EngineRecord& record, const c10::IValue& engine) {
+  if (!detail::CaptureScope::is_active()) return;
+  detail::CaptureScope::note(record.binding, record.context_changes);
+  const std::string obstacle = capture_obstacle(engine);
+  if (detail::CaptureScope::captures() && !obstacle.empty()) throw std::runtime_error(obstacle);
+}
+
+// Calls it from a graph of the engine's own, or urgently.
+std::vector<at::Tensor> call_in_its_way(const c10::OperatorHandle& op, const torch::jit::Stack& stack,
+                                        EngineRecord& record, const BoundCall& call,
+                                        const std::vector<at::Tensor>& inputs) {
+  const auto engine = stack.back();
+  const auto model = [&](const std::vector<at::Tensor>& given) {
+    note_capture(record, engine);
+    torch::jit::Stack own{c10::IValue(given), engine};
+    call_stock(op, &own, record);
+    return own.back().toTensorVector();
+  };
+  // Stock Torch-TensorRT's own graphs would be captured in ours.
+  if (record.calls.graphs() && stock_has_graphs()) {
+    auto pass = record.calls.pass(call);
+    auto outputs = model(inputs);
+    if (pass) pass->enqueued(call);
+    return outputs;
+  }
+  return record.calls.run(call, inputs, {.context = record.context_changes->load(std::memory_order_acquire)}, model);
+}
+
 void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
-  const auto record = find_record(stack->back());
+  const auto record = record_for(stack->back());
   if (!record) {
     const PassthroughScope passthrough(*stack);
     call_stock(op, stack);
@@ -46,8 +90,18 @@ void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   // All original inputs, because stock Torch-TensorRT records only its own copies with the allocator.
   const auto inputs = stack->at(stack->size() - 2).toTensorVector();
   BoundCall call(record->binding, inputs);
+  if (detail::CaptureScope::is_active() || record->calls.graphs()) record->is_watched = true;
+  if (record->is_watched) record->note_context(context_setting(stack->back(), inputs));
+  if (call.is_bound() && !record->calls.is_plain()) {
+    auto outputs = call_in_its_way(op, *stack, *record, call, inputs);
+    call.finish(outputs);
+    torch::jit::drop(*stack, 2);
+    stack->emplace_back(std::move(outputs));
+    return;
+  }
   std::optional<PassthroughScope> passthrough;
   if (!call.is_bound()) passthrough.emplace(*stack);
+  note_capture(*record, stack->back());
   call_stock(op, stack, *record);
   passthrough.reset();
   call.finish(stack->back().toTensorVector());

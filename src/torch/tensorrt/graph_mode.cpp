@@ -1,16 +1,15 @@
 #include "torch/tensorrt/graph_mode.hpp"
 
+#include "torch/tensorrt/context_setting.hpp"
+
 #include <greenlane/core/log.hpp>
 #include <greenlane/detail/core/process.hpp>
 
-#include <ATen/core/class_type.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/core/function.h>
 
 #include <exception>
 #include <mutex>
 #include <string>
-#include <vector>
 
 namespace greenlane::tensorrt {
 namespace {
@@ -64,14 +63,6 @@ class GraphsOff {
   bool switched_ = false;
 };
 
-// Returns whether the engine uses an output allocator, which users may turn on at any time. Stock Torch-TensorRT
-// refuses such a call with an error while its graphs are on.
-bool uses_output_allocator(const c10::IValue& engine) {
-  if (!engine.isObject()) return false;
-  const auto property = engine.toObjectRef().type()->getProperty("use_output_allocator_outputs");
-  return property && (*property->getter)(std::vector<c10::IValue>{engine}).toBool();
-}
-
 }  // namespace
 
 bool stock_has_graphs() { return mode() != kStandard; }
@@ -79,6 +70,7 @@ bool stock_has_graphs() { return mode() != kStandard; }
 bool may_have_old_graph(const EngineRecord& record, const c10::IValue& engine) {
   if (record.needs_output_allocator) return false;  // then nothing is recorded
   const auto seen = record.graphs_current_at.load(std::memory_order_acquire);
+  // Stock Torch-TensorRT refuses a call with an output allocator while its graphs are on.
   return seen != record.binding.generation() && !uses_output_allocator(engine);
 }
 

@@ -1,6 +1,6 @@
 #include "context.hpp"
 
-#include "kernel.hpp"
+#include <array>
 
 namespace tensorrt_double {
 
@@ -8,9 +8,9 @@ Context::Context(const Engine& engine) noexcept
     : engine_(engine), device_(current_context()), kernel_(kernel()), blocks_(engine.text().blocks) {
   mImpl = this;
   const auto& cuda = driver();
-  const std::int32_t zero = 0;
-  check(cuda.cuMemAlloc(&scratch_, sizeof zero), "cuMemAlloc");
-  check(cuda.cuMemcpyHtoD(scratch_, &zero, sizeof zero), "cuMemcpyHtoD");
+  const std::array<std::int32_t, 3> zeros{};
+  check(cuda.cuMemAlloc(&scratch_, sizeof zeros), "cuMemAlloc");
+  check(cuda.cuMemcpyHtoD(scratch_, zeros.data(), sizeof zeros), "cuMemcpyHtoD");
   if (engine.text().memory != 0) check(cuda.cuMemAlloc(&memory_, engine.text().memory), "cuMemAlloc");
   if (!engine.text().aux) return;
   check(cuda.cuStreamCreate(&aux_, CU_STREAM_NON_BLOCKING), "cuStreamCreate");
@@ -93,6 +93,7 @@ CUdeviceptr Context::output(const std::string& name, cudaStream_t stream) {
 bool Context::enqueueV3(cudaStream_t stream) noexcept {
   const auto& text = engine_.text();
   if (current_context() != device_) die("an engine was called with another device current than its own");
+  update_shape(stream);
   KernelArguments arguments{
       .where = output("where", stream),
       .twice = text.input ? output("twice", stream) : 0,
@@ -100,14 +101,35 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
       .scratch = scratch_,
       .count = text.count ? output("count", stream) : 0,
       .elements = text.input ? static_cast<std::uint64_t>(elements_) : 0,
+      .limit = scratch_ + sizeof(std::int32_t),
       .hold = text.hold,
       .first = 0,
       .step = 1,
       .all = static_cast<std::uint32_t>(blocks_),
   };
+  auto earlier = arguments;
+  earlier.scratch = scratch_ + 2 * sizeof(std::int32_t);
+  earlier.count = 0;
+  for (std::int64_t kernel = 1; kernel < text.kernels; ++kernel) enqueue(stream, earlier);
+  enqueue(stream, arguments);
+  return true;
+}
+
+void Context::update_shape(CUstream stream) {
+  if (elements_ == elements_on_device_) return;
+  const auto& cuda = driver();
+  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+  check(cuda.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing");
+  if (status != CU_STREAM_CAPTURE_STATUS_NONE) die("an engine was captured in its first call of a shape");
+  check(cuda.cuMemsetD32Async(scratch_ + sizeof(std::int32_t), static_cast<unsigned>(elements_), 1, stream),
+        "cuMemsetD32Async");
+  elements_on_device_ = elements_;
+}
+
+void Context::enqueue(CUstream stream, KernelArguments arguments) {
   if (aux_ == nullptr || blocks_ < 2) {
     launch(kernel_, stream, arguments.all, arguments);
-    return true;
+    return;
   }
   const auto& cuda = driver();
   check(cuda.cuEventRecord(fork_, stream), "cuEventRecord");
@@ -118,7 +140,6 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
   launch(kernel_, aux_, arguments.all / 2, arguments);
   check(cuda.cuEventRecord(join_, aux_), "cuEventRecord");
   check(cuda.cuStreamWaitEvent(stream, join_, 0), "cuStreamWaitEvent");
-  return true;
 }
 
 }  // namespace tensorrt_double

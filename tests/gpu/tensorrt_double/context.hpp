@@ -3,6 +3,7 @@
 
 #include "driver.hpp"
 #include "engine.hpp"
+#include "kernel.hpp"
 
 #include <map>
 #include <string>
@@ -70,13 +71,18 @@ class Context final : public IExecutionContext, public apiv::VExecutionContext {
   NEVER(bool, setCommunicator, (void*))
 
  private:
+  // Writes the number of elements to the device after a change of shape, as TensorRT does with what depends on shapes.
+  // Ends the process in a capture, which must not hold this.
+  void update_shape(CUstream stream);
+  // Launches one kernel, or two side by side.
+  void enqueue(CUstream stream, KernelArguments arguments);
   [[nodiscard]] CUdeviceptr address(const std::string& name) const;
   [[nodiscard]] CUdeviceptr output(const std::string& name, cudaStream_t stream);
 
   const Engine& engine_;
   CUcontext device_;
   CUfunction kernel_;
-  CUdeviceptr scratch_ = 0;
+  CUdeviceptr scratch_ = 0;  // three words: the calls that ended, the elements of the present shape, and one to ignore
   CUdeviceptr memory_ = 0;
   CUstream aux_ = nullptr;
   CUevent fork_ = nullptr;
@@ -84,6 +90,7 @@ class Context final : public IExecutionContext, public apiv::VExecutionContext {
   std::int32_t profile_ = 0;
   std::int64_t blocks_;
   std::int64_t elements_ = 0;
+  std::int64_t elements_on_device_ = -1;
   std::map<std::string, void*, std::less<>> addresses_;
   std::map<std::string, IOutputAllocator*, std::less<>> allocators_;
 };

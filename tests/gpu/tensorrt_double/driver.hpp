@@ -19,6 +19,8 @@ namespace tensorrt_double {
   ENTRY(cuMemAlloc, cuMemAlloc_v2)                          \
   ENTRY(cuMemFree, cuMemFree_v2)                            \
   ENTRY(cuMemcpyHtoD, cuMemcpyHtoD_v2)                      \
+  ENTRY(cuMemsetD32Async, cuMemsetD32Async)                 \
+  ENTRY(cuStreamIsCapturing, cuStreamIsCapturing)           \
   ENTRY(cuStreamCreate, cuStreamCreate)                     \
   ENTRY(cuStreamDestroy, cuStreamDestroy_v2)                \
   ENTRY(cuStreamWaitEvent, cuStreamWaitEvent)               \

@@ -39,6 +39,8 @@ bool read_line(std::string_view key, std::string_view value, EngineText& engine)
     engine.blocks = *given;
   } else if (key == "hold") {
     engine.hold = static_cast<std::uint64_t>(*given);
+  } else if (key == "kernels") {
+    engine.kernels = *given;
   } else if (key == "memory") {
     engine.memory = static_cast<std::size_t>(*given);
   } else if (key == "input") {
@@ -69,7 +71,7 @@ std::optional<EngineText> parse_engine(std::string_view text) {
     if (!read_line(key, value, engine)) return std::nullopt;
   }
   if (engine.profiles.empty()) engine.profiles.emplace_back(0, std::int64_t{1} << 40);
-  if (engine.blocks < 1 || (engine.alias && !engine.input)) return std::nullopt;
+  if (engine.blocks < 1 || engine.kernels < 1 || (engine.alias && !engine.input)) return std::nullopt;
   return engine;
 }
 

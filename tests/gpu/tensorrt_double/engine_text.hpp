@@ -2,6 +2,7 @@
 //
 //   blocks=2048: thread blocks of its kernel
 //   hold=20000: nanoseconds that each block stays on its SM
+//   kernels=24: kernels of one call, one after another, each of which does the whole work
 //   input=1: takes "x", float32[n], and gives "twice", float32[n]: 2 x, read and written at the end of the hold
 //   alias=1: "twice" is written over "x"
 //   shape=1: takes "n", a shape tensor int64[1]: the number of blocks, instead of blocks=
@@ -27,6 +28,7 @@ struct EngineText {
   std::string text;
   std::int64_t blocks = 1;
   std::uint64_t hold = 0;
+  std::int64_t kernels = 1;
   bool input = false;
   bool alias = false;
   bool shape = false;

@@ -17,7 +17,7 @@ constexpr const char* kPtx = R"(
 
 .visible .entry run(
   .param .u64 p_where, .param .u64 p_twice, .param .u64 p_input, .param .u64 p_scratch, .param .u64 p_count,
-  .param .u64 p_elements, .param .u64 p_hold, .param .u32 p_first, .param .u32 p_step, .param .u32 p_all)
+  .param .u64 p_elements, .param .u64 p_limit, .param .u64 p_hold, .param .u32 p_first, .param .u32 p_step, .param .u32 p_all)
 {
   .reg .pred %leader, %one, %waiting, %done, %counts;
   .reg .b32 %block, %thread, %first, %step, %all, %sm, %before, %after, %index;
@@ -55,6 +55,10 @@ HOLD:
   ld.param.u64 %twice, [p_twice];
   ld.param.u64 %input, [p_input];
   ld.param.u64 %elements, [p_elements];
+  ld.param.u64 %address, [p_limit];
+  ld.volatile.global.u32 %after, [%address];
+  cvt.u64.u32 %offset, %after;
+  min.u64 %elements, %elements, %offset;
   cvt.u64.u32 %i, %index;
   mul.wide.u32 %stride, %all, 32;
 COPY:
@@ -98,8 +102,8 @@ CUfunction kernel() {
 
 void launch(CUfunction function, CUstream stream, std::uint32_t blocks, KernelArguments arguments) {
   auto& a = arguments;
-  void* parameters[] = {&a.where,    &a.twice, &a.input, &a.scratch, &a.count,
-                        &a.elements, &a.hold,  &a.first, &a.step,    &a.all};
+  void* parameters[] = {&a.where, &a.twice, &a.input, &a.scratch, &a.count, &a.elements,
+                        &a.limit, &a.hold,  &a.first, &a.step,    &a.all};
   check(driver().cuLaunchKernel(function, blocks, 1, 1, kThreads, 1, 1, 0, stream, parameters, nullptr),
         "cuLaunchKernel");
 }

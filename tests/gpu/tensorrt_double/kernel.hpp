@@ -15,6 +15,7 @@ struct KernelArguments {
   CUdeviceptr scratch;  // int32: read before the hold; after it, one more is written
   CUdeviceptr count;    // int32: a copy of that new value; may be null
   std::uint64_t elements;
+  CUdeviceptr limit;    // uint32: at most so many elements
   std::uint64_t hold;   // nanoseconds
   std::uint32_t first;  // number of the first block of this launch
   std::uint32_t step;   // the distance between the numbers of two blocks

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -78,6 +79,8 @@ struct EngineConfig {
   bool tune_kernels = true;
   /// It keeps state that its package does not show, so it runs only for requests.
   bool stateful = false;
+  /// The seed of its random numbers on a GPU. Absent: a number that PyTorch's seed and the engine's name give.
+  std::optional<std::uint64_t> seed{};
   /// For a best-effort engine that shares units with urgent ones: whether it lets them pass, and the longest slice.
   /// Absent slice: as short as possible at low cost.
   bool gates = true;

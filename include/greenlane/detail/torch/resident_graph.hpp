@@ -6,6 +6,7 @@
 #include <greenlane/detail/torch/bound_call.hpp>
 #include <greenlane/torch/graphs.hpp>
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <chrono>
@@ -30,8 +31,11 @@ namespace greenlane {
 // graph.
 //
 // The engine must read its inputs from the given tensors and do nothing on the host that every call needs. Choices by
-// PyTorch's process-wide settings (TF32, the attention backend) are fixed at the capture. Random numbers cannot be
-// captured: pass noise as an input.
+// PyTorch's process-wide settings (TF32, the attention backend) are fixed at the capture.
+//
+// Random numbers of the device's default generator are those of the call without a graph: each replay takes its seed
+// and offset from a generator, which it moves on. With PyTorch 2.11, work that draws numbers is captured only while a
+// pipeline opens. Numbers of other generators cannot be captured.
 //
 // One thread of the process captures at a time, because the libraries' settings apply to all threads: matrix products
 // that other threads enqueue in that millisecond may get kernels for fewer units. A call that finds another thread
@@ -43,7 +47,8 @@ class ResidentGraphs final : public CapturedWork {
   // Runs the model on the current stream, on exactly these tensors.
   using Model = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor>& inputs)>;
 
-  ResidentGraphs(const StreamBinding& binding, GraphOptions options);
+  // Replays draw random numbers from the generator; undefined: from the device's default generator.
+  ResidentGraphs(const StreamBinding& binding, GraphOptions options, at::Generator generator = {});
   ~ResidentGraphs() override;
   ResidentGraphs(const ResidentGraphs&) = delete;
   ResidentGraphs& operator=(const ResidentGraphs&) = delete;
@@ -52,6 +57,7 @@ class ResidentGraphs final : public CapturedWork {
   struct Kind {
     std::int64_t variant = 0;  // distinguishes calls that differ in more than their tensors
     bool repeatable = true;    // false: the model runs exactly as often as it is called, and kernels are not tuned
+    std::uint64_t context = 0;  // if it changed since the last call of its kind, that call runs as it is
     bool urgent = false;       // launched whole despite set_gates(), because it would wait for itself
     std::optional<GraphOutputs> outputs{};  // absent: as in the options
   };
@@ -59,6 +65,8 @@ class ResidentGraphs final : public CapturedWork {
   // Throws: what the model throws.
   [[nodiscard]] std::vector<at::Tensor> run(const BoundCall& call, const std::vector<at::Tensor>& inputs, Kind kind,
                                             const Model& model);
+  // Frees the graphs of this variant, which is not called again.
+  void forget(std::int64_t variant);
   [[nodiscard]] GraphReport report() const;
   // As report(), but returns nothing while a call is being enqueued, which takes as long as the call if its graph is
   // cut.

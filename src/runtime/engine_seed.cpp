@@ -1,0 +1,19 @@
+#include "runtime/engine_seed.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <mutex>
+
+namespace greenlane::runtime {
+
+std::uint64_t seed_of(const EngineConfig& engine) {
+  if (engine.seed) return *engine.seed;
+  auto generator = at::detail::getDefaultCPUGenerator();
+  const std::scoped_lock lock(generator.mutex());
+  // FNV-1a, which gives the same on every machine.
+  std::uint64_t seed = generator.current_seed() ^ 0xcbf29ce484222325;
+  for (const char each : engine.name) seed = (seed ^ static_cast<unsigned char>(each)) * 0x100000001b3;
+  return seed;
+}
+
+}  // namespace greenlane::runtime
