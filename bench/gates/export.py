@@ -1,6 +1,7 @@
-"""Compiles the models for measuring gates, on the GPU of this machine: export.py FOLDER.
+"""Compiles the models for measuring gates, on the GPU of this machine: export.py FOLDER [NAME...].
 
-The urgent one is a vision transformer of 86 million parameters, the best-effort one eight wide transformer blocks.
+The urgent one is a vision transformer of 86 million parameters, the best-effort ones eight and sixteen wide transformer
+blocks.
 """
 
 import sys
@@ -52,15 +53,23 @@ class Vision(nn.Module):
 class Head(nn.Module):
     """Eight wide blocks."""
 
+    count = 8
+
     def __init__(self) -> None:
         """Makes them with random weights."""
         super().__init__()
-        self.blocks = nn.Sequential(*(Block(1024) for _ in range(8)))
+        self.blocks = nn.Sequential(*(Block(1024) for _ in range(self.count)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Applies all blocks."""
         y: Tensor = self.blocks(x)
         return y
+
+
+class Large(Head):
+    """Sixteen wide blocks."""
+
+    count = 16
 
 
 def repeat_weights(model: nn.Module) -> None:
@@ -75,8 +84,10 @@ def main() -> None:
     """Runs the program."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, kind, shape in (("vit", Vision, (4, 3, 224, 224)), ("head", Head, (8, 256, 1024))):
-        if (folder / f"{name}.pt2").exists():
+    wanted = sys.argv[2:]
+    models = {"vit": (Vision, (4, 3, 224, 224)), "head": (Head, (8, 256, 1024)), "large": (Large, (8, 256, 1024))}
+    for name, (kind, shape) in models.items():
+        if (wanted and name not in wanted) or (folder / f"{name}.pt2").exists():
             continue
         torch.manual_seed(0)
         model = kind().cuda().half().eval()

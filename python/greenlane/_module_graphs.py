@@ -87,9 +87,7 @@ class ModuleGraphs:
                 self._results[variant], outputs = flatten(forward(*new_args, **new_kwargs), caches)
                 return outputs
             looked_at = [*inputs, *module.buffers()]
-            result = recorded(
-                lambda: self._observed(module, caches, variant, forward, new_args, new_kwargs), looked_at
-            )
+            result = recorded(lambda: self._observed(module, caches, variant, forward, new_args, new_kwargs), looked_at)
             eager.append(result)
             return []
 

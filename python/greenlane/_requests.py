@@ -97,8 +97,8 @@ def _require_options(requests: list["_Request"], options: CallOptions) -> None:
             "nothing was bound: graphs='resident' is for modules on a GPU that Torch-TensorRT does not recompile; for "
             "a package, call greenlane.load(path, graphs='resident')"
         )
-    problems = [(request.name, request.target.gates_obstacle(options)) for request in on_gpu]
-    problems = [f"{name!r}: {why}" if name else why for name, why in problems if why]
+    refusals = [(request.name, request.target.gates_obstacle(options)) for request in on_gpu]
+    problems = [f"{name!r}: {why}" if name else why for name, why in refusals if why]
     if problems:
         raise ValueError("nothing was bound: " + "; ".join(problems))
 

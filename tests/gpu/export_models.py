@@ -47,10 +47,19 @@ class Nonzero(nn.Module):
         return torch.nonzero(x)
 
 
+class Noise(nn.Module):
+    """Draws random numbers in compiled kernels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drops elements, and adds noise."""
+        return nn.functional.dropout(x, 0.3, training=True) + torch.randn_like(x)
+
+
 MODELS: dict[str, tuple[nn.Module, list[Tensor]]] = {
     "affine": (Affine(), [torch.arange(256, dtype=torch.float32)]),
     "chain": (Chain(), [torch.ones(2048, 2048, dtype=torch.float16)]),
     "where": (Where(), [torch.zeros(1, dtype=torch.int32)]),
+    "noise": (Noise(), [torch.ones(300)]),
     "nonzero": (Nonzero(), [torch.tensor([0, 1, 2, 0])]),
 }
 STATE_MODELS = {kind.__name__.lower(): kind for kind in state_models.MODELS}

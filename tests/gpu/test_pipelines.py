@@ -3,8 +3,6 @@
 import asyncio
 import ctypes
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import greenlane as gl
 import pytest
 import torch
 from graph_checks import Where, number
+from module_pipeline import serving
 from torch import Tensor, nn
 from where import sms_of
 
@@ -48,21 +47,6 @@ class Keeps(nn.Module):
         self.sum.add_(x)
         x.mul_(2)
         return self.sum.clone()
-
-
-@contextmanager
-def serving(
-    folder: Path, module: nn.Module, inputs: Any, keys: str = "", lane: str = "", **options: Any
-) -> Iterator[gl.Pipeline]:
-    """Opens a pipeline whose engine is the module, on half of the device unless told otherwise."""
-    torch.save(inputs, folder / "inputs.pt")
-    file = folder / "pipeline.toml"
-    file.write_text(
-        f"device = 'cuda:0'\n[engine.net]\nmodule = 'net'\ninputs = 'inputs.pt'\n{keys}\n"
-        f"[lane.net]\n{lane or 'units = 64'}\n"
-    )
-    with gl.Pipeline(file, modules={"net": module}, **options) as pipeline:
-        yield pipeline
 
 
 def test_a_captured_module_is_replayed_without_a_call(tmp_path: Path) -> None:

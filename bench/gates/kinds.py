@@ -1,0 +1,154 @@
+"""Measures gates for every kind of engine: kinds.py MODELS_FOLDER OUT.json, with models of export.py and the policy of
+the robot.
+
+An urgent vision transformer at 60 Hz at random and an urgent policy net at 500 Hz run beside a best-effort transformer
+of 201 million parameters, which is a package, a module, or (where GREENLANE_TENSORRT_RUNTIME names a runtime) a module
+with a Torch-TensorRT engine of the double, whose kernels are as long as the package's run over their number. The kinds
+take turns, SECONDS_TO_RUN (default 8) each.
+"""
+
+import json
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import greenlane as gl
+import torch
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "gpu")]
+
+import export  # noqa: E402
+
+SECONDS = float(os.environ.get("SECONDS_TO_RUN", "8"))
+ROUNDS = int(os.environ.get("ROUNDS", "2"))
+KERNELS = 24
+BLOCKS = 132 * 32  # as many as the device holds at once
+
+
+def table(name: str, **keys: object) -> str:
+    """Returns an engine's table of the configuration."""
+    return "\n".join([f"[engine.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]) + "\n"
+
+
+def tensorrt_head(microseconds: float, kernels: int) -> torch.nn.Module:
+    """Returns a module with an engine of the double, one call of which takes this long on the whole device."""
+    from tensorrt_runtime import Accelerated, load, new_engine
+
+    load()
+    hold = int(microseconds * 1000 / kernels)
+    return Accelerated(new_engine("head", kernels=kernels, blocks=BLOCKS, hold=hold))
+
+
+class Mix:
+    """The three engines, with one kind of best effort."""
+
+    def __init__(self, folder: Path, kind: str, head: torch.nn.Module | None, inputs: list[torch.Tensor]) -> None:
+        """Takes the module; None: the package of the folder."""
+        self.folder, self.kind, self.head, self.inputs = folder, kind, head, inputs
+
+    def run(self, scratch: Path, urgent: bool, seconds: float) -> dict[str, Any]:
+        """Serves for a while, with or without the urgent engines, and returns figures of each engine."""
+        folder = self.folder
+        torch.save([each.cpu() for each in self.inputs], scratch / "head.pt")
+        what = {"module": "head"} if self.head is not None else {"model": str(folder / "large.pt2")}
+        tables = ['device = "cuda:0"\n', table("head", **what, inputs=str(scratch / "head.pt"))]
+        if urgent:
+            files = {
+                name: (str(folder / f"{name}.pt2"), str(folder / f"{name}.inputs.pt")) for name in ("vit", "policy")
+            }
+            model, inputs = files["vit"]
+            tables.append(table("vit", model=model, inputs=inputs, rate_hz=60, deadline_ms=10, arrivals="poisson"))
+            model, inputs = files["policy"]
+            count = len(torch.load(inputs))
+            tables.append("[source.state]\nrate_hz = 500\n")
+            sources = [f"state.{index}" for index in range(count)]
+            tables.append(table("policy", model=model, inputs=inputs, rate_hz=500, deadline_ms=1, **{"from": sources}))
+        (scratch / "mix.toml").write_text("".join(tables))
+        modules = None if self.head is None else {"head": self.head}
+        with gl.Pipeline(scratch / "mix.toml", modules=modules, mode="gates") as pipeline:
+            return self.serve(pipeline, urgent, seconds)
+
+    def serve(self, pipeline: gl.Pipeline, urgent: bool, seconds: float) -> dict[str, Any]:
+        """Keeps two runs of the best-effort engine in flight, and calls the vision transformer at random times."""
+        end = time.monotonic() + seconds
+        threads = []
+        if urgent:
+            picture = [each.cuda() for each in torch.load(self.folder / "vit.inputs.pt")]
+            state = [each.cuda() for each in torch.load(self.folder / "policy.inputs.pt")]
+            torch.cuda.synchronize()
+            pipeline.source("state").publish(*state)
+            pipeline.start()
+
+            def arrive() -> None:
+                arrivals = random.Random(1)
+                due = time.monotonic()
+                while due < end:
+                    due += arrivals.expovariate(60)
+                    time.sleep(max(0.0, due - time.monotonic()))
+                    pipeline["vit"].submit(*picture)
+
+            threads.append(threading.Thread(target=arrive))
+        for thread in threads:
+            thread.start()
+        given = [each.cuda() for each in self.inputs]
+        runs, begin = 0, time.monotonic()
+        flying = [pipeline["head"].submit(*given) for _ in range(2)]
+        while time.monotonic() < end:
+            flying.pop(0).result(60)
+            runs += 1
+            flying.append(pipeline["head"].submit(*given))
+        rate = runs / (time.monotonic() - begin)
+        for thread in threads:
+            thread.join()
+        for each in flying:
+            each.result(60)
+        stats = pipeline.stats()
+        seen: dict[str, Any] = {"head_hz": rate}
+        graphs = stats.engines["head"].graphs
+        seen["slices"] = graphs.slices if graphs is not None else 0
+        seen["longest_slice_us"] = graphs.longest_slice_us if graphs is not None else 0
+        if urgent:
+            for name in ("vit", "policy"):
+                latency = stats.engines[name].figures.whole
+                seen[name] = {
+                    "p50_us": latency.p50_us,
+                    "p99_us": latency.p99_us,
+                    "runs": stats.engines[name].figures.runs,
+                }
+        return seen
+
+
+def main() -> None:
+    """Runs the program."""
+    folder, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
+    torch.manual_seed(0)
+    module = export.Large().cuda().half().eval()
+    export.repeat_weights(module)
+    inputs = torch.load(folder / "large.inputs.pt")
+    mixes = [Mix(folder, "package", None, inputs), Mix(folder, "module", module, inputs)]
+    results: dict[str, Any] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "runs": []}
+    with tempfile.TemporaryDirectory() as scratch_name:
+        scratch = Path(scratch_name)
+        alone = mixes[0].run(scratch, urgent=False, seconds=SECONDS / 2)
+        if "GREENLANE_TENSORRT_RUNTIME" in os.environ:
+            head = tensorrt_head(1e6 / alone["head_hz"], KERNELS)
+            mixes.append(Mix(folder, "tensorrt", head, [torch.ones(4096)]))
+        for turn in range(ROUNDS):
+            for mix in mixes:
+                alone = mix.run(scratch, urgent=False, seconds=SECONDS / 2)
+                both = mix.run(scratch, urgent=True, seconds=SECONDS)
+                row = {"round": turn, "kind": mix.kind, "alone": alone, "mix": both}
+                row["share_of_alone"] = both["head_hz"] / alone["head_hz"]
+                print(json.dumps(row), flush=True)
+                results["runs"].append(row)
+    out.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
