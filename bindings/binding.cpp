@@ -11,8 +11,10 @@
 #include <torch/library.h>
 
 #include <chrono>
+#include <sstream>
 #include <string>
 #include <tuple>
+#include <utility>
 
 namespace greenlane::bindings {
 namespace {
@@ -33,13 +35,18 @@ std::optional<int64_t> stream_of(const BindingPtr& self) {
   return stream->value();
 }
 
+void use_graphs(const BindingPtr& self, const std::optional<GraphOptions>& options) {
+  auto graphs = self->calls->use_graphs(options);
+  if (self->is_module) self->binding->set_captured_work(std::move(graphs));
+}
+
 // Replays calls from graphs from now on, with new graphs.
 void enable_graphs(const BindingPtr& self, bool views, bool tune) {
   const GraphOptions options{.outputs = views ? GraphOutputs::views : GraphOutputs::copies, .tune_kernels = tune};
-  self->binding->set_captured_work(self->calls->use_graphs(options));
+  use_graphs(self, options);
 }
 
-void disable_graphs(const BindingPtr& self) { self->binding->set_captured_work(self->calls->use_graphs({})); }
+void disable_graphs(const BindingPtr& self) { use_graphs(self, std::nullopt); }
 
 void set_urgent(const BindingPtr& self, std::optional<double> deadline_ms) {
   self->calls->set_urgent(deadline_of(deadline_ms));
@@ -64,7 +71,10 @@ std::optional<double> urgent_choice(const BindingPtr& self) {
 std::string gates_choice(const BindingPtr& self) {
   const auto gates = self->calls->choices().gates;
   if (!gates) return "off";
-  return gates->longest ? std::to_string(text::to_microseconds(*gates->longest)) + "us" : "auto";
+  if (!gates->longest) return "auto";
+  std::ostringstream written;
+  written << text::to_microseconds(*gates->longest) << "us";
+  return written.str();
 }
 
 std::optional<GraphReportPtr> graph_report(const BindingPtr& self) {
@@ -121,8 +131,10 @@ BindingPtr module_binding(const std::string& device, const std::string& owner) {
     detail::EngineCalls calls{binding};
   };
   const auto made = std::make_shared<ModuleBinding>(Device::open(device), owner);
-  return c10::make_intrusive<BindingObject>(std::shared_ptr<StreamBinding>(made, &made->binding),
-                                            std::shared_ptr<detail::EngineCalls>(made, &made->calls));
+  auto object = c10::make_intrusive<BindingObject>(std::shared_ptr<StreamBinding>(made, &made->binding),
+                                                   std::shared_ptr<detail::EngineCalls>(made, &made->calls));
+  object->is_module = true;
+  return object;
 }
 
 FormerPtr bind_together(const std::vector<BindingPtr>& bindings, const std::vector<LanePtr>& lanes) {

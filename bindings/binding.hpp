@@ -24,6 +24,7 @@ struct BindingObject final : torch::CustomClassHolder {
   std::shared_ptr<StreamBinding> binding;
   // How its calls run; null for packages, whose engines know, and for engines that cannot choose.
   std::shared_ptr<detail::EngineCalls> calls;
+  bool is_module = false;  // its graphs are all that was captured of it
 };
 using BindingPtr = c10::intrusive_ptr<BindingObject>;
 

@@ -54,9 +54,8 @@ def test_a_static_cache_decodes_from_a_graph(lane: gl.Lane) -> None:
     wanted = generate(model)
     with gl.bind(model, lane, graphs="resident", tune_kernels=False):
         for _ in range(2):  # each has a cache of its own
-            before = sum(each.replays for each in report(model).graphs)
             assert torch.equal(generate(model), wanted)
-            assert sum(each.replays for each in report(model).graphs) > before + TOKENS // 2
+            assert max(each.replays for each in report(model).graphs) > TOKENS // 2
         assert report(model).obstacle == ""
 
 

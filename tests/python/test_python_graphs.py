@@ -97,6 +97,32 @@ def test_a_module_on_the_cpu_has_no_graphs(lane: gl.Lane) -> None:
     assert gl.graph_report(model) is None
 
 
+def test_invalid_urgency_and_gates_bind_nothing(lane: gl.Lane) -> None:
+    model = nn.Linear(2, 2)
+    for options in ({"gates": "on"}, {"gates": "-5us"}, {"urgent": 0.0}, {"urgent": float("nan")}, {"urgent": 1e9}):
+        with pytest.raises(ValueError, match=r"use 'auto', 'off' or a time|give a positive number, or None"):
+            gl.bind(model, lane, **options)
+    for wrong in ({"gates": None}, {"urgent": "5"}):
+        with pytest.raises(TypeError):
+            gl.set_external_stream(model, lane, **wrong)
+    assert not gl.is_external_stream_set(model)
+
+
+def test_urgency_and_gates_change_nothing_for_a_cpu_module(lane: gl.Lane) -> None:
+    model, x = nn.Linear(2, 2), torch.ones(1, 2)
+    wanted = model(x)
+    with gl.bind(model, lane, urgent=5.0, gates="50us"):
+        assert torch.equal(model(x), wanted)
+
+
+def test_a_binding_sets_a_packages_urgency_and_gates_and_leaves_them_otherwise(models: Path, lane: gl.Lane) -> None:
+    engine = gl.load(models / "affine.pt2", graphs="resident")
+    gl.bind(engine, lane, urgent=5, gates="50us")
+    assert options_of(engine)[-2:] == [5.0, "50us"]
+    gl.bind(engine, lane)
+    assert options_of(engine)[-2:] == [5.0, "50us"]
+
+
 def test_graphs_of_inductor_are_detected(compiled: nn.Module) -> None:
     assert "CUDA graphs of its own" in _modules.graphs_obstacle(compiled)
     by_option = torch.compile(nn.Linear(2, 2), options={"triton.cudagraphs": True})

@@ -89,7 +89,7 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyIsRefusedWithASuggestion) {
   expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
                  "known here: arrivals, check_outputs, deadline_ms, from, gates, graphs, hang_ms, inputs, lane, "
                  "max_age_ms, model, module, on, on_error, "
-                 "python, rate_hz, request_queue, stateful, tune_kernels, weight");
+                 "python, rate_hz, request_queue, seed, stateful, tune_kernels, weight");
 }
 
 TEST_F(ConfigErrorsTest, AModelAndAModuleExcludeEachOther) {
@@ -127,6 +127,9 @@ TEST_F(ConfigErrorsTest, AValueOfAnotherTypeIsRefused) {
   expect_refused(kEngine + "lane = 3\n", 4, "engine.a.lane", "must be a string");
   expect_refused(kEngine + "graphs = true\n", 4, "engine.a.graphs", "must be a string");
   expect_refused(kEngine + "tune_kernels = 'no'\n", 4, "engine.a.tune_kernels", "must be true or false");
+  for (const auto* const seed : {"-1", "1.5", "'one'", "true"})
+    expect_refused(kEngine + "seed = " + seed + "\n", 4, "engine.a.seed", "no whole number from 0 to 2^63 - 1");
+  expect_refused(kEngine + "graphs = 'off'\nseed = 1\n", 5, "engine.a.seed", "PyTorch's default generator");
   expect_refused("[engine.a]\nmodel = 3\n", 2, "engine.a.model", "must be a string");
   expect_refused("engine = 3\n", 1, "engine", "group of tables", "[engine.name]");
   expect_refused("[engine]\na = 3\n", 2, "engine.a", "must be a table");

@@ -148,9 +148,11 @@ TEST_F(ConfigTest, GraphsAreResidentAndTunedByDefault) {
 }
 
 TEST_F(ConfigTest, StatefulDeclaresHiddenState) {
-  const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kB + "stateful = true\n");
+  const auto config = load("[engine.one]\n" + kA + "[engine.two]\n" + kB + "stateful = true\nseed = 0\n");
   EXPECT_FALSE(config.engines[0].stateful);
   EXPECT_TRUE(config.engines[1].stateful);
+  EXPECT_EQ(config.engines[0].seed, std::nullopt);
+  EXPECT_EQ(config.engines[1].seed, 0U);
 }
 
 TEST_F(ConfigTest, KeysOfServingAreRead) {

@@ -3,6 +3,8 @@
 #include <ATen/core/class_type.h>
 #include <ATen/core/function.h>
 
+#include <algorithm>
+
 namespace greenlane::tensorrt {
 namespace {
 
@@ -29,7 +31,7 @@ std::vector<std::int64_t> context_setting(const c10::IValue& engine, std::span<c
   setting.push_back(property(engine, "device_memory_budget", std::int64_t{0}).toInt());
   if (engine.isObject()) {
     if (auto* const created = engine.toObjectRef().type()->findMethod("num_execution_contexts_created"))
-      setting.push_back(ask(engine, *created).toInt());
+      setting.push_back(std::max<std::int64_t>(ask(engine, *created).toInt(), 1));  // the first call makes the first
   }
   return setting;
 }

@@ -237,6 +237,16 @@ TEST_F(GraphCacheTest, GraphsOfOtherUnitSetsAreDropped) {
   EXPECT_EQ(backend_.alive, 0);
 }
 
+TEST_F(GraphCacheTest, NamedGraphsAreDropped) {
+  (void)capture(key(kFirst, 1));
+  (void)capture(key(kFirst, 2));
+  auto dropped = cache_.drop_if([](const GraphKey& key) { return key.signature.front() == 1; });
+  EXPECT_EQ(backend_.alive, 2) << "the graph was freed under the cache's lock";
+  dropped.reset();
+  EXPECT_EQ(backend_.alive, 1);
+  EXPECT_EQ(cache_.find(key(kFirst, 2))->state, State::resident);
+}
+
 TEST_F(GraphCacheTest, TheNumberOfGraphsIsBounded) {
   for (std::int64_t shape = 0; shape < 1000; ++shape) (void)capture(key(kFirst, shape));
   EXPECT_EQ(backend_.alive, 3);
