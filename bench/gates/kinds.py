@@ -3,7 +3,7 @@ the robot.
 
 An urgent vision transformer at 60 Hz at random and an urgent policy net at 500 Hz run beside a best-effort transformer
 of 201 million parameters, which is a package, a module, or (where GREENLANE_TENSORRT_RUNTIME names a runtime) a module
-with a Torch-TensorRT engine of the double, whose kernels are as long as the package's run over their number. The kinds
+with a Torch-TensorRT engine of the double, with as many kernels as the package has slices, and a run as long. The kinds
 take turns, SECONDS_TO_RUN (default 8) each.
 """
 
@@ -27,7 +27,6 @@ import export  # noqa: E402
 
 SECONDS = float(os.environ.get("SECONDS_TO_RUN", "8"))
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
-KERNELS = 24
 BLOCKS = 132 * 32  # as many as the device holds at once
 
 
@@ -36,13 +35,12 @@ def table(name: str, **keys: object) -> str:
     return "\n".join([f"[engine.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]) + "\n"
 
 
-def tensorrt_head(microseconds: float, kernels: int) -> torch.nn.Module:
-    """Returns a module with an engine of the double, one call of which takes this long on the whole device."""
+def tensorrt_head(kernels: int, hold: float) -> torch.nn.Module:
+    """Returns a module with an engine of the double, whose kernels' blocks stay for so many microseconds."""
     from tensorrt_runtime import Accelerated, load, new_engine
 
     load()
-    hold = int(microseconds * 1000 / kernels)
-    return Accelerated(new_engine("head", kernels=kernels, blocks=BLOCKS, hold=hold))
+    return Accelerated(new_engine("head", kernels=kernels, blocks=BLOCKS, hold=int(hold * 1000)))
 
 
 class Mix:
@@ -137,8 +135,12 @@ def main() -> None:
         scratch = Path(scratch_name)
         alone = mixes[0].run(scratch, urgent=False, seconds=SECONDS / 2)
         if "GREENLANE_TENSORRT_RUNTIME" in os.environ:
-            head = tensorrt_head(1e6 / alone["head_hz"], KERNELS)
-            mixes.append(Mix(folder, "tensorrt", head, [torch.ones(4096)]))
+            # A first engine tells how long a kernel takes beside the hold.
+            kernels, wanted, ones = alone["slices"], 1e6 / alone["head_hz"], [torch.ones(4096)]
+            hold = 0.5 * wanted / kernels
+            first = Mix(folder, "tensorrt", tensorrt_head(kernels, hold), ones).run(scratch, False, SECONDS / 2)
+            hold += (wanted - 1e6 / first["head_hz"]) / kernels
+            mixes.append(Mix(folder, "tensorrt", tensorrt_head(kernels, hold), ones))
         for turn in range(ROUNDS):
             for mix in mixes:
                 alone = mix.run(scratch, urgent=False, seconds=SECONDS / 2)
