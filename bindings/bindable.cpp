@@ -1,7 +1,6 @@
 #include "bindable.hpp"
 
 #include "binding.hpp"
-
 #include "torch/tensorrt/engine_table.hpp"
 
 #include <greenlane/torch/bindable.hpp>

@@ -158,7 +158,8 @@ void restore(const FormerPtr& self) {
 }  // namespace
 
 void register_binding(torch::Library& library) {
-  library.class_<CallObject>("Call").def("close_gate", close_gate)
+  library.class_<CallObject>("Call")
+      .def("close_gate", close_gate)
       .def("run_graphs", run_graphs)
       .def("forget", forget_variant)
       .def("finish", finish_call);

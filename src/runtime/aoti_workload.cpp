@@ -1,9 +1,9 @@
 // Runs AOTInductor packages as workloads.
 #include "runtime/aoti_workload.hpp"
 
-#include "runtime/engine_seed.hpp"
 #include "runtime/engine_workload.hpp"
 #include "runtime/expected_outputs.hpp"
+#include "torch/engine_random.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/torch/aoti.hpp>
@@ -40,7 +40,7 @@ std::shared_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
          .graphs = engine.graphs ? Graphs::resident : Graphs::off,
          .graph_options = {.outputs = GraphOutputs::copies, .tune_kernels = engine.tune_kernels, .capacity = 1},
          .stateful = engine.stateful,
-         .seed = seed_of(engine)});
+         .seed = engine.seed.value_or(greenlane::detail::seed_for(engine.name))});
     loaded->signature().check(inputs, device.id(), engine.name);
     return std::make_shared<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected),
                                           engine.check_outputs);

@@ -1,6 +1,5 @@
 #include "runtime/module_workload.hpp"
 
-#include "runtime/engine_seed.hpp"
 #include "runtime/engine_workload.hpp"
 #include "runtime/expected_outputs.hpp"
 #include "torch/module_engine.hpp"
@@ -70,14 +69,14 @@ std::shared_ptr<Workload> make_module_workload(const PipelineConfig& config, con
     std::vector<at::Tensor> inputs;
     // Their memory is their own, because the module may write to it.
     for (const auto& input : to_device(source.inputs, device.id())) inputs.push_back(input.clone());
-    auto loaded = std::make_shared<ModuleEngine>(device,
-                                                 greenlane::detail::ModuleOptions{.name = engine.name,
-                                                                                  .module = engine.module,
-                                                                                  .in_python = engine.python,
-                                                                                  .tune_kernels = engine.tune_kernels,
-                                                                                  .stateful = engine.stateful,
-                                                                                  .seed = seed_of(engine)},
-                                                 source.model, inputs);
+    const greenlane::detail::ModuleOptions options{
+        .name = engine.name,
+        .module = engine.module,
+        .in_python = engine.python,
+        .tune_kernels = engine.tune_kernels,
+        .stateful = engine.stateful,
+        .seed = engine.seed.value_or(greenlane::detail::seed_for(engine.name))};
+    auto loaded = std::make_shared<ModuleEngine>(device, options, source.model, inputs);
     return std::make_shared<ModuleWorkload>(std::move(loaded), std::move(inputs), expected_outputs(engine),
                                             engine.check_outputs);
   } catch (const Error& error) {

@@ -13,7 +13,8 @@ void refuse_gates(const std::string& engine) {
                      .remedy = "load or bind it with graphs = resident"});
 }
 
-std::shared_ptr<ResidentGraphs> EngineCalls::use_graphs(const std::optional<GraphOptions>& options, at::Generator generator) {
+std::shared_ptr<ResidentGraphs> EngineCalls::use_graphs(const std::optional<GraphOptions>& options,
+                                                        at::Generator generator) {
   std::shared_ptr<ResidentGraphs> graphs;
   if (options) {
     auto limited = *options;

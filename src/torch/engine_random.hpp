@@ -10,8 +10,13 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 
 namespace greenlane::detail {
+
+// Returns a seed that is made of PyTorch's seed and an engine's name, so that engines differ from each other and
+// torch.manual_seed repeats all of them. Draws no number.
+[[nodiscard]] std::uint64_t seed_for(const std::string& engine);
 
 // A generator for replays, if the engine is on a GPU and has a seed.
 // Thread safety: all members may be called from any thread.

@@ -31,11 +31,11 @@ class NotCapturable : public std::runtime_error {
 };
 
 struct ModuleOptions {
-  std::string name{};        // the engine's
-  std::string module{};      // the module's own, in messages
-  bool in_python = false;    // each call calls the module, with inputs of any shapes
-  bool tune_kernels = true;  // see GraphOptions
-  bool stateful = false;     // it is run exactly as often as it is called
+  std::string name{};                   // the engine's
+  std::string module{};                 // the module's own, in messages
+  bool in_python = false;               // each call calls the module, with inputs of any shapes
+  bool tune_kernels = true;             // see GraphOptions
+  bool stateful = false;                // it is run exactly as often as it is called
   std::optional<std::uint64_t> seed{};  // see AotiOptions
 };
 

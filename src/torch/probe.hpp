@@ -51,9 +51,16 @@ enum class RandomCapture {
 };
 template <typename State>
 constexpr RandomCapture random_capture() {
-  if (requires(State& state) { state.capture_states_mutex_; state.capture_states_.begin()->second->offset_intragraph_; })
+  if (requires(State& state) {
+        state.capture_states_mutex_;
+        state.capture_states_.begin()->second->offset_intragraph_;
+      })
     return RandomCapture::any_number;
-  if (requires(State& state) { state.capturing_; state.registered_graphs_; state.seed_extragraph_; })
+  if (requires(State& state) {
+        state.capturing_;
+        state.registered_graphs_;
+        state.seed_extragraph_;
+      })
     return RandomCapture::one_at_once;
   return RandomCapture::none;
 }

@@ -118,7 +118,8 @@ class TensorFile {
   }
 
   std::string description() {
-    if (reader_.getRecordSize("data.pkl") > kLargestPickle) refuse_file("its pickle is too large for a list of tensors");
+    if (reader_.getRecordSize("data.pkl") > kLargestPickle)
+      refuse_file("its pickle is too large for a list of tensors");
     return record("data.pkl");
   }
 
@@ -175,7 +176,8 @@ class TensorFile {
     if (!dtype) refuse_file("it has a tensor of an unknown dtype");
     const auto item = c10::elementSize(*dtype);
     std::uint64_t bytes = 0;
-    if (__builtin_mul_overflow(natural(parts[4]), in_bytes ? 1 : item, &bytes)) refuse_file("a size in it is too large");
+    if (__builtin_mul_overflow(natural(parts[4]), in_bytes ? 1 : item, &bytes))
+      refuse_file("a size in it is too large");
     const Geometry geometry{
         .offset = natural(arguments[1]), .sizes = shape(arguments[2]), .strides = shape(arguments[3])};
     if (geometry.sizes.size() != geometry.strides.size() || !geometry.fits(bytes, item)) {
@@ -194,7 +196,8 @@ class TensorFile {
 
   std::vector<std::int64_t> shape(const PickleValue& value) {
     const auto items = tree_.items(value);
-    if (value.kind != PickleKind::tuple || items.size() > kMostDimensions) refuse_file("a tensor in it has a malformed shape");
+    if (value.kind != PickleKind::tuple || items.size() > kMostDimensions)
+      refuse_file("a tensor in it has a malformed shape");
     std::vector<std::int64_t> numbers;
     for (const auto& each : items) numbers.push_back(natural(each));
     return numbers;

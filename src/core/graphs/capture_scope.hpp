@@ -42,8 +42,8 @@ class CaptureScope {
   [[nodiscard]] static bool captures() noexcept;
   // Notes a lane that the graph's nodes are on.
   static void note(const Lane& lane);
-  // Notes an engine that was called, bound or not. Its capture would be different with another binding, or wherever else
-  // `generation` grows.
+  // Notes an engine that was called, bound or not. Its capture would be different with another binding, or wherever
+  // else `generation` grows.
   static void note(StreamBinding& binding, const Generation& generation);
 
  private:

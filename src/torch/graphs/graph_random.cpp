@@ -102,8 +102,7 @@ RandomCapturesAllowed::~RandomCapturesAllowed() { --allowing; }
 
 bool is_of_unknown_generator(const std::exception& error) {
   static constexpr std::array<std::string_view, 3> kSigns{"CUDA generator not in capture mode",
-                                                          "RNG op during graph capture",
-                                                          "Philox offset"};
+                                                          "RNG op during graph capture", "Philox offset"};
   const std::string_view text = error.what();
   return std::ranges::any_of(kSigns, [&](std::string_view sign) { return text.find(sign) != std::string_view::npos; });
 }

@@ -1,4 +1,5 @@
-// The setting of a TensorRT engine's one execution context. What was captured from the context is valid for one setting.
+// The setting of a TensorRT engine's one execution context. What was captured from the context is valid for one
+// setting.
 #pragma once
 
 #include <ATen/core/Tensor.h>

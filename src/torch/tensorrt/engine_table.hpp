@@ -31,9 +31,9 @@ struct EngineRecord final : CapturedWork {
   [[nodiscard]] std::shared_ptr<void> rebound(const std::optional<Lane>& lane) noexcept override;
   StreamBinding binding;
   detail::EngineCalls calls{binding, 1};  // one execution context, so one graph
-  const bool follows_caller;             // stock Torch-TensorRT does, from 2.13 on
-  bool needs_output_allocator = false;   // set before other threads know the record
-  std::function<bool()> has_own_graphs;  // whether TensorRT-RTX captures in it; may be empty; set as early
+  const bool follows_caller;              // stock Torch-TensorRT does, from 2.13 on
+  bool needs_output_allocator = false;    // set before other threads know the record
+  std::function<bool()> has_own_graphs;   // whether TensorRT-RTX captures in it; may be empty; set as early
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
   // The binding's generation at the last call after which no older graph of stock Torch-TensorRT was left. The first
   // generation counts from the making of the record.

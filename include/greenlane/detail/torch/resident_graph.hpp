@@ -55,10 +55,10 @@ class ResidentGraphs final : public CapturedWork {
 
   // Properties of a call besides its tensors.
   struct Kind {
-    std::int64_t variant = 0;  // distinguishes calls that differ in more than their tensors
-    bool repeatable = true;    // false: the model runs exactly as often as it is called, and kernels are not tuned
+    std::int64_t variant = 0;   // distinguishes calls that differ in more than their tensors
+    bool repeatable = true;     // false: the model runs exactly as often as it is called, and kernels are not tuned
     std::uint64_t context = 0;  // if it changed since the last call of its kind, that call runs as it is
-    bool urgent = false;       // launched whole despite set_gates(), because it would wait for itself
+    bool urgent = false;        // launched whole despite set_gates(), because it would wait for itself
     std::optional<GraphOutputs> outputs{};  // absent: as in the options
   };
   // Runs one call of the engine, within `call`.
