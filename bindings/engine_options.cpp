@@ -74,10 +74,11 @@ AotiOptions as_aoti_options(const EngineOptionsObject& options) {
 
 void register_engine_options(torch::Library& library) {
   // Raises ValueError unless the deadline and the gates are valid.
-  library.def("check_gates(float? urgent_ms, str gates) -> ()", [](std::optional<double> urgent_ms, std::string gates) {
-    (void)deadline_of(urgent_ms);
-    (void)slices_of(gates);
-  });
+  library.def("check_gates(float? urgent_ms, str gates) -> ()",
+              [](std::optional<double> urgent_ms, const std::string& gates) {
+                (void)deadline_of(urgent_ms);
+                (void)slices_of(gates);
+              });
   library.class_<EngineOptionsObject>("EngineOptions")
       .def(torch::init<>())
       .def_readwrite("name", &EngineOptionsObject::name)

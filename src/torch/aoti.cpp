@@ -57,7 +57,7 @@ struct AotiEngine::Impl {
   }
 
   std::vector<at::Tensor> run(const std::vector<at::Tensor>& inputs, const BoundCall& call,
-                              std::optional<GraphOutputs> kind) {
+                              std::optional<GraphOutputs> kind) const {
     if (call.is_captured() && !model.calls->is_single_threaded()) {
       throw EngineError({.what = "engine '" + name + "' cannot be captured in a graph",
                          .why = "AOTInductor synchronizes between calls, which a capture forbids",

@@ -22,9 +22,9 @@ namespace greenlane::detail {
 // Thread safety: all members may be called from any thread.
 class EngineRandom {
  public:
-  EngineRandom(const Device& device, std::optional<std::uint64_t> seed) : seed_(seed) {
+  EngineRandom(const Device& device, std::optional<std::uint64_t> seed) : seed_(seed.value_or(0)) {
     if (seed && device.id().kind == DeviceKind::cuda)
-      generator_ = new_generator(static_cast<c10::DeviceIndex>(device.id().index), *seed);
+      generator_ = new_generator(static_cast<c10::DeviceIndex>(device.id().index), seed_);
   }
   // Returns the generator; undefined: none, so that replays draw from the device's default generator.
   [[nodiscard]] const at::Generator& generator() const noexcept { return generator_; }
@@ -32,11 +32,11 @@ class EngineRandom {
   void reset() {
     if (!generator_.defined()) return;
     const std::scoped_lock lock(generator_.mutex());
-    generator_.set_current_seed(*seed_);
+    generator_.set_current_seed(seed_);
   }
 
  private:
-  std::optional<std::uint64_t> seed_;
+  std::uint64_t seed_;
   at::Generator generator_;
 };
 

@@ -117,8 +117,8 @@ class RandomCaptureScope<State, RandomCapture::any_number> {
   }
 
  private:
-  using Pointer = typename decltype(State::capture_states_)::mapped_type;
-  using Words = typename Pointer::element_type;
+  using Pointer = decltype(State::capture_states_)::mapped_type;
+  using Words = Pointer::element_type;
   State& state_;
   std::uint64_t capture_;
   Pointer words_;

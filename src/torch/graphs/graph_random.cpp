@@ -24,9 +24,9 @@ struct StateMember {
   using type = c10::intrusive_ptr<State> at::CUDAGeneratorImpl::*;
   friend type member_of(StateMember);
 };
-template <typename Tag, typename Tag::type kMember>
+template <typename Tag, Tag::type kMember>
 struct Expose {
-  friend typename Tag::type member_of(Tag /*tag*/) { return kMember; }
+  friend Tag::type member_of(Tag /*tag*/) { return kMember; }
 };
 template struct Expose<StateMember, &at::CUDAGeneratorImpl::state_>;
 

@@ -59,7 +59,7 @@ void note_capture(EngineRecord& record, const c10::IValue& engine) {
 std::vector<at::Tensor> call_in_its_way(const c10::OperatorHandle& op, const torch::jit::Stack& stack,
                                         EngineRecord& record, const BoundCall& call,
                                         const std::vector<at::Tensor>& inputs) {
-  const auto engine = stack.back();
+  const auto& engine = stack.back();
   const auto model = [&](const std::vector<at::Tensor>& given) {
     note_capture(record, engine);
     torch::jit::Stack own{c10::IValue(given), engine};

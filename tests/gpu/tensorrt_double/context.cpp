@@ -120,10 +120,11 @@ void Context::update_shape(CUstream stream) {
   const auto& cuda = driver();
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   check(cuda.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing");
-  if (status != CU_STREAM_CAPTURE_STATUS_NONE) die("an engine was captured in its first call of a shape");
+  const bool captured = status != CU_STREAM_CAPTURE_STATUS_NONE;
+  if (captured && engine_.text().kernels > 1) die("an engine was captured in its first call of a shape");
   check(cuda.cuMemsetD32Async(scratch_ + sizeof(std::int32_t), static_cast<unsigned>(elements_), 1, stream),
         "cuMemsetD32Async");
-  elements_on_device_ = elements_;
+  if (!captured) elements_on_device_ = elements_;
 }
 
 void Context::enqueue(CUstream stream, KernelArguments arguments) {

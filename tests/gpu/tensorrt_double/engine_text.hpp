@@ -2,7 +2,8 @@
 //
 //   blocks=2048: thread blocks of its kernel
 //   hold=20000: nanoseconds that each block stays on its SM
-//   kernels=24: kernels of one call, one after another, each of which does the whole work
+//   kernels=24: kernels of one call, one after another, each of which does the whole work. After a change of shape, an
+//   engine of several must be called before it is captured, as TensorRT's documentation asks
 //   input=1: takes "x", float32[n], and gives "twice", float32[n]: 2 x, read and written at the end of the hold
 //   alias=1: "twice" is written over "x"
 //   shape=1: takes "n", a shape tensor int64[1]: the number of blocks, instead of blocks=

@@ -70,6 +70,8 @@ struct EngineConfig {
   std::optional<Nanoseconds> period;
   /// Absent for best-effort engines. An engine with a rate and no deadline has its period as its deadline.
   std::optional<Nanoseconds> deadline;
+  /// The seed of its random numbers on a GPU. Absent: a number that PyTorch's seed and the engine's name give.
+  std::optional<std::uint64_t> seed{};
   /// The lane's name: the engine's name unless the file names another lane.
   std::string lane;
   /// On a GPU: whether its calls are replayed from CUDA graphs, and whether those use kernels picked for the lane's
@@ -79,8 +81,6 @@ struct EngineConfig {
   bool tune_kernels = true;
   /// It keeps state that its package does not show, so it runs only for requests.
   bool stateful = false;
-  /// The seed of its random numbers on a GPU. Absent: a number that PyTorch's seed and the engine's name give.
-  std::optional<std::uint64_t> seed{};
   /// For a best-effort engine that shares units with urgent ones: whether it lets them pass, and the longest slice.
   /// Absent slice: as short as possible at low cost.
   bool gates = true;
