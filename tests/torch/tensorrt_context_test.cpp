@@ -14,7 +14,7 @@ class ContextTest : public fake::FakeDriverTest {
  protected:
   ContextTest() : FakeDriverTest({.gpus = {fake::Gpu{}}}) {}
   // Notes a call on these shapes, and returns whether the context changed.
-  bool changes(std::vector<std::int64_t> shape) {
+  bool changes(const std::vector<std::int64_t>& shape) {
     const auto before = record_.context_changes->load();
     const std::array inputs{at::empty(shape)};
     record_.note_context(context_setting(c10::IValue(), inputs));
