@@ -43,9 +43,9 @@ EngineOptionsPtr from_dict(const EngineOptionsDict& dict) {
 std::optional<std::chrono::nanoseconds> deadline_of(std::optional<double> milliseconds) {
   using Milliseconds = std::chrono::duration<double, std::milli>;
   if (!milliseconds) return std::nullopt;
-  // The limit is a day. Five deadlines of a day still fit into nanoseconds.
-  TORCH_CHECK_VALUE(*milliseconds > 0 && *milliseconds <= 86'400'000.0, "a deadline of ", *milliseconds,
-                    " ms: give a positive number, or None; a day is the longest");
+  // The limits are a nanosecond and a day. Five deadlines of a day still fit into nanoseconds.
+  TORCH_CHECK_VALUE(*milliseconds >= 1e-6 && *milliseconds <= 86'400'000.0, "a deadline of ", *milliseconds,
+                    " ms: give a positive number, or None; a nanosecond is the shortest, and a day the longest");
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Milliseconds(*milliseconds));
 }
 

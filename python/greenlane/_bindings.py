@@ -43,9 +43,9 @@ def bind(
     :param graphs: ``"resident"``: calls of the named modules (for one lane: of the module) are replayed from CUDA
         graphs, which stay on the lane's SMs. This is for inference: a call that would record gradients runs without a
         graph. A call is captured again if a parameter or buffer was replaced, or has other memory. Arguments may be
-        tensors, numbers and texts, nested; a new number is captured again. Hooks and attributes of submodules count at
-        the capture alone. A call that cannot be captured runs without a graph, with one warning. Packages take this
-        option at :func:`load`.
+        tensors, numbers, texts and static caches of transformers, nested; a new number is captured again. Hooks and
+        attributes of submodules count at the capture alone. A call that cannot be captured runs without a graph, with
+        one warning. Packages take this option at :func:`load`.
     :param outputs: see :func:`load`.
     :param tune_kernels: see :func:`load`. Turn it off for a module that keeps state in objects of custom classes, or in
         custom operators.

@@ -31,6 +31,7 @@ def gate_report(device: str | torch.device = "cuda:0") -> GateReport:
 
 
 def require_gates(gates: str) -> None:
-    """Raises TypeError unless ``gates`` is a string. C++ reads it."""
-    if not isinstance(gates, str):
-        raise TypeError(f"gates={gates!r} is invalid: use 'auto', 'off' or a time such as '50us'")
+    """Raises TypeError unless ``gates`` is a string, and ValueError if it cannot be a choice. C++ reads it."""
+    if not isinstance(gates, str) or not gates.isascii() or not gates.isprintable() or len(gates) > 50:
+        kind = ValueError if isinstance(gates, str) else TypeError
+        raise kind(f"gates={_checked.one_line(gates)} is invalid: use 'auto', 'off' or a time such as '50us'")

@@ -45,6 +45,10 @@ class CallOptions:
     urgent: float | None = None
     gates: str = "off"
 
+    def has_graphs_of(self, other: "CallOptions") -> bool:
+        """Returns whether the other options are for the same graphs."""
+        return (self.graphs, self.views, self.tune) == (other.graphs, other.views, other.tune)
+
 
 def report_of(native: Any) -> GraphReport | None:
     """Makes a report of C++'s; None if there are no graphs."""

@@ -45,6 +45,7 @@ class ModuleGraphs:
         self._caches = StaticCaches(self._note_gone)
         self._of_caches: dict[int, set[Hashable]] = {}  # keys of variants, by the number of a cache
         self._gone: list[int] = []  # numbers of caches, noted by whatever thread frees them
+        self._dropped: list[int] = []  # variants that are not called again, and that C++ does not know of
         self._results: dict[int, Nesting] = {}
         self._unsteady: set[int] = set()
         self._changes_in_a_row = 0
@@ -64,13 +65,15 @@ class ModuleGraphs:
     def run(self, call: Any, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Runs one call of the module, within ``call``."""
         module = self._module()
-        if module is None or self._is_refused or torch.cuda.is_current_stream_capturing():
+        is_captured = torch.cuda.is_current_stream_capturing()
+        if not is_captured:
+            self._forget_gone(call)
+        if module is None or self._is_refused or is_captured:
             call.close_gate()
             return forward(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         caches = [leaf for leaf in leaves if is_static(leaf)]
-        self._forget_gone(call)
         variant = self._variant_of(module, leaves, spec, tensors)
         if variant is None:
             call.close_gate()
@@ -125,7 +128,9 @@ class ModuleGraphs:
                 if variant is not None:
                     self._results.pop(variant, None)
                     self._unsteady.discard(variant)
-                    call.forget(variant)
+                    self._dropped.append(variant)
+        while self._dropped:
+            call.forget(self._dropped.pop())
 
     def _judge(self, variant: int, change: str) -> None:
         """Judges a variant by the change that its call made.
@@ -138,6 +143,7 @@ class ModuleGraphs:
             if variant in self._unsteady:
                 self._unsteady.discard(variant)
                 # A new number makes the next call count as a first one.
+                self._dropped.append(variant)
                 key = next(key for key, known in self._variants.items() if known == variant)
                 self._variants[key] = next(_numbers)
             return
@@ -176,6 +182,7 @@ class ModuleGraphs:
         key = (str(spec), constants, weights, modes, training, self._bound_inside)
         if len(self._variants) > _MOST_VARIANTS:
             # The caller keeps passing new numbers, and graphs of the old ones are not found again.
+            self._dropped += self._variants.values()
             self._variants.clear()
             self._results.clear()
             self._unsteady.clear()

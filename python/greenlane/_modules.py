@@ -5,6 +5,7 @@ import functools
 import itertools
 import operator
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -31,6 +32,10 @@ def _is_scripted_here() -> bool:
     """Returns whether torch.jit.script asks; it looks at the globals of a forward first."""
     asking = sys._getframe(2).f_globals.get("__name__")
     return asking == "torch._jit_internal"
+
+
+changing_options = threading.Lock()
+"""Held while the options of one bound thing change, because gates need graphs."""
 
 
 class BoundForward:
@@ -207,19 +212,29 @@ def attach(module: torch.nn.Module, binding: Any) -> None:
 def use_options(module: torch.nn.Module, options: CallOptions) -> None:
     """Runs a bound module's calls on a GPU in this way from now on."""
     forward = bound_forward(module)
-    if forward is None or forward.on_cpu or forward.options == options:
+    if forward is None or forward.on_cpu:
         return
-    former, forward.options = forward.options, options
-    forward.binding.set_urgent(options.urgent)
-    if (former.graphs, former.views, former.tune) != (options.graphs, options.views, options.tune):
-        forward.graphs = None
-        if options.graphs:
-            forward.binding.enable_graphs(options.views, options.tune)
+    with changing_options:
+        former, forward.options = forward.options, options
+        if former == options:
+            return
+        if not former.has_graphs_of(options):
+            forward.graphs = None
+        set_options(forward.binding, former, options)
+        if options.graphs and forward.graphs is None:
             forward.graphs = ModuleGraphs(module, forward.binding, lambda inner: bound_forward(inner) is not None)
+
+
+def set_options(binding: Any, former: CallOptions, options: CallOptions) -> None:
+    """Sets what differs, and the gates. The caller holds :data:`changing_options`."""
+    binding.set_urgent(options.urgent)
+    if not former.has_graphs_of(options):
+        if options.graphs:
+            binding.enable_graphs(options.views, options.tune)
         else:
-            forward.binding.disable_graphs()
+            binding.disable_graphs()
     if options.graphs:
-        forward.binding.set_gates(options.gates)
+        binding.set_gates(options.gates)
 
 
 def call_options(module: torch.nn.Module) -> CallOptions:

@@ -36,7 +36,7 @@ class Binding:
         for request in self._requests:
             request.target.attach(request.binding)  # may have been cleared and bound again since
             request.target.tidy()
-            request.target.use_options(request.former)
+            request.target.restore_options(request.former)
         self._requests.clear()
 
     def __enter__(self) -> "Binding":

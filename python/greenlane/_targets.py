@@ -55,6 +55,9 @@ class BindingTarget(Protocol):
     def options(self) -> CallOptions:
         """Returns the way in which its calls run now."""
 
+    def restore_options(self, options: CallOptions) -> None:
+        """Runs its calls again in the way that :meth:`options` gave."""
+
     def graph_report(self) -> GraphReport | None:
         """Returns its CUDA graphs; None if it has none."""
 
@@ -100,6 +103,10 @@ class EngineTarget:
         """See :class:`BindingTarget`."""
         return CallOptions()
 
+    def restore_options(self, options: CallOptions) -> None:
+        """See :class:`BindingTarget`."""
+        self.use_options(options)
+
     def graph_report(self) -> GraphReport | None:
         """See :class:`BindingTarget`."""
         return None
@@ -124,6 +131,16 @@ class PackageTarget(EngineTarget):
             self._engine.set_urgent(options.urgent)
         if options.gates != "off":
             self._engine.set_gates(options.gates)
+
+    def options(self) -> CallOptions:
+        """See :class:`BindingTarget`."""
+        native = self._engine._native.options()
+        return CallOptions(urgent=native.urgent_ms, gates=native.gates)
+
+    def restore_options(self, options: CallOptions) -> None:
+        """See :class:`BindingTarget`."""
+        self._engine.set_urgent(options.urgent)
+        self._engine.set_gates(options.gates)
 
     def graph_report(self) -> GraphReport | None:
         """See :class:`BindingTarget`."""
@@ -165,17 +182,15 @@ class ObjectTarget(EngineTarget):
     def use_options(self, options: CallOptions) -> None:
         """See :class:`BindingTarget`."""
         binding = _objects.binding_of(self._object, make=True)
-        if not binding.has_choices():
-            return
-        former = self.options()
-        binding.set_urgent(options.urgent)
-        if (former.graphs, former.views, former.tune) != (options.graphs, options.views, options.tune):
-            if options.graphs:
-                binding.enable_graphs(options.views, options.tune)
-            else:
-                binding.disable_graphs()
-        if options.graphs:
-            binding.set_gates(options.gates)
+        if binding.has_choices():
+            with _modules.changing_options:
+                _modules.set_options(binding, self.options(), options)
+
+    def tidy(self) -> None:
+        """See :class:`BindingTarget`."""
+        binding = self.binding()
+        if binding is not None and not binding.is_set():
+            self.use_options(CallOptions())
 
     def options(self) -> CallOptions:
         """See :class:`BindingTarget`."""
@@ -250,8 +265,13 @@ class ModuleTarget:
         return _gates_need_graphs(options)
 
     def use_options(self, options: CallOptions) -> None:
+        """See :class:`BindingTarget`: other modules of one request may have graphs."""
+        plain = dataclasses.replace(options, graphs=False, gates="off")
+        _modules.use_options(self._module, options if self.can_capture() else plain)
+
+    def restore_options(self, options: CallOptions) -> None:
         """See :class:`BindingTarget`."""
-        _modules.use_options(self._module, options)
+        self.use_options(options)
 
     def options(self) -> CallOptions:
         """See :class:`BindingTarget`."""

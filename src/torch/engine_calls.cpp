@@ -52,6 +52,11 @@ std::shared_ptr<ResidentGraphs> EngineCalls::graphs() const {
   return graphs_;
 }
 
+int& EngineCalls::Pass::passes_here() noexcept {
+  static thread_local int count = 0;
+  return count;
+}
+
 std::optional<EngineCalls::Pass> EngineCalls::pass(const BoundCall& call) const {
   auto engine = urgency_.get();
   if (!engine || call.is_captured()) return std::nullopt;
@@ -61,7 +66,7 @@ std::optional<EngineCalls::Pass> EngineCalls::pass(const BoundCall& call) const 
 std::vector<at::Tensor> EngineCalls::run(const BoundCall& call, const std::vector<at::Tensor>& inputs,
                                          ResidentGraphs::Kind kind, const ResidentGraphs::Model& model) const {
   auto urgent = pass(call);
-  kind.urgent = urgent.has_value();
+  kind.urgent = Pass::passes_here() > 0;
   const auto present = graphs();
   auto outputs = present ? present->run(call, inputs, kind, model) : model(inputs);
   if (urgent) urgent->enqueued(call);

@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace greenlane::detail {
@@ -65,6 +66,18 @@ class EngineCalls {
     friend class EngineCalls;
     Pass(std::shared_ptr<UrgentEngine> engine, const BoundCall& call)
         : engine_(std::move(engine)), call_(engine_->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{})) {}
+    // A count of this thread's passes. Engines inside an urgent one do not wait for its gate.
+    struct Count {
+      Count() { ++*here; }
+      Count(Count&& other) noexcept : here(std::exchange(other.here, nullptr)) {}
+      Count& operator=(Count&&) = delete;
+      ~Count() {
+        if (here && here == &passes_here()) --*here;
+      }
+      int* here = &passes_here();
+    };
+    static int& passes_here() noexcept;
+    Count count_;
     std::shared_ptr<UrgentEngine> engine_;  // before the call, which refers to it
     UrgentEngine::Call call_;
   };

@@ -170,8 +170,9 @@ std::vector<at::Tensor> ModuleEngine::run_graphs(const BoundCall& call, const st
   if (is_captured_) {
     return graphs_->run(call, inputs, each, [this](const auto&) -> std::vector<at::Tensor> {
       throw EngineError({.what = "the graph of engine '" + options_.name + "' is out of date",
-                         .why = "an engine inside of module '" + options_.module + "' was bound to another lane",
-                         .remedy = "capture the module again (recapture), and bind nothing inside of it"});
+                         .why = "an engine inside of module '" + options_.module +
+                                "' was bound to another lane, or called with another shape",
+                         .remedy = "capture the module again (recapture), and bind and call nothing inside of it"});
     });
   }
   const auto module = [this](const std::vector<at::Tensor>& given) { return this->call(given); };

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -80,10 +81,12 @@ class RandomCaptureScope {
 template <typename State>
 class RandomCaptureScope<State, RandomCapture::one_at_once> {
  public:
+  // Throws: std::runtime_error if another capture draws numbers now.
   RandomCaptureScope(State& state, std::uint64_t /*capture*/, const at::TensorBase& seed, const at::TensorBase& offset)
-      : state_(state),
-        seed_(std::exchange(state.seed_extragraph_, seed)),
-        offset_(std::exchange(state.offset_extragraph_, offset)) {
+      : state_(state) {
+    if (state.capturing_) throw std::runtime_error("another capture draws random numbers now");
+    seed_ = std::exchange(state.seed_extragraph_, seed);
+    offset_ = std::exchange(state.offset_extragraph_, offset);
     state_.capturing_ = true;
     state_.offset_intragraph_ = 0;
   }

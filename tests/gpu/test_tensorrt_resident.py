@@ -148,6 +148,17 @@ def test_an_output_allocator_is_not_captured(lanes: dict[str, gl.Lane], x: Tenso
     assert "output allocator" in graph_of(engine).obstacle
 
 
+def test_an_engine_that_writes_to_its_input_is_not_captured(lanes: dict[str, gl.Lane]) -> None:
+    engine = engine_of_many_kernels(kernels=1, alias=1)
+    bind(engine, lanes["small"])
+    for turn in range(5):
+        x = ramp(100) + turn
+        run(engine, x)
+        assert torch.equal(x, 2 * (ramp(100) + turn))
+    assert graph_of(engine).graphs == ()
+    assert "it writes to its inputs" in graph_of(engine).obstacle
+
+
 def test_stock_graphs_come_first(lanes: dict[str, gl.Lane], x: Tensor) -> None:
     engine = engine_of_many_kernels()
     with graphs(SUBGRAPH):

@@ -1,6 +1,7 @@
 """Caches of transformers in the arguments of modules with graphs, on a double of C++'s end that needs no GPU."""
 
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -177,6 +178,31 @@ def test_the_tensors_of_a_cache_are_arguments() -> None:
     assert [id(each) for each in tensors_in(({"cache": cache},))] == [
         id(each) for layer in cache.layers for each in (layer.keys, layer.length)
     ]
+
+
+def test_the_tensors_of_caches_of_other_forms_are_found() -> None:
+    pair = type(
+        "EncoderDecoderCache", (Cache,), {"__module__": "transformers.cache_utils", "__init__": lambda self: None}
+    )
+    cache: Any = pair()
+    cache.self_attention_cache, cache.cross_attention_cache = StaticCache(), DynamicCache()
+    assert len(list(tensors_in([cache]))) == 8
+    old: Any = pair()
+    old.key_cache, old.value_cache = [torch.zeros(1), None], [torch.ones(1)]
+    assert len(list(tensors_in([old]))) == 2
+
+
+def test_a_cache_outlives_its_module_without_keeping_it(call: Call) -> None:
+    model = Decoder()
+    graphs = (model, _module_graphs.ModuleGraphs(model, Binding(), lambda inner: False))
+    cache = StaticCache()
+    step(graphs, call, cache)
+    gone = weakref.ref(graphs[1])
+    del graphs, model
+    gc.collect()
+    assert gone() is None
+    del cache
+    gc.collect()
 
 
 def test_a_class_of_the_same_name_is_no_cache(graphs: Any, call: Call) -> None:

@@ -121,6 +121,13 @@ def test_a_binding_sets_a_packages_urgency_and_gates_and_leaves_them_otherwise(m
     assert options_of(engine)[-2:] == [5.0, "50us"]
     gl.bind(engine, lane)
     assert options_of(engine)[-2:] == [5.0, "50us"]
+    with gl.bind(engine, lane, urgent=7, gates="auto"):
+        assert options_of(engine)[-2:] == [7.0, "auto"]
+    assert options_of(engine)[-2:] == [5.0, "50us"]
+    plain = gl.load(models / "affine.pt2")
+    with gl.bind(plain, lane, urgent=7):
+        pass
+    assert options_of(plain)[-2:] == [None, "off"]
 
 
 def test_graphs_of_inductor_are_detected(compiled: nn.Module) -> None:

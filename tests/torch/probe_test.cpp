@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 
 namespace greenlane::detail {
 namespace {
@@ -63,6 +64,15 @@ TEST_F(RandomCaptureTest, OneCaptureLendsItsWordsToTheState) {
   EXPECT_FALSE(state.capturing_);
   EXPECT_TRUE(state.seed_extragraph_.is_same(others_seed)) << "graphs of others lost their words";
   EXPECT_FALSE(state.offset_extragraph_.defined());
+}
+
+TEST_F(RandomCaptureTest, ACaptureOfAnotherIsLeftAlone) {
+  StateOfOneCapture state;
+  state.capturing_ = true;
+  state.offset_intragraph_ = 8;
+  EXPECT_THROW(RandomCaptureScope<StateOfOneCapture>(state, 1, seed_, offset_), std::runtime_error);
+  EXPECT_TRUE(state.capturing_);
+  EXPECT_EQ(state.offset_intragraph_, 8U);
 }
 
 TEST_F(RandomCaptureTest, CapturesHaveTheirOwnWords) {

@@ -3,8 +3,11 @@
 
 #include <greenlane/core/stream.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace greenlane {
@@ -31,6 +34,9 @@ class Graph {
   /// Returns true if the captured engines are still bound as they were at the capture. Otherwise the graph runs them on
   /// their former units.
   [[nodiscard]] bool is_current() const noexcept;
+  /// Returns true if the captured engines are still set to the shapes of the capture, where an engine has one setting
+  /// at a time, as those of TensorRT. Otherwise a launch gives wrong results.
+  [[nodiscard]] bool is_valid() const noexcept;
   /// Enqueues the graph.
   /// Throws: DriverError.
   void launch(StreamView stream) const;
@@ -38,6 +44,8 @@ class Graph {
  private:
   friend struct detail::Access;
   struct State;
+  using Noted = std::vector<std::pair<std::shared_ptr<std::atomic<std::uint64_t>>, std::uint64_t>>;
+  static bool are_unchanged(const Noted& numbers) noexcept;
   explicit Graph(std::shared_ptr<State> state) : state_(std::move(state)) {}
   std::shared_ptr<State> state_;
 };

@@ -24,6 +24,7 @@ class CaptureScope {
     StreamBinding* binding;
     Generation generation;
     std::uint64_t value;
+    bool is_context;  // of the engine's setting, not of its binding
   };
 
   // capture: greenlane captures a graph in this scope, which keeps its lanes itself.
@@ -44,7 +45,7 @@ class CaptureScope {
   static void note(const Lane& lane);
   // Notes an engine that was called, bound or not. Its capture would be different with another binding, or wherever
   // else `generation` grows.
-  static void note(StreamBinding& binding, const Generation& generation);
+  static void note(StreamBinding& binding, const Generation& generation, bool is_context = false);
 
  private:
   static thread_local CaptureScope* current_;

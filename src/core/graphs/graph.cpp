@@ -28,10 +28,11 @@ void CaptureScope::note(const Lane& lane) {
   }
 }
 
-void CaptureScope::note(StreamBinding& binding, const Generation& generation) {
+void CaptureScope::note(StreamBinding& binding, const Generation& generation, bool is_context) {
   for (auto* scope = current_; scope; scope = scope->outer_) {
     if (std::ranges::find(scope->bindings_, generation, &Entered::generation) == scope->bindings_.end())
-      scope->bindings_.push_back({.binding = &binding, .generation = generation, .value = generation->load()});
+      scope->bindings_.push_back(
+          {.binding = &binding, .generation = generation, .value = generation->load(), .is_context = is_context});
   }
 }
 
@@ -45,15 +46,20 @@ Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
   work();
   state->backend->finish();
   state->lanes = scope.lanes();
-  for (const auto& entered : scope.bindings()) state->generations.emplace_back(entered.generation, entered.value);
+  for (const auto& entered : scope.bindings())
+    (entered.is_context ? state->contexts : state->generations).emplace_back(entered.generation, entered.value);
   return Graph(std::move(state));
 }
 
-bool Graph::is_current() const noexcept {
-  return std::ranges::all_of(state_->generations, [](const auto& captured) {
+bool Graph::are_unchanged(const Noted& numbers) noexcept {
+  return std::ranges::all_of(numbers, [](const auto& captured) {
     return captured.first->load(std::memory_order_acquire) == captured.second;
   });
 }
+
+bool Graph::is_current() const noexcept { return are_unchanged(state_->generations) && is_valid(); }
+
+bool Graph::is_valid() const noexcept { return are_unchanged(state_->contexts); }
 
 void Graph::launch(StreamView stream) const { state_->backend->launch(stream); }
 

@@ -67,7 +67,8 @@ class GraphCache {
     // Notes a call that ran as it is on this thread.
     void note_eager_call() {
       state = State::seen;
-      eager_threads.push_back(std::this_thread::get_id());
+      const auto here = std::this_thread::get_id();
+      if (std::ranges::find(eager_threads, here) == eager_threads.end()) eager_threads.push_back(here);
     }
   };
   // Throws if the work cannot be captured or the engine fails.

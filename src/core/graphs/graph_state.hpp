@@ -16,7 +16,8 @@ namespace greenlane {
 struct Graph::State {
   std::vector<Lane> lanes;  // the first member: their units outlive the graph
   // The captured engines' binding generations, and their values at the capture.
-  std::vector<std::pair<detail::CaptureScope::Generation, std::uint64_t>> generations;
+  Noted generations;
+  Noted contexts;  // the same for the settings of engines
   std::unique_ptr<detail::GraphBackend> backend;
 };
 

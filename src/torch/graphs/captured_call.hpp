@@ -24,6 +24,11 @@ using Model = std::function<std::vector<at::Tensor>(const std::vector<at::Tensor
 // Returns copies of the inputs, for a graph to read from, on the current stream.
 // Throws: EngineError if an input is not on the device, or if its memory has gaps or overlaps.
 [[nodiscard]] std::vector<at::Tensor> make_static(const std::vector<at::Tensor>& inputs, c10::DeviceIndex device);
+// The message of a capture in which an engine would be set to another shape than at its last call. Such a call is
+// captured after another call that runs as it is.
+inline constexpr const char* kContextChanged =
+    "a Torch-TensorRT engine inside is set to more than one shape, and each change needs a call without a graph";
+
 // The writes of a call to tensors that outlive it.
 struct CallEffects {
   std::vector<at::Tensor> state;     // other tensors that it writes to

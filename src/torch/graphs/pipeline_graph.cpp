@@ -143,6 +143,10 @@ std::vector<at::Tensor> PipelineGraph::run(const std::vector<at::Tensor>& inputs
   if (const auto why = detail::aliasing_obstacle(inputs, {.state = {}, .written = impl_->written}); !why.empty())
     throw EngineError(
         {.what = "the inputs do not fit the pipeline's graph", .why = why, .remedy = "pass a copy of one"});
+  if (!impl_->call.graph().is_valid())
+    throw EngineError({.what = "the pipeline's graph is out of date",
+                       .why = "a Torch-TensorRT engine inside was called with another shape, or set otherwise",
+                       .remedy = "capture the pipeline again, and do not call that engine in between"});
   const CurrentContext context(impl_->device);
   const c10::cuda::CUDAGuard guard(index_of(impl_->device));
   const auto stream = c10::cuda::getCurrentCUDAStream(index_of(impl_->device));

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <utility>
 
 namespace greenlane {
@@ -73,6 +74,7 @@ class TimedCall {
 struct CallNotes {
   CallEffects effects;
   std::uint64_t context = 0;  // see ResidentGraphs::Kind, at the last call that ran as it is
+  int context_failures = 0;   // captures that failed because an engine inside was set otherwise meanwhile
 };
 using GraphCache = detail::GraphCache<TimedCall, CallNotes>;
 
@@ -221,7 +223,8 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     const detail::WriteScope writes(detail::WriteScope::Copies::none);
     auto outputs = detail::rehearse(model, inputs);
-    entry->notes = {.effects = detail::effects_of(inputs, writes.tensors()), .context = kind.context};
+    entry->notes.effects = detail::effects_of(inputs, writes.tensors());
+    entry->notes.context = kind.context;
     entry->note_eager_call();
     return outputs;
   }
@@ -240,7 +243,10 @@ std::vector<at::Tensor> ResidentGraphs::run(const BoundCall& call, const std::ve
     if (!impl_->capture(*turn, *entry, lane, inputs, kind, effects, model)) {
       // If the engine itself is at fault, this throws, and the next call tries again.
       auto outputs = model(inputs);
-      impl_->cache.refuse(*entry);
+      constexpr int kMostFailures = 8;
+      const bool is_set_otherwise = entry->obstacle.find(detail::kContextChanged) != std::string::npos;
+      // This call has set the engine inside, so the next one may be captured.
+      if (!is_set_otherwise || ++entry->notes.context_failures >= kMostFailures) impl_->cache.refuse(*entry);
       return outputs;
     }
   }

@@ -40,10 +40,6 @@ bool uses_output_allocator(const c10::IValue& engine) {
   return property(engine, "use_output_allocator_outputs", false).toBool();
 }
 
-const char* capture_obstacle(const c10::IValue& engine) {
-  // The engine would give the memory that the graph writes to another call.
-  return uses_output_allocator(engine) ? "the sizes of its outputs are known only after its calls (output allocator)"
-                                       : "";
-}
+bool keeps_outputs(const c10::IValue& engine) { return property(engine, "use_pre_allocated_outputs", false).toBool(); }
 
 }  // namespace greenlane::tensorrt

@@ -16,10 +16,9 @@ namespace greenlane::tensorrt {
 // Source: the engine's methods and properties in core/runtime/register_jit_hooks.cpp of Torch-TensorRT 2.14.
 [[nodiscard]] std::vector<std::int64_t> context_setting(const c10::IValue& engine, std::span<const at::Tensor> inputs);
 
-// Returns why calls of the engine cannot be captured; empty if they can. Users may change this at any time.
-[[nodiscard]] const char* capture_obstacle(const c10::IValue& engine);
-
-// Returns whether the engine's outputs come from an output allocator.
+// Return whether the engine's outputs come from an output allocator, or stay from one call to the next. Users may change
+// both at any time.
 [[nodiscard]] bool uses_output_allocator(const c10::IValue& engine);
+[[nodiscard]] bool keeps_outputs(const c10::IValue& engine);
 
 }  // namespace greenlane::tensorrt

@@ -201,11 +201,12 @@ void EngineRecord::require_movable(const std::string& engine) const {
                      .remedy = "set cuda_graph_strategy to 'disabled', and capture the model with gl.capture"});
 }
 
-void EngineRecord::note_context(std::vector<std::int64_t> setting) {
+bool EngineRecord::note_context(std::vector<std::int64_t> setting) {
   const std::scoped_lock lock(mutex_);
-  if (setting == context_) return;
+  if (setting == context_) return false;
   context_ = std::move(setting);
   context_changes->fetch_add(1, std::memory_order_release);
+  return true;
 }
 
 std::shared_ptr<void> EngineRecord::rebound(const std::optional<Lane>& lane) noexcept {

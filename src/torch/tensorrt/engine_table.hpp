@@ -41,10 +41,13 @@ struct EngineRecord final : CapturedWork {
 
   // True once a graph holds calls of the engine, or may do so.
   std::atomic<bool> is_watched{false};
+  // True once a call wrote to one of its inputs.
+  std::atomic<bool> writes_inputs{false};
   // Notes what the one execution context of a watched engine is set to for a call, such as the inputs' shapes. Whatever
   // was captured from the context before a change is captured anew.
   // Thread safety: any thread.
-  void note_context(std::vector<std::int64_t> setting);
+  // Returns true if the setting is another than at the last call.
+  bool note_context(std::vector<std::int64_t> setting);
   // A number that grows with every change of the context.
   const detail::CaptureScope::Generation context_changes = std::make_shared<std::atomic<std::uint64_t>>(0);
 

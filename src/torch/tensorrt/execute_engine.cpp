@@ -1,14 +1,17 @@
 // The kernel of `tensorrt::execute_engine` that runs before the kernel of stock Torch-TensorRT.
 #include "core/graphs/capture_scope.hpp"
+#include "torch/graphs/captured_call.hpp"
 #include "torch/tensorrt/context_setting.hpp"
 #include "torch/tensorrt/engine_table.hpp"
 #include "torch/tensorrt/graph_mode.hpp"
 #include "torch/tensorrt/passthrough.hpp"
+#include "torch/writes.hpp"
 
 #include <greenlane/detail/torch/bound_call.hpp>
 
 #include <torch/library.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -46,13 +49,34 @@ std::shared_ptr<EngineRecord> record_for(const c10::IValue& engine) {
   return record_of(engine);
 }
 
+// Returns why a call of the engine cannot be captured; empty if it can.
+std::string capture_obstacle(const EngineRecord& record, const c10::IValue& engine) {
+  if (record.writes_inputs) return "it writes to its inputs (aliased outputs)";
+  // The engine would give the memory that the graph writes to another call.
+  if (record.needs_output_allocator || uses_output_allocator(engine))
+    return "the sizes of its outputs are known only after its calls (output allocator)";
+  if (keeps_outputs(engine)) return "it keeps its outputs from one call to the next (use_pre_allocated_outputs)";
+  if (stock_has_graphs()) return "Torch-TensorRT's own CUDA graphs are on";
+  return {};
+}
+
 // Notes a call in the graph that is being captured in this thread, or prepared.
 // Throws: std::runtime_error if the call cannot be captured.
 void note_capture(EngineRecord& record, const c10::IValue& engine) {
   if (!detail::CaptureScope::is_active()) return;
-  detail::CaptureScope::note(record.binding, record.context_changes);
-  const std::string obstacle = capture_obstacle(engine);
-  if (detail::CaptureScope::captures() && !obstacle.empty()) throw std::runtime_error(obstacle);
+  detail::CaptureScope::note(record.binding, record.context_changes, /*is_context=*/true);
+  if (!detail::CaptureScope::captures()) return;
+  if (const auto obstacle = capture_obstacle(record, engine); !obstacle.empty())
+    throw std::runtime_error("engine '" + record.binding.owner() + "' cannot be captured: " + obstacle);
+}
+
+// Notes whether a call wrote to its inputs: an output then is an input, or a part of one.
+void note_writes(EngineRecord& record, const std::vector<at::Tensor>& inputs, const std::vector<at::Tensor>& outputs) {
+  if (record.writes_inputs) return;
+  for (const auto& output : outputs) {
+    if (std::ranges::any_of(inputs, [&](const auto& input) { return detail::share_memory(input, output); }))
+      record.writes_inputs = true;
+  }
 }
 
 // Calls it from a graph of the engine's own, or urgently.
@@ -64,7 +88,9 @@ std::vector<at::Tensor> call_in_its_way(const c10::OperatorHandle& op, const tor
     note_capture(record, engine);
     torch::jit::Stack own{c10::IValue(given), engine};
     call_stock(op, &own, record);
-    return own.back().toTensorVector();
+    auto outputs = own.back().toTensorVector();
+    note_writes(record, given, outputs);
+    return outputs;
   };
   // Stock Torch-TensorRT's own graphs would be captured in ours.
   if (record.calls.graphs() && stock_has_graphs()) {
@@ -91,7 +117,9 @@ void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const auto inputs = stack->at(stack->size() - 2).toTensorVector();
   BoundCall call(record->binding, inputs);
   if (detail::CaptureScope::is_active() || record->calls.graphs()) record->is_watched = true;
-  if (record->is_watched) record->note_context(context_setting(stack->back(), inputs));
+  if (record->is_watched && record->note_context(context_setting(stack->back(), inputs)) &&
+      detail::CaptureScope::captures())
+    throw std::runtime_error(detail::kContextChanged);
   if (call.is_bound() && !record->calls.is_plain()) {
     auto outputs = call_in_its_way(op, *stack, *record, call, inputs);
     call.finish(outputs);
@@ -104,7 +132,9 @@ void execute_engine(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   note_capture(*record, stack->back());
   call_stock(op, stack, *record);
   passthrough.reset();
-  call.finish(stack->back().toTensorVector());
+  const auto outputs = stack->back().toTensorVector();
+  if (record->is_watched) note_writes(*record, inputs, outputs);
+  call.finish(outputs);
 }
 
 // Runs engines without input tensors: they have no key to be dispatched by, and would miss the kernels below.
