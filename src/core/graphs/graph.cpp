@@ -52,9 +52,8 @@ Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
 }
 
 bool Graph::are_unchanged(const Noted& numbers) noexcept {
-  return std::ranges::all_of(numbers, [](const auto& captured) {
-    return captured.first->load(std::memory_order_acquire) == captured.second;
-  });
+  return std::ranges::all_of(
+      numbers, [](const auto& captured) { return captured.first->load(std::memory_order_acquire) == captured.second; });
 }
 
 bool Graph::is_current() const noexcept { return are_unchanged(state_->generations) && is_valid(); }

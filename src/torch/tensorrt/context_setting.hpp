@@ -16,8 +16,8 @@ namespace greenlane::tensorrt {
 // Source: the engine's methods and properties in core/runtime/register_jit_hooks.cpp of Torch-TensorRT 2.14.
 [[nodiscard]] std::vector<std::int64_t> context_setting(const c10::IValue& engine, std::span<const at::Tensor> inputs);
 
-// Return whether the engine's outputs come from an output allocator, or stay from one call to the next. Users may change
-// both at any time.
+// Return whether the engine's outputs come from an output allocator, or stay from one call to the next. Users may
+// change both at any time.
 [[nodiscard]] bool uses_output_allocator(const c10::IValue& engine);
 [[nodiscard]] bool keeps_outputs(const c10::IValue& engine);
 

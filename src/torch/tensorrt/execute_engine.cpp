@@ -16,6 +16,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -50,7 +51,7 @@ std::shared_ptr<EngineRecord> record_for(const c10::IValue& engine) {
 }
 
 // Returns why a call of the engine cannot be captured; empty if it can.
-std::string capture_obstacle(const EngineRecord& record, const c10::IValue& engine) {
+std::string_view capture_obstacle(const EngineRecord& record, const c10::IValue& engine) {
   if (record.writes_inputs) return "it writes to its inputs (aliased outputs)";
   // The engine would give the memory that the graph writes to another call.
   if (record.needs_output_allocator || uses_output_allocator(engine))
@@ -67,7 +68,7 @@ void note_capture(EngineRecord& record, const c10::IValue& engine) {
   detail::CaptureScope::note(record.binding, record.context_changes, /*is_context=*/true);
   if (!detail::CaptureScope::captures()) return;
   if (const auto obstacle = capture_obstacle(record, engine); !obstacle.empty())
-    throw std::runtime_error("engine '" + record.binding.owner() + "' cannot be captured: " + obstacle);
+    throw std::runtime_error("engine '" + record.binding.owner() + "' cannot be captured: " + std::string(obstacle));
 }
 
 // Notes whether a call wrote to its inputs: an output then is an input, or a part of one.

@@ -1,4 +1,5 @@
 // Bound engines in a graph of the caller's, and engines that capture graphs of their own.
+#include "core/graphs/capture_scope.hpp"
 #include "support/binding_fixture.hpp"
 
 #include <greenlane/core/graph.hpp>
@@ -6,6 +7,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
 
 namespace greenlane {
 namespace {
@@ -186,6 +191,26 @@ TEST_F(CapturedWorkTest, RemovedWorkIsNotToldOfBindings) {
   binding_.set_captured_work(nullptr);
   binding_.set(policy_);
   EXPECT_TRUE(work_->unit_sets.empty());
+}
+
+// Engines of TensorRT have one setting at a time. Where it changes, a rebind is not to blame.
+TEST_F(CaptureTest, AGraphOfAnEngineWithAnotherSettingIsNotValid) {
+  const auto setting = std::make_shared<std::atomic<std::uint64_t>>(3);
+  const auto graph =
+      Graph::capture(policy_, [&] { detail::CaptureScope::note(binding_, setting, /*is_context=*/true); });
+  EXPECT_TRUE(graph.is_valid());
+  EXPECT_TRUE(graph.is_current());
+  setting->fetch_add(1);
+  EXPECT_FALSE(graph.is_valid());
+  EXPECT_FALSE(graph.is_current());
+}
+
+TEST_F(CaptureTest, AGraphOfAnEngineThatIsBoundElsewhereIsValid) {
+  const auto binding = std::make_shared<std::atomic<std::uint64_t>>(3);
+  const auto graph = Graph::capture(policy_, [&] { detail::CaptureScope::note(binding_, binding); });
+  binding->fetch_add(1);
+  EXPECT_TRUE(graph.is_valid());
+  EXPECT_FALSE(graph.is_current());
 }
 
 }  // namespace
