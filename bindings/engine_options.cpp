@@ -45,7 +45,7 @@ std::optional<std::chrono::nanoseconds> deadline_of(std::optional<double> millis
   if (!milliseconds) return std::nullopt;
   // The limits are a nanosecond and a day. Five deadlines of a day still fit into nanoseconds.
   TORCH_CHECK_VALUE(*milliseconds >= 1e-6 && *milliseconds <= 86'400'000.0, "a deadline of ", *milliseconds,
-                    " ms: give a positive number, or None; a nanosecond is the shortest, and a day the longest");
+                    " ms: give a positive number, or None; a nanosecond is the shortest, and a day is the longest");
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Milliseconds(*milliseconds));
 }
 
