@@ -1,10 +1,10 @@
 """Measures gates for every kind of engine: kinds.py MODELS_FOLDER OUT.json, with models of export.py and the policy of
 the robot.
 
-An urgent vision transformer at 60 Hz at random and an urgent policy net at 500 Hz run beside a best-effort transformer
-of 201 million parameters, which is a package, a module, or (where GREENLANE_TENSORRT_RUNTIME names a runtime) a module
-with a Torch-TensorRT engine of the double, with as many kernels as the package has slices, and a run as long. The kinds
-take turns, SECONDS_TO_RUN (default 8) each.
+Two urgent engines, a vision transformer at 60 Hz at random and a policy net at 500 Hz, run beside a best-effort
+transformer of 201 million parameters. It is a package or a module. Where GREENLANE_TENSORRT_RUNTIME names a runtime, a
+module with a Torch-TensorRT engine of the double follows: it has as many kernels as the package has slices, and its run
+is as long. The kinds take turns, SECONDS_TO_RUN (default 8) each.
 """
 
 import json
@@ -36,7 +36,7 @@ def table(name: str, **keys: object) -> str:
 
 
 def tensorrt_head(kernels: int, hold: float) -> torch.nn.Module:
-    """Returns a module with an engine of the double, whose kernels' blocks stay for so many microseconds."""
+    """Returns a module with an engine of the double. The blocks of its kernels stay for `hold` microseconds."""
     from tensorrt_runtime import Accelerated, load, new_engine
 
     load()

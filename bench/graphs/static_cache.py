@@ -1,7 +1,7 @@
 """Measures decoding with a static cache: static_cache.py OUT.json
 
-A Llama of the size of Llama 3.2 1B, with random weights in bfloat16, generates tokens on a lane of half of the device,
-with calls as they are and from a resident graph, in turns. The tokens must be the same.
+A Llama of the size of Llama 3.2 1B, with random weights in bfloat16, generates tokens on a lane of half of the device.
+Calls as they are and calls from a resident graph take turns. The tokens must be the same.
 """
 
 import json

@@ -21,7 +21,9 @@ _MOST_VARIANTS = 256
 _MOST_CHANGES = 3
 _numbers = itertools.count(1)
 _changes = 0
-_CONSTANTS = (bool, int, float, str, type(None), torch.dtype, torch.device, torch.layout)
+_PLAIN = frozenset(
+    (torch.Tensor, torch.nn.Parameter, bool, int, float, str, type(None), torch.dtype, torch.device, torch.layout)
+)
 
 
 def note_change() -> None:
@@ -73,8 +75,8 @@ class ModuleGraphs:
             return forward(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        caches = [leaf for leaf in leaves if is_static(leaf)]
-        variant = self._variant_of(module, leaves, spec, tensors)
+        caches = [leaf for leaf in leaves if type(leaf) not in _PLAIN and is_static(leaf)]
+        variant = self._variant_of(module, leaves, spec, tensors, caches)
         if variant is None:
             call.close_gate()
             return forward(*args, **kwargs)
@@ -154,7 +156,7 @@ class ModuleGraphs:
             self._warn(change)
 
     def _variant_of(
-        self, module: torch.nn.Module, leaves: list[Any], spec: Any, tensors: list[torch.Tensor]
+        self, module: torch.nn.Module, leaves: list[Any], spec: Any, tensors: list[torch.Tensor], caches: list[Any]
     ) -> int | None:
         owned = [value for owner in self._owners for value in owner.values() if value is not None]
         if len(owned) != len(self._owned) or any(map(operator.is_not, owned, self._owned)):
@@ -164,17 +166,18 @@ class ModuleGraphs:
             self._warn("gradients are recorded: call it under torch.inference_mode() or torch.no_grad()")
             return None
         for leaf in leaves:
-            if is_cache(leaf) and not is_static(leaf):
-                self._warn(cache_obstacle(leaf))
-                return None
-            if type(leaf) not in (torch.Tensor, torch.nn.Parameter, *_CONSTANTS) and not is_static(leaf):
-                self._warn(f"an argument is a {type(leaf).__name__}, which may change without notice")
-                return None
+            if type(leaf) in _PLAIN or any(leaf is cache for cache in caches):
+                continue
+            kind = type(leaf).__name__
+            self._warn(
+                cache_obstacle(leaf) if is_cache(leaf) else f"an argument is a {kind}, which may change without notice"
+            )
+            return None
         if self._seen_changes != _changes:
             self._seen_changes = _changes
             self._bound_inside = tuple(map(self._is_bound, self._inside))
-        caches = {id(leaf): self._caches.key(leaf) for leaf in leaves if is_static(leaf)}
-        constants = tuple((type(leaf), caches.get(id(leaf)) or without_tensor(leaf)) for leaf in leaves)
+        keys = {id(cache): self._caches.key(cache) for cache in caches}
+        constants = tuple((type(leaf), keys.get(id(leaf)) or without_tensor(leaf)) for leaf in leaves)
         autocast = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else None
         weights = tuple(weight.data_ptr() for weight in self._weights)
         training = module.training, tuple(inner.training for inner in self._inside)
@@ -187,8 +190,8 @@ class ModuleGraphs:
             self._results.clear()
             self._unsteady.clear()
             self._of_caches.clear()
-        for cache, _ in caches.values():
-            self._of_caches.setdefault(cache, set()).add(key)
+        for number, _ in keys.values():
+            self._of_caches.setdefault(number, set()).add(key)
         return self._variants.setdefault(key, next(_numbers))
 
     def _warn(self, why: str) -> None:
