@@ -1,3 +1,4 @@
+#include "text/plain_output.hpp"
 #include "text/terminal_text.hpp"
 
 #include <greenlane/core/log.hpp>
@@ -5,6 +6,7 @@
 
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -31,7 +33,10 @@ Sink& sink() {
 // Not spdlog's default logger, which writes to stdout, where results go.
 spdlog::logger& standard_error() {
   static auto* one = [] {
-    auto* logger = new spdlog::logger("greenlane", std::make_shared<spdlog::sinks::stderr_color_sink_st>());
+    auto stream = std::make_shared<spdlog::sinks::stderr_color_sink_st>();
+    // spdlog does not know NO_COLOR, and writes colours to a dumb terminal if COLORTERM is set.
+    if (text::is_plain_output(STDERR_FILENO)) stream->set_color_mode(spdlog::color_mode::never);
+    auto* logger = new spdlog::logger("greenlane", std::move(stream));
     logger->set_level(spdlog::level::trace);  // the callers choose
     return logger;
   }();

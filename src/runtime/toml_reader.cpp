@@ -1,31 +1,13 @@
 #include "runtime/toml_reader.hpp"
 
 #include "core/named_file.hpp"
+#include "text/nearest_name.hpp"
 
 #include <greenlane/core/error.hpp>
 
 #include <algorithm>
-#include <numeric>
 
 namespace greenlane::runtime {
-namespace {
-
-// Returns the Levenshtein distance, for "did you mean".
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, change});
-    }
-  }
-  return row.back();
-}
-
-}  // namespace
 
 std::string TomlTable::full(std::string_view key) const {
   return name_.empty() ? std::string(key) : name_ + "." + std::string(key);
@@ -164,19 +146,12 @@ std::string TomlTable::entry_name() const {
 
 void TomlTable::refuse_unknown() const {
   for (const auto& [key, value] : table_) {
-    const std::string_view text = key.str();
-    if (asked_.contains(text)) continue;
-    // A prefix counts as nearly right: 'rate' is nearer to 'rate_hz' than to 'gates'.
-    const auto strangeness = [&](const std::string& known) {
-      const bool is_begun = text.size() >= 3 && (known.starts_with(text) || text.starts_with(known));
-      return is_begun ? std::size_t{1} : distance(known, text);
-    };
-    const auto nearest = std::ranges::min_element(asked_, {}, strangeness);
+    if (asked_.contains(key.str())) continue;
     std::string known;
     for (const auto& name : asked_) known += (known.empty() ? "" : ", ") + name;
-    const bool close = nearest != asked_.end() && strangeness(*nearest) <= 2;
-    fail(value, text, "there is no such key",
-         (close ? "did you mean '" + *nearest + "'? " : std::string()) + "known here: " + known);
+    const auto nearest = text::nearest_name(key.str(), std::vector(asked_.begin(), asked_.end()));
+    fail(value, key.str(), "there is no such key",
+         (nearest ? "did you mean '" + *nearest + "'? " : std::string()) + "known here: " + known);
   }
 }
 
