@@ -4,6 +4,7 @@
 #include "text/json_text.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/runtime/device_json.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
 #include <greenlane/detail/runtime/profile_file.hpp>
 #include <greenlane/detail/runtime/report.hpp>

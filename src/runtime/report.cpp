@@ -2,7 +2,7 @@
 #include "text/json_text.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/core/hardware_queues.hpp>
+#include <greenlane/detail/runtime/device_json.hpp>
 #include <greenlane/detail/runtime/report.hpp>
 #include <greenlane/detail/torch/versions.hpp>
 #include <greenlane/version.hpp>
@@ -13,33 +13,6 @@ namespace greenlane::runtime {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json describe(const DeviceInfo& device) {
-  Json json;
-  json["id"] = to_string(device.id);
-  json["name"] = device.name;
-  json["units"] = device.units.count;
-  json["unit"] = device.id.kind == DeviceKind::cuda ? "SM" : "core";
-  json["granularity"] = device.granularity.count;
-  json["groups"] = device.groups;
-  json["remainder"] = device.remainder.count;
-  json["memory_bytes"] = device.memory_bytes;
-  if (device.id.kind == DeviceKind::cuda) {
-    json["compute_capability"] =
-        std::to_string(device.compute_capability / 10) + "." + std::to_string(device.compute_capability % 10);
-    json["driver_version"] = device.driver_version;
-  }
-  json["partitions"] = device.partition_obstacle.empty();
-  if (!device.partition_obstacle.empty()) json["partition_obstacle"] = device.partition_obstacle;
-  return json;
-}
-
-// Describes the device with its hardware queues in this process. A CPU has none.
-Json described_here(const DeviceInfo& device) {
-  Json json = describe(device);
-  if (device.id.kind == DeviceKind::cuda) json["hardware_queues"] = hardware_queues(device.id).in_force;
-  return json;
-}
 
 Json describe(const EngineResult& engine) {
   // A quantile of no requests is null, not 0.
@@ -117,7 +90,7 @@ Json head_of(const LoadedPipeline& pipeline) {
   const auto& device = pipeline.device().info();
   return {{"greenlane", kVersion},
           {"versions", Json::parse(versions_json(device))},
-          {"device", described_here(device)},
+          {"device", Json::parse(local_device_json(device))},
           {"config", pipeline.config().file.string()}};
 }
 
@@ -128,10 +101,6 @@ std::string versions_json(const DeviceInfo& device) {
       {"greenlane", kVersion}, {"torch", torch_version()}, {"cuda", cuda_version()}, {"driver", device.driver_version}};
   return text::json_text(json);
 }
-
-std::string device_json(const DeviceInfo& device) { return text::json_text(describe(device), 2); }
-
-std::string local_device_json(const DeviceInfo& device) { return text::json_text(described_here(device), 2); }
 
 std::string engine_json(const EngineResult& engine) { return text::json_text(describe(engine)); }
 

@@ -2,7 +2,6 @@
 #include "support/runtime_folder.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/core/hardware_queues.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/detail/runtime/report.hpp>
 #include <greenlane/detail/runtime/trace.hpp>
@@ -168,45 +167,6 @@ TEST_F(ResultsTest, BytesThatAreNotUtf8AreReplaced) {
   mode.engines = {failed};
   mode.engines[0].lane = "caf\xe9";
   EXPECT_THAT(trace_json({&mode, 1}), ::testing::HasSubstr("caf\uFFFD"));
-}
-
-TEST(DeviceJson, OnlyAGpuHasAComputeCapability) {
-  DeviceInfo gpu;
-  gpu.id = {DeviceKind::cuda, 1};
-  gpu.name = "H200";
-  gpu.units = {132};
-  gpu.granularity = {8};
-  gpu.groups = 15;
-  gpu.remainder = {12};
-  gpu.compute_capability = 90;
-  gpu.driver_version = 13000;
-  const auto told = json::parse(device_json(gpu));
-  EXPECT_EQ(told.at("id"), "cuda:1");
-  EXPECT_EQ(told.at("unit"), "SM");
-  EXPECT_EQ(told.at("units"), 132);
-  EXPECT_EQ(told.at("compute_capability"), "9.0");
-  EXPECT_EQ(told.at("partitions"), true);
-
-  const auto cpu = json::parse(device_json(Device::open("cpu").info()));
-  EXPECT_EQ(cpu.at("unit"), "core");
-  EXPECT_FALSE(cpu.contains("compute_capability"));
-}
-
-TEST(DeviceJson, OnlyALocalGpuHasHardwareQueues) {
-  DeviceInfo gpu;
-  gpu.id = {DeviceKind::cuda, 1};
-  EXPECT_EQ(json::parse(local_device_json(gpu)).at("hardware_queues"), hardware_queues(gpu.id).in_force);
-  EXPECT_FALSE(json::parse(device_json(gpu)).contains("hardware_queues"))
-      << "the hardware queues of this machine were reported for any GPU";
-  EXPECT_FALSE(json::parse(local_device_json(Device::open("cpu").info())).contains("hardware_queues"));
-}
-
-TEST(DeviceJson, TheObstacleToPartitionsIsReported) {
-  DeviceInfo gpu;
-  gpu.partition_obstacle = "the driver is too old";
-  const auto told = json::parse(device_json(gpu));
-  EXPECT_EQ(told.at("partitions"), false);
-  EXPECT_EQ(told.at("partition_obstacle"), "the driver is too old");
 }
 
 TEST(WriteFile, OnlyTheWholeFileIsWritten) {

@@ -1,6 +1,7 @@
 #include "text/duration.hpp"
 #include "text/json_text.hpp"
 
+#include <greenlane/detail/runtime/device_json.hpp>
 #include <greenlane/detail/runtime/plan_json.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 #include <greenlane/detail/runtime/report.hpp>

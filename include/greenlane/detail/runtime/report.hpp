@@ -10,12 +10,6 @@
 
 namespace greenlane::runtime {
 
-/// Returns the device as JSON. It may be a device of another machine.
-[[nodiscard]] std::string device_json(const DeviceInfo& device);
-
-/// Returns a device of this machine as JSON, for `greenlane devices --json` and results. A GPU has `hardware_queues`.
-[[nodiscard]] std::string local_device_json(const DeviceInfo& device);
-
 /// Returns the versions of greenlane, PyTorch, CUDA and the device's driver as JSON.
 [[nodiscard]] std::string versions_json(const DeviceInfo& device);
 
