@@ -1,109 +1,15 @@
 #include "cli/audit_command.hpp"
 
 #include "cli/between.hpp"
-#include "cli/exit_status.hpp"
-#include "cli/output_files.hpp"
-#include "cli/pipeline_setup.hpp"
-#include "cli/progress.hpp"
-#include "cli/say.hpp"
-#include "cli/stop_signal.hpp"
-#include "text/terminal_text.hpp"
+#include "cli/file_name.hpp"
+#include "cli/help_end.hpp"
+#include "cli/load_commands.hpp"
 
-#include <greenlane/audit/audit.hpp>
-#include <greenlane/core/error.hpp>
-#include <greenlane/detail/runtime/output_file.hpp>
-#include <greenlane/detail/runtime/plan_file.hpp>
-#include <greenlane/detail/runtime/rehearsal.hpp>
-#include <greenlane/detail/runtime/report.hpp>
-#include <greenlane/detail/runtime/trace.hpp>
-
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <filesystem>
 #include <memory>
-#include <optional>
-#include <string>
-#include <utility>
 
 namespace greenlane::cli {
-namespace {
 
-using runtime::Mode;
-
-// Trace viewers do not cope with more.
-constexpr std::size_t kMostKernels = 200'000;
-
-struct AuditArguments {
-  std::filesystem::path config;
-  std::filesystem::path plan;
-  bool any_device = false;  // the plan may be of another device
-  double seconds = 2;
-  std::filesystem::path json;
-  std::filesystem::path trace;
-};
-
-// Refuses a device without CUDA. Called before the models are loaded, which takes long.
-void require_gpu(const runtime::PipelineConfig& config) {
-  const auto device = Device::open(config.device).id();
-  if (device.kind == DeviceKind::cuda) return;
-  throw DeviceError({.what = config.file.string() + " cannot be audited on " + to_string(device),
-                     .why = "an audit needs CUDA: it reads which kernels a GPU ran, and where",
-                     .remedy = "audit it on a machine with an NVIDIA GPU"});
-}
-
-void print(const audit::AuditReport& report, const runtime::ModeResult& result) {
-  say("\nmode {}\n{}", to_string(result.mode), audit::audit_text(report));
-  for (const auto& engine : result.engines) {
-    if (!engine.error.empty())
-      warn("greenlane: engine '{}': {}\n", text::terminal_text(engine.name), text::terminal_text(engine.error));
-  }
-}
-
-int audit(AuditArguments arguments) {
-  auto config = runtime::load_config(arguments.config);
-  const Mode mode = arguments.plan.empty() ? Mode::lanes : apply_plan(config, arguments.plan);
-  if (arguments.any_device) config.planned_for.reset();
-  request_queues(config);
-  require_gpu(config);
-  check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
-  arguments.json = kept_apart(arguments.json);
-  arguments.trace = kept_apart(arguments.trace);
-  const auto& stop = stop_signal();
-  auto pipeline = load_pipeline(std::move(config));
-
-  audit::AuditReport report;
-  runtime::ModeResult result;
-  {
-    const Progress progress("auditing");
-    std::optional<audit::Audit> audit;
-    runtime::RunOptions options;
-    options.duration = runtime::from_seconds(arguments.seconds);
-    // Nothing is timed, and the pipeline warms the engines up, graphs included, before it calls `before`.
-    options.warm_up = runtime::Nanoseconds(0);
-    options.trace = !arguments.trace.empty();
-    options.stop = &stop;
-    options.progress = [&](double share) { progress.update(share); };
-    options.before = [&] { audit.emplace(audit::AuditOptions{.trace = options.trace ? kMostKernels : 0}); };
-    options.after = [&] { report = audit.value().stop(); };
-    result = rehearse(pipeline, mode, options);
-  }
-  print(report, result);
-  if (!arguments.json.empty()) runtime::write_file(arguments.json, audit_results_json(pipeline, report));
-  if (!arguments.trace.empty()) {
-    result.kernels = std::move(report.trace);
-    result.is_audited = true;
-    runtime::write_file(arguments.trace,
-                        [&](const runtime::TextSink& sink) { runtime::write_trace({&result, 1}, sink); });
-  }
-  const bool failed =
-      std::ranges::any_of(result.engines, [](const runtime::EngineResult& engine) { return !engine.error.empty(); });
-  return failed || !report.is_clean() ? kFailed : kSuccess;
-}
-
-}  // namespace
-
-void add_audit_command(CLI::App& app, int& status) {
+void add_audit_command(CLI::App& app, Work& work) {
   auto* command = app.add_subcommand(
       "audit", "Says of every kernel of a pipeline whose it is, and which ran outside of their lanes (times nothing)");
   const auto arguments = std::make_shared<AuditArguments>();
@@ -118,7 +24,11 @@ void add_audit_command(CLI::App& app, int& status) {
   command->add_option("--json", arguments->json, "Write what was found to this file")->check(FileName());
   command->add_option("--trace", arguments->trace, "Write a trace that ui.perfetto.dev opens to this file")
       ->check(FileName());
-  command->callback([arguments, &status] { status = audit(*arguments); });
+  command->footer(help_end(
+      "kernels ran outside of their lanes, records were lost, an engine failed, PyTorch is not there, or printing "
+      "failed",
+      {"greenlane audit pipeline.toml", "greenlane audit pipeline.toml --json audit.json --trace trace.json"}));
+  command->callback([arguments, &work] { work = [arguments] { return load_commands().audit(*arguments); }; });
 }
 
 }  // namespace greenlane::cli

@@ -17,7 +17,7 @@ class Between : public CLI::Validator {
       double value = std::nan("");
       const bool is_number = CLI::detail::lexical_cast(text, value);
       if (is_number && value >= least && value <= most) return std::string();
-      return fmt::format("'{}' is no number from {} to {}", text, least, most);
+      return fmt::format("'{}': that is no number from {} to {}; give such a number", text, least, most);
     };
   }
 };

@@ -1,12 +1,13 @@
 #include "cli/devices_command.hpp"
 
 #include "cli/exit_status.hpp"
+#include "cli/help_end.hpp"
 #include "cli/say.hpp"
 #include "text/table.hpp"
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/hardware_queues.hpp>
-#include <greenlane/detail/runtime/report.hpp>
+#include <greenlane/detail/runtime/device_json.hpp>
 
 #include <fmt/core.h>
 
@@ -33,23 +34,27 @@ void print_table(const std::vector<DeviceInfo>& devices) {
   }
 }
 
+int devices(bool json) {
+  const auto devices = Device::enumerate();
+  if (!json) {
+    print_table(devices);
+    return kSuccess;
+  }
+  std::string text;
+  for (const auto& device : devices) text += (text.empty() ? "" : ",\n") + runtime::local_device_json(device);
+  say("[{}]\n", text);
+  return kSuccess;
+}
+
 }  // namespace
 
-void add_devices_command(CLI::App& app, int& status) {
+void add_devices_command(CLI::App& app, Work& work) {
   auto* command = app.add_subcommand("devices", "Lists the devices, their units, and how they can be divided");
   const auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "Print JSON");
-  command->callback([json, &status] {
-    const auto devices = Device::enumerate();
-    if (*json) {
-      std::string text;
-      for (const auto& device : devices) text += (text.empty() ? "" : ",\n") + runtime::local_device_json(device);
-      say("[{}]\n", text);
-    } else {
-      print_table(devices);
-    }
-    status = kSuccess;
-  });
+  command->footer(
+      help_end("a GPU's driver failed, or printing failed", {"greenlane devices", "greenlane devices --json"}));
+  command->callback([json, &work] { work = [json] { return devices(*json); }; });
 }
 
 }  // namespace greenlane::cli

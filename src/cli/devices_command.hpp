@@ -1,11 +1,13 @@
 // `greenlane devices`: lists the devices.
 #pragma once
 
+#include "cli/work.hpp"
+
 #include <CLI/CLI.hpp>
 
 namespace greenlane::cli {
 
-// Adds the subcommand. Its callback does the work and sets `status`: see exit_status.hpp.
-void add_devices_command(CLI::App& app, int& status);
+// Adds the subcommand. Once it is parsed, `work` is its work.
+void add_devices_command(CLI::App& app, Work& work);
 
 }  // namespace greenlane::cli

@@ -1,11 +1,13 @@
 // `greenlane plan`: chooses lanes that meet the deadlines.
 #pragma once
 
+#include "cli/work.hpp"
+
 #include <CLI/CLI.hpp>
 
 namespace greenlane::cli {
 
-// Adds the subcommand. Its callback does the work and sets `status`: see exit_status.hpp.
-void add_plan_command(CLI::App& app, int& status);
+// Adds the subcommand. Once it is parsed, `work` is its work.
+void add_plan_command(CLI::App& app, Work& work);
 
 }  // namespace greenlane::cli

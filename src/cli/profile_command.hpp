@@ -1,11 +1,13 @@
 // `greenlane profile`: measures every engine alone on every size of partition.
 #pragma once
 
+#include "cli/work.hpp"
+
 #include <CLI/CLI.hpp>
 
 namespace greenlane::cli {
 
-// Adds the subcommand. Its callback does the work and sets `status`: see exit_status.hpp.
-void add_profile_command(CLI::App& app, int& status);
+// Adds the subcommand. Once it is parsed, `work` is its work.
+void add_profile_command(CLI::App& app, Work& work);
 
 }  // namespace greenlane::cli

@@ -41,6 +41,11 @@ def small_pipeline(folder: Path, models: Path) -> Path:
     )
 
 
+def best_effort_pipeline(folder: Path, models: Path) -> Path:
+    """Writes a configuration without a deadline, which has a plan on a machine under any load."""
+    return config(folder, engine("policy", models / "affine.pt2"), engine("head", models / "pair.pt2"))
+
+
 def engines(results: Path, mode: int = 0) -> Mapping[str, Any]:
     """Returns the entries of all engines in one mode of a results file, by name."""
     return {entry["name"]: entry for entry in json.loads(results.read_text())["modes"][mode]["engines"]}

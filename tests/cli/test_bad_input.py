@@ -181,30 +181,3 @@ def test_a_missing_plan_is_refused(tmp_path: Path, affine: Path) -> None:
     message = refusal("run", config(tmp_path, engine("policy", affine)), "--plan", tmp_path / "plan.json")
     assert "plan.json" in message
     assert "no such file" in message
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["walk"],
-        ["run"],
-        ["run", "x.toml", "--faster"],
-        ["run", "x.toml", "--seconds", "0"],
-        ["run", "x.toml", "--seconds", "soon"],
-        ["run", "x.toml", "--seconds", "-1"],
-        ["devices", "extra"],
-    ],
-)
-def test_an_invalid_command_line_is_refused(arguments: list[str]) -> None:
-    done = greenlane(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr != ""
-
-
-@pytest.mark.parametrize("arguments", [["nosuch"], ["nosuch", "--help"], ["rum", "robot.toml"], [""]])
-def test_an_unknown_command_is_refused_with_the_commands(arguments: list[str]) -> None:
-    assert refusal(*arguments) == (
-        f"greenlane: there is no command '{arguments[0]}'; use devices, run, profile, plan or audit\n"
-    )

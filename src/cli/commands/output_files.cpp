@@ -1,4 +1,4 @@
-#include "cli/output_files.hpp"
+#include "cli/commands/output_files.hpp"
 
 #include "runtime/output_target.hpp"
 
@@ -16,8 +16,6 @@ namespace greenlane::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr auto kStandardOutput = "/dev/stdout";
 
 fs::path meant_by(const fs::path& output) { return output == "-" ? fs::path(kStandardOutput) : output; }
 
@@ -50,12 +48,6 @@ void add(std::vector<Known>& known, const NamedFile& file, const fs::path& path)
 }
 
 }  // namespace
-
-FileName::FileName() : CLI::Validator("FILE") {
-  func_ = [](std::string& text) {
-    return text.empty() ? std::string("the name of the file is empty; name a file, or leave the option out") : "";
-  };
-}
 
 void check_outputs(std::initializer_list<NamedFile> outputs, const runtime::PipelineConfig& config,
                    std::vector<NamedFile> inputs) {

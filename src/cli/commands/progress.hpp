@@ -5,7 +5,7 @@
 
 namespace greenlane::cli {
 
-// A progress line on stderr. Nothing is drawn if stderr is no terminal. The destructor erases the line.
+// A progress line on stderr. Nothing is drawn where only plain lines may be written. The destructor erases the line.
 class Progress {
  public:
   explicit Progress(std::string what);

@@ -1,4 +1,4 @@
-#include "cli/pipeline_setup.hpp"
+#include "cli/commands/pipeline_setup.hpp"
 
 #include "cli/say.hpp"
 

@@ -1,6 +1,7 @@
-#include "cli/progress.hpp"
+#include "cli/commands/progress.hpp"
 
 #include "cli/say.hpp"
+#include "text/plain_output.hpp"
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 
 namespace greenlane::cli {
 
-Progress::Progress(std::string what) : what_(std::move(what)), visible_(isatty(STDERR_FILENO) == 1) {
+Progress::Progress(std::string what) : what_(std::move(what)), visible_(!text::is_plain_output(STDERR_FILENO)) {
   if (visible_) warn("{} …", what_);
 }
 

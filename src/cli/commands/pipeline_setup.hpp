@@ -1,7 +1,7 @@
 // The first steps of several commands: load a pipeline, and profile it.
 #pragma once
 
-#include "cli/progress.hpp"
+#include "cli/commands/progress.hpp"
 
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/profile.hpp>

@@ -3,8 +3,6 @@
 
 #include <greenlane/detail/runtime/config.hpp>
 
-#include <CLI/CLI.hpp>
-
 #include <filesystem>
 #include <initializer_list>
 #include <string>
@@ -12,12 +10,7 @@
 
 namespace greenlane::cli {
 
-// A validator that refuses an empty name, which an empty shell variable leaves. Without it the option would count as
-// not given.
-class FileName : public CLI::Validator {
- public:
-  FileName();
-};
+inline constexpr auto kStandardOutput = "/dev/stdout";
 
 // A file and its role in the command.
 struct NamedFile {

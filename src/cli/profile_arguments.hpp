@@ -1,0 +1,15 @@
+// The arguments of `greenlane profile`.
+#pragma once
+
+#include <filesystem>
+
+namespace greenlane::cli {
+
+struct ProfileArguments {
+  std::filesystem::path config;
+  std::filesystem::path out = "profile.json";
+  double seconds = 1;
+  bool json = false;  // print JSON in place of the table
+};
+
+}  // namespace greenlane::cli
