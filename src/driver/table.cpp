@@ -25,10 +25,12 @@ bool look_up(GetProcAddress get, const char* name, int version, Function& functi
   return found;
 }
 
+// Returns null if there is none. Never closed: the driver keeps its own threads and state until the process ends.
+void* open_library() noexcept { return dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); }
+
 // A list of entry points is many branches for the analyser but simple for a reader.
 Loaded load() {  // NOLINT(readability-function-cognitive-complexity)
-  // Never closed: the driver keeps its own threads and state until the process ends.
-  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  void* library = open_library();
   if (!library) {
     const char* error = dlerror();
     return {{}, std::string("the driver library libcuda.so.1 could not be loaded (") + (error ? error : "?") + ")"};
@@ -97,6 +99,10 @@ struct Disabled<CUresult(CUDAAPI*)(Arguments...)> {
 const std::string kOverridden = "no driver (a test says so)";
 
 }  // namespace
+
+bool is_installed() noexcept {
+  return ScopedTable::is_active() ? ScopedTable::table() != nullptr : open_library() != nullptr;
+}
 
 bool is_lost_in_fork() noexcept { return lost.load(std::memory_order_acquire); }
 

@@ -113,6 +113,9 @@ struct Table {
 [[nodiscard]] const Table* find() noexcept;
 [[nodiscard]] const std::string& unavailable_reason() noexcept;
 
+// Returns true if the driver's library can be loaded. Does not start CUDA.
+[[nodiscard]] bool is_installed() noexcept;
+
 // Returns true if this process was forked from one that had started CUDA. The driver does not work there, and calls of
 // it may hang. The functions of the former table, which streams and other objects still have, therefore return
 // CUDA_ERROR_NOT_INITIALIZED and do nothing.

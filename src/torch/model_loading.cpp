@@ -76,7 +76,11 @@ LoadedModel load_model(const std::string& path, const AotiOptions& options) {
   if (options.gates && options.graphs == Graphs::off && id.kind == DeviceKind::cuda) refuse_gates(options.name);
   Device device = Device::open(id);
   check_architecture(path, package, device.info());
-  load_whole_torch();
+  if (id.kind == DeviceKind::cuda) {
+    load_whole_torch();
+  } else {
+    load_torch_for_cpu();
+  }
   // AOTInductor makes the device current, and leaves it current.
   std::optional<c10::cuda::CUDAGuard> device_guard;
   std::optional<c10::cuda::CUDAStreamCaptureModeGuard> while_others_capture;

@@ -1,21 +1,45 @@
 #include "torch/whole_torch.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/core/driver_library.hpp>
 
 #include <dlfcn.h>
 
 namespace greenlane::detail {
+namespace {
+
+constexpr auto kWhole = "libtorch.so";
+constexpr auto kCudaHalf = "libtorch_cuda.so";
+// Its name in the process is libtorch.so, so nothing that asks for libtorch.so loads PyTorch's. The file has another
+// name, which ldconfig overlooks.
+constexpr auto kStandIn = "greenlane_cpu_torch.so";
+
+// This library's own path leads to PyTorch and to the stand-in.
+void* load(const char* name) { return dlopen(name, RTLD_NOW | RTLD_GLOBAL); }
+
+void* require(const char* name) {
+  if (void* library = load(name)) return library;
+  throw EngineError({.what = std::string("PyTorch's ") + name + " could not be loaded",
+                     .why = dlerror(),
+                     .remedy = "install PyTorch again (pip install torch)"});
+}
+
+bool is_loaded(const char* name) { return dlopen(name, RTLD_LAZY | RTLD_NOLOAD) != nullptr; }
+
+}  // namespace
 
 void load_whole_torch() {
   // A failure throws out of the initialiser, so the next call tries again.
   static void* const library = [] {
-    void* handle = dlopen("libtorch.so", RTLD_NOW | RTLD_GLOBAL);  // found through this library's own path to PyTorch
-    if (handle) return handle;
-    throw EngineError({.what = "PyTorch's libtorch.so could not be loaded",
-                       .why = dlerror(),
-                       .remedy = "install PyTorch again (pip install torch)"});
+    void* whole = require(kWhole);
+    return is_loaded(kStandIn) ? require(kCudaHalf) : whole;
   }();
   (void)library;
+}
+
+void load_torch_for_cpu() {
+  if (is_loaded(kWhole)) return;
+  if (driver_is_installed() || !load(kStandIn)) load_whole_torch();
 }
 
 }  // namespace greenlane::detail

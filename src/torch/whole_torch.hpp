@@ -9,4 +9,10 @@ namespace greenlane::detail {
 // Thread safety: any thread may call it.
 void load_whole_torch();
 
+// Loads what packages for a CPU need. On a machine without a driver that is not the CUDA half, which takes 2.3 GB of
+// address space and the time to map it: greenlane's own libtorch.so, which holds PyTorch's CPU half alone, stands in
+// for PyTorch's. Otherwise calls load_whole_torch(), because PyTorch looks for its CUDA half once. Throws: EngineError.
+// Thread safety: any thread may call it.
+void load_torch_for_cpu();
+
 }  // namespace greenlane::detail

@@ -29,6 +29,17 @@ TEST(DriverTableTest, ADriverGivesATableOrAReason) {
   EXPECT_NE(find() == nullptr, unavailable_reason().empty());
 }
 
+TEST(DriverTableTest, AnInstalledDriverIsTheLibraryOrATestsTable) {
+  EXPECT_EQ(is_installed(), driver_is_installed());
+  const fake::FakeDriver fake;
+  {
+    const ScopedTable scope(&fake.table());
+    EXPECT_TRUE(is_installed());
+  }
+  const ScopedTable scope(nullptr);
+  EXPECT_FALSE(is_installed());
+}
+
 TEST(DriverTableTest, EveryCallReturnsTheSameTable) { EXPECT_EQ(find(), find()); }
 
 TEST(DriverTableTest, ADisabledTableReturnsErrors) {
