@@ -119,7 +119,13 @@ def test_the_build_can_be_moved(models: Path, tmp_path: Path) -> None:
     shutil.copy(PROGRAM, tmp_path / "bin")
     for library in (PROGRAM.parents[1] / "lib").glob("libgreenlane_*.so"):
         (tmp_path / "lib" / library.name).symlink_to(library)
-    moved = [tmp_path / "bin" / "greenlane", "run", small_pipeline(tmp_path, models), "--seconds", "0.1"]
+    moved: list[str | Path] = [
+        tmp_path / "bin" / "greenlane",
+        "run",
+        small_pipeline(tmp_path, models),
+        "--seconds",
+        "0.1",
+    ]
     assert subprocess.run(moved, capture_output=True, timeout=120, check=False).returncode == 0
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -68,7 +69,19 @@ def test_another_project_finds_and_links_it(prefix: Path, tmp_path: Path) -> Non
 
 def test_the_installed_program_needs_no_environment(prefix: Path, tmp_path: Path) -> None:
     """The program needs no environment variable."""
-    assert "cpu" in run(prefix / "bin" / "greenlane", "devices", cwd=tmp_path, env={})
+    program = prefix / "bin" / "greenlane"
+    assert "cpu" in run(program, "devices", cwd=tmp_path, env={})
+    assert "policy" in run(program, "run", EXAMPLES / "robot" / "robot.toml", "--seconds", "0.1", cwd=tmp_path, env={})
+
+
+def test_the_installed_program_can_be_moved(prefix: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(prefix, tmp_path / "moved")
+    prefix.rename(prefix.with_name("aside"))
+    try:
+        robot = EXAMPLES / "robot" / "robot.toml"
+        assert "policy" in run(moved / "bin" / "greenlane", "run", robot, "--seconds", "0.1", env={})
+    finally:
+        prefix.with_name("aside").rename(prefix)
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the example divides two cores")

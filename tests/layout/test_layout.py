@@ -178,6 +178,16 @@ def test_the_program_includes_no_internals() -> None:
     )
 
 
+def test_only_the_commands_of_the_program_include_the_runtime() -> None:
+    """The program starts without PyTorch: it parses, and loads the commands. They do not parse."""
+    folder = "src/cli/commands/"
+    program = [file for file in sources("src/cli") if not name_of(file).startswith(folder)]
+    without_pytorch = {"greenlane/detail/runtime/device_json.hpp", "runtime/metrics/endpoint_address.hpp"}
+    above = re.compile(r"(greenlane/(detail/)?)?(planner|torch|audit|runtime)/|cli/commands/")
+    assert forbidden_includes(program, lambda header: above.match(header) and header not in without_pytorch) == []
+    assert forbidden_includes(sources(folder), re.compile("CLI/").match) == []
+
+
 def test_no_library_includes_the_program_or_the_bindings() -> None:
     assert (
         forbidden_includes(
@@ -190,9 +200,7 @@ def test_no_library_includes_the_program_or_the_bindings() -> None:
 
 def test_only_the_driver_table_looks_up_libcuda() -> None:
     # These look up functions of other libraries: CUPTI's, OpenMP's and the program's own.
-    outside = without(
-        everywhere(), "src/audit/cupti_table.cpp", "src/core/cpu/openmp.cpp", "src/cli/load_commands.cpp"
-    )
+    outside = without(everywhere(), "src/audit/cupti_table.cpp", "src/core/cpu/openmp.cpp", "src/cli/load_commands.cpp")
     outside = [file for file in outside if not name_of(file).startswith("src/driver/")]
     assert files_with(sources("src/driver"), r"\bdlopen\b")
     assert files_with(sources("src/driver"), r"\bdlsym\b")

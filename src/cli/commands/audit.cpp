@@ -52,16 +52,15 @@ void print(const audit::AuditReport& report, const runtime::ModeResult& result) 
 
 }  // namespace
 
-int audit(const AuditArguments& given) {
-  auto arguments = given;
+int audit(const AuditArguments& arguments) {
   auto config = runtime::load_config(arguments.config);
   const Mode mode = arguments.plan.empty() ? Mode::lanes : apply_plan(config, arguments.plan);
   if (arguments.any_device) config.planned_for.reset();
   request_queues(config);
   require_gpu(config);
   check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
-  arguments.json = kept_apart(arguments.json);
-  arguments.trace = kept_apart(arguments.trace);
+  const auto json = kept_apart(arguments.json);
+  const auto trace = kept_apart(arguments.trace);
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));
 
@@ -74,7 +73,7 @@ int audit(const AuditArguments& given) {
     options.duration = runtime::from_seconds(arguments.seconds);
     // Nothing is timed, and the pipeline warms the engines up, graphs included, before it calls `before`.
     options.warm_up = runtime::Nanoseconds(0);
-    options.trace = !arguments.trace.empty();
+    options.trace = !trace.empty();
     options.stop = &stop;
     options.progress = [&](double share) { progress.update(share); };
     options.before = [&] { audit.emplace(audit::AuditOptions{.trace = options.trace ? kMostKernels : 0}); };
@@ -82,11 +81,11 @@ int audit(const AuditArguments& given) {
     result = rehearse(pipeline, mode, options);
   }
   print(report, result);
-  if (!arguments.json.empty()) runtime::write_file(arguments.json, audit_results_json(pipeline, report));
-  if (!arguments.trace.empty()) {
+  if (!json.empty()) runtime::write_file(json, audit_results_json(pipeline, report));
+  if (!trace.empty()) {
     result.kernels = std::move(report.trace);
     result.is_audited = true;
-    runtime::write_file(arguments.trace,
+    runtime::write_file(trace,
                         [&](const runtime::TextSink& sink) { runtime::write_trace({&result, 1}, sink); });
   }
   const bool failed =

@@ -187,8 +187,7 @@ std::unique_ptr<runtime::MetricsEndpoint> serve_metrics(const std::string& addre
 
 }  // namespace
 
-int run(const RunArguments& given) {
-  auto arguments = given;
+int run(const RunArguments& arguments) {
   auto modes = modes_of(arguments.mode);  // before anything is read
   auto config = runtime::load_config(arguments.config);
   if (!arguments.plan.empty()) {
@@ -198,8 +197,8 @@ int run(const RunArguments& given) {
   }
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
   check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
-  arguments.json = kept_apart(arguments.json);
-  arguments.trace = kept_apart(arguments.trace);
+  const auto json = kept_apart(arguments.json);
+  const auto trace = kept_apart(arguments.trace);
   const auto& stop = stop_signal();
   const auto metrics = serve_metrics(arguments.metrics.value_or(config.metrics));
 
@@ -222,7 +221,7 @@ int run(const RunArguments& given) {
       options.duration = runtime::from_seconds(arguments.seconds);
       options.spin = runtime::from_seconds(arguments.spin_ms / 1e3);
       options.check = arguments.check;
-      options.trace = !arguments.trace.empty();
+      options.trace = !trace.empty();
       options.stop = &stop;
       options.progress = [&](double share) { progress.update(share); };
       options.metrics = metrics.get();
@@ -233,9 +232,9 @@ int run(const RunArguments& given) {
   if (results.empty())
     throw EngineError(
         {.what = "nothing was run", .why = "stopped by a signal before the first run", .remedy = "start it again"});
-  if (!arguments.json.empty()) runtime::write_file(arguments.json, results_json(pipeline, results));
-  if (!arguments.trace.empty())
-    runtime::write_file(arguments.trace, [&](const runtime::TextSink& sink) { runtime::write_trace(results, sink); });
+  if (!json.empty()) runtime::write_file(json, results_json(pipeline, results));
+  if (!trace.empty())
+    runtime::write_file(trace, [&](const runtime::TextSink& sink) { runtime::write_trace(results, sink); });
   const bool failed = std::ranges::any_of(results, [](const ModeResult& result) {
     return std::ranges::any_of(result.engines, [](const EngineResult& engine) { return !engine.error.empty(); });
   });
