@@ -9,7 +9,8 @@
 
 namespace greenlane::cli {
 
-// Writes the text. Never throws for a stream that cannot be written, as fmt::print does.
+// Writes the text. Never throws for a stream that cannot be written, as fmt::print does. In the library of commands it
+// calls the program's, which remembers failures: see commands.hpp.
 void write_text(std::FILE* stream, const std::string& text);
 
 // Prints to standard output.

@@ -85,8 +85,7 @@ int audit(const AuditArguments& arguments) {
   if (!trace.empty()) {
     result.kernels = std::move(report.trace);
     result.is_audited = true;
-    runtime::write_file(trace,
-                        [&](const runtime::TextSink& sink) { runtime::write_trace({&result, 1}, sink); });
+    runtime::write_file(trace, [&](const runtime::TextSink& sink) { runtime::write_trace({&result, 1}, sink); });
   }
   const bool failed =
       std::ranges::any_of(result.engines, [](const runtime::EngineResult& engine) { return !engine.error.empty(); });
