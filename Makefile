@@ -4,7 +4,7 @@ PY := $(PYTHON_VENV)/bin/python
 SECONDS_TO_RUN ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help setup program build run examples test test-cpp test-python sanitize lint lint-all format docs gpu-kit clean
+.PHONY: help setup program build run examples test test-cpp test-python compat test-oldest test-wheels wheels sanitize lint lint-all format docs gpu-kit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,13 +29,26 @@ run: setup  ## Build the program and run the example pipeline (SECONDS_TO_RUN=10
 	@$(PY) examples/robot/export.py
 	build/bin/greenlane run examples/robot/robot.toml --seconds $(SECONDS_TO_RUN) --check
 
-test: test-cpp test-python  ## Run all tests
+test: test-cpp test-python test-oldest  ## Run all tests
 
 test-cpp: build examples
 	ctest --preset release -j 2
 
-test-python: build examples
+test-python: build compat examples
 	@tools/test-python.sh
+
+compat: setup  ## Build what the tests of Torch-TensorRT need beside the PyTorch that it was built for
+	@tools/compat.sh
+
+test-oldest: setup  ## Build the wheel for the oldest supported PyTorch, and run a pipeline with it
+	@tools/test-wheel.sh 2.11.0
+
+test-wheels: wheels  ## Install wheels on bare Debian 12 and 13 (needs root and debootstrap)
+	@tools/test-bare-machine.sh bookworm 2.15.0
+	@tools/test-bare-machine.sh trixie 2.15.0
+
+wheels: setup  ## Build a wheel for each supported PyTorch into dist/
+	@tools/wheels.sh
 
 sanitize: setup  ## Run the core tests under AddressSanitizer, UBSan and ThreadSanitizer
 	@for preset in asan tsan; do \
@@ -60,4 +73,4 @@ gpu-kit:  ## Bundle GPU tests and benchmarks for a machine with a GPU and PyTorc
 	@tools/gpu-kit.sh
 
 clean:  ## Remove what was built; .venv stays
-	rm -rf build build-wheel examples/robot/build examples/robot_live/build
+	rm -rf build build-wheel dist examples/robot/build examples/robot_live/build

@@ -5,7 +5,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/GreenlanePython.cmake)
 if(NOT GREENLANE_TORCH_DIR)
   greenlane_python_find(found torch/include/ATen/ATen.h)
   if(NOT found)
-    message(FATAL_ERROR "PyTorch was not found beside ${GREENLANE_PYTHON}: install it there (pip install torch==2.14.0), "
+    message(FATAL_ERROR "PyTorch was not found beside ${GREENLANE_PYTHON}: install it there (pip install torch==2.15.0), "
                         "or set GREENLANE_TORCH_DIR to the folder of the torch package.")
   endif()
   cmake_path(GET found PARENT_PATH found)

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 docs=
 [[ ${1:-} != --docs ]] || { docs=1; shift; }
 venv=${1:-.venv}
-torch=${2:-2.14.0}
+torch=${2:-2.15.0}
 exec 9< tools/setup.sh && flock 9  # two calls at once would fill one environment twice
 
 mapfile -t packages < tools/debian-packages.txt
@@ -62,7 +62,7 @@ if ! is_filled "$stamp"; then
   echo "setup: filling $venv (PyTorch $torch)"
   "$python" -m venv "$venv"
   mapfile -t packages < <(packages_of dev examples report)
-  "${pip[@]}" "torch==$torch" numpy 'nvidia-cuda-crt==13.0.*' "${packages[@]}"
+  "${pip[@]}" "torch==$torch" numpy "cuda-toolkit[crt]" "${packages[@]}"
   mapfile -t packages < <(packages_of compat)
   # Installed only beside the PyTorch that it was built for, and in a folder of its own, because it cannot be imported
   # without TensorRT.

@@ -3,13 +3,20 @@
 # usage: test-python.sh [PYTEST_OPTION...]
 set -uo pipefail
 cd "$(dirname "$0")/.."
-pytest=(.venv/bin/python -m pytest "$@")
-folders=(tests/cli tests/compat tests/install tests/layout)  # about half of the time
+folders=(tests/cli tests/install tests/layout)  # with tests/compat, about half of the time
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-"${pytest[@]}" "${folders[@]}" > "$log" 2>&1 &
-"${pytest[@]}" tests "${folders[@]/#/--ignore=}"
+second_half() {
+  local status=0
+  .venv/bin/python -m pytest "${folders[@]}" "$@" || status=$?
+  # The tests of Torch-TensorRT run beside the PyTorch that it was built for (tools/compat.sh).
+  GREENLANE_BUILD=$PWD/build/compat .venv-compat/bin/python -m pytest tests/compat "$@" || status=$?
+  return $status
+}
+
+second_half "$@" > "$log" 2>&1 &
+.venv/bin/python -m pytest tests "${folders[@]/#/--ignore=}" --ignore=tests/compat "$@"
 rest=$?
 wait $!
 status=$?

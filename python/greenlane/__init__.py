@@ -11,6 +11,11 @@ the device that no other lane has: SMs of a GPU, or cores of a CPU. Importing th
 driver.
 """
 
+from greenlane._program import become_program_if_asked
+
+become_program_if_asked()
+
+# ruff: noqa: E402
 from greenlane._aliases import install_torch_tensorrt_aliases
 from greenlane._audit import Audit, AuditedEngine, AuditedKernel, StrayError, audit
 from greenlane._bindings import (

@@ -3,6 +3,7 @@
 Everything is reached through torchbind, so one library serves every version of Python.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ _NAME = "libgreenlane_bindings.so"
 def _find_library() -> Path:
     package = Path(__file__).resolve().parent
     # An installed library is inside the package; in a checkout it is in CMake's build folder.
-    candidates = [package / "lib" / _NAME, package.parents[1] / "build" / "lib" / _NAME]
+    build = Path(os.environ.get("GREENLANE_BUILD", package.parents[1] / "build"))
+    candidates = [package / "lib" / _NAME, build / "lib" / _NAME]
     for path in candidates:
         if path.exists():
             return path

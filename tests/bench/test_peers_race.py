@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from built import BUILD
 from cli.program import PROGRAM, ROOT, config, engine
 
 PEERS = ROOT / "bench" / "peers"
-DRIVER = Path(os.environ.get("GREENLANE_PEERS_DRIVER", ROOT / "build" / "lib" / "libpeers_driver.so"))
+DRIVER = Path(os.environ.get("GREENLANE_PEERS_DRIVER", BUILD / "lib" / "libpeers_driver.so"))
 
 
 def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from built import BUILD
+
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("GREENLANE_BIN", ROOT / "build" / "bin" / "greenlane"))
+PROGRAM = Path(os.environ.get("GREENLANE_BIN", BUILD / "bin" / "greenlane"))
 
 
 def greenlane(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

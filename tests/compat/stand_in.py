@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
+from built import BUILD
 from python.probes import lane_of
 from torch import Tensor, nn
 from torch._library.fake_class_registry import register_fake_class
@@ -21,7 +22,7 @@ from torch._library.fake_class_registry import register_fake_class
 from compat.server import ProcessServer
 
 ROOT = Path(__file__).resolve().parents[2]
-LIBRARY = ROOT / "build" / "lib" / "libgreenlane_tensorrt_stand_in.so"
+LIBRARY = BUILD / "lib" / "libgreenlane_tensorrt_stand_in.so"
 
 NO_THREAD = -1
 """The thread number that a fake call reports."""
@@ -115,7 +116,7 @@ def where(engine: Engine) -> str:
     return lane_of(run(engine, torch.ones(3)))
 
 
-FAKE_CUDA = ROOT / "build" / "tests" / "compat" / "libcuda.so.1"
+FAKE_CUDA = BUILD / "tests" / "compat" / "libcuda.so.1"
 """The library that stands in for two GPUs if preloaded: streams, partitions and guards work, but nothing computes."""
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from built import BUILD
 from torch import Tensor, nn
 
 from compat import stand_in
 
-PROGRAM = stand_in.ROOT / "build" / "bin" / "bind_engines"
+PROGRAM = BUILD / "bin" / "bind_engines"
 
 
 class Product(nn.Module):

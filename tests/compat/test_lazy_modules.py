@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from built import BUILD
 
 from compat.lazy_modules import PACKAGES
 from compat.stand_in import in_a_process
 
-SHIMS = Path(__file__).resolve().parents[2] / "build" / "tests" / "compat"
+SHIMS = BUILD / "tests" / "compat"
 
 packages = pytest.mark.parametrize(
     "package",

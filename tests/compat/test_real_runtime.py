@@ -18,11 +18,12 @@ from typing import Any
 
 import greenlane as gl
 import pytest
+from built import BUILD
 
 from compat import stand_in
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIMS = ROOT / "build" / "tests" / "compat"
+SHIMS = BUILD / "tests" / "compat"
 FOLDERS = {"Torch-TensorRT": Path(sys.prefix) / "compat", "Torch-TensorRT-RTX": Path(sys.prefix) / "compat-rtx"}
 RUNTIMES = {name: folder / "torch_tensorrt" / "lib" / "libtorchtrt_runtime.so" for name, folder in FOLDERS.items()}
 # The order matters: the first runtime asks for the two shims by name, and they stand before the lean runtime.

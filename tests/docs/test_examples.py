@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from built import BUILD
 from compat.stand_in import FAKE_CUDA, in_a_process
 
 from docs.documents import DOCUMENTS, GUIDES, ROOT, blocks, literal_blocks
@@ -415,7 +416,7 @@ UNTYPED = "^(import torch_tensorrt|import leapp|from leapp import annotate)\n"
 
 @pytest.mark.parametrize("document", [each for each in GUIDES if blocks("cpp", each)], ids=lambda path: path.name)
 def test_the_cpp_examples_compile(document: Path, tmp_path: Path) -> None:
-    commands = json.loads((ROOT / "build" / "compile_commands.json").read_text())
+    commands = json.loads((BUILD / "compile_commands.json").read_text())
     (command,) = [each for each in commands if LIKE in each["command"]]
     includes: list[str] = ["#include <cuda_runtime_api.h>", "#include <greenlane/torch/aoti.hpp>"]
     functions: list[str] = []

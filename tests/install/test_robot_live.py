@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from built import BUILD
 from cli.program import greenlane
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "robot_live"
 PROGRAMS = {
     "python": [sys.executable, str(EXAMPLE / "robot_live.py")],
-    "cpp": [str(ROOT / "build" / "bin" / "robot_live"), str(EXAMPLE / "robot_live.toml")],
+    "cpp": [str(BUILD / "bin" / "robot_live"), str(EXAMPLE / "robot_live.toml")],
 }
 
 

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from built import BUILD
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build"
 PROGRAMS = {"core": ("core", "driver", "text"), "planner": ("planner",), "torch": (), "audit": (), "runtime": ()}
 BESIDE = {"runtime": ("edges", "metrics", "pipeline", "serving")}
 """Further programs that have cases of the same folder."""

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from built import BUILD
 
 HERE = Path(__file__).resolve().parent
-BUILT = HERE.parents[1] / "build" / "tests" / "models"
+BUILT = BUILD / "tests" / "models"
 
 
 @pytest.fixture(scope="session")

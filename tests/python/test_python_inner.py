@@ -9,10 +9,11 @@ from pathlib import Path
 import greenlane as gl
 import pytest
 import torch
+from built import BUILD
 from models import export_inner
 from torch import nn
 
-LIBRARY = Path(__file__).resolve().parents[2] / "build" / "lib" / "libgreenlane_test_scaler.so"
+LIBRARY = BUILD / "lib" / "libgreenlane_test_scaler.so"
 
 pytestmark = pytest.mark.skipif(
     tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13),

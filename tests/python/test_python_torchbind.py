@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-LIBRARY = Path(__file__).resolve().parents[2] / "build" / "lib" / "libgreenlane_bindings.so"
+from built import BUILD
+
+LIBRARY = BUILD / "lib" / "libgreenlane_bindings.so"
 
 CODE = """
 import sys, torch

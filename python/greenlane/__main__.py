@@ -1,0 +1,5 @@
+"""``python -m greenlane`` is the program. Mostly the package's import has become it before this is read."""
+
+from greenlane._program import become_program
+
+become_program()

@@ -1,0 +1,107 @@
+"""The wheel for the PyTorch of this environment, as a user sees it who has neither a compiler nor a checkout."""
+
+import os
+import re
+import subprocess
+import sys
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+ROBOT = ROOT / "examples" / "robot"
+MINOR = ".".join(torch.__version__.split(".")[:2])
+
+
+def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    """Returns the standard output of a command; fails with the whole output if the command fails."""
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=cwd, env=env)
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel() -> Path:
+    """The wheel, built as `make wheels` builds it."""
+    # The compiler's name in build/: ccache then knows the objects of these sources.
+    compiler = {**os.environ, "CXX": os.environ.get("CXX", "c++")}
+    run(ROOT / "tools" / "wheels.sh", torch.__version__.partition("+")[0], env=compiler)
+    (wheel,) = (ROOT / "dist").glob(f"greenlane-*+torch{MINOR}-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the wheel was installed beside PyTorch and CUDA's libraries."""
+    site = tmp_path_factory.mktemp("site")
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel)
+    packages = Path(torch.__file__).parents[1]
+    for path in packages.iterdir():
+        if not (site / path.name).exists():
+            (site / path.name).symlink_to(path)
+    return site
+
+
+@pytest.fixture
+def env(site: Path) -> dict[str, str]:
+    return {
+        "PYTHONPATH": str(site),
+        "PATH": f"{site / 'bin'}:{os.environ['PATH']}",
+        "HOME": os.environ.get("HOME", "/"),
+    }
+
+
+def test_the_wheel_is_for_one_pytorch_and_any_python(wheel: Path, site: Path) -> None:
+    assert re.fullmatch(rf"greenlane-[0-9.]+\+torch{MINOR}-py3-none-manylinux_2_\d+_x86_64\.whl", wheel.name), (
+        wheel.name
+    )
+    (metadata,) = site.glob("greenlane-*.dist-info/METADATA")
+    requirements = Parser().parsestr(metadata.read_text()).get_all("Requires-Dist") or []
+    assert [each for each in requirements if "extra ==" not in each] == [f"torch=={MINOR}.*"]
+
+
+def test_the_package_uses_the_library_inside(site: Path, env: dict[str, str], tmp_path: Path) -> None:
+    code = "import greenlane as gl; print(gl.__file__); print(gl._native.library); print(gl.devices()[-1].id)"
+    file, library, device = run(sys.executable, "-c", code, cwd=tmp_path, env=env).split()
+    assert Path(file).is_relative_to(site)
+    assert Path(library).is_relative_to(site)
+    assert device == "cpu"
+
+
+@pytest.mark.parametrize("command", [("greenlane",), (sys.executable, "-m", "greenlane")], ids=["command", "module"])
+def test_the_program_runs_a_pipeline(command: tuple[str, ...], env: dict[str, str], tmp_path: Path) -> None:
+    out = run(*command, "run", ROBOT / "robot.toml", "--seconds", "1", "--check", cwd=tmp_path, env=env)
+    assert re.search(r"^ *policy .* ok$", out, re.M), out
+
+
+def test_python_becomes_the_program_before_it_loads_pytorch(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('PyTorch was imported')\n")
+    ahead = {**env, "PYTHONPATH": f"{tmp_path}:{env['PYTHONPATH']}"}
+    assert "cpu" in run(sys.executable, "-m", "greenlane", "devices", cwd=tmp_path, env=ahead)
+
+
+def test_the_command_finds_the_program_through_a_link(site: Path, tmp_path: Path) -> None:
+    """Programs such as pipx put a link into a folder of the PATH."""
+    (tmp_path / "greenlane").symlink_to(site / "bin" / "greenlane")
+    assert "greenlane" in run(tmp_path / "greenlane", "--version", env={"PATH": os.environ["PATH"]})
+
+
+def test_a_command_without_its_package_says_so(site: Path, tmp_path: Path) -> None:
+    command = tmp_path / "greenlane"
+    command.write_bytes((site / "bin" / "greenlane").read_bytes())
+    command.chmod(0o755)
+    result = subprocess.run([command, "devices"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("greenlane: the Python package is not beside ")
+
+
+def test_a_cpp_project_finds_it_in_the_wheel(site: Path, tmp_path: Path) -> None:
+    """find_package(greenlane) with the package's folder as a prefix: headers, libraries and PyTorch beside them."""
+    consumer = ROOT / "tests" / "install" / "consumer"
+    prefix = f"-DCMAKE_PREFIX_PATH={site / 'greenlane'}"
+    out = run("cmake", "-S", consumer, "-B", tmp_path, "-G", "Ninja", prefix, f"-DEXAMPLES={ROOT / 'examples'}")
+    assert f"in {site}/torch" in out
+    run("cmake", "--build", tmp_path, "--target", "core_only", "embed")
+    assert ": 42" in run(tmp_path / "core_only")

