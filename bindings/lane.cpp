@@ -53,10 +53,11 @@ std::shared_ptr<const void> owner_in_python(int64_t key, int64_t release) {
 
 // Makes a lane over a stream that the caller made. Without a key, the caller keeps the stream alive. `release` is the
 // address of a C function.
-LanePtr adopt_stream(const std::string& device, int64_t handle, std::optional<int64_t> key, int64_t release) {
+LanePtr adopt_stream(const std::string& device, int64_t handle, std::optional<int64_t> key, int64_t release,
+                     const std::string& name) {
   auto keep_alive = key ? owner_in_python(*key, release) : nullptr;
   return c10::make_intrusive<LaneObject>(
-      Lane::adopt(Device::open(device), StreamView::from_value(handle), {}, std::move(keep_alive)));
+      Lane::adopt(Device::open(device), StreamView::from_value(handle), {.name = name}, std::move(keep_alive)));
 }
 
 std::vector<int64_t> cpus_of(const LanePtr& self) {
@@ -82,7 +83,7 @@ void register_lane(torch::Library& library) {
               partition);
   library.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane",
               whole_device_lane);
-  library.def("adopt_stream(str device, int handle, int? key, int release) -> __torch__.torch.classes.greenlane.Lane",
+  library.def("adopt_stream(str device, int handle, int? key, int release, str name) -> __torch__.torch.classes.greenlane.Lane",
               adopt_stream);
 }
 

@@ -50,7 +50,7 @@ from greenlane._stats import (
     PipelineStats,
     RunFigures,
 )
-from greenlane._streams import StreamLike, get_engine_stream_passthrough, set_engine_stream_passthrough
+from greenlane._streams import StreamLike, adopt, get_engine_stream_passthrough, set_engine_stream_passthrough
 
 __version__ = "0.1.0"
 
@@ -96,6 +96,7 @@ __all__ = [
     "SourceStamp",
     "StrayError",
     "StreamLike",
+    "adopt",
     "audit",
     "bind",
     "capture",

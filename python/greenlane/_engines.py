@@ -12,7 +12,7 @@ from greenlane._gates import require_gates
 from greenlane._graphs import GraphReport, Graphs, Outputs, check_options, report_of
 from greenlane._lanes import Lane
 from greenlane._native import ops
-from greenlane._streams import StreamLike, native_lane, require_lane
+from greenlane._streams import StreamLike, checked_stream, native_lane, require_lane
 from greenlane._waiting import outputs_of
 
 
@@ -108,7 +108,7 @@ class Engine(torch.nn.Module):
         :raises RuntimeError: the handle is null or one of the two other reserved handles, or the stream is of another
             device, is being captured, or belongs to a closed lane. The binding stays as it was.
         """
-        self._native.bind(native_lane(stream, self._native.device()))
+        self._native.bind(native_lane(checked_stream(stream), self._native.device()))
 
     def clear_external_stream(self) -> None:
         """Removes the binding; an engine without a binding is no error."""

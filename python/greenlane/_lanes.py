@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import torch
 
 from greenlane import _checked
+from greenlane._green_contexts import sm_partition
 from greenlane._native import ops
 from greenlane._waiting import outputs_of
 
@@ -69,6 +70,18 @@ class Lane:
         # PyTorch may remember the stream in tensors that outlive the lane.
         self._native.keep_stream()
         return torch.cuda.ExternalStream(self.stream, device=self.device)
+
+    @property
+    def sm_partition(self) -> Any:
+        """The lane's SMs as a ``torch.cuda.green_contexts.SMPartition``, for PyTorch 2.15 and newer.
+
+        A ``GreenContext(sm_partition=…)`` made of it shares the lane's SMs; kernels of both may run there at once. The
+        partition keeps the lane alive, but a context does not keep its partition: hold it as long.
+
+        :raises RuntimeError: this PyTorch has no such class, or the lane has no SMs of its own.
+        """
+        self._require_stream()
+        return sm_partition(self.stream, self.device.index, self)
 
     def __cuda_stream__(self) -> tuple[int, int]:
         """Returns (version of the protocol, handle), for other libraries that take the stream."""

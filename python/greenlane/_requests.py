@@ -12,7 +12,7 @@ from greenlane._lanes import Lane
 from greenlane._lookup import target_at, targets_in
 from greenlane._native import ops
 from greenlane._roots import Root, has_forward, require_root
-from greenlane._streams import StreamLike, handle_of, native_lane, require_lane, require_stream
+from greenlane._streams import StreamLike, checked_stream, handle_of, native_lane, require_lane
 from greenlane._targets import BindingTarget
 
 _log = logging.getLogger("greenlane")
@@ -64,15 +64,14 @@ def bind_streams(
     """
     require_root(root)
     is_mapping = isinstance(streams, Mapping)
-    if isinstance(streams, Mapping):
-        wanted = dict(streams)
-    else:
-        wanted = {"": streams} if has_forward(root) else dict.fromkeys(targets_in(root), streams)
-    for name, stream in wanted.items():
+    wanted: dict[str, StreamLike] = {}
+    for name, stream in streams.items() if isinstance(streams, Mapping) else [("", streams)]:
         with _naming(name if is_mapping else None):
             if lanes_only:
                 require_lane(stream)
-            require_stream(stream)
+            wanted[name] = checked_stream(stream)
+    if not is_mapping and not has_forward(root):
+        wanted = dict.fromkeys(targets_in(root), wanted[""])
     requests = _requests(root, wanted)
     _require_options([request for request in requests if request.name in wanted], options)
     lanes = []

@@ -7,6 +7,7 @@ from typing import Any, Protocol, SupportsIndex, TypeAlias, runtime_checkable
 import torch
 
 from greenlane import _checked
+from greenlane._green_contexts import GreenContextLike, GreenStream, is_green_context
 from greenlane._lanes import Lane
 from greenlane._native import ops
 
@@ -19,9 +20,10 @@ class SupportsCudaStream(Protocol):
         """Returns (version of the protocol, handle)."""
 
 
-StreamLike: TypeAlias = Lane | torch.Stream | SupportsIndex | SupportsCudaStream
+StreamLike: TypeAlias = Lane | torch.Stream | SupportsIndex | SupportsCudaStream | GreenContextLike
 """A lane, a stream of PyTorch's (``torch.cuda.Stream`` or ``torch.Stream``), a raw handle (any whole number, also
-NumPy's), or any object with ``__cuda_stream__``."""
+NumPy's), any object with ``__cuda_stream__``, or a ``torch.cuda.green_contexts.GreenContext``, of which a new stream is
+taken. A stream that such a context made does not keep the context alive, so pass the context itself."""
 
 _HIGHEST_HANDLE = 2**63 - 1
 
@@ -47,7 +49,7 @@ def handle_of(stream: StreamLike) -> int:
             pass
     raise TypeError(
         f"{stream!r} is no stream: pass a Lane, a torch.cuda.Stream, a torch.Stream of a GPU, a handle (a whole "
-        "number), or an object with __cuda_stream__"
+        "number), an object with __cuda_stream__, or a GreenContext of PyTorch's"
     )
 
 
@@ -69,15 +71,21 @@ def require_lane(lane: object) -> None:
         )
 
 
-def require_stream(stream: StreamLike) -> None:
-    """Raises TypeError or ValueError unless it is a stream; see :func:`handle_of`."""
+def checked_stream(stream: StreamLike) -> StreamLike:
+    """Returns the stream; of a green context a new stream, which keeps the context alive.
+
+    :raises TypeError, ValueError: it is no stream; see :func:`handle_of`.
+    """
+    if is_green_context(stream):
+        return GreenStream(stream)
     if not isinstance(stream, Lane):  # a lane of the CPU has no handle
         handle_of(stream)
+    return stream
 
 
 def device_of_stream(stream: StreamLike) -> torch.device | None:
     """Returns the device of a lane or a stream of PyTorch's; None for a handle and for foreign objects."""
-    return torch.device(stream.device) if isinstance(stream, Lane | torch.Stream) else None
+    return torch.device(stream.device) if isinstance(stream, Lane | torch.Stream | GreenStream) else None
 
 
 def _cuda_stream(stream: torch.Stream) -> torch.cuda.Stream:
@@ -102,19 +110,41 @@ _RELEASE = ctypes.CFUNCTYPE(None, ctypes.c_int64)(_release)
 _RELEASE_ADDRESS = ctypes.cast(_RELEASE, ctypes.c_void_p).value or 0
 
 
-def native_lane(stream: StreamLike, device: str) -> Any:
+def native_lane(stream: StreamLike, device: str, name: str = "") -> Any:
     """Returns the lane itself, or a lane that adopts the stream and keeps it alive.
 
+    :param name: an adopted stream's name for messages and reports.
     :raises RuntimeError: the stream cannot be adopted.
     """
     if isinstance(stream, Lane):
         return stream._native
     handle = handle_of(stream)
     if isinstance(stream, SupportsIndex) and not isinstance(stream, SupportsCudaStream):
-        return ops.adopt_stream(device, handle, None, _RELEASE_ADDRESS)
+        return ops.adopt_stream(device, handle, None, _RELEASE_ADDRESS, name)
     key = next(_keys)
     _held[key] = stream
-    return ops.adopt_stream(device, handle, key, _RELEASE_ADDRESS)
+    return ops.adopt_stream(device, handle, key, _RELEASE_ADDRESS, name)
+
+
+def adopt(stream: StreamLike, name: str = "", *, device: str | torch.device | None = None) -> Lane:
+    """Makes a lane of a stream that somebody else made, for example in a green context of PyTorch's.
+
+    Its units are those of the stream's context; greenlane neither reserves them nor gives them to others. The stream
+    is kept alive as long as the lane needs it; the caller must keep a raw handle valid for that long.
+
+    :param name: the name for messages and reports.
+    :param device: needed for handles and objects with ``__cuda_stream__``, which do not say their device.
+    :raises TypeError, ValueError: it is no stream, or nothing says its device.
+    :raises RuntimeError: the handle is a reserved one, or the stream is of another device or is being captured.
+    """
+    label = _checked.name(name, "the lane's name")
+    stream = checked_stream(stream)
+    if isinstance(stream, Lane):
+        raise TypeError(f"{stream!r} is a lane already")
+    found = device_of_stream(stream) if device is None else torch.device(_checked.device(device))
+    if found is None:
+        raise ValueError(f"{stream!r} does not say its device: pass it, as in adopt(stream, device='cuda:0')")
+    return Lane(native_lane(stream, str(found), label))
 
 
 def set_engine_stream_passthrough(on: bool) -> None:

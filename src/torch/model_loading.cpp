@@ -89,6 +89,11 @@ LoadedModel load_model(const std::string& path, const AotiOptions& options) {
     while_others_capture.emplace(cudaStreamCaptureModeRelaxed);
   }
 
+  if (package.effects.has_own_streams && id.kind == DeviceKind::cuda)
+    warn("engine '" + options.name + "' was exported with streams of its own (`torch.cuda.stream` inside the model): " +
+         "their work leaves its lane and runs on all SMs, and it has no graphs; export the model without them, or with "
+         "strict=False");
+
   ErrorOutput output;
   const UnpackedFolder unpacked(path);
   try {

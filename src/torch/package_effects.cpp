@@ -71,6 +71,14 @@ std::optional<TokenRange> run_body_of(const TokenRange& code) {
   return body;
 }
 
+// Returns whether `run_impl` takes streams from the wrapper's cache of streams. The cache is declared for events, too.
+bool uses_own_streams(const TokenRange& body) {
+  for (std::size_t i = 0; i < body.size(); ++i) {
+    if (body[i].is("_aoti_aux_stream_cache")) return true;
+  }
+  return false;
+}
+
 // Returns effects in which all inputs and constants count as written to.
 PackageEffects unknown_effects(std::size_t inputs, std::vector<PackageConstant> constants) {
   for (PackageConstant& constant : constants) constant.is_written = true;
@@ -100,14 +108,20 @@ PackageEffects effects_of_source(std::string_view wrapper_source, std::size_t in
   std::vector<PackageConstant> constants = constants_of(all_code);
   const auto body = run_body_of(all_code);
   if (!body) return unknown_effects(inputs, std::move(constants));
+  const bool has_own_streams = uses_own_streams(*body);
   const RunEffects run = read_run(*body, {.inputs = inputs,
                                           .constants = constants.size(),
                                           .wrappers = triton_wrappers_of(TokenRange(tokens, 0, tokens.size())),
                                           .operators = targets_of(extern_nodes)});
-  if (!run.is_understood) return unknown_effects(inputs, std::move(constants));
+  if (!run.is_understood) {
+    auto effects = unknown_effects(inputs, std::move(constants));
+    effects.has_own_streams = has_own_streams;
+    return effects;
+  }
 
   PackageEffects effects;
   effects.is_known = true;
+  effects.has_own_streams = has_own_streams;
   for (std::size_t i = 0; i < inputs; ++i) effects.writes_input.push_back(run.written[i]);
   for (std::size_t i = 0; i < constants.size(); ++i) constants[i].is_written = run.written[inputs + i];
   effects.constants = std::move(constants);

@@ -1,5 +1,5 @@
 // The tensors that a compiled model writes to besides its outputs, read from the wrapper source that AOTInductor put
-// into the package (PyTorch 2.11 to 2.14, for CPU and CUDA). A constant is a parameter, a buffer or a tensor literal.
+// into the package (PyTorch 2.11 to 2.15, for CPU and CUDA). A constant is a parameter, a buffer or a tensor literal.
 //
 // How it is found. A wrapper has one function, `run_impl`: a list of statements that move, view and pass handles of
 // tensors. The handles of inputs and constants are followed through it (moves, casts, views, data pointers, subgraphs
@@ -50,6 +50,9 @@ struct PackageEffects {
   bool draws_random_numbers = true;
   // True if it calls custom operators or objects of custom classes, which may keep state of their own.
   bool has_hidden_state = true;
+  // True if it enqueues work on streams of its own, beside the one that it is called with. PyTorch 2.14 and newer makes
+  // them for `with torch.cuda.stream(…)` inside a model that was exported with strict=True. They are not in its lane.
+  bool has_own_streams = false;
 
   // Returns the names of the constants that the model writes to.
   [[nodiscard]] std::vector<std::string> written_constants() const;

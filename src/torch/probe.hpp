@@ -27,7 +27,7 @@ std::optional<std::unordered_map<std::string, c10::IValue>> custom_objects(const
   }
 }
 
-// Tell the allocator that a capture has begun or ended, if it has such functions (PyTorch 2.14 and newer).
+// Tell the allocator that a capture has begun or ended, if it has such functions (PyTorch 2.13 and newer).
 template <typename Allocator>
 void mark_capture_begin(Allocator& allocator, c10::DeviceIndex device) {
   if constexpr (requires { allocator.markCaptureBegin(device); }) allocator.markCaptureBegin(device);

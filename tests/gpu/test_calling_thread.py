@@ -141,7 +141,7 @@ def test_a_green_context_of_pytorch_stays_current(models: Path) -> None:
     """PyTorch's green context stays current after calls. PyTorch loses it by work on another device than cuda:0."""
     green_contexts = pytest.importorskip("torch.cuda.green_contexts")
     torch.zeros(1, device="cuda:0")
-    green = green_contexts.GreenContext.create(32, 0)
+    green = green_contexts.GreenContext.create(num_sms=32, device_id=0)
     before = state()
     green.set_context()
     try:

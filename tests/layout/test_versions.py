@@ -1,4 +1,4 @@
-"""The version of greenlane, and the versions of PyTorch that it supports: said in several files, and the same in all."""
+"""The version of greenlane and the versions of PyTorch that it supports, which several files name."""
 
 import re
 from pathlib import Path

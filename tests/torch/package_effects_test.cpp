@@ -266,6 +266,16 @@ TEST(PackageEffects, ATensorMemoryDescriptorStandsForItsTensor) {
               ElementsAre("y"));
 }
 
+// As PyTorch 2.15 writes it: the wrapper of the kernel makes the descriptor.
+TEST(PackageEffects, ATensorMemoryDescriptorWithAnAddressStandsForItsTensor) {
+  EXPECT_THAT(written(R"(
+    alignas(64) StableTMADescriptor desc_0{};
+    desc_0.block_shape[0] = 64;
+    desc_0.global_address = reinterpret_cast<void*>(*(y));
+    call_add_kernel_0(desc_0, buf0);)"),
+              ElementsAre("y"));
+}
+
 TEST(PackageEffects, ACutlassKernelWritesToNonConstArguments) {
   EXPECT_THAT(written("kernels.cuda_fused_0((const half*)(x.data_ptr()), (const half*)(w.data_ptr()), "
                       "(half*)(y.data_ptr()), (uint8_t*)(nullptr), stream);"),
@@ -408,6 +418,19 @@ TEST(PackageEffects, AttentionDrawsRandomNumbersForItsDropout) {
   EXPECT_FALSE(draws("0.0"));
   EXPECT_TRUE(draws("0.1"));
   EXPECT_TRUE(draws("p"));
+}
+
+// As PyTorch 2.14 writes `with torch.cuda.stream(…)` inside a model.
+TEST(PackageEffects, StreamsOfTheModelAreSeen) {
+  constexpr std::string_view kCache = "static thread_local AotiAuxStreamCache _aoti_aux_stream_cache;\n";
+  const auto has_own_streams = [&](std::string_view statements) {
+    return effects_of_source(wrapper(statements, kCache), 2).has_own_streams;
+  };
+  EXPECT_FALSE(has_own_streams(""));  // models with events alone declare the cache, too
+  constexpr std::string_view kStream = "_aoti_aux_stream_cache.ensure(1, this->device_idx_, stream);\n"
+                                       "cudaStream_t aux_1 = _aoti_aux_stream_cache.get(1, this->device_idx_, stream);";
+  EXPECT_TRUE(has_own_streams(kStream));
+  EXPECT_TRUE(has_own_streams(std::string(kStream) + "}"));  // where the rest is not understood
 }
 
 TEST(PackageEffects, CommentsAndStringsAreIgnored) {

@@ -13,6 +13,7 @@ from mixes import Mix
 
 from ways import AbsentError, Use
 
+PINNED = "holoscan-cu13==4.6.0"  # the release that this is written for; 5.0 has other interfaces
 STACK = 32 << 20  # bytes, below which Holoscan warns of crashes
 SMALLEST = (4, 2)  # SMs of a group on this generation of GPUs: the example starts at 4 and halves until it is accepted
 
@@ -37,11 +38,14 @@ def run(sizes: dict[str, int], groups: tuple[int, ...], options: dict[str, Any],
         resource.setrlimit(resource.RLIMIT_STACK, (STACK, hard))
     try:
         import holoscan
+
+        if int(holoscan.__version__.partition(".")[0]) >= 5:
+            raise AbsentError(f"holoscan {holoscan.__version__} has no CudaGreenContextPool: pip install {PINNED}")
         from holoscan.conditions import CountCondition
         from holoscan.core import Application, Operator, OperatorSpec
         from holoscan.resources import CudaGreenContext, CudaGreenContextPool, CudaStreamPool
     except ImportError as error:
-        raise AbsentError(f"not installed: {error}") from error
+        raise AbsentError(f"not installed ({error}): pip install {PINNED}") from error
 
     partitions = list(sizes.values())
     whole = [group for group in groups if are_whole(partitions, group)]

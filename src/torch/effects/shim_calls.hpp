@@ -16,7 +16,7 @@ enum class Effect {
   unknown,       // may write to all of its arguments
 };
 
-// Returns the effect of a function that a wrapper calls. Known shims are those of PyTorch 2.11 to 2.14; any other name
+// Returns the effect of a function that a wrapper calls. Known shims are those of PyTorch 2.11 to 2.15; any other name
 // is unknown.
 [[nodiscard]] Effect effect_of_call(std::string_view function);
 // Returns the effect of an operator of ATen: its name with its overload, without namespace. Never `value`.
