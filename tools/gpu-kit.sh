@@ -28,7 +28,7 @@ cp build/gpu-kit/bin/* "$kit/bin/"
 cp "$consumer/own_stream" "$kit/bin/"
 .venv-gpu-kit/bin/python tools/mutants.py build/gpu-kit "$kit/mutants"
 ln -s python/greenlane/lib "$kit/lib"  # where the programs look
-cp -r tests/gpu tests/conftest.py "$kit/tests/"
+cp -r tests/gpu "$kit/tests/"
 mkdir "$kit/bench" && cp -r bench/audit bench/edges bench/graphs bench/gates bench/lanes bench/overhead bench/peers bench/planning bench/serving "$kit/bench/" && rm "$kit"/bench/*/*.[ch]pp
 cp build/gpu-kit/lib/libpeers_driver.so "$kit/bench/peers/"
 cp -r examples/robot examples/robot_live "$kit/examples/" && rm -rf "$kit"/examples/*/build

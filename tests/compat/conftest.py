@@ -10,10 +10,11 @@ import pytest
 import torch
 from models.fixture import models
 from python.lanes import a, b
+from seeds import same_random_numbers
 
 from compat import stand_in
 
-__all__ = ["a", "b", "models"]
+__all__ = ["a", "b", "models", "same_random_numbers"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,7 +35,8 @@ def models() -> Path:
 
 @pytest.fixture(autouse=True)
 def _quiet_device() -> Iterator[None]:
-    """Waits for the device, so that no work of one test runs on into the next."""
+    """Seeds PyTorch, and waits for the device, so that neither numbers nor work of one test reach the next."""
+    torch.manual_seed(0)
     yield
     if torch.cuda.is_available():
         torch.cuda.synchronize()

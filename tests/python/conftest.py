@@ -8,11 +8,12 @@ import greenlane as gl
 import pytest
 import torch
 from models.fixture import models
+from seeds import same_random_numbers
 
 from python.lanes import a, b
 from python.leapp_exports import leapp_export, leapp_pipeline
 
-__all__ = ["a", "b", "leapp_export", "leapp_pipeline", "models"]
+__all__ = ["a", "b", "leapp_export", "leapp_pipeline", "models", "same_random_numbers"]
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "python"))
