@@ -11,9 +11,9 @@ the device that no other lane has: SMs of a GPU, or cores of a CPU. Importing th
 driver.
 """
 
-from greenlane._program import become_program_if_asked
+from greenlane import _program
 
-become_program_if_asked()
+_program.become_program_if_asked()
 
 # ruff: noqa: E402
 from greenlane._aliases import install_torch_tensorrt_aliases

@@ -2,4 +2,5 @@
 
 from greenlane._program import become_program
 
-become_program()
+if __name__ == "__main__":
+    become_program()

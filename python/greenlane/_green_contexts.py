@@ -4,6 +4,7 @@ PyTorch's classes differ between its versions, so they are known by their names,
 the user has.
 """
 
+import importlib
 import sys
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
@@ -47,14 +48,13 @@ def sm_partition(stream: int, device: int, owner: object) -> Any:
     :param owner: kept alive as long as the partition is.
     :raises RuntimeError: this PyTorch has no such class, or the stream is in no green context.
     """
-    try:
-        from torch.cuda.green_contexts import SMPartition  # type: ignore[attr-defined, unused-ignore]
-    except ImportError as error:
+    green_contexts: Any = importlib.import_module("torch.cuda.green_contexts")
+    if not hasattr(green_contexts, "SMPartition"):
         raise RuntimeError(
             f"PyTorch {torch.__version__} has no torch.cuda.green_contexts.SMPartition: use PyTorch 2.15 or newer, or "
             "work on the lane's stream (lane.torch_stream)"
-        ) from error
-    from cuda.bindings import driver
+        )
+    driver: Any = importlib.import_module("cuda.bindings.driver")
 
     def checked(result: tuple[Any, ...]) -> Any:
         if int(result[0]) != 0:
@@ -65,7 +65,7 @@ def sm_partition(stream: int, device: int, owner: object) -> Any:
     if int(context) == 0:
         raise RuntimeError(f"the lane's stream is in no green context: {_NEEDS_GREEN}")
     kind = driver.CUdevResourceType.CU_DEV_RESOURCE_TYPE_SM
-    return SMPartition(checked(driver.cuGreenCtxGetDevResource(context, kind)), device, owner)
+    return green_contexts.SMPartition(checked(driver.cuGreenCtxGetDevResource(context, kind)), device, owner)
 
 
 _NEEDS_GREEN = "take a lane that greenlane.partition made"

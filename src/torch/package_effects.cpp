@@ -71,18 +71,17 @@ std::optional<TokenRange> run_body_of(const TokenRange& code) {
   return body;
 }
 
-// Returns whether `run_impl` takes streams from the wrapper's cache of streams. The cache is declared for events, too.
-bool uses_own_streams(const TokenRange& body) {
-  for (std::size_t i = 0; i < body.size(); ++i) {
-    if (body[i].is("_aoti_aux_stream_cache")) return true;
+// Returns whether the wrapper takes streams from its cache. A wrapper with events alone declares the cache, too.
+bool uses_own_streams(const TokenRange& code) {
+  for (std::size_t i = 0; i < code.size(); ++i) {
+    if (code[i].is("_aoti_aux_stream_cache") && code[i + 1].is(".")) return true;
   }
   return false;
 }
 
-// Returns effects in which all inputs and constants count as written to.
-PackageEffects unknown_effects(std::size_t inputs, std::vector<PackageConstant> constants) {
+// Makes all inputs and constants count as written to.
+PackageEffects unknown_effects(PackageEffects effects, std::size_t inputs, std::vector<PackageConstant> constants) {
   for (PackageConstant& constant : constants) constant.is_written = true;
-  PackageEffects effects;
   effects.writes_input.assign(inputs, true);
   effects.constants = std::move(constants);
   return effects;
@@ -107,21 +106,16 @@ PackageEffects effects_of_source(std::string_view wrapper_source, std::size_t in
 
   std::vector<PackageConstant> constants = constants_of(all_code);
   const auto body = run_body_of(all_code);
-  if (!body) return unknown_effects(inputs, std::move(constants));
-  const bool has_own_streams = uses_own_streams(*body);
+  PackageEffects effects;
+  effects.has_own_streams = uses_own_streams(all_code);
+  if (!body) return unknown_effects(std::move(effects), inputs, std::move(constants));
   const RunEffects run = read_run(*body, {.inputs = inputs,
                                           .constants = constants.size(),
                                           .wrappers = triton_wrappers_of(TokenRange(tokens, 0, tokens.size())),
                                           .operators = targets_of(extern_nodes)});
-  if (!run.is_understood) {
-    auto effects = unknown_effects(inputs, std::move(constants));
-    effects.has_own_streams = has_own_streams;
-    return effects;
-  }
+  if (!run.is_understood) return unknown_effects(std::move(effects), inputs, std::move(constants));
 
-  PackageEffects effects;
   effects.is_known = true;
-  effects.has_own_streams = has_own_streams;
   for (std::size_t i = 0; i < inputs; ++i) effects.writes_input.push_back(run.written[i]);
   for (std::size_t i = 0; i < constants.size(); ++i) constants[i].is_written = run.written[inputs + i];
   effects.constants = std::move(constants);
