@@ -7,4 +7,5 @@ rm -rf build/docs
 mkdir -p build/docs
 doxygen docs/site/Doxyfile
 .venv/bin/sphinx-build --fail-on-warning --keep-going --quiet -c docs/site -d build/docs/doctrees . build/docs/html
+cp -r docs/schemas build/docs/html/docs/  # editors name a schema by its URL
 echo "docs: build/docs/html/index.html"
