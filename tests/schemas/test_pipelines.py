@@ -1,5 +1,6 @@
 """Configurations: those in the checkout, the keys, and a comparison of the schema's verdicts with greenlane's."""
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -45,6 +46,18 @@ def test_the_fuzzers_inputs_have_one_verdict(file: Path, tmp_path: Path) -> None
     except ValueError:
         document = None
     assert (document is None or faults("pipeline", document) != []) is (refusal_of_pipeline(text, tmp_path) != "")
+
+
+def test_the_fuzzers_input_with_all_keys_is_right(tmp_path: Path) -> None:
+    """Changes of an input that is refused at its first key would reach no other reader."""
+    text = (ROOT / "tests" / "fuzz" / "corpus" / "toml" / "all-keys").read_text()
+    assert refusal_of_pipeline(text, tmp_path) == ""
+    document = parsed(text)
+    used = {table: {key for each in document[table].values() for key in each} for table in TABLES}
+    entries = [each["from"] for each in document["engine"].values() if isinstance(each.get("from"), list)]
+    used["entry"] = {key for entry in itertools.chain(*entries) if isinstance(entry, dict) for key in entry}
+    used[""] = set(document)
+    assert used == {table: keys_of(table) for table in used}
 
 
 def test_imported_pipelines_are_valid(tmp_path: Path) -> None:
