@@ -159,12 +159,15 @@ def test_files_of_greenlane_are_told_apart(written: Written) -> None:
         assert [other for other in OPTIONAL if validator(other).is_valid(document)] == [kind]
 
 
+SHARED = ("src/runtime/device_json.cpp", "src/runtime/report.cpp")
+"""The sources that write parts of several kinds of files: devices, versions and figures."""
+
 WRITERS = {
-    "results": ["src/runtime/report.cpp"],
-    "audit": ["src/runtime/report.cpp", "src/audit/audit_report.cpp"],
-    "devices": ["src/runtime/report.cpp"],
-    "profile": ["src/runtime/report.cpp", "src/runtime/profile_file.cpp"],
-    "plan": ["src/runtime/report.cpp", "src/runtime/plan/plan_json.cpp"],
+    "results": [*SHARED],
+    "audit": [*SHARED, "src/audit/audit_report.cpp"],
+    "devices": [*SHARED, "src/runtime/device_json.cpp"],
+    "profile": [*SHARED, "src/runtime/profile_file.cpp"],
+    "plan": [*SHARED, "src/runtime/plan/plan_json.cpp"],
     "trace": ["src/runtime/trace.cpp", "src/runtime/trace_flows.cpp"],
 }
 """The sources that write each kind of file."""
