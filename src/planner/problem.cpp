@@ -51,7 +51,7 @@ void check(const EngineDemand& engine) {
   if (engine.period && !is_positive(engine.period->count())) refuse(name + " has no positive period", "give it one");
   if (engine.deadline && !is_positive(engine.deadline->count()))
     refuse(name + " has no positive deadline", "give it one");
-  if (!std::isfinite(engine.weight) || engine.weight < 0 || engine.weight > 1e6) {
+  if (!std::isfinite(engine.weight) || engine.weight < 0 || engine.weight > kMostWeight) {
     refuse(name + " has an impossible weight", "give it one between 0 and a million");
   }
 }

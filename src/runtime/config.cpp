@@ -1,5 +1,6 @@
 #include "core/named_file.hpp"
 #include "runtime/edge_config.hpp"
+#include "runtime/lane_rules.hpp"
 #include "runtime/metrics/endpoint_address.hpp"
 #include "runtime/path_config.hpp"
 #include "runtime/toml_reader.hpp"
@@ -65,7 +66,7 @@ fs::path named_file(TomlTable& table, std::string_view key, NamedFiles files, co
 
 // Reads `model`, a package, or `module` and `python`, a module of the program.
 void read_model(TomlTable& table, NamedFiles files, EngineConfig& engine) {
-  engine.module = table.get_string("module").value_or("");
+  engine.module = table.get_string("module", "name a module that the program passes").value_or("");
   if (!table.get("module")) {
     if (!table.get("model"))
       table.fail_missing("model", "name a package (`model`), or a module that the program passes (`module`)");
@@ -75,9 +76,6 @@ void read_model(TomlTable& table, NamedFiles files, EngineConfig& engine) {
       table.fail(*python, "python", "only modules can run under Python's lock", "leave it out, or give a `module`");
     return;
   }
-  if (engine.module.empty())
-    table.fail(*table.get("module"), "module", "the name of a module is empty",
-               "name a module that the program passes");
   if (const auto* model = table.get("model"))
     table.fail(*model, "model", "the engine is module '" + engine.module + "' already", "leave one of the two out");
   engine.python = table.get_bool("python").value_or(false);
@@ -160,9 +158,7 @@ EngineConfig read_engine(TomlTable& table, const std::vector<std::string>& produ
   engine.has_timer = engine.period.has_value();
   read_edges(table, producers, files, engine);
   read_deadline(table, engine);
-  engine.lane = table.get_string("lane").value_or(engine.name);
-  if (engine.lane.empty())
-    table.fail(*table.get("lane"), "lane", "the name of a lane is empty", "name the lane, or leave the key out");
+  engine.lane = table.get_string("lane", "name the lane, or leave the key out").value_or(engine.name);
   if (const auto graphs = table.get_string("graphs")) {
     engine.graphs = *graphs == "resident";
     if (!engine.graphs && *graphs != "off")
@@ -170,7 +166,8 @@ EngineConfig read_engine(TomlTable& table, const std::vector<std::string>& produ
   }
   read_gates(table, engine);
   read_arrivals(table, engine);
-  engine.weight = table.get_positive("weight").value_or(1);
+  engine.weight =
+      table.get_positive("weight", "give a factor, or leave the key out for a weight of 1", kMostWeight).value_or(1);
   engine.tune_kernels = table.get_bool("tune_kernels").value_or(true);
   engine.stateful = table.get_bool("stateful").value_or(false);
   read_seed(table, engine);
@@ -179,14 +176,14 @@ EngineConfig read_engine(TomlTable& table, const std::vector<std::string>& produ
   return engine;
 }
 
-// Reads `device`, which may be "auto" only where that is the default.
-std::string read_device(TomlTable& table, const std::string& if_absent) {
-  const auto device = table.get_string("device").value_or(if_absent);
-  if (device == if_absent) return device;
+// Reads the pipeline's `device`.
+std::string read_device(TomlTable& root) {
+  auto device = root.get_string("device", "use cpu, cuda:N or auto").value_or("auto");
+  if (device == "auto") return device;
   try {
     (void)DeviceId::parse(device);
   } catch (const DeviceError& error) {
-    table.fail(*table.get("device"), "device", error.what(), "");
+    root.fail(*root.get("device"), "device", error.what(), "");
   }
   return device;
 }
@@ -207,37 +204,12 @@ LaneConfig read_lane(TomlTable& table) {
       table.fail(*units, "units", "this is neither a whole number nor \"rest\"", remedy);
     }
   }
-  const auto beside = table.get_string("beside");
-  if (beside && beside->empty())
-    table.fail(*table.get("beside"), "beside", "the name of a lane is empty", "name the lane, or leave the key out");
-  lane.beside = beside.value_or("");
-  if (lane.units && !lane.beside.empty()) {
-    table.fail(*table.get("beside"), "beside", "a lane beside another has that one's units, and `units` says otherwise",
-               "leave one of the two out");
-  }
-  lane.device = read_device(table, "");
+  lane.beside = table.get_string("beside", "name the lane, or leave the key out").value_or("");
+  lane.device = table.get_string("device", kLaneDeviceRemedy).value_or("");
+  if (const auto why = why_no_lane_device(lane.device); !why.empty())
+    table.fail(*table.get("device"), "device", why, kLaneDeviceRemedy);
   table.refuse_unknown();
   return lane;
-}
-
-// Checks that every lane beside another is beside a lane with units of its own, and sets its device.
-void check_beside(PipelineConfig& config, std::vector<TomlTable>& tables) {
-  for (auto& lane : config.lanes) {
-    if (lane.beside.empty()) continue;
-    const auto other = std::ranges::find(config.lanes, lane.beside, &LaneConfig::name);
-    if (other != config.lanes.end() && other->beside.empty() && other->name != lane.name) {
-      if (lane.device.empty()) lane.device = other->device;
-      if (lane.device == other->device) continue;
-      auto& table = *std::ranges::find(tables, "lane." + lane.name, &TomlTable::name);
-      table.fail(*table.get("beside"), "beside", "lane '" + lane.beside + "' is on another device",
-                 "give both lanes the same `device`, or leave `beside` out");
-    }
-    auto& table = *std::ranges::find(tables, "lane." + lane.name, &TomlTable::name);
-    table.fail(*table.get("beside"), "beside",
-               other == config.lanes.end() ? "no engine runs on lane '" + lane.beside + "'"
-                                           : "lane '" + lane.beside + "' has no units of its own",
-               "name a lane that engines run on and that is not beside another");
-  }
 }
 
 // Reads the lanes that engines use.
@@ -252,7 +224,11 @@ void read_lanes(PipelineConfig& config, std::vector<TomlTable>& tables) {
     if (std::ranges::find(config.lanes, lane.name, &LaneConfig::name) != config.lanes.end()) continue;
     table.fail("no engine runs on this lane", "name it as the `lane` of an engine, or remove it");
   }
-  check_beside(config, tables);
+  settle_neighbours(config.lanes, config.device,
+                    [&](const LaneConfig& lane, const std::string& why, const std::string& remedy) {
+                      auto& table = *std::ranges::find(tables, "lane." + lane.name, &TomlTable::name);
+                      table.fail(*table.get("beside"), "beside", why, remedy);
+                    });
 }
 
 std::string read_metrics(TomlTable& root) {
@@ -275,7 +251,7 @@ PipelineConfig load_config(const fs::path& file, NamedFiles files) {
 
   PipelineConfig config;
   config.file = file;
-  config.device = read_device(root, "auto");
+  config.device = read_device(root);
   for (const auto& library : root.get_strings("libraries")) {
     // The system's library search finds a bare name.
     const bool bare = library.find('/') == std::string::npos;

@@ -35,25 +35,27 @@ std::optional<Overflow> read_overflow(TomlTable& table) {
 }
 
 std::optional<fs::path> read_initial(TomlTable& table, NamedFiles files) {
-  if (table.get_string("initial") == "zeros") return fs::path();
-  return table.get_file(
-      "initial", files,
-      R"(use "zeros", or save a list of the producer's outputs with torch.save, or correct the path)");
+  const std::string remedy =
+      R"(use "zeros", or save a list of the producer's outputs with torch.save, or correct the path)";
+  if (table.get_string("initial", remedy) == "zeros") return fs::path();
+  return table.get_file("initial", files, remedy);
 }
 
 FromEntry read_entry(const TomlTable& engine, const toml::node& node, NamedFiles files) {
-  if (node.is_string()) return {.where = &node, .output = node.as_string()->get()};
+  if (node.is_string())
+    return {.where = &node, .output = engine.text_of(node, "from", R"(name a source or an engine, as in "vision")")};
   if (!node.is_table()) {
     engine.fail(node, "from", "an entry must be a string or a table",
                 R"(write "vision", or { output = "vision", queue = 8 })");
   }
   auto table = engine.within("from", *node.as_table());
-  FromEntry entry{.where = &node, .output = table.get_string("output").value_or("")};
+  const std::string remedy = R"(name a source or an engine, as in { output = "vision" })";
+  FromEntry entry{.where = &node, .output = table.get_string("output", remedy).value_or("")};
   entry.queue = table.get_count("queue", "give the number of values that may wait, or leave the key out");
   entry.overflow = read_overflow(table);
   entry.initial = read_initial(table, files);
   table.refuse_unknown();
-  if (!table.get("output")) table.fail_missing("output", R"(name a source or an engine, as in { output = "vision" })");
+  if (!table.get("output")) table.fail_missing("output", remedy);
   return entry;
 }
 
@@ -164,7 +166,8 @@ void read_inputs(TomlTable& table, const Names& producers, NamedFiles files, Eng
 void read_triggers(TomlTable& table, EngineConfig& engine) {
   const auto* on = table.get("on");
   if (!on) return;
-  const auto names = on->is_string() ? Names{on->as_string()->get()} : table.get_strings("on");
+  const auto names = on->is_string() ? Names{table.text_of(*on, "on", "name a producer in `from`, or write `on = []`")}
+                                     : table.get_strings("on");
   if (names.empty()) return;
   if (engine.edges.empty())
     table.fail(*on, "on", "without `from` no data comes", "name the model's inputs in `from`, or leave `on` out");

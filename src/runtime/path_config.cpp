@@ -23,7 +23,7 @@ std::string read_end(TomlTable& table, std::string_view key, const std::string& 
   const auto names = configs | std::views::transform([](const auto& one) { return one.name; });
   const auto remedy = configs.empty() ? "describe one in a table [" + kind + ".NAME]"
                                       : fmt::format("name the {}; known here: {}", kind, fmt::join(names, ", "));
-  auto name = table.get_string(key);
+  auto name = table.get_string(key, remedy);
   if (!name) table.fail_missing(key, remedy);
   if (std::ranges::find(names, *name) == names.end())
     table.fail(*table.get(key), key, "there is no " + kind + " '" + *name + "'", remedy);

@@ -5,6 +5,8 @@
 
 #include <greenlane/core/error.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace greenlane::runtime {
@@ -36,18 +38,25 @@ const toml::node* TomlTable::get(std::string_view key) {
   return table_.get(key);
 }
 
-std::optional<std::string> TomlTable::get_string(std::string_view key) {
+std::string TomlTable::text_of(const toml::node& string, std::string_view key, const std::string& remedy) const {
+  auto text = string.as_string()->get();
+  if (text.empty()) fail(string, key, "this text is empty", remedy);
+  return text;
+}
+
+std::optional<std::string> TomlTable::get_string(std::string_view key, const std::string& remedy) {
   const auto* node = get(key);
   if (!node) return std::nullopt;
   if (!node->is_string()) fail(*node, key, "this must be a string", "put it in quotes");
-  return node->as_string()->get();
+  return text_of(*node, key, remedy);
 }
 
-std::optional<double> TomlTable::get_positive(std::string_view key, const std::string& remedy) {
+std::optional<double> TomlTable::get_positive(std::string_view key, const std::string& remedy, double most) {
   const auto* node = get(key);
   if (!node) return std::nullopt;
   const auto value = node->is_number() ? node->value<double>() : std::nullopt;
-  if (!value || !(*value > 0) || *value > 1e12) fail(*node, key, "this must be a positive number", remedy);
+  if (!value || !(*value > 0) || *value > most)
+    fail(*node, key, fmt::format("this must be a positive number of at most {:.0f}", most), remedy);
   return value;
 }
 
@@ -90,16 +99,15 @@ std::vector<std::string> TomlTable::get_strings(std::string_view key) {
   std::vector<std::string> strings;
   for (const auto& element : *node->as_array()) {
     if (!element.is_string()) fail(element, key, "this must be a list of strings", "write it as [\"…\"]");
-    strings.push_back(element.as_string()->get());
+    strings.push_back(text_of(element, key, "give one, or leave it out of the list"));
   }
   return strings;
 }
 
 std::optional<std::filesystem::path> TomlTable::get_file(std::string_view key, NamedFiles files,
                                                          const std::string& remedy) {
-  const auto text = get_string(key);
+  const auto text = get_string(key, remedy);
   if (!text) return std::nullopt;
-  if (text->empty()) fail(*get(key), key, "the name of a file is empty", remedy);
   const std::filesystem::path named(*text);
   auto path = named.is_absolute() ? named : file_.parent_path() / named;
   if (files == NamedFiles::may_be_missing) return path;

@@ -35,10 +35,12 @@ class TomlTable {
   TomlTable(std::filesystem::path file, std::string name, const toml::table& table)
       : file_(std::move(file)), name_(std::move(name)), table_(table) {}
 
-  [[nodiscard]] std::optional<std::string> get_string(std::string_view key);
-  // `remedy` is for a value that is no positive number.
+  // Reads a text that is not empty. `remedy` is for an empty one.
+  [[nodiscard]] std::optional<std::string> get_string(std::string_view key,
+                                                      const std::string& remedy = "give one, or leave the key out");
+  // Reads a positive number of at most `most`. `remedy` is for any other value.
   [[nodiscard]] std::optional<double> get_positive(
-      std::string_view key, const std::string& remedy = "leave the key out where nothing is asked");
+      std::string_view key, const std::string& remedy = "leave the key out where nothing is asked", double most = 1e12);
   // Reads a whole number from 1 to 1000000.
   [[nodiscard]] std::optional<std::size_t> get_count(std::string_view key, const std::string& remedy);
   // Reads a time in milliseconds.
@@ -46,7 +48,11 @@ class TomlTable {
   // Reads a rate in Hz, and returns the time between two events.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> get_period(std::string_view key, const std::string& remedy);
   [[nodiscard]] std::optional<bool> get_bool(std::string_view key);
+  // Reads a list of texts that are not empty.
   [[nodiscard]] std::vector<std::string> get_strings(std::string_view key);
+  // Returns the text in a string that is the value of `key`, or a part of it.
+  // Throws: ConfigError for an empty text, with `remedy`.
+  [[nodiscard]] std::string text_of(const toml::node& string, std::string_view key, const std::string& remedy) const;
   // Returns the path of a named file. A relative path is relative to the TOML file.
   // Throws: ConfigError, also for a file that cannot be read, unless files may be missing.
   [[nodiscard]] std::optional<std::filesystem::path> get_file(std::string_view key, NamedFiles files,

@@ -64,8 +64,32 @@ TEST_F(ConfigErrorsTest, AnUnreadableModelIsRefused) {
 TEST_F(ConfigErrorsTest, EmptyNamesAreRefused) {
   expect_refused("[engine.\"\"]\nmodel = 'a.pt2'\ninputs = 'a.inputs.pt'\n", 1, "its name is empty", "[engine.policy]");
   expect_refused(kEngine + "[lane.\"\"]\nunits = 1\n", 4, "its name is empty");
-  expect_refused(kEngine + "lane = ''\n", 4, "engine.a.lane", "empty", "leave the key out");
-  expect_refused(kEngine + "[lane.a]\nbeside = ''\n", 5, "lane.a.beside", "empty");
+}
+
+TEST_F(ConfigErrorsTest, EmptyTextsAreRefused) {
+  const std::string is_empty = "this text is empty";
+  expect_refused("device = ''\n" + kEngine, 1, "device", is_empty, "use cpu, cuda:N or auto");
+  expect_refused("metrics = ''\n" + kEngine, 1, "metrics", is_empty, "leave the key out");
+  expect_refused("libraries = ['a.so', '']\n" + kEngine, 1, "libraries", is_empty, "leave it out of the list");
+  expect_refused("[engine.a]\nmodel = ''\n", 2, "engine.a.model", is_empty, "export the model first");
+  expect_refused("[engine.a]\nmodel = 'a.pt2'\ninputs = ''\n", 3, "engine.a.inputs", is_empty, "torch.save");
+  expect_refused("[engine.a]\nmodule = ''\n", 2, "engine.a.module", is_empty, "name a module");
+  for (const std::string key : {"lane", "graphs", "gates", "arrivals", "on_error"})
+    expect_refused(kEngine + key + " = ''\n", 4, "engine.a." + key, is_empty, "leave the key out");
+  for (const std::string key : {"beside", "device"})
+    expect_refused(kEngine + "[lane.a]\n" + key + " = ''\n", 5, "lane.a." + key, is_empty, "leave the key out");
+  expect_refused("[source.s]\nitems = ''\n" + kEngine, 2, "source.s.items", is_empty, "leave the key out");
+  for (const std::string from : {"''", "['']", "['s', '']"})
+    expect_refused(kEngine + "from = " + from + "\n[source.s]\n", 4, "engine.a.from", is_empty, "name a source");
+  for (const std::string key : {"output", "overflow", "initial"}) {
+    const auto other = key == "output" ? "" : "output = 's', ";
+    expect_refused(kEngine + "from = { " + other + key + " = '' }\n[source.s]\n", 4, "engine.a.from." + key, is_empty);
+  }
+  for (const std::string on : {"''", "['']"})
+    expect_refused(kEngine + "from = 's'\non = " + on + "\n[source.s]\n", 5, "engine.a.on", is_empty);
+  const auto flow = kEngine + "from = 's'\non = 's'\n[source.s]\n[path.p]\n";
+  expect_refused(flow + "from = ''\nto = 'a'\n", 8, "path.p.from", is_empty, "known here: s");
+  expect_refused(flow + "from = 's'\nto = ''\n", 9, "path.p.to", is_empty, "known here: a");
 }
 
 TEST_F(ConfigErrorsTest, TimesBelowANanosecondAreRefused) {
@@ -165,6 +189,15 @@ TEST_F(ConfigErrorsTest, ImpossibleNumbersAreRefused) {
   }
 }
 
+TEST_F(ConfigErrorsTest, AWeightIsAtMostThePlanners) {
+  for (const std::string value : {"1000000.5", "1000001", "1e12"}) {
+    expect_refused(kEngine + "weight = " + value + "\n", 4, "engine.a.weight", "a positive number of at most 1000000",
+                   "leave the key out");
+  }
+  const auto file = folder_.write("pipeline.toml", kEngine + "weight = 1000000\n");
+  EXPECT_EQ(load_config(file).engines.at(0).weight, kMostWeight);
+}
+
 TEST_F(ConfigErrorsTest, RatesOutsideTheClocksRangeAreRefused) {
   // The first two periods would be less than a nanosecond, the third more nanoseconds than there are.
   for (const std::string value : {"1e12", "1e10", "1e-12"})
@@ -196,8 +229,12 @@ TEST_F(ConfigErrorsTest, MistakesInAnUnusedLaneAreRefused) {
 }
 
 TEST_F(ConfigErrorsTest, AnInvalidDeviceIsRefused) {
-  for (const std::string device : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "", "CPU"}) {
+  for (const std::string device : {"gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "CPU"}) {
     expect_refused("\ndevice = '" + device + "'\n" + kEngine, 2, "device", "'" + device + "' is no device", "cuda:N");
+  }
+  for (const std::string device : {"gpu", "auto"}) {
+    expect_refused(kEngine + "[lane.a]\ndevice = '" + device + "'\n", 5, "lane.a.device",
+                   "'" + device + "' is no device of a lane", "use cpu or cuda:N, or leave the key out");
   }
 }
 

@@ -189,6 +189,16 @@ TEST_F(ConfigTest, ALaneMayNameItsDevice) {
   EXPECT_EQ(config.lanes[1].device, "cuda:1") << "a lane beside another has that one's device";
 }
 
+TEST_F(ConfigTest, ALaneBesideAnotherIsOnItsDevice) {
+  const auto lanes = [&](const std::string& device, const std::string& a, const std::string& b) {
+    return load(device + "[engine.a]\n" + kA + "[engine.b]\n" + kA + "[lane.a]\n" + a + "[lane.b]\nbeside = 'a'\n" + b)
+        .lanes;
+  };
+  EXPECT_EQ(lanes("", "device = 'cuda:1'\n", "")[1].device, "cuda:1");
+  EXPECT_EQ(lanes("", "device = 'cuda:1'\n", "device = 'cuda:1'\n")[1].device, "cuda:1");
+  EXPECT_EQ(lanes("device = 'cpu'\n", "", "device = 'cpu'\n")[1].device, "") << "the pipeline's device by its name";
+}
+
 TEST_F(ConfigTest, EachEngineAndTheDefaultStreamCount) {
   EXPECT_EQ(streams_of(load("[engine.one]\n" + kA + "[engine.two]\n" + kA)), 3);
   EXPECT_EQ(streams_of(load("[engine.one]\n" + kA + "[engine.two]\n" + kA + "lane = 'one'\n")), 3)

@@ -37,6 +37,9 @@ struct SlicePoint {
 /// The arrivals of an engine with a rate: one per period, or at random with the period as the mean.
 enum class Arrivals { periodic, poisson };
 
+/// The largest weight of an engine.
+inline constexpr double kMostWeight = 1e6;
+
 /// The demand of one engine. An engine with a deadline is urgent; every other one is best effort. An engine has one
 /// request in flight at a time.
 struct EngineDemand {
@@ -51,7 +54,7 @@ struct EngineDemand {
   Arrivals arrivals = Arrivals::periodic;
   /// From arrival to result.
   std::optional<Microseconds> deadline{};
-  /// The value of a best-effort engine's rate, as a multiple of its rate alone on the whole device.
+  /// The value of a best-effort engine's rate, as a multiple of its rate alone on the whole device: 0 to kMostWeight.
   double weight = 1;
   /// Empty: the engine cannot be gated. Sizes as for `curve`.
   std::vector<SlicePoint> slices{};
