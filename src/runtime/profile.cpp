@@ -18,6 +18,9 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+// How many times longer than asked a point without requests is measured.
+constexpr int kMostLooks = 10;
+
 // An engine's stay on a lane. The destructor leaves the engine as it was found.
 class Stay {
  public:
@@ -128,8 +131,17 @@ class Profiler {
       const auto before = latency;
       latency.merge(look_at(engine, paced, look));
       spent += look;
-      if (spent >= options_.most || (before.count() > 0 && agree(before, latency))) return latency;
+      if (before.count() > 0 && agree(before, latency)) return latency;
+      if (spent >= options_.most && latency.count() > 0) return latency;
+      // A busy machine may begin no request in time. A point without requests is none: it would have a latency of 0.
+      if (spent >= kMostLooks * std::max(options_.most, look)) refuse_unserved(config.name);
     }
+  }
+
+  [[noreturn]] static void refuse_unserved(const std::string& engine) {
+    throw EngineError({.what = "engine '" + engine + "' could not be profiled",
+                       .why = "none of its requests was served in time",
+                       .remedy = "stop other work on this machine, or measure longer (--seconds)"});
   }
 
   // Warms the engine up and returns the last latency, or 0 where it may not be warmed up.
