@@ -1,6 +1,6 @@
 #include "core/named_file.hpp"
+#include "runtime/json_object.hpp"
 #include "runtime/most_units.hpp"
-#include "text/json_numbers.hpp"
 #include "text/json_text.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -11,7 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include <stdexcept>
+#include <algorithm>
+#include <utility>
 
 namespace greenlane::runtime {
 namespace {
@@ -40,65 +41,79 @@ Json describe(const EngineProfile& engine) {
 constexpr std::int64_t kMostRequests = std::int64_t{1} << 53;
 constexpr double kLongest = 1e12;  // microseconds: eleven days
 
-[[noreturn]] void refuse(const Json& from, const std::string& key, const std::string& wanted) {
-  throw std::out_of_range("'" + key + "' is " + from.at(key).dump(-1, ' ', true, Json::error_handler_t::replace) +
-                          ", and no " + wanted);
+int units_at(JsonObject& from, const char* key, std::int64_t least) {
+  return static_cast<int>(from.whole(key, least, kMostUnits));
 }
 
-std::int64_t whole_at(const Json& from, const std::string& key, std::int64_t least, std::int64_t most) {
-  const auto count = text::whole_number(from.at(key), least, most);
-  if (!count) refuse(from, key, "whole number from " + std::to_string(least) + " to " + std::to_string(most));
-  return *count;
+Microseconds time_at(JsonObject& from, const char* key) {
+  return Microseconds(
+      from.number(key, "time above 0 and up to 1e12 µs", [](double time) { return time > 0 && time <= kLongest; }));
 }
 
-int units_at(const Json& from, const std::string& key, int least) {
-  return static_cast<int>(whole_at(from, key, least, kMostUnits));
-}
-
-Microseconds time_at(const Json& from, const std::string& key) {
-  const auto time = text::number(from.at(key), 0, kLongest);
-  if (!time) refuse(from, key, "time from 0 to 1e12 µs");
-  return Microseconds(*time);
-}
-
-double share_at(const Json& from, const std::string& key) {
-  // Noise in the measurement can make the share slightly negative.
-  const auto share = text::number(from.at(key), -1, 1e6);
-  if (!share) refuse(from, key, "share");
-  return *share;
-}
-
-DeviceInfo device_of(const Json& json) {
+DeviceInfo device_of(JsonObject json) {
   DeviceInfo device;
-  device.id = DeviceId::parse(json.at("id").get<std::string>());
-  device.name = json.at("name").get<std::string>();
+  const auto id = json.text("id");
+  try {
+    device.id = DeviceId::parse(id);
+  } catch (const DeviceError&) {
+    json.refuse("id", "device: cpu or cuda:N");
+  }
+  device.name = json.text("name");
   device.units = {units_at(json, "units", 1)};
   device.granularity = {units_at(json, "granularity", 0)};
   device.groups = units_at(json, "groups", 0);
   device.remainder = {units_at(json, "remainder", 0)};
-  if (!json.at("partitions").get<bool>()) {
-    device.partition_obstacle = json.value("partition_obstacle", "it had none");
+  const auto obstacle = json.optional_text("partition_obstacle");
+  if (!json.flag("partitions")) {
+    device.partition_obstacle = obstacle.value_or("it had none");
   } else if (std::int64_t{device.groups} * device.granularity.count + device.remainder.count != device.units.count) {
-    throw std::runtime_error("its device's groups are not its units");
+    json.file().fail("its device's groups are not its units");
   }
+  json.note_unknown({"unit", "memory_bytes", "compute_capability", "driver_version"});
   return device;
 }
 
-EngineProfile engine_of(const Json& json) {
-  EngineProfile engine{.name = json.at("name").get<std::string>(), .curve = {}, .gated = {}};
-  for (const auto& point : json.at("curve")) {
-    engine.curve.push_back({.units = {units_at(point, "units", 1)},
-                            .p50 = time_at(point, "p50_us"),
-                            .p99 = time_at(point, "p99_us"),
-                            .mean = time_at(point, "mean_us"),
-                            .requests = static_cast<std::uint64_t>(whole_at(point, "requests", 0, kMostRequests))});
+LatencyPoint point_of(JsonObject json) {
+  LatencyPoint point{.units = {units_at(json, "units", 1)},
+                     .p50 = time_at(json, "p50_us"),
+                     .p99 = time_at(json, "p99_us"),
+                     .mean = time_at(json, "mean_us"),
+                     .requests = static_cast<std::uint64_t>(json.whole("requests", 0, kMostRequests))};
+  if (point.p99 < point.p50) json.refuse("p99_us", "latency that 99 of 100 requests keep: p50_us is longer");
+  json.note_unknown();
+  return point;
+}
+
+SlicePoint slices_of(JsonObject json) {
+  // The profiler writes 0 where noise made an engine with cuts faster than without.
+  const auto is_share = [](double share) { return share >= 0 && share < 1; };
+  SlicePoint point{.units = {units_at(json, "units", 1)},
+                   .in_flight = time_at(json, "in_flight_us"),
+                   .overhead = json.number("overhead", "share from 0 to less than 1", is_share),
+                   .slices = units_at(json, "slices", 0)};
+  json.note_unknown();
+  return point;
+}
+
+// Reads the points of an engine, each of another size.
+template <typename Read>
+auto points_of(JsonObject& json, const char* key, const Read& read) -> std::vector<decltype(read(json))> {
+  std::vector<decltype(read(json))> points;
+  for (const auto& each : json.children(key)) {
+    const auto point = read(each);
+    if (std::ranges::find(points, point.units, [](const auto& known) { return known.units; }) != points.end())
+      each.refuse("units", "further size: another point of '" + std::string(key) + "' has it");
+    points.push_back(point);
   }
-  for (const auto& point : json.at("gated")) {
-    engine.gated.push_back({.units = {units_at(point, "units", 1)},
-                            .in_flight = time_at(point, "in_flight_us"),
-                            .overhead = share_at(point, "overhead"),
-                            .slices = units_at(point, "slices", 0)});
-  }
+  return points;
+}
+
+EngineProfile engine_of(JsonObject json) {
+  EngineProfile engine{.name = json.text("name"), .curve = {}, .gated = {}};
+  json.set_owner("engine '" + engine.name + "'");
+  engine.curve = points_of(json, "curve", point_of);
+  engine.gated = points_of(json, "gated", slices_of);
+  json.note_unknown();
   return engine;
 }
 
@@ -114,15 +129,18 @@ std::string profile_json(const Profile& profile) {
 }
 
 Profile read_profile(const std::string& json, const std::string& where) {
-  Profile profile;
-  try {
-    const Json document = Json::parse(json);
-    profile.device = device_of(document.at("device"));
-    for (const auto& engine : document.at("engines")) profile.engines.push_back(engine_of(engine));
-  } catch (const std::exception& error) {  // from JSON, DeviceId and the checks above
-    throw ConfigError(
-        {.what = where + " is no profile", .why = error.what(), .remedy = "make it with `greenlane profile`"});
+  JsonFile file(where, where + " is no profile", "make it with `greenlane profile`");
+  const auto parsed = file.parse(json);
+  JsonObject document(parsed, "", file);
+  Profile profile{.device = device_of(document.object("device")), .engines = {}};
+  for (const auto& each : document.children("engines")) {
+    auto engine = engine_of(each);
+    if (std::ranges::find(profile.engines, engine.name, &EngineProfile::name) != profile.engines.end())
+      file.fail("two of its engines are named '" + engine.name + "'");
+    profile.engines.push_back(std::move(engine));
   }
+  document.note_unknown({"versions"});
+  file.warn_of_unknown();
   return profile;
 }
 

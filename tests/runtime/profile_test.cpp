@@ -2,6 +2,7 @@
 #include "support/test_pipeline.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
 #include <greenlane/detail/runtime/profile_file.hpp>
 
@@ -137,7 +138,8 @@ TEST_F(ProfileTest, GroupsMustAddUpToTheDevice) {
       << "the groups of an indivisible device were checked";
 }
 
-TEST_F(ProfileTest, NumbersOutOfRangeAreRefusedByName) {
+// Returns a profile of one engine, `head`, as JSON.
+nlohmann::json one_engine() {
   Profile made;
   made.device = Device::open("cpu").info();
   made.engines.push_back(
@@ -145,12 +147,92 @@ TEST_F(ProfileTest, NumbersOutOfRangeAreRefusedByName) {
        .curve =
            {{.units = {1}, .p50 = microseconds(10), .p99 = microseconds(20), .mean = microseconds(12), .requests = 7}},
        .gated = {{.units = {1}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9}}});
-  const auto whole = nlohmann::json::parse(profile_json(made));
+  return nlohmann::json::parse(profile_json(made));
+}
+
+nlohmann::json changed(nlohmann::json json, const std::string& where, const nlohmann::json& value) {
+  json[nlohmann::json::json_pointer(where)] = value;
+  return json;
+}
+
+TEST_F(ProfileTest, AMeasuredProfileCanBeRead) {
+  const auto made = profile(engine_table("a", "affine", "rate_hz = 100\n") + engine_table("b", "pair"));
+  const auto written = profile_json(made);
+  const auto again = profile_json(read_profile(written, "it"));
+  EXPECT_EQ(nlohmann::json::parse(again)["engines"], nlohmann::json::parse(written)["engines"]);
+}
+
+TEST_F(ProfileTest, OnlyListsAreRead) {
+  for (const nlohmann::json& value : {nlohmann::json(), nlohmann::json::object(), nlohmann::json("a"),
+                                      nlohmann::json(3), nlohmann::json{{"a", one_engine()["engines"][0]}}}) {
+    for (const auto& [where, key] :
+         {std::pair("/engines", "'engines'"), std::pair("/engines/0/curve", "'engines[0].curve' of engine 'head'"),
+          std::pair("/engines/0/gated", "'engines[0].gated' of engine 'head'")}) {
+      EXPECT_THAT([&] { (void)read_profile(changed(one_engine(), where, value).dump(), "it"); },
+                  refuses<ConfigError>("it is no profile", std::string(key) + " is not a list", "greenlane profile"))
+          << value;
+    }
+  }
+}
+
+TEST_F(ProfileTest, ImpossibleMeasurementsAreRefused) {
+  struct Case {
+    std::string where;
+    nlohmann::json value;
+    std::string why;
+  };
+  const std::string curve = "/engines/0/curve/0/";
+  const std::string gated = "/engines/0/gated/0/";
+  const std::string of = " of engine 'head' is ";
+  const Case cases[] = {
+      {curve + "p50_us", 0, "'engines[0].curve[0].p50_us'" + of + "0, and no time above 0"},
+      {curve + "p99_us", 0.0, "'engines[0].curve[0].p99_us'" + of + "0.0, and no time above 0"},
+      {curve + "mean_us", 0, "'engines[0].curve[0].mean_us'" + of + "0, and no time above 0"},
+      {curve + "p99_us", 9.5, "'engines[0].curve[0].p99_us'" + of + "9.5, and no latency"},
+      {gated + "in_flight_us", 0, "'engines[0].gated[0].in_flight_us'" + of + "0, and no time above 0"},
+      {gated + "overhead", -0.01, "'engines[0].gated[0].overhead'" + of + "-0.01, and no share from 0 to less than 1"},
+      {gated + "overhead", 1, "'engines[0].gated[0].overhead'" + of + "1, and no share"},
+      {"/engines/0/name", "", "'engines[0].name' is an empty text"},
+      {"/device/name", "", "'device.name' is an empty text"},
+      {"/device/id", "gpu7", "'device.id' is \"gpu7\", and no device"},
+      {"/device/partition_obstacle", "", "'device.partition_obstacle' is an empty text"},
+      {"/engines/1", one_engine()["engines"][0], "two of its engines are named 'head'"},
+      {"/engines/0/curve/1", one_engine()["engines"][0]["curve"][0], "another point of 'curve' has it"},
+      {"/engines/0/gated/1", one_engine()["engines"][0]["gated"][0], "another point of 'gated' has it"},
+  };
+  for (const auto& [where, value, why] : cases) {
+    EXPECT_THAT([&] { (void)read_profile(changed(one_engine(), where, value).dump(), "it"); },
+                refuses<ConfigError>("it is no profile", why, "greenlane profile"));
+  }
+  for (const double overhead : {0.0, 0.99})
+    EXPECT_NO_THROW((void)read_profile(changed(one_engine(), gated + "overhead", overhead).dump(), "it"));
+}
+
+TEST_F(ProfileTest, UnknownKeysGiveOneWarning) {
+  std::vector<std::string> warnings;
+  const auto former = set_warning_sink([&](const std::string& warning) { warnings.push_back(warning); });
+  (void)read_profile(one_engine().dump(), "it");
+  EXPECT_THAT(warnings, ::testing::ElementsAre());
+  auto json = one_engine();
+  for (const auto* where :
+       {"/versionz", "/device/unitz", "/engines/0/gatedd", "/engines/0/curve/0/p95_us", "/engines/0/gated/0/slicez"})
+    json = changed(json, where, 1);
+  (void)read_profile(json.dump(), "it");
+  (void)set_warning_sink(former);
+  using ::testing::HasSubstr;
+  EXPECT_THAT(warnings, ::testing::ElementsAre(::testing::AllOf(
+                            HasSubstr("it has keys"), HasSubstr("'versionz' (did you mean 'versions'?)"),
+                            HasSubstr("'device.unitz' (did you mean 'unit'?)"),
+                            HasSubstr("'engines[0].gatedd' of engine 'head' (did you mean 'gated'?)"),
+                            HasSubstr("'engines[0].curve[0].p95_us' of engine 'head' (did you mean "),
+                            HasSubstr("'engines[0].gated[0].slicez' of engine 'head' (did you mean 'slices'?)"))));
+}
+
+TEST_F(ProfileTest, NumbersOutOfRangeAreRefusedByName) {
+  const auto whole = one_engine();
   const auto expect_refused = [&](const std::string& where, const std::string& key, const nlohmann::json& value) {
-    auto json = whole;
-    json[nlohmann::json::json_pointer(where + "/" + key)] = value;
-    EXPECT_THAT([&] { (void)read_profile(json.dump(), "it"); },
-                refuses<ConfigError>("it is no profile", "'" + key + "'"))
+    EXPECT_THAT([&] { (void)read_profile(changed(whole, where + "/" + key, value).dump(), "it"); },
+                refuses<ConfigError>("it is no profile", "." + key + "'"))
         << value;
   };
   for (const nlohmann::json& value : {nlohmann::json(4294967297), nlohmann::json(-1), nlohmann::json(1.5),

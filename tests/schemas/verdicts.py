@@ -52,8 +52,7 @@ def _value(value: object) -> str:
 def refusal_of_profile(document: object, config: Path) -> str:
     """Returns the reason why greenlane refuses a profile; empty: it accepts the profile."""
     why = _refusal(json.dumps(document), config)
-    is_of_profile = why.startswith("what was given is no profile") or re.search(r"^cannot plan: .* impossible", why)
-    return why if is_of_profile else ""
+    return why if why.startswith("what was given is no profile") else ""
 
 
 def refusal_of_pipeline(text: str, folder: Path) -> str:

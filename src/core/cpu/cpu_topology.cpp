@@ -81,7 +81,8 @@ std::string cpu_model_name() {
   std::ifstream stream("/proc/cpuinfo");
   for (std::string line; std::getline(stream, line);) {
     if (!line.starts_with("model name")) continue;
-    if (const auto colon = line.find(": "); colon != std::string::npos) return line.substr(colon + 2);
+    const auto colon = line.find(": ");
+    if (colon != std::string::npos && colon + 2 < line.size()) return line.substr(colon + 2);
   }
   return "CPU";
 }

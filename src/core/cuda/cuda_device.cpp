@@ -65,7 +65,7 @@ DeviceInfo read_info(const driver::Table& driver, CUdevice device) {
   info.id = {DeviceKind::cuda, device};
   char name[256] = {};
   check(driver, driver.cuDeviceGetName(name, sizeof name - 1, device), "cuDeviceGetName", what);
-  info.name = name;
+  info.name = name[0] != '\0' ? name : "GPU";
   std::size_t bytes = 0;
   check(driver, driver.cuDeviceTotalMem(&bytes, device), "cuDeviceTotalMem", what);
   info.memory_bytes = bytes;

@@ -2,6 +2,7 @@
 #include "support/runtime_folder.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 #include <greenlane/detail/runtime/config.hpp>
 #include <greenlane/detail/runtime/plan_file.hpp>
 
@@ -29,6 +30,15 @@ class PlanFileTest : public ::testing::Test {
         << text;
   }
 
+  // Returns the warnings of a plan that is accepted.
+  std::vector<std::string> warnings_of(const std::string& text) {
+    std::vector<std::string> warnings;
+    const auto former = set_warning_sink([&](const std::string& warning) { warnings.push_back(warning); });
+    EXPECT_NO_THROW(apply(text));
+    (void)set_warning_sink(former);
+    return warnings;
+  }
+
   Folder folder_;
   PipelineConfig config_;
 };
@@ -53,8 +63,13 @@ TEST_F(PlanFileTest, ThePlanSetsTheModeAndLanesBesideOthers) {
   EXPECT_EQ(apply(R"({"lanes": [{"name": "a", "units": 8}, {"name": "b"}], )" + engines), Mode::lanes);
   expect_refused(R"({"lanes": [{"name": "a"}, {"name": "b", "beside": "c"}], )" + engines, "beside 'c'");
   expect_refused(R"({"lanes": [{"name": "a"}, {"name": "b", "beside": "a", "units": 1}], )" + engines,
-                 "'b' has units, and is beside 'a'");
+                 "'b' is beside 'a'", "`units` says otherwise");
   expect_refused(R"({"lanes": [{"name": "a", "beside": "b"}, {"name": "b", "beside": "a"}], )" + engines, "beside 'b'");
+  expect_refused(
+      R"({"lanes": [{"name": "a", "device": "cuda:1"}, {"name": "b", "beside": "a", "device": "cpu"}], )" + engines,
+      "'b' is beside 'a'", "on another device");
+  apply(R"({"lanes": [{"name": "a", "device": "cuda:1"}, {"name": "b", "beside": "a"}], )" + engines);
+  EXPECT_EQ(config_.lanes[1].device, "cuda:1");
 }
 
 TEST_F(PlanFileTest, DuplicateLanesAndEnginesAreRefused) {
@@ -150,10 +165,32 @@ TEST_F(PlanFileTest, AValueOfAnotherTypeIsRefusedByItsKey) {
   for (const auto& [plan, why] : cases) expect_refused(plan, why, "a plan is JSON");
 }
 
-TEST_F(PlanFileTest, AnEmptyNameIsRefused) {
-  expect_refused(
-      R"({"lanes": [{"name": ""}], "engines": [{"name": "vision", "lane": ""}, {"name": "policy", "lane": ""}]})",
-      "empty");
+TEST_F(PlanFileTest, EmptyTextsAreRefused) {
+  const std::string engines = R"("engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": ")";
+  const std::pair<std::string, std::string> cases[] = {
+      {R"({"lanes": [{"name": ""}], )" + engines + R"("}]})", "lanes[0].name"},
+      {R"({"lanes": [{"name": "a", "beside": ""}], )" + engines + R"(a"}]})", "lanes[0].beside"},
+      {R"({"lanes": [{"name": "a", "device": ""}], )" + engines + R"(a"}]})", "lanes[0].device"},
+      {R"({"lanes": [{"name": "a"}], )" + engines + R"("}]})", "engines[1].lane"},
+      {R"({"lanes": [{"name": "a"}], "engines": [{"name": ""}]})", "engines[0].name"},
+      {R"({"mode": "", )" + kRest, "mode"},
+      {R"({"device": {"id": ""}, )" + kRest, "device.id"},
+      {R"({"device": {"name": ""}, )" + kRest, "device.name"},
+      {R"({"versions": {"torch": ""}, )" + kRest, "versions.torch"},
+  };
+  for (const auto& [plan, key] : cases) expect_refused(plan, "'" + key + "' is an empty text", "a plan is JSON");
+}
+
+TEST_F(PlanFileTest, AnUnknownDeviceIsRefused) {
+  for (const std::string id : {"gpu7", "cudax", "cuda:", "cuda:-1", "auto", "CPU"})
+    expect_refused(R"({"device": {"id": ")" + id + R"("}, )" + kRest, "'device.id' is \"" + id + "\"", "cpu or cuda:N");
+  const std::string engines = R"("}], "engines": [{"name": "vision", "lane": "a"}, {"name": "policy", "lane": "a"}]})";
+  for (const std::string device : {"gpu7", "auto", "cuda:x"}) {
+    expect_refused(R"({"lanes": [{"name": "a", "device": ")" + device + engines, "lane 'a'",
+                   "'" + device + "' is no device of a lane", "use cpu or cuda:N, or leave the key out");
+  }
+  apply(R"({"lanes": [{"name": "a", "device": "cuda:1)" + engines);
+  EXPECT_EQ(config_.lanes[0].device, "cuda:1");
 }
 
 TEST_F(PlanFileTest, AnUnreadablePathIsRefused) {
@@ -162,10 +199,48 @@ TEST_F(PlanFileTest, AnUnreadablePathIsRefused) {
   EXPECT_THAT([&] { apply_plan(config_, folder_ / std::string(300, 'a')); }, refuses<ConfigError>("cannot be reached"));
 }
 
-TEST_F(PlanFileTest, OtherKeysOfAPlanAreIgnored) {
-  apply(R"({"device": {}, "lanes": [{"name": "one", "units": 1, "p99_us": 3}],
-            "engines": [{"name": "vision", "lane": "one", "p99_us": 2}, {"name": "policy", "lane": "one"}]})");
+TEST_F(PlanFileTest, UnknownKeysGiveOneWarning) {
+  using ::testing::AllOf;
+  using ::testing::ElementsAre;
+  using ::testing::HasSubstr;
+  using ::testing::Not;
+  EXPECT_THAT(
+      warnings_of(R"({"device": {"nam": "x"}, "versions": {"torch": "2.14.0", "tourch": 1}, "color": {"a": 1},
+                      "lanes": [{"name": "one", "unitz": 1}],
+                      "engines": [{"name": "vision", "lane": "one"}, {"name": "policy", "lane": "one", "gatedd": 0}]})"),
+      ElementsAre(AllOf(
+          HasSubstr((folder_ / "plan.json").string() + " has keys"), HasSubstr("'device.nam' (did you mean 'name'?)"),
+          HasSubstr("'versions.tourch' (did you mean 'torch'?)"), HasSubstr("'lanes[0].unitz' (did you mean 'units'?)"),
+          HasSubstr("'engines[1].gatedd' (did you mean 'gated'?)"),
+          HasSubstr("'color' (known here: candidates, contention, corrections, device, engines, "),
+          HasSubstr("a newer greenlane wrote them"), Not(HasSubstr("more;")))));
   EXPECT_EQ(config_.engines[0].lane, "one");
+  EXPECT_THAT(warnings_of(R"({"1": 1, "2": 1, "3": 1, "4": 1, "5": 1, "6": 1, "7": 1, )" + kRest),
+              ElementsAre(AllOf(HasSubstr("'5'"), Not(HasSubstr("'6'")), HasSubstr(" and 2 more;"))));
+  EXPECT_THAT(warnings_of("{\"" + std::string(1000, 'k') + "\\u202e\": 1, " + kRest),
+              ElementsAre(AllOf(HasSubstr("has a key that"), HasSubstr("'" + std::string(60, 'k') + "…'"))));
+  EXPECT_THAT(warnings_of("{" + kRest), ElementsAre());
+}
+
+TEST_F(PlanFileTest, AKeyForOtherReadersGivesNoWarning) {
+  EXPECT_THAT(warnings_of(R"({"versions": {"greenlane": "0.1.0", "torch": "2.14.0", "cuda": "13.0", "driver": 13000},
+      "device": {"id": "cpu", "name": "a CPU", "units": 2, "unit": "core", "granularity": 1, "groups": 2,
+                 "remainder": 0, "memory_bytes": 1, "compute_capability": "9.0", "driver_version": 13000,
+                 "partitions": true, "partition_obstacle": "none"},
+      "mode": "lanes", "paths": [], "predicted": null, "measured": null, "margin": 0.1, "contention": null,
+      "corrections": null, "candidates": [],
+      "lanes": [{"name": "a", "units": 1, "device": "cpu"}, {"name": "b", "beside": "a"}],
+      "engines": [{"name": "vision", "lane": "a", "predicted": null, "measured": null},
+                  {"name": "policy", "lane": "b", "gated": true, "slice_us": 50}]})"),
+              ::testing::ElementsAre());
+}
+
+TEST_F(PlanFileTest, ARefusedPlanGivesNoWarning) {
+  std::vector<std::string> warnings;
+  const auto former = set_warning_sink([&](const std::string& warning) { warnings.push_back(warning); });
+  expect_refused(R"({"unknown": 1, "lanes": []})", "'engines' is missing");
+  (void)set_warning_sink(former);
+  EXPECT_THAT(warnings, ::testing::ElementsAre());
 }
 
 TEST_F(PlanFileTest, AMissingFileIsRefused) {

@@ -44,6 +44,7 @@ class PlanRequestTest : public ::testing::Test {
     config_.engines[1].weight = 3;
     profile_.engines[1].gated.push_back({.units = {32}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9});
     profile_.device.id = {DeviceKind::cuda, 0};
+    profile_.device.name = "a GPU";
     profile_.device.units = {32};
     profile_.device.granularity = {8};
     profile_.device.groups = 4;
