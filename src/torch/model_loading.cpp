@@ -2,6 +2,7 @@
 
 #include "torch/engine_calls.hpp"
 #include "torch/error_output.hpp"
+#include "torch/executable_stack.hpp"
 #include "torch/package.hpp"
 #include "torch/unpacked_folder.hpp"
 #include "torch/whole_torch.hpp"
@@ -16,6 +17,7 @@
 #include <cstdlib>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace greenlane::detail {
 namespace {
@@ -99,7 +101,10 @@ LoadedModel load_model(const std::string& path, const AotiOptions& options) {
   try {
     const auto index = static_cast<c10::DeviceIndex>(id.kind == DeviceKind::cuda ? id.index : -1);
     const bool single_threaded = options.single_threaded || has_graphs(options, device);
-    auto calls = std::make_unique<ModelCalls>(path, options.model, single_threaded, options.num_runners, index);
+    const LoadablePackage loadable(
+        path, refuses_executable_stacks() ? package.executable_stacks : std::vector<std::uint64_t>());
+    auto calls =
+        std::make_unique<ModelCalls>(loadable.path(), options.model, single_threaded, options.num_runners, index);
     ModelState state(std::move(package.effects), calls->loader());
     return {.device = std::move(device),
             .signature = std::move(package.signature),

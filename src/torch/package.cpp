@@ -2,6 +2,7 @@
 
 #include "core/named_file.hpp"
 #include "text/first_line.hpp"
+#include "torch/executable_stack.hpp"
 #include "torch/unpacked_folder.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -10,7 +11,9 @@
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -28,15 +31,25 @@ class Archive {
   [[nodiscard]] const std::vector<std::string>& records() const noexcept { return records_; }
   // Returns the text of the first record of a model with this ending; empty if there is none.
   [[nodiscard]] std::string text_of(const std::string& model, std::string_view ending) {
-    const auto folder = std::string(kModels) + model + "/";
-    const auto record = std::ranges::find_if(
-        records_, [&](const auto& each) { return each.starts_with(folder) && each.ends_with(ending); });
-    if (record == records_.end()) return {};
-    const auto [data, size] = reader_.getRecord(*record);
+    const std::string record = record_of(model, ending);
+    if (record.empty()) return {};
+    const auto [data, size] = reader_.getRecord(record);
     return {static_cast<const char*>(data.get()), size};
+  }
+  // Returns where the model's library begins in the file; absent if there is none.
+  [[nodiscard]] std::optional<std::uint64_t> library_of(const std::string& model) {
+    const std::string record = record_of(model, ".so");
+    return record.empty() ? std::nullopt : std::optional<std::uint64_t>(reader_.getRecordOffset(record));
   }
 
  private:
+  [[nodiscard]] std::string record_of(const std::string& model, std::string_view ending) const {
+    const auto folder = std::string(kModels) + model + "/";
+    const auto record = std::ranges::find_if(
+        records_, [&](const auto& each) { return each.starts_with(folder) && each.ends_with(ending); });
+    return record == records_.end() ? std::string() : *record;
+  }
+
   caffe2::serialize::PyTorchStreamReader reader_;
   std::vector<std::string> records_;
 };
@@ -115,6 +128,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
       fail_to_read(models, model, what, "");
     info.metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path, model);
     read_source(archive, model, info);
+    if (const auto library = archive.library_of(model)) info.executable_stacks = executable_stack_flags(path, *library);
   } catch (const EngineError&) {
     throw;
   } catch (const std::exception& error) {

@@ -5,9 +5,11 @@
 
 #include <greenlane/torch/signature.hpp>
 
+#include <cstdint>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace greenlane::detail {
 
@@ -20,6 +22,8 @@ struct PackageInfo {
   int compute_capability = 0;
   Signature signature;
   PackageEffects effects;
+  // Where the model's library asks for an executable stack (torch/executable_stack.hpp).
+  std::vector<std::uint64_t> executable_stacks;
 };
 
 // Reads the facts about a model in a package.
