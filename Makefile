@@ -41,6 +41,7 @@ compat: setup  ## Build what the tests of Torch-TensorRT need beside the PyTorch
 	@tools/compat.sh
 
 test-oldest: setup  ## Build the wheel for the oldest supported PyTorch, and run a pipeline with it
+	@tools/wheels.sh 2.11.0
 	@tools/test-wheel.sh 2.11.0
 
 test-wheels: wheels  ## Install wheels on bare Debian 12 and 13 (needs root and debootstrap)

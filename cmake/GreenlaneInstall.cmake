@@ -18,7 +18,7 @@ endif()
 set_target_properties(${libraries} PROPERTIES INSTALL_RPATH "${run_path}")
 
 if(GREENLANE_WHEEL)
-  install(PROGRAMS tools/wheel-program.sh DESTINATION ${SKBUILD_SCRIPTS_DIR} RENAME greenlane)
+  install(PROGRAMS tools/wheel-program.py DESTINATION ${SKBUILD_SCRIPTS_DIR} RENAME greenlane)
   # Debian's library, which a machine without a compiler lacks.
   get_filename_component(name ${GREENLANE_PROMETHEUS_RUNTIME} NAME)
   file(REAL_PATH ${GREENLANE_PROMETHEUS_RUNTIME} library)
@@ -32,6 +32,10 @@ set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/greenlane)
 install(TARGETS ${exported} EXPORT greenlane-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT greenlane-targets NAMESPACE greenlane:: DESTINATION ${package_folder})
 install(DIRECTORY include/greenlane ${PROJECT_BINARY_DIR}/include/greenlane DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(NOT GREENLANE_WHEEL)  # a wheel is for another machine
+  set(greenlane_torch_dir ${GREENLANE_TORCH_DIR})
+  set(greenlane_cuda_dir ${GREENLANE_CUDA_INCLUDE_DIR})
+endif()
 configure_package_config_file(cmake/greenlane-config.cmake.in ${PROJECT_BINARY_DIR}/greenlane-config.cmake INSTALL_DESTINATION ${package_folder})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/greenlane-config-version.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/greenlane-config.cmake ${PROJECT_BINARY_DIR}/greenlane-config-version.cmake

@@ -21,7 +21,7 @@ rm -rf "$kit"
 mkdir -p "$kit/python" "$kit/bin" "$kit/tests" "$kit/examples"
 cp -r python/greenlane "$kit/python/"
 mkdir -p "$kit/python/greenlane/lib"
-cp build/gpu-kit/lib/libgreenlane_*.so "$kit/python/greenlane/lib/"
+cp build/gpu-kit/lib/*greenlane_*.so "$kit/python/greenlane/lib/"
 # The library of a Debian package that greenlane's ask for.
 ldd build/gpu-kit/lib/libgreenlane_runtime.so | awk '/prometheus/ { print $3 }' | xargs cp -Lt "$kit/python/greenlane/lib/"
 cp build/gpu-kit/bin/* "$kit/bin/"

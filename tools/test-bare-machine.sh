@@ -31,7 +31,7 @@ mkdir "$root/work"
 cp dist/greenlane-*.whl tests/install/use_wheel.py "$root/work"
 cp -r examples/robot examples/serve_plan "$root/work"
 inside() { chroot "$root" /usr/bin/env -i HOME=/root PATH=/work/venv/bin:/usr/bin:/bin PIP_CERT=/etc/ssl/certs/ca-certificates.crt sh -ec "cd /work; $1"; }
-inside 'if command -v cc c++ gcc; then echo "a compiler is here" >&2; exit 1; fi'
+inside 'for each in cc c++ gcc; do if command -v $each; then echo "a compiler is here" >&2; exit 1; fi; done'
 inside "python3 -m venv venv && pip install --quiet --disable-pip-version-check --find-links . greenlane 'torch==$version' numpy"
 inside 'python use_wheel.py && greenlane --version && greenlane devices'
 if [[ $(.venv/bin/python -c 'import torch; print(torch.__version__.partition("+")[0])') == "$version" ]]; then

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Installs the wheel for one PyTorch into a new environment, and uses it: the program, and engines from Python.
-# usage: test-wheel.sh TORCH_VERSION   (PYTHON=python3.12 for another Python; the wheel is built if dist/ lacks it)
+# usage: test-wheel.sh TORCH_VERSION   (PYTHON=python3.12 for another Python; tools/wheels.sh builds the wheel)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=$1
 minor=${version%.*}
-compgen -G "dist/greenlane-*+torch$minor-*.whl" > /dev/null || tools/wheels.sh "$version"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"

@@ -20,7 +20,7 @@ def _torch_setting(folders: list[str], name: str) -> str | None:
     for folder in folders:
         file = Path(folder) / "torch" / "version.py"
         if file.exists():
-            found = re.search(rf"^{name}\b.*= '([0-9.]+)", file.read_text(), re.M)
+            found = re.search(rf"^{name}\b.*= ['\"]([0-9.]+)", file.read_text(), re.M)
             return found[1] if found else None
     return None
 
@@ -36,10 +36,12 @@ def build_requirements() -> list[str]:
     A PyTorch in the environment into which pip installs is used in place. Without one, PyTorch is a requirement of the
     build; pip then resolves the package's own dependency to the same version.
     """
-    cuda = _torch_setting(_environment(), "cuda")
-    if cuda is None:
+    folders = _environment()
+    if _torch_setting(folders, "__version__") is None:
         return [SUPPORTED, "cuda-toolkit[crt]"]
-    return [f"nvidia-cuda-crt=={'.'.join(cuda.split('.')[:2])}.*"]
+    cuda = _torch_setting(folders, "cuda")
+    # PyTorch without CUDA is refused by CMake, with the reason.
+    return [] if cuda is None else [f"nvidia-cuda-crt=={'.'.join(cuda.split('.')[:2])}.*"]
 
 
 class Metadata:

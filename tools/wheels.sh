@@ -32,7 +32,7 @@ for version in "${versions[@]}"; do
   # At the depth of build/, so that ccache knows the objects of both (cmake/GreenlaneCompiler.cmake).
   folder=build-wheel-${version%.*}
   built=$folder/wheel
-  rm -rf "$built"
+  rm -rf "$built" dist/greenlane-*+torch"$minor"-*.whl
   "${pip[@]}" wheel --no-deps --wheel-dir "$built" --config-settings=build-dir="$folder" .
   PATH="$tools/bin:$PATH" "$tools/bin/auditwheel" repair --wheel-dir dist \
     --exclude 'libtorch*' --exclude 'libc10*' --exclude libgomp.so.1 --exclude 'libcudart.so.*' "$built"/greenlane-*.whl

@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -21,17 +22,29 @@ std::string loader_error() {
   return error ? error : "the loader gives no reason";
 }
 
+// Loads PyTorch from the folder that the Python package found, where it is not beside greenlane's libraries.
+void load_torch_elsewhere() {
+  const char* folder = std::getenv("GREENLANE_TORCH_DIR");
+  if (folder == nullptr || *folder == 0) return;
+  // A library that is missing is reported by the load that needs it.
+  for (const auto* name : {"libc10.so", "libc10_cuda.so", "libtorch_cpu.so"})
+    (void)::dlopen((std::string(folder) + "/lib/" + name).c_str(), RTLD_LAZY | RTLD_GLOBAL);
+}
+
 }  // namespace
 
 const Commands& load_commands() {
+  load_torch_elsewhere();
   // The program's own path finds the library, relative to the program. Libraries of custom operators find PyTorch's
   // symbols as if the program were linked to PyTorch: hence RTLD_GLOBAL.
   void* library = ::dlopen(kLibrary, RTLD_LAZY | RTLD_GLOBAL);
   if (!library)
     throw EngineError({.what = "this command needs PyTorch and greenlane's libraries, which cannot be loaded",
                        .why = loader_error(),
-                       .remedy = "install PyTorch where greenlane was built to find it (pip install torch), or name "
-                                 "the folders of the missing libraries in LD_LIBRARY_PATH"});
+                       .remedy =
+                           "install PyTorch where greenlane was built to find it (pip install torch), name the folder "
+                           "of the package `torch` in GREENLANE_TORCH_DIR, or the folders of other libraries in "
+                           "LD_LIBRARY_PATH"});
   auto* entry = reinterpret_cast<CommandsEntry*>(::dlsym(library, kCommandsEntry));
   if (!entry)
     throw EngineError({.what = std::string(kLibrary) + " is not of this program",

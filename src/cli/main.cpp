@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <new>
 #include <string>
 #include <system_error>
 
@@ -39,6 +40,9 @@ int run_program(int argc, char** argv) {
     warn("greenlane: '{}' cannot be used: {}; name another path\n", text::terminal_text(error.path1().string()),
          error.code().message());
     return kBadInput;
+  } catch (const std::bad_alloc&) {
+    warn("greenlane: memory ran out: free some, or raise the limit that `ulimit -v` shows\n");
+    return kFailed;
   } catch (const std::exception& error) {
     warn("greenlane: internal error: {}; report it with the command line\n", text::terminal_text(error.what()));
     return kFailed;

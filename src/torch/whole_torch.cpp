@@ -1,9 +1,13 @@
 #include "torch/whole_torch.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 #include <greenlane/detail/core/driver_library.hpp>
 
+#include <ATen/Parallel.h>
 #include <dlfcn.h>
+
+#include <string>
 
 namespace greenlane::detail {
 namespace {
@@ -14,8 +18,19 @@ constexpr auto kCudaHalf = "libtorch_cuda.so";
 // name, which ldconfig overlooks.
 constexpr auto kStandIn = "greenlane_cpu_torch.so";
 
-// This library's own path leads to PyTorch and to the stand-in.
-void* load(const char* name) { return dlopen(name, RTLD_NOW | RTLD_GLOBAL); }
+// Returns the folder of the PyTorch that is in this process.
+std::string torch_folder() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&at::get_num_threads), &info) == 0) return {};
+  const std::string file = info.dli_fname;
+  return file.substr(0, file.rfind('/') + 1);
+}
+
+// This library's own path leads to PyTorch and to the stand-in. If PyTorch is somewhere else, its other half is there.
+void* load(const char* name) {
+  if (void* library = dlopen(name, RTLD_NOW | RTLD_GLOBAL)) return library;
+  return dlopen((torch_folder() + name).c_str(), RTLD_NOW | RTLD_GLOBAL);
+}
 
 void* require(const char* name) {
   if (void* library = load(name)) return library;
@@ -39,7 +54,10 @@ void load_whole_torch() {
 
 void load_torch_for_cpu() {
   if (is_loaded(kWhole)) return;
-  if (driver_is_installed() || !load(kStandIn)) load_whole_torch();
+  if (driver_is_installed()) return load_whole_torch();
+  if (load(kStandIn)) return;
+  debug(std::string(kStandIn) + " is not beside greenlane's libraries, so PyTorch's CUDA half is loaded, too");
+  load_whole_torch();
 }
 
 }  // namespace greenlane::detail

@@ -44,6 +44,14 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
+@pytest.fixture(scope="module")
+def site_alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the wheel was installed alone, as in a virtual environment that sees the system's PyTorch."""
+    site = tmp_path_factory.mktemp("alone")
+    run(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel)
+    return site
+
+
 @pytest.fixture
 def env(site: Path) -> dict[str, str]:
     return {
@@ -85,16 +93,25 @@ def test_python_becomes_the_program_before_it_loads_pytorch(env: dict[str, str],
 def test_the_command_finds_the_program_through_a_link(site: Path, tmp_path: Path) -> None:
     """Programs such as pipx put a link into a folder of the PATH."""
     (tmp_path / "greenlane").symlink_to(site / "bin" / "greenlane")
-    assert "greenlane" in run(tmp_path / "greenlane", "--version", env={"PATH": os.environ["PATH"]})
+    assert "greenlane" in run(tmp_path / "greenlane", "--version", env={"PYTHONPATH": str(site)})
+
+
+@pytest.mark.parametrize("command", [("greenlane",), (sys.executable, "-m", "greenlane")], ids=["command", "module"])
+def test_the_program_finds_a_pytorch_that_is_not_beside_it(
+    command: tuple[str, ...], site_alone: Path, tmp_path: Path
+) -> None:
+    env = {"PYTHONPATH": str(site_alone), "PATH": f"{site_alone / 'bin'}:{os.environ['PATH']}"}
+    out = run(*command, "run", ROBOT / "robot.toml", "--seconds", "1", cwd=tmp_path, env=env)
+    assert re.search(r"^ *policy ", out, re.M), out
 
 
 def test_a_command_without_its_package_says_so(site: Path, tmp_path: Path) -> None:
     command = tmp_path / "greenlane"
     command.write_bytes((site / "bin" / "greenlane").read_bytes())
     command.chmod(0o755)
-    result = subprocess.run([command, "devices"], capture_output=True, text=True)
+    result = subprocess.run([command, "devices"], capture_output=True, text=True, env={})
     assert result.returncode == 1
-    assert result.stderr.startswith("greenlane: the Python package is not beside ")
+    assert result.stderr.startswith("greenlane: the Python package is not installed for ")
 
 
 def test_a_cpp_project_finds_it_in_the_wheel(site: Path, tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ struct Known {
   runtime::FileIdentity identity;
 };
 
+[[noreturn]] void fail_to_print(const std::string& why) {
+  throw EngineError(
+      {.what = "standard output cannot be written", .why = why, .remedy = "direct it to a file or a pipe that can be"});
+}
+
 void add(std::vector<Known>& known, const NamedFile& file, const fs::path& path) {
   if (path.empty()) return;
   if (auto identity = runtime::identity_of(path)) known.push_back({&file, std::move(*identity)});
@@ -73,6 +78,21 @@ void check_outputs(std::initializer_list<NamedFile> outputs, const runtime::Pipe
     }
     runtime::check_writable(path);
     add(written, output, path);
+  }
+}
+
+void check_standard_output() {
+  const int flags = ::fcntl(STDOUT_FILENO, F_GETFL);
+  if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) fail_to_print("it is closed");
+}
+
+void print_document(const fs::path& kept, const std::string& text) {
+  try {
+    runtime::write_file(kept, text);
+  } catch (const ConfigError& error) {
+    const std::string message = error.what();
+    const auto begin = message.find(": ");  // behind the path, which means nothing to the user
+    fail_to_print(begin == std::string::npos ? message : message.substr(begin + 2));
   }
 }
 

@@ -28,4 +28,10 @@ void check_outputs(std::initializer_list<NamedFile> outputs, const runtime::Pipe
 // standard error from now on, so that programs can read the output alone.
 [[nodiscard]] std::filesystem::path kept_apart(const std::filesystem::path& output);
 
+// Checks that a document can be printed on standard output. Throws: EngineError, as print_document does.
+void check_standard_output();
+
+// Prints a document on standard output, which kept_apart(kStandardOutput) returned.
+void print_document(const std::filesystem::path& kept, const std::string& text);
+
 }  // namespace greenlane::cli

@@ -123,6 +123,7 @@ struct Outputs {
 // Checks the outputs before any work is done for them.
 Outputs outputs_of(const PlanArguments& arguments, const runtime::PipelineConfig& config) {
   const std::filesystem::path json = arguments.json ? kStandardOutput : "";
+  if (arguments.json) check_standard_output();
   check_outputs({{"--out", arguments.out}, {"--json", json}}, config, {{"the profile", arguments.profile}});
   return {.plan = kept_apart(arguments.out), .json = kept_apart(json)};
 }
@@ -199,7 +200,7 @@ int plan(const PlanArguments& arguments) {
       print_candidates(made.result);
       print_chosen(made.result);
     } else {
-      runtime::write_file(made.outputs.json, json);
+      print_document(made.outputs.json, json);
     }
     if (made.was_stopped)
       throw EngineError({.what = "no plan was written", .why = "stopped by a signal", .remedy = "start it again"});

@@ -53,6 +53,7 @@ void print(const runtime::Profile& profile) {
 int profile(const ProfileArguments& arguments) {
   auto config = without_lanes(runtime::load_config(arguments.config));
   const std::filesystem::path standard_output = arguments.json ? kStandardOutput : "";
+  if (arguments.json) check_standard_output();
   check_outputs({{"--out", arguments.out}, {"--json", standard_output}}, config);
   const auto out = kept_apart(arguments.out);
   const auto printed = kept_apart(standard_output);
@@ -64,7 +65,7 @@ int profile(const ProfileArguments& arguments) {
   if (printed.empty()) {
     print(profile);
   } else {
-    runtime::write_file(printed, json);
+    print_document(printed, json);
   }
   say("written to {}\n", text::terminal_text(arguments.out.string()));
   return kSuccess;
