@@ -13,7 +13,7 @@ Environment = Callable[[str], None]
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     """Makes a PyTorch, by the text of its torch/version.py, the only one that a build sees."""
     monkeypatch.setattr(torch_found, "_environment", lambda: [str(tmp_path)])
-    monkeypatch.setattr(torch_found.sys, "path", ["", str(tmp_path)])
+    monkeypatch.setattr("torch_found.sys.path", ["", str(tmp_path)])
 
     def write(text: str) -> None:
         (tmp_path / "torch").mkdir()
