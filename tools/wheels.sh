@@ -30,11 +30,13 @@ for version in "${versions[@]}"; do
     touch "$venv/.filled"
   fi
   # At the depth of build/, so that ccache knows the objects of both (cmake/GreenlaneCompiler.cmake).
-  folder=build-wheel-${version%.*}
+  minor=${version%.*}
+  folder=build-wheel-$minor
   built=$folder/wheel
   rm -rf "$built" dist/greenlane-*+torch"$minor"-*.whl
   "${pip[@]}" wheel --no-deps --wheel-dir "$built" --config-settings=build-dir="$folder" .
   PATH="$tools/bin:$PATH" "$tools/bin/auditwheel" repair --wheel-dir dist \
-    --exclude 'libtorch*' --exclude 'libc10*' --exclude libgomp.so.1 --exclude 'libcudart.so.*' "$built"/greenlane-*.whl
+    --exclude 'libtorch*' --exclude 'libc10*' --exclude libgomp.so.1 --exclude 'libcudart.so.*' \
+    "$built"/greenlane-*.whl > "$built/auditwheel.log" 2>&1 || { cat "$built/auditwheel.log" >&2; exit 1; }
 done
 ls -l dist
