@@ -62,3 +62,9 @@ def refusal(*arguments: str | Path) -> str:
     assert done.stderr.endswith("\n")
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
+
+
+def in_shell(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs a script in which $0 is the program."""
+    command = ["bash", "-c", script, str(PROGRAM), *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

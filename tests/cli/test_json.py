@@ -1,12 +1,13 @@
 """`--json` of `profile` and `plan`: standard output is one JSON document in place of the tables."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.program import best_effort_pipeline, config, engine, greenlane, refusal
+from cli.program import best_effort_pipeline, config, engine, greenlane, in_shell, refusal
 
 
 @pytest.fixture
@@ -69,3 +70,16 @@ def test_a_plan_that_misses_deadlines_is_printed_and_not_written(models: Path, t
 @pytest.mark.parametrize("command", ["profile", "plan"])
 def test_two_documents_on_one_output_are_refused(pipeline: Path, command: str) -> None:
     assert "both name" in refusal(command, pipeline, "--json", "--out", "-")
+
+
+@pytest.mark.parametrize("target", [">/dev/full", ">&-"])
+@pytest.mark.parametrize(
+    "command", [["profile", "--seconds", "0.01"], ["plan", "--no-verify"]], ids=["profile", "plan"]
+)
+def test_a_document_that_cannot_be_printed_is_a_failure(
+    pipeline: Path, tmp_path: Path, command: list[str], target: str
+) -> None:
+    done = in_shell(f'"$0" "$@" {target}', *command, pipeline, "--json", "--out", tmp_path / "out.json")
+    assert done.returncode == 1, done
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(r"greenlane: standard output cannot be written: [^/]*; direct it to [^;]*", last), done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.program import PROGRAM, config, engine, greenlane, refusal
+from cli.program import PROGRAM, config, engine, greenlane, in_shell, refusal
 
 
 @pytest.fixture
@@ -26,12 +26,6 @@ def best_effort(models: Path, tmp_path: Path) -> Path:
     """A pipeline without a deadline, which has a plan on a machine under any load."""
     (tmp_path / "best_effort").mkdir()
     return config(tmp_path / "best_effort", engine("head", models / "affine.pt2"))
-
-
-def in_shell(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs a script in which $0 is the program."""
-    command = ["bash", "-c", script, str(PROGRAM), *(str(argument) for argument in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_a_link_to_a_device_is_not_replaced(pipeline: Path, tmp_path: Path) -> None:

@@ -346,20 +346,20 @@ TEST_F(VerifyTest, DeadlinesThatNothingMeetsAreRefused) {
 
 // The profile says that nothing fits, and a run shows that it does.
 TEST_F(VerifyTest, EvenLanesAreTriedIfNoPlanFits) {
-  auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 20\ndeadline_ms = 2000\n") +
-                                            engine_table("b", "pair", "rate_hz = 20\ndeadline_ms = 2000\n"));
+  auto pipeline = cpu_pipeline(folder_, engine_table("a", "affine", "rate_hz = 5\ndeadline_ms = 2000\n") +
+                                            engine_table("b", "pair", "rate_hz = 5\ndeadline_ms = 2000\n"));
   const auto device = pipeline.device().info();
   PlanRequest request{.device = {.whole = device.groups, .each = device.granularity, .remainder = {}}, .engines = {}};
   for (const std::string name : {"a", "b"}) {
     // This is so much longer than the real time that nothing fits.
     request.engines.push_back({.name = name,
                                .curve = {{.units = {1}, .p50 = seconds(3), .p99 = seconds(3), .mean = seconds(3)}},
-                               .period = milliseconds(50),
+                               .period = milliseconds(200),
                                .deadline = seconds(2)});
   }
   const auto result =
       verify_plans(pipeline, std::move(request),
-                   {.each = milliseconds(200), .budget = seconds(10), .at_once = 2, .stop = nullptr, .progress = {}});
+                   {.each = milliseconds(400), .budget = seconds(10), .at_once = 2, .stop = nullptr, .progress = {}});
   ASSERT_TRUE(result.no_plan.has_value());
   const auto divided = std::ranges::find_if(result.candidates, [](const PlanCandidate& candidate) {
     return candidate.mode == Mode::lanes && !candidate.plan;
