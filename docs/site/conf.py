@@ -63,6 +63,7 @@ CONTENTS = """
 :hidden:
 :caption: Guides
 
+docs/install
 docs/pipelines
 docs/configuration
 docs/planning
