@@ -83,8 +83,9 @@ void register_lane(torch::Library& library) {
               partition);
   library.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane",
               whole_device_lane);
-  library.def("adopt_stream(str device, int handle, int? key, int release, str name) -> __torch__.torch.classes.greenlane.Lane",
-              adopt_stream);
+  library.def(
+      "adopt_stream(str device, int handle, int? key, int release, str name) -> __torch__.torch.classes.greenlane.Lane",
+      adopt_stream);
 }
 
 }  // namespace greenlane::bindings

@@ -427,8 +427,9 @@ TEST(PackageEffects, StreamsOfTheModelAreSeen) {
     return effects_of_source(wrapper(statements, kCache), 2).has_own_streams;
   };
   EXPECT_FALSE(has_own_streams(""));  // models with events alone declare the cache, too
-  constexpr std::string_view kStream = "_aoti_aux_stream_cache.ensure(1, this->device_idx_, stream);\n"
-                                       "cudaStream_t aux_1 = _aoti_aux_stream_cache.get(1, this->device_idx_, stream);";
+  constexpr std::string_view kStream =
+      "_aoti_aux_stream_cache.ensure(1, this->device_idx_, stream);\n"
+      "cudaStream_t aux_1 = _aoti_aux_stream_cache.get(1, this->device_idx_, stream);";
   EXPECT_TRUE(has_own_streams(kStream));
   EXPECT_TRUE(has_own_streams(std::string(kStream) + "}"));  // where the rest is not understood
 }
