@@ -26,7 +26,7 @@ for version in "${versions[@]}"; do
     "${PYTHON:-python3}" -m venv "$venv"
     "${pip[@]}" install --no-deps "torch==$version"
     toolkit=$(sed -n 's/^Requires-Dist: cuda-toolkit\[.*\]==\([0-9.]*\).*/\1/p' "$venv"/lib/python3*/site-packages/torch-*.dist-info/METADATA)
-    "${pip[@]}" install "cuda-toolkit[cccl,crt,cudart,cupti]==$toolkit"
+    "${pip[@]}" install --no-warn-conflicts "cuda-toolkit[cccl,crt,cudart,cupti]==$toolkit"
     touch "$venv/.filled"
   fi
   # At the depth of build/, so that ccache knows the objects of both (cmake/GreenlaneCompiler.cmake).

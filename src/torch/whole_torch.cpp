@@ -54,9 +54,10 @@ void load_whole_torch() {
 
 void load_torch_for_cpu() {
   if (is_loaded(kWhole)) return;
-  if (driver_is_installed()) return load_whole_torch();
-  if (load(kStandIn)) return;
-  debug(std::string(kStandIn) + " is not beside greenlane's libraries, so PyTorch's CUDA half is loaded, too");
+  if (!driver_is_installed()) {
+    if (load(kStandIn)) return;
+    debug(std::string(kStandIn) + " is not beside greenlane's libraries, so PyTorch's CUDA half is loaded, too");
+  }
   load_whole_torch();
 }
 
