@@ -18,7 +18,7 @@ endif()
 set_target_properties(${libraries} PROPERTIES INSTALL_RPATH "${run_path}")
 
 if(GREENLANE_WHEEL)
-  install(PROGRAMS tools/wheel-program.py DESTINATION ${SKBUILD_SCRIPTS_DIR} RENAME greenlane)
+  install(FILES python/greenlane_command.py DESTINATION ${SKBUILD_PLATLIB_DIR})
   # Debian's library, which a machine without a compiler lacks.
   get_filename_component(name ${GREENLANE_PROMETHEUS_RUNTIME} NAME)
   file(REAL_PATH ${GREENLANE_PROMETHEUS_RUNTIME} library)

@@ -8,7 +8,7 @@ minor=${version%.*}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check --find-links dist greenlane "torch==$version" numpy
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check --find-links dist greenlane "torch==$version" numpy scikit-image
 cp -r examples/robot tests/install/use_wheel.py "$folder"
 rm -rf "$folder/robot/build"  # packages of another PyTorch
 cd "$folder"

@@ -25,6 +25,15 @@ def _torch_setting(folders: list[str], name: str) -> str | None:
     return None
 
 
+def _python_of_torch(folders: list[str]) -> str | None:
+    """Returns the versions of Python that the PyTorch in the folders is for; None where it does not say."""
+    for folder in folders:
+        for file in Path(folder).glob("torch-*.dist-info/METADATA"):
+            found = re.search(r"^Requires-Python: *(\S+)$", file.read_text(encoding="utf-8"), re.M)
+            return found[1] if found else None
+    return None
+
+
 def _environment() -> list[str]:
     """Returns the folders of the environment into which pip installs, also in an isolated build."""
     return [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
@@ -54,18 +63,19 @@ class Metadata:
         self._state = build_state
 
     def dynamic_wheel(self, settings: Mapping[str, Any]) -> dict[str, bool]:
-        """Says that a wheel's dependencies are not those of the sources."""
-        return {"dependencies": True}
+        """Says what a wheel does not have in common with the sources."""
+        return {"dependencies": True, "requires-python": True}
 
     def dynamic_metadata(self, settings: Mapping[str, Any], project: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the version and the dependencies."""
-        version = str(settings["version"])
-        found = (
-            None
-            if self._state == "sdist"
-            else _torch_setting([*_environment(), *filter(None, sys.path)], "__version__")
-        )
-        if found is None:
-            return {"version": version, "dependencies": [SUPPORTED]}
+        """Returns the version, the dependencies and the versions of Python."""
+        version, python = str(settings["version"]), str(settings["requires-python"])
+        folders = [*_environment(), *filter(None, sys.path)]
+        found = _torch_setting(folders, "__version__")
+        if found is None or self._state == "sdist":
+            return {"version": version, "dependencies": [SUPPORTED], "requires-python": python}
         minor = ".".join(found.split(".")[:2])
-        return {"version": f"{version}+torch{minor}", "dependencies": [f"torch=={minor}.*"]}
+        return {
+            "version": f"{version}+torch{minor}",
+            "dependencies": [f"torch=={minor}.*"],
+            "requires-python": _python_of_torch(folders) or python,
+        }

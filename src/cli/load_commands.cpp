@@ -41,10 +41,10 @@ const Commands& load_commands() {
   if (!library)
     throw EngineError({.what = "this command needs PyTorch and greenlane's libraries, which cannot be loaded",
                        .why = loader_error(),
-                       .remedy =
-                           "install PyTorch where greenlane was built to find it (pip install torch), name the folder "
-                           "of the package `torch` in GREENLANE_TORCH_DIR, or the folders of other libraries in "
-                           "LD_LIBRARY_PATH"});
+                       .remedy = "install PyTorch " GREENLANE_TORCH_MINOR
+                                 " where greenlane was built to find it (pip install "
+                                 "'torch==" GREENLANE_TORCH_MINOR ".*'), name the folder of the package `torch` in "
+                                 "GREENLANE_TORCH_DIR, or the folders of other libraries in LD_LIBRARY_PATH"});
   auto* entry = reinterpret_cast<CommandsEntry*>(::dlsym(library, kCommandsEntry));
   if (!entry)
     throw EngineError({.what = std::string(kLibrary) + " is not of this program",

@@ -8,7 +8,7 @@ namespace greenlane::cli {
 struct PlanArguments {
   std::filesystem::path config;
   std::filesystem::path profile;
-  std::filesystem::path out = "plan.json";
+  std::filesystem::path out = "plan.json";  // empty: no file
   double margin = 0.1;
   double seconds = 2;
   double budget = 60;

@@ -35,7 +35,11 @@ void add_plan_command(CLI::App& app, Work& work) {
                            {"greenlane plan pipeline.toml --seconds 0.5 --budget 5 --out plan.json",
                             "greenlane profile pipeline.toml && greenlane plan pipeline.toml --profile profile.json "
                             "--no-verify"}));
-  command->callback([arguments, &work] { work = [arguments] { return load_commands().plan(*arguments); }; });
+  command->callback([arguments, command, &work] {
+    // Who asks for the document need not get a file, too.
+    if (arguments->json && command->count("--out") == 0) arguments->out.clear();
+    work = [arguments] { return load_commands().plan(*arguments); };
+  });
 }
 
 }  // namespace greenlane::cli

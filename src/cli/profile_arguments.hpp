@@ -7,7 +7,7 @@ namespace greenlane::cli {
 
 struct ProfileArguments {
   std::filesystem::path config;
-  std::filesystem::path out = "profile.json";
+  std::filesystem::path out = "profile.json";  // empty: no file
   double seconds = 1;
   bool json = false;  // print JSON in place of the table
 };

@@ -23,7 +23,11 @@ void add_profile_command(CLI::App& app, Work& work) {
   command->footer(help_end(
       "an engine failed, it was stopped before an engine was measured, PyTorch is not there, or printing failed",
       {"greenlane profile pipeline.toml --out profile.json", "greenlane profile pipeline.toml --seconds 0.2 --json"}));
-  command->callback([arguments, &work] { work = [arguments] { return load_commands().profile(*arguments); }; });
+  command->callback([arguments, command, &work] {
+    // Who asks for the document need not get a file, too.
+    if (arguments->json && command->count("--out") == 0) arguments->out.clear();
+    work = [arguments] { return load_commands().profile(*arguments); };
+  });
 }
 
 }  // namespace greenlane::cli

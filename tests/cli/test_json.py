@@ -72,6 +72,9 @@ def test_two_documents_on_one_output_are_refused(pipeline: Path, command: str) -
     assert "both name" in refusal(command, pipeline, "--json", "--out", "-")
 
 
+COMMANDS = [["profile", "--seconds", "0.01"], ["plan", "--no-verify"]]
+
+
 @pytest.mark.parametrize("target", [">/dev/full", ">&-"])
 @pytest.mark.parametrize(
     "command", [["profile", "--seconds", "0.01"], ["plan", "--no-verify"]], ids=["profile", "plan"]
@@ -83,3 +86,14 @@ def test_a_document_that_cannot_be_printed_is_a_failure(
     assert done.returncode == 1, done
     last = done.stderr.splitlines()[-1]
     assert re.fullmatch(r"greenlane: standard output cannot be written: [^/]*; direct it to [^;]*", last), done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["profile", "--seconds", "0.01"], ["plan", "--no-verify"]], ids=["profile", "plan"]
+)
+def test_a_document_alone_writes_no_file(pipeline: Path, tmp_path: Path, command: list[str]) -> None:
+    out = tmp_path / f"{command[0]}.json"  # the name that --out would have
+    done = in_shell(f'cd {tmp_path} && "$0" "$@" --json > {out}', *command, pipeline)
+    assert done.returncode == 0, done
+    assert json.loads(out.read_text())["engines"]
+    assert "written to" not in done.stderr

@@ -61,12 +61,22 @@ def env(site: Path) -> dict[str, str]:
     }
 
 
+def test_the_command_works_in_a_folder_with_a_space(wheel: Path, tmp_path: Path) -> None:
+    venv = tmp_path / "an environment"
+    run(sys.executable, "-m", "venv", venv)
+    run(venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", wheel)
+    assert "greenlane" in run(venv / "bin" / "greenlane", "--version")
+
+
 def test_the_wheel_is_for_one_pytorch_and_any_python(wheel: Path, site: Path) -> None:
     assert re.fullmatch(rf"greenlane-[0-9.]+\+torch{MINOR}-py3-none-manylinux_2_\d+_x86_64\.whl", wheel.name), (
         wheel.name
     )
     (metadata,) = site.glob("greenlane-*.dist-info/METADATA")
-    requirements = Parser().parsestr(metadata.read_text()).get_all("Requires-Dist") or []
+    headers = Parser().parsestr(metadata.read_text())
+    (of_torch,) = Path(torch.__file__).parents[1].glob("torch-*.dist-info/METADATA")
+    assert headers["Requires-Python"] == Parser().parsestr(of_torch.read_text())["Requires-Python"]
+    requirements = headers.get_all("Requires-Dist") or []
     assert [each for each in requirements if "extra ==" not in each] == [f"torch=={MINOR}.*"]
 
 
@@ -105,13 +115,21 @@ def test_the_program_finds_a_pytorch_that_is_not_beside_it(
     assert re.search(r"^ *policy ", out, re.M), out
 
 
-def test_a_command_without_its_package_says_so(site: Path, tmp_path: Path) -> None:
-    command = tmp_path / "greenlane"
-    command.write_bytes((site / "bin" / "greenlane").read_bytes())
-    command.chmod(0o755)
-    result = subprocess.run([command, "devices"], capture_output=True, text=True, env={})
-    assert result.returncode == 1
-    assert result.stderr.startswith("greenlane: the Python package is not installed for ")
+def test_another_pytorch_is_refused_by_its_version(site_alone: Path, tmp_path: Path) -> None:
+    """A PyTorch whose functions have other names: the loader would end the process."""
+    other = tmp_path / "torch" / "lib"
+    other.mkdir(parents=True)
+    for name in ("libc10.so", "libc10_cuda.so", "libtorch_cpu.so"):
+        run("c++", "-shared", "-nostdlib", "-x", "c", "/dev/null", f"-Wl,-soname,{name}", "-o", other / name)
+    packages = Path(torch.__file__).parents[1]
+    for name in ("torch/lib/libgomp.so.1", "nvidia/cu13/lib/libcudart.so.13"):
+        (tmp_path / Path(name).name).symlink_to(packages / name)
+    env = {"PYTHONPATH": str(site_alone), "GREENLANE_TORCH_DIR": str(other.parent), "LD_LIBRARY_PATH": str(tmp_path)}
+    program = [sys.executable, "-m", "greenlane", "run", str(ROBOT / "robot.toml")]
+    result = subprocess.run(program, capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert result.returncode == 1, result
+    assert "undefined symbol" in result.stderr
+    assert f"install PyTorch {MINOR}" in result.stderr
 
 
 def test_a_cpp_project_finds_it_in_the_wheel(site: Path, tmp_path: Path) -> None:

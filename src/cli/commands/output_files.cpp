@@ -91,8 +91,10 @@ void print_document(const fs::path& kept, const std::string& text) {
     runtime::write_file(kept, text);
   } catch (const ConfigError& error) {
     const std::string message = error.what();
-    const auto begin = message.find(": ");  // behind the path, which means nothing to the user
-    fail_to_print(begin == std::string::npos ? message : message.substr(begin + 2));
+    // The path in front means nothing to the user, and the remedy behind is another one.
+    const auto begin = message.find(": ");
+    const auto why = begin == std::string::npos ? message : message.substr(begin + 2);
+    fail_to_print(why.substr(0, why.rfind("; ")));
   }
 }
 

@@ -195,7 +195,7 @@ int plan(const PlanArguments& arguments) {
   try {
     const auto made = make_result(arguments);
     const auto json = plan_json(made.result, made.device);
-    if (is_plan(made)) runtime::write_file(made.outputs.plan, json);
+    if (is_plan(made) && !made.outputs.plan.empty()) runtime::write_file(made.outputs.plan, json);
     if (made.outputs.json.empty()) {
       print_candidates(made.result);
       print_chosen(made.result);
@@ -205,7 +205,7 @@ int plan(const PlanArguments& arguments) {
     if (made.was_stopped)
       throw EngineError({.what = "no plan was written", .why = "stopped by a signal", .remedy = "start it again"});
     require_deadlines(made.result);
-    say("written to {}\n", text::terminal_text(arguments.out.string()));
+    if (!made.outputs.plan.empty()) say("written to {}\n", text::terminal_text(arguments.out.string()));
     return kSuccess;
   } catch (const PlanError& error) {
     warn("greenlane: {}\n", text::terminal_text(error.what()));

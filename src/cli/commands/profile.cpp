@@ -61,13 +61,13 @@ int profile(const ProfileArguments& arguments) {
   auto pipeline = load_pipeline(std::move(config));
   const auto profile = measure_profile(pipeline, arguments.seconds, stop);
   const auto json = profile_json(profile);
-  runtime::write_file(out, json);
+  if (!out.empty()) runtime::write_file(out, json);
   if (printed.empty()) {
     print(profile);
   } else {
     print_document(printed, json);
   }
-  say("written to {}\n", text::terminal_text(arguments.out.string()));
+  if (!out.empty()) say("written to {}\n", text::terminal_text(arguments.out.string()));
   return kSuccess;
 }
 
