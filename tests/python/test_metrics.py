@@ -148,7 +148,12 @@ def test_scrapes_while_a_pipeline_closes_end(tmp_path: Path, models: Path) -> No
 
 @pytest.mark.parametrize(
     ("address", "part"),
-    [("", "does not end with a port"), (":9464", "names no host"), ("example.org:9464", "is no IP address")],
+    [
+        ("", "this text is empty"),
+        ("9464x", "does not end with a port"),
+        (":9464", "names no host"),
+        ("example.org:9464", "is no IP address"),
+    ],
 )
 def test_a_wrong_address_in_the_file_is_refused(tmp_path: Path, models: Path, address: str, part: str) -> None:
     with pytest.raises(RuntimeError, match=part) as refusal:
