@@ -12,6 +12,8 @@ import pytest
 import torch
 from built import BUILD
 
+from install.commands import run
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 ROBOT = EXAMPLES / "robot" / "build"
@@ -21,13 +23,6 @@ PLAN = {
     "lanes": [{"name": name} for name in ENGINES],
     "engines": [{"name": name, "lane": name} for name in ENGINES],
 }
-
-
-def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """Returns the standard output of a command; fails with the whole output if the command fails."""
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=cwd, env=env)
-    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-    return result.stdout
 
 
 @pytest.fixture(scope="module")

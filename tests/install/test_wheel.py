@@ -10,16 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from install.commands import run
+
 ROOT = Path(__file__).resolve().parents[2]
 ROBOT = ROOT / "examples" / "robot"
 MINOR = ".".join(torch.__version__.split(".")[:2])
-
-
-def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    """Returns the standard output of a command; fails with the whole output if the command fails."""
-    result = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=cwd, env=env)
-    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-    return result.stdout
 
 
 @pytest.fixture(scope="module")
