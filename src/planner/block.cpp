@@ -1,5 +1,7 @@
 #include "planner/block.hpp"
 
+#include <greenlane/detail/planner/limits.hpp>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -15,7 +17,7 @@ std::int64_t millionths(double value) { return std::llround(std::min(value, kMos
 }  // namespace
 
 std::int64_t excess(double needed, double limit) {
-  return needed > limit ? std::max<std::int64_t>(1, millionths(needed / limit - 1)) : 0;
+  return exceeds(needed, limit) ? std::max<std::int64_t>(1, millionths(needed / limit - 1)) : 0;
 }
 
 namespace {

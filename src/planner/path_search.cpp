@@ -2,6 +2,8 @@
 
 #include "planner/best_divisions.hpp"
 
+#include <greenlane/detail/planner/limits.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -91,7 +93,8 @@ SearchResult search_with_paths(const PlanProblem& problem, std::size_t count, st
     }
     for (const auto engine : problem.paths()[*path].engines) {
       auto tighter = part.limits;
-      tighter[engine] = std::nextafter(of_first->p99[engine] * (1 + problem.margin()), 0.0);
+      // By so much that what was found exceeds it.
+      tighter[engine] = of_first->p99[engine] * (1 + problem.margin()) * (1 - 2 * kRounding);
       if (!seen.insert(tighter).second) continue;
       for (std::size_t i = 0; i < tighter.size(); ++i) part_problem.set_limit(i, tighter[i]);
       auto found = search(part_problem, count, most_steps);

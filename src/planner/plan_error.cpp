@@ -2,6 +2,8 @@
 
 #include "planner/path_search.hpp"
 
+#include <greenlane/detail/planner/limits.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,17 +28,20 @@ std::vector<Shortfall> shortfalls_of(const PlanRequest& request, const Plan& clo
   std::vector<Shortfall> shortfalls;
   for (std::size_t i = 0; i < request.engines.size(); ++i) {
     const auto& engine = request.engines[i];
-    if (!engine.deadline || closest.engines[i].p99 * (1 + request.margin) <= *engine.deadline) continue;
+    if (!engine.deadline) continue;
+    const auto p99 = closest.engines[i].p99;
+    if (!exceeds(p99.count() * (1 + request.margin), engine.deadline->count())) continue;
     shortfalls.push_back({.name = engine.name,
                           .deadline = *engine.deadline,
                           .allowed = *engine.deadline / (1 + request.margin),
-                          .p99 = closest.engines[i].p99});
+                          .p99 = p99});
   }
   for (std::size_t i = 0; i < request.paths.size(); ++i) {
     const auto& path = request.paths[i];
     const auto latency = closest.paths[i].latency;
+    const auto needed = (latency - path.waits) * (1 + request.margin) + path.waits;
+    if (!exceeds(needed.count(), path.deadline.count())) continue;
     const auto allowed = (path.deadline - path.waits) / (1 + request.margin) + path.waits;
-    if (latency <= allowed) continue;
     shortfalls.push_back(
         {.name = path.name, .is_path = true, .deadline = path.deadline, .allowed = allowed, .p99 = latency});
   }
@@ -65,7 +70,7 @@ std::vector<Microseconds> deadlines_that_do(const PlanRequest& request, const st
     if (!std::isfinite(shortfall.p99.count())) return {};
     const auto waits = shortfall.is_path ? path_named(request, shortfall.name).waits : Microseconds(0);
     const auto needed = (shortfall.p99 - waits) * (1 + request.margin) + waits;
-    deadlines.emplace_back(rounded_up(needed.count() * (1 + 1e-9)));
+    deadlines.emplace_back(rounded_up(needed.count()));
   }
   return deadlines;
 }

@@ -4,6 +4,8 @@
 #include "support/matchers.hpp"
 #include "support/plan_requests.hpp"
 
+#include <greenlane/detail/planner/limits.hpp>
+
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -86,7 +88,7 @@ class AllPlansOfPaths {
       const double deadline = path.deadline.count();
       const double needed = sum * (1 + request_.margin) + waits;
       // Only plans that meet all deadlines are compared.
-      if (needed > deadline) ++part.violation;
+      if (exceeds(needed, deadline)) ++part.violation;
       part.slack = std::min(part.slack, 1 - (sum + waits) / deadline);
     }
     const Score score{.violation = part.violation, .throughput = part.throughput, .slack = part.slack};

@@ -31,6 +31,19 @@ TEST(Planner, AnUrgentEngineGetsSeparateUnitsIfItCannotWait) {
   EXPECT_NEAR(plan.slack, 1 - 0.11, 1e-9);
 }
 
+// 350 × 1.1 is greater than 385 in floating point.
+TEST(Planner, ADeadlineThatIsTheP99WithItsMarginIsMet) {
+  const LatencyPoint point{
+      .units = {kAllUnits}, .p50 = Microseconds(300), .p99 = Microseconds(350), .mean = Microseconds(300)};
+  const EngineDemand exact{.name = "exact", .curve = {point}, .period = milliseconds(5), .deadline = Microseconds(385)};
+  EXPECT_TRUE(make_plan(request({exact})).meets_deadlines);
+
+  auto on_a_path = request({exact});
+  on_a_path.engines[0].deadline = milliseconds(1);
+  on_a_path.paths = {{.name = "path", .engines = {0}, .deadline = Microseconds(385)}};
+  EXPECT_TRUE(make_plan(on_a_path).meets_deadlines);
+}
+
 TEST(Planner, GatesAreChosenIfTheyIncreaseThroughput) {
   auto cuttable = head();
   cuttable.slices = slices(kAllUnits, 200, 0.05);

@@ -1,6 +1,7 @@
 #include "planner/plan.hpp"
 #include "support/plan_requests.hpp"
 
+#include <greenlane/detail/planner/limits.hpp>
 #include <greenlane/detail/planner/planner.hpp>
 
 #include <gtest/gtest.h>
@@ -61,7 +62,8 @@ RC_GTEST_PROP(Plans, PlansMeetDeadlinesAndFitTheDevice, ()) {
     for (std::size_t i = 0; i < plan.engines.size(); ++i) {
       const auto& engine = plan.engines[i];
       RC_ASSERT(engine.p50 <= engine.p99);
-      if (request.engines[i].deadline) RC_ASSERT(engine.p99 * (1 + request.margin) <= *request.engines[i].deadline);
+      if (request.engines[i].deadline)
+        RC_ASSERT(!exceeds(engine.p99.count() * (1 + request.margin), request.engines[i].deadline->count()));
       RC_ASSERT(!engine.gated || !request.engines[i].slices.empty());
     }
   }

@@ -1,6 +1,7 @@
 #include "text/duration.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/planner/limits.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 
 #include <algorithm>
@@ -69,8 +70,8 @@ void judge_paths(MeasuredRun& run, double margin) {
     const double p99 = text::to_microseconds(path.latency.quantile(0.99));
     const double deadline = text::to_microseconds(*path.deadline);
     run.slack = std::min(run.slack, (deadline - p99) / deadline);
-    if (p99 > deadline) run.meets_deadlines = false;
-    if (p99 * (1 + margin) > deadline) run.has_margin = false;
+    if (exceeds(p99, deadline)) run.meets_deadlines = false;
+    if (exceeds(p99 * (1 + margin), deadline)) run.has_margin = false;
   }
 }
 
@@ -211,8 +212,8 @@ MeasuredRun judged(const PlanRequest& request, std::vector<EngineResult> engines
         engine.requests > 0 ? static_cast<double>(engine.misses) / static_cast<double>(engine.requests) : 0;
     const bool skips = engine.skipped > 0 && missed > kMostMisses;
     if (skips) run.slack = std::min(run.slack, -missed);
-    if (p99 > deadline || skips) run.meets_deadlines = false;
-    if (p99 * (1 + request.margin) > deadline) run.has_margin = false;
+    if (exceeds(p99, deadline) || skips) run.meets_deadlines = false;
+    if (exceeds(p99 * (1 + request.margin), deadline)) run.has_margin = false;
   }
   judge_paths(run, request.margin);
   run.has_margin = run.has_margin && run.meets_deadlines;
@@ -295,7 +296,7 @@ void require_deadlines(const PlanResult& result) {
     if (!deadline) continue;
     const Microseconds p99(p99_of(engine, demand));
     const bool was_served = engine.requests > engine.unserved || came_never(engine);
-    if (p99 <= *deadline && was_served) continue;
+    if (!exceeds(p99.count(), deadline->count()) && was_served) continue;
     shortfalls.push_back({.name = engine.name, .deadline = *deadline, .allowed = *deadline, .p99 = p99});
     missed += (missed.empty() ? "" : "; ") + engine.name;
     if (!was_served) {
@@ -307,7 +308,8 @@ void require_deadlines(const PlanResult& result) {
   }
   for (const auto& path : chosen->paths) {
     const Microseconds p99 = path.latency.quantile(0.99);
-    if (!path.deadline || path.latency.count() == 0 || p99 <= Microseconds(*path.deadline)) continue;
+    if (!path.deadline || path.latency.count() == 0) continue;
+    if (!exceeds(p99.count(), Microseconds(*path.deadline).count())) continue;
     shortfalls.push_back(
         {.name = path.name, .is_path = true, .deadline = *path.deadline, .allowed = *path.deadline, .p99 = p99});
     missed += (missed.empty() ? "" : "; ") + ("path '" + path.name) + "' had a p99 of " + milliseconds_text(p99) +
