@@ -4,7 +4,11 @@ A module of its own, because importing the package would load PyTorch, which tak
 """
 
 import importlib.util
+import signal
 import sys
+
+# Ctrl-C ends Python here as it ends the program: without a traceback.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 #include "audit/kernel_name.hpp"
 
+#include <greenlane/core/device.hpp>
+
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -34,7 +36,7 @@ bool is_undivided(const Activity& activity, const Scene& scene) {
 
 std::string in_words(int units) {
   if (units == 0) return "";
-  return " (" + std::to_string(units) + (units == 1 ? " SM)" : " SMs)");
+  return " (" + units_text(DeviceKind::cuda, {units}) + ")";
 }
 
 // Rows that differ only in their numbers are merged.

@@ -19,11 +19,10 @@ namespace {
 void print_table(const std::vector<DeviceInfo>& devices) {
   text::Table table({"device", "name", "units", "groups", "memory", "queues"}, 2);
   for (const auto& device : devices) {
-    const char* unit = device.id.kind == DeviceKind::cuda ? "SMs" : "cores";
     std::string groups = fmt::format("{} × {}", device.groups, device.granularity.count);
     if (device.remainder.count > 0) groups += fmt::format(" + {}", device.remainder.count);
     if (!device.partition_obstacle.empty()) groups = "none";
-    table.add({to_string(device.id), device.name, fmt::format("{} {}", device.units.count, unit), groups,
+    table.add({to_string(device.id), device.name, units_text(device.id.kind, device.units), groups,
                fmt::format("{:.0f} GiB", static_cast<double>(device.memory_bytes) / (1ULL << 30)),
                device.id.kind == DeviceKind::cuda ? std::to_string(hardware_queues(device.id).in_force) : "–"});
   }

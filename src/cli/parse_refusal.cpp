@@ -127,6 +127,8 @@ ConfigError parse_refusal(const CLI::App& app, const CLI::ParseError& error) {
                           .why = "the command needs a pipeline's TOML file",
                           .remedy = fmt::format("name one, as in `{} pipeline.toml`", name_of(command))});
   }
+  if (dynamic_cast<const CLI::RequiresError*>(&error))
+    return ConfigError({.what = error.what(), .why = {}, .remedy = "give both, or neither"});
   if (dynamic_cast<const CLI::ValidationError*>(&error)) return refused_value(error.what());
   return refused_count(command, error.what());
 }

@@ -107,6 +107,10 @@ DeviceId DeviceId::parse(std::string_view text) {
 
 std::string to_string(DeviceId id) { return id.kind == DeviceKind::cpu ? "cpu" : "cuda:" + std::to_string(id.index); }
 
+std::string units_text(DeviceKind kind, Units units) {
+  return std::to_string(units.count) + (kind == DeviceKind::cuda ? " SM" : " core") + (units.count == 1 ? "" : "s");
+}
+
 Device Device::open(std::string_view name) {
   if (name != "auto") return open(DeviceId::parse(name));
   // If a GPU was lost in a fork, "auto" does not mean the CPU. Opening the GPU reports the reason.

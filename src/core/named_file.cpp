@@ -53,13 +53,21 @@ std::string why_unreadable(const fs::path& path) {
 
 fs::path temporary_folder() { return temporary_folder_and_name().first; }
 
-std::string why_no_temporary_files() {
+std::string why_no_temporary_files(std::uintmax_t bytes) {
   const auto [folder, name] = temporary_folder_and_name();
   std::error_code error;
-  const bool is_folder = fs::is_directory(folder, error);
-  if (is_folder && access(folder.c_str(), W_OK | X_OK) == 0) return {};
-  std::string why = is_folder ? text_of(errno) : "it is no folder";
-  if (error) why = error.message();
+  std::string why;
+  if (!fs::is_directory(folder, error)) {
+    why = error ? error.message() : "it is no folder";
+  } else if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    why = text_of(errno);
+  } else {
+    const auto space = fs::space(folder, error);
+    if (error || space.available >= bytes) return {};
+    constexpr std::uintmax_t kMebibyte = 1U << 20U;
+    why = std::to_string(space.available / kMebibyte) + " MiB are free, and " + std::to_string(bytes / kMebibyte + 1) +
+          " MiB are needed";
+  }
   return "the folder for temporary files, " + (name.empty() ? "" : name + "=") + folder.string() +
          ", cannot be used (" + why + ")";
 }

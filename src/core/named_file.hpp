@@ -1,6 +1,7 @@
 // Files that the user names: why one cannot be read, and its text.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -12,8 +13,8 @@ namespace greenlane::detail {
 // Returns the folder for temporary files as PyTorch looks for it: TMPDIR, TMP, TEMP or TEMPDIR, else /tmp.
 [[nodiscard]] std::filesystem::path temporary_folder();
 
-// Returns the reason why no temporary files can be made, naming the variable; empty if they can be made.
-[[nodiscard]] std::string why_no_temporary_files();
+// Returns the reason why no temporary files of `bytes` in all can be made, naming the variable; empty if they can be.
+[[nodiscard]] std::string why_no_temporary_files(std::uintmax_t bytes);
 
 // Reads a plain file, a pipe or a device to its end.
 // Throws: ConfigError, with `what` before the reason and `remedy` after it; also for a file over 256 MiB.

@@ -35,13 +35,26 @@ std::string shown_key(const std::string& key) {
   return shortened(text.substr(1, text.size() - 2));
 }
 
+// Returns the place of the fault, or what the fault is where the library names no place. The rest of its text is about
+// the library's own steps.
+std::string fault_of(const nlohmann::json::exception& error) {
+  const std::string_view text = error.what();
+  constexpr std::string_view kBeforePlace = " at ";
+  const auto end_of_id = text.find("] ");
+  const auto place = text.find(kBeforePlace);
+  if (dynamic_cast<const nlohmann::json::parse_error*>(&error) == nullptr || place == std::string_view::npos)
+    return std::string(end_of_id == std::string_view::npos ? text : text.substr(end_of_id + 2));
+  const auto begin = place + kBeforePlace.size();
+  return "look at " + std::string(text.substr(begin, text.find(": ", begin) - begin));
+}
+
 }  // namespace
 
 nlohmann::json JsonFile::parse(const std::string& text) const {
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception& error) {
-    fail(error.what());
+    fail(text.find_first_not_of(" \t\r\n") == std::string::npos ? "it is empty" : "it is no JSON: " + fault_of(error));
   }
 }
 

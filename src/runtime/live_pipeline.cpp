@@ -75,9 +75,8 @@ void LivePipeline::check_engines(const std::atomic<bool>& stop) {
   for (std::size_t i = 0; i < warm_ups.size(); ++i) {
     if (warm_ups[i].error.empty()) continue;
     const auto& lane = placed_->lane_of(i);
-    const bool on_gpu = lane.device().id().kind == DeviceKind::cuda;
     throw EngineError({.what = "engine '" + loaded_->engines()[i]->name() + "' cannot run on lane '" + lane.name() +
-                               "' (" + std::to_string(lane.units().count) + (on_gpu ? " SMs)" : " cores)"),
+                               "' (" + units_text(lane.device().id().kind, lane.units()) + ")",
                        .why = warm_ups[i].error,
                        .remedy = "check the model and its recorded inputs; some libraries need more units"});
   }

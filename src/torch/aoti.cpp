@@ -33,11 +33,8 @@ struct AotiEngine::Impl {
 
   [[noreturn]] void fail(const detail::ModelFailure& failure) const {
     const auto lane = binding.lane();
-    const bool one = lane && lane->units().count == 1;
-    const std::string unit = model.device.id().kind == DeviceKind::cuda ? "SM" : "core";
-    const std::string where = lane ? " on lane '" + lane->name() + "' (" + std::to_string(lane->units().count) + " " +
-                                         unit + (one ? ")" : "s)")
-                                   : "";
+    const std::string where =
+        lane ? " on lane '" + lane->name() + "' (" + units_text(model.device.id().kind, lane->units()) + ")" : "";
     throw EngineError(
         {.what = "engine '" + name + "' failed" + where,
          .why = failure.what(),

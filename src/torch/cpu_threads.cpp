@@ -57,7 +57,7 @@ int threads_for(const Lane& lane) {
   static std::once_flag warned;
   std::call_once(warned, [&] {
     const std::string variable = kVariables.at(static_cast<std::size_t>(least - allowed.begin()));
-    warn("lane '" + lane.name() + "' has " + std::to_string(cores) + " cores, and its engines use " +
+    warn("lane '" + lane.name() + "' has " + units_text(DeviceKind::cpu, lane.units()) + ", and its engines use " +
          std::to_string(*least) + " of them, because " + variable + "=" + std::to_string(*least) +
          " is set: unset it, or give such lanes fewer cores");
   });

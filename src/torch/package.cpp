@@ -93,8 +93,8 @@ std::set<std::string> models_in(const std::set<std::string>& records) {
   return models;
 }
 
-[[noreturn]] void fail_to_read(const std::set<std::string>& models, const std::string& model, const std::string& what,
-                               std::string_view reason) {
+[[noreturn]] void fail_to_read(const std::string& path, const std::set<std::string>& models, const std::string& model,
+                               const std::string& what, std::string_view reason) {
   if (!models.empty() && !models.contains(model)) {
     std::string all;
     for (const auto& each : models) all += (all.empty() ? "'" : ", '") + each + "'";
@@ -102,8 +102,11 @@ std::set<std::string> models_in(const std::set<std::string>& records) {
                        .why = "it holds no model named '" + model + "', but " + all,
                        .remedy = "choose one of these with `model`"});
   }
-  if (const auto why = why_no_temporary_files(); !why.empty())
-    throw EngineError({.what = what, .why = why, .remedy = "set TMPDIR to a folder that exists and is yours"});
+  // PyTorch unpacks the package there.
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  if (const auto why = why_no_temporary_files(error ? 0 : bytes); !why.empty())
+    throw EngineError({.what = what, .why = why, .remedy = "set TMPDIR to a folder that is yours and has room"});
   throw EngineError(
       {.what = what,
        .why = "it is no AOTInductor package with a model named '" + model + "' (" + text::first_line(reason) + ")",
@@ -125,7 +128,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
     check_records(archive.records(), what);
     // PyTorch takes names that no model has, such as "", for beginnings of names.
     if (const auto models = models_in(info.records); !models.empty() && !models.contains(model))
-      fail_to_read(models, model, what, "");
+      fail_to_read(path, models, model, what, "");
     info.metadata = torch::inductor::AOTIModelPackageLoader::load_metadata_from_package(path, model);
     read_source(archive, model, info);
     if (const auto library = archive.library_of(model)) info.executable_stacks = executable_stack_flags(path, *library);
@@ -133,7 +136,7 @@ PackageInfo read_package(const std::string& path, const std::string& model) {
     throw;
   } catch (const std::exception& error) {
     unpacked.remove(info.records);
-    fail_to_read(models_in(info.records), model, what, error.what());
+    fail_to_read(path, models_in(info.records), model, what, error.what());
   }
   const auto entry = [&](const char* key) {
     const auto found = info.metadata.find(key);

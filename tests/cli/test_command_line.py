@@ -116,6 +116,14 @@ def test_an_option_far_from_all_is_refused_with_the_options(option: str) -> None
             "--plan is given more than once; give it once: `greenlane run --help` describes it",
         ),
         (
+            ["run", "x.toml", "--plan-of-another-device"],
+            "--plan-of-another-device requires --plan; give both, or neither",
+        ),
+        (
+            ["audit", "x.toml", "--plan-of-another-device"],
+            "--plan-of-another-device requires --plan; give both, or neither",
+        ),
+        (
             ["run", "x.toml", "--plan-of-another-device=maybe"],
             "--plan-of-another-device takes no value; write it alone: `greenlane run --help` describes it",
         ),

@@ -25,6 +25,13 @@ TEST(DeviceIdTest, ANameThatIsWrittenCanBeRead) {
   for (const char* text : {"cpu", "cuda:0", "cuda:7"}) EXPECT_EQ(to_string(DeviceId::parse(text)), text);
 }
 
+TEST(UnitsText, OneUnitIsNotPlural) {
+  EXPECT_EQ(units_text(DeviceKind::cpu, {1}), "1 core");
+  EXPECT_EQ(units_text(DeviceKind::cpu, {2}), "2 cores");
+  EXPECT_EQ(units_text(DeviceKind::cuda, {1}), "1 SM");
+  EXPECT_EQ(units_text(DeviceKind::cuda, {48}), "48 SMs");
+}
+
 TEST(DeviceIdTest, OtherNamesAreRefused) {
   for (const char* text : {"", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:-0", "cuda:+1", "cuda:1x", "cuda: 1", "cuda0",
                            "cpu:0", "cuda:99999999999"}) {

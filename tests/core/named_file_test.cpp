@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 
 namespace greenlane::detail {
 namespace {
@@ -73,14 +74,16 @@ TEST_F(NamedFileTest, AnUnusableTemporaryFolderIsNamed) {
   const char* const before = std::getenv("TMPDIR");
   const std::string kept = before == nullptr ? "" : before;
   setenv("TMPDIR", folder_.c_str(), 1);
-  EXPECT_EQ(why_no_temporary_files(), "");
+  EXPECT_EQ(why_no_temporary_files(1), "");
+  EXPECT_THAT(why_no_temporary_files(std::numeric_limits<std::uintmax_t>::max()),
+              ::testing::AllOf(HasSubstr("MiB are free, and"), HasSubstr("MiB are needed")));
   setenv("TMPDIR", (folder_ / "nowhere").c_str(), 1);
-  EXPECT_THAT(why_no_temporary_files(),
+  EXPECT_THAT(why_no_temporary_files(1),
               ::testing::AllOf(HasSubstr("TMPDIR=" + (folder_ / "nowhere").string()), HasSubstr("No such file")));
   const auto file = folder_ / "file";
   std::ofstream(file) << "x";
   setenv("TMPDIR", file.c_str(), 1);
-  EXPECT_THAT(why_no_temporary_files(), HasSubstr("no folder"));
+  EXPECT_THAT(why_no_temporary_files(1), HasSubstr("no folder"));
   if (before == nullptr) {
     unsetenv("TMPDIR");
   } else {

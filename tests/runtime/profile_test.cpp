@@ -122,6 +122,14 @@ TEST_F(ProfileTest, OtherContentsAreRefused) {
     EXPECT_THAT([&] { (void)load_profile(folder_.write("profile.json", text)); },
                 refuses<ConfigError>("profile.json is no profile", "greenlane profile"));
   }
+  const auto refuses_text = [&](const std::string& text, const std::string& why) {
+    EXPECT_THAT([&] { (void)load_profile(folder_.write("profile.json", text)); },
+                refuses<ConfigError>("is no profile: " + why + "; make it with"));
+  };
+  refuses_text(" \n", "it is empty");
+  refuses_text("{\n  \"a\": #", "it is no JSON: look at line 2, column 8");
+  refuses_text("{\"a\"", "it is no JSON: look at line 1, column 5");
+  refuses_text("[1e999]", "it is no JSON: number overflow parsing '1e999'");
   EXPECT_THAT([&] { (void)load_profile(folder_ / "none.json"); }, refuses<ConfigError>("there is no such file"));
   EXPECT_THAT([&] { (void)load_profile(folder_.path()); }, refuses<ConfigError>("it is a folder", "--profile"));
 }

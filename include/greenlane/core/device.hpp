@@ -36,6 +36,8 @@ struct DeviceId {
 };
 /// Returns the identity as text: "cpu" or "cuda:N".
 [[nodiscard]] std::string to_string(DeviceId id);
+/// Returns a number of units as text: "48 SMs" or "1 core".
+[[nodiscard]] std::string units_text(DeviceKind kind, Units units);
 
 /// Properties of a device. Units are SMs, or the CPU cores that this process may use.
 struct DeviceInfo {

@@ -59,8 +59,8 @@ int audit(const AuditArguments& arguments) {
   request_queues(config);
   require_gpu(config);
   check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
-  const auto json = kept_apart(arguments.json);
-  const auto trace = kept_apart(arguments.trace);
+  const Output json(arguments.json);
+  const Output trace(arguments.trace);
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));
 
@@ -73,7 +73,7 @@ int audit(const AuditArguments& arguments) {
     options.duration = runtime::from_seconds(arguments.seconds);
     // Nothing is timed, and the pipeline warms the engines up, graphs included, before it calls `before`.
     options.warm_up = runtime::Nanoseconds(0);
-    options.trace = !trace.empty();
+    options.trace = static_cast<bool>(trace);
     options.stop = &stop;
     options.progress = [&](double share) { progress.update(share); };
     options.before = [&] { audit.emplace(audit::AuditOptions{.trace = options.trace ? kMostKernels : 0}); };
@@ -81,11 +81,11 @@ int audit(const AuditArguments& arguments) {
     result = rehearse(pipeline, mode, options);
   }
   print(report, result);
-  if (!json.empty()) runtime::write_file(json, audit_results_json(pipeline, report));
-  if (!trace.empty()) {
+  if (json) json.write(audit_results_json(pipeline, report));
+  if (trace) {
     result.kernels = std::move(report.trace);
     result.is_audited = true;
-    runtime::write_file(trace, [&](const runtime::TextSink& sink) { runtime::write_trace({&result, 1}, sink); });
+    trace.write([&](const runtime::TextSink& sink) { runtime::write_trace({&result, 1}, sink); });
   }
   const bool failed =
       std::ranges::any_of(result.engines, [](const runtime::EngineResult& engine) { return !engine.error.empty(); });

@@ -3,7 +3,6 @@
 #include "runtime/output_target.hpp"
 
 #include <greenlane/core/error.hpp>
-#include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/detail/runtime/report.hpp>
 
 #include <fcntl.h>
@@ -16,6 +15,8 @@ namespace greenlane::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr auto kStandardOutput = "/dev/stdout";
 
 fs::path meant_by(const fs::path& output) { return output == "-" ? fs::path(kStandardOutput) : output; }
 
@@ -45,6 +46,11 @@ struct Known {
 [[noreturn]] void fail_to_print(const std::string& why) {
   throw EngineError(
       {.what = "standard output cannot be written", .why = why, .remedy = "direct it to a file or a pipe that can be"});
+}
+
+void check_standard_output() {
+  const int flags = ::fcntl(STDOUT_FILENO, F_GETFL);
+  if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) fail_to_print("it is closed");
 }
 
 void add(std::vector<Known>& known, const NamedFile& file, const fs::path& path) {
@@ -81,15 +87,24 @@ void check_outputs(std::initializer_list<NamedFile> outputs, const runtime::Pipe
   }
 }
 
-void check_standard_output() {
-  const int flags = ::fcntl(STDOUT_FILENO, F_GETFL);
-  if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) fail_to_print("it is closed");
+Output::Output(const fs::path& path) : path_(meant_by(path)) {
+  if (path_.empty() || runtime::descriptor_of(path_) != STDOUT_FILENO) return;
+  is_standard_output_ = true;
+  (void)std::fflush(stdout);
+  const int kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  if (kept < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return;
+  path_ = "/proc/self/fd/" + std::to_string(kept);
 }
 
-void print_document(const fs::path& kept, const std::string& text) {
+void Output::write(const std::string& text) const {
+  write([&](const runtime::TextSink& sink) { sink(text); });
+}
+
+void Output::write(const std::function<void(const runtime::TextSink& sink)>& give) const {
   try {
-    runtime::write_file(kept, text);
+    runtime::write_file(path_, give);
   } catch (const ConfigError& error) {
+    if (!is_standard_output_) throw;
     const std::string message = error.what();
     // The path in front means nothing to the user, and the remedy behind is another one.
     const auto begin = message.find(": ");
@@ -98,13 +113,12 @@ void print_document(const fs::path& kept, const std::string& text) {
   }
 }
 
-fs::path kept_apart(const fs::path& output) {
-  auto path = meant_by(output);
-  if (path.empty() || runtime::descriptor_of(path) != STDOUT_FILENO) return path;
-  (void)std::fflush(stdout);
-  const int kept = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  if (kept < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return path;
-  return "/proc/self/fd/" + std::to_string(kept);
+DocumentOutputs document_outputs(const fs::path& file, bool is_printed, const runtime::PipelineConfig& config,
+                                 std::vector<NamedFile> inputs) {
+  const fs::path standard_output = is_printed ? kStandardOutput : "";
+  if (is_printed) check_standard_output();
+  check_outputs({{"--out", file}, {"--json", standard_output}}, config, std::move(inputs));
+  return {.file = Output(file), .printed = Output(standard_output)};
 }
 
 }  // namespace greenlane::cli

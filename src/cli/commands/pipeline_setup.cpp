@@ -26,7 +26,7 @@ runtime::LoadedPipeline load_pipeline(runtime::PipelineConfig config) {
   const auto& info = pipeline.device().info();
   const bool on_gpu = info.id.kind == DeviceKind::cuda;
   const auto queues = on_gpu ? fmt::format(" · {} hardware queues", hardware_queues(info.id).in_force) : std::string();
-  say("{} · {} · {} {}{}\n", to_string(info.id), info.name, info.units.count, on_gpu ? "SMs" : "cores", queues);
+  say("{} · {} · {}{}\n", to_string(info.id), info.name, units_text(info.id.kind, info.units), queues);
   return pipeline;
 }
 

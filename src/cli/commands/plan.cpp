@@ -114,22 +114,12 @@ void print_chosen(const PlanResult& result) {
     say("the search was limited: best-effort throughput could be up to {:.3f} higher\n", chosen.plan->gap);
 }
 
-// The paths to write to.
-struct Outputs {
-  std::filesystem::path plan;
-  std::filesystem::path json;  // empty: the tables are printed
-};
-
-// Checks the outputs before any work is done for them.
-Outputs outputs_of(const PlanArguments& arguments, const runtime::PipelineConfig& config) {
-  const std::filesystem::path json = arguments.json ? kStandardOutput : "";
-  if (arguments.json) check_standard_output();
-  check_outputs({{"--out", arguments.out}, {"--json", json}}, config, {{"the profile", arguments.profile}});
-  return {.plan = kept_apart(arguments.out), .json = kept_apart(json)};
+DocumentOutputs outputs_of(const PlanArguments& arguments, const runtime::PipelineConfig& config) {
+  return document_outputs(arguments.out, arguments.json, config, {{"the profile", arguments.profile}});
 }
 
 struct Made {
-  Outputs outputs;
+  DocumentOutputs outputs;
   PlanResult result;
   DeviceInfo device;
   bool was_stopped = false;  // the search is not complete then
@@ -137,7 +127,7 @@ struct Made {
 
 // Plans without this machine's device, from the profile alone.
 Made predict(const PlanArguments& arguments, const runtime::PipelineConfig& config, const runtime::Profile& profile,
-             Outputs outputs) {
+             DocumentOutputs outputs) {
   auto request = plan_request(config, profile);
   request.margin = arguments.margin;
   return {.outputs = std::move(outputs), .result = plan_without_device(config, request), .device = profile.device};
@@ -145,7 +135,7 @@ Made predict(const PlanArguments& arguments, const runtime::PipelineConfig& conf
 
 Made make_result(const PlanArguments& arguments) {
   std::optional<runtime::Profile> profile;
-  std::optional<Outputs> outputs;
+  std::optional<DocumentOutputs> outputs;
   if (!arguments.profile.empty()) {
     profile = runtime::load_profile(arguments.profile);
     const auto config = without_lanes(runtime::load_config(arguments.config, runtime::NamedFiles::may_be_missing));
@@ -195,17 +185,17 @@ int plan(const PlanArguments& arguments) {
   try {
     const auto made = make_result(arguments);
     const auto json = plan_json(made.result, made.device);
-    if (is_plan(made) && !made.outputs.plan.empty()) runtime::write_file(made.outputs.plan, json);
-    if (made.outputs.json.empty()) {
+    if (is_plan(made) && made.outputs.file) made.outputs.file.write(json);
+    if (made.outputs.printed) {
+      made.outputs.printed.write(json);
+    } else {
       print_candidates(made.result);
       print_chosen(made.result);
-    } else {
-      print_document(made.outputs.json, json);
     }
     if (made.was_stopped)
       throw EngineError({.what = "no plan was written", .why = "stopped by a signal", .remedy = "start it again"});
     require_deadlines(made.result);
-    if (!made.outputs.plan.empty()) say("written to {}\n", text::terminal_text(arguments.out.string()));
+    if (made.outputs.file) say("written to {}\n", text::terminal_text(arguments.out.string()));
     return kSuccess;
   } catch (const PlanError& error) {
     warn("greenlane: {}\n", text::terminal_text(error.what()));

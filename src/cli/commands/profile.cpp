@@ -52,22 +52,18 @@ void print(const runtime::Profile& profile) {
 
 int profile(const ProfileArguments& arguments) {
   auto config = without_lanes(runtime::load_config(arguments.config));
-  const std::filesystem::path standard_output = arguments.json ? kStandardOutput : "";
-  if (arguments.json) check_standard_output();
-  check_outputs({{"--out", arguments.out}, {"--json", standard_output}}, config);
-  const auto out = kept_apart(arguments.out);
-  const auto printed = kept_apart(standard_output);
+  const auto outputs = document_outputs(arguments.out, arguments.json, config);
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));
   const auto profile = measure_profile(pipeline, arguments.seconds, stop);
   const auto json = profile_json(profile);
-  if (!out.empty()) runtime::write_file(out, json);
-  if (printed.empty()) {
-    print(profile);
+  if (outputs.file) outputs.file.write(json);
+  if (outputs.printed) {
+    outputs.printed.write(json);
   } else {
-    print_document(printed, json);
+    print(profile);
   }
-  if (!out.empty()) say("written to {}\n", text::terminal_text(arguments.out.string()));
+  if (outputs.file) say("written to {}\n", text::terminal_text(arguments.out.string()));
   return kSuccess;
 }
 

@@ -45,11 +45,9 @@ std::vector<Mode> modes_of(std::string_view name) {
 }
 
 // Returns "48 SMs", "core 1" or "cores 0,2". Cores have numbers, because engines may have to share them.
-std::string units_text(const EngineResult& engine, const Device& device) {
-  const bool one = engine.units == 1;
-  if (device.id().kind == DeviceKind::cuda) return fmt::format("{} {}", engine.units, one ? "SM" : "SMs");
-  if (engine.cpus.empty()) return fmt::format("{} {}", engine.units, one ? "core" : "cores");
-  return fmt::format("{} {}", one ? "core" : "cores", fmt::join(engine.cpus, ","));
+std::string place_text(const EngineResult& engine, const Device& device) {
+  if (engine.cpus.empty()) return units_text(device.id().kind, {engine.units});
+  return fmt::format("{} {}", engine.cpus.size() == 1 ? "core" : "cores", fmt::join(engine.cpus, ","));
 }
 
 // Sets `graphs` and `tune_kernels` of all engines.
@@ -120,7 +118,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
     std::vector<std::string> row{
         engine.name,
         engine.lane,
-        units_text(engine, device),
+        place_text(engine, device),
         fmt::format("{:.1f} Hz", engine.rate_hz),
         latency(0.5),
         latency(0.99),
@@ -197,8 +195,8 @@ int run(const RunArguments& arguments) {
   }
   if (!arguments.graphs.empty()) apply_graphs(config, arguments.graphs);
   check_outputs({{"--json", arguments.json}, {"--trace", arguments.trace}}, config, {{"the plan", arguments.plan}});
-  const auto json = kept_apart(arguments.json);
-  const auto trace = kept_apart(arguments.trace);
+  const Output json(arguments.json);
+  const Output trace(arguments.trace);
   const auto& stop = stop_signal();
   const auto metrics = serve_metrics(arguments.metrics.value_or(config.metrics));
 
@@ -221,7 +219,7 @@ int run(const RunArguments& arguments) {
       options.duration = runtime::from_seconds(arguments.seconds);
       options.spin = runtime::from_seconds(arguments.spin_ms / 1e3);
       options.check = arguments.check;
-      options.trace = !trace.empty();
+      options.trace = static_cast<bool>(trace);
       options.stop = &stop;
       options.progress = [&](double share) { progress.update(share); };
       options.metrics = metrics.get();
@@ -232,9 +230,8 @@ int run(const RunArguments& arguments) {
   if (results.empty())
     throw EngineError(
         {.what = "nothing was run", .why = "stopped by a signal before the first run", .remedy = "start it again"});
-  if (!json.empty()) runtime::write_file(json, results_json(pipeline, results));
-  if (!trace.empty())
-    runtime::write_file(trace, [&](const runtime::TextSink& sink) { runtime::write_trace(results, sink); });
+  if (json) json.write(results_json(pipeline, results));
+  if (trace) trace.write([&](const runtime::TextSink& sink) { runtime::write_trace(results, sink); });
   const bool failed = std::ranges::any_of(results, [](const ModeResult& result) {
     return std::ranges::any_of(result.engines, [](const EngineResult& engine) { return !engine.error.empty(); });
   });

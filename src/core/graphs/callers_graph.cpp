@@ -11,7 +11,7 @@
 namespace greenlane::detail {
 
 std::string name_and_size(const Lane& lane) {
-  return "'" + lane.name() + "' (" + std::to_string(lane.units().count) + " SMs)";
+  return "'" + lane.name() + "' (" + units_text(DeviceKind::cuda, lane.units()) + ")";
 }
 
 void keep_in_callers_graph(StreamView capturing, const Lane& lane) {

@@ -12,7 +12,7 @@ namespace {
 std::string described(const std::string& name, DeviceKind kind, std::optional<Units> units) {
   std::string text = kind == DeviceKind::cuda ? "a GPU" : "a CPU";
   if (!name.empty()) text = name;
-  if (units) text += " with " + std::to_string(units->count) + (kind == DeviceKind::cuda ? " SMs" : " cores");
+  if (units) text += " with " + units_text(kind, *units);
   return text;
 }
 

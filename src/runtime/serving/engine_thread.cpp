@@ -171,7 +171,7 @@ EngineThread::EngineThread(std::string name, std::function<void(Request&)> serve
   } catch (const std::system_error& error) {
     throw DeviceError({.what = "engine '" + name_ + "' has no thread",
                        .why = error.what(),
-                       .remedy = "raise the limit of threads of this process"});
+                       .remedy = "raise the limits of threads and of memory of this process, or free memory"});
   }
   pthread_setname_np(thread_.native_handle(), ("gl-" + name_).substr(0, 15).c_str());
 }
