@@ -102,6 +102,24 @@ std::tuple<std::optional<LanePtr>, Refusal> lane(const PipelineEnginePtr& self) 
   return {std::move(found), std::move(refusal)};
 }
 
+// Returns, for each tensor, an empty tensor of its dtype, its smallest sizes and its largest ones.
+using TensorSpecs =
+    std::tuple<std::vector<at::Tensor>, std::vector<std::vector<int64_t>>, std::vector<std::vector<int64_t>>>;
+TensorSpecs parts_of(const std::vector<TensorSpec>& specs) {
+  TensorSpecs parts;
+  auto& [dtypes, smallest, largest] = parts;
+  for (const auto& spec : specs) {
+    dtypes.push_back(at::empty({0}, spec.dtype.value()));
+    smallest.emplace_back();
+    largest.emplace_back();
+    for (const auto& dimension : spec.dimensions) {
+      smallest.back().push_back(dimension.smallest);
+      largest.back().push_back(dimension.largest);
+    }
+  }
+  return parts;
+}
+
 }  // namespace
 
 void register_pipeline(torch::Library& library) {
@@ -113,6 +131,8 @@ void register_pipeline(torch::Library& library) {
       .def("submit", submit_request)
       .def("trigger", trigger)
       .def("recapture", recapture)
+      .def("inputs", [](const PipelineEnginePtr& self) { return parts_of(self->engine.inputs()); })
+      .def("outputs", [](const PipelineEnginePtr& self) { return parts_of(self->engine.outputs()); })
       .def("call_spec", [](const PipelineEnginePtr& self) { return self->engine.call_spec(); });
   library.class_<PipelineObject>("Pipeline")
       .def("engine", engine)

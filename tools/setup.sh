@@ -61,7 +61,9 @@ if ! is_filled "$stamp"; then
   require_writable
   echo "setup: filling $venv (PyTorch $torch)"
   "$python" -m venv "$venv"
-  mapfile -t packages < <(packages_of dev examples report)
+  extras=(dev examples report)
+  [[ $venv != .venv ]] || extras+=(serve-dev)  # greenlane.serve is tested in this environment alone
+  mapfile -t packages < <(packages_of "${extras[@]}")
   "${pip[@]}" "torch==$torch" numpy "cuda-toolkit[crt]" "${packages[@]}"
   mapfile -t packages < <(packages_of compat)
   # Installed only beside the PyTorch that it was built for, and in a folder of its own, because it cannot be imported

@@ -72,6 +72,7 @@ docs/audit
 docs/torch-tensorrt
 docs/leapp
 docs/metrics
+docs/serving
 docs/architecture
 docs/benchmarks
 ```

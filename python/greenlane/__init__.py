@@ -51,6 +51,7 @@ from greenlane._stats import (
     RunFigures,
 )
 from greenlane._streams import StreamLike, adopt, get_engine_stream_passthrough, set_engine_stream_passthrough
+from greenlane._tensor_info import TensorInfo
 
 __version__ = "0.1.0"
 
@@ -96,6 +97,7 @@ __all__ = [
     "SourceStamp",
     "StrayError",
     "StreamLike",
+    "TensorInfo",
     "adopt",
     "audit",
     "bind",

@@ -8,6 +8,7 @@ from torch.utils import _pytree as pytree
 
 from greenlane import _checked
 from greenlane._constants import Constants
+from greenlane._tensor_info import argument_names, result_names
 
 _T = TypeVar("_T")
 
@@ -57,6 +58,10 @@ class ExportedCalls:
     def result(self, outputs: Sequence[torch.Tensor]) -> Any:
         """Returns outputs as the exported model nests them."""
         return pytree.tree_unflatten(outputs, self._out_spec)
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Returns the names of the leaves of arguments and of results."""
+        return argument_names(self._in_spec), result_names(self._out_spec)
 
     def _misfit(self, spec: pytree.TreeSpec, names: Sequence[str]) -> str:
         """Returns the message for the first argument that is nested otherwise than at export."""

@@ -10,6 +10,7 @@ from greenlane import _checked
 from greenlane._lanes import Lane
 from greenlane._pipeline_run import PipelineRun
 from greenlane._request_errors import require
+from greenlane._tensor_info import TensorInfo, tensor_infos
 from greenlane._waiting import wait_for
 
 _T = TypeVar("_T")
@@ -23,6 +24,9 @@ class Calls(Protocol):
 
     def result(self, outputs: Sequence[torch.Tensor]) -> Any:
         """Returns outputs as the model nests them."""
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Returns the names of the tensors among arguments, or of all leaves, and the same of results."""
 
 
 class PipelineEngine:
@@ -55,6 +59,17 @@ class PipelineEngine:
         native, refusal = self._native.lane()
         require(refusal)
         return Lane(native)
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The tensors among its arguments, in order. Source: a package's checks, else the recorded inputs."""
+        return tensor_infos(self._native.inputs(), self._calls.names()[0], "input")
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The tensors among its results, in order, with the sizes that recorded inputs give; empty if a stateful engine
+        has not run, because its first run counts."""
+        return tensor_infos(self._native.outputs(), self._calls.names()[1], "output")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs it now, after its earlier runs, and returns its outputs.
@@ -90,6 +105,15 @@ class PipelineEngine:
         drops = _checked.truth(drop_if_late, "drop_if_late")
         native = self._calls.run(args, kwargs, lambda tensors: self._submit(tensors, deadline, drops))
         return PipelineRun(native, self.name, self._calls.result)
+
+    def submit_tensors(
+        self, tensors: Sequence[torch.Tensor], *, deadline_ms: float | None = None, drop_if_late: bool = True
+    ) -> PipelineRun:
+        """As :meth:`submit`, with the tensors of :attr:`inputs`, in order. The result is the list of tensors of
+        :attr:`outputs`."""
+        deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
+        drops = _checked.truth(drop_if_late, "drop_if_late")
+        return PipelineRun(self._submit(list(tensors), deadline, drops), self.name, list)
 
     def trigger(self) -> bool:
         """Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then.

@@ -9,7 +9,8 @@ import torch
 from torch.utils import _pytree as pytree
 
 from greenlane import _checked
-from greenlane._nesting import Nesting, unflatten, without_tensor
+from greenlane._nesting import Nesting, TensorHere, unflatten, without_tensor
+from greenlane._tensor_info import argument_names, result_names
 
 _T = TypeVar("_T")
 _CONSTANTS = (bool, int, float, str, type(None))
@@ -72,6 +73,11 @@ class RecordedCalls:
         """Returns outputs as the module nests them."""
         return unflatten(self._results or Nesting(pytree.tree_flatten([])[1], []), outputs)
 
+    def names(self) -> tuple[list[str], list[str]]:
+        """Returns the names of the tensors among the arguments, and among the results of the first call."""
+        arguments = _of_tensors(self._arguments, argument_names(self._arguments.spec))
+        return arguments, [] if self._results is None else _of_tensors(self._results, result_names(self._results.spec))
+
     def _split(self, value: Any, does: str) -> tuple[Nesting, list[torch.Tensor]]:
         leaves, spec = pytree.tree_flatten(value)
         for leaf in leaves:
@@ -82,6 +88,10 @@ class RecordedCalls:
                 )
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         return Nesting(spec, [without_tensor(leaf) for leaf in leaves]), tensors
+
+
+def _of_tensors(nesting: Nesting, names: Sequence[str]) -> list[str]:
+    return [name for name, leaf in zip(names, nesting.leaves, strict=True) if leaf is TensorHere]
 
 
 def _is_same(one: Any, other: Any) -> bool:

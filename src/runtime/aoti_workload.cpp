@@ -9,6 +9,8 @@
 #include <greenlane/torch/aoti.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
+#include <algorithm>
+
 namespace greenlane::runtime {
 namespace {
 
@@ -16,6 +18,14 @@ class AotiWorkload final : public EngineWorkload<AotiEngine> {
  public:
   using EngineWorkload::EngineWorkload;
   [[nodiscard]] std::vector<std::string> call_spec() const override { return engine().call_spec(); }
+  [[nodiscard]] std::vector<TensorSpec> input_specs() const override {
+    auto specs = EngineWorkload::input_specs();
+    const auto& known = engine().signature().inputs();
+    for (std::size_t i = 0; i < std::min(specs.size(), known.size()); ++i) {
+      if (known[i].dimensions.size() == specs[i].dimensions.size()) specs[i].dimensions = known[i].dimensions;
+    }
+    return specs;
+  }
   void recapture() override {
     throw EngineError({.what = "engine '" + engine().name() + "' cannot be captured again",
                        .why = "it is a package, which does not change",

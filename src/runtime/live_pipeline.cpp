@@ -95,6 +95,8 @@ void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
     live->lane = lane;
     live->about = about_engine(loaded_->config().engines[i], lane, live->engine->workload());
     live->about_call = live->workload().call_spec();
+    live->inputs = live->workload().input_specs();
+    live->outputs = specs_of(live->workload().recorded_outputs());
     live->runs = edges_->runs(i);
     if (lane.device().id().kind == DeviceKind::cuda) live->engine->expect_requests(loaded_->config().engines[i].period);
     live->engine->begin_figures();

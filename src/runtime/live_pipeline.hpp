@@ -31,9 +31,11 @@ struct LiveEngine {
   std::shared_ptr<ServedEngine> engine;
   EngineStats about;                    // all that does not change
   std::vector<std::string> about_call;  // see TensorWorkload::call_spec()
-  std::shared_ptr<EdgeRuns> runs;       // null: it takes inputs, and none from edges
-  std::mutex mutex;                     // guards the next member
-  std::optional<Lane> lane;             // absent once the pipeline is closed
+  std::vector<TensorSpec> inputs;       // these do not change either
+  std::vector<TensorSpec> outputs;
+  std::shared_ptr<EdgeRuns> runs;  // null: it takes inputs, and none from edges
+  std::mutex mutex;                // guards the next member
+  std::optional<Lane> lane;        // absent once the pipeline is closed
 
   // Requires that the engine serves.
   [[nodiscard]] TensorWorkload& workload() const { return static_cast<TensorWorkload&>(engine->workload()); }

@@ -89,6 +89,9 @@ bool PipelineEngine::trigger() {
   return ran->how == runtime::EdgeRun::done;
 }
 
+const std::vector<TensorSpec>& PipelineEngine::inputs() const noexcept { return engine_->inputs; }
+const std::vector<TensorSpec>& PipelineEngine::outputs() const noexcept { return engine_->outputs; }
+
 std::vector<std::string> PipelineEngine::call_spec() const { return engine_->about_call; }
 
 Pipeline Pipeline::open(const std::filesystem::path& config, const PipelineOptions& options) {

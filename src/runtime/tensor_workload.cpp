@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 namespace greenlane::runtime {
 
@@ -105,6 +106,24 @@ bool TensorWorkload::fits(const std::vector<at::Tensor>& inputs) const {
   }
   return true;
 }
+
+std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors) {
+  std::vector<TensorSpec> specs;
+  specs.reserve(tensors.size());
+  for (const auto& tensor : tensors) {
+    TensorSpec spec;
+    spec.dtype = tensor.scalar_type();
+    spec.is_scalar = tensor.dim() == 0;
+    for (const auto size : tensor.sizes()) {
+      auto& dimension = spec.dimensions.emplace_back();
+      dimension.smallest = dimension.largest = size;
+    }
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+std::vector<TensorSpec> TensorWorkload::input_specs() const { return specs_of(recorded_inputs()); }
 
 void require_finite(const std::vector<at::Tensor>& outputs, const std::string& engine) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/detail/runtime/workload.hpp>
+#include <greenlane/torch/signature.hpp>
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Event.h>
@@ -77,12 +78,17 @@ class TensorWorkload : public Workload {
   [[nodiscard]] virtual std::vector<at::Tensor> recorded_inputs() const { return {}; }
   // Returns the outputs of the last run on the recorded inputs; empty: there was none. The next run may overwrite them.
   [[nodiscard]] virtual std::vector<at::Tensor> recorded_outputs() const { return {}; }
+  // Returns the dtypes of its inputs, and the sizes that they may have.
+  [[nodiscard]] virtual std::vector<TensorSpec> input_specs() const;
   // Takes over changes of the model. Called on the engine's thread.
   // Throws: EngineError if that fails, or if there is no way; the engine is as before then.
   virtual void recapture() = 0;
   // The nesting of the arguments and results: two torch.utils._pytree treespecs, as JSON. Empty: unknown.
   [[nodiscard]] virtual std::vector<std::string> call_spec() const { return {}; }
 };
+
+// Returns the dtypes and sizes of these tensors.
+[[nodiscard]] std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors);
 
 // Throws: EngineError if a floating-point output holds NaN or infinity. Waits for the current stream.
 void require_finite(const std::vector<at::Tensor>& outputs, const std::string& engine);

@@ -144,9 +144,8 @@ def test_unwritable_results_are_an_error(pipeline: Path) -> None:
 def test_a_document_on_a_full_standard_output_is_a_failure(pipeline: Path, option: str) -> None:
     done = in_shell('"$0" run "$1" --seconds 0.1 "$2" - > /dev/full', pipeline, option)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == (
-        "greenlane: standard output cannot be written: No space left on device; direct it to a file or a pipe that can be"
-    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("greenlane: standard output cannot be written: No space left on device; direct it to ")
 
 
 def refusal_of_results(output: str, pipeline: Path) -> str:

@@ -303,6 +303,34 @@ def check(number):
 """
 )
 
+# The client answers without a server, and `build` without Ray. tests/serve has both.
+SERVING = """
+import inspect, types
+import numpy as np
+import greenlane.serve
+import tritonclient.http as triton
+
+class Client:
+    def __init__(self, url):
+        self.url = url
+    def get_model_metadata(self, model):
+        return {"name": model}
+    def infer(self, model, inputs, **options):
+        inspect.signature(true_client.infer).bind(self, model, inputs, **options)
+        body, _ = true_client.generate_request_body(inputs, timeout=options["timeout"])
+        return types.SimpleNamespace(as_numpy=lambda name: (model, name, len(body) > 256))
+
+def build(*args, **options):
+    inspect.signature(true_build).bind(*args, **options)
+    return args
+
+true_client, triton.InferenceServerClient = triton.InferenceServerClient, Client
+true_build, greenlane.serve.build = greenlane.serve.build, build
+
+def check(number):
+    print(action if number == 0 else app)
+"""
+
 EXAMPLES = {
     "README.md": (
         README,
@@ -328,6 +356,10 @@ EXAMPLES = {
             "True",  # a module
             "detector: 0 deadlines missed, 0 requests wait",
         ],
+    ),
+    "serving.md": (
+        SERVING,
+        ["{'name': 'policy'}", "('policy', 'output_0', True)", "('robot.toml', 'plan.json')"],
     ),
     "torch-tensorrt.md": (
         TORCH_TENSORRT,
@@ -407,11 +439,11 @@ import torch
 import greenlane as gl
 encoder: Any; head: Any; model: Any; network: Any; observation: Any; picture: Any; state: Any; torch_tensorrt: Any
 torch_stream: torch.cuda.Stream; vision: gl.Engine; x: torch.Tensor
-policy: Any; detector: Any; image: Any; pipeline: Any; leapp: Any; annotate: Any; images: Any
+policy: Any; detector: Any; image: Any; pipeline: Any; triton: Any; leapp: Any; annotate: Any; images: Any
 """
 
 
-UNTYPED = "^(import torch_tensorrt|import leapp|from leapp import annotate)\n"
+UNTYPED = "^(import torch_tensorrt|import tritonclient.http as triton|import leapp|from leapp import annotate)\n"
 
 
 @pytest.mark.parametrize("document", [each for each in GUIDES if blocks("cpp", each)], ids=lambda path: path.name)

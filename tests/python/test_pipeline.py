@@ -62,6 +62,21 @@ def test_a_call_writes_to_the_callers_tensor_and_a_request_to_its_copy(pipeline:
     assert total == x.sum()
 
 
+def test_an_engine_tells_its_tensors(pipeline: gl.Pipeline) -> None:
+    x, index = pipeline["head"].inputs
+    assert (x.name, x.dtype, x.shape, x.smallest, x.largest) == ("input_0", torch.float32, (None, 8), (2, 8), (32, 8))
+    assert (index.name, index.dtype, index.shape) == ("index", torch.int64, (None,))
+    assert [each.name for each in pipeline["head"].outputs] == ["scaled", "both.0", "both.1"]
+    assert [each.shape for each in pipeline["head"].outputs] == [(4, 8), (4,), (4,)]
+    assert [each.name for each in pipeline["policy"].outputs] == ["output_0"]
+    # Some of its arguments are no tensors, so that the tensors are counted.
+    assert [each.name for each in pipeline["constant"].inputs] == ["input_0"]
+    scaled, both, more = pipeline["head"].submit_tensors([X, INDEX]).result(LONG)
+    assert torch.equal(scaled, X * INDEX.unsqueeze(1))
+    assert torch.equal(both, X.sum(dim=1))
+    assert torch.equal(more, INDEX + 1)
+
+
 def test_an_engines_lane_and_names(pipeline: gl.Pipeline) -> None:
     policy = pipeline["policy"]
     assert policy.name == "policy"

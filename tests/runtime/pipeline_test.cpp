@@ -122,6 +122,23 @@ class PipelineTest : public ::testing::Test {
   Folder folder_;
 };
 
+TEST_F(PipelineTest, EnginesTellTheDtypesAndSizesOfTheirTensors) {
+  auto pipeline = open(engine("b", "pair", "rate_hz = 100\n"));
+  const auto& inputs = pipeline["b"].inputs();
+  ASSERT_EQ(inputs.size(), 2U);
+  EXPECT_EQ(inputs[0].dtype, at::kFloat);
+  EXPECT_EQ(inputs[1].dtype, at::kLong);
+  ASSERT_EQ(inputs[0].dimensions.size(), 2U);
+  EXPECT_EQ(inputs[0].dimensions[0].smallest, 2) << "the batch is from 2 to 32";
+  EXPECT_EQ(inputs[0].dimensions[0].largest, 32);
+  EXPECT_EQ(inputs[0].dimensions[1].smallest, 8);
+  EXPECT_EQ(inputs[0].dimensions[1].largest, 8);
+  const auto& outputs = pipeline["b"].outputs();
+  ASSERT_EQ(outputs.size(), 3U);
+  EXPECT_EQ(outputs[0].dimensions.size(), 2U);
+  EXPECT_EQ(outputs[2].dtype, at::kLong);
+}
+
 TEST_F(PipelineTest, CallsAndRequestsGiveTheModelsOutputs) {
   auto pipeline = open(engine("a", "affine", "rate_hz = 100\n") + engine("b", "pair"));
   EXPECT_EQ(pipeline.engines(), (std::vector<std::string>{"a", "b"}));

@@ -98,7 +98,13 @@ def test_a_plan_is_for_one_mode(mode: str, models: Path, tmp_path: Path) -> None
 
 
 PROFILES_BEYOND = [
-    *("its device's groups are not its units", WHOLE_NUMBERS, "p50_us is longer", "another point of '", "it is no JSON"),
+    *(
+        "its device's groups are not its units",
+        WHOLE_NUMBERS,
+        "p50_us is longer",
+        "another point of '",
+        "it is no JSON",
+    ),
 ]
 """Sums, p99 below p50, and sizes that are there twice. NaN is no JSON."""
 

@@ -4,6 +4,7 @@
 #include <greenlane/core/lane.hpp>
 #include <greenlane/runtime/edges.hpp>
 #include <greenlane/runtime/stats.hpp>
+#include <greenlane/torch/signature.hpp>
 
 #include <ATen/core/Tensor.h>
 
@@ -114,6 +115,11 @@ class PipelineEngine {
   /// pipeline was opened.
   bool trigger();
 
+  /// Returns the dtypes and the allowed sizes of its inputs, in order, without names. Source: a package's checks, else
+  /// the recorded inputs.
+  [[nodiscard]] const std::vector<TensorSpec>& inputs() const noexcept;
+  /// Returns the dtypes and sizes of its outputs on the recorded inputs. Empty: a stateful engine, which was not run.
+  [[nodiscard]] const std::vector<TensorSpec>& outputs() const noexcept;
   /// The nesting of the model's arguments and results: two torch.utils._pytree treespecs, as JSON. Empty for modules.
   [[nodiscard]] std::vector<std::string> call_spec() const;
 

@@ -1,0 +1,70 @@
+"""Pipelines as applications of Ray Serve."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ray.serve import Application
+
+MOST_REQUEST_BYTES = 64 << 20
+_MOST_AT_ONCE = 1000
+
+
+def build(
+    config: str | os.PathLike[str],
+    plan: str | os.PathLike[str] | None = None,
+    *,
+    replicas: int | Literal["auto"] | Mapping[str, Any] = "auto",
+    gpu: bool | None = None,
+    most_request_bytes: int = MOST_REQUEST_BYTES,
+) -> "Application":
+    """Returns an application for ``ray.serve.run``, which answers by the Open Inference Protocol.
+
+    A replica opens the pipeline in a process of its own and serves its engines: one for each GPU, or one on each node
+    without GPUs. Placement, restarts and routing are Ray's.
+
+    :param config: the pipeline's TOML file. All nodes find it, and its files, under this path.
+    :param plan: a plan's file; None: the lanes of the TOML file.
+    :param replicas: their number; ``"auto"``: as many as the cluster has GPUs, or nodes if it has none; a mapping is
+        Ray's ``autoscaling_config``.
+    :param gpu: whether a replica takes a GPU; None: if the cluster has one.
+    :param most_request_bytes: the longest body of a request.
+    :raises ValueError: a number is not positive.
+    :raises ImportError: Ray is not installed.
+    """
+    try:
+        import ray
+        from ray import serve
+
+        from greenlane.serve._replica import Replica
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("ray", "starlette"):
+            raise
+        raise ImportError("Ray Serve is not installed: install it with `pip install 'greenlane[serve]'`") from error
+    if isinstance(replicas, int) and replicas < 1:
+        raise ValueError(f"replicas={replicas} is not positive: give the number of replicas, or 'auto'")
+    if most_request_bytes < 1:
+        raise ValueError(f"most_request_bytes={most_request_bytes} is not positive: give a number of bytes")
+    if not ray.is_initialized():
+        ray.init(namespace="serve")
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    on_gpu = gpus > 0 if gpu is None else gpu
+    options: dict[str, Any] = {
+        "name": "greenlane",
+        "max_ongoing_requests": _MOST_AT_ONCE,  # the engines' own queues decide what waits
+        "ray_actor_options": {"num_gpus": 1} if on_gpu else {"num_cpus": 1},
+        "logging_config": {"enable_access_log": False},
+    }
+    if not on_gpu:
+        options["max_replicas_per_node"] = 1
+    if isinstance(replicas, Mapping):
+        options["autoscaling_config"] = dict(replicas)
+    elif replicas == "auto":
+        options["num_replicas"] = max(1, gpus if on_gpu else sum(bool(node["Alive"]) for node in ray.nodes()))
+    else:
+        options["num_replicas"] = replicas
+    application: Application = serve.deployment(**options)(Replica).bind(
+        os.path.abspath(config), None if plan is None else os.path.abspath(plan), most_request_bytes
+    )
+    return application

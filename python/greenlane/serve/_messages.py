@@ -1,0 +1,189 @@
+"""Inference requests and responses of the protocol.
+
+Source: Open Inference Protocol, REST API, with Triton's binary tensor data extension.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from greenlane._tensor_info import TensorInfo
+from greenlane.serve._datatypes import datatype_of
+from greenlane.serve._errors import bad_request
+from greenlane.serve._tensors import binary_data, json_data, read_tensor
+
+HEADER_LENGTH = "inference-header-content-length"
+_MOST_TIMEOUT_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class InferenceRequest:
+    """A request to a model."""
+
+    id: str | None
+    """Returned with the response; None: there is none."""
+    tensors: list[torch.Tensor]
+    """The inputs in the model's order, on the CPU."""
+    outputs: dict[str, bool]
+    """The wanted outputs, in order, and whether each is wanted as binary data."""
+    timeout_us: int | None = None
+    """Its deadline from arrival; None: the engine's."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response of the server."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def read_request(
+    body: bytes, header_length: str | None, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]
+) -> InferenceRequest:
+    """Reads a request to a model of these inputs and outputs.
+
+    :param header_length: the bytes of JSON in front of binary data; None: all of it is JSON.
+    :raises ProtocolError: the request is wrong.
+    """
+    length = len(body)
+    if header_length is not None:
+        if not (header_length.isascii() and header_length.isdigit() and int(header_length) <= length):
+            raise bad_request(f"{HEADER_LENGTH} is {header_length[:20]!r}: give a number of up to {length} bytes")
+        length = int(header_length)
+    document = _document(body[:length])
+    entries = _entries(document, "inputs")
+    tensors = _tensors(entries, inputs, memoryview(body)[length:])
+    parameters = _parameters(document, "the request")
+    identity = document.get("id")
+    if identity is not None and not isinstance(identity, str):
+        raise bad_request("'id' is no string")
+    return InferenceRequest(identity, tensors, _wanted(document, parameters, outputs), _timeout(parameters))
+
+
+def response_of(
+    model: str, version: str, request: InferenceRequest, outputs: Sequence[tuple[TensorInfo, torch.Tensor]]
+) -> Reply:
+    """Makes the response to a request of the model's outputs, which are on the CPU.
+
+    :raises ProtocolError: an output has no datatype in the protocol.
+    """
+    entries, parts = [], []
+    tensors = {info.name: (info, tensor) for info, tensor in outputs}
+    for name, is_binary in request.outputs.items() or [(name, False) for name in tensors]:
+        info, tensor = tensors[name]
+        entry: dict[str, Any] = {"name": name, "datatype": datatype_of(info.dtype), "shape": list(tensor.shape)}
+        if is_binary:
+            parts.append(binary_data(tensor))
+            entry["parameters"] = {"binary_data_size": len(parts[-1])}
+        else:
+            entry["data"] = json_data(tensor)
+        entries.append(entry)
+    document: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": entries}
+    if request.id is not None:
+        document["id"] = request.id
+    head = json.dumps(document).encode()
+    if not parts:
+        return Reply(200, head, {"content-type": "application/json"})
+    headers = {"content-type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
+    return Reply(200, b"".join([head, *parts]), headers)
+
+
+def _document(text: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"the body is no JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise bad_request("the body is no JSON object")
+    return document
+
+
+def _entries(document: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    """Returns the entries of a list of tensors by their names."""
+    listed = document.get(key)
+    if not isinstance(listed, list):
+        raise bad_request(f"{key!r} is no list of tensors")
+    entries: dict[str, dict[str, Any]] = {}
+    for entry in listed:
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            raise bad_request(f"an entry of {key!r} has no name")
+        if name in entries:
+            raise bad_request(f"{name[:100]!r} is in {key!r} twice")
+        entries[name] = entry
+    return entries
+
+
+def _parameters(entry: Mapping[str, Any], what: str) -> Mapping[str, Any]:
+    parameters = entry.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise bad_request(f"the parameters of {what} are no object")
+    if "shared_memory_region" in parameters:
+        raise bad_request(f"{what} is in shared memory, which is not supported: send the data")
+    return parameters
+
+
+def _tensors(
+    entries: Mapping[str, dict[str, Any]], inputs: Sequence[TensorInfo], binary: memoryview
+) -> list[torch.Tensor]:
+    known = {info.name: info for info in inputs}
+    missing = [name for name in known if name not in entries]
+    unknown = [name for name in entries if name not in known]
+    if missing or unknown:
+        wrong = f"input {missing[0]!r} is missing" if missing else f"there is no input {unknown[0][:100]!r}"
+        raise bad_request(f"{wrong}: the model takes {', '.join(known) or 'none'}")
+    tensors: dict[str, torch.Tensor] = {}
+    for name, entry in entries.items():  # binary data comes in the order of the request
+        size = _parameters(entry, f"input {name!r}").get("binary_data_size")
+        if size is None:
+            if "data" not in entry:
+                raise bad_request(f"input {name!r} has no data")
+            tensors[name] = read_tensor(entry, known[name], None)
+            continue
+        if type(size) is not int or not 0 <= size <= len(binary):
+            raise bad_request(f"'binary_data_size' of input {name!r} is no number of up to {len(binary)} bytes")
+        tensors[name] = read_tensor(entry, known[name], binary[:size])
+        binary = binary[size:]
+    if len(binary):
+        raise bad_request(f"{len(binary)} bytes behind the binary data belong to no input")
+    return [tensors[name] for name in known]
+
+
+def _wanted(
+    document: Mapping[str, Any], parameters: Mapping[str, Any], outputs: Sequence[TensorInfo]
+) -> dict[str, bool]:
+    all_binary = _truth(parameters, "binary_data_output")
+    known = [info.name for info in outputs]
+    if not document.get("outputs"):
+        return dict.fromkeys(known, all_binary)
+    wanted = {}
+    for name, entry in _entries(document, "outputs").items():
+        if name not in known:
+            raise bad_request(f"there is no output {name[:100]!r}: the model returns {', '.join(known)}")
+        own = _parameters(entry, f"output {name!r}")
+        if own.get("classification"):
+            raise bad_request("'classification' is not supported: ask for the output itself")
+        wanted[name] = _truth(own, "binary_data") if "binary_data" in own else all_binary
+    return wanted
+
+
+def _truth(parameters: Mapping[str, Any], key: str) -> bool:
+    value = parameters.get(key, False)
+    if not isinstance(value, bool):
+        raise bad_request(f"parameter {key!r} is neither true nor false")
+    return value
+
+
+def _timeout(parameters: Mapping[str, Any]) -> int | None:
+    for key in ("sequence_id", "priority"):
+        if parameters.get(key):
+            raise bad_request(f"parameter {key!r} is not supported")
+    timeout = parameters.get("timeout", 0)
+    if type(timeout) is not int or not 0 <= timeout <= _MOST_TIMEOUT_US:
+        raise bad_request("'timeout' is no number of microseconds up to a day")
+    return timeout or None

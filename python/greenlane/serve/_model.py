@@ -1,0 +1,141 @@
+"""One engine of a pipeline as a model of the protocol."""
+
+import statistics
+import time
+from collections import deque
+from typing import Any
+
+import torch
+
+from greenlane._pipeline import Pipeline
+from greenlane._pipeline_run import PipelineRun
+from greenlane._request_errors import RequestError
+from greenlane._tensor_info import TensorInfo, tensor_infos
+from greenlane.serve._datatypes import datatype_of
+from greenlane.serve._errors import ProtocolError
+from greenlane.serve._messages import InferenceRequest, Reply, read_request, response_of
+
+VERSION = "1"
+_KEPT = 64
+_STATUS_OF_REASON = {"queue_full": 429, "expired": 504, "cancelled": 503, "closed": 503, "stopped": 503}
+
+
+class Model:
+    """An engine that answers requests. Use it in one event loop."""
+
+    def __init__(self, pipeline: Pipeline, name: str) -> None:
+        self._pipeline = pipeline
+        self._engine = pipeline[name]
+        self._device = self._engine.lane.device
+        self._service_s: deque[float] = deque(maxlen=_KEPT)
+        """How long the last runs took, without their waits."""
+        self._ended = 0.0
+        self._answered = self._answered_ns = self._refused = self._refused_ns = 0
+
+    def obstacle(self) -> str:
+        """Returns the reason why it cannot serve; empty if it can."""
+        if self._pipeline.closed:
+            return "the pipeline is closed"
+        stats = self._pipeline.stats()
+        return "an engine hangs" if stats.is_broken else stats.engines[self._engine.name].error
+
+    def metadata(self) -> dict[str, Any]:
+        """Returns its metadata as the protocol has it; a size of -1 may vary."""
+        return {
+            "name": self._engine.name,
+            "versions": [VERSION],
+            "platform": "greenlane",
+            "inputs": [_described(info) for info in self._engine.inputs],
+            "outputs": [_described(info) for info in self._engine.outputs],
+        }
+
+    def statistics(self) -> dict[str, Any]:
+        """Returns the figures of its requests since it was opened, as the protocol's extension has them."""
+        return {
+            "name": self._engine.name,
+            "version": VERSION,
+            "inference_count": self._answered,
+            "execution_count": self._answered,
+            "inference_stats": {
+                "success": {"count": self._answered, "ns": self._answered_ns},
+                "fail": {"count": self._refused, "ns": self._refused_ns},
+            },
+        }
+
+    async def infer(self, body: bytes, header_length: str | None) -> Reply:
+        """Answers a request.
+
+        :raises ProtocolError: it is wrong, it was not run, or the engine failed.
+        """
+        arrival = time.monotonic_ns()
+        try:
+            reply = await self._infer(body, header_length, arrival)
+        except BaseException:
+            self._refused += 1
+            self._refused_ns += time.monotonic_ns() - arrival
+            raise
+        self._answered += 1
+        self._answered_ns += time.monotonic_ns() - arrival
+        return reply
+
+    async def _infer(self, body: bytes, header_length: str | None, arrival: int) -> Reply:
+        request = read_request(body, header_length, self._engine.inputs, self._engine.outputs)
+        deadline_ms = None
+        if request.timeout_us is not None:
+            deadline_ms = request.timeout_us / 1e3 - (time.monotonic_ns() - arrival) / 1e6
+            self._require_time(deadline_ms)
+        try:
+            run = self._engine.submit_tensors(
+                [tensor.to(self._device) for tensor in request.tensors], deadline_ms=deadline_ms
+            )
+            outputs = await self._outputs(run)
+        except RequestError as error:
+            status = _STATUS_OF_REASON[error.reason]
+            raise ProtocolError(status, str(error), self._retry_after() if status != 504 else None) from None
+        except RuntimeError as error:
+            raise ProtocolError(500, str(error)) from None
+        return self._response(request, outputs)
+
+    async def _outputs(self, run: PipelineRun) -> list[torch.Tensor]:
+        begin = time.monotonic()
+        outputs: list[torch.Tensor] = await run
+        end = time.monotonic()
+        self._service_s.append(end - max(begin, self._ended))
+        self._ended = end
+        return [output.cpu() for output in outputs]
+
+    def _response(self, request: InferenceRequest, outputs: list[torch.Tensor]) -> Reply:
+        infos = self._engine.outputs
+        if len(infos) != len(outputs):  # nothing was known before the first run
+            sizes = [list(output.shape) for output in outputs]
+            infos = tensor_infos((outputs, sizes, sizes), [], "output")
+        return response_of(self._engine.name, VERSION, request, list(zip(infos, outputs, strict=True)))
+
+    def _expected_s(self) -> float:
+        """Returns how long a request would take that came now; 0 if nothing was run yet."""
+        if not self._service_s:
+            return 0.0
+        stats = self._pipeline.stats().engines[self._engine.name]
+        return statistics.median(self._service_s) * (stats.queued + stats.is_busy + 1)
+
+    def _require_time(self, deadline_ms: float) -> None:
+        expected_ms = self._expected_s() * 1e3
+        if deadline_ms > 0 and expected_ms <= deadline_ms:
+            return
+        why = f"{expected_ms:.3g} ms are expected" if deadline_ms > 0 else "it passed while the request was read"
+        raise ProtocolError(
+            503,
+            f"engine {self._engine.name!r} cannot answer in the request's time: {why}; try again later, or allow more",
+            self._retry_after(),
+        )
+
+    def _retry_after(self) -> int:
+        return max(1, round(self._expected_s()))
+
+
+def _described(info: TensorInfo) -> dict[str, Any]:
+    return {
+        "name": info.name,
+        "datatype": datatype_of(info.dtype),
+        "shape": [-1 if size is None else size for size in info.shape],
+    }

@@ -1,0 +1,287 @@
+"""The Open Inference Protocol, by requests of Triton's client and by hand, without a network."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import greenlane as gl
+import numpy as np
+import pytest
+import torch
+import tritonclient.http as triton
+from greenlane.serve._messages import HEADER_LENGTH
+from greenlane.serve._server import Server
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from python.pipelines import held, pipeline_of
+
+from serve.requests import MOST_BYTES, infer, respond, result_of
+from serve.requests import given as input_of
+
+X = np.arange(32, dtype=np.float32).reshape(4, 8)
+INDEX = np.array([3, 1, 4, 1])
+
+
+@pytest.fixture(scope="module")
+def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[gl.Pipeline]:
+    file = pipeline_of(
+        tmp_path_factory.mktemp("serve"),
+        models,
+        policy=("affine", {}),
+        head=("pair", {}),
+        throws=("throws", {}),
+        short=("affine", {"request_queue": 1}),
+    )
+    with gl.Pipeline(file, mode="shared") as opened:
+        yield opened
+
+
+def x_as_json(**changes: Any) -> dict[str, Any]:
+    return {"name": "input_0", "shape": [4, 8], "datatype": "FP32", "data": X.tolist(), **changes}
+
+
+def refusal(pipeline: gl.Pipeline | Server, document: Any, status: int = 400, tail: bytes = b"", **headers: str) -> str:
+    """Returns the error of a request to "policy" that must be refused."""
+    head = document if isinstance(document, bytes) else json.dumps(document).encode()
+    if tail:
+        headers[HEADER_LENGTH] = str(len(head))
+    reply = respond(
+        pipeline, "POST", "/v2/models/policy/infer", head + tail, {k.replace("_", "-"): v for k, v in headers.items()}
+    )
+    assert reply.status == status, reply
+    message = json.loads(reply.body)["error"]
+    assert isinstance(message, str)
+    return message
+
+
+@pytest.mark.parametrize("binary_input", [True, False], ids=["binary", "json"])
+@pytest.mark.parametrize("binary_output", [True, False], ids=["binary", "json"])
+def test_outputs_are_the_models(pipeline: gl.Pipeline, binary_input: bool, binary_output: bool) -> None:
+    inputs = [input_of("input_0", X, "FP32", binary_input), input_of("index", INDEX, "INT64", binary_input)]
+    outputs = [triton.InferRequestedOutput(name, binary_data=binary_output) for name in ("both.1", "scaled")]
+    answer = infer(pipeline, "head", inputs, outputs=outputs, request_id="seven")
+    assert np.array_equal(result_of(answer, "scaled"), X * INDEX[:, None])
+    assert np.array_equal(result_of(answer, "both.1"), INDEX + 1)
+    assert answer[1] is not None
+    response = answer[1].get_response()
+    assert (response["id"], response["model_name"], response["model_version"]) == ("seven", "head", "1")
+    assert [output["name"] for output in response["outputs"]] == ["both.1", "scaled"]
+
+
+def test_sizes_may_vary_as_the_package_allows(pipeline: gl.Pipeline) -> None:
+    for rows in (2, 32):
+        x, index = np.ones((rows, 8), np.float32), np.arange(rows)
+        answer = infer(pipeline, "head", [input_of("input_0", x, "FP32"), input_of("index", index, "INT64")])
+        assert np.array_equal(result_of(answer, "both.0"), np.full(rows, 8))
+    x = np.ones((33, 8), np.float32)
+    reply, _ = infer(pipeline, "head", [input_of("input_0", x, "FP32"), input_of("index", np.arange(33), "INT64")])
+    assert reply.status == 400
+    assert "has the shape [33, 8], and the model takes [2..32, 8]" in json.loads(reply.body)["error"]
+
+
+def test_metadata_name_inputs_and_outputs(pipeline: gl.Pipeline) -> None:
+    metadata = json.loads(respond(pipeline, "GET", "/v2/models/head/versions/1").body)
+    assert metadata["inputs"] == [
+        {"name": "input_0", "datatype": "FP32", "shape": [-1, 8]},
+        {"name": "index", "datatype": "INT64", "shape": [-1]},
+    ]
+    assert [(output["name"], output["datatype"]) for output in metadata["outputs"]] == [
+        ("scaled", "FP32"),
+        ("both.0", "FP32"),
+        ("both.1", "INT64"),
+    ]
+
+
+def test_statistics_count_answers_and_refusals(pipeline: gl.Pipeline) -> None:
+    server = Server(pipeline, MOST_BYTES)
+    for _ in range(3):
+        infer(server, "policy", [input_of("input_0", X, "FP32")])
+    refusal(server, {"inputs": []})
+    figures = json.loads(respond(server, "GET", "/v2/models/policy/stats").body)["model_stats"][0]
+    assert figures["inference_count"] == 3
+    assert figures["inference_stats"]["success"]["count"] == 3
+    assert figures["inference_stats"]["fail"]["count"] == 1
+    assert figures["inference_stats"]["success"]["ns"] > 0
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (b"{", "the body is no JSON"),
+        (b"\xff", "the body is no JSON"),
+        (b"[" * 100_000, "the body is no JSON"),
+        ([], "no JSON object"),
+        ({}, "'inputs' is no list"),
+        ({"inputs": [3]}, "an entry of 'inputs' has no name"),
+        ({"inputs": []}, "input 'input_0' is missing: the model takes input_0"),
+        ({"inputs": [x_as_json(), x_as_json()]}, "'input_0' is in 'inputs' twice"),
+        ({"inputs": [x_as_json(), x_as_json(name="y")]}, "there is no input 'y': the model takes input_0"),
+        ({"inputs": [x_as_json(datatype="FP64")]}, "input 'input_0' is FP64, and the model takes FP32"),
+        ({"inputs": [x_as_json(datatype="BYTES")]}, "datatype 'BYTES' of input 'input_0' is not supported"),
+        ({"inputs": [x_as_json(datatype=[])]}, "datatype [] of input 'input_0' is not supported"),
+        ({"inputs": [x_as_json(shape=[8, 4])]}, "has the shape [8, 4], and the model takes [4, 8]"),
+        ({"inputs": [x_as_json(shape=[4, 8.0])]}, "the shape of input 'input_0' is [4, 8.0]"),
+        ({"inputs": [x_as_json(shape=[True, 8])]}, "the shape of input 'input_0' is [True, 8]"),
+        ({"inputs": [x_as_json(shape=[-4, -8])]}, "the shape of input 'input_0' is [-4, -8]"),
+        ({"inputs": [x_as_json(data=[1] * 31)]}, "holds 31 values, and its shape [4, 8] takes 32"),
+        ({"inputs": [x_as_json(data=["a"] * 32)]}, "holds 'a', which is no FP32"),
+        ({"inputs": [x_as_json(data=[True] * 32)]}, "holds True, which is no FP32"),
+        ({"inputs": [x_as_json(data=[10**400] * 32)]}, "holds a number that FP32 cannot"),
+        ({"inputs": [{"name": "input_0", "shape": [4, 8], "datatype": "FP32"}]}, "input 'input_0' has no data"),
+        ({"inputs": [x_as_json(parameters={"binary_data_size": 128})]}, "'binary_data_size' of input 'input_0' is no"),
+        ({"inputs": [x_as_json(parameters={"shared_memory_region": "a"})]}, "shared memory, which is not supported"),
+        ({"inputs": [x_as_json(parameters=3)]}, "the parameters of input 'input_0' are no object"),
+        ({"inputs": [x_as_json()], "outputs": [{"name": "y"}]}, "there is no output 'y': the model returns output_0"),
+        ({"inputs": [x_as_json()], "parameters": {"binary_data_output": 1}}, "'binary_data_output' is neither"),
+        ({"inputs": [x_as_json()], "parameters": {"timeout": -1}}, "'timeout' is no number of microseconds"),
+        ({"inputs": [x_as_json()], "parameters": {"timeout": 1.5}}, "'timeout' is no number of microseconds"),
+        ({"inputs": [x_as_json()], "parameters": {"sequence_id": 7}}, "'sequence_id' is not supported"),
+        ({"inputs": [x_as_json()], "parameters": {"priority": 1}}, "'priority' is not supported"),
+        ({"inputs": [x_as_json()], "id": 7}, "'id' is no string"),
+    ],
+)
+def test_wrong_requests_are_refused_with_the_reason(pipeline: gl.Pipeline, document: Any, message: str) -> None:
+    assert message in refusal(pipeline, document)
+
+
+def test_wrong_binary_data_is_refused(pipeline: gl.Pipeline) -> None:
+    entry = {"name": "input_0", "shape": [4, 8], "datatype": "FP32"}
+    whole = {"inputs": [{**entry, "parameters": {"binary_data_size": 128}}]}
+    assert "1 bytes behind the binary data belong to no input" in refusal(pipeline, whole, tail=bytes(129))
+    assert "no number of up to 127 bytes" in refusal(pipeline, whole, tail=bytes(127))
+    short = {"inputs": [{**entry, "parameters": {"binary_data_size": 124}}]}
+    assert "has 124 bytes of binary data, and its shape [4, 8] takes 128" in refusal(pipeline, short, tail=bytes(124))
+    for length in ("-1", "x", "1e3", "²", "99999999999999"):
+        assert HEADER_LENGTH in refusal(pipeline, whole, inference_header_content_length=length)
+
+
+def test_integers_are_not_rounded_and_not_cut(pipeline: gl.Pipeline) -> None:
+    for wrong in (1.5, 1e3, True, 1 << 63):
+        document = {
+            "inputs": [x_as_json(), {"name": "index", "shape": [4], "datatype": "INT64", "data": [1, 2, 3, wrong]}]
+        }
+        reply = respond(pipeline, "POST", "/v2/models/head/infer", json.dumps(document).encode())
+        assert reply.status == 400, wrong
+        assert "input 'index' holds" in json.loads(reply.body)["error"]
+
+
+def test_what_is_not_there_is_not_found(pipeline: gl.Pipeline) -> None:
+    for method, path in (
+        ("GET", "/"),
+        ("GET", "/v1/models"),
+        ("GET", "/v2/models/nobody"),
+        ("GET", "/v2/models/policy/versions/2"),
+        ("GET", "/v2/models/policy/infer"),
+        ("POST", "/v2/models/nobody/infer"),
+        ("POST", "/v2/models/..%2f..%2fetc/infer"),
+        ("PUT", "/v2"),
+    ):
+        reply = respond(pipeline, method, path)
+        assert reply.status == 404, path
+        assert json.loads(reply.body)["error"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_compressed_requests_are_read_up_to_the_limit(pipeline: gl.Pipeline, encoding: str) -> None:
+    compress = gzip.compress if encoding == "gzip" else zlib.compress
+    body = compress(json.dumps({"inputs": [x_as_json()]}).encode())
+    headers = {"content-encoding": encoding}
+    reply = respond(pipeline, "POST", "/v2/models/policy/infer", body, headers)
+    assert reply.status == 200
+    assert json.loads(reply.body)["outputs"][0]["data"] == (X * 2 + 1).flatten().tolist()
+    assert "ends too early" in refusal(pipeline, body[:-9], content_encoding=encoding)
+    assert f"no {encoding}" in refusal(pipeline, b"xxxx", content_encoding=encoding)
+    assert "longer than" in refusal(pipeline, compress(bytes(100 * MOST_BYTES)), 413, content_encoding=encoding)
+    assert "not supported" in refusal(pipeline, body, 415, content_encoding="br")
+    assert "longer than" in refusal(pipeline, bytes(MOST_BYTES + 1), 413)
+
+
+def test_an_engines_error_is_the_servers(pipeline: gl.Pipeline) -> None:
+    reply, _ = infer(pipeline, "throws", [input_of("input_0", np.array([0, 99, 5]), "INT64")])
+    assert reply.status == 500
+    assert "index out of bounds" in json.loads(reply.body)["error"]
+    answer = infer(pipeline, "throws", [input_of("input_0", np.array([0, 9, 5]), "INT64")])
+    assert result_of(answer, "output_0").tolist() == [0, 18, 10]
+
+
+def test_a_request_that_cannot_be_in_time_is_refused_before_it_is_queued(pipeline: gl.Pipeline) -> None:
+    server = Server(pipeline, MOST_BYTES)
+    x = [input_of("input_0", X, "FP32")]
+    assert infer(server, "policy", x, timeout=60_000_000)[0].status == 200
+    with held(pipeline["policy"].lane):
+        waiting = [pipeline["policy"].submit(torch.from_numpy(X)) for _ in range(20)]
+        server._models["policy"]._service_s.extend([0.5] * 64)
+        queued = pipeline.stats().engines["policy"].queued
+        reply, _ = infer(server, "policy", x, timeout=2_000_000)
+        assert reply.status == 503
+        assert "10" in reply.headers["retry-after"]
+        assert "ms are expected" in json.loads(reply.body)["error"]
+        assert pipeline.stats().engines["policy"].queued == queued
+        reply, _ = infer(server, "policy", x, timeout=1)
+        assert reply.status == 503
+    for run in waiting:
+        run.result(60)
+
+
+def test_a_full_queue_is_too_many_requests(pipeline: gl.Pipeline) -> None:
+    with held(pipeline["short"].lane):
+        waiting = []
+        while True:
+            try:
+                waiting.append(pipeline["short"].submit(torch.from_numpy(X)))
+            except gl.RequestError:
+                break
+        reply, _ = infer(pipeline, "short", [input_of("input_0", X, "FP32")])
+        assert reply.status == 429
+        assert int(reply.headers["retry-after"]) >= 1
+    for run in waiting:
+        run.result(60)
+
+
+def test_a_closed_pipeline_is_unavailable(models: Path, tmp_path: Path) -> None:
+    closed = gl.Pipeline(pipeline_of(tmp_path, models, policy=("affine", {})), mode="shared")
+    server = Server(closed, MOST_BYTES)
+    assert respond(server, "GET", "/v2/health/ready").status == 200
+    assert server.obstacle() == ""
+    closed.close()
+    assert respond(server, "GET", "/v2/health/live").status == 200
+    assert respond(server, "GET", "/v2/health/ready").status == 503
+    assert respond(server, "GET", "/v2/models/policy/ready").status == 503
+    assert json.loads(respond(server, "POST", "/v2/repository/index").body)[0]["state"] == "UNAVAILABLE"
+    assert infer(server, "policy", [input_of("input_0", X, "FP32")])[0].status == 503
+    assert server.obstacle() == "the pipeline is closed"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+KEYS = ["name", "shape", "datatype", "data", "parameters"]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_request_breaks_the_server(pipeline: gl.Pipeline, data: st.DataObject) -> None:
+    entry = x_as_json()
+    for key in data.draw(st.lists(st.sampled_from(KEYS), max_size=2)):
+        entry[key] = data.draw(JSON)
+    document: dict[str, Any] = {"inputs": [entry]}
+    for key in data.draw(st.lists(st.sampled_from(["inputs", "outputs", "parameters", "id"]), max_size=2)):
+        document[key] = data.draw(JSON)
+    text = bytearray(json.dumps(document).encode())
+    for place in data.draw(st.lists(st.integers(0, len(text) - 1), max_size=3)):
+        text[place] = data.draw(st.integers(0, 255))
+    headers = data.draw(
+        st.dictionaries(
+            st.sampled_from([HEADER_LENGTH, "content-encoding"]),
+            st.text(max_size=6) | st.just(str(len(text))),
+            max_size=2,
+        )
+    )
+    reply = respond(pipeline, "POST", "/v2/models/policy/infer", bytes(text), headers)
+    assert reply.status in (200, 400, 413, 415), reply
+    json.loads(reply.body)
