@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 import torch
 import tritonclient.http as triton
+from greenlane.serve._datatypes import _DTYPES
 from greenlane.serve._messages import HEADER_LENGTH
+from greenlane.serve._model import _unsupported
 from greenlane.serve._server import Server
+from greenlane.serve._tensors import binary_data, json_data, read_tensor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from python.pipelines import held, pipeline_of
@@ -285,3 +288,47 @@ def test_no_request_breaks_the_server(pipeline: gl.Pipeline, data: st.DataObject
     reply = respond(pipeline, "POST", "/v2/models/policy/infer", bytes(text), headers)
     assert reply.status in (200, 400, 413, 415), reply
     json.loads(reply.body)
+
+
+def test_a_stateful_engine_tells_its_outputs_after_its_first_run(models: Path, tmp_path: Path) -> None:
+    file = pipeline_of(tmp_path, models, counter=("accumulates", {"rate_hz": 1}), other=("affine", {}))
+    file.write_text(file.read_text().replace("rate_hz = 1\n", "stateful = true\n"))
+    with gl.Pipeline(file, mode="shared") as opened:
+        server = Server(opened, MOST_BYTES)
+        assert json.loads(respond(server, "GET", "/v2/models/counter").body)["outputs"] == []
+        x = [input_of("input_0", X, "FP32")]
+        first, second = (result_of(infer(server, "counter", x), "output_0") for _ in range(2))
+        assert not np.array_equal(first, second)
+        outputs = json.loads(respond(server, "GET", "/v2/models/counter").body)["outputs"]
+        assert [output["name"] for output in outputs] == ["output_0"]
+
+
+def test_dtypes_that_the_protocol_lacks_are_named(pipeline: gl.Pipeline) -> None:
+    server = Server(pipeline, MOST_BYTES)
+    model = server._models["policy"]
+    strange = gl.TensorInfo("wave", torch.complex64, (4,), (4,))
+    model._unsupported = _unsupported([*model._inputs, strange])
+    assert "'wave' is torch.complex64, for which the protocol has no datatype" in refusal(server, {"inputs": []})
+    assert respond(server, "GET", "/v2/models/policy/ready").status == 503
+    assert respond(server, "GET", "/v2/models/head/ready").status == 200
+
+
+@pytest.mark.parametrize("datatype", list(_DTYPES))
+@pytest.mark.parametrize("as_json", [False, True], ids=["binary", "json"])
+def test_every_datatype_goes_both_ways(datatype: str, as_json: bool) -> None:
+    dtype = _DTYPES[datatype]
+    tensor = torch.tensor([[0, 1, 1], [1, 0, 1]]).to(dtype)
+    info = gl.TensorInfo("x", dtype, (0, 3), (9, 3))
+    entry: dict[str, Any] = {"datatype": datatype, "shape": [2, 3]}
+    if as_json:
+        entry["data"] = json.loads(json.dumps(json_data(tensor)))
+        binary = None
+    else:
+        binary = memoryview(binary_data(tensor))
+        assert len(binary) == 6 * dtype.itemsize
+    again = read_tensor(entry, info, binary)
+    assert again.dtype == dtype
+    assert torch.equal(again, tensor)
+    empty = read_tensor({"datatype": datatype, "shape": [0, 3], "data": []}, info, memoryview(b"") if binary else None)
+    assert empty.shape == (0, 3)
+    assert binary_data(empty) == b""

@@ -68,10 +68,7 @@ def read_request(
 def response_of(
     model: str, version: str, request: InferenceRequest, outputs: Sequence[tuple[TensorInfo, torch.Tensor]]
 ) -> Reply:
-    """Makes the response to a request of the model's outputs, which are on the CPU.
-
-    :raises ProtocolError: an output has no datatype in the protocol.
-    """
+    """Makes the response to a request of the model's outputs, which are on the CPU and have datatypes."""
     entries, parts = [], []
     tensors = {info.name: (info, tensor) for info, tensor in outputs}
     for name, is_binary in request.outputs.items() or [(name, False) for name in tensors]:

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from greenlane._pipeline_run import PipelineRun
 from greenlane._request_errors import RequestError
 from greenlane._tensor_info import TensorInfo, tensor_infos
 from greenlane.serve._datatypes import datatype_of
-from greenlane.serve._errors import ProtocolError
+from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._messages import InferenceRequest, Reply, read_request, response_of
 
 VERSION = "1"
@@ -27,6 +28,8 @@ class Model:
         self._pipeline = pipeline
         self._engine = pipeline[name]
         self._device = self._engine.lane.device
+        self._inputs, self._outputs = self._engine.inputs, self._engine.outputs
+        self._unsupported = _unsupported([*self._inputs, *self._outputs])
         self._service_s: deque[float] = deque(maxlen=_KEPT)
         """How long the last runs took, without their waits."""
         self._ended = 0.0
@@ -34,6 +37,8 @@ class Model:
 
     def obstacle(self) -> str:
         """Returns the reason why it cannot serve; empty if it can."""
+        if self._unsupported:
+            return self._unsupported
         if self._pipeline.closed:
             return "the pipeline is closed"
         stats = self._pipeline.stats()
@@ -45,8 +50,8 @@ class Model:
             "name": self._engine.name,
             "versions": [VERSION],
             "platform": "greenlane",
-            "inputs": [_described(info) for info in self._engine.inputs],
-            "outputs": [_described(info) for info in self._engine.outputs],
+            "inputs": [_described(info) for info in self._inputs],
+            "outputs": [_described(info) for info in self._outputs],
         }
 
     def statistics(self) -> dict[str, Any]:
@@ -79,7 +84,9 @@ class Model:
         return reply
 
     async def _infer(self, body: bytes, header_length: str | None, arrival: int) -> Reply:
-        request = read_request(body, header_length, self._engine.inputs, self._engine.outputs)
+        if self._unsupported:
+            raise bad_request(f"model {self._engine.name!r} cannot be served: {self._unsupported}")
+        request = read_request(body, header_length, self._inputs, self._outputs)
         deadline_ms = None
         if request.timeout_us is not None:
             deadline_ms = request.timeout_us / 1e3 - (time.monotonic_ns() - arrival) / 1e6
@@ -88,7 +95,7 @@ class Model:
             run = self._engine.submit_tensors(
                 [tensor.to(self._device) for tensor in request.tensors], deadline_ms=deadline_ms
             )
-            outputs = await self._outputs(run)
+            outputs = await self._result(run)
         except RequestError as error:
             status = _STATUS_OF_REASON[error.reason]
             raise ProtocolError(status, str(error), self._retry_after() if status != 504 else None) from None
@@ -96,7 +103,7 @@ class Model:
             raise ProtocolError(500, str(error)) from None
         return self._response(request, outputs)
 
-    async def _outputs(self, run: PipelineRun) -> list[torch.Tensor]:
+    async def _result(self, run: PipelineRun) -> list[torch.Tensor]:
         begin = time.monotonic()
         outputs: list[torch.Tensor] = await run
         end = time.monotonic()
@@ -105,11 +112,13 @@ class Model:
         return [output.cpu() for output in outputs]
 
     def _response(self, request: InferenceRequest, outputs: list[torch.Tensor]) -> Reply:
-        infos = self._engine.outputs
-        if len(infos) != len(outputs):  # nothing was known before the first run
+        if not self._outputs:  # of a stateful engine nothing was known before its first run
             sizes = [list(output.shape) for output in outputs]
-            infos = tensor_infos((outputs, sizes, sizes), [], "output")
-        return response_of(self._engine.name, VERSION, request, list(zip(infos, outputs, strict=True)))
+            self._outputs = tensor_infos((outputs, sizes, sizes), self._engine._calls.names()[1], "output")
+            self._unsupported = _unsupported(self._outputs)
+            if self._unsupported:
+                raise bad_request(f"model {self._engine.name!r} cannot be served: {self._unsupported}")
+        return response_of(self._engine.name, VERSION, request, list(zip(self._outputs, outputs, strict=True)))
 
     def _expected_s(self) -> float:
         """Returns how long a request would take that came now; 0 if nothing was run yet."""
@@ -131,6 +140,18 @@ class Model:
 
     def _retry_after(self) -> int:
         return max(1, round(self._expected_s()))
+
+
+def _unsupported(infos: Sequence[TensorInfo]) -> str:
+    """Returns the reason why the protocol has no datatype for one of these tensors; empty if it has all."""
+    return next(
+        (
+            f"{info.name!r} is {info.dtype}, for which the protocol has no datatype"
+            for info in infos
+            if datatype_of(info.dtype) is None
+        ),
+        "",
+    )
 
 
 def _described(info: TensorInfo) -> dict[str, Any]:
