@@ -44,7 +44,7 @@ test-oldest: setup  ## Build the wheel for the oldest supported PyTorch, and run
 	@tools/wheels.sh 2.11.0
 	@tools/test-wheel.sh 2.11.0
 
-test-wheels: wheels  ## Install wheels on bare Debian 12 and 13 (needs root and debootstrap)
+test-wheels: wheels examples  ## Install wheels on bare Debian 12 and 13 (needs root and debootstrap)
 	@tools/test-bare-machine.sh bookworm 2.15.0
 	@tools/test-bare-machine.sh trixie 2.15.0
 

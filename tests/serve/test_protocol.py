@@ -157,7 +157,7 @@ def test_wrong_binary_data_is_refused(pipeline: gl.Pipeline) -> None:
     assert "no number of up to 127 bytes" in refusal(pipeline, whole, tail=bytes(127))
     short = {"inputs": [{**entry, "parameters": {"binary_data_size": 124}}]}
     assert "has 124 bytes of binary data, and its shape [4, 8] takes 128" in refusal(pipeline, short, tail=bytes(124))
-    for length in ("-1", "x", "1e3", "²", "99999999999999"):
+    for length in ("-1", "x", "1e3", "²", "99999999999999", "9" * 5000):
         assert HEADER_LENGTH in refusal(pipeline, whole, inference_header_content_length=length)
 
 
@@ -196,6 +196,7 @@ def test_compressed_requests_are_read_up_to_the_limit(pipeline: gl.Pipeline, enc
     assert reply.status == 200
     assert json.loads(reply.body)["outputs"][0]["data"] == (X * 2 + 1).flatten().tolist()
     assert "ends too early" in refusal(pipeline, body[:-9], content_encoding=encoding)
+    assert "16 bytes follow" in refusal(pipeline, body + bytes(16), content_encoding=encoding)
     assert f"no {encoding}" in refusal(pipeline, b"xxxx", content_encoding=encoding)
     assert "longer than" in refusal(pipeline, compress(bytes(100 * MOST_BYTES)), 413, content_encoding=encoding)
     assert "not supported" in refusal(pipeline, body, 415, content_encoding="br")

@@ -1,7 +1,8 @@
 """Pipelines as applications of Ray Serve."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -50,21 +51,26 @@ def build(
         ray.init(namespace="serve")
     gpus = int(ray.cluster_resources().get("GPU", 0))
     on_gpu = gpus > 0 if gpu is None else gpu
+    nodes = [node for node in ray.nodes() if node["Alive"]]
     options: dict[str, Any] = {
         "name": "greenlane",
         "max_ongoing_requests": _MOST_AT_ONCE,  # the engines' own queues decide what waits
-        "ray_actor_options": {"num_gpus": 1} if on_gpu else {"num_cpus": 1},
         "logging_config": {"enable_access_log": False},
     }
-    if not on_gpu:
-        options["max_replicas_per_node"] = 1
     if isinstance(replicas, Mapping):
         options["autoscaling_config"] = dict(replicas)
-    elif replicas == "auto":
-        options["num_replicas"] = max(1, gpus if on_gpu else sum(bool(node["Alive"]) for node in ray.nodes()))
+        most = int(replicas.get("max_replicas", 1))
     else:
-        options["num_replicas"] = replicas
+        most = replicas if isinstance(replicas, int) else max(1, gpus if on_gpu else len(nodes))
+        options["num_replicas"] = most
+    options["ray_actor_options"] = {"num_gpus": 1} if on_gpu else {"num_cpus": _cpus_each(nodes, most)}
     application: Application = serve.deployment(**options)(Replica).bind(
         os.path.abspath(config), None if plan is None else os.path.abspath(plan), most_request_bytes
     )
     return application
+
+
+def _cpus_each(nodes: Sequence[Mapping[str, Any]], replicas: int) -> int:
+    """Returns the CPUs of each replica if they divide the nodes' CPUs. Ray sets OMP_NUM_THREADS to this number."""
+    on_a_node = math.ceil(replicas / len(nodes))
+    return max(1, min(int(node["Resources"].get("CPU", 1)) for node in nodes) // on_a_node)

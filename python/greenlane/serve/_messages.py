@@ -16,6 +16,7 @@ from greenlane.serve._errors import bad_request
 from greenlane.serve._tensors import binary_data, json_data, read_tensor
 
 HEADER_LENGTH = "inference-header-content-length"
+_MOST_DIGITS = 18
 _MOST_TIMEOUT_US = 86_400_000_000
 
 
@@ -52,7 +53,8 @@ def read_request(
     """
     length = len(body)
     if header_length is not None:
-        if not (header_length.isascii() and header_length.isdigit() and int(header_length) <= length):
+        is_number = header_length.isascii() and header_length.isdigit() and len(header_length) <= _MOST_DIGITS
+        if not is_number or int(header_length) > length:
             raise bad_request(f"{HEADER_LENGTH} is {header_length[:20]!r}: give a number of up to {length} bytes")
         length = int(header_length)
     document = _document(body[:length])
@@ -117,7 +119,7 @@ def _entries(document: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]
 
 
 def _parameters(entry: Mapping[str, Any], what: str) -> Mapping[str, Any]:
-    parameters = entry.get("parameters", {})
+    parameters = entry.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise bad_request(f"the parameters of {what} are no object")
     if "shared_memory_region" in parameters:

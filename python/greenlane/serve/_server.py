@@ -106,6 +106,8 @@ class Server:
                 raise bad_request(f"the body is no {encoding}: {error}") from None
             if not decompressor.eof and len(body) <= self._most_bytes:
                 raise bad_request(f"the {encoding} of the body ends too early")
+            if decompressor.unused_data:
+                raise bad_request(f"{len(decompressor.unused_data)} bytes follow the {encoding} of the body")
         if len(body) > self._most_bytes:
             raise ProtocolError(413, f"the body is longer than {self._most_bytes} bytes")
         return body
