@@ -14,6 +14,7 @@
 
 #include <greenlane/detail/runtime/open_pipeline.hpp>
 
+#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <optional>

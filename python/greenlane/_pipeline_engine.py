@@ -67,8 +67,10 @@ class PipelineEngine:
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
-        """The tensors among its results, in order, with the sizes that recorded inputs give; empty if a stateful engine
-        has not run, because its first run counts."""
+        """The tensors among its results, in order, with the sizes that recorded inputs give.
+
+        Empty for a stateful engine, which did not run on them.
+        """
         return tensor_infos(self._native.outputs(), self._calls.names()[1], "output")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -16,7 +16,8 @@ class TensorInfo:
 
     name: str
     """Of a keyword argument: its name. Of the second positional argument: ``"input_1"``. Of the second output:
-    ``"output_1"``, or its key in a dict. What is nested has its place behind a dot: ``"input_0.left"``."""
+    ``"output_1"``, or its key in a dict. What is nested has its place behind a dot: ``"input_0.left"``. All are
+    counted if names are the same, or if a package has arguments that are no tensors."""
     dtype: torch.dtype
     """Its dtype."""
     smallest: tuple[int, ...]
@@ -33,11 +34,11 @@ class TensorInfo:
 def tensor_infos(parts: tuple[Any, Any, Any], names: Sequence[str], kind: str) -> tuple[TensorInfo, ...]:
     """Makes it of C++'s examples of the dtypes, smallest sizes and largest ones.
 
-    :param names: of the tensors; if their number differs, since some leaves are no tensors, the tensors are counted.
+    :param names: of the tensors. The tensors are counted if some leaves are no tensors, or if two names are the same.
     :param kind: ``"input"`` or ``"output"``.
     """
     dtypes, smallest, largest = parts
-    if len(names) != len(dtypes):
+    if len(names) != len(dtypes) or len(set(names)) != len(names):
         names = [f"{kind}_{i}" for i in range(len(dtypes))]
     return tuple(
         TensorInfo(name, example.dtype, tuple(low), tuple(high))

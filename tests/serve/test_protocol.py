@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 import tritonclient.http as triton
+from greenlane._tensor_info import NO_LIMIT
 from greenlane.serve._datatypes import _DTYPES
+from greenlane.serve._errors import ProtocolError
 from greenlane.serve._messages import HEADER_LENGTH
 from greenlane.serve._model import _unsupported
 from greenlane.serve._server import Server
@@ -115,7 +117,7 @@ def test_statistics_count_answers_and_refusals(pipeline: gl.Pipeline) -> None:
     [
         (b"{", "the body is no JSON"),
         (b"\xff", "the body is no JSON"),
-        (b"[" * 100_000, "the body is no JSON"),
+        (b"[" * 10_000, "the body is no JSON"),
         ([], "no JSON object"),
         ({}, "'inputs' is no list"),
         ({"inputs": [3]}, "an entry of 'inputs' has no name"),
@@ -129,6 +131,11 @@ def test_statistics_count_answers_and_refusals(pipeline: gl.Pipeline) -> None:
         ({"inputs": [x_as_json(shape=[4, 8.0])]}, "the shape of input 'input_0' is [4, 8.0]"),
         ({"inputs": [x_as_json(shape=[True, 8])]}, "the shape of input 'input_0' is [True, 8]"),
         ({"inputs": [x_as_json(shape=[-4, -8])]}, "the shape of input 'input_0' is [-4, -8]"),
+        ({"inputs": [x_as_json(data=[1] * 33)]}, "holds more than 32 values, and its shape [4, 8] takes 32"),
+        ({"inputs": [x_as_json(data=[[]] * 1000)]}, "holds 0 values"),
+        ({"inputs": [x_as_json(data=[1e39] * 32)]}, "holds a number that FP32 cannot"),
+        ({"inputs": [x_as_json(data=[float("nan")] * 32)]}, "NaN is no number of JSON; send binary data"),
+        (b'{"inputs": [{"name": "input_0", "shape": [4, 8], "datatype": "FP32", "data": [1e999]}]}', "holds 1 values"),
         ({"inputs": [x_as_json(data=[1] * 31)]}, "holds 31 values, and its shape [4, 8] takes 32"),
         ({"inputs": [x_as_json(data=["a"] * 32)]}, "holds 'a', which is no FP32"),
         ({"inputs": [x_as_json(data=[True] * 32)]}, "holds True, which is no FP32"),
@@ -162,7 +169,7 @@ def test_wrong_binary_data_is_refused(pipeline: gl.Pipeline) -> None:
 
 
 def test_integers_are_not_rounded_and_not_cut(pipeline: gl.Pipeline) -> None:
-    for wrong in (1.5, 1e3, True, 1 << 63):
+    for wrong in (1.5, 1e3, True, 1 << 63, -(1 << 63) - 1):
         document = {
             "inputs": [x_as_json(), {"name": "index", "shape": [4], "datatype": "INT64", "data": [1, 2, 3, wrong]}]
         }
@@ -209,6 +216,39 @@ def test_an_engines_error_is_the_servers(pipeline: gl.Pipeline) -> None:
     assert "index out of bounds" in json.loads(reply.body)["error"]
     answer = infer(pipeline, "throws", [input_of("input_0", np.array([0, 9, 5]), "INT64")])
     assert result_of(answer, "output_0").tolist() == [0, 18, 10]
+
+
+def test_inputs_that_do_not_fit_each_other_are_the_clients_fault(pipeline: gl.Pipeline) -> None:
+    reply, _ = infer(pipeline, "head", [input_of("input_0", X, "FP32"), input_of("index", np.arange(5), "INT64")])
+    assert reply.status == 400
+    assert "does not fit" in json.loads(reply.body)["error"]
+
+
+def test_nan_is_sent_as_binary_data_alone(pipeline: gl.Pipeline) -> None:
+    x = [input_of("input_0", np.full((4, 8), np.nan, np.float32), "FP32")]
+    assert np.isnan(result_of(infer(pipeline, "policy", x), "output_0")).all()
+    outputs = [triton.InferRequestedOutput("output_0", binary_data=False)]
+    reply, _ = infer(pipeline, "policy", x, outputs=outputs)
+    assert reply.status == 400
+    assert "ask for binary data" in json.loads(reply.body)["error"]
+
+
+def test_long_json_is_refused(pipeline: gl.Pipeline) -> None:
+    assert "send binary data" in refusal(pipeline, {"inputs": [x_as_json()], "id": "x" * 100_000}, 413)
+
+
+def test_a_slow_run_does_not_refuse_requests_for_ever(pipeline: gl.Pipeline) -> None:
+    server = Server(pipeline, MOST_BYTES)
+    server._models["policy"]._service_s.append(1e6)
+    assert infer(server, "policy", [input_of("input_0", X, "FP32")], timeout=60_000_000)[0].status == 200
+
+
+def test_an_unforeseen_error_is_answered(pipeline: gl.Pipeline) -> None:
+    server = Server(pipeline, MOST_BYTES)
+    server._models["policy"]._inputs = None  # type: ignore[assignment]
+    reply = respond(server, "POST", "/v2/models/policy/infer", b"{}")
+    assert reply.status == 500
+    assert json.loads(reply.body)["error"] == "the server failed; its log says why"
 
 
 def test_a_request_that_cannot_be_in_time_is_refused_before_it_is_queued(pipeline: gl.Pipeline) -> None:
@@ -298,7 +338,9 @@ def test_a_stateful_engine_tells_its_outputs_after_its_first_run(models: Path, t
         server = Server(opened, MOST_BYTES)
         assert json.loads(respond(server, "GET", "/v2/models/counter").body)["outputs"] == []
         x = [input_of("input_0", X, "FP32")]
-        first, second = (result_of(infer(server, "counter", x), "output_0") for _ in range(2))
+        wanted = [triton.InferRequestedOutput("output_0")]
+        first = result_of(infer(server, "counter", x, outputs=wanted), "output_0")
+        second = result_of(infer(server, "counter", x), "output_0")
         assert not np.array_equal(first, second)
         outputs = json.loads(respond(server, "GET", "/v2/models/counter").body)["outputs"]
         assert [output["name"] for output in outputs] == ["output_0"]
@@ -309,9 +351,30 @@ def test_dtypes_that_the_protocol_lacks_are_named(pipeline: gl.Pipeline) -> None
     model = server._models["policy"]
     strange = gl.TensorInfo("wave", torch.complex64, (4,), (4,))
     model._unsupported = _unsupported([*model._inputs, strange])
-    assert "'wave' is torch.complex64, for which the protocol has no datatype" in refusal(server, {"inputs": []})
+    assert "'wave' is torch.complex64, for which the protocol has no datatype" in refusal(server, {"inputs": []}, 501)
     assert respond(server, "GET", "/v2/models/policy/ready").status == 503
     assert respond(server, "GET", "/v2/models/head/ready").status == 200
+
+
+@pytest.mark.parametrize("datatype", [name for name, dtype in _DTYPES.items() if not dtype.is_floating_point])
+def test_integers_of_json_keep_to_their_range(datatype: str) -> None:
+    dtype = _DTYPES[datatype]
+    low, high = (0, 1) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
+    info = gl.TensorInfo("x", dtype, (2,), (2,))
+    values = [bool(low), bool(high)] if dtype == torch.bool else [low, high]
+    entry = {"datatype": datatype, "shape": [2], "data": values}
+    assert read_tensor(entry, info, None).tolist() == values
+    for wrong in (low - 1, high + 1):
+        with pytest.raises(ProtocolError, match="holds"):
+            read_tensor({**entry, "data": [low, wrong]}, info, None)
+
+
+def test_a_shape_without_values_may_be_too_large() -> None:
+    info = gl.TensorInfo("x", torch.float32, (0, 0, 0), (NO_LIMIT,) * 3)
+    entry = {"datatype": "FP32", "shape": [2**62, 2**62, 0]}
+    for given_data, binary in (({"data": []}, None), ({}, memoryview(b""))):
+        with pytest.raises(ProtocolError, match="too large"):
+            read_tensor({**entry, **given_data}, info, binary)
 
 
 @pytest.mark.parametrize("datatype", list(_DTYPES))

@@ -24,6 +24,7 @@ from serve.requests import given as input_of
 
 X = np.arange(32, dtype=np.float32).reshape(4, 8)
 MOST_SECONDS = 180
+MARK = f"GREENLANE_TEST_SERVER={os.getpid()}"
 
 
 def free_port() -> int:
@@ -38,6 +39,7 @@ def started(log: Path, *arguments: str | Path | int) -> subprocess.Popen[bytes]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
         "RAY_USAGE_STATS_ENABLED": "0",
+        **dict([MARK.split("=")]),
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     }
     with log.open("wb") as output:
@@ -162,6 +164,10 @@ def test_a_file_that_cannot_be_opened_is_named(models: Path, tmp_path: Path) -> 
     )
     assert missing.returncode == 2
     assert missing.stderr == f"greenlane.serve: '{tmp_path}/none.toml' is no file: check the path\n"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert started(tmp_path / "taken", __file__, "--port", port).wait(LONG) == 1
+    assert (tmp_path / "taken").read_text().startswith(f"greenlane.serve: cannot listen at 127.0.0.1:{port}: Address")
     file = tmp_path / "pipeline.toml"
     file.write_text('[engine.a]\nmodel = "nowhere.pt2"\ninputs = "nowhere.pt"\n')
     process = started(tmp_path / "log", file, "--port", free_port())

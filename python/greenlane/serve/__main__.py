@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,28 +21,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if file is not None and not file.is_file():
             return _refuse(f"'{file}' is no file: check the path", 2)
     try:
-        from ray import serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "ray":
-            raise
-        return _refuse("Ray is not installed: install it with `pip install 'greenlane[serve]'`", 1)
-    ended = threading.Event()
+        with socket.create_server((options.host, options.port)):
+            pass
+    except OSError as error:
+        why = error.strerror or str(error)
+        return _refuse(f"cannot listen at {options.host}:{options.port}: {why}; choose others with --host, --port", 1)
     try:
+        import ray
+        from ray import serve
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("ray", "starlette", "fastapi"):
+            raise
+        return _refuse("Ray Serve is not installed: install it with `pip install 'greenlane[serve]'`", 1)
+    is_ours = False
+    try:
+        ray.init(namespace="serve")
+        for each in (signal.SIGINT, signal.SIGTERM):  # only now, because Ray sets its own
+            signal.signal(each, _interrupt)
+        if serve.status().proxies:
+            return _refuse("Ray Serve already runs on this cluster: deploy there with `serve run` (docs/serving.md)", 1)
+        is_ours = True
         # A line for each request would cost more than a small engine's run.
         serve.start(
             http_options={"host": options.host, "port": options.port}, logging_config={"enable_access_log": False}
         )
-        for each in (signal.SIGINT, signal.SIGTERM):  # only now, because Ray sets its own
-            signal.signal(each, lambda *_: ended.set())
         application = build(options.config, options.plan, replicas=options.replicas, gpu=options.gpu)
         serve.run(application, name=_NAME, route_prefix="/", blocking=False)
         print(f"serving {options.config} at http://{options.host}:{options.port}/v2", flush=True)
-        ended.wait()
-    except RuntimeError as error:
-        return _refuse(f"the pipeline was not deployed: {_reason() or error}", 1)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    except (RuntimeError, ConnectionError, RayError, RayServeException) as error:
+        return _refuse(f"the pipeline was not deployed: {_reason() or str(error).splitlines()[0]}", 1)
     finally:
-        serve.shutdown()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)  # the end takes seconds, and is not left half done
+        if is_ours:
+            serve.shutdown()
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _reason() -> str:

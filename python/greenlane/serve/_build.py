@@ -32,6 +32,7 @@ def build(
     :param gpu: whether a replica takes a GPU; None: if the cluster has one.
     :param most_request_bytes: the longest body of a request.
     :raises ValueError: a number is not positive.
+    :raises TypeError: ``replicas`` is of another type.
     :raises ImportError: Ray is not installed.
     """
     try:
@@ -43,6 +44,8 @@ def build(
         if (error.name or "").split(".")[0] not in ("ray", "starlette"):
             raise
         raise ImportError("Ray Serve is not installed: install it with `pip install 'greenlane[serve]'`") from error
+    if isinstance(replicas, bool) or not (isinstance(replicas, int | Mapping) or replicas == "auto"):
+        raise TypeError(f"replicas={replicas!r} is neither a number, nor 'auto', nor a mapping")
     if isinstance(replicas, int) and replicas < 1:
         raise ValueError(f"replicas={replicas} is not positive: give the number of replicas, or 'auto'")
     if most_request_bytes < 1:
@@ -51,7 +54,7 @@ def build(
         ray.init(namespace="serve")
     gpus = int(ray.cluster_resources().get("GPU", 0))
     on_gpu = gpus > 0 if gpu is None else gpu
-    nodes = [node for node in ray.nodes() if node["Alive"]]
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     options: dict[str, Any] = {
         "name": "greenlane",
         "max_ongoing_requests": _MOST_AT_ONCE,  # the engines' own queues decide what waits
@@ -72,5 +75,6 @@ def build(
 
 def _cpus_each(nodes: Sequence[Mapping[str, Any]], replicas: int) -> int:
     """Returns the CPUs of each replica if they divide the nodes' CPUs. Ray sets OMP_NUM_THREADS to this number."""
-    on_a_node = math.ceil(replicas / len(nodes))
-    return max(1, min(int(node["Resources"].get("CPU", 1)) for node in nodes) // on_a_node)
+    if not nodes:
+        return 1
+    return max(1, min(int(node["Resources"]["CPU"]) for node in nodes) // math.ceil(replicas / len(nodes)))

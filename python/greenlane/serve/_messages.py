@@ -4,6 +4,7 @@ Source: Open Inference Protocol, REST API, with Triton's binary tensor data exte
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +13,14 @@ import torch
 
 from greenlane._tensor_info import TensorInfo
 from greenlane.serve._datatypes import datatype_of
-from greenlane.serve._errors import bad_request
+from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._tensors import binary_data, json_data, read_tensor
 
 HEADER_LENGTH = "inference-header-content-length"
 _MOST_DIGITS = 18
+_MOST_JSON_BYTES = 4 << 20
+_JSON_BYTES = 64 << 10  # names, parameters
+_BYTES_OF_A_VALUE = 40  # digits, separators, indentation
 _MOST_TIMEOUT_US = 86_400_000_000
 
 
@@ -29,7 +33,9 @@ class InferenceRequest:
     tensors: list[torch.Tensor]
     """The inputs in the model's order, on the CPU."""
     outputs: dict[str, bool]
-    """The wanted outputs, in order, and whether each is wanted as binary data."""
+    """The wanted outputs, in order, and whether each is wanted as binary data; empty: all."""
+    is_binary: bool = False
+    """Whether all outputs are wanted as binary data, if none is named."""
     timeout_us: int | None = None
     """Its deadline from arrival; None: the engine's."""
 
@@ -49,6 +55,7 @@ def read_request(
     """Reads a request to a model of these inputs and outputs.
 
     :param header_length: the bytes of JSON in front of binary data; None: all of it is JSON.
+    :param outputs: empty: they are not known yet.
     :raises ProtocolError: the request is wrong.
     """
     length = len(body)
@@ -57,6 +64,9 @@ def read_request(
         if not is_number or int(header_length) > length:
             raise bad_request(f"{HEADER_LENGTH} is {header_length[:20]!r}: give a number of up to {length} bytes")
         length = int(header_length)
+    most = _most_json_bytes(inputs)
+    if length > most:
+        raise ProtocolError(413, f"the JSON is longer than {most} bytes: send binary data")
     document = _document(body[:length])
     entries = _entries(document, "inputs")
     tensors = _tensors(entries, inputs, memoryview(body)[length:])
@@ -64,18 +74,33 @@ def read_request(
     identity = document.get("id")
     if identity is not None and not isinstance(identity, str):
         raise bad_request("'id' is no string")
-    return InferenceRequest(identity, tensors, _wanted(document, parameters, outputs), _timeout(parameters))
+    is_binary = _truth(parameters, "binary_data_output")
+    request = InferenceRequest(identity, tensors, _wanted(document, is_binary), is_binary, _timeout(parameters))
+    if outputs:
+        require_outputs(request, outputs)
+    return request
+
+
+def require_outputs(request: InferenceRequest, outputs: Sequence[TensorInfo]) -> None:
+    """Raises ProtocolError if a wanted output is none of these."""
+    known = [info.name for info in outputs]
+    for name in request.outputs:
+        if name not in known:
+            raise bad_request(f"there is no output {name[:100]!r}: the model returns {', '.join(known)}")
 
 
 def response_of(
     model: str, version: str, request: InferenceRequest, outputs: Sequence[tuple[TensorInfo, torch.Tensor]]
 ) -> Reply:
-    """Makes the response to a request of the model's outputs, which are on the CPU and have datatypes."""
+    """Makes the response to a request of the model's outputs, which are on the CPU.
+
+    :raises ProtocolError: an output cannot be sent as it is wanted.
+    """
     entries, parts = [], []
     tensors = {info.name: (info, tensor) for info, tensor in outputs}
-    for name, is_binary in request.outputs.items() or [(name, False) for name in tensors]:
-        info, tensor = tensors[name]
-        entry: dict[str, Any] = {"name": name, "datatype": datatype_of(info.dtype), "shape": list(tensor.shape)}
+    for name, is_binary in (request.outputs or dict.fromkeys(tensors, request.is_binary)).items():
+        _, tensor = tensors[name]
+        entry: dict[str, Any] = {"name": name, "datatype": datatype_of(tensor.dtype), "shape": list(tensor.shape)}
         if is_binary:
             parts.append(binary_data(tensor))
             entry["parameters"] = {"binary_data_size": len(parts[-1])}
@@ -85,16 +110,29 @@ def response_of(
     document: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": entries}
     if request.id is not None:
         document["id"] = request.id
-    head = json.dumps(document).encode()
+    try:
+        head = json.dumps(document, allow_nan=False).encode()
+    except ValueError:
+        raise bad_request("an output holds NaN or infinity, which JSON has not: ask for binary data") from None
     if not parts:
         return Reply(200, head, {"content-type": "application/json"})
     headers = {"content-type": "application/octet-stream", HEADER_LENGTH: str(len(head))}
     return Reply(200, b"".join([head, *parts]), headers)
 
 
+def _most_json_bytes(inputs: Sequence[TensorInfo]) -> int:
+    """Returns the bytes that JSON of these inputs may have: Python reads longer texts while nothing else goes on."""
+    values = sum(math.prod(info.largest) for info in inputs)
+    return min(_MOST_JSON_BYTES, _JSON_BYTES + _BYTES_OF_A_VALUE * values)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON; send binary data")
+
+
 def _document(text: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is no JSON: {error}") from None
     if not isinstance(document, dict):
@@ -153,21 +191,15 @@ def _tensors(
     return [tensors[name] for name in known]
 
 
-def _wanted(
-    document: Mapping[str, Any], parameters: Mapping[str, Any], outputs: Sequence[TensorInfo]
-) -> dict[str, bool]:
-    all_binary = _truth(parameters, "binary_data_output")
-    known = [info.name for info in outputs]
+def _wanted(document: Mapping[str, Any], is_binary: bool) -> dict[str, bool]:
     if not document.get("outputs"):
-        return dict.fromkeys(known, all_binary)
+        return {}
     wanted = {}
     for name, entry in _entries(document, "outputs").items():
-        if name not in known:
-            raise bad_request(f"there is no output {name[:100]!r}: the model returns {', '.join(known)}")
-        own = _parameters(entry, f"output {name!r}")
+        own = _parameters(entry, f"output {name[:100]!r}")
         if own.get("classification"):
             raise bad_request("'classification' is not supported: ask for the output itself")
-        wanted[name] = _truth(own, "binary_data") if "binary_data" in own else all_binary
+        wanted[name] = _truth(own, "binary_data") if "binary_data" in own else is_binary
     return wanted
 
 
@@ -182,7 +214,7 @@ def _timeout(parameters: Mapping[str, Any]) -> int | None:
     for key in ("sequence_id", "priority"):
         if parameters.get(key):
             raise bad_request(f"parameter {key!r} is not supported")
-    timeout = parameters.get("timeout", 0)
+    timeout = parameters.get("timeout") or 0
     if type(timeout) is not int or not 0 <= timeout <= _MOST_TIMEOUT_US:
         raise bad_request("'timeout' is no number of microseconds up to a day")
     return timeout or None

@@ -14,7 +14,7 @@ from greenlane._request_errors import RequestError
 from greenlane._tensor_info import TensorInfo, tensor_infos
 from greenlane.serve._datatypes import datatype_of
 from greenlane.serve._errors import ProtocolError, bad_request
-from greenlane.serve._messages import InferenceRequest, Reply, read_request, response_of
+from greenlane.serve._messages import InferenceRequest, Reply, read_request, require_outputs, response_of
 
 VERSION = "1"
 _KEPT = 64
@@ -67,12 +67,12 @@ class Model:
             },
         }
 
-    async def infer(self, body: bytes, header_length: str | None) -> Reply:
+    async def infer(self, body: bytes, header_length: str | None, arrival: int) -> Reply:
         """Answers a request.
 
-        :raises ProtocolError: it is wrong, it was not run, or the engine failed.
+        :param arrival: when it came, by ``time.monotonic_ns``.
+        :raises ProtocolError: it is wrong, it was not run, it is late, or the engine failed.
         """
-        arrival = time.monotonic_ns()
         try:
             reply = await self._infer(body, header_length, arrival)
         except BaseException:
@@ -85,23 +85,32 @@ class Model:
 
     async def _infer(self, body: bytes, header_length: str | None, arrival: int) -> Reply:
         if self._unsupported:
-            raise bad_request(f"model {self._engine.name!r} cannot be served: {self._unsupported}")
+            raise ProtocolError(501, f"model {self._engine.name!r} cannot be served: {self._unsupported}")
         request = read_request(body, header_length, self._inputs, self._outputs)
         deadline_ms = None
         if request.timeout_us is not None:
             deadline_ms = request.timeout_us / 1e3 - (time.monotonic_ns() - arrival) / 1e6
             self._require_time(deadline_ms)
+        tensors = [tensor.to(self._device) for tensor in request.tensors]
         try:
-            run = self._engine.submit_tensors(
-                [tensor.to(self._device) for tensor in request.tensors], deadline_ms=deadline_ms
-            )
+            run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms)
+        except RequestError as error:
+            raise self._refusal(error) from None
+        except RuntimeError as error:
+            raise bad_request(str(error)) from None  # sizes that do not fit each other
+        try:
             outputs = await self._result(run)
         except RequestError as error:
-            status = _STATUS_OF_REASON[error.reason]
-            raise ProtocolError(status, str(error), self._retry_after() if status != 504 else None) from None
+            raise self._refusal(error) from None
         except RuntimeError as error:
             raise ProtocolError(500, str(error)) from None
+        if request.timeout_us is not None and time.monotonic_ns() - arrival > request.timeout_us * 1000:
+            raise ProtocolError(504, f"engine {self._engine.name!r} answered after the request's timeout")
         return self._response(request, outputs)
+
+    def _refusal(self, error: RequestError) -> ProtocolError:
+        status = _STATUS_OF_REASON[error.reason]
+        return ProtocolError(status, str(error), None if status == 504 else self._retry_after())
 
     async def _result(self, run: PipelineRun) -> list[torch.Tensor]:
         begin = time.monotonic()
@@ -116,16 +125,17 @@ class Model:
             sizes = [list(output.shape) for output in outputs]
             self._outputs = tensor_infos((outputs, sizes, sizes), self._engine._calls.names()[1], "output")
             self._unsupported = _unsupported(self._outputs)
-            if self._unsupported:
-                raise bad_request(f"model {self._engine.name!r} cannot be served: {self._unsupported}")
+            require_outputs(request, self._outputs)
+        strange = next((output.dtype for output in outputs if datatype_of(output.dtype) is None), None)
+        if strange is not None:
+            raise ProtocolError(500, f"model {self._engine.name!r} returned {strange}, which the protocol lacks")
         return response_of(self._engine.name, VERSION, request, list(zip(self._outputs, outputs, strict=True)))
 
     def _expected_s(self) -> float:
-        """Returns how long a request would take that came now; 0 if nothing was run yet."""
-        if not self._service_s:
-            return 0.0
+        """Returns how long a request would take that came now; 0 if nothing runs, so that one run tells it anew."""
         stats = self._pipeline.stats().engines[self._engine.name]
-        return statistics.median(self._service_s) * (stats.queued + stats.is_busy + 1)
+        waiting = stats.queued + stats.is_busy
+        return statistics.median(self._service_s) * (waiting + 1) if waiting and self._service_s else 0.0
 
     def _require_time(self, deadline_ms: float) -> None:
         expected_ms = self._expected_s() * 1e3

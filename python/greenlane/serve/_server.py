@@ -4,6 +4,8 @@ Source: Open Inference Protocol, REST API, with Triton's extensions for statisti
 """
 
 import json
+import logging
+import time
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +16,7 @@ from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._messages import HEADER_LENGTH, Reply
 from greenlane.serve._model import VERSION, Model
 
+_log = logging.getLogger("greenlane")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
@@ -28,18 +31,24 @@ class Server:
 
     async def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answers a request. The names of `headers` are in lower case. Raises nothing for any request."""
+        arrival = time.monotonic_ns()
         try:
-            return await self._respond(method, [part for part in path.split("/") if part], headers, body)
+            return await self._respond(method, [part for part in path.split("/") if part], headers, body, arrival)
         except ProtocolError as error:
             extra = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
             return _json({"error": str(error)}, error.status, extra)
+        except Exception:  # a fault of this server, which must not end the replica
+            _log.exception("a request was not answered: %s %s", method, path[:200])
+            return _json({"error": "the server failed; its log says why"}, 500)
 
     def obstacle(self) -> str:
         """Returns the reason why no engine can serve; empty if one can."""
         obstacles = [model.obstacle() for model in self._models.values()]
         return "" if not all(obstacles) else obstacles[0]
 
-    async def _respond(self, method: str, parts: list[str], headers: Mapping[str, str], body: bytes) -> Reply:
+    async def _respond(
+        self, method: str, parts: list[str], headers: Mapping[str, str], body: bytes, arrival: int
+    ) -> Reply:
         match method, parts:
             case "GET", ["v2"]:
                 return _json(
@@ -60,13 +69,20 @@ class Server:
             case "POST", ["v2", "repository", "models", _, "load" | "unload"]:
                 raise bad_request("models are not loaded one by one: change the pipeline's file, and deploy it again")
             case _, ["v2", "models", name, "versions", version, *rest]:
-                return await self._model_respond(method, name, version, rest, headers, body)
+                return await self._model_respond(method, name, version, rest, headers, body, arrival)
             case _, ["v2", "models", name, *rest]:
-                return await self._model_respond(method, name, VERSION, rest, headers, body)
+                return await self._model_respond(method, name, VERSION, rest, headers, body, arrival)
         raise ProtocolError(404, f"there is no {method} /{'/'.join(parts)[:200]}")
 
     async def _model_respond(
-        self, method: str, name: str, version: str, rest: list[str], headers: Mapping[str, str], body: bytes
+        self,
+        method: str,
+        name: str,
+        version: str,
+        rest: list[str],
+        headers: Mapping[str, str],
+        body: bytes,
+        arrival: int,
     ) -> Reply:
         model = self._models.get(name)
         if model is None:
@@ -81,7 +97,7 @@ class Server:
             case "GET", ["stats"]:
                 return _json({"model_stats": [model.statistics()]})
             case "POST", ["infer"]:
-                return await model.infer(self._plain(body, headers), headers.get(HEADER_LENGTH))
+                return await model.infer(self._plain(body, headers), headers.get(HEADER_LENGTH), arrival)
         raise ProtocolError(404, f"there is no {method} of model {name!r} at {'/'.join(rest)[:100]!r}")
 
     def _entry(self, name: str) -> dict[str, Any]:
@@ -95,7 +111,7 @@ class Server:
 
     def _plain(self, body: bytes, headers: Mapping[str, str]) -> bytes:
         """Returns the body without its compression."""
-        encoding = headers.get("content-encoding", "identity").lower()
+        encoding = headers.get("content-encoding", "").strip().lower() or "identity"
         if encoding not in ("identity", "gzip", "deflate"):
             raise ProtocolError(415, f"content-encoding {encoding[:100]!r} is not supported: use gzip or deflate")
         if encoding != "identity":

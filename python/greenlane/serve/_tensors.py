@@ -8,7 +8,7 @@ import torch
 
 from greenlane._tensor_info import NO_LIMIT, TensorInfo
 from greenlane.serve._datatypes import datatype_of, dtype_of
-from greenlane.serve._errors import bad_request
+from greenlane.serve._errors import ProtocolError, bad_request
 
 _MOST_SHOWN = 100
 
@@ -31,7 +31,7 @@ def read_tensor(entry: dict[str, Any], info: TensorInfo, binary: memoryview | No
             f"input {info.name!r} has {len(binary)} bytes of binary data, and its shape {list(shape)} takes {size}"
         )
     if not size:
-        return torch.empty(shape, dtype=dtype)
+        return _reshaped(torch.empty(0, dtype=dtype), shape, info.name)
     data = bytearray(binary)  # aligned, and ours
     if dtype == torch.bool:
         return (torch.frombuffer(data, dtype=torch.uint8) != 0).reshape(shape)  # only 0 and 1 are bools of PyTorch
@@ -68,23 +68,44 @@ def _range(low: int, high: int) -> str:
 
 def _from_json(data: object, dtype: torch.dtype, shape: tuple[int, ...], name: str) -> torch.Tensor:
     kinds: tuple[type, ...] = (int, float) if dtype.is_floating_point else (bool,) if dtype == torch.bool else (int,)
-    values = []
-    for value in _leaves(data):
+    low, high = (0, 1) if dtype == torch.bool else (None, None)
+    if kinds == (int,):
+        low, high = torch.iinfo(dtype).min, torch.iinfo(dtype).max
+    count = math.prod(shape)
+    values: list[Any] = []
+    for value in _leaves(data, count * len(shape) + 1):
         if type(value) not in kinds:
             raise bad_request(f"input {name!r} holds {_shown(value)}, which is no {datatype_of(dtype)}")
+        if low is not None and high is not None and not low <= value <= high:
+            raise _too_large(name, dtype)
         values.append(value)
-    if len(values) != math.prod(shape):
-        raise bad_request(
-            f"input {name!r} holds {len(values)} values, and its shape {list(shape)} takes {math.prod(shape)}"
-        )
+        if len(values) > count:
+            break
+    if len(values) != count:
+        number = f"more than {count}" if len(values) > count else len(values)
+        raise bad_request(f"input {name!r} holds {number} values, and its shape {_shown(list(shape))} takes {count}")
     try:
-        return torch.tensor(values, dtype=dtype).reshape(shape)
-    except (RuntimeError, OverflowError, TypeError, ValueError):
-        raise bad_request(f"input {name!r} holds a number that {datatype_of(dtype)} cannot") from None
+        tensor = torch.tensor(values, dtype=dtype)
+    except (RuntimeError, OverflowError):
+        raise _too_large(name, dtype) from None
+    if dtype.is_floating_point and bool(tensor.isinf().any()):  # JSON has no infinity
+        raise _too_large(name, dtype)
+    return _reshaped(tensor, shape, name)
 
 
-def _leaves(data: object) -> Iterator[object]:
-    """Yields the values of nested lists, in order, at any depth."""
+def _reshaped(tensor: torch.Tensor, shape: tuple[int, ...], name: str) -> torch.Tensor:
+    try:
+        return tensor.reshape(shape)
+    except (RuntimeError, TypeError):  # without values, the other sizes may be of any length
+        raise bad_request(f"the shape {_shown(list(shape))} of input {name!r} is too large") from None
+
+
+def _too_large(name: str, dtype: torch.dtype) -> ProtocolError:
+    return bad_request(f"input {name!r} holds a number that {datatype_of(dtype)} cannot")
+
+
+def _leaves(data: object, most_lists: int) -> Iterator[Any]:
+    """Yields the values of nested lists, in order, at any depth; ends after so many lists."""
     if not isinstance(data, list):
         yield data
         return
@@ -92,6 +113,9 @@ def _leaves(data: object) -> Iterator[object]:
     while stack:
         for value in stack[-1]:
             if isinstance(value, list):
+                most_lists -= 1
+                if most_lists < 0:
+                    return
                 stack.append(iter(value))
                 break
             yield value
