@@ -1,10 +1,13 @@
 """One replica of a served pipeline."""
 
-from starlette.requests import Request
-from starlette.responses import Response
+from typing import TYPE_CHECKING
 
 from greenlane import Pipeline
 from greenlane.serve._server import Server
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 
 class Replica:
@@ -17,8 +20,10 @@ class Replica:
         self._most_request_bytes = most_request_bytes
         self._server = Server(self._pipeline, most_request_bytes)
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: "Request") -> "Response":
         """Answers a request of a client."""
+        from starlette.responses import Response  # every module can be imported without Ray
+
         headers = {name.lower(): value for name, value in request.headers.items()}
         body = await request.body()
         reply = await self._server.respond(request.method, request.url.path, headers, body)
