@@ -21,7 +21,7 @@ from greenlane.serve._server import Server
 from greenlane.serve._tensors import binary_data, json_data, read_tensor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from python.pipelines import held, pipeline_of
+from python.pipelines import held, pipeline_of, under_way
 
 from serve.requests import MOST_BYTES, infer, respond, result_of
 from serve.requests import given as input_of
@@ -35,10 +35,10 @@ def pipeline(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     file = pipeline_of(
         tmp_path_factory.mktemp("serve"),
         models,
-        policy=("affine", {}),
+        policy=("affine", {"hang_ms": 60_000}),
         head=("pair", {}),
         throws=("throws", {}),
-        short=("affine", {"request_queue": 1}),
+        short=("affine", {"request_queue": 1, "hang_ms": 60_000}),
     )
     with gl.Pipeline(file, mode="shared") as opened:
         yield opened
@@ -271,18 +271,12 @@ def test_a_request_that_cannot_be_in_time_is_refused_before_it_is_queued(pipelin
 
 
 def test_a_full_queue_is_too_many_requests(pipeline: gl.Pipeline) -> None:
-    with held(pipeline["short"].lane):
-        waiting = []
-        while True:
-            try:
-                waiting.append(pipeline["short"].submit(torch.from_numpy(X)))
-            except gl.RequestError:
-                break
+    with under_way(pipeline["short"], torch.from_numpy(X)):
+        waiting = pipeline["short"].submit(torch.from_numpy(X))  # the queue has room for one
         reply, _ = infer(pipeline, "short", [input_of("input_0", X, "FP32")])
         assert reply.status == 429
         assert int(reply.headers["retry-after"]) >= 1
-    for run in waiting:
-        run.result(60)
+    assert torch.equal(waiting.result(60), torch.from_numpy(X * 2 + 1))
 
 
 def test_a_closed_pipeline_is_unavailable(models: Path, tmp_path: Path) -> None:
