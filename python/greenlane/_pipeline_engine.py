@@ -103,9 +103,8 @@ class PipelineEngine:
             ``drop_if_late`` is no bool.
         :raises ValueError: the deadline is not positive, or longer than a day.
         """
-        deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
-        drops = _checked.truth(drop_if_late, "drop_if_late")
-        native = self._calls.run(args, kwargs, lambda tensors: self._submit(tensors, deadline, drops))
+        options = _checked_options(deadline_ms, drop_if_late)
+        native = self._calls.run(args, kwargs, lambda tensors: self._submit(tensors, *options))
         return PipelineRun(native, self.name, self._calls.result)
 
     def submit_tensors(
@@ -113,9 +112,8 @@ class PipelineEngine:
     ) -> PipelineRun:
         """As :meth:`submit`, with the tensors of :attr:`inputs`, in order. The result is the list of tensors of
         :attr:`outputs`."""
-        deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
-        drops = _checked.truth(drop_if_late, "drop_if_late")
-        return PipelineRun(self._submit(list(tensors), deadline, drops), self.name, list)
+        options = _checked_options(deadline_ms, drop_if_late)
+        return PipelineRun(self._submit(list(tensors), *options), self.name, list)
 
     def trigger(self) -> bool:
         """Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then.
@@ -151,3 +149,9 @@ class PipelineEngine:
 
     def __repr__(self) -> str:
         return f"PipelineEngine({self.name!r})"
+
+
+def _checked_options(deadline_ms: float | None, drop_if_late: bool) -> tuple[float | None, bool]:
+    """Returns the options of a request as C++ takes them; raises TypeError for other types."""
+    deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
+    return deadline, _checked.truth(drop_if_late, "drop_if_late")

@@ -4,6 +4,7 @@
 #include "cli/file_name.hpp"
 #include "cli/help_end.hpp"
 #include "cli/load_commands.hpp"
+#include "cli/plan_option.hpp"
 
 #include <memory>
 
@@ -14,12 +15,7 @@ void add_audit_command(CLI::App& app, Work& work) {
       "audit", "Says of every kernel of a pipeline whose it is, and which ran outside of their lanes (times nothing)");
   const auto arguments = std::make_shared<AuditArguments>();
   command->add_option("CONFIG", arguments->config, "The pipeline's TOML file")->check(FileName())->required();
-  auto* plan =
-      command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG")
-          ->check(FileName());
-  command
-      ->add_flag("--plan-of-another-device", arguments->any_device, "Take a plan that was made for another device, too")
-      ->needs(plan);
+  add_plan_option(*command, arguments->plan, arguments->any_device);
   command->add_option("--seconds", arguments->seconds, "How long to watch")
       ->capture_default_str()
       ->check(Between(0.01, 1e6));

@@ -6,6 +6,7 @@
 #include "cli/load_commands.hpp"
 #include "cli/metrics_address.hpp"
 #include "cli/one_of.hpp"
+#include "cli/plan_option.hpp"
 
 #include <memory>
 
@@ -21,12 +22,7 @@ void add_run_command(CLI::App& app, Work& work) {
                    "lanes (the default, or what the plan says), gates, shared (plain streams or threads), priority, or "
                    "compare (all, one after another)")
       ->check(OneOf("mode", {"lanes", "gates", "shared", "priority", "compare"}));
-  auto* plan =
-      command->add_option("--plan", arguments->plan, "Take lanes and units from this plan instead of from CONFIG")
-          ->check(FileName());
-  command
-      ->add_flag("--plan-of-another-device", arguments->any_device, "Take a plan that was made for another device, too")
-      ->needs(plan);
+  add_plan_option(*command, arguments->plan, arguments->any_device);
   command
       ->add_option(
           "--graphs", arguments->graphs,
