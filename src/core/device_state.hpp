@@ -7,6 +7,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/stream.hpp>
+#include <greenlane/detail/core/kernel_code.hpp>
 #include <greenlane/detail/core/process.hpp>
 
 #include <chrono>
@@ -81,6 +82,10 @@ class GraphBackend {
   // Returns a graph of some of its nodes, with the edges between them, ready to be launched.
   // Throws: DriverError.
   [[nodiscard]] virtual std::unique_ptr<GraphBackend> part(std::span<const int> nodes) const = 0;
+  // Returns the graph with the nodes on the units of stream `from` moved to those of stream `to`, ready to be launched.
+  // Nodes keep their numbers. `code` may be null.
+  // Throws: StreamError if a node cannot be moved; DriverError.
+  [[nodiscard]] virtual std::unique_ptr<GraphBackend> moved(StreamView from, StreamView to, KernelCode* code) const = 0;
 };
 
 // The units of a stream that greenlane did not make.

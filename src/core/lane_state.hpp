@@ -16,7 +16,7 @@ struct LaneParts {
   std::shared_ptr<DeviceState> device;
   std::shared_ptr<PartitionState> partition;
   ForeignUnits units;
-  std::unique_ptr<LaneBackend> backend;
+  std::shared_ptr<LaneBackend> backend;
   std::shared_ptr<const void> keep_alive;
   bool adopted = false;
 };
@@ -36,7 +36,7 @@ class LaneState {
   const std::shared_ptr<const void> keep_alive;  // for an adopted stream; released after the backend
   const std::shared_ptr<PartitionState> partition;
   const ForeignUnits units;  // if there is no partition
-  const std::unique_ptr<LaneBackend> backend;
+  const std::shared_ptr<LaneBackend> backend;  // a moved graph may keep it longer
   std::atomic<bool> closed{false};
   std::atomic<bool> kept{false};  // see Lane::keep_stream
 };

@@ -64,18 +64,34 @@
   X(cuGraphDestroyNode, 10000)
 
 // Functions of newer drivers: null in the table if the driver lacks them. Users check before they call.
-#define GREENLANE_DRIVER_OPTIONAL(X)    \
-  X(cuDeviceGetDevResource, 12040)      \
-  X(cuDevSmResourceSplitByCount, 12040) \
-  X(cuDevResourceGenerateDesc, 12040)   \
-  X(cuGreenCtxCreate, 12040)            \
-  X(cuGreenCtxDestroy, 12040)           \
-  X(cuGreenCtxStreamCreate, 12050)      \
-  X(cuGreenCtxGetDevResource, 12040)    \
-  X(cuGreenCtxGetId, 12090)             \
-  X(cuStreamGetGreenCtx, 12040)         \
-  X(cuCtxFromGreenCtx, 12040)           \
-  X(cuGraphGetEdges, 12030)             \
+#define GREENLANE_DRIVER_OPTIONAL(X)      \
+  X(cuDeviceGetDevResource, 12040)        \
+  X(cuDevSmResourceSplitByCount, 12040)   \
+  X(cuDevResourceGenerateDesc, 12040)     \
+  X(cuGreenCtxCreate, 12040)              \
+  X(cuGreenCtxDestroy, 12040)             \
+  X(cuGreenCtxStreamCreate, 12050)        \
+  X(cuGreenCtxGetDevResource, 12040)      \
+  X(cuGreenCtxGetId, 12090)               \
+  X(cuStreamGetGreenCtx, 12040)           \
+  X(cuCtxFromGreenCtx, 12040)             \
+  X(cuGraphGetEdges, 12030)               \
+  X(cuGraphKernelNodeGetParams, 12000)    \
+  X(cuGraphKernelNodeSetParams, 12000)    \
+  X(cuGraphKernelNodeGetAttribute, 11000) \
+  X(cuGraphMemsetNodeGetParams, 10000)    \
+  X(cuGraphMemcpyNodeGetParams, 10000)    \
+  X(cuGraphNodeSetParams, 12020)          \
+  X(cuGraphChildGraphNodeGetGraph, 10000) \
+  X(cuLibraryLoadData, 12000)             \
+  X(cuLibraryUnload, 12000)               \
+  X(cuLibraryGetKernel, 12000)            \
+  X(cuFuncGetName, 12030)                 \
+  X(cuFuncGetAttribute, 2020)             \
+  X(cuFuncGetParamInfo, 12040)            \
+  X(cuKernelGetAttribute, 12000)          \
+  X(cuKernelSetAttribute, 12000)          \
+  X(cuKernelGetParamInfo, 12040)          \
   X(cuStreamGetDevice, 12080)
 
 // Memory and work functions, which greenlane leaves to its engines: for programs in bench/ without an engine. Null if
@@ -104,6 +120,14 @@ struct Table {
   [[nodiscard]] bool has_green_contexts() const noexcept {
     return cuDeviceGetDevResource && cuDevSmResourceSplitByCount && cuDevResourceGenerateDesc && cuGreenCtxCreate &&
            cuGreenCtxDestroy && cuGreenCtxStreamCreate;
+  }
+  // Returns true if this driver can move the nodes of a graph to another context (CUDA 12.4 and newer).
+  [[nodiscard]] bool can_move_graphs() const noexcept {
+    return cuCtxFromGreenCtx && cuGraphKernelNodeGetParams && cuGraphKernelNodeSetParams &&
+           cuGraphKernelNodeGetAttribute && cuGraphMemsetNodeGetParams && cuGraphMemcpyNodeGetParams &&
+           cuGraphNodeSetParams && cuGraphChildGraphNodeGetGraph && cuLibraryLoadData && cuLibraryUnload &&
+           cuLibraryGetKernel && cuFuncGetName && cuFuncGetAttribute && cuFuncGetParamInfo && cuKernelGetAttribute &&
+           cuKernelSetAttribute && cuKernelGetParamInfo;
   }
 };
 

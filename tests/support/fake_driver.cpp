@@ -50,7 +50,7 @@ Gpu gpu_that_cannot_be_divided() { return {.name = "Fake solid", .sms = 132, .gr
 std::ostream& operator<<(std::ostream& out, const Live& live) {
   return out << live.primary_retains << " context retains, " << live.green_contexts << " green contexts, "
              << live.streams << " streams, " << live.events << " events, " << live.graphs << " graphs, "
-             << live.user_objects << " user objects";
+             << live.user_objects << " user objects, " << live.libraries << " libraries";
 }
 
 bool happens_before(const Work& a, const Work& b) {
@@ -95,6 +95,22 @@ int State::device_of(CUcontext context) const {
 int State::current_device() const {
   const auto stack = current.find(std::this_thread::get_id());
   return stack == current.end() || stack->second.empty() ? -1 : device_of(stack->second.back());
+}
+
+std::set<int> State::sms_of(CUcontext context) const {
+  const auto green = greens.find(reinterpret_cast<CUgreenCtx>(context));
+  if (green != greens.end()) return {green->second.sms.begin(), green->second.sms.end()};
+  Stream plain;
+  plain.device = device_of(context);
+  return sms_of(plain);
+}
+
+GraphNode* State::find(CUgraphNode handle) {
+  for (auto& [graph, nodes] : graphs) {
+    const auto found = std::ranges::find(nodes, handle, &GraphNode::handle);
+    if (found != nodes.end()) return &*found;
+  }
+  return nullptr;
 }
 
 Stream* State::find(CUstream handle, int device) {
@@ -201,13 +217,28 @@ Work FakeDriver::mark(StreamView view, int device) {
   if (!stream) throw std::logic_error("the test enqueues on a stream that does not exist");
   if (stream->capture_id != 0) {
     stream->joined = state_->captures.at(stream->capture_id).origin == view.handle();
-    state_->captures.at(stream->capture_id).nodes.push_back(state_->sms_of(*stream));
+    state_->captures.at(stream->capture_id)
+        .nodes.push_back(
+            {.sms = state_->sms_of(*stream),
+             .kind = state_->next_node,
+             .context = stream->green ? reinterpret_cast<CUcontext>(stream->green) : context_of(stream->device),
+             .kernel = state_->next_function ? nullptr : reinterpret_cast<CUkernel>(1),
+             .function = state_->next_function});
     return {.stream = stream->id, .done_before = {}};
   }
   stream->busy = true;
   Clock before = stream->clock;
   const auto sequence = ++stream->clock[stream->id];
   return {.stream = stream->id, .sequence = sequence, .done_before = std::move(before)};
+}
+
+void FakeDriver::make_nodes(Node kind, std::string name) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->next_node = kind;
+  state_->next_function = nullptr;
+  if (kind != Node::module_kernel) return;
+  state_->next_function = state_->new_handle<CUfunction>();
+  state_->functions[state_->next_function] = {.name = std::move(name)};
 }
 
 void FakeDriver::set_events_done(bool done) {
@@ -241,6 +272,7 @@ Live FakeDriver::live() const {
   for (const auto& [handle, green] : state_->greens) live.green_contexts += green.is_application ? 0 : 1;
   for (const auto& [handle, stream] : state_->streams) live.streams += stream.is_application ? 0 : 1;
   live.events = static_cast<int>(state_->events.size());
+  live.libraries = static_cast<int>(state_->libraries.size());
   live.user_objects = static_cast<int>(state_->user_objects.size());
   return live;
 }

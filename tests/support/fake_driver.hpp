@@ -56,6 +56,7 @@ struct Live {
   int events = 0;
   int graphs = 0;  // executable graphs and others
   int user_objects = 0;
+  int libraries = 0;
   friend bool operator==(const Live&, const Live&) = default;
 };
 std::ostream& operator<<(std::ostream& out, const Live& live);
@@ -65,6 +66,9 @@ struct Operation {
   CUevent event;
   CUstream stream;
 };
+
+// The nodes that work makes in a capture: a kernel of a library, a kernel of a module, or others.
+enum class Node { library_kernel, module_kernel, cooperative_kernel, memset, copy, batch_memory_operation };
 
 // A launch of a graph: the SMs of its nodes, and the stream of the launch.
 struct Launch {
@@ -112,6 +116,11 @@ class FakeDriver {
 
   // Enqueues work. `device` matters only for the default stream.
   Work mark(StreamView stream, int device = 0);
+
+  // Sets the kind of node that mark() makes in a capture from now on. At first: library_kernel. A kernel of a module is
+  // called `name`. An image for cuLibraryLoadData is a name and, after a space, the kernel's number of registers; the
+  // module's kernel has 32.
+  void make_nodes(Node kind, std::string name = "kernel");
 
   // Sets what cuEventQuery answers from now on. At first, it answers that work is still under way.
   void set_events_done(bool done);

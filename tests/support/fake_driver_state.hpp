@@ -37,6 +37,10 @@ struct GraphNode {
   CUgraphNode handle = nullptr;
   std::set<int> sms;
   CUgraphNode origin = nullptr;  // for a node of a clone: the original node
+  Node kind = Node::library_kernel;
+  CUcontext context = nullptr;
+  CUkernel kernel = nullptr;      // null for a module's
+  CUfunction function = nullptr;  // null for a library's
 };
 using Graph = std::vector<GraphNode>;  // the nodes form a chain
 
@@ -53,7 +57,14 @@ using UserObjects = std::map<CUuserObject, unsigned int>;  // the number of refe
 struct Capture {
   CUstream origin = nullptr;
   CUgraph graph = nullptr;
-  std::vector<std::set<int>> nodes;  // the SMs of each node
+  std::vector<GraphNode> nodes;  // without handles
+};
+
+// A kernel of a library, or a function of a module.
+struct Kernel {
+  std::string name;
+  int registers = 32;
+  int dynamic_shared = 0;
 };
 
 struct GreenContext {
@@ -86,6 +97,10 @@ struct State {
   std::vector<UserObject> destroyed_objects;  // their destructors are called after the lock is released
   std::vector<Launch> launches;
   std::chrono::microseconds time_launched{0};  // the time that all launches take: ten for each node
+  std::map<CUlibrary, Kernel> libraries;       // each has one kernel, with the library's handle
+  std::map<CUfunction, Kernel> functions;
+  Node next_node = Node::library_kernel;
+  CUfunction next_function = nullptr;
   std::map<CUgreenCtx, GreenContext> greens;
   std::map<CUdevResourceDesc, GreenContext> descriptions;
   std::map<int, int> retains;
@@ -123,6 +138,9 @@ struct State {
   [[nodiscard]] int current_device() const;
   // Returns the SMs that work on the stream runs on.
   [[nodiscard]] std::set<int> sms_of(const Stream& stream) const;
+  [[nodiscard]] std::set<int> sms_of(CUcontext context) const;
+  // Returns the node with this handle, or null.
+  [[nodiscard]] GraphNode* find(CUgraphNode handle);
   void retain(const UserObjects& objects);
   void release(const UserObjects& objects);
   // Returns the stream, or null if there is none. A reserved handle means the stream of `device`.

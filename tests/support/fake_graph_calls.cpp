@@ -47,8 +47,10 @@ CUresult fake_cuStreamEndCapture(CUstream stream, CUgraph* graph) {
       return invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
     }
     *graph = capture.mapped().graph;
-    for (auto& sms : capture.mapped().nodes)
-      s.graphs[*graph].push_back({.handle = s.new_handle<CUgraphNode>(), .sms = std::move(sms), .origin = nullptr});
+    for (auto& node : capture.mapped().nodes) {
+      node.handle = s.new_handle<CUgraphNode>();
+      s.graphs[*graph].push_back(std::move(node));
+    }
     s.graphs.try_emplace(*graph);
     return CUDA_SUCCESS;
   };
@@ -134,8 +136,16 @@ CUresult fake_cuGraphGetEdges(CUgraph graph, CUgraphNode* from, CUgraphNode* to,
   });
 }
 
-CUresult fake_cuGraphNodeGetType(CUgraphNode /*node*/, CUgraphNodeType* type) {
-  return call("cuGraphNodeGetType", [&](State&) { return *type = CU_GRAPH_NODE_TYPE_KERNEL, CUDA_SUCCESS; });
+CUresult fake_cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType* type) {
+  return call("cuGraphNodeGetType", [&](State& s) {
+    const auto* const found = s.find(node);
+    if (!found) return s.violate("an unknown node asked", CUDA_ERROR_INVALID_HANDLE);
+    *type = found->kind == Node::memset                   ? CU_GRAPH_NODE_TYPE_MEMSET
+            : found->kind == Node::copy                   ? CU_GRAPH_NODE_TYPE_MEMCPY
+            : found->kind == Node::batch_memory_operation ? CU_GRAPH_NODE_TYPE_BATCH_MEM_OP
+                                                          : CU_GRAPH_NODE_TYPE_KERNEL;
+    return CUDA_SUCCESS;
+  });
 }
 
 CUresult fake_cuGraphClone(CUgraph* clone, CUgraph graph) {
@@ -145,8 +155,10 @@ CUresult fake_cuGraphClone(CUgraph* clone, CUgraph graph) {
     if (s.config.graphs_with_memory) return CUDA_ERROR_NOT_SUPPORTED;
     const Graph original = found->second;
     *clone = s.new_handle<CUgraph>();
-    for (const auto& node : original)
-      s.graphs[*clone].push_back({.handle = s.new_handle<CUgraphNode>(), .sms = node.sms, .origin = node.handle});
+    for (auto node : original) {
+      node.origin = std::exchange(node.handle, s.new_handle<CUgraphNode>());
+      s.graphs[*clone].push_back(std::move(node));
+    }
     s.objects_of_graphs[*clone] = s.objects_of_graphs[graph];
     s.retain(s.objects_of_graphs[*clone]);
     return CUDA_SUCCESS;

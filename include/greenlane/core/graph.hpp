@@ -12,6 +12,7 @@
 
 namespace greenlane {
 
+class KernelCode;
 class Lane;
 
 namespace detail {
@@ -37,6 +38,12 @@ class Graph {
   /// Returns true if the captured engines are still set to the shapes of the capture, where an engine has one setting
   /// at a time, as those of TensorRT. Otherwise a launch gives wrong results.
   [[nodiscard]] bool is_valid() const noexcept;
+  /// Returns the same graph on the units of lane `to`, ready to be launched. Its results are the same. Its kernels are
+  /// those that were picked for the former units. A kernel that was loaded as part of a module, as by cuModuleLoad, has
+  /// to be in `code`. The result keeps neither the former lane nor its units.
+  /// Throws: StreamError if a node cannot be moved: a cooperative kernel, a kernel of a module that `code` does not
+  /// have, or work of engines on other lanes. The graph is then to be captured again. DriverError.
+  [[nodiscard]] Graph moved(const Lane& to, const std::shared_ptr<KernelCode>& code = nullptr) const;
   /// Enqueues the graph.
   /// Throws: DriverError.
   void launch(StreamView stream) const;

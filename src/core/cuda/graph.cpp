@@ -1,7 +1,9 @@
 #include "core/cuda/graph.hpp"
 
 #include "core/cuda/capture_mode.hpp"
+#include "core/cuda/contexts.hpp"
 #include "core/cuda/driver_check.hpp"
+#include "core/cuda/graph_move.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -58,14 +60,9 @@ void CudaGraph::instantiate() {
   check(driver, result, "cuGraphInstantiateWithFlags", "a graph could not be made ready to be launched");
 }
 
-std::vector<CUgraphNode> CudaGraph::list_nodes() const {
-  const auto& driver = primary_->driver();
-  const std::string what = "a graph's nodes could not be listed";
-  std::size_t count = 0;
-  check(driver, driver.cuGraphGetNodes(graph_, nullptr, &count), "cuGraphGetNodes", what);
-  std::vector<CUgraphNode> nodes(count);
-  check(driver, driver.cuGraphGetNodes(graph_, nodes.data(), &count), "cuGraphGetNodes", what);
-  return nodes;
+const std::vector<CUgraphNode>& CudaGraph::list_nodes() const {
+  if (nodes_.empty()) nodes_ = nodes_of(primary_->driver(), graph_);
+  return nodes_;
 }
 
 GraphShape CudaGraph::shape() const {
@@ -76,7 +73,7 @@ GraphShape CudaGraph::shape() const {
                        .remedy = "use a newer driver"});
   }
   const std::string what = "a graph's edges could not be listed";
-  const auto all = list_nodes();
+  const auto& all = list_nodes();
   std::map<CUgraphNode, int> numbers;
   GraphShape shape{.nodes = static_cast<int>(all.size()), .edges = {}, .memory_nodes = {}};
   for (CUgraphNode_st* const node : all) {
@@ -108,7 +105,7 @@ std::unique_ptr<GraphBackend> CudaGraph::part(std::span<const int> nodes) const 
   CUgraph clone = nullptr;
   check(driver, driver.cuGraphClone(&clone, graph_), "cuGraphClone", what);
   std::unique_ptr<CudaGraph> part(new CudaGraph(primary_, clone));
-  const auto all = list_nodes();
+  const auto& all = list_nodes();
   std::vector<bool> keep(all.size());
   for (const int number : nodes) keep[static_cast<std::size_t>(number)] = true;
   for (std::size_t number = 0; number < all.size(); ++number) {
@@ -119,6 +116,32 @@ std::unique_ptr<GraphBackend> CudaGraph::part(std::span<const int> nodes) const 
   }
   part->instantiate();
   return part;
+}
+
+std::unique_ptr<GraphBackend> CudaGraph::moved(StreamView from, StreamView to, KernelCode* code) const {
+  const auto& driver = primary_->driver();
+  const std::string what = "a graph could not be moved to other units";
+  const auto source = context_of(from);
+  const auto target = context_of(to);
+  if (!source || !target) {
+    throw StreamError({.what = what,
+                       .why = "the driver does not tell the context of a lane's stream",
+                       .remedy = "capture it again there"});
+  }
+  CUgraph clone = nullptr;
+  check(driver, driver.cuGraphClone(&clone, graph_), "cuGraphClone", what);
+  std::unique_ptr<CudaGraph> moved(new CudaGraph(primary_, clone));
+  for (CUgraphNode_st* const node : list_nodes()) {
+    CUgraphNode copy = nullptr;
+    check(driver, driver.cuGraphNodeFindInClone(&copy, node, clone), "cuGraphNodeFindInClone", what);
+    moved->nodes_.push_back(copy);
+  }
+  GraphMove move(primary_, source->context, target->context, code);
+  move.move(moved->nodes_);
+  move.finish();
+  moved->libraries_ = move.libraries() ? move.libraries() : libraries_;
+  moved->instantiate();
+  return moved;
 }
 
 // The message is built only on an error, because every call of an engine runs this.

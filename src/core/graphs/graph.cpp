@@ -2,8 +2,10 @@
 #include "core/graphs/graph_state.hpp"
 #include "core/lane_state.hpp"
 
+#include <greenlane/core/error.hpp>
 #include <greenlane/core/graph.hpp>
 #include <greenlane/detail/core/access.hpp>
+#include <greenlane/detail/core/kernel_code.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -48,6 +50,23 @@ Graph Graph::capture(const Lane& lane, const std::function<void()>& work) {
   state->lanes = scope.lanes();
   for (const auto& entered : scope.bindings())
     (entered.is_context ? state->contexts : state->generations).emplace_back(entered.generation, entered.value);
+  return Graph(std::move(state));
+}
+
+Graph Graph::moved(const Lane& to, const std::shared_ptr<KernelCode>& code) const {
+  const auto& lanes = state_->lanes;
+  if (lanes.size() > 1) {
+    throw StreamError({.what = "a graph could not be moved to lane '" + to.name() + "'",
+                       .why = "engines inside it run on lanes of their own",
+                       .remedy = "capture it again there"});
+  }
+  const auto& from = lanes.front();
+  auto state = std::make_shared<State>();
+  state->backend = state_->backend->moved(from.stream(), to.stream(), code.get());
+  state->lanes = {to};
+  state->generations = state_->generations;
+  state->contexts = state_->contexts;
+  state->capture_stream = state_->capture_stream ? state_->capture_stream : detail::Access::state(from)->backend;
   return Graph(std::move(state));
 }
 

@@ -19,6 +19,8 @@ struct Graph::State {
   Noted generations;
   Noted contexts;  // the same for the settings of engines
   std::unique_ptr<detail::GraphBackend> backend;
+  // Of a moved graph: the stream of the capture. Libraries have memory for each stream, which the graph goes on using.
+  std::shared_ptr<detail::LaneBackend> capture_stream;
 };
 
 }  // namespace greenlane

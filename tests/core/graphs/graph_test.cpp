@@ -1,11 +1,15 @@
 #include "support/fake_driver_test.hpp"
 
 #include <greenlane/core/graph.hpp>
+#include <greenlane/detail/core/kernel_code.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <set>
 #include <stdexcept>
+#include <string>
 
 namespace greenlane {
 namespace {
@@ -143,6 +147,108 @@ TEST_F(UnitSetTest, StreamsOfForeignContextsAreNotReusedElsewhere) {
   }
   EXPECT_NE(Lane::create(device_).stream().handle(), shelved);
   EXPECT_NE(Lane::adopt(device_, fake_.make_green_stream(24)).beside().stream().handle(), shelved);
+}
+
+class GraphMoveTest : public GraphTest {
+ protected:
+  Graph capture(fake::Node kind = fake::Node::library_kernel) {
+    fake_.make_nodes(kind);
+    return GraphTest::capture(policy_);
+  }
+  // Launches the graph, and returns the SMs of its one node.
+  std::set<int> sms_of(const Graph& graph) {
+    graph.launch(vision_.stream());
+    return fake_.launches().back().nodes.front();
+  }
+  static auto refuses_because(const std::string& why) { return ThrowsMessage<StreamError>(HasSubstr(why)); }
+  static std::shared_ptr<KernelCode> code(KernelCode::Images images) {
+    return std::make_shared<KernelCode>([images] { return images; });
+  }
+
+  const std::set<int> on_policy_ = fake_.sms_of(policy_.stream());
+  const std::set<int> on_vision_ = fake_.sms_of(vision_.stream());
+};
+
+TEST_F(GraphMoveTest, KernelsMemsetsAndCopiesMove) {
+  for (const auto kind : {fake::Node::library_kernel, fake::Node::memset, fake::Node::copy}) {
+    const auto graph = capture(kind);
+    EXPECT_EQ(sms_of(graph.moved(vision_)), on_vision_);
+    EXPECT_EQ(sms_of(graph), on_policy_) << "the original stays";
+  }
+}
+
+TEST_F(GraphMoveTest, AMovedGraphMovesAgain) {
+  const auto graph = capture().moved(vision_);
+  EXPECT_EQ(sms_of(graph.moved(policy_)), on_policy_);
+}
+
+TEST_F(GraphMoveTest, AGraphMovesToTheWholeDeviceAndBack) {
+  const auto whole = Lane::create(device_);
+  const auto graph = capture().moved(whole);
+  EXPECT_EQ(sms_of(graph).size(), 132U);
+  EXPECT_EQ(sms_of(graph.moved(vision_)), on_vision_);
+}
+
+TEST_F(GraphMoveTest, AModulesKernelIsReplacedByTheSameOneOfTheCode) {
+  const auto graph = capture(fake::Node::module_kernel);
+  EXPECT_EQ(sms_of(graph.moved(vision_, code({"other 32", "kernel 32"}))), on_vision_);
+}
+
+TEST_F(GraphMoveTest, AModulesKernelWithoutCodeStays) {
+  const auto graph = capture(fake::Node::module_kernel);
+  EXPECT_THAT([&] { (void)graph.moved(vision_); }, refuses_because("its kernel kernel belongs to a module"));
+  EXPECT_THAT([&] { (void)graph.moved(vision_, code({"other 32"})); }, refuses_because("belongs to a module"));
+}
+
+TEST_F(GraphMoveTest, AKernelOfTheSameNameAndOtherCodeIsNoReplacement) {
+  const auto graph = capture(fake::Node::module_kernel);
+  EXPECT_THAT([&] { (void)graph.moved(vision_, code({"kernel 40"})); }, refuses_because("belongs to a module"));
+  EXPECT_EQ(sms_of(graph.moved(vision_, code({"kernel 40", "kernel 32"}))), on_vision_);
+}
+
+TEST_F(GraphMoveTest, TwoKernelsThatLookAlikeAreNoReplacement) {
+  const auto graph = capture(fake::Node::module_kernel);
+  EXPECT_THAT([&] { (void)graph.moved(vision_, code({"kernel 32", "kernel 32 "})); },
+              refuses_because("belongs to a module"));
+  EXPECT_EQ(sms_of(graph.moved(vision_, code({"kernel 32", "kernel 32"}))), on_vision_) << "one image, twice";
+}
+
+TEST_F(GraphMoveTest, WhatCannotBeMovedIsRefusedAndLeavesNothing) {
+  EXPECT_THAT([&] { (void)capture(fake::Node::cooperative_kernel).moved(vision_); },
+              refuses_because("cooperative kernel"));
+  EXPECT_THAT([&] { (void)capture(fake::Node::batch_memory_operation).moved(vision_); },
+              refuses_because("a node of type"));
+  EXPECT_EQ(fake_.live().graphs, 0);
+}
+
+TEST_F(GraphMoveTest, WorkOfOtherLanesIsRefused) {
+  fake_.make_nodes(fake::Node::library_kernel);
+  StreamBinding inside(device_, "inside");
+  inside.set(vision_);
+  const auto graph = Graph::capture(policy_, [&] {
+    auto call = inside.enter(policy_.stream());
+    fake_.mark(call.stream());
+    call.finish();
+  });
+  EXPECT_THAT([&] { (void)graph.moved(vision_); }, refuses_because("run on lanes of their own"));
+}
+
+TEST_F(GraphMoveTest, TheUnitsOfTheCaptureAreFreeAfterAMove) {
+  auto big = std::make_optional(Lane::create(device_.partition("big", 72)));
+  auto graph = std::make_optional(Graph::capture(*big, [&] { fake_.mark(big->stream()); }));
+  graph = graph->moved(vision_);
+  big.reset();
+  const auto again = Lane::create(device_.partition("again", 72));
+  EXPECT_EQ(sms_of(*graph), on_vision_);
+}
+
+TEST_F(GraphMoveTest, ManyMovesUseNoMoreOfAnything) {
+  auto graph = capture(fake::Node::module_kernel);
+  const auto known = code({"kernel 32"});
+  graph = graph.moved(vision_, known);
+  const auto before = fake_.live();
+  for (int i = 0; i < 1000; ++i) graph = graph.moved(i % 2 == 0 ? policy_ : vision_, known);
+  EXPECT_EQ(fake_.live(), before);
 }
 
 }  // namespace
