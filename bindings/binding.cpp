@@ -54,6 +54,10 @@ void set_urgent(const BindingPtr& self, std::optional<double> deadline_ms) {
 
 void set_gates(const BindingPtr& self, const std::string& gates) { self->calls->set_gates(slices_of(gates)); }
 
+void retune(const BindingPtr& self) {
+  if (const auto graphs = self->calls ? self->calls->graphs() : nullptr) graphs->retune();
+}
+
 // Returns views and tune; None without graphs.
 std::optional<std::tuple<bool, bool>> graph_choice(const BindingPtr& self) {
   const auto graphs = self->calls->choices().graphs;
@@ -178,6 +182,7 @@ void register_binding(torch::Library& library) {
       .def("disable_graphs", disable_graphs)
       .def("set_urgent", set_urgent)
       .def("set_gates", set_gates)
+      .def("retune", retune)
       .def("has_choices", [](const BindingPtr& self) { return self->calls != nullptr; })
       .def("graph_choice", graph_choice)
       .def("urgent_choice", urgent_choice)

@@ -107,6 +107,7 @@ void register_engine(torch::Library& library) {
       .def("call_spec", [](const EnginePtr& self) { return self->engine->call_spec(); })
       .def("graphs", [](const EnginePtr& self) { return as_object(self->engine->graphs()); })
       .def("set_urgent", [](const EnginePtr& self, std::optional<double> deadline) { self->set_urgent(deadline); })
+      .def("retune", [](const EnginePtr& self) { self->engine->retune(); })
       .def("set_gates", [](const EnginePtr& self, const std::string& gates) { self->set_gates(gates); })
       .def("binding", binding_of_engine)
       .def("inner_engines", inner_engines)

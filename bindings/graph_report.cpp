@@ -32,11 +32,13 @@ void register_graph_report(torch::Library& library) {
       .def("units", [](const InfoPtr& self) -> int64_t { return self->info.units; })
       .def("kernel_units", [](const InfoPtr& self) -> std::optional<int64_t> { return self->info.kernel_units; })
       .def("replays", [](const InfoPtr& self) { return static_cast<int64_t>(self->info.replays); })
-      .def("slices", [](const InfoPtr& self) -> int64_t { return self->info.slices; });
+      .def("slices", [](const InfoPtr& self) -> int64_t { return self->info.slices; })
+      .def("moved", [](const InfoPtr& self) { return self->info.moved; });
   library.class_<GraphReportObject>("GraphReport")
       .def("graphs", graphs)
       .def("bytes", [](const GraphReportPtr& self) { return static_cast<int64_t>(self->report.bytes); })
-      .def("obstacle", [](const GraphReportPtr& self) { return self->report.obstacle; });
+      .def("obstacle", [](const GraphReportPtr& self) { return self->report.obstacle; })
+      .def("move_obstacle", [](const GraphReportPtr& self) { return self->report.move_obstacle; });
 }
 
 }  // namespace greenlane::bindings

@@ -24,6 +24,7 @@ from greenlane._bindings import (
     get_external_stream,
     graph_report,
     is_external_stream_set,
+    retune,
     set_external_stream,
 )
 from greenlane._devices import DeviceInfo, HardwareQueues, devices, hardware_queues
@@ -117,6 +118,7 @@ __all__ = [
     "partition",
     "plan",
     "profile",
+    "retune",
     "set_engine_stream_passthrough",
     "set_external_stream",
 ]

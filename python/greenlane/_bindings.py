@@ -156,6 +156,14 @@ def graph_report(module: torch.nn.Module, name: str = "") -> GraphReport | None:
     return target_at(module, name).graph_report()
 
 
+def retune(module: torch.nn.Module, name: str = "") -> None:
+    """Captures graphs of a module or an engine that moved with a rebind anew: see :meth:`Engine.retune`.
+
+    Thread safety: any thread; the next call of each graph is slow.
+    """
+    target_at(module, name).retune()
+
+
 def _options(graphs: Graphs, outputs: Outputs, tune_kernels: bool, urgent: float | None, gates: str) -> CallOptions:
     """Returns checked options."""
     check_options(graphs, outputs)

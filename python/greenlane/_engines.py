@@ -85,6 +85,13 @@ class Engine(torch.nn.Module):
         require_gates(gates)
         self._native.set_gates(gates)
 
+    def retune(self) -> None:
+        """Captures graphs that moved with a rebind anew, each at its next call, with kernels for its present units.
+
+        A moved graph has the kernels that were picked for its former units. Call it where a slow call does no harm.
+        """
+        self._native.retune()
+
     def bind(self, lane: Lane) -> None:
         """Binds the engine to a lane, from the next call on. :func:`bind` can restore the former binding.
 

@@ -21,6 +21,8 @@ class GraphInfo:
     """Number of launches."""
     slices: int
     """Number of slices that it is launched in: more than one if it lets urgent engines pass."""
+    moved: bool = False
+    """Whether it was captured on other units. Its kernels were picked for those; see :meth:`Engine.retune`."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class GraphReport:
     """Bytes of device memory that they hold."""
     obstacle: str
     """The reason why some calls have no graph; empty if there is no such call."""
+    move_obstacle: str = ""
+    """The reason why graphs did not move along at the last rebind, and were captured anew; empty if all moved."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,11 @@ def report_of(native: Any) -> GraphReport | None:
     """Makes a report of C++'s; None if there are no graphs."""
     if native is None:
         return None
-    graphs = (GraphInfo(each.units(), each.kernel_units(), each.replays(), each.slices()) for each in native.graphs())
-    return GraphReport(tuple(graphs), native.bytes(), native.obstacle())
+    graphs = (
+        GraphInfo(each.units(), each.kernel_units(), each.replays(), each.slices(), each.moved())
+        for each in native.graphs()
+    )
+    return GraphReport(tuple(graphs), native.bytes(), native.obstacle(), native.move_obstacle())
 
 
 def check_options(graphs: str, outputs: str) -> None:

@@ -61,6 +61,9 @@ class BindingTarget(Protocol):
     def graph_report(self) -> GraphReport | None:
         """Returns its CUDA graphs; None if it has none."""
 
+    def retune(self) -> None:
+        """Captures its moved graphs anew."""
+
 
 class EngineTarget:
     """An engine, which holds its binding, or an engine inside a package."""
@@ -111,6 +114,9 @@ class EngineTarget:
         """See :class:`BindingTarget`."""
         return None
 
+    def retune(self) -> None:
+        """See :class:`BindingTarget`: nothing to do."""
+
 
 class PackageTarget(EngineTarget):
     """A package that greenlane loaded."""
@@ -145,6 +151,10 @@ class PackageTarget(EngineTarget):
     def graph_report(self) -> GraphReport | None:
         """See :class:`BindingTarget`."""
         return self._engine.graphs
+
+    def retune(self) -> None:
+        """See :class:`BindingTarget`."""
+        self._engine.retune()
 
 
 class ObjectTarget(EngineTarget):
@@ -205,6 +215,12 @@ class ObjectTarget(EngineTarget):
         """See :class:`BindingTarget`."""
         binding = self.binding()
         return None if binding is None else report_of(binding.graphs())
+
+    def retune(self) -> None:
+        """See :class:`BindingTarget`."""
+        binding = self.binding()
+        if binding is not None:
+            binding.retune()
 
 
 class ModuleTarget:
@@ -284,6 +300,12 @@ class ModuleTarget:
         if report is None or forward is None or forward.graphs is None:
             return None
         return dataclasses.replace(report, obstacle=forward.graphs.obstacle or report.obstacle)
+
+    def retune(self) -> None:
+        """See :class:`BindingTarget`."""
+        binding = self.binding()
+        if binding is not None:
+            binding.retune()
 
 
 def _gates_need_graphs(options: CallOptions) -> str:

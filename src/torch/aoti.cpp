@@ -1,6 +1,7 @@
 #include "torch/engine_calls.hpp"
 #include "torch/engine_random.hpp"
 #include "torch/model_loading.hpp"
+#include "torch/package.hpp"
 #include "torch/probe.hpp"
 
 #include <greenlane/core/binding.hpp>
@@ -19,6 +20,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 namespace greenlane {
@@ -91,6 +93,10 @@ const std::vector<at::Tensor>& AotiEngine::state() const noexcept { return impl_
 void AotiEngine::reset_random() { impl_->random.reset(); }
 bool AotiEngine::is_stateful() const noexcept { return impl_->stateful; }
 bool AotiEngine::writes_input(std::size_t index) const { return impl_->model.state.writes_input(index); }
+void AotiEngine::retune() {
+  if (const auto graphs = impl_->calls.graphs()) graphs->retune();
+}
+
 std::optional<GraphReport> AotiEngine::graphs() const {
   const auto graphs = impl_->calls.graphs();
   return graphs ? std::optional(graphs->report()) : std::nullopt;
@@ -202,8 +208,14 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
                                       .model = std::move(model),
                                       .binding = StreamBinding(device, options.name),
                                       .random = detail::EngineRandom(device, options.seed)});
-  if (detail::has_graphs(options, device))
-    impl->binding.set_captured_work(impl->calls.use_graphs(options.graph_options, impl->random.generator()));
+  if (detail::has_graphs(options, device)) {
+    const auto graphs = impl->calls.use_graphs(options.graph_options, impl->random.generator());
+    std::error_code error;
+    auto file = std::filesystem::absolute(path, error).string();
+    graphs->set_kernel_code(std::make_shared<KernelCode>(
+        [file = error ? path : file, model = options.model] { return detail::read_kernels(file, model); }));
+    impl->binding.set_captured_work(graphs);
+  }
   auto engine = detail::Access::make_shared<AotiEngine>(std::move(impl));
   if (options.lane) engine->bind(*options.lane);
   if (options.urgent) engine->set_urgent(options.urgent);

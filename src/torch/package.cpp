@@ -36,6 +36,17 @@ class Archive {
     const auto [data, size] = reader_.getRecord(record);
     return {static_cast<const char*>(data.get()), size};
   }
+  // Returns the contents of all records of a model with this ending.
+  [[nodiscard]] std::vector<std::string> all_of(const std::string& model, std::string_view ending) {
+    std::vector<std::string> all;
+    const auto folder = std::string(kModels) + model + "/";
+    for (const auto& record : records_) {
+      if (!record.starts_with(folder) || !record.ends_with(ending)) continue;
+      const auto [data, size] = reader_.getRecord(record);
+      all.emplace_back(static_cast<const char*>(data.get()), size);
+    }
+    return all;
+  }
   // Returns where the model's library begins in the file; absent if there is none.
   [[nodiscard]] std::optional<std::uint64_t> library_of(const std::string& model) {
     const std::string record = record_of(model, ".so");
@@ -114,6 +125,10 @@ std::set<std::string> models_in(const std::set<std::string>& records) {
 }
 
 }  // namespace
+
+std::vector<std::string> read_kernels(const std::string& path, const std::string& model) {
+  return Archive(path).all_of(model, ".cubin");
+}
 
 PackageInfo read_package(const std::string& path, const std::string& model) {
   const std::string what = "the package '" + path + "' could not be loaded";

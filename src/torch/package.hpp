@@ -26,6 +26,10 @@ struct PackageInfo {
   std::vector<std::uint64_t> executable_stacks;
 };
 
+// Returns the code of the model's kernels that are in records of their own, as the package's library loads them.
+// Throws: PyTorch's exception if the file is no package any more.
+[[nodiscard]] std::vector<std::string> read_kernels(const std::string& path, const std::string& model);
+
 // Reads the facts about a model in a package.
 // Throws: EngineError if the file is missing, is no package, or holds no such model.
 [[nodiscard]] PackageInfo read_package(const std::string& path, const std::string& model);

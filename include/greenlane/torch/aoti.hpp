@@ -154,6 +154,9 @@ class AotiEngine : public std::enable_shared_from_this<AotiEngine> {
   /// Returns true if calls may write to this input, and always if the package has no source.
   [[nodiscard]] bool writes_input(std::size_t index) const;
 
+  /// Captures each graph that moved with a rebind anew at its next call, with kernels picked for its present units. A
+  /// moved graph has those of its former units. Call it where a slow call does no harm.
+  void retune();
   /// Its CUDA graphs; nothing if it was loaded without.
   [[nodiscard]] std::optional<GraphReport> graphs() const;
   /// As graphs(), but returns nothing while a call is being enqueued, instead of waiting for it.

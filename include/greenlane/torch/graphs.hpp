@@ -41,6 +41,7 @@ struct GraphInfo {
   std::chrono::nanoseconds longest_slice{0};  ///< as measured; 0: not measured
   int look_ahead = 0;                         ///< slices that wait on the device behind the running one
   std::string gate_obstacle;                  ///< why it is not cut, though it should be
+  bool moved = false;                         ///< captured on other units; its kernels were picked for those
 };
 
 /// The graphs of one engine.
@@ -48,6 +49,7 @@ struct GraphReport {
   std::vector<GraphInfo> graphs;  ///< the most recently used first
   std::uint64_t bytes = 0;        ///< device memory that they hold
   std::string obstacle;           ///< why calls of some shape are not captured; empty if none
+  std::string move_obstacle;      ///< why graphs did not move along at the last rebind; empty if all did
 };
 
 }  // namespace greenlane

@@ -89,6 +89,7 @@ struct SlicedGraph::Impl {
 
   Graph graph;
   SliceOptions options;
+  std::vector<detail::Slice> nodes{};  // of each part
   Parts parts{};
   nanoseconds longest{0};
   std::string obstacle{};
@@ -143,6 +144,7 @@ struct SlicedGraph::Impl {
 
   void make_parts(const detail::GraphBackend& backend, const std::vector<detail::Slice>& slices) {
     parts.clear();
+    nodes = slices;
     for (const auto& slice : slices) parts.push_back(backend.part(slice));
   }
 
@@ -185,10 +187,8 @@ struct SlicedGraph::Impl {
     if (choices.size() > 1) {
       for (int i = 0; i < 2 * many; ++i) (void)time_of(lane, 1, launch(backend));
     }
-    const std::vector<detail::Slice>* made = nullptr;
     const auto make = [&](const detail::SliceChoice& choice) {
-      if (!made || *made != choice.slices) make_parts(backend, choice.slices);
-      made = &choice.slices;
+      if (nodes != choice.slices) make_parts(backend, choice.slices);
       look_ahead(lane, choice.look_ahead);
     };
     const auto gate = Gate::of(lane.device());
@@ -218,14 +218,24 @@ SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& opti
   }
   if (!impl_->obstacle.empty()) {
     impl_->parts.clear();
+    impl_->nodes.clear();
     impl_->longest = nanoseconds(0);
     impl_->look_ahead(lane, options.look_ahead.value_or(1));
   }
   impl_->options.log = std::move(log);
 }
 
+SlicedGraph::SlicedGraph(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 SlicedGraph::~SlicedGraph() = default;
 SlicedGraph::SlicedGraph(SlicedGraph&&) noexcept = default;
+
+SlicedGraph SlicedGraph::moved(Graph graph, const Lane& lane) const {
+  std::unique_ptr<Impl> impl(
+      new Impl{.graph = std::move(graph), .options = impl_->options, .obstacle = impl_->obstacle});
+  impl->look_ahead(lane, look_ahead());
+  if (!impl_->parts.empty()) impl->make_parts(*detail::Access::state(impl->graph)->backend, impl_->nodes);
+  return SlicedGraph(std::move(impl));
+}
 
 int SlicedGraph::slices() const noexcept { return std::max(1, static_cast<int>(impl_->parts.size())); }
 nanoseconds SlicedGraph::longest_slice() const noexcept { return impl_->longest; }

@@ -1,4 +1,5 @@
 #include "core/graphs/graph_cache.hpp"
+#include "text/first_line.hpp"
 #include "torch/graphs/captured_call.hpp"
 #include "torch/graphs/kernel_scope.hpp"
 #include "torch/tensor_lifetimes.hpp"
@@ -18,6 +19,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace greenlane {
 namespace {
@@ -62,9 +64,26 @@ class TimedCall {
     return end.since(begin);
   }
 
+  // Moves the graph and its slices to the lane's units. Returns what must be freed under no lock.
+  // Throws: StreamError or DriverError if it cannot be moved; nothing has changed then.
+  [[nodiscard]] std::shared_ptr<void> move_to(const Lane& lane, const std::shared_ptr<KernelCode>& code) {
+    struct Former {
+      Graph graph;
+      std::optional<SlicedGraph> sliced;
+    };
+    auto former = std::make_shared<Former>(Former{.graph = call.move_to(lane, code), .sliced = std::nullopt});
+    if (sliced) former->sliced.emplace(std::move(*sliced));
+    sliced.reset();
+    stream_ = lane.stream();
+    moved = true;
+    if (former->sliced) sliced.emplace(former->sliced->moved(call.graph(), lane));
+    return former;
+  }
+
   CapturedCall call;
   [[nodiscard]] StreamView stream() const noexcept { return stream_; }
   std::optional<SlicedGraph> sliced;  // present if gates are on and it was called since
+  bool moved = false;                 // since its capture
 
  private:
   StreamView stream_;
@@ -112,6 +131,8 @@ struct ResidentGraphs::Impl {
   GraphCache cache;
   std::optional<SliceOptions> slices;
   std::shared_ptr<Gate> gate;
+  std::shared_ptr<KernelCode> code{};  // may be null
+  std::string move_obstacle{};
 
   void replay(TimedCall& graph, const Lane& lane, const std::vector<at::Tensor>& inputs, Kind kind,
               const CallEffects& effects) {
@@ -167,9 +188,31 @@ struct ResidentGraphs::Impl {
     return is_captured;
   }
 
+  // Moves the graphs of other units to those of the lane. A graph that cannot be moved stays. Returns what must be
+  // freed under no lock. Requires the lock.
+  [[nodiscard]] std::vector<std::shared_ptr<void>> move_all(const Lane& lane) {
+    std::vector<std::shared_ptr<void>> former;
+    move_obstacle.clear();
+    for (const auto& entry : cache.entries()) {
+      auto& key = entry->key;
+      if (entry->state != GraphCache::State::resident || key.unit_set == lane.unit_set()) continue;
+      if (!entry->graph->call.graph().is_current()) continue;
+      try {
+        former.push_back(entry->graph->move_to(lane, code));
+        entry->graph->call.record_on(c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
+        key.unit_set = lane.unit_set();
+        key.units = lane.units().count;
+      } catch (const std::exception& error) {
+        move_obstacle = text::first_line(error.what());
+      }
+    }
+    return former;
+  }
+
   // Requires the lock.
   [[nodiscard]] GraphReport report() const {
-    GraphReport report{.graphs = {}, .bytes = pool ? pool->bytes() : 0, .obstacle = cache.obstacle()};
+    GraphReport report{
+        .graphs = {}, .bytes = pool ? pool->bytes() : 0, .obstacle = cache.obstacle(), .move_obstacle = move_obstacle};
     for (const auto& entry : cache.entries()) {
       if (entry->state != GraphCache::State::resident) continue;
       const auto& graph = *entry->graph;
@@ -179,7 +222,8 @@ struct ResidentGraphs::Impl {
                      .slices = graph.sliced ? graph.sliced->slices() : 1,
                      .longest_slice = graph.sliced ? graph.sliced->longest_slice() : std::chrono::nanoseconds(0),
                      .look_ahead = graph.sliced ? graph.sliced->look_ahead() : 0,
-                     .gate_obstacle = graph.sliced ? graph.sliced->obstacle() : std::string()};
+                     .gate_obstacle = graph.sliced ? graph.sliced->obstacle() : std::string(),
+                     .moved = graph.moved};
       report.graphs.push_back(std::move(info));
       for (const auto& input : graph.call.inputs()) report.bytes += input.nbytes();
     }
@@ -265,6 +309,21 @@ void ResidentGraphs::set_gates(const std::optional<SliceOptions>& slices) {
   }
 }
 
+void ResidentGraphs::set_kernel_code(std::shared_ptr<KernelCode> code) {
+  const std::scoped_lock lock(impl_->mutex);
+  impl_->code = std::move(code);
+}
+
+void ResidentGraphs::retune() {
+  std::vector<std::unique_ptr<TimedCall>> dropped;  // freed after the lock is released
+  const std::scoped_lock lock(impl_->mutex);
+  for (const auto& entry : impl_->cache.entries()) {
+    if (entry->state != GraphCache::State::resident || !entry->graph->moved) continue;
+    dropped.push_back(std::move(entry->graph));
+    entry->state = GraphCache::State::seen;
+  }
+}
+
 void ResidentGraphs::forget(std::int64_t variant) {
   std::shared_ptr<void> dropped;  // freed after the lock is released
   const std::scoped_lock lock(impl_->mutex);
@@ -289,10 +348,12 @@ std::chrono::steady_clock::time_point last_launch() noexcept { return launch_tim
 std::shared_ptr<void> ResidentGraphs::rebound(const std::optional<Lane>& lane) noexcept {
   struct Dropped {
     std::optional<Lane> beside;  // the first member, because its units must outlive the graphs
+    std::vector<std::shared_ptr<void>> moved;
     std::shared_ptr<void> graphs;
   };
   auto dropped = std::make_shared<Dropped>();
   const std::scoped_lock lock(impl_->mutex);
+  if (lane) dropped->moved = impl_->move_all(*lane);
   dropped->graphs = lane ? impl_->cache.drop_all_but(lane->unit_set()) : impl_->cache.drop_all();
   if (impl_->beside && (!lane || impl_->beside->unit_set() != lane->unit_set()))
     dropped->beside = std::exchange(impl_->beside, std::nullopt);

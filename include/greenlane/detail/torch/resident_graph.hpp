@@ -3,6 +3,7 @@
 
 #include <greenlane/core/gate.hpp>
 #include <greenlane/detail/core/captured_work.hpp>
+#include <greenlane/detail/core/kernel_code.hpp>
 #include <greenlane/detail/torch/bound_call.hpp>
 #include <greenlane/torch/graphs.hpp>
 
@@ -20,8 +21,10 @@ namespace greenlane {
 
 // The graphs of one engine. While the engine is bound to a lane, its second call with inputs of some shape is captured
 // on a separate stream on the lane's units. Later calls of that shape copy their inputs into the graph's memory and
-// replay the graph on the lane. A call that cannot be captured runs without a graph, with one warning. Rebinding frees
-// the graphs of other units, and new graphs use their memory; their work is done before the first work on the new lane.
+// replay the graph on the lane. A call that cannot be captured runs without a graph, with one warning. Rebinding moves
+// the graphs to the new units at once, with the kernels and slices that they have. A graph that cannot be moved is
+// freed and captured anew, and new graphs use its memory. Work of the former lane is done before the first work on the
+// new lane.
 // If an engine inside this one is bound elsewhere, the graph is captured anew. Calls that go into a graph of the caller
 // are captured only there.
 //
@@ -65,6 +68,10 @@ class ResidentGraphs final : public CapturedWork {
   // Throws: what the model throws.
   [[nodiscard]] std::vector<at::Tensor> run(const BoundCall& call, const std::vector<at::Tensor>& inputs, Kind kind,
                                             const Model& model);
+  // Gives the code of the engine's kernels, for graphs that move.
+  void set_kernel_code(std::shared_ptr<KernelCode> code);
+  // Captures each moved graph anew at its next call, with kernels picked for the units that it is on.
+  void retune();
   // Frees the graphs of this variant, which is not called again.
   void forget(std::int64_t variant);
   [[nodiscard]] GraphReport report() const;
