@@ -65,7 +65,9 @@ class EngineCalls {
    private:
     friend class EngineCalls;
     Pass(std::shared_ptr<UrgentEngine> engine, const BoundCall& call)
-        : engine_(std::move(engine)), call_(engine_->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{})) {}
+        : engine_(std::move(engine)),
+          call_(engine_->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{},
+                               StreamView(call.stream().stream()))) {}
     // A count of this thread's passes. Engines inside an urgent one do not wait for its gate.
     struct Count {
       Count() { ++*here; }

@@ -205,7 +205,9 @@ std::vector<at::Tensor> ModuleEngine::run(const std::vector<at::Tensor>& inputs,
   }
   const auto urgent = urgency_.get();
   std::optional<UrgentEngine::Call> pass;
-  if (urgent) pass.emplace(urgent->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{}));
+  if (urgent)
+    pass.emplace(
+        urgent->enter(call.lane() ? call.lane()->unit_set() : UnitSetId{}, StreamView(call.stream().stream())));
   results = captures_ ? run_graphs(call, laid_out(inputs), {.outputs = outputs, .urgent = pass.has_value()})
                       : this->call(inputs);
   if (pass) pass->enqueued(StreamView(call.stream().stream()));

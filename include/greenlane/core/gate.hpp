@@ -18,7 +18,8 @@ enum class GateWait {
 
 /// The use of a device's gate since the process began.
 struct GateReport {
-  std::uint64_t passes = 0;                  ///< urgent calls that closed the gate
+  std::uint64_t passes = 0;                  ///< urgent calls
+  std::uint64_t beside = 0;                  ///< those of them that passed without holding some best-effort work
   std::uint64_t held = 0;                    ///< times that best-effort work waited
   std::chrono::nanoseconds held_time{0};     ///< total time that best-effort work waited
   std::chrono::nanoseconds longest_held{0};  ///< the longest of these waits

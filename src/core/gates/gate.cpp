@@ -21,28 +21,33 @@ std::shared_ptr<Gate> Gate::of(const Device& device) {
   return gate;
 }
 
-Gate::Pass Gate::close(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit) {
-  return add(gate, units, limit, false, Clock::now());
+Gate::Pass Gate::close(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit,
+                       Beside beside) {
+  return add(gate, units, limit, false, Clock::now(), std::move(beside));
 }
 
 Gate::Pass Gate::expect(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit,
-                        Clock::time_point from) {
-  return add(gate, units, limit, true, from);
+                        Clock::time_point from, Beside beside) {
+  return add(gate, units, limit, true, from, std::move(beside));
 }
 
 Gate::Pass Gate::add(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit,
-                     bool is_expected, Clock::time_point begin) {
+                     bool is_expected, Clock::time_point begin, Beside beside) {
   // Without best-effort engines that ask, no other thread removes finished calls.
   constexpr std::size_t kMany = 16;
   std::unique_lock lock(gate->mutex_);
   const auto number = gate->next_++;
+  if (!is_expected) {
+    ++gate->report_.passes;
+    if (!beside.empty()) ++gate->report_.beside;
+  }
   gate->calls_.push_back({.number = number,
                           .units = units,
                           .begin = begin,
                           .limit = begin + limit,
                           .is_expected = is_expected,
+                          .beside = std::move(beside),
                           .is_done = nullptr});
-  if (!is_expected) ++gate->report_.passes;
   gate->calls_under_way_.fetch_add(1, std::memory_order_seq_cst);
   gate->changes_.fetch_add(1, std::memory_order_seq_cst);
   const bool are_many = gate->calls_.size() % kMany == 0;
@@ -79,7 +84,7 @@ void Gate::open(std::uint64_t number) {
 }
 
 void Gate::left(const Call& call, Clock::time_point now) {
-  if (log_ && call.begin < now) log_->add({.begin = call.begin, .end = now});
+  if (log_ && call.beside.empty() && call.begin < now) log_->add({.begin = call.begin, .end = now});
   calls_under_way_.fetch_sub(1, std::memory_order_seq_cst);
   changes_.fetch_add(1, std::memory_order_seq_cst);
 }
@@ -109,30 +114,47 @@ void Gate::settle() {
   if (is_any_gone) opened_.notify_all();
 }
 
-bool Gate::holds(UnitSetId units) const {
+void Gate::join(const std::shared_ptr<GatedWork>& work) {
   const std::scoped_lock lock(mutex_);
-  const auto now = Clock::now();
-  return std::ranges::any_of(calls_, [&](const Call& call) { return call.begin <= now && call.units.overlaps(units); });
+  std::erase_if(works_, [](const auto& each) { return each.expired(); });
+  works_.push_back(work);
 }
 
-bool Gate::is_open(UnitSetId units) {
-  if (calls_under_way_.load(std::memory_order_seq_cst) == 0 || !holds(units)) return true;
+std::vector<std::shared_ptr<GatedWork>> Gate::work_on(UnitSetId units) {
+  std::vector<std::shared_ptr<GatedWork>> found;
+  const std::scoped_lock lock(mutex_);
+  for (const auto& each : works_) {
+    if (auto work = each.lock(); work && work->units().overlaps(units)) found.push_back(std::move(work));
+  }
+  return found;
+}
+
+bool Gate::holds(UnitSetId units, const GatedWork* work) const {
+  const std::scoped_lock lock(mutex_);
+  const auto now = Clock::now();
+  return std::ranges::any_of(calls_, [&](const Call& call) {
+    return call.begin <= now && call.units.overlaps(units) && std::ranges::find(call.beside, work) == call.beside.end();
+  });
+}
+
+bool Gate::is_open(UnitSetId units, const GatedWork* work) {
+  if (calls_under_way_.load(std::memory_order_seq_cst) == 0 || !holds(units, work)) return true;
   {
     const std::scoped_lock asking(asking_);
     settle();
   }
-  return !holds(units);
+  return !holds(units, work);
 }
 
-std::chrono::nanoseconds Gate::wait(UnitSetId units, GateWait how) {
+std::chrono::nanoseconds Gate::wait(UnitSetId units, GateWait how, const GatedWork* work) {
   // The interval at which a sleeping thread asks the device, which does not notify it.
   constexpr auto kLook = std::chrono::microseconds(20);
-  if (is_open(units)) return std::chrono::nanoseconds(0);
+  if (is_open(units, work)) return std::chrono::nanoseconds(0);
   const auto begin = Clock::now();
   detail::Spin spin;
   while (true) {
     const auto changes = changes_.load(std::memory_order_seq_cst);
-    if (!holds(units)) break;
+    if (!holds(units, work)) break;
     do {
       {
         const std::unique_lock asking(asking_, std::try_to_lock);

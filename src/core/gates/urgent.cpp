@@ -1,5 +1,6 @@
 #include "core/cuda/capture_mode.hpp"
 #include "core/device_state.hpp"
+#include "core/gates/urgent_timings.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/access.hpp>
@@ -11,22 +12,33 @@
 namespace greenlane {
 
 UrgentEngine::UrgentEngine(const Device& device, std::chrono::nanoseconds deadline)
-    : gate_(Gate::of(device)), limit_(kMostDeadlines * deadline), device_(device) {}
+    : gate_(Gate::of(device)),
+      limit_(kMostDeadlines * deadline),
+      timings_(new UrgentTimings(device)),
+      device_(device) {}
 
 UrgentEngine::~UrgentEngine() = default;
 
-UrgentEngine::Call UrgentEngine::enter(UnitSetId units) {
-  auto pass = Gate::close(gate_, units, limit_);
+UrgentEngine::Call UrgentEngine::enter(UnitSetId units, std::optional<StreamView> stream) {
+  const auto works = gate_->work_on(units);
+  auto beside = timings_->beside(works);
+  Call call(*this, Gate::close(gate_, units, limit_, beside));
+  take_over_expected();
+  if (stream) call.timing_ = timings_->begin(works, beside, *stream);
+  return call;
+}
+
+// Ends the oldest expected call whose time has come.
+void UrgentEngine::take_over_expected() {
   const std::scoped_lock lock(mutex_);
   const auto now = Gate::Clock::now();
   std::erase_if(expected_, [&](const Expected& call) { return call.from + limit_ <= now; });
   const auto due = std::ranges::min_element(expected_, {}, &Expected::from);
   if (due != expected_.end() && due->from <= now) expected_.erase(due);
-  return {*this, std::move(pass)};
 }
 
 void UrgentEngine::expect(UnitSetId units, Gate::Clock::time_point from) {
-  auto pass = Gate::expect(gate_, units, limit_, from);
+  auto pass = Gate::expect(gate_, units, limit_, from, timings_->short_for(gate_->work_on(units)));
   const std::scoped_lock lock(mutex_);
   expected_.push_back({.from = from, .pass = std::move(pass)});
 }
@@ -40,6 +52,7 @@ std::shared_ptr<detail::EventBackend> UrgentEngine::take_event() {
 }
 
 void UrgentEngine::Call::enqueued(StreamView stream) {
+  if (timing_) std::exchange(timing_, nullptr)->end(stream);
   auto taken = engine_.take_event();
   taken->record(stream);
   pass_.value().enqueued([event = std::move(taken)] {

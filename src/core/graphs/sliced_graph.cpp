@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -89,6 +90,8 @@ struct SlicedGraph::Impl {
 
   Graph graph;
   SliceOptions options;
+  std::shared_ptr<GatedWork> work;
+  bool has_joined = false;             // the gate
   std::vector<detail::Slice> nodes{};  // of each part
   Parts parts{};
   nanoseconds longest{0};
@@ -105,6 +108,7 @@ struct SlicedGraph::Impl {
   }
 
   void run(Gate& gate, const Lane& lane) {
+    if (!std::exchange(has_joined, true)) gate.join(work);
     for (const auto& part : parts) launch(gate, lane, *part);
     if (parts.empty()) launch(gate, lane, *detail::Access::state(graph)->backend);
     if (options.log) wait_for_all();
@@ -114,9 +118,10 @@ struct SlicedGraph::Impl {
     auto& turn = launched[next];
     wait_for(turn);
     // Otherwise their ends would be noticed only when the gate opens.
-    if (options.log && !gate.is_open(lane.unit_set())) wait_for_all();
-    (void)gate.wait(lane.unit_set(), options.wait);
+    if (options.log && !gate.is_open(lane.unit_set(), work.get())) wait_for_all();
+    (void)gate.wait(lane.unit_set(), options.wait, work.get());
     turn.at = Clock::now();
+    work->note_launch(turn.at);
     turn.is_observed = false;
     part.launch(lane.stream());
     turn.done->record(lane.stream());
@@ -208,7 +213,8 @@ struct SlicedGraph::Impl {
 };
 
 SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& options, bool measure)
-    : impl_(new Impl{.graph = std::move(graph), .options = options}) {
+    : impl_(new Impl{
+          .graph = std::move(graph), .options = options, .work = std::make_shared<GatedWork>(lane.unit_set())}) {
   impl_->look_ahead(lane, options.look_ahead.value_or(1));
   auto log = std::exchange(impl_->options.log, nullptr);  // the measurement is not logged
   try {
@@ -223,6 +229,7 @@ SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& opti
     impl_->look_ahead(lane, options.look_ahead.value_or(1));
   }
   impl_->options.log = std::move(log);
+  impl_->work->set_in_flight((look_ahead() + 1) * impl_->longest);
 }
 
 SlicedGraph::SlicedGraph(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -230,8 +237,10 @@ SlicedGraph::~SlicedGraph() = default;
 SlicedGraph::SlicedGraph(SlicedGraph&&) noexcept = default;
 
 SlicedGraph SlicedGraph::moved(Graph graph, const Lane& lane) const {
-  std::unique_ptr<Impl> impl(
-      new Impl{.graph = std::move(graph), .options = impl_->options, .obstacle = impl_->obstacle});
+  std::unique_ptr<Impl> impl(new Impl{.graph = std::move(graph),
+                                      .options = impl_->options,
+                                      .work = std::make_shared<GatedWork>(lane.unit_set()),
+                                      .obstacle = impl_->obstacle});
   impl->look_ahead(lane, look_ahead());
   if (!impl_->parts.empty()) impl->make_parts(*detail::Access::state(impl->graph)->backend, impl_->nodes);
   return SlicedGraph(std::move(impl));

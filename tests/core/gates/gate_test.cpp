@@ -241,5 +241,36 @@ TEST(GateThreads, ManyThreadsUseAGateWithoutAHang) {
   for (const auto units : unit_sets) EXPECT_TRUE(gate->is_open(units));
 }
 
+TEST_F(GateTest, ACallHoldsAllWorkButThatWhichItPassesBeside) {
+  const GatedWork passed(kFirst);
+  const GatedWork held(kFirst);
+  const auto pass = Gate::close(gate_, kFirst, hours(1), {&passed});
+  EXPECT_TRUE(gate_->is_open(kFirst, &passed));
+  EXPECT_EQ(gate_->wait(kFirst, GateWait::spin, &passed), nanoseconds(0));
+  EXPECT_FALSE(gate_->is_open(kFirst, &held));
+  EXPECT_FALSE(gate_->is_open(kFirst)) << "work that never joined is not held";
+  EXPECT_EQ(gate_->report().beside, 1U);
+}
+
+TEST_F(GateTest, AnotherCallHoldsWorkThatOnePassesBeside) {
+  const GatedWork work(kFirst);
+  const auto beside = Gate::close(gate_, kFirst, hours(1), {&work});
+  const auto other = close();
+  EXPECT_FALSE(gate_->is_open(kFirst, &work));
+  EXPECT_EQ(gate_->report().passes, 2U);
+  EXPECT_EQ(gate_->report().beside, 1U);
+}
+
+TEST_F(GateTest, TheGateKnowsWorkOnOverlappingUnitsForAsLongAsItLives) {
+  const auto first = std::make_shared<GatedWork>(kFirst);
+  auto whole = std::make_shared<GatedWork>(kWhole);
+  gate_->join(first);
+  gate_->join(whole);
+  EXPECT_EQ(gate_->work_on(kSecond).size(), 1U);
+  EXPECT_EQ(gate_->work_on(kFirst).size(), 2U);
+  whole.reset();
+  EXPECT_TRUE(gate_->work_on(kSecond).empty());
+}
+
 }  // namespace
 }  // namespace greenlane

@@ -1,5 +1,6 @@
 #include "support/fake_driver_test.hpp"
 
+#include <greenlane/core/graph.hpp>
 #include <greenlane/detail/core/urgent.hpp>
 
 #include <gtest/gtest.h>
@@ -10,6 +11,7 @@ namespace greenlane {
 namespace {
 
 using std::chrono::hours;
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 class UrgentTest : public fake::FakeDriverTest {
@@ -124,6 +126,77 @@ TEST_F(UrgentTest, ACallThatDoesNotEndHoldsItForFiveDeadlines) {
 }
 
 TEST_F(UrgentTest, ADeviceHasOneGate) { EXPECT_EQ(Gate::of(gpu()), gate_); }
+
+// Urgent calls of some length beside best-effort work with 100 us in flight.
+class ShortUrgentTest : public UrgentTest {
+ protected:
+  ShortUrgentTest() {
+    fake_.set_events_done(true);
+    work_->set_in_flight(microseconds(100));
+    gate_->join(work_);
+  }
+  // Makes a call of so many kernels of 10 us, or of others if it passes beside the work. Returns whether it held it.
+  bool call(int kernels, int kernels_beside) {
+    auto call = engine_.enter(lane_.unit_set(), lane_.stream());
+    const bool is_held = !gate_->is_open(lane_.unit_set(), work_.get());
+    work_->note_launch(Gate::Clock::now());
+    for (int i = 0; i < (is_held ? kernels : kernels_beside); ++i) kernel_.launch(lane_.stream());
+    call.enqueued(lane_.stream());
+    EXPECT_TRUE(gate_->is_open(lane_.unit_set())) << "the call is done";
+    return is_held;
+  }
+  // Makes calls. Returns how many of them held the work.
+  int held(int calls, int kernels, int kernels_beside) {
+    int count = 0;
+    for (int i = 0; i < calls; ++i) count += call(kernels, kernels_beside) ? 1 : 0;
+    return count;
+  }
+  bool is_expected_call_held() {
+    engine_.expect(lane_.unit_set());
+    const bool is_held = !gate_->is_open(lane_.unit_set(), work_.get());
+    (void)engine_.enter(lane_.unit_set());
+    return is_held;
+  }
+
+  std::shared_ptr<GatedWork> work_ = std::make_shared<GatedWork>(lane_.unit_set());
+  Graph kernel_ = Graph::capture(lane_, [this] { fake_.mark(lane_.stream()); });
+};
+
+TEST_F(ShortUrgentTest, ALongCallAlwaysHolds) {
+  EXPECT_EQ(held(300, 20, 20), 300);
+  EXPECT_TRUE(is_expected_call_held());
+}
+
+TEST_F(ShortUrgentTest, AShortCallEndsUpBesideAndIsNotAwaited) {
+  EXPECT_TRUE(is_expected_call_held()) << "its length is not known yet";
+  EXPECT_GT(held(200, 5, 5), 8);
+  EXPECT_EQ(held(100, 5, 5), 0);
+  EXPECT_FALSE(is_expected_call_held());
+  EXPECT_EQ(gate_->report().limits_hit, 0U);
+}
+
+TEST_F(ShortUrgentTest, AShortCallGoesOnHoldingWorkThatDelaysIt) {
+  (void)held(300, 3, 9);
+  EXPECT_EQ(held(50, 3, 9), 50);
+  EXPECT_FALSE(is_expected_call_held()) << "the gate closes ahead of a call that is shorter than the slices in flight";
+}
+
+TEST_F(ShortUrgentTest, TimedCallsReuseTheirEventsAndThenAreNotTimed) {
+  (void)held(10, 5, 5);
+  const auto before = fake_.live().events;
+  (void)held(200, 5, 5);
+  EXPECT_EQ(fake_.live().events, before);
+  const auto records = fake_.calls_of("cuEventRecord");
+  (void)held(10, 5, 5);
+  EXPECT_EQ(fake_.calls_of("cuEventRecord"), records + 10) << "decided calls are still timed";
+}
+
+TEST_F(ShortUrgentTest, NothingIsTimedWithoutBestEffort) {
+  work_.reset();
+  for (int i = 0; i < 5; ++i) engine_.enter(lane_.unit_set(), lane_.stream()).enqueued(lane_.stream());
+  EXPECT_EQ(fake_.calls_of("cuEventRecord"), 5);
+  EXPECT_TRUE(gate_->is_open(lane_.unit_set()));
+}
 
 }  // namespace
 }  // namespace greenlane

@@ -3,6 +3,7 @@
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/gate.hpp>
+#include <greenlane/detail/core/gated_work.hpp>
 #include <greenlane/detail/core/span_log.hpp>
 
 #include <atomic>
@@ -53,23 +54,32 @@ class Gate {
     std::shared_ptr<Gate> gate_;
     std::uint64_t number_;
   };
+  // Best-effort work that a call does not hold. The addresses are compared and never followed.
+  using Beside = std::vector<const GatedWork*>;
   // Closes the gate for an urgent call. After `limit` best-effort work goes on even if the call is not done, and the
   // report counts it.
-  [[nodiscard]] static Pass close(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit);
+  [[nodiscard]] static Pass close(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit,
+                                  Beside beside = {});
   // Closes the gate, from `from` on, for an expected call. The report does not count it as a pass or as a limit that
   // was hit. `limit` counts from `from`.
   [[nodiscard]] static Pass expect(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit,
-                                   Clock::time_point from = Clock::now());
+                                   Clock::time_point from = Clock::now(), Beside beside = {});
 
-  // Returns true if best-effort work on these units may go on.
-  [[nodiscard]] bool is_open(UnitSetId units);
+  // Makes best-effort work known to urgent engines, for as long as it lives.
+  void join(const std::shared_ptr<GatedWork>& work);
+  // Returns the work that has joined and shares units with these.
+  [[nodiscard]] std::vector<std::shared_ptr<GatedWork>> work_on(UnitSetId units);
+
+  // Returns true if best-effort work on these units may go on. `work`: the work that asks; null: work that never
+  // joined.
+  [[nodiscard]] bool is_open(UnitSetId units, const GatedWork* work = nullptr);
   // Waits until the gate is open for these units. Returns the time waited.
-  std::chrono::nanoseconds wait(UnitSetId units, GateWait how);
+  std::chrono::nanoseconds wait(UnitSetId units, GateWait how, const GatedWork* work = nullptr);
   [[nodiscard]] GateReport report() const;
   // Sets the report's counters to zero.
   void reset_report();
-  // Sets the log of the times during which urgent calls kept the gate closed; null: no log. The end of a call is
-  // noticed when best-effort work asks the gate.
+  // Sets the log of the times during which urgent calls kept the gate closed for all work; null: no log. The end of a
+  // call is noticed when best-effort work asks the gate.
   void set_log(std::shared_ptr<SpanLog> log);
 
  private:
@@ -80,6 +90,7 @@ class Gate {
     Clock::time_point begin;  // may be in the future for an expected call, which holds nobody until then
     Clock::time_point limit;
     bool is_expected;
+    Beside beside;
     IsDone is_done;  // null: still being enqueued
   };
   struct Asked {
@@ -87,11 +98,11 @@ class Gate {
     IsDone is_done;
   };
   static Pass add(const std::shared_ptr<Gate>& gate, UnitSetId units, std::chrono::nanoseconds limit, bool is_expected,
-                  Clock::time_point begin);
+                  Clock::time_point begin, Beside beside);
   // Removes calls that are done or past their limit. Requires `asking_` and not `mutex_`.
   void settle();
-  // Returns true if a call holds these units.
-  [[nodiscard]] bool holds(UnitSetId units) const;
+  // Returns true if a call holds this work on these units.
+  [[nodiscard]] bool holds(UnitSetId units, const GatedWork* work) const;
   void open(std::uint64_t number);
   // Records a call's end. Requires `mutex_`.
   void left(const Call& call, Clock::time_point now);
@@ -103,6 +114,7 @@ class Gate {
   mutable std::mutex mutex_;
   std::condition_variable opened_;
   std::vector<Call> calls_;
+  std::vector<std::weak_ptr<GatedWork>> works_;
   std::uint64_t next_ = 1;
   GateReport report_;
   std::shared_ptr<SpanLog> log_;

@@ -12,12 +12,17 @@
 
 namespace greenlane {
 
+class UrgentTiming;
+class UrgentTimings;
+
 namespace detail {
 class EventBackend;
 }
 
 // An urgent engine. Each of its calls closes the GPU's gate, from before the call is enqueued until its work is done on
-// the device.
+// the device. A call that is shorter than the slices in flight of some best-effort work waits for little else than
+// these, whether or not the gate is closed. For such a pair both ways are tried, and the better one is kept; see
+// PassChoice. The gate is never closed for it ahead of its time.
 // Thread safety: all members may be called from any thread. Calls of one engine are enqueued one after another, which
 // its binding ensures.
 class UrgentEngine {
@@ -40,9 +45,11 @@ class UrgentEngine {
     Call(UrgentEngine& engine, Gate::Pass pass) : engine_(engine), pass_(std::move(pass)) {}
     UrgentEngine& engine_;
     std::optional<Gate::Pass> pass_;
+    std::shared_ptr<UrgentTiming> timing_;  // null: not timed
   };
-  // Begins a call on these units.
-  [[nodiscard]] Call enter(UnitSetId units);
+  // Begins a call on these units. `stream`: the one that the work will be on; absent: the call is not timed.
+  // Throws: DriverError.
+  [[nodiscard]] Call enter(UnitSetId units, std::optional<StreamView> stream = {});
 
   // Closes the gate, from `from` on, for an expected call. Call it early enough that slices in flight are over when the
   // call comes, or when a request arrives while another is served, so that it waits for no further slices. enter()
@@ -53,6 +60,8 @@ class UrgentEngine {
  private:
   std::shared_ptr<Gate> gate_;
   std::chrono::nanoseconds limit_;
+  std::unique_ptr<UrgentTimings> timings_;
+  void take_over_expected();
   // Returns an event that no call uses, or a new one.
   std::shared_ptr<detail::EventBackend> take_event();
 

@@ -1,0 +1,75 @@
+// The times of an urgent engine's calls on the device, and the ways to pass that follow from them.
+#pragma once
+
+#include "core/device_state.hpp"
+#include "core/gates/pass_choice.hpp"
+
+#include <greenlane/core/device.hpp>
+#include <greenlane/detail/core/gate.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace greenlane {
+
+// One timed call.
+class UrgentTiming {
+ public:
+  UrgentTiming(std::unique_ptr<detail::EventBackend> begin, std::unique_ptr<detail::EventBackend> end)
+      : begin_(std::move(begin)), end_(std::move(end)) {}
+  // Records the end of the call's work.
+  // Throws: DriverError.
+  void end(StreamView stream) {
+    end_->record(stream);
+    is_ended_ = true;
+  }
+
+ private:
+  friend class UrgentTimings;
+  std::unique_ptr<detail::EventBackend> begin_;
+  std::unique_ptr<detail::EventBackend> end_;
+  bool is_ended_ = false;
+  Gate::Clock::time_point entered_{};
+  Gate::Beside beside_;
+};
+
+// Thread safety: all members may be called from any thread.
+class UrgentTimings {
+ public:
+  using Works = std::vector<std::shared_ptr<GatedWork>>;
+
+  explicit UrgentTimings(const Device& device) : device_(device) {}
+
+  // Returns the work that the next call passes beside, of all work that shares units with it.
+  [[nodiscard]] Gate::Beside beside(const Works& works);
+  // Returns the work for which the gate is not closed ahead of a call.
+  [[nodiscard]] Gate::Beside short_for(const Works& works) const;
+  // Begins to time a call, if there is something to learn from it. Null: there is not.
+  // Throws: DriverError.
+  [[nodiscard]] std::shared_ptr<UrgentTiming> begin(const Works& works, const Gate::Beside& beside, StreamView stream);
+
+ private:
+  struct Pair {
+    std::weak_ptr<GatedWork> work;
+    detail::PassChoice choice;
+  };
+  // Requires the lock.
+  [[nodiscard]] bool is_short_for(const GatedWork& work) const;
+  [[nodiscard]] detail::PassChoice& choice_of(const std::shared_ptr<GatedWork>& work);
+  void read_ended(const Works& works);
+  void learn(const UrgentTiming& timing, std::chrono::nanoseconds time, const Works& works);
+
+  Device device_;
+  mutable std::mutex mutex_;  // guards the following members
+  std::chrono::nanoseconds shortest_ = std::chrono::nanoseconds::max();
+  std::size_t timed_ = 0;  // number of calls
+  std::vector<Pair> pairs_;
+  std::vector<std::shared_ptr<UrgentTiming>> under_way_;
+  std::vector<std::shared_ptr<UrgentTiming>> free_;
+};
+
+}  // namespace greenlane
