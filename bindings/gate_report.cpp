@@ -19,6 +19,7 @@ using Microseconds = std::chrono::duration<double, std::micro>;
 void register_gate_report(torch::Library& library) {
   library.class_<GateReportObject>("GateReport")
       .def("passes", [](const ReportPtr& self) { return static_cast<int64_t>(self->report.passes); })
+      .def("beside", [](const ReportPtr& self) { return static_cast<int64_t>(self->report.beside); })
       .def("held", [](const ReportPtr& self) { return static_cast<int64_t>(self->report.held); })
       .def("held_us", [](const ReportPtr& self) { return Microseconds(self->report.held_time).count(); })
       .def("longest_held_us", [](const ReportPtr& self) { return Microseconds(self->report.longest_held).count(); })

@@ -89,6 +89,7 @@ json as_json_object(const EngineStats& stats) {
 
 json as_json_object(const GateReport& report) {
   return {{"passes", report.passes},
+          {"beside", report.beside},
           {"held", report.held},
           {"held_us", microseconds(report.held_time)},
           {"longest_held_us", microseconds(report.longest_held)},

@@ -14,6 +14,9 @@ class GateReport:
 
     passes: int
     """Number of urgent calls."""
+    beside: int
+    """Number of those calls that did not hold some best-effort work, because they are shorter than its slices in flight
+    and take no longer beside it."""
     held: int
     """Number of times that best-effort work waited."""
     held_us: float
@@ -27,7 +30,14 @@ class GateReport:
 def gate_report(device: str | torch.device = "cuda:0") -> GateReport:
     """Returns the use of a device's gate since the process began."""
     report = ops.gate_report(_checked.device(device))
-    return GateReport(report.passes(), report.held(), report.held_us(), report.longest_held_us(), report.limits_hit())
+    return GateReport(
+        report.passes(),
+        report.beside(),
+        report.held(),
+        report.held_us(),
+        report.longest_held_us(),
+        report.limits_hit(),
+    )
 
 
 def require_gates(gates: str) -> None:

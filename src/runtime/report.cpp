@@ -122,6 +122,7 @@ std::string results_json(const LoadedPipeline& pipeline, std::span<const ModeRes
     mode["memory"] = {{"before", describe(result.memory_before)}, {"after", describe(result.memory_after)}};
     if (const auto& gate = result.gate) {
       mode["gate"] = {{"passes", gate->passes},
+                      {"beside", gate->beside},
                       {"held", gate->held},
                       {"held_us", text::to_microseconds(gate->held_time)},
                       {"longest_held_us", text::to_microseconds(gate->longest_held)},

@@ -141,6 +141,7 @@ def every_kind(folder: Path) -> list[Path]:
         "held_us": 1500.0,
         "longest_held_us": 700.0,
         "limits_hit": 1,
+        "beside": 2,
     }
     return [
         save(folder, "results.json", results),

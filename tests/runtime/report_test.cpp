@@ -143,7 +143,7 @@ TEST_F(ResultsTest, GraphsAreReported) {
 TEST_F(ResultsTest, TheGateIsReportedIfThereWasOne) {
   ModeResult mode;
   mode.mode = Mode::gates;
-  mode.gate = GateReport{.passes = 5, .held = 3, .held_time = microseconds(70), .longest_held = microseconds(40)};
+  mode.gate = GateReport{.passes = 5, .beside = 2, .held = 3, .held_time = microseconds(70), .longest_held = microseconds(40)};
   const auto told = json::parse(results_json(pipeline(), std::vector{mode, ModeResult{}})).at("modes");
   EXPECT_EQ(told[0].at("mode"), "gates");
   EXPECT_EQ(told[0].at("gate").at("passes"), 5);
@@ -151,6 +151,7 @@ TEST_F(ResultsTest, TheGateIsReportedIfThereWasOne) {
   EXPECT_EQ(told[0].at("gate").at("held_us"), 70);
   EXPECT_EQ(told[0].at("gate").at("longest_held_us"), 40);
   EXPECT_EQ(told[0].at("gate").at("limits_hit"), 0);
+  EXPECT_EQ(told[0].at("gate").at("beside"), 2);
   EXPECT_FALSE(told[1].contains("gate"));
 }
 

@@ -135,6 +135,7 @@ class GateUse:
     held_us: float
     longest_held_us: float
     limits_hit: int
+    beside: int
 
     @classmethod
     def of(cls, fields: Fields) -> "GateUse":
@@ -145,6 +146,7 @@ class GateUse:
             fields.amount("held_us"),
             fields.amount("longest_held_us"),
             fields.count("limits_hit"),
+            fields.count("beside", 0),
         )
 
 

@@ -103,7 +103,8 @@ def _remarks(mode: Mode) -> Iterator[str]:
         yield f"Mode {mode.name} was stopped early, after {mode.seconds:.1f} s."
     if gate := mode.gate:
         yield (
-            f"Mode {mode.name}: {gate.passes} urgent calls passed; best effort was held {gate.held} times, "
+            f"Mode {mode.name}: {gate.passes} urgent calls passed, {gate.beside} of them beside best effort; "
+            f"it was held {gate.held} times, "
             f"{duration(gate.held_us)} in all, {duration(gate.longest_held_us)} at most."
             + (f" {gate.limits_hit} urgent calls exceeded the limit of five deadlines." if gate.limits_hit else "")
         )

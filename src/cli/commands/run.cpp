@@ -137,8 +137,9 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
       table.to_string());
   print_edges(result);
   if (result.gate) {
-    say("  gate: {} urgent calls passed; best effort was held {} times, {} in all, {} at most\n", result.gate->passes,
-        result.gate->held, text::duration_text(text::to_microseconds(result.gate->held_time)),
+    say("  gate: {} urgent calls passed, {} of them beside best effort; it was held {} times, {} in all, {} at most\n",
+        result.gate->passes, result.gate->beside, result.gate->held,
+        text::duration_text(text::to_microseconds(result.gate->held_time)),
         text::duration_text(text::to_microseconds(result.gate->longest_held)));
     if (result.gate->limits_hit > 0)
       warn(

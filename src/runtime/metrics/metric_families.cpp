@@ -171,8 +171,10 @@ void add_devices(std::vector<MetricFamily>& all, const std::vector<DeviceStats>&
       if (device.gate) family.add(labels_of(device), value_of(*device.gate));
     });
   };
-  add(MetricType::Counter, "gate_passes_total", "Urgent calls that closed the gate.",
+  add(MetricType::Counter, "gate_passes_total", "Urgent calls.",
       [](const GateReport& gate) { return number(gate.passes); });
+  add(MetricType::Counter, "gate_passes_beside_total", "Urgent calls that did not hold some best-effort work.",
+      [](const GateReport& gate) { return number(gate.beside); });
   add(MetricType::Counter, "gate_holds_total", "Times that best-effort work waited at the gate.",
       [](const GateReport& gate) { return number(gate.held); });
   add(MetricType::Counter, "gate_hold_seconds_total", "Time that best-effort work waited at the gate.",
