@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
 # usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
-# and lanes export-gates gates gate_kinds static_cache gates_stress planning audit serving edges peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
+# and lanes export-gates gates gate_kinds gate_mix moves static_cache gates_stress planning audit serving edges peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
@@ -47,6 +47,11 @@ for part in $parts; do
       runner=in_python
       [[ -d $kit/tensorrt ]] && runner=with_tensorrt
       $runner 400 "$kit/bench/gates/kinds.py" "$gated" "$results/gate-kinds.json" ;;
+    gate_mix)
+      in_python 300 "$kit/bench/gates/export.py" "$gated" vit large && cp "$robot"/build/policy.* "$gated/"
+      in_python 100 "$kit/bench/gates/device_time.py" "$gated" vit policy
+      limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/mix.py" "$kit/bin/greenlane" "$gated" "$results/gate-mix.json" ;;
+    moves) in_python 200 "$kit/bench/graphs/moves.py" "$gated" "$results/graph-moves.json" ;;
     static_cache) in_python 200 "$kit/bench/graphs/static_cache.py" "$results/static-cache.json" ;;
     gates) limited 500 env LD_LIBRARY_PATH="$libraries" python3 "$kit/bench/gates/measure.py" "$kit/bin/greenlane" "$gated" "$results/gates.json" ;;
     planning)

@@ -12,6 +12,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace greenlane {
 namespace {
@@ -54,6 +55,12 @@ TEST(Package, APrefixOfAModelNameIsRefused) {
     EXPECT_THAT([&] { (void)load_aoti(models::path_of("affine.pt2"), {.model = name}); },
                 refuses<EngineError>("no model named '" + name + "'", "'model'"));
   }
+}
+
+TEST(Package, KernelsAreThoseOfTheModel) {
+  EXPECT_EQ(detail::read_kernels(with_entry("data/aotinductor/model/abc.cubin"), "model"),
+            std::vector<std::string>{"x"});
+  EXPECT_TRUE(detail::read_kernels(with_entry("data/aotinductor/other/abc.cubin"), "model").empty());
 }
 
 }  // namespace
