@@ -81,6 +81,10 @@ class GraphBackend {
   // Returns a graph of some of its nodes, with the edges between them, ready to be launched.
   // Throws: DriverError.
   [[nodiscard]] virtual std::unique_ptr<GraphBackend> part(std::span<const int> nodes) const = 0;
+  // Returns the name of a node's kernel as in the source, empty if this driver does not tell it. Absent: the node is no
+  // kernel.
+  // Throws: DriverError.
+  [[nodiscard]] virtual std::optional<std::string> kernel_name(int node) const = 0;
 };
 
 // The units of a stream that greenlane did not make.

@@ -76,6 +76,9 @@
   X(cuStreamGetGreenCtx, 12040)         \
   X(cuCtxFromGreenCtx, 12040)           \
   X(cuGraphGetEdges, 12030)             \
+  X(cuGraphKernelNodeGetParams, 12000)  \
+  X(cuKernelGetName, 12030)             \
+  X(cuFuncGetName, 12030)               \
   X(cuStreamGetDevice, 12080)
 
 // Memory and work functions, which greenlane leaves to its engines: for programs in bench/ without an engine. Null if

@@ -2,6 +2,7 @@
 
 #include "support/fake_driver_calls.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <ostream>
 #include <stdexcept>
@@ -35,6 +36,7 @@ driver::Table make_table(const Config& config) {
     table.cuStreamGetGreenCtx = nullptr;
     table.cuCtxFromGreenCtx = nullptr;
   }
+  if (!config.kernel_names) table.cuKernelGetName = nullptr, table.cuFuncGetName = nullptr;
   if (!config.graph_get_edges) table.cuGraphGetEdges = nullptr;
   if (!config.green_ctx_get_id || !config.green_contexts) table.cuGreenCtxGetId = nullptr;
   return table;
@@ -106,6 +108,14 @@ Stream* State::find(CUstream handle, int device) {
   }
   const auto found = streams.find(handle);
   return found == streams.end() ? nullptr : &found->second;
+}
+
+const GraphNode* State::find(CUgraphNode handle) const {
+  for (const auto& [graph, nodes] : graphs) {
+    const auto found = std::ranges::find(nodes, handle, &GraphNode::handle);
+    if (found != nodes.end()) return &*found;
+  }
+  return nullptr;
 }
 
 void State::retain(const UserObjects& objects) {

@@ -6,6 +6,7 @@
 
 #include <greenlane/core/stream.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <iosfwd>
 #include <map>
@@ -37,6 +38,13 @@ struct Gpu {
 [[nodiscard]] Gpu gpu_that_wants_larger_groups();  // 132 SMs: no groups of 8, but 8 groups of 16, and 4 more
 [[nodiscard]] Gpu gpu_that_cannot_be_divided();
 
+// A node of a graph.
+struct Node {
+  const char* kernel = "fill";  // its kernel's name; null: it is a copy
+  std::chrono::microseconds time{10};
+  bool is_of_module = false;  // its kernel is one of cuModuleLoad, which has no handle as a library's
+};
+
 struct Config {
   std::vector<Gpu> gpus = {Gpu{}};
   bool green_contexts = true;       // else their entries are null
@@ -44,6 +52,8 @@ struct Config {
   bool stream_get_ctx = true;       // else it answers CUDA_ERROR_NOT_SUPPORTED
   bool green_ctx_get_id = true;     // else its entry is null
   bool graph_get_edges = true;      // else its entry is null
+  bool kernel_names = true;         // else their entries are null
+  std::vector<Node> nodes = {};     // the first nodes of each graph
   bool graphs_with_memory = false;  // graphs hold nodes that allocate, and cannot be cloned
   int driver_version = 13000;
 };

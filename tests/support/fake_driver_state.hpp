@@ -37,6 +37,7 @@ struct GraphNode {
   CUgraphNode handle = nullptr;
   std::set<int> sms;
   CUgraphNode origin = nullptr;  // for a node of a clone: the original node
+  Node node{};
 };
 using Graph = std::vector<GraphNode>;  // the nodes form a chain
 
@@ -80,12 +81,13 @@ struct State {
   std::map<std::uint64_t, Capture> captures;
   std::map<CUgraph, Graph> graphs;
   std::map<CUgraphExec, std::vector<std::set<int>>> executables;
+  std::map<CUgraphExec, std::chrono::microseconds> times_of_executables;
   std::map<CUuserObject, UserObject> user_objects;
   std::map<CUgraph, UserObjects> objects_of_graphs;  // also for graphs that are being captured
   std::map<CUgraphExec, UserObjects> objects_of_executables;
   std::vector<UserObject> destroyed_objects;  // their destructors are called after the lock is released
   std::vector<Launch> launches;
-  std::chrono::microseconds time_launched{0};  // the time that all launches take: ten for each node
+  std::chrono::microseconds time_launched{0};  // the time that all launches take
   std::map<CUgreenCtx, GreenContext> greens;
   std::map<CUdevResourceDesc, GreenContext> descriptions;
   std::map<int, int> retains;
@@ -127,6 +129,8 @@ struct State {
   void release(const UserObjects& objects);
   // Returns the stream, or null if there is none. A reserved handle means the stream of `device`.
   [[nodiscard]] Stream* find(CUstream handle, int device);
+  // Returns the node of a graph, or null if there is none.
+  [[nodiscard]] const GraphNode* find(CUgraphNode handle) const;
 };
 
 inline bool is_reserved(CUstream handle) {

@@ -47,9 +47,11 @@ CUresult fake_cuStreamEndCapture(CUstream stream, CUgraph* graph) {
       return invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
     }
     *graph = capture.mapped().graph;
-    for (auto& sms : capture.mapped().nodes)
-      s.graphs[*graph].push_back({.handle = s.new_handle<CUgraphNode>(), .sms = std::move(sms), .origin = nullptr});
-    s.graphs.try_emplace(*graph);
+    auto& nodes = s.graphs[*graph];
+    for (auto& sms : capture.mapped().nodes) {
+      const auto node = nodes.size() < s.config.nodes.size() ? s.config.nodes[nodes.size()] : Node{};
+      nodes.push_back({.handle = s.new_handle<CUgraphNode>(), .sms = std::move(sms), .origin = nullptr, .node = node});
+    }
     return CUDA_SUCCESS;
   };
   return call("cuStreamEndCapture", end, Effect::release);
@@ -62,7 +64,10 @@ CUresult fake_cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph
     if (flags != CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH) s.violate("a graph that may leak", CUDA_SUCCESS);
     *executable = s.new_handle<CUgraphExec>();
     auto& nodes = s.executables[*executable];
-    for (const auto& node : found->second) nodes.push_back(node.sms);
+    for (const auto& node : found->second) {
+      nodes.push_back(node.sms);
+      s.times_of_executables[*executable] += node.node.time;
+    }
     s.objects_of_executables[*executable] = s.objects_of_graphs[graph];
     s.retain(s.objects_of_graphs[graph]);
     return CUDA_SUCCESS;
@@ -75,7 +80,7 @@ CUresult fake_cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     Stream* on = s.find(stream, std::max(s.current_device(), 0));
     if (found == s.executables.end() || !on) return s.violate("an unknown graph launched", CUDA_ERROR_INVALID_HANDLE);
     s.launches.push_back({.nodes = found->second, .stream = stream});
-    s.time_launched += std::chrono::microseconds(10) * found->second.size();
+    s.time_launched += s.times_of_executables[executable];
     return CUDA_SUCCESS;
   });
 }
@@ -134,8 +139,37 @@ CUresult fake_cuGraphGetEdges(CUgraph graph, CUgraphNode* from, CUgraphNode* to,
   });
 }
 
-CUresult fake_cuGraphNodeGetType(CUgraphNode /*node*/, CUgraphNodeType* type) {
-  return call("cuGraphNodeGetType", [&](State&) { return *type = CU_GRAPH_NODE_TYPE_KERNEL, CUDA_SUCCESS; });
+CUresult fake_cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType* type) {
+  return call("cuGraphNodeGetType", [&](State& s) {
+    const auto* const found = s.find(node);
+    if (!found) return s.violate("an unknown node asked for its type", CUDA_ERROR_INVALID_HANDLE);
+    *type = found->node.kernel ? CU_GRAPH_NODE_TYPE_KERNEL : CU_GRAPH_NODE_TYPE_MEMCPY;
+    return CUDA_SUCCESS;
+  });
+}
+
+// The handle of a kernel is its name.
+CUresult fake_cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v2* params) {
+  return call("cuGraphKernelNodeGetParams", [&](State& s) {
+    const auto* const found = s.find(node);
+    if (!found || !found->node.kernel) return s.violate("no kernel asked for its name", CUDA_ERROR_INVALID_VALUE);
+    auto* const handle = const_cast<char*>(found->node.kernel);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+    *params = {};
+    if (found->node.is_of_module) {
+      params->func = reinterpret_cast<CUfunction>(handle);
+    } else {
+      params->kern = reinterpret_cast<CUkernel>(handle);
+    }
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuKernelGetName(const char** name, CUkernel kernel) {
+  return call("cuKernelGetName", [&](State&) { return *name = reinterpret_cast<const char*>(kernel), CUDA_SUCCESS; });
+}
+
+CUresult fake_cuFuncGetName(const char** name, CUfunction function) {
+  return call("cuFuncGetName", [&](State&) { return *name = reinterpret_cast<const char*>(function), CUDA_SUCCESS; });
 }
 
 CUresult fake_cuGraphClone(CUgraph* clone, CUgraph graph) {
@@ -146,7 +180,8 @@ CUresult fake_cuGraphClone(CUgraph* clone, CUgraph graph) {
     const Graph original = found->second;
     *clone = s.new_handle<CUgraph>();
     for (const auto& node : original)
-      s.graphs[*clone].push_back({.handle = s.new_handle<CUgraphNode>(), .sms = node.sms, .origin = node.handle});
+      s.graphs[*clone].push_back(
+          {.handle = s.new_handle<CUgraphNode>(), .sms = node.sms, .origin = node.handle, .node = node.node});
     s.objects_of_graphs[*clone] = s.objects_of_graphs[graph];
     s.retain(s.objects_of_graphs[*clone]);
     return CUDA_SUCCESS;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace greenlane::detail {
@@ -21,6 +22,7 @@ class CudaGraph final : public GraphBackend {
   void launch(StreamView stream) override;
   [[nodiscard]] GraphShape shape() const override;
   [[nodiscard]] std::unique_ptr<GraphBackend> part(std::span<const int> nodes) const override;
+  [[nodiscard]] std::optional<std::string> kernel_name(int node) const override;
 
  private:
   // Takes over `graph`, also if this throws. No capture is begun.
