@@ -10,6 +10,21 @@ Outputs: TypeAlias = Literal["copies", "views"]
 
 
 @dataclass(frozen=True)
+class LongKernel:
+    """The longest kernel of a best-effort engine's graph that is longer than the slices that were wanted.
+
+    It cannot be cut, so urgent engines on the same units wait for it.
+    """
+
+    name: str
+    """Its name as in the source; empty if the driver does not tell it."""
+    time_us: float
+    """Its time in microseconds, as measured."""
+    kernels: int
+    """Number of kernels in this time: more than one if no cut can part them. The name is that of the first."""
+
+
+@dataclass(frozen=True)
 class GraphInfo:
     """One graph of an engine or a module."""
 
@@ -21,6 +36,8 @@ class GraphInfo:
     """Number of launches."""
     slices: int
     """Number of slices that it is launched in: more than one if it lets urgent engines pass."""
+    long_kernel: LongKernel | None = None
+    """A kernel that urgent engines wait for; None: there is none, or it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +71,13 @@ def report_of(native: Any) -> GraphReport | None:
     """Makes a report of C++'s; None if there are no graphs."""
     if native is None:
         return None
-    graphs = (GraphInfo(each.units(), each.kernel_units(), each.replays(), each.slices()) for each in native.graphs())
-    return GraphReport(tuple(graphs), native.bytes(), native.obstacle())
+    return GraphReport(tuple(_info_of(each) for each in native.graphs()), native.bytes(), native.obstacle())
+
+
+def _info_of(native: Any) -> GraphInfo:
+    kernel = native.long_kernel()
+    long_kernel = None if kernel is None else LongKernel(*kernel)
+    return GraphInfo(native.units(), native.kernel_units(), native.replays(), native.slices(), long_kernel)
 
 
 def check_options(graphs: str, outputs: str) -> None:
