@@ -5,6 +5,7 @@
 #include <greenlane/detail/runtime/long_kernel.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>  // for join(), which newer versions have there
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -38,6 +39,24 @@ std::string owner_of(const PipelineConfig& config, std::string lane) {
   return lane;
 }
 
+// Returns "has units apart from 'a' and shares units with 'b', which waits for it"; empty if no engine is urgent.
+std::string place_among_urgent(const PlanCandidate& plan, const EngineConfig& engine) {
+  std::vector<std::string> apart;
+  std::vector<std::string> beside;
+  for (const auto& other : plan.config.engines) {
+    if (!other.deadline) continue;
+    const bool shares =
+        plan.mode != Mode::lanes || owner_of(plan.config, other.lane) == owner_of(plan.config, engine.lane);
+    (shares ? beside : apart).push_back("'" + other.name + "'");
+  }
+  std::string place;
+  if (!apart.empty()) place = fmt::format("has units apart from {}", fmt::join(apart, ", "));
+  if (!beside.empty())
+    place += fmt::format("{}shares units with {}, which {} for it", place.empty() ? "" : " and ",
+                         fmt::join(beside, ", "), beside.size() == 1 ? "waits" : "wait");
+  return place;
+}
+
 }  // namespace
 
 std::string long_kernel_json(const std::optional<LongKernel>& kernel) {
@@ -69,19 +88,13 @@ std::vector<std::string> long_kernel_advice(const ModeResult& result) {
 
 PlanResult with_reasons(PlanResult result, const Profile& profile) {
   const auto& plan = result.candidates.at(result.chosen);
-  const auto& engines = plan.config.engines;
-  if (std::ranges::none_of(engines, [](const auto& engine) { return engine.deadline.has_value(); })) return result;
-  for (const auto& engine : engines) {
+  for (const auto& engine : plan.config.engines) {
     const auto known = std::ranges::find(profile.engines, engine.name, &EngineProfile::name);
     if (engine.deadline || known == profile.engines.end() || !known->long_kernel) continue;
-    const bool delays_urgent = std::ranges::any_of(engines, [&](const EngineConfig& other) {
-      return other.deadline &&
-             (plan.mode != Mode::lanes || owner_of(plan.config, other.lane) == owner_of(plan.config, engine.lane));
-    });
-    result.reasons.push_back(fmt::format(
-        "engine '{}' {}: {}", engine.name,
-        delays_urgent ? "shares units with urgent engines, which wait for it" : "has units apart from urgent engines",
-        long_kernel_text(*known->long_kernel, profile.device.id.kind)));
+    const auto place = place_among_urgent(plan, engine);
+    if (place.empty()) continue;
+    result.reasons.push_back(fmt::format("engine '{}' {}: {}", engine.name, place,
+                                         long_kernel_text(*known->long_kernel, profile.device.id.kind)));
   }
   return result;
 }

@@ -78,7 +78,7 @@ def plan() -> dict[str, Any]:
         candidate("gates", bare, dict(zip(names, names, strict=True)), None),
     ]
     known = {"versions": VERSIONS, "device": {**GPU}, "margin": 0.1, "contention": None, "corrections": None}
-    known["reasons"] = ["engine 'hog' has units apart from urgent engines: a kernel takes 1090 µs and cannot be cut"]
+    known["reasons"] = ["engine 'hog' has units apart from 'policy': a kernel takes 1090 µs and cannot be cut"]
     return known | tried[0] | {"candidates": tried}
 
 

@@ -92,7 +92,7 @@ def test_long_kernels_are_told_with_the_advice_on_them(tmp_path: Path) -> None:
     page = unescape(body(page_of(tmp_path, *(save(tmp_path, name, each) for name, each in files.items()))))
     assert "Mode gates: engine 'hog': kernel 'matmul<1>' takes 1090 µs and cannot be cut." in page
     assert "hog: kernel 'gemm' and 2 others take 1090 µs on 132 SMs and cannot be cut." in page
-    assert "engine 'hog' has units apart from urgent engines: a kernel takes 1090 µs and cannot be cut." in page
+    assert "engine 'hog' has units apart from 'policy': a kernel takes 1090 µs and cannot be cut." in page
     profiled["engines"][1]["long_kernel"] = {"time_us": 1090.0, "kernels": 1, "units": 132}
     page = unescape(body(page_of(tmp_path, save(tmp_path, "profile.json", profiled))))
     assert "hog: a kernel takes 1090 µs on 132 SMs and cannot be cut." in page

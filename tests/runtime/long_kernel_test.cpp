@@ -94,17 +94,30 @@ class PlanReasonsTest : public ::testing::Test {
 };
 
 TEST_F(PlanReasonsTest, UnitsApartHaveTheKernelAsTheirReason) {
-  EXPECT_THAT(reasons(), ElementsAre("engine 'hog' has units apart from urgent engines: kernel 'matmul<float>' takes "
-                                     "1090 µs on 132 SMs and cannot be cut"));
+  EXPECT_THAT(reasons(),
+              ElementsAre("engine 'hog' has units apart from 'policy': kernel 'matmul<float>' takes 1090 µs on 132 "
+                          "SMs and cannot be cut"));
 }
 
 TEST_F(PlanReasonsTest, SharedUnitsAreToldToo) {
-  const auto shared = ElementsAre(HasSubstr("engine 'hog' shares units with urgent engines, which wait for it: "));
+  const auto shared = ElementsAre(HasSubstr("engine 'hog' shares units with 'policy', which waits for it: "));
   config().lanes[1].beside = "policy";
   EXPECT_THAT(reasons(), shared);
   config().lanes[1].beside.clear();
   plan_.candidates[0].mode = Mode::gates;
   EXPECT_THAT(reasons(), shared);
+}
+
+TEST_F(PlanReasonsTest, UrgentEnginesApartAndBesideAreNamed) {
+  for (const std::string name : {"vision", "grip"}) {
+    EngineConfig engine;
+    engine.name = name;
+    engine.lane = "hog";
+    engine.deadline = milliseconds(8);
+    config().engines.push_back(engine);
+  }
+  EXPECT_THAT(reasons(), ElementsAre(HasSubstr("engine 'hog' has units apart from 'policy' and shares units with "
+                                               "'vision', 'grip', which wait for it: kernel")));
 }
 
 TEST_F(PlanReasonsTest, WithoutUrgentEnginesOrLongKernelsThereAreNone) {

@@ -75,7 +75,7 @@ def test_a_long_kernel_is_valid_in_each_file(written: Written) -> None:
         ("results", ("modes", 0, "engines", 0, "graphs"), {**graphs, "long_kernel": None}),
         ("results", ("modes", 0, "advice"), ["engine 'hog': kernel 'matmul' takes 1090 µs"]),
         ("profile", ("engines", 0, "long_kernel"), {**kernel, "units": 132}),
-        ("plan", ("reasons",), ["engine 'hog' has units apart from urgent engines"]),
+        ("plan", ("reasons",), ["engine 'hog' has units apart from 'policy'"]),
     ]
     for kind, path, value in cases:
         document = samples(written)[kind]

@@ -20,8 +20,8 @@ namespace greenlane::runtime {
 /// Returns a line of advice for each engine with a long kernel that urgent engines wait for.
 [[nodiscard]] std::vector<std::string> long_kernel_advice(const ModeResult& result);
 
-/// Returns the result with a line for each best-effort engine with a long kernel, beside urgent engines: the chosen
-/// plan puts the engine apart from them, or they wait for the kernel.
+/// Returns the result with a line for each best-effort engine with a long kernel: the urgent engines that it has units
+/// apart from in the chosen plan, and those that wait for the kernel. There are no lines without urgent engines.
 [[nodiscard]] PlanResult with_reasons(PlanResult result, const Profile& profile);
 
 }  // namespace greenlane::runtime
