@@ -90,11 +90,12 @@ PlanResult with_reasons(PlanResult result, const Profile& profile) {
   const auto& plan = result.candidates.at(result.chosen);
   for (const auto& engine : plan.config.engines) {
     const auto known = std::ranges::find(profile.engines, engine.name, &EngineProfile::name);
-    if (engine.deadline || known == profile.engines.end() || !known->long_kernel) continue;
+    if (engine.deadline || known == profile.engines.end()) continue;
+    const auto& kernel = known->long_kernel;
     const auto place = place_among_urgent(plan, engine);
-    if (place.empty()) continue;
-    result.reasons.push_back(fmt::format("engine '{}' {}: {}", engine.name, place,
-                                         long_kernel_text(*known->long_kernel, profile.device.id.kind)));
+    if (!kernel || place.empty()) continue;
+    result.reasons.push_back(
+        fmt::format("engine '{}' {}: {}", engine.name, place, long_kernel_text(*kernel, profile.device.id.kind)));
   }
   return result;
 }

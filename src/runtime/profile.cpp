@@ -180,7 +180,7 @@ class Profiler {
     return result.latency;
   }
 
-  // Sets `long_kernel` to the engine's, if it has one.
+  // Sets `long_kernel` to the kernel that was found, or to nothing.
   std::optional<SlicePoint> gated_at(std::size_t index, const LatencyPoint& whole,
                                      std::optional<ProfiledKernel>& long_kernel) {
     auto& engine = *pipeline_.engines()[index];

@@ -48,7 +48,9 @@ def profile(*names: str) -> dict[str, Any]:
             for n in (*range(8, 121, 8), 132)
         ]
 
-    engines = [{"name": name, "curve": curve(1e4 * (i + 1)), "gated": []} for i, name in enumerate(names)]
+    engines: list[dict[str, Any]] = [
+        {"name": name, "curve": curve(1e4 * (i + 1)), "gated": []} for i, name in enumerate(names)
+    ]
     engines[-1]["gated"] = [{"units": 132, "in_flight_us": 60.0, "overhead": 0.02, "slices": 40}]
     engines[-1]["long_kernel"] = {"name": "gemm", "time_us": 1090.0, "kernels": 3, "units": 132}
     return {"versions": VERSIONS, "device": {**GPU}, "engines": engines}

@@ -46,9 +46,9 @@ void print(const runtime::Profile& profile) {
       say("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", text::terminal_text(engine.name), point.units.count,
           point.slices, text::duration_text(point.in_flight.count()), 100 * point.overhead);
     }
-    if (engine.long_kernel)
+    if (const auto& kernel = engine.long_kernel)
       say("  {}: {}\n", text::terminal_text(engine.name),
-          text::terminal_text(long_kernel_text(*engine.long_kernel, profile.device.id.kind)));
+          text::terminal_text(long_kernel_text(*kernel, profile.device.id.kind)));
   }
 }
 

@@ -177,7 +177,7 @@ struct SlicedGraph::Impl {
     long_kernel = detail::find_long_kernel(finest, times, options, [&](int node) { return backend.kernel_name(node); });
   }
 
-  std::vector<nanoseconds> times_of_parts(const Lane& lane) const {
+  [[nodiscard]] std::vector<nanoseconds> times_of_parts(const Lane& lane) const {
     std::vector<detail::GraphBackend*> all;
     for (const auto& part : parts) all.push_back(part.get());
     return times_of(lane, all);
