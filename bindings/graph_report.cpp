@@ -2,7 +2,12 @@
 
 #include <torch/library.h>
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
+#include <ratio>
+#include <string>
+#include <tuple>
 #include <vector>
 
 namespace greenlane::bindings {
@@ -20,6 +25,14 @@ std::vector<InfoPtr> graphs(const GraphReportPtr& self) {
   return all;
 }
 
+// Returns the name, the time in microseconds and the number of kernels.
+std::optional<std::tuple<std::string, double, int64_t>> long_kernel(const InfoPtr& self) {
+  const auto& kernel = self->info.long_kernel;
+  if (!kernel) return std::nullopt;
+  return std::tuple(kernel->name, std::chrono::duration<double, std::micro>(kernel->time).count(),
+                    int64_t{kernel->kernels});
+}
+
 }  // namespace
 
 std::optional<GraphReportPtr> as_object(std::optional<GraphReport> report) {
@@ -33,7 +46,8 @@ void register_graph_report(torch::Library& library) {
       .def("kernel_units", [](const InfoPtr& self) -> std::optional<int64_t> { return self->info.kernel_units; })
       .def("replays", [](const InfoPtr& self) { return static_cast<int64_t>(self->info.replays); })
       .def("slices", [](const InfoPtr& self) -> int64_t { return self->info.slices; })
-      .def("moved", [](const InfoPtr& self) { return self->info.moved; });
+      .def("moved", [](const InfoPtr& self) { return self->info.moved; })
+      .def("long_kernel", long_kernel);
   library.class_<GraphReportObject>("GraphReport")
       .def("graphs", graphs)
       .def("bytes", [](const GraphReportPtr& self) { return static_cast<int64_t>(self->report.bytes); })

@@ -61,12 +61,18 @@ json as_json_object(const PathStats& stats) {
           {"whole", as_json_object(stats.figures.whole)}};
 }
 
+json as_json_object(const std::optional<LongKernel>& kernel) {
+  if (!kernel) return {};
+  return {{"name", kernel->name}, {"time_us", microseconds(kernel->time)}, {"kernels", kernel->kernels}};
+}
+
 json as_json_object(const GraphFigures& figures) {
   return {{"replays", figures.replays},
           {"kernel_units", figures.kernel_units ? json(*figures.kernel_units) : json()},
           {"bytes", figures.bytes},
           {"slices", figures.slices},
           {"longest_slice_us", microseconds(figures.longest_slice)},
+          {"long_kernel", as_json_object(figures.long_kernel)},
           {"obstacle", figures.obstacle}};
 }
 

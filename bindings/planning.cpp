@@ -4,6 +4,7 @@
 #include "module.hpp"
 
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
+#include <greenlane/detail/runtime/long_kernel.hpp>
 #include <greenlane/detail/runtime/plan_json.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
@@ -46,7 +47,7 @@ std::optional<std::string> plan_pipeline(const std::string& file, const std::opt
     if (!verify || !why_elsewhere(known, config).empty()) {
       auto request = plan_request(config, known);
       request.margin = margin;
-      return plan_json(plan_without_device(config, request), known.device);
+      return plan_json(with_reasons(plan_without_device(config, request), known), known.device);
     }
   }
   runtime::VerifyOptions options;
@@ -58,10 +59,10 @@ std::optional<std::string> plan_pipeline(const std::string& file, const std::opt
     auto request = plan_request(pipeline.config(), known);
     request.margin = margin;
     options.stop = stop;
-    const auto result =
+    auto result =
         verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
     require_deadlines(result);
-    return plan_json(result, known.device);
+    return plan_json(with_reasons(std::move(result), known), known.device);
   });
 }
 

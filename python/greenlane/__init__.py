@@ -30,7 +30,7 @@ from greenlane._bindings import (
 from greenlane._devices import DeviceInfo, HardwareQueues, devices, hardware_queues
 from greenlane._engines import Engine, load
 from greenlane._gates import GateReport, gate_report
-from greenlane._graphs import GraphInfo, GraphReport, Graphs, Outputs
+from greenlane._graphs import GraphInfo, GraphReport, Graphs, LongKernel, Outputs
 from greenlane._lanes import REST, Lane, lane, partition
 from greenlane._pipeline import Pipeline
 from greenlane._pipeline_edges import PipelineSink, PipelineSource, PublishedItem, SinkResult, SourceStamp
@@ -78,6 +78,7 @@ __all__ = [
     "Lane",
     "LatencyFigures",
     "LatencyPoint",
+    "LongKernel",
     "Miss",
     "Outputs",
     "PathStats",

@@ -101,6 +101,13 @@ class Fields:
             raise self._wrong(key, f"a list of counts below {MOST_UNITS}")
         return values
 
+    def texts(self, key: str) -> list[str]:
+        """Returns the texts of a list; empty if they are absent."""
+        values = self._list(key) if self.has(key) else []
+        if not all(isinstance(value, str) for value in values):
+            raise self._wrong(key, "a list of texts")
+        return values
+
     def items(self) -> list[tuple[str, object]]:
         """Returns every value that is neither an object nor a list, unchecked."""
         return [(key, value) for key, value in self._value.items() if not isinstance(value, (Mapping, list))]

@@ -10,6 +10,21 @@ Outputs: TypeAlias = Literal["copies", "views"]
 
 
 @dataclass(frozen=True)
+class LongKernel:
+    """The longest kernel of a best-effort engine's graph that is longer than the slices that were wanted.
+
+    It cannot be cut, so urgent engines on the same units wait for it.
+    """
+
+    name: str
+    """Its name as in the source; empty if the driver does not tell it."""
+    time_us: float
+    """Its time in microseconds, as measured."""
+    kernels: int
+    """Number of kernels in this time: more than one if no cut can part them. The name is that of the first."""
+
+
+@dataclass(frozen=True)
 class GraphInfo:
     """One graph of an engine or a module."""
 
@@ -23,6 +38,8 @@ class GraphInfo:
     """Number of slices that it is launched in: more than one if it lets urgent engines pass."""
     moved: bool = False
     """Whether it was captured on other units. Its kernels were picked for those; see :meth:`Engine.retune`."""
+    long_kernel: LongKernel | None = None
+    """A kernel that urgent engines wait for; None: there is none, or it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +75,20 @@ def report_of(native: Any) -> GraphReport | None:
     """Makes a report of C++'s; None if there are no graphs."""
     if native is None:
         return None
-    graphs = (
-        GraphInfo(each.units(), each.kernel_units(), each.replays(), each.slices(), each.moved())
-        for each in native.graphs()
+    graphs = tuple(_info_of(each) for each in native.graphs())
+    return GraphReport(graphs, native.bytes(), native.obstacle(), native.move_obstacle())
+
+
+def _info_of(native: Any) -> GraphInfo:
+    kernel = native.long_kernel()
+    return GraphInfo(
+        native.units(),
+        native.kernel_units(),
+        native.replays(),
+        native.slices(),
+        native.moved(),
+        None if kernel is None else LongKernel(*kernel),
     )
-    return GraphReport(tuple(graphs), native.bytes(), native.obstacle(), native.move_obstacle())
 
 
 def check_options(graphs: str, outputs: str) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from greenlane import _checked
 from greenlane._fields import Fields, MalformedError
+from greenlane._graphs import LongKernel
 from greenlane._native import ops
 from greenlane._pipeline_modules import opened
 
@@ -57,6 +58,8 @@ class EngineProfile:
     """A point for each size."""
     gated: tuple[GatedPoint, ...]
     """Empty: the engine has a deadline, cannot be cut, or runs on a CPU."""
+    long_kernel: LongKernel | None = None
+    """The kernel that gates cannot shorten, on the largest size in ``gated``; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Profile:
                 each.text("name"),
                 tuple(_latency_point(point) for point in each.children("curve")),
                 tuple(_gated_point(point) for point in each.children("gated")),
+                _long_kernel(each.child_or_none("long_kernel")),
             )
             for each in document.children("engines")
         }
@@ -106,6 +110,12 @@ def _gated_point(point: Fields) -> GatedPoint:
     return GatedPoint(
         point.units("units"), point.amount("in_flight_us"), point.number("overhead"), point.count("slices")
     )
+
+
+def _long_kernel(kernel: Fields | None) -> LongKernel | None:
+    if kernel is None:
+        return None
+    return LongKernel(kernel.text("name", ""), kernel.amount("time_us"), kernel.count("kernels"))
 
 
 @dataclass(frozen=True)

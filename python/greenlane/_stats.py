@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from greenlane._gates import GateReport
+from greenlane._graphs import LongKernel
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ class GraphFigures:
     """Number of slices of each launch."""
     longest_slice_us: float
     """The longest slice in microseconds, as measured; 0: not measured."""
+    long_kernel: LongKernel | None
+    """A kernel that urgent engines wait for; None: there is none, or it was not measured."""
     obstacle: str
     """The reason why there are none; empty if there are."""
 
@@ -214,10 +217,15 @@ def _engine(fields: dict[str, Any]) -> EngineStats:
     figures, graphs, edges = (fields.pop(name) for name in ("figures", "graphs", "edges"))
     return EngineStats(
         figures=RunFigures(**_with_figures(figures, "recent", "whole", "ages")),
-        graphs=None if graphs is None else GraphFigures(**graphs),
+        graphs=None if graphs is None else _graphs(graphs),
         edges={each["producer"]: EdgeStats(**each) for each in edges},
         **fields,
     )
+
+
+def _graphs(fields: dict[str, Any]) -> GraphFigures:
+    kernel = fields.pop("long_kernel")
+    return GraphFigures(long_kernel=None if kernel is None else LongKernel(**kernel), **fields)
 
 
 def _device(fields: dict[str, Any]) -> DeviceStats:

@@ -1,6 +1,6 @@
 #include "audit/attribute.hpp"
 
-#include "audit/kernel_name.hpp"
+#include "text/kernel_name.hpp"
 
 #include <greenlane/core/device.hpp>
 
@@ -44,7 +44,7 @@ using KernelRows = std::map<std::tuple<std::string, std::string, std::optional<S
 
 void add(KernelRows& rows, const Activity& activity, const Scene& scene, std::optional<StrayCause> cause) {
   auto where = location_of(activity, scene);
-  auto name = demangled(activity.kernel);
+  auto name = text::demangled(activity.kernel);
   auto& row = rows[{name, where, cause}];
   row.kernel = std::move(name);
   row.where = std::move(where);

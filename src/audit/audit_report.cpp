@@ -1,6 +1,6 @@
-#include "audit/kernel_name.hpp"
 #include "text/duration.hpp"
 #include "text/json_text.hpp"
+#include "text/kernel_name.hpp"
 #include "text/table.hpp"
 #include "text/terminal_text.hpp"
 
@@ -59,7 +59,7 @@ std::string units_text(const AuditedEngine& engine) {
 std::string table_of(const std::vector<std::pair<std::string, AuditedKernel>>& rows) {
   text::Table table({"of", "kernel", "ran on", "likely cause", "times", "GPU time"}, 4);
   for (const auto& [owner, kernel] : rows) {
-    table.add({owner, shortened(kernel.kernel, kMostLetters), kernel.where,
+    table.add({owner, text::shortened(kernel.kernel, kMostLetters), kernel.where,
                kernel.cause ? std::string(to_string(*kernel.cause)) : "", std::to_string(kernel.count),
                text::duration_text(text::to_microseconds(kernel.time))});
   }

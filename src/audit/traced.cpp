@@ -1,7 +1,7 @@
 #include "audit/traced.hpp"
 
 #include "audit/attribute.hpp"
-#include "audit/kernel_name.hpp"
+#include "text/kernel_name.hpp"
 
 #include <algorithm>
 
@@ -21,7 +21,7 @@ std::string lane_on(std::uint32_t context, const Scene& scene) {
 std::vector<TracedKernel> traced(const ActivityLog::Contents& contents, const Scene& scene) {
   std::vector<std::string> names;
   names.reserve(contents.kernels.size());
-  for (const auto& kernel : contents.kernels) names.push_back(demangled(kernel));
+  for (const auto& kernel : contents.kernels) names.push_back(text::demangled(kernel));
   std::vector<TracedKernel> kernels;
   kernels.reserve(contents.spans.size());
   for (const auto& [key, begin, end] : contents.spans) {

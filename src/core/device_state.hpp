@@ -86,6 +86,10 @@ class GraphBackend {
   // Nodes keep their numbers. `code` may be null.
   // Throws: StreamError if a node cannot be moved; DriverError.
   [[nodiscard]] virtual std::unique_ptr<GraphBackend> moved(StreamView from, StreamView to, KernelCode* code) const = 0;
+  // Returns the name of a node's kernel as in the source, empty if this driver does not tell it. Absent: the node is no
+  // kernel.
+  // Throws: DriverError.
+  [[nodiscard]] virtual std::optional<std::string> kernel_name(int node) const = 0;
 };
 
 // The units of a stream that greenlane did not make.

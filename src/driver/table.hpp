@@ -86,6 +86,7 @@
   X(cuLibraryLoadData, 12000)             \
   X(cuLibraryUnload, 12000)               \
   X(cuLibraryGetKernel, 12000)            \
+  X(cuKernelGetName, 12030)               \
   X(cuFuncGetName, 12030)                 \
   X(cuFuncGetAttribute, 2020)             \
   X(cuFuncGetParamInfo, 12040)            \

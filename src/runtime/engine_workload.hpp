@@ -214,6 +214,7 @@ class EngineWorkload : public TensorWorkload {
     use.longest_slice = report.graphs.front().longest_slice;
     use.look_ahead = report.graphs.front().look_ahead;
     use.gate_obstacle = report.graphs.front().gate_obstacle;
+    use.long_kernel = report.graphs.front().long_kernel;
     return use;
   }
 

@@ -113,6 +113,16 @@ const Lane& PlacedPipeline::lane_of(std::size_t engine) const {
   return lanes_.at(pipeline_.config().engines[engine].lane);
 }
 
+bool PlacedPipeline::delays_urgent(std::size_t engine) const {
+  if (!roles_[engine].gated) return false;
+  const auto device = lane_of(engine).device().id();
+  // In mode lanes, an engine is gated only if an urgent one shares its units.
+  for (std::size_t i = 0; i < roles_.size(); ++i) {
+    if (roles_[i].urgent && lane_of(i).device().id() == device) return true;
+  }
+  return false;
+}
+
 bool PlacedPipeline::has_gates() const { return std::ranges::any_of(roles_, &GateRole::gated); }
 
 Nanoseconds PlacedPipeline::longest_wait() const {

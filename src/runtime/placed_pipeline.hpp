@@ -40,6 +40,8 @@ class PlacedPipeline {
 
   [[nodiscard]] const Lane& lane_of(std::size_t engine) const;
   [[nodiscard]] const GateRole& role_of(std::size_t engine) const { return roles_[engine]; }
+  // Returns true if urgent engines wait for the slices of this engine.
+  [[nodiscard]] bool delays_urgent(std::size_t engine) const;
   [[nodiscard]] bool has_gates() const;
   // Returns the gates of the devices, one for each device that lanes are on.
   [[nodiscard]] const std::vector<std::pair<Device, std::shared_ptr<Gate>>>& gates() const noexcept { return gates_; }

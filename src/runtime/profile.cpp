@@ -83,7 +83,7 @@ class Profiler {
     // Cutting into slices is measured too and takes some seconds, so only two sizes are tried.
     for (const auto& point : {profile.curve[profile.curve.size() / 2], profile.curve.back()}) {
       if (!profile.gated.empty() && profile.gated.back().units == point.units) continue;
-      if (const auto gated = gated_at(index, point)) profile.gated.push_back(*gated);
+      if (const auto gated = gated_at(index, point, profile.long_kernel)) profile.gated.push_back(*gated);
     }
     return profile;
   }
@@ -180,13 +180,17 @@ class Profiler {
     return result.latency;
   }
 
-  std::optional<SlicePoint> gated_at(std::size_t index, const LatencyPoint& whole) {
+  // Sets `long_kernel` to the kernel that was found, or to nothing.
+  std::optional<SlicePoint> gated_at(std::size_t index, const LatencyPoint& whole,
+                                     std::optional<ProfiledKernel>& long_kernel) {
     auto& engine = *pipeline_.engines()[index];
     const auto& config = pipeline_.config().engines[index];
     const GateRole role{.urgent = {}, .gated = true, .slice = config.slice, .log = nullptr};
     const Stay stay(engine.workload(), lane_of(whole.units), role);
     const auto latency = latency_of(engine, config);
     const auto graphs = engine.workload().graphs();
+    long_kernel.reset();
+    if (graphs && graphs->long_kernel) long_kernel = {.units = whole.units, .kernel = *graphs->long_kernel};
     if (!graphs || graphs->slices <= 1) return std::nullopt;
     const double share = whole.mean / Microseconds(latency.mean());
     // The slices of an engine that may not be run again were not measured. One of them may be twice as long as the

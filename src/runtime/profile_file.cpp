@@ -5,6 +5,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/device_json.hpp>
+#include <greenlane/detail/runtime/long_kernel.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
 #include <greenlane/detail/runtime/profile_file.hpp>
 #include <greenlane/detail/runtime/report.hpp>
@@ -35,7 +36,12 @@ Json describe(const EngineProfile& engine) {
                      {"overhead", point.overhead},
                      {"slices", point.slices}});
   }
-  return {{"name", engine.name}, {"curve", std::move(curve)}, {"gated", std::move(gated)}};
+  Json json{{"name", engine.name}, {"curve", std::move(curve)}, {"gated", std::move(gated)}};
+  if (const auto& known = engine.long_kernel) {
+    json["long_kernel"] = Json::parse(long_kernel_json(known->kernel));
+    json["long_kernel"]["units"] = known->units.count;
+  }
+  return json;
 }
 
 constexpr std::int64_t kMostRequests = std::int64_t{1} << 53;
@@ -95,6 +101,15 @@ SlicePoint slices_of(JsonObject json) {
   return point;
 }
 
+ProfiledKernel long_kernel_of(JsonObject json) {
+  ProfiledKernel known{.units = {units_at(json, "units", 1)},
+                       .kernel = {.name = json.optional_text("name").value_or(""),
+                                  .time = std::chrono::ceil<Nanoseconds>(time_at(json, "time_us")),
+                                  .kernels = units_at(json, "kernels", 1)}};
+  json.note_unknown();
+  return known;
+}
+
 // Reads the points of an engine, each of another size.
 template <typename Read>
 auto points_of(JsonObject& json, const char* key, const Read& read) -> std::vector<decltype(read(json))> {
@@ -113,6 +128,7 @@ EngineProfile engine_of(JsonObject json) {
   json.set_owner("engine '" + engine.name + "'");
   engine.curve = points_of(json, "curve", point_of);
   engine.gated = points_of(json, "gated", slices_of);
+  if (auto known = json.child("long_kernel")) engine.long_kernel = long_kernel_of(*std::move(known));
   json.note_unknown();
   return engine;
 }

@@ -250,6 +250,7 @@ ModeResult rehearse(LoadedPipeline& pipeline, Mode mode, const RunOptions& optio
       check_edges(*edges, engine, i, result.engines[i]);
     }
     result.engines[i].graphs = engine.workload().graphs();
+    result.engines[i].delays_urgent = placed.delays_urgent(i);
     if (const auto& log = placed.role_of(i).log) result.engines[i].slices = since(timetable.measure, log->spans());
   }
   return result;

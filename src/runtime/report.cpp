@@ -3,6 +3,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/device_json.hpp>
+#include <greenlane/detail/runtime/long_kernel.hpp>
 #include <greenlane/detail/runtime/report.hpp>
 #include <greenlane/detail/torch/versions.hpp>
 #include <greenlane/version.hpp>
@@ -44,7 +45,8 @@ Json describe(const EngineResult& engine) {
                       {"slices", graphs->slices},
                       {"longest_slice_us", text::to_microseconds(graphs->longest_slice)},
                       {"look_ahead", graphs->look_ahead},
-                      {"gate_obstacle", graphs->gate_obstacle.empty() ? Json() : Json(graphs->gate_obstacle)}};
+                      {"gate_obstacle", graphs->gate_obstacle.empty() ? Json() : Json(graphs->gate_obstacle)},
+                      {"long_kernel", Json::parse(long_kernel_json(graphs->long_kernel))}};
   } else {
     json["graphs"] = nullptr;
   }
@@ -128,6 +130,7 @@ std::string results_json(const LoadedPipeline& pipeline, std::span<const ModeRes
                       {"longest_held_us", text::to_microseconds(gate->longest_held)},
                       {"limits_hit", gate->limits_hit}};
     }
+    if (const auto advice = long_kernel_advice(result); !advice.empty()) mode["advice"] = advice;
     mode["engines"] = Json::array();
     for (const auto& engine : result.engines) mode["engines"].push_back(describe(engine));
     for (const auto& source : result.sources)

@@ -1,5 +1,3 @@
-#include "audit/kernel_name.hpp"
-
 #include <greenlane/audit/audit_report.hpp>
 
 #include <gmock/gmock.h>
@@ -92,20 +90,6 @@ TEST(AuditReport, EveryCauseHasADifferentText) {
         StrayCause::side_stream, StrayCause::not_bound, StrayCause::no_engine})
     words.insert(to_string(cause));
   EXPECT_EQ(words.size(), 7U);
-}
-
-TEST(KernelName, OnlyMangledNamesAreChanged) {
-  EXPECT_EQ(demangled("_Z4fillPfi"), "fill(float*, int)");
-  EXPECT_EQ(demangled("nvjet_sm90_hsh_64x48"), "nvjet_sm90_hsh_64x48");
-  EXPECT_EQ(demangled(""), "");
-}
-
-TEST(KernelName, LongNamesAreShortened) {
-  EXPECT_EQ(shortened("void fill<float>(float*, int)", 70), "fill<float>");
-  EXPECT_EQ(shortened("f((anonymous namespace)::x)", 70), "f");
-  EXPECT_EQ(shortened("(odd)", 70), "(odd)");
-  EXPECT_EQ(shortened(std::string(50, 'a') + std::string(50, 'b'), 31),
-            std::string(20, 'a') + "…" + std::string(10, 'b'));
 }
 
 }  // namespace

@@ -85,6 +85,20 @@ def test_a_plan_for_another_device_is_not_tried(pipeline: Path, profile: Path, t
     assert all(entry["predicted"]["p99_us"] > 0 for entry in plan["engines"])
 
 
+def test_a_plan_names_the_long_kernel(tmp_path: Path) -> None:
+    known = read(ROBOT / "profiles/h200.json")
+    hog = next(each for each in known["engines"] if each["gated"])
+    hog["long_kernel"] = {"name": "_sm90_gemm", "time_us": 1090.0, "kernels": 1, "units": 132}
+    profile, out = tmp_path / "profile.json", tmp_path / "plan.json"
+    profile.write_text(json.dumps(known))
+    done = greenlane("plan", ROBOT / "h200.toml", "--profile", profile, "--no-verify", "--out", out)
+    assert done.returncode == 0, done
+    (reason,) = read(out)["reasons"]
+    assert reason.startswith(f"engine '{hog['name']}' has units apart from 'policy'")
+    assert reason.endswith("kernel '_sm90_gemm' takes 1090 µs on 132 SMs and cannot be cut")
+    assert reason in done.stdout
+
+
 @pytest.mark.parametrize("mix", ["h200", "h200-tight", "h200-neighbour", "h200-memory"])
 def test_the_recorded_profile_can_be_planned_without_its_gpu(mix: str, tmp_path: Path) -> None:
     pipeline, file = tmp_path / f"{mix}.toml", tmp_path / "plan.json"

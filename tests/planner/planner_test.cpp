@@ -63,6 +63,20 @@ TEST(Planner, GatesAreChosenIfTheyIncreaseThroughput) {
   EXPECT_THAT(make_plan(request({policy(), cuttable})).partitions, SizeIs(2));
 }
 
+// One kernel of 1.1 ms, beside a deadline of 1 ms.
+TEST(Planner, AnEngineWithAKernelLongerThanADeadlineGetsSeparateUnits) {
+  auto hog = head();
+  hog.slices = slices(kAllUnits, 1100, 0.02);
+  const auto apart = make_plan(request({policy(), hog}));
+  ASSERT_THAT(apart.partitions, SizeIs(2));
+  EXPECT_NE(apart.engines[0].partition, apart.engines[1].partition);
+  EXPECT_FALSE(apart.engines[1].gated);
+  EXPECT_TRUE(apart.meets_deadlines);
+
+  hog.slices = slices(kAllUnits, 110, 0.02);
+  EXPECT_THAT(make_plan(request({policy(), hog})).partitions, SizeIs(1)) << "the kernel is not what parts them";
+}
+
 TEST(Planner, AnUrgentEngineWaitsForSlicesOfAllBestEffortEngines) {
   auto cuttable = head();
   cuttable.slices = slices(kAllUnits, 200, 0.05);

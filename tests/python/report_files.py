@@ -48,8 +48,11 @@ def profile(*names: str) -> dict[str, Any]:
             for n in (*range(8, 121, 8), 132)
         ]
 
-    engines = [{"name": name, "curve": curve(1e4 * (i + 1)), "gated": []} for i, name in enumerate(names)]
+    engines: list[dict[str, Any]] = [
+        {"name": name, "curve": curve(1e4 * (i + 1)), "gated": []} for i, name in enumerate(names)
+    ]
     engines[-1]["gated"] = [{"units": 132, "in_flight_us": 60.0, "overhead": 0.02, "slices": 40}]
+    engines[-1]["long_kernel"] = {"name": "gemm", "time_us": 1090.0, "kernels": 3, "units": 132}
     return {"versions": VERSIONS, "device": {**GPU}, "engines": engines}
 
 
@@ -77,6 +80,7 @@ def plan() -> dict[str, Any]:
         candidate("gates", bare, dict(zip(names, names, strict=True)), None),
     ]
     known = {"versions": VERSIONS, "device": {**GPU}, "margin": 0.1, "contention": None, "corrections": None}
+    known["reasons"] = ["engine 'hog' has units apart from 'policy': a kernel takes 1090 µs and cannot be cut"]
     return known | tried[0] | {"candidates": tried}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import greenlane as gl
 import pytest
 import torch
+from greenlane._stats import _graphs
 
 from python.pipelines import LONG, eventually, held, pipeline_of, under_way
 
@@ -24,6 +25,13 @@ def file(models: Path, tmp_path: Path) -> Path:
         policy=("affine", {"rate_hz": 50.0, "deadline_ms": 2.5, "request_queue": 2000}),
         head=("affine", {}),
     )
+
+
+def test_graphs_name_the_long_kernel() -> None:
+    known = {"replays": 9, "kernel_units": None, "bytes": 7, "slices": 4, "longest_slice_us": 1090.0, "obstacle": ""}
+    kernel = {"name": "matmul", "time_us": 1090.0, "kernels": 1}
+    assert _graphs({**known, "long_kernel": kernel}).long_kernel == gl.LongKernel("matmul", 1090.0, 1)
+    assert _graphs({**known, "long_kernel": None}).long_kernel is None
 
 
 def test_figures_count_what_was_done(file: Path) -> None:

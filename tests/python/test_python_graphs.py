@@ -4,12 +4,14 @@ import copy
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import greenlane as gl
 import pytest
 import torch
 from greenlane import _modules
+from greenlane._graphs import report_of
 from torch import nn
 
 
@@ -30,6 +32,18 @@ def test_unknown_options_are_refused(models: Path, lane: gl.Lane) -> None:
         gl.load(models / "affine.pt2", graphs="on")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="outputs='mine' is invalid: use 'copies' or 'views'"):
         gl.set_external_stream(nn.Linear(2, 2), lane, outputs="mine")  # type: ignore[arg-type]
+
+
+def test_a_report_names_the_long_kernel() -> None:
+    def info(kernel: tuple[str, float, int] | None) -> Any:
+        known = {"units": 132, "kernel_units": None, "replays": 9, "slices": 4, "long_kernel": kernel}
+        return SimpleNamespace(**{name: lambda value=value: value for name, value in known.items()})
+
+    graphs = [info(("matmul", 1090.0, 1)), info(None)]
+    report = report_of(SimpleNamespace(graphs=lambda: graphs, bytes=lambda: 7, obstacle=lambda: ""))
+    assert report is not None
+    assert [each.long_kernel for each in report.graphs] == [gl.LongKernel("matmul", 1090.0, 1), None]
+    assert report.graphs[0].slices == 4
 
 
 def test_graphs_change_nothing_for_a_cpu_package(models: Path, lane: gl.Lane) -> None:

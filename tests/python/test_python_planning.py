@@ -36,6 +36,19 @@ def test_a_profile_can_be_saved_and_planned(pipeline: Path, tmp_path: Path) -> N
         assert each.measured_p99_us is None
 
 
+def test_a_profile_has_the_long_kernel_and_a_plan_its_reason(pipeline: Path, tmp_path: Path) -> None:
+    profile = gl.profile(pipeline, seconds=0.1)
+    assert profile.engines["head"].long_kernel is None
+    document = json.loads(profile.json)
+    known = next(each for each in document["engines"] if each["name"] == "head")
+    known["long_kernel"] = {"name": "matmul", "time_us": 1090.0, "kernels": 2, "units": 1}
+    (tmp_path / "profile.json").write_text(json.dumps(document))
+    read = gl.Profile.read(tmp_path / "profile.json")
+    assert read.engines["head"].long_kernel == gl.LongKernel("matmul", 1090.0, 2)
+    (reason,) = json.loads(gl.plan(pipeline, read, verify=False).json)["reasons"]
+    assert "kernel 'matmul' and 1 other take 1090 µs on 1 core and cannot be cut" in reason
+
+
 def test_plans_are_tried(pipeline: Path) -> None:
     plan = gl.plan(pipeline, gl.profile(pipeline, seconds=0.1), seconds=0.1, budget=20)
     for each in plan.engines.values():

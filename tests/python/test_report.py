@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,20 @@ def test_recorded_runs_with_gates_are_shown(tmp_path: Path) -> None:
         assert f"{known['gate']['passes']} urgent calls passed" in page_of(tmp_path, save(tmp_path, "g.json", results))
         shown += 1
     assert shown > 3
+
+
+def test_long_kernels_are_told_with_the_advice_on_them(tmp_path: Path) -> None:
+    results, profiled, planned = run(engine("hog", 900.0), mode="gates"), profile("policy", "hog"), plan()
+    assert "cannot be cut" not in body(page_of(tmp_path, save(tmp_path, "run.json", results)))
+    results["modes"][0]["advice"] = ["engine 'hog': kernel 'matmul<1>' takes 1090 µs and cannot be cut"]
+    files = {"run.json": results, "profile.json": profiled, "plan.json": planned}
+    page = unescape(body(page_of(tmp_path, *(save(tmp_path, name, each) for name, each in files.items()))))
+    assert "Mode gates: engine 'hog': kernel 'matmul<1>' takes 1090 µs and cannot be cut." in page
+    assert "hog: kernel 'gemm' and 2 others take 1090 µs on 132 SMs and cannot be cut." in page
+    assert "engine 'hog' has units apart from 'policy': a kernel takes 1090 µs and cannot be cut." in page
+    profiled["engines"][1]["long_kernel"] = {"time_us": 1090.0, "kernels": 1, "units": 132}
+    page = unescape(body(page_of(tmp_path, save(tmp_path, "profile.json", profiled))))
+    assert "hog: a kernel takes 1090 µs on 132 SMs and cannot be cut." in page
 
 
 def test_a_missed_deadline_is_highlighted(tmp_path: Path) -> None:

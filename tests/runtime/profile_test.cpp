@@ -96,7 +96,9 @@ TEST_F(ProfileTest, AWrittenProfileCanBeRead) {
       {.name = "head",
        .curve =
            {{.units = {1}, .p50 = microseconds(10), .p99 = microseconds(20), .mean = microseconds(12), .requests = 7}},
-       .gated = {{.units = {1}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9}}});
+       .gated = {{.units = {1}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9}},
+       .long_kernel = ProfiledKernel{
+           .units = {1}, .kernel = {.name = "matmul", .time = std::chrono::nanoseconds(1'090'123), .kernels = 2}}});
   const auto read = load_profile(folder_.write("profile.json", profile_json(made)));
   EXPECT_EQ(read.device.name, made.device.name);
   EXPECT_EQ(read.device.units, made.device.units);
@@ -115,6 +117,13 @@ TEST_F(ProfileTest, AWrittenProfileCanBeRead) {
   EXPECT_EQ(gated.in_flight, microseconds(60));
   EXPECT_EQ(gated.overhead, 0.02);
   EXPECT_EQ(gated.slices, 9);
+  ASSERT_TRUE(read.engines[0].long_kernel);
+  EXPECT_EQ(read.engines[0].long_kernel->units, Units{1});
+  EXPECT_EQ(read.engines[0].long_kernel->kernel, made.engines[0].long_kernel->kernel);
+  made.engines[0].long_kernel->kernel.name.clear();
+  EXPECT_EQ(load_profile(folder_.write("profile.json", profile_json(made))).engines[0].long_kernel->kernel.name, "");
+  made.engines[0].long_kernel.reset();
+  EXPECT_FALSE(load_profile(folder_.write("profile.json", profile_json(made))).engines[0].long_kernel);
 }
 
 TEST_F(ProfileTest, OtherContentsAreRefused) {

@@ -58,6 +58,17 @@ TEST_F(RehearsalTest, EveryModeRunsRepeatedlyWithRightOutputs) {
   }
 }
 
+TEST_F(RehearsalTest, UrgentEnginesWaitForGatedOnes) {
+  const auto urgent = engine("a", "affine", "affine", "rate_hz = 100\n");
+  auto both = pipeline(urgent + engine("b", "pair", "pair"));
+  const auto gated = rehearse(both, Mode::gates, briefly());
+  EXPECT_FALSE(gated.engines[0].delays_urgent);
+  EXPECT_TRUE(gated.engines[1].delays_urgent);
+  EXPECT_FALSE(rehearse(both, Mode::shared, briefly()).engines[1].delays_urgent);
+  auto alone = pipeline(engine("b", "pair", "pair"));
+  EXPECT_FALSE(rehearse(alone, Mode::gates, briefly()).engines[0].delays_urgent);
+}
+
 TEST_F(RehearsalTest, EveryRunBeginsWithTheLoadedState) {
   auto both = pipeline(engine("sum", "accumulates", "accumulates", "rate_hz = 100\n") +
                        engine("writes", "in_place", "in_place", "rate_hz = 100\n"));

@@ -125,6 +125,7 @@ TEST_F(ResultsTest, GraphsAreReported) {
   cut.bytes = 1'000;
   cut.slices = 12;
   cut.longest_slice = microseconds(30);
+  cut.long_kernel = LongKernel{.name = "matmul", .time = microseconds(1090), .kernels = 2};
   replayed.graphs = cut;
   auto eager = engine();
   eager.graphs.emplace().obstacle = "it waits for the device";
@@ -135,9 +136,21 @@ TEST_F(ResultsTest, GraphsAreReported) {
   EXPECT_TRUE(told[0].at("graphs").at("obstacle").is_null());
   EXPECT_EQ(told[0].at("graphs").at("slices"), 12);
   EXPECT_EQ(told[0].at("graphs").at("longest_slice_us"), 30);
+  EXPECT_EQ(told[0].at("graphs").at("long_kernel"), json({{"name", "matmul"}, {"time_us", 1090.0}, {"kernels", 2}}));
   EXPECT_TRUE(told[1].at("graphs").at("kernel_units").is_null());
+  EXPECT_TRUE(told[1].at("graphs").at("long_kernel").is_null());
   EXPECT_EQ(told[1].at("graphs").at("obstacle"), "it waits for the device");
   EXPECT_TRUE(told[2].at("graphs").is_null());
+}
+
+TEST_F(ResultsTest, AdviceIsWrittenIfThereIsAny) {
+  ModeResult mode;
+  mode.engines = {engine()};
+  mode.engines[0].graphs.emplace().long_kernel = LongKernel{.name = "matmul", .time = microseconds(1090)};
+  const auto told = [&] { return json::parse(results_json(pipeline(), std::vector{mode})).at("modes")[0]; };
+  EXPECT_FALSE(told().contains("advice"));
+  mode.engines[0].delays_urgent = true;
+  EXPECT_THAT(told().at("advice").at(0).get<std::string>(), ::testing::HasSubstr("kernel 'matmul' takes 1090 µs"));
 }
 
 TEST_F(ResultsTest, TheGateIsReportedIfThereWasOne) {

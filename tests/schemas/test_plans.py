@@ -120,10 +120,11 @@ def profile_of_one() -> dict[str, Any]:
     """Returns a profile of an engine `a`."""
     points = [{"units": units, "p50_us": 1.0, "p99_us": 2.0, "mean_us": 1.5, "requests": 10} for units in (1, 2)]
     gated = [{"units": 2, "in_flight_us": 50.0, "overhead": 0.1, "slices": 4}]
+    kernel = {"name": "matmul", "time_us": 1090.0, "kernels": 1, "units": 2}
     return {
         "versions": {"torch": "2.14.0"},
         "device": {**NOTHING_MEASURED["device"], "unit": "core", "memory_bytes": 1},
-        "engines": [{"name": "a", "curve": points, "gated": gated}],
+        "engines": [{"name": "a", "curve": points, "gated": gated, "long_kernel": kernel}],
     }
 
 

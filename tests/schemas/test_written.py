@@ -66,6 +66,23 @@ def test_the_written_files_have_many_forms(written: Written) -> None:
     }
 
 
+def test_a_long_kernel_is_valid_in_each_file(written: Written) -> None:
+    """A kernel needs a GPU."""
+    kernel = {"name": "matmul", "time_us": 1090.0, "kernels": 1}
+    graphs = {"replays": 1, "kernel_units": None, "bytes": 1, "obstacle": None, "slices": 4, "longest_slice_us": 1090.0}
+    cases: list[tuple[str, tuple[Any, ...], Any]] = [
+        ("results", ("modes", 0, "engines", 0, "graphs"), {**graphs, "long_kernel": kernel}),
+        ("results", ("modes", 0, "engines", 0, "graphs"), {**graphs, "long_kernel": None}),
+        ("results", ("modes", 0, "advice"), ["engine 'hog': kernel 'matmul' takes 1090 µs"]),
+        ("profile", ("engines", 0, "long_kernel"), {**kernel, "units": 132}),
+        ("plan", ("reasons",), ["engine 'hog' has units apart from 'policy'"]),
+    ]
+    for kind, path, value in cases:
+        document = samples(written)[kind]
+        assert faults(kind, changed(path, value, document=document), closed=True) == [], path
+        assert faults(kind, changed((*path[:-1], "Q"), value, document=document), closed=True) != [], path
+
+
 @pytest.mark.parametrize(("kind", "file"), KEPT, ids=lambda each: Path(each).name)
 def test_files_that_are_kept_are_valid(kind: str, file: Path) -> None:
     assert faults(kind, read(file)) == []
@@ -80,15 +97,16 @@ OPTIONAL = {
     "results": {
         *("cpus", "gate", "sources", "paths", "not_ready", "stale", "age_p50_us", "age_p99_us", "edges"),
         *("skipped", "spin_ms", "graphs"),  # files of older versions lack these
-        *("slices", "longest_slice_us", "look_ahead", "gate_obstacle"),
+        *("slices", "longest_slice_us", "look_ahead", "gate_obstacle", "long_kernel"),
+        *("advice", "name"),
     },
     "audit": {"hardware_queues"},
     "devices": {"hardware_queues"},
     "trace": {"bp"},
-    "profile": {"versions", "unit", "memory_bytes", "greenlane", "torch", "cuda", "driver"},
+    "profile": {"versions", "unit", "memory_bytes", "greenlane", "torch", "cuda", "driver", "long_kernel"},
     "plan": {
         *("versions", "device", "mode", "paths", "predicted", "measured", "margin", "contention", "corrections"),
-        *("candidates", "units", "beside", "slice_us", "gated", "exact", "gap"),
+        *("reasons", "candidates", "units", "beside", "slice_us", "gated", "exact", "gap"),
         *("greenlane", "torch", "cuda", "driver"),
         *("id", "name", "unit", "granularity", "groups", "remainder", "memory_bytes", "partitions"),
         *("compute_capability", "driver_version"),
@@ -159,8 +177,8 @@ def test_files_of_greenlane_are_told_apart(written: Written) -> None:
         assert [other for other in OPTIONAL if validator(other).is_valid(document)] == [kind]
 
 
-SHARED = ("src/runtime/device_json.cpp", "src/runtime/report.cpp")
-"""The sources that write parts of several kinds of files: devices, versions and figures."""
+SHARED = ("src/runtime/device_json.cpp", "src/runtime/long_kernel.cpp", "src/runtime/report.cpp")
+"""The sources that write parts of several kinds of files: devices, versions, kernels and figures."""
 
 WRITERS = {
     "results": [*SHARED],

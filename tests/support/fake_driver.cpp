@@ -2,6 +2,7 @@
 
 #include "support/fake_driver_calls.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <ostream>
 #include <stdexcept>
@@ -35,6 +36,7 @@ driver::Table make_table(const Config& config) {
     table.cuStreamGetGreenCtx = nullptr;
     table.cuCtxFromGreenCtx = nullptr;
   }
+  if (!config.kernel_names) table.cuKernelGetName = nullptr, table.cuFuncGetName = nullptr;
   if (!config.graph_get_edges) table.cuGraphGetEdges = nullptr;
   if (!config.green_ctx_get_id || !config.green_contexts) table.cuGreenCtxGetId = nullptr;
   return table;
@@ -122,6 +124,23 @@ Stream* State::find(CUstream handle, int device) {
   }
   const auto found = streams.find(handle);
   return found == streams.end() ? nullptr : &found->second;
+}
+
+CUkernel kernel_named(const char* name) {
+  return reinterpret_cast<CUkernel>(const_cast<char*>(name));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+}
+
+CUfunction State::add_function(std::string name) {
+  auto* const function = new_handle<CUfunction>();
+  functions[function] = {.name = std::move(name)};
+  return function;
+}
+
+void State::make(GraphNode& made, const Node& node) {
+  made.node = node;
+  made.kernel = node.kernel && !node.is_of_module ? kernel_named(node.kernel) : nullptr;
+  made.function = node.kernel && node.is_of_module ? add_function(node.kernel) : nullptr;
+  made.kind = !node.kernel ? NodeKind::copy : node.is_of_module ? NodeKind::module_kernel : NodeKind::library_kernel;
 }
 
 void State::retain(const UserObjects& objects) {
@@ -222,7 +241,7 @@ Work FakeDriver::mark(StreamView view, int device) {
             {.sms = state_->sms_of(*stream),
              .kind = state_->next_node,
              .context = stream->green ? reinterpret_cast<CUcontext>(stream->green) : context_of(stream->device),
-             .kernel = state_->next_function ? nullptr : reinterpret_cast<CUkernel>(1),
+             .kernel = state_->next_function ? nullptr : kernel_named(Node{}.kernel),
              .function = state_->next_function});
     return {.stream = stream->id, .done_before = {}};
   }
@@ -232,13 +251,12 @@ Work FakeDriver::mark(StreamView view, int device) {
   return {.stream = stream->id, .sequence = sequence, .done_before = std::move(before)};
 }
 
-void FakeDriver::make_nodes(Node kind, std::string name) {
+void FakeDriver::make_nodes(NodeKind kind, std::string name) {
   const std::scoped_lock lock(state_->mutex);
   state_->next_node = kind;
   state_->next_function = nullptr;
-  if (kind != Node::module_kernel) return;
-  state_->next_function = state_->new_handle<CUfunction>();
-  state_->functions[state_->next_function] = {.name = std::move(name)};
+  if (kind != NodeKind::module_kernel) return;
+  state_->next_function = state_->add_function(std::move(name));
 }
 
 void FakeDriver::set_events_done(bool done) {

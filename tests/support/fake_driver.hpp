@@ -6,6 +6,7 @@
 
 #include <greenlane/core/stream.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <iosfwd>
 #include <map>
@@ -37,6 +38,13 @@ struct Gpu {
 [[nodiscard]] Gpu gpu_that_wants_larger_groups();  // 132 SMs: no groups of 8, but 8 groups of 16, and 4 more
 [[nodiscard]] Gpu gpu_that_cannot_be_divided();
 
+// A node of a graph.
+struct Node {
+  const char* kernel = "fill";  // its kernel's name; null: it is a copy
+  std::chrono::microseconds time{10};
+  bool is_of_module = false;  // its kernel is one of cuModuleLoad, which has no handle as a library's
+};
+
 struct Config {
   std::vector<Gpu> gpus = {Gpu{}};
   bool green_contexts = true;       // else their entries are null
@@ -44,6 +52,8 @@ struct Config {
   bool stream_get_ctx = true;       // else it answers CUDA_ERROR_NOT_SUPPORTED
   bool green_ctx_get_id = true;     // else its entry is null
   bool graph_get_edges = true;      // else its entry is null
+  bool kernel_names = true;         // else their entries are null
+  std::vector<Node> nodes = {};     // the first nodes of each graph
   bool graphs_with_memory = false;  // graphs hold nodes that allocate, and cannot be cloned
   int driver_version = 13000;
 };
@@ -68,7 +78,7 @@ struct Operation {
 };
 
 // The nodes that work makes in a capture: a kernel of a library, a kernel of a module, or others.
-enum class Node { library_kernel, module_kernel, cooperative_kernel, memset, copy, batch_memory_operation };
+enum class NodeKind { library_kernel, module_kernel, cooperative_kernel, memset, copy, batch_memory_operation };
 
 // A launch of a graph: the SMs of its nodes, and the stream of the launch.
 struct Launch {
@@ -120,7 +130,7 @@ class FakeDriver {
   // Sets the kind of node that mark() makes in a capture from now on. At first: library_kernel. A kernel of a module is
   // called `name`. An image for cuLibraryLoadData is a name and, after a space, the kernel's number of registers; the
   // module's kernel has 32.
-  void make_nodes(Node kind, std::string name = "kernel");
+  void make_nodes(NodeKind kind, std::string name = "kernel");
 
   // Sets what cuEventQuery answers from now on. At first, it answers that work is still under way.
   void set_events_done(bool done);

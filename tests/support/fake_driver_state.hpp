@@ -37,10 +37,11 @@ struct GraphNode {
   CUgraphNode handle = nullptr;
   std::set<int> sms;
   CUgraphNode origin = nullptr;  // for a node of a clone: the original node
-  Node kind = Node::library_kernel;
+  NodeKind kind = NodeKind::library_kernel;
   CUcontext context = nullptr;
   CUkernel kernel = nullptr;      // null for a module's
   CUfunction function = nullptr;  // null for a library's
+  Node node{};
 };
 using Graph = std::vector<GraphNode>;  // the nodes form a chain
 
@@ -91,15 +92,16 @@ struct State {
   std::map<std::uint64_t, Capture> captures;
   std::map<CUgraph, Graph> graphs;
   std::map<CUgraphExec, std::vector<std::set<int>>> executables;
+  std::map<CUgraphExec, std::chrono::microseconds> times_of_executables;
   std::map<CUuserObject, UserObject> user_objects;
   std::map<CUgraph, UserObjects> objects_of_graphs;  // also for graphs that are being captured
   std::map<CUgraphExec, UserObjects> objects_of_executables;
   std::vector<UserObject> destroyed_objects;  // their destructors are called after the lock is released
   std::vector<Launch> launches;
-  std::chrono::microseconds time_launched{0};  // the time that all launches take: ten for each node
+  std::chrono::microseconds time_launched{0};  // the time that all launches take
   std::map<CUlibrary, Kernel> libraries;       // each has one kernel, with the library's handle
   std::map<CUfunction, Kernel> functions;
-  Node next_node = Node::library_kernel;
+  NodeKind next_node = NodeKind::library_kernel;
   CUfunction next_function = nullptr;
   std::map<CUgreenCtx, GreenContext> greens;
   std::map<CUdevResourceDesc, GreenContext> descriptions;
@@ -145,6 +147,10 @@ struct State {
   void release(const UserObjects& objects);
   // Returns the stream, or null if there is none. A reserved handle means the stream of `device`.
   [[nodiscard]] Stream* find(CUstream handle, int device);
+  // Makes a module's function.
+  CUfunction add_function(std::string name);
+  // Makes a captured node the one of the configuration.
+  void make(GraphNode& made, const Node& node);
 };
 
 inline bool is_reserved(CUstream handle) {
@@ -153,5 +159,7 @@ inline bool is_reserved(CUstream handle) {
 // Returns the device's primary context. It is greater than any index, so that a device passed as a context is noticed.
 [[nodiscard]] CUcontext context_of(int device);
 [[nodiscard]] int device_of_context(CUcontext context);
+// Returns the handle of a library's kernel: its name.
+[[nodiscard]] CUkernel kernel_named(const char* name);
 
 }  // namespace greenlane::fake

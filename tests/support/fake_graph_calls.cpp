@@ -47,11 +47,12 @@ CUresult fake_cuStreamEndCapture(CUstream stream, CUgraph* graph) {
       return invalid ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
     }
     *graph = capture.mapped().graph;
+    auto& nodes = s.graphs[*graph];
     for (auto& node : capture.mapped().nodes) {
       node.handle = s.new_handle<CUgraphNode>();
-      s.graphs[*graph].push_back(std::move(node));
+      if (nodes.size() < s.config.nodes.size()) s.make(node, s.config.nodes[nodes.size()]);
+      nodes.push_back(std::move(node));
     }
-    s.graphs.try_emplace(*graph);
     return CUDA_SUCCESS;
   };
   return call("cuStreamEndCapture", end, Effect::release);
@@ -64,7 +65,10 @@ CUresult fake_cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph
     if (flags != CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH) s.violate("a graph that may leak", CUDA_SUCCESS);
     *executable = s.new_handle<CUgraphExec>();
     auto& nodes = s.executables[*executable];
-    for (const auto& node : found->second) nodes.push_back(node.sms);
+    for (const auto& node : found->second) {
+      nodes.push_back(node.sms);
+      s.times_of_executables[*executable] += node.node.time;
+    }
     s.objects_of_executables[*executable] = s.objects_of_graphs[graph];
     s.retain(s.objects_of_graphs[graph]);
     return CUDA_SUCCESS;
@@ -77,7 +81,7 @@ CUresult fake_cuGraphLaunch(CUgraphExec executable, CUstream stream) {
     Stream* on = s.find(stream, std::max(s.current_device(), 0));
     if (found == s.executables.end() || !on) return s.violate("an unknown graph launched", CUDA_ERROR_INVALID_HANDLE);
     s.launches.push_back({.nodes = found->second, .stream = stream});
-    s.time_launched += std::chrono::microseconds(10) * found->second.size();
+    s.time_launched += s.times_of_executables[executable];
     return CUDA_SUCCESS;
   });
 }
@@ -140,10 +144,10 @@ CUresult fake_cuGraphNodeGetType(CUgraphNode node, CUgraphNodeType* type) {
   return call("cuGraphNodeGetType", [&](State& s) {
     const auto* const found = s.find(node);
     if (!found) return s.violate("an unknown node asked", CUDA_ERROR_INVALID_HANDLE);
-    *type = found->kind == Node::memset                   ? CU_GRAPH_NODE_TYPE_MEMSET
-            : found->kind == Node::copy                   ? CU_GRAPH_NODE_TYPE_MEMCPY
-            : found->kind == Node::batch_memory_operation ? CU_GRAPH_NODE_TYPE_BATCH_MEM_OP
-                                                          : CU_GRAPH_NODE_TYPE_KERNEL;
+    *type = found->kind == NodeKind::memset                   ? CU_GRAPH_NODE_TYPE_MEMSET
+            : found->kind == NodeKind::copy                   ? CU_GRAPH_NODE_TYPE_MEMCPY
+            : found->kind == NodeKind::batch_memory_operation ? CU_GRAPH_NODE_TYPE_BATCH_MEM_OP
+                                                              : CU_GRAPH_NODE_TYPE_KERNEL;
     return CUDA_SUCCESS;
   });
 }

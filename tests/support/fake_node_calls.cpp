@@ -39,14 +39,14 @@ CUresult fake_cuGraphKernelNodeGetAttribute(CUgraphNode node, CUkernelNodeAttrID
   return call("cuGraphKernelNodeGetAttribute", [&](State& s) {
     const auto* const found = s.find(node);
     if (!found || attribute != CU_KERNEL_NODE_ATTRIBUTE_COOPERATIVE) return CUDA_ERROR_INVALID_VALUE;
-    return value->cooperative = found->kind == Node::cooperative_kernel ? 1 : 0, CUDA_SUCCESS;
+    return value->cooperative = found->kind == NodeKind::cooperative_kernel ? 1 : 0, CUDA_SUCCESS;
   });
 }
 
 CUresult fake_cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NODE_PARAMS_v1* params) {
   return call("cuGraphMemsetNodeGetParams", [&](State& s) {
     const auto* const found = s.find(node);
-    if (!found || found->kind != Node::memset) return s.violate("not a memset node", CUDA_ERROR_INVALID_VALUE);
+    if (!found || found->kind != NodeKind::memset) return s.violate("not a memset node", CUDA_ERROR_INVALID_VALUE);
     return *params = {}, CUDA_SUCCESS;
   });
 }
@@ -54,7 +54,7 @@ CUresult fake_cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NODE_PARA
 CUresult fake_cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D_v2* params) {
   return call("cuGraphMemcpyNodeGetParams", [&](State& s) {
     const auto* const found = s.find(node);
-    if (!found || found->kind != Node::copy) return s.violate("not a memcpy node", CUDA_ERROR_INVALID_VALUE);
+    if (!found || found->kind != NodeKind::copy) return s.violate("not a memcpy node", CUDA_ERROR_INVALID_VALUE);
     return *params = {}, CUDA_SUCCESS;
   });
 }
@@ -62,8 +62,8 @@ CUresult fake_cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D_v2* par
 CUresult fake_cuGraphNodeSetParams(CUgraphNode node, CUgraphNodeParams* params) {
   return call("cuGraphNodeSetParams", [&](State& s) {
     auto* const found = s.find(node);
-    const bool is_memset = found && found->kind == Node::memset && params->type == CU_GRAPH_NODE_TYPE_MEMSET;
-    const bool is_copy = found && found->kind == Node::copy && params->type == CU_GRAPH_NODE_TYPE_MEMCPY;
+    const bool is_memset = found && found->kind == NodeKind::memset && params->type == CU_GRAPH_NODE_TYPE_MEMSET;
+    const bool is_copy = found && found->kind == NodeKind::copy && params->type == CU_GRAPH_NODE_TYPE_MEMCPY;
     if (!is_memset && !is_copy) return s.violate("a node set to another type", CUDA_ERROR_INVALID_VALUE);
     found->context = is_memset ? params->memset.ctx : params->memcpy.copyCtx;
     found->sms = s.sms_of(found->context);
@@ -105,6 +105,14 @@ CUresult fake_cuLibraryGetKernel(CUkernel* kernel, CUlibrary library, const char
   return call("cuLibraryGetKernel", [&](State& s) {
     if (s.libraries.at(library).name != name) return CUDA_ERROR_NOT_FOUND;
     return *kernel = reinterpret_cast<CUkernel>(library), CUDA_SUCCESS;
+  });
+}
+
+CUresult fake_cuKernelGetName(const char** name, CUkernel kernel) {
+  return call("cuKernelGetName", [&](State& s) {
+    const auto library = s.libraries.find(reinterpret_cast<CUlibrary>(kernel));
+    *name = library != s.libraries.end() ? library->second.name.c_str() : reinterpret_cast<const char*>(kernel);
+    return CUDA_SUCCESS;
   });
 }
 

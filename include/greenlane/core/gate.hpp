@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace greenlane {
 
@@ -42,6 +43,17 @@ struct SliceOptions {
   /// The log of when slices ran, as the launching thread sees it; null: none. With a log, the thread looks more often
   /// and returns when the last slice is done.
   std::shared_ptr<SpanLog> log{};
+};
+
+/// The longest kernel of a best-effort engine's graph that is longer than the slices that were wanted. It cannot be
+/// cut, so urgent engines on the same units wait for it.
+struct LongKernel {
+  std::string name;                  ///< as in the source; empty: the driver does not tell it
+  std::chrono::nanoseconds time{0};  ///< as measured
+  /// Kernels in this time: more than one if no cut can part them, as on branches. `name` is the first one's.
+  int kernels = 1;
+  /// Compares all members.
+  friend bool operator==(const LongKernel&, const LongKernel&) = default;
 };
 
 }  // namespace greenlane

@@ -79,6 +79,7 @@ struct GraphFigures {
   std::uint64_t bytes = 0;                    ///< device memory
   int slices = 1;                             ///< slices of each launch
   std::chrono::nanoseconds longest_slice{0};  ///< as measured; 0: not measured
+  std::optional<LongKernel> long_kernel;      ///< a kernel that urgent engines wait for; absent: none, or not measured
   std::string obstacle;                       ///< why there are none; empty if there are
 };
 

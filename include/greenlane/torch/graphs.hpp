@@ -2,6 +2,8 @@
 // picked for that number of units.
 #pragma once
 
+#include <greenlane/core/gate.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +43,7 @@ struct GraphInfo {
   std::chrono::nanoseconds longest_slice{0};  ///< as measured; 0: not measured
   int look_ahead = 0;                         ///< slices that wait on the device behind the running one
   std::string gate_obstacle;                  ///< why it is not cut, though it should be
+  std::optional<LongKernel> long_kernel;      ///< a kernel that urgent engines wait for; absent: none, or not measured
   bool moved = false;                         ///< captured on other units; its kernels were picked for those
 };
 

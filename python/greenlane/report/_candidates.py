@@ -21,6 +21,7 @@ def plans(documents: Documents) -> str:
     parts = []
     for index, plan in enumerate(documents.plans):
         parts += [heading(f"{plan.source.file}: mode {plan.chosen.mode}"), table(_ENGINES, _engines(plan), texts=3)]
+        parts += [note(f"{reason}.") for reason in plan.reasons]
         if any(_points(each) for each in plan.candidates):
             parts.append(_figure(plan, index))
         if plan.candidates:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from greenlane.report._figures import COLOURS, MUTED, cell_of, deadline, durations, embed, grid
-from greenlane.report._forms import Curve, Profile
+from greenlane.report._forms import Curve, Profile, ProfiledKernel
 from greenlane.report._plans import Plan
 from greenlane.report._read import Documents
 from greenlane.report._text import duration, heading, note
@@ -28,6 +28,7 @@ def curves(documents: Documents) -> str:
         if not any(curve.points for curve in profile.curves):
             continue
         parts += [heading(f"{profile.source.file}: {profile.device.name}"), _figure(profile, documents, index)]
+        parts += [note(_told(curve.name, curve.long_kernel, profile)) for curve in profile.curves if curve.long_kernel]
     if parts:
         shown = "Each engine alone on partitions of every size; the last point is the undivided device. "
         if documents.plans:
@@ -36,6 +37,16 @@ def curves(documents: Documents) -> str:
             shown += "Deadlines are shown where results are given, too."
         parts.append(note(shown))
     return "\n".join(parts)
+
+
+def _told(engine: str, kernel: ProfiledKernel, profile: Profile) -> str:
+    """Returns a sentence on a kernel that gates cannot shorten."""
+    described = f"kernel '{kernel.name}'" if kernel.name else "a kernel"
+    others = kernel.kernels - 1
+    if others > 0:
+        described += f" and {others} other{'' if others == 1 else 's'}"
+    verb, where = "take" if others > 0 else "takes", profile.device.count(kernel.units)
+    return f"{engine}: {described} {verb} {duration(kernel.time_us)} on {where} and cannot be cut."
 
 
 def _figure(profile: Profile, documents: Documents, index: int) -> str:

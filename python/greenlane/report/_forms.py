@@ -161,6 +161,7 @@ class Mode:
     engines: list[EngineResult]
     paths: list[PathResult]
     gate: GateUse | None
+    advice: list[str]
 
     @classmethod
     def of(cls, fields: Fields) -> "Mode":
@@ -174,6 +175,7 @@ class Mode:
             [EngineResult.of(each) for each in fields.children("engines")],
             [PathResult.of(each) for each in fields.children("paths")] if fields.has("paths") else [],
             GateUse.of(gate) if gate else None,
+            fields.texts("advice"),
         )
 
 
@@ -209,6 +211,23 @@ class LatencyPoint:
 
 
 @dataclass(frozen=True)
+class ProfiledKernel:
+    """A kernel that gates cannot shorten, as it was measured on a number of units."""
+
+    name: str
+    """Empty if the driver did not tell it."""
+    time_us: float
+    kernels: int
+    """Number of kernels in this time, if no cut can part them; the name is that of the first."""
+    units: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> "ProfiledKernel":
+        """Reads it from a file."""
+        return cls(fields.text("name", ""), fields.amount("time_us"), fields.count("kernels"), fields.units("units"))
+
+
+@dataclass(frozen=True)
 class Curve:
     """Measurements of an engine on every size of partition.
 
@@ -218,6 +237,7 @@ class Curve:
     name: str
     points: list[LatencyPoint]
     in_flight_us: list[tuple[int, float]]
+    long_kernel: ProfiledKernel | None
 
     @classmethod
     def of(cls, fields: Fields) -> "Curve":
@@ -228,7 +248,13 @@ class Curve:
         ]
         gated = fields.children("gated") if fields.has("gated") else []
         in_flight = [(each.units("units"), each.amount("in_flight_us")) for each in gated]
-        return cls(fields.text("name"), sorted(points, key=lambda point: point.units), in_flight)
+        kernel = fields.child_or_none("long_kernel")
+        return cls(
+            fields.text("name"),
+            sorted(points, key=lambda point: point.units),
+            in_flight,
+            ProfiledKernel.of(kernel) if kernel else None,
+        )
 
 
 @dataclass(frozen=True)

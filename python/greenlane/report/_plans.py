@@ -129,9 +129,15 @@ class Plan:
     source: Source
     chosen: Candidate
     candidates: list[Candidate]
+    reasons: list[str]
 
     @classmethod
     def of(cls, fields: Fields, file: str) -> "Plan":
         """Reads it from a file."""
         candidates = fields.children("candidates") if fields.has("candidates") else []
-        return cls(Source.of(fields, file), Candidate.of(fields), [Candidate.of(each) for each in candidates])
+        return cls(
+            Source.of(fields, file),
+            Candidate.of(fields),
+            [Candidate.of(each) for each in candidates],
+            fields.texts("reasons"),
+        )

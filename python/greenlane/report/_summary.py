@@ -99,6 +99,7 @@ def _remarks(mode: Mode) -> Iterator[str]:
             yield f"Mode {mode.name}, {engine.name}: {engine.error}"
         if engine.unserved:
             yield f"Mode {mode.name}, {engine.name}: {engine.unserved} of {engine.requests} requests were never begun."
+    yield from (f"Mode {mode.name}: {advice}." for advice in mode.advice)
     if mode.stopped_early:
         yield f"Mode {mode.name} was stopped early, after {mode.seconds:.1f} s."
     if gate := mode.gate:

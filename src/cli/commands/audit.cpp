@@ -1,5 +1,6 @@
 #include "cli/commands/audit.hpp"
 
+#include "cli/commands/long_kernels.hpp"
 #include "cli/commands/output_files.hpp"
 #include "cli/commands/pipeline_setup.hpp"
 #include "cli/commands/progress.hpp"
@@ -44,6 +45,7 @@ void require_gpu(const runtime::PipelineConfig& config) {
 
 void print(const audit::AuditReport& report, const runtime::ModeResult& result) {
   say("\nmode {}\n{}", to_string(result.mode), audit::audit_text(report));
+  print_long_kernels(result);
   for (const auto& engine : result.engines) {
     if (!engine.error.empty())
       warn("greenlane: engine '{}': {}\n", text::terminal_text(engine.name), text::terminal_text(engine.error));

@@ -11,6 +11,7 @@
 #include "text/terminal_text.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/runtime/long_kernel.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/detail/runtime/plan_json.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
@@ -110,6 +111,7 @@ void print_chosen(const PlanResult& result) {
   }
   say("\nmode {}: {}\n{}", to_string(chosen.mode), text::terminal_text(lanes_text(chosen)), table.to_string());
   print_paths(chosen);
+  for (const auto& line : result.reasons) say("{}\n", text::terminal_text(line));
   if (chosen.plan && !chosen.plan->exact && !chosen.measured)
     say("the search was limited: best-effort throughput could be up to {:.3f} higher\n", chosen.plan->gap);
 }
@@ -130,7 +132,9 @@ Made predict(const PlanArguments& arguments, const runtime::PipelineConfig& conf
              DocumentOutputs outputs) {
   auto request = plan_request(config, profile);
   request.margin = arguments.margin;
-  return {.outputs = std::move(outputs), .result = plan_without_device(config, request), .device = profile.device};
+  return {.outputs = std::move(outputs),
+          .result = with_reasons(plan_without_device(config, request), profile),
+          .device = profile.device};
 }
 
 Made make_result(const PlanArguments& arguments) {
@@ -168,7 +172,7 @@ Made make_result(const PlanArguments& arguments) {
     result = plan_without_device(pipeline.config(), request);
   }
   return {.outputs = std::move(*outputs),
-          .result = std::move(result),
+          .result = with_reasons(std::move(result), *profile),
           .device = pipeline.device().info(),
           .was_stopped = stop};
 }

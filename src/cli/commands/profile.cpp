@@ -9,6 +9,7 @@
 #include "text/table.hpp"
 #include "text/terminal_text.hpp"
 
+#include <greenlane/detail/runtime/long_kernel.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
@@ -45,6 +46,9 @@ void print(const runtime::Profile& profile) {
       say("  {} on {}: {} slices, {} in flight, {:.1f} % slower\n", text::terminal_text(engine.name), point.units.count,
           point.slices, text::duration_text(point.in_flight.count()), 100 * point.overhead);
     }
+    if (const auto& kernel = engine.long_kernel)
+      say("  {}: {}\n", text::terminal_text(engine.name),
+          text::terminal_text(long_kernel_text(*kernel, profile.device.id.kind)));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "cli/commands/run.hpp"
 
+#include "cli/commands/long_kernels.hpp"
 #include "cli/commands/output_files.hpp"
 #include "cli/commands/pipeline_setup.hpp"
 #include "cli/commands/progress.hpp"
@@ -147,8 +148,10 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
           "give the engine a longer deadline\n",
           result.gate->limits_hit);
   }
+  print_long_kernels(result);
   for (const auto& engine : result.engines) {
-    if (engine.graphs && !engine.graphs->gate_obstacle.empty())
+    const bool is_advised = engine.delays_urgent && engine.graphs && engine.graphs->long_kernel;
+    if (engine.graphs && !engine.graphs->gate_obstacle.empty() && !is_advised)
       warn("greenlane: engine '{}' has no gates: its graph cannot be cut ({})\n", text::terminal_text(engine.name),
            text::terminal_text(engine.graphs->gate_obstacle));
     if (engine.error.empty()) continue;

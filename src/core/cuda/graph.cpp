@@ -4,6 +4,7 @@
 #include "core/cuda/contexts.hpp"
 #include "core/cuda/driver_check.hpp"
 #include "core/cuda/graph_move.hpp"
+#include "text/kernel_name.hpp"
 
 #include <greenlane/core/error.hpp>
 
@@ -142,6 +143,21 @@ std::unique_ptr<GraphBackend> CudaGraph::moved(StreamView from, StreamView to, K
   moved->libraries_ = move.libraries() ? move.libraries() : libraries_;
   moved->instantiate();
   return moved;
+}
+
+std::optional<std::string> CudaGraph::kernel_name(int node) const {
+  const auto& driver = primary_->driver();
+  CUgraphNode_st* const found = list_nodes().at(static_cast<std::size_t>(node));
+  CUgraphNodeType type{};
+  check(driver, driver.cuGraphNodeGetType(found, &type), "cuGraphNodeGetType", "a graph's kernel could not be named");
+  if (type != CU_GRAPH_NODE_TYPE_KERNEL) return std::nullopt;
+  CUDA_KERNEL_NODE_PARAMS_v2 kernel{};
+  if (!driver.cuGraphKernelNodeGetParams || driver.cuGraphKernelNodeGetParams(found, &kernel) != CUDA_SUCCESS)
+    return "";
+  const char* name = nullptr;
+  if (kernel.kern && driver.cuKernelGetName) (void)driver.cuKernelGetName(&name, kernel.kern);
+  if (!name && kernel.func && driver.cuFuncGetName) (void)driver.cuFuncGetName(&name, kernel.func);
+  return name ? text::demangled(name) : "";
 }
 
 // The message is built only on an error, because every call of an engine runs this.

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace greenlane::detail {
@@ -23,6 +24,7 @@ class CudaGraph final : public GraphBackend {
   [[nodiscard]] GraphShape shape() const override;
   [[nodiscard]] std::unique_ptr<GraphBackend> part(std::span<const int> nodes) const override;
   [[nodiscard]] std::unique_ptr<GraphBackend> moved(StreamView from, StreamView to, KernelCode* code) const override;
+  [[nodiscard]] std::optional<std::string> kernel_name(int node) const override;
 
  private:
   // Takes over `graph`, also if this throws. No capture is begun.

@@ -87,4 +87,20 @@ const SliceChoice& choose_slices(std::span<const SliceChoice> choices, double mo
   return cheap != choices.end() ? *cheap : *std::ranges::min_element(choices, {}, cost);
 }
 
+std::optional<LongKernel> find_long_kernel(std::span<const Slice> finest, std::span<const nanoseconds> times,
+                                           const SliceOptions& options,
+                                           const std::function<std::optional<std::string>(int)>& kernel_name) {
+  std::optional<LongKernel> longest;
+  for (std::size_t i = 0; i < finest.size(); ++i) {
+    if (times[i] <= std::max(options.longest.value_or(kLongest), longest.value_or(LongKernel{}).time)) continue;
+    LongKernel found{.name = {}, .time = times[i], .kernels = 0};
+    for (const int node : finest[i]) {
+      const auto name = kernel_name(node);
+      if (name && found.kernels++ == 0) found.name = *name;
+    }
+    if (found.kernels > 0) longest = std::move(found);
+  }
+  return longest;
+}
+
 }  // namespace greenlane::detail

@@ -7,7 +7,9 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace greenlane::detail {
@@ -32,5 +34,11 @@ struct SliceChoice {
 // them. Measuring all choices would favour a choice that is cheap by chance. A single choice is not measured.
 [[nodiscard]] const SliceChoice& choose_slices(std::span<const SliceChoice> choices, double most_overhead,
                                                const std::function<double(const SliceChoice&)>& overhead);
+
+// Returns the longest of the finest slices, if it has a kernel and is longer than any slice that the options ask for.
+// `times` are the times of the finest slices. `kernel_name` names a node's kernel; absent: the node is no kernel.
+[[nodiscard]] std::optional<LongKernel> find_long_kernel(
+    std::span<const Slice> finest, std::span<const std::chrono::nanoseconds> times, const SliceOptions& options,
+    const std::function<std::optional<std::string>(int)>& kernel_name);
 
 }  // namespace greenlane::detail

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <span>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -38,8 +39,9 @@ nanoseconds time_of(const Lane& lane, int repeats, Work work) {
 // Returns each part's shortest time over some rounds. The parts run in their order, because a kernel's time may depend
 // on what it finds in memory: a kernel that takes its tiles from a counter has nothing to do until the part that resets
 // the counter has run.
-std::vector<nanoseconds> times_of(const Lane& lane, detail::DeviceState& device, const Parts& parts) {
+std::vector<nanoseconds> times_of(const Lane& lane, std::span<detail::GraphBackend* const> parts) {
   constexpr int kRounds = 5;
+  auto& device = *detail::Access::state(lane)->device;
   std::vector<std::unique_ptr<detail::EventBackend>> marks;
   for (std::size_t i = 0; i <= parts.size(); ++i) marks.push_back(device.make_timed_event());
   std::vector<nanoseconds> least(parts.size(), nanoseconds::max());
@@ -95,6 +97,7 @@ struct SlicedGraph::Impl {
   std::vector<detail::Slice> nodes{};  // of each part
   Parts parts{};
   nanoseconds longest{0};
+  std::optional<LongKernel> long_kernel{};
   std::string obstacle{};
   std::vector<Launched> launched{};  // a ring of look-ahead + 1 slices; at most this many are in flight
   std::size_t next = 0;              // the next entry of `launched`, across runs
@@ -165,6 +168,8 @@ struct SlicedGraph::Impl {
     const auto finest = detail::finest_slices(backend.shape());
     if (finest.size() < 2) {
       obstacle = "it has no point that every path crosses";
+      detail::GraphBackend* const whole = &backend;
+      if (measure) note_long_kernel(backend, finest, times_of(lane, {&whole, 1}));
       return;
     }
     if (measure) {
@@ -174,11 +179,23 @@ struct SlicedGraph::Impl {
     }
   }
 
+  void note_long_kernel(const detail::GraphBackend& backend, const std::vector<detail::Slice>& finest,
+                        const std::vector<nanoseconds>& times) {
+    long_kernel = detail::find_long_kernel(finest, times, options, [&](int node) { return backend.kernel_name(node); });
+  }
+
+  [[nodiscard]] std::vector<nanoseconds> times_of_parts(const Lane& lane) const {
+    std::vector<detail::GraphBackend*> all;
+    for (const auto& part : parts) all.push_back(part.get());
+    return times_of(lane, all);
+  }
+
   void cut_as_measured(detail::GraphBackend& backend, const Lane& lane, const std::vector<detail::Slice>& finest) {
     const auto stream = lane.stream();
     const auto launch = [&](detail::GraphBackend& part) { return [&] { part.launch(stream); }; };
     make_parts(backend, finest);
-    const auto times = times_of(lane, *detail::Access::state(lane)->device, parts);
+    const auto times = times_of_parts(lane);
+    note_long_kernel(backend, finest, times);
 
     // A device under constant load takes some tenths of a second to settle on a clock. The clock is higher if slices
     // leave the device short gaps.
@@ -208,7 +225,7 @@ struct SlicedGraph::Impl {
       if (const double least = std::min(roughly(), roughly()); least > 4 * options.most_overhead) return least;
       return overhead_of(lane, many, sliced, launch(backend));
     }));
-    longest = std::ranges::max(times_of(lane, *detail::Access::state(lane)->device, parts));
+    longest = std::ranges::max(times_of_parts(lane));
   }
 };
 
@@ -241,6 +258,7 @@ SlicedGraph SlicedGraph::moved(Graph graph, const Lane& lane) const {
                                       .options = impl_->options,
                                       .work = std::make_shared<GatedWork>(lane.unit_set()),
                                       .obstacle = impl_->obstacle});
+  impl->long_kernel = impl_->long_kernel;
   impl->look_ahead(lane, look_ahead());
   if (!impl_->parts.empty()) impl->make_parts(*detail::Access::state(impl->graph)->backend, impl_->nodes);
   return SlicedGraph(std::move(impl));
@@ -249,6 +267,7 @@ SlicedGraph SlicedGraph::moved(Graph graph, const Lane& lane) const {
 int SlicedGraph::slices() const noexcept { return std::max(1, static_cast<int>(impl_->parts.size())); }
 nanoseconds SlicedGraph::longest_slice() const noexcept { return impl_->longest; }
 int SlicedGraph::look_ahead() const noexcept { return static_cast<int>(impl_->launched.size()) - 1; }
+const std::optional<LongKernel>& SlicedGraph::long_kernel() const noexcept { return impl_->long_kernel; }
 const std::string& SlicedGraph::obstacle() const noexcept { return impl_->obstacle; }
 
 void SlicedGraph::run(Gate& gate, const Lane& lane) { impl_->run(gate, lane); }

@@ -143,7 +143,8 @@ Mode apply_plan(PipelineConfig& config, const std::filesystem::path& plan) {
                     [&](const LaneConfig& lane, const std::string& why, const std::string& remedy) {
                       file.fail("lane '" + lane.name + "' is beside '" + lane.beside + "': " + why, remedy);
                     });
-  document.note_unknown({"paths", "predicted", "measured", "margin", "contention", "corrections", "candidates"});
+  document.note_unknown(
+      {"paths", "predicted", "measured", "margin", "contention", "corrections", "reasons", "candidates"});
   file.warn_of_unknown();
   config = std::move(planned);
   return mode.value();

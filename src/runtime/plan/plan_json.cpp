@@ -145,6 +145,7 @@ std::string plan_json(const PlanResult& result, const DeviceInfo& device) {
   json["margin"] = result.request.margin;
   json["contention"] = result.request.contention.empty() ? Json() : Json(result.request.contention);
   json["corrections"] = describe_corrections(result.request);
+  if (!result.reasons.empty()) json["reasons"] = result.reasons;
   json["candidates"] = Json::array();
   for (const auto& candidate : result.candidates) json["candidates"].push_back(describe(candidate));
   return text::json_text(json, 2) + "\n";

@@ -223,6 +223,7 @@ struct ResidentGraphs::Impl {
                      .longest_slice = graph.sliced ? graph.sliced->longest_slice() : std::chrono::nanoseconds(0),
                      .look_ahead = graph.sliced ? graph.sliced->look_ahead() : 0,
                      .gate_obstacle = graph.sliced ? graph.sliced->obstacle() : std::string(),
+                     .long_kernel = graph.sliced ? graph.sliced->long_kernel() : std::nullopt,
                      .moved = graph.moved};
       report.graphs.push_back(std::move(info));
       for (const auto& input : graph.call.inputs()) report.bytes += input.nbytes();

@@ -151,7 +151,7 @@ TEST_F(UnitSetTest, StreamsOfForeignContextsAreNotReusedElsewhere) {
 
 class GraphMoveTest : public GraphTest {
  protected:
-  Graph capture(fake::Node kind = fake::Node::library_kernel) {
+  Graph capture(fake::NodeKind kind = fake::NodeKind::library_kernel) {
     fake_.make_nodes(kind);
     return GraphTest::capture(policy_);
   }
@@ -170,7 +170,7 @@ class GraphMoveTest : public GraphTest {
 };
 
 TEST_F(GraphMoveTest, KernelsMemsetsAndCopiesMove) {
-  for (const auto kind : {fake::Node::library_kernel, fake::Node::memset, fake::Node::copy}) {
+  for (const auto kind : {fake::NodeKind::library_kernel, fake::NodeKind::memset, fake::NodeKind::copy}) {
     const auto graph = capture(kind);
     EXPECT_EQ(sms_of(graph.moved(vision_)), on_vision_);
     EXPECT_EQ(sms_of(graph), on_policy_) << "the original stays";
@@ -190,39 +190,39 @@ TEST_F(GraphMoveTest, AGraphMovesToTheWholeDeviceAndBack) {
 }
 
 TEST_F(GraphMoveTest, AModulesKernelIsReplacedByTheSameOneOfTheCode) {
-  const auto graph = capture(fake::Node::module_kernel);
+  const auto graph = capture(fake::NodeKind::module_kernel);
   EXPECT_EQ(sms_of(graph.moved(vision_, code({"other 32", "kernel 32"}))), on_vision_);
 }
 
 TEST_F(GraphMoveTest, AModulesKernelWithoutCodeStays) {
-  const auto graph = capture(fake::Node::module_kernel);
+  const auto graph = capture(fake::NodeKind::module_kernel);
   EXPECT_THAT([&] { (void)graph.moved(vision_); }, refuses_because("its kernel kernel belongs to a module"));
   EXPECT_THAT([&] { (void)graph.moved(vision_, code({"other 32"})); }, refuses_because("belongs to a module"));
 }
 
 TEST_F(GraphMoveTest, AKernelOfTheSameNameAndOtherCodeIsNoReplacement) {
-  const auto graph = capture(fake::Node::module_kernel);
+  const auto graph = capture(fake::NodeKind::module_kernel);
   EXPECT_THAT([&] { (void)graph.moved(vision_, code({"kernel 40"})); }, refuses_because("belongs to a module"));
   EXPECT_EQ(sms_of(graph.moved(vision_, code({"kernel 40", "kernel 32"}))), on_vision_);
 }
 
 TEST_F(GraphMoveTest, TwoKernelsThatLookAlikeAreNoReplacement) {
-  const auto graph = capture(fake::Node::module_kernel);
+  const auto graph = capture(fake::NodeKind::module_kernel);
   EXPECT_THAT([&] { (void)graph.moved(vision_, code({"kernel 32", "kernel 32 "})); },
               refuses_because("belongs to a module"));
   EXPECT_EQ(sms_of(graph.moved(vision_, code({"kernel 32", "kernel 32"}))), on_vision_) << "one image, twice";
 }
 
 TEST_F(GraphMoveTest, WhatCannotBeMovedIsRefusedAndLeavesNothing) {
-  EXPECT_THAT([&] { (void)capture(fake::Node::cooperative_kernel).moved(vision_); },
+  EXPECT_THAT([&] { (void)capture(fake::NodeKind::cooperative_kernel).moved(vision_); },
               refuses_because("cooperative kernel"));
-  EXPECT_THAT([&] { (void)capture(fake::Node::batch_memory_operation).moved(vision_); },
+  EXPECT_THAT([&] { (void)capture(fake::NodeKind::batch_memory_operation).moved(vision_); },
               refuses_because("a node of type"));
   EXPECT_EQ(fake_.live().graphs, 0);
 }
 
 TEST_F(GraphMoveTest, WorkOfOtherLanesIsRefused) {
-  fake_.make_nodes(fake::Node::library_kernel);
+  fake_.make_nodes(fake::NodeKind::library_kernel);
   StreamBinding inside(device_, "inside");
   inside.set(vision_);
   const auto graph = Graph::capture(policy_, [&] {
@@ -243,7 +243,7 @@ TEST_F(GraphMoveTest, TheUnitsOfTheCaptureAreFreeAfterAMove) {
 }
 
 TEST_F(GraphMoveTest, ManyMovesUseNoMoreOfAnything) {
-  auto graph = capture(fake::Node::module_kernel);
+  auto graph = capture(fake::NodeKind::module_kernel);
   const auto known = code({"kernel 32"});
   graph = graph.moved(vision_, known);
   const auto before = fake_.live();

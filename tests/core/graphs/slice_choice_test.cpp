@@ -5,13 +5,17 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <random>
+#include <string>
 
 namespace greenlane::detail {
 namespace {
 
 using std::chrono::microseconds;
 using std::chrono::nanoseconds;
+
+std::optional<std::string> numbered(int node) { return "kernel " + std::to_string(node); }
 
 class SliceChoiceTest : public ::testing::Test {
  protected:
@@ -138,6 +142,45 @@ TEST_F(SliceChoiceTest, ASingleChoiceIsNotMeasured) {
     ADD_FAILURE();
     return 0;
   });
+}
+
+class FindLongKernelTest : public SliceChoiceTest {
+ protected:
+  [[nodiscard]] std::optional<LongKernel> found(const SliceOptions& options = {}) const {
+    return find_long_kernel(finest_, times_, options, numbered);
+  }
+};
+
+TEST_F(FindLongKernelTest, TheLongestBeyondAllSlicesIsFound) {
+  times_[7] = microseconds(300);
+  times_[9] = microseconds(400);
+  times_[12] = microseconds(301);
+  EXPECT_EQ(found(), (LongKernel{.name = "kernel 9", .time = microseconds(400), .kernels = 1}));
+}
+
+TEST_F(FindLongKernelTest, AKernelThatFitsIntoASliceIsNotLong) {
+  EXPECT_EQ(found(), std::nullopt);
+  times_[7] = microseconds(200);
+  EXPECT_EQ(found(), std::nullopt) << "auto tries slices of 200 us";
+  times_[7] += nanoseconds(1);
+  EXPECT_TRUE(found());
+  EXPECT_EQ(found({.longest = microseconds(300)}), std::nullopt) << "longer slices were asked for";
+  EXPECT_TRUE(found({.longest = microseconds(100)}));
+}
+
+TEST_F(FindLongKernelTest, KernelsThatNoCutPartsAreCounted) {
+  finest_[3] = {5, 3, 4};
+  times_[3] = microseconds(900);
+  EXPECT_EQ(found(), (LongKernel{.name = "kernel 5", .time = microseconds(900), .kernels = 3}));
+}
+
+TEST_F(FindLongKernelTest, CopiesAreNotKernels) {
+  finest_[3] = {2, 3};
+  times_[2] = microseconds(800);
+  times_[3] = microseconds(700);
+  const auto copies = [](int node) { return node == 2 ? std::nullopt : numbered(node); };
+  EXPECT_EQ(find_long_kernel(finest_, times_, {}, copies),
+            (LongKernel{.name = "kernel 3", .time = microseconds(700), .kernels = 1}));
 }
 
 }  // namespace

@@ -155,6 +155,51 @@ TEST_F(SlicedGraphTest, TheLookAheadLimitsWholeGraphsInFlight) {
   EXPECT_EQ(fake_.launches().size(), before + 5);
 }
 
+class LongKernelTest : public SlicedGraphTest {
+ protected:
+  explicit LongKernelTest(bool names = true)
+      : SlicedGraphTest({.kernel_names = names,
+                         .nodes = {{},
+                                   {.kernel = "_Z6matmulPf", .time = microseconds(1090)},
+                                   {.kernel = "norm", .time = microseconds(2000), .is_of_module = true},
+                                   {.kernel = nullptr, .time = microseconds(3000)}}}) {}
+};
+
+TEST_F(LongKernelTest, TheLongestIsNamedAsInTheSource) {
+  EXPECT_EQ(SlicedGraph(capture(2), lane_, {}).long_kernel(),
+            (LongKernel{.name = "matmul(float*)", .time = microseconds(1090), .kernels = 1}));
+}
+
+TEST_F(LongKernelTest, AKernelOfAModuleIsNamedAndACopyIsNone) {
+  EXPECT_EQ(SlicedGraph(capture(8), lane_, {}).long_kernel(),
+            (LongKernel{.name = "norm", .time = microseconds(2000), .kernels = 1}));
+  EXPECT_EQ(fake_.calls_of("cuKernelGetName"), 1) << "of matmul, which was the longest until then";
+}
+
+TEST_F(LongKernelTest, AGraphOfOneKernelIsMeasured) {
+  fake_.configure({.nodes = {{.kernel = "attention", .time = microseconds(500)}}});
+  const SlicedGraph graph(capture(1), lane_, {});
+  EXPECT_EQ(graph.long_kernel(), (LongKernel{.name = "attention", .time = microseconds(500), .kernels = 1}));
+  EXPECT_THAT(graph.obstacle(), HasSubstr("no point that every path crosses"));
+  EXPECT_EQ(SlicedGraph(capture(1), lane_, {}, /*measure=*/false).long_kernel(), std::nullopt);
+}
+
+TEST_F(LongKernelTest, AKernelWithinTheSlicesIsNotReported) {
+  EXPECT_EQ(SlicedGraph(capture(1), lane_, {}).long_kernel(), std::nullopt);
+  EXPECT_EQ(SlicedGraph(capture(8), lane_, {.longest = milliseconds(3)}).long_kernel(), std::nullopt);
+  EXPECT_EQ(SlicedGraph(capture(8), lane_, {}, /*measure=*/false).long_kernel(), std::nullopt);
+}
+
+class NamelessKernelTest : public LongKernelTest {
+ protected:
+  NamelessKernelTest() : LongKernelTest(false) {}
+};
+
+TEST_F(NamelessKernelTest, AnOldDriverTellsTheTimeOnly) {
+  EXPECT_EQ(SlicedGraph(capture(2), lane_, {}).long_kernel(),
+            (LongKernel{.name = "", .time = microseconds(1090), .kernels = 1}));
+}
+
 class UncuttableTest : public SlicedGraphTest {
  protected:
   UncuttableTest() : SlicedGraphTest({.graphs_with_memory = true}) {}

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace greenlane {
@@ -36,6 +37,8 @@ class SlicedGraph {
   [[nodiscard]] std::chrono::nanoseconds longest_slice() const noexcept;
   // Slices that wait on the device behind the running one.
   [[nodiscard]] int look_ahead() const noexcept;
+  // The longest kernel, if it is longer than the slices that were wanted. Absent also if nothing was measured.
+  [[nodiscard]] const std::optional<LongKernel>& long_kernel() const noexcept;
   // The reason why the graph is launched whole; empty if it is cut.
   [[nodiscard]] const std::string& obstacle() const noexcept;
 

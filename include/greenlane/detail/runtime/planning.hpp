@@ -66,6 +66,8 @@ struct PlanResult {
   std::size_t chosen = 0;                 ///< index of the chosen candidate
   /// The reason why no plan is predicted to meet the deadlines; absent: a plan is.
   std::optional<PlanError> no_plan{};
+  /// The long kernels behind the choice, one line for each; see with_reasons().
+  std::vector<std::string> reasons{};
 };
 
 /// Makes the planner's request for a pipeline with this profile.

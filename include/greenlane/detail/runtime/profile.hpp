@@ -2,6 +2,7 @@
 #pragma once
 
 #include <greenlane/core/device.hpp>
+#include <greenlane/core/gate.hpp>
 #include <greenlane/detail/planner/engine_demand.hpp>
 #include <greenlane/detail/runtime/config.hpp>
 
@@ -9,6 +10,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,11 +18,19 @@ namespace greenlane::runtime {
 
 class LoadedPipeline;
 
+/// A long kernel, as it was measured on a number of units.
+struct ProfiledKernel {
+  Units units;        ///< size of the partition
+  LongKernel kernel;  ///< the kernel
+};
+
 /// The measurements of one engine.
 struct EngineProfile {
   std::string name;                 ///< the engine's name
   std::vector<LatencyPoint> curve;  ///< the last point is the undivided device
   std::vector<SlicePoint> gated;    ///< empty: it has a deadline, or cannot be cut
+  /// The kernel that gates cannot shorten, on the most units that gates were measured on. Absent: there is none.
+  std::optional<ProfiledKernel> long_kernel{};
 };
 
 /// The measurements of all engines of a pipeline.

@@ -54,6 +54,7 @@ struct EngineResult {
   std::optional<bool> checked;          ///< absent: nothing to compare with, or not requested
   std::string error;                    ///< why it stopped, or what differed; empty if all went well
   std::optional<GraphUse> graphs;       ///< its CUDA graphs; absent: none
+  bool delays_urgent = false;           ///< urgent engines share units with it, and wait for its slices in flight
   std::vector<RequestSpan> spans;       ///< for the trace: its requests
   std::vector<Span> slices;             ///< for the trace: the slices of its graph, if it is cut
   bool is_triggered = true;             ///< false: only a program makes it run, so it did not

@@ -1,11 +1,11 @@
-#include "audit/kernel_name.hpp"
+#include "text/kernel_name.hpp"
 
 #include <cxxabi.h>
 
 #include <cstdlib>
 #include <memory>
 
-namespace greenlane::audit {
+namespace greenlane::text {
 namespace {
 
 // Returns the position of the argument list: the bracket that the last closing bracket closes. npos where there is
@@ -39,4 +39,4 @@ std::string shortened(const std::string& name, std::size_t most) {
   return text.substr(0, most - tail - 1) + "…" + text.substr(text.size() - tail);
 }
 
-}  // namespace greenlane::audit
+}  // namespace greenlane::text
