@@ -32,6 +32,8 @@ class LatencyPoint:
     """The mean."""
     requests: int
     """Number of requests that were measured."""
+    device_us: float | None = None
+    """The mean time of a run on the device. None: not known."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class Profile:
 
 def _latency_point(point: Fields) -> LatencyPoint:
     p50, p99, mean = (point.amount(each) for each in ("p50_us", "p99_us", "mean_us"))
-    return LatencyPoint(point.units("units"), p50, p99, mean, point.count("requests"))
+    device = point.amount_or_none("device_us")
+    return LatencyPoint(point.units("units"), p50, p99, mean, point.count("requests"), device)
 
 
 def _gated_point(point: Fields) -> GatedPoint:

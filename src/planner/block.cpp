@@ -51,12 +51,13 @@ Score BlockModel::predict(EngineSet block, Size size, Sharing sharing) {
     service.p50 *= factor;
     service.p99 *= factor;
     service.mean *= factor;
+    service.device *= factor;
     service.in_flight *= factor;
     services_.push_back(service);
     predictions_.push_back({.engine = index});
   }
   if (sharing == Sharing::gated) {
-    gated();
+    gated(size);
   } else {
     in_queue();
   }
@@ -131,11 +132,38 @@ void BlockModel::in_queue() {
   }
 }
 
-// Predicts engines at a gate. Urgent engines run beside each other. Best-effort engines, beside each other too, get the
-// time when no urgent engine runs.
-void BlockModel::gated() {
+// Returns the time that one call of an urgent engine costs a best-effort engine behind the gate.
+double BlockModel::price(std::size_t urgent, std::size_t best_effort, Size size) const {
+  // A rehearsal closes the gate ahead of a periodic call, by this share of the period at most.
+  constexpr double kMostEarly = 1.0 / 8;
+  const auto& engine = problem_->engine(predictions_[urgent].engine);
+  const auto& call = services_[urgent];
+  if (!std::isfinite(call.device)) return call.mean;
+  // A short call passes beside best effort, or holds it for little more than its own time. Latencies without contention
+  // decide which calls are short, so that less contention raises no price.
+  const bool is_short = problem_->alone(predictions_[urgent].engine, size).mean <
+                        problem_->alone(predictions_[best_effort].engine, size).in_flight;
+  if (is_short) return std::min(call.device, call.mean);
+  const bool is_expected = kind_of(engine) == Load::Kind::periodic;
+  return call.mean + (is_expected ? std::min(services_[best_effort].in_flight, engine.period * kMostEarly) : 0);
+}
+
+// Returns the share of the time that urgent engines leave a best-effort engine behind the gate.
+double BlockModel::left_to(std::size_t best_effort, Size size) const {
+  double left = 1;
+  for (std::size_t i = 0; i < predictions_.size(); ++i) {
+    const auto& engine = problem_->engine(predictions_[i].engine);
+    if (!engine.urgent) continue;
+    if (!engine.open) return 0;  // an engine that is back to back never opens the gate
+    left -= price(i, best_effort, size) / engine.period;
+  }
+  return std::max(0.0, left);
+}
+
+// Predicts engines at a gate. Urgent engines run beside each other. Best-effort engines run beside each other too, and
+// each gets the same share of the time that urgent engines leave to it.
+void BlockModel::gated(Size size) {
   double blocking = 0;
-  bool is_left = true;
   for (std::size_t i = 0; i < predictions_.size(); ++i) {
     const auto& engine = problem_->engine(predictions_[i].engine);
     const auto& service = services_[i];
@@ -145,14 +173,14 @@ void BlockModel::gated() {
                         .p99 = service.p99,
                         .mean = service.mean,
                         .period = engine.period});
-      is_left &= engine.open;  // an engine that is back to back never opens the gate
     } else {
       blocking += service.in_flight;
-      const double mean = service.mean / (1 - service.overhead);
-      claims_.push_back({.member = i, .usage = 1, .demand = engine.open ? mean / engine.period : kInfinite});
+      const double left = left_to(i, size);
+      const double needed = engine.open ? service.mean / (1 - service.overhead) / engine.period : kInfinite;
+      claims_.push_back({.member = i, .usage = 1, .demand = left > 0 ? needed / left : kInfinite, .left = left});
     }
   }
-  share_out(is_left ? 1 - open_utilisation(loads_) : 0);
+  share_out(1);
 
   double busy = 0;  // the longest time for which urgent engines hold best effort
   std::size_t urgent = 0;
@@ -170,10 +198,11 @@ void BlockModel::gated() {
   for (const auto& claim : claims_) {
     auto& prediction = predictions_[claim.member];
     const auto& service = services_[claim.member];
-    prediction.utilisation = claim.got;
-    prediction.rate = claim.got * (1 - service.overhead) / service.mean;
+    prediction.utilisation = claim.got * claim.left;
+    prediction.rate = prediction.utilisation * (1 - service.overhead) / service.mean;
     const bool falls_behind = claim.got < claim.demand * (1 - 1e-9) && claim.demand != kInfinite;
-    const double slower = falls_behind || level_ <= 0 ? kInfinite : 1 / (level_ * (1 - service.overhead));
+    const double share = level_ * claim.left;
+    const double slower = falls_behind || share <= 0 ? kInfinite : 1 / (share * (1 - service.overhead));
     prediction.p50 = service.p50 * slower;
     prediction.p99 = service.p99 * slower + busy;
   }

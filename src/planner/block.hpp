@@ -66,10 +66,13 @@ class BlockModel {
     std::size_t member = 0;
     double usage = 0;   // of the server's time, for each unit of the common level
     double demand = 0;  // of the server's time, at most
+    double left = 1;    // behind a gate: the share of the time that the gate is open to it
     double got = 0;
   };
   void in_queue();
-  void gated();
+  void gated(Size size);
+  [[nodiscard]] double price(std::size_t urgent, std::size_t best_effort, Size size) const;
+  [[nodiscard]] double left_to(std::size_t best_effort, Size size) const;
   void share_out(double available);
   void correct(std::span<const PredictionFactors> factors);
   [[nodiscard]] Score score() const;

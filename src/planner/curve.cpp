@@ -20,6 +20,8 @@ double growth(Units measured, Units units) {
   return units < measured ? static_cast<double>(measured.count) / units.count : 1;
 }
 
+double device_time(const LatencyPoint& point) { return point.device ? point.device->count() : Service().device; }
+
 }  // namespace
 
 Curve::Curve(const EngineDemand& engine) : points_(engine.curve), slices_(engine.slices) {
@@ -32,7 +34,8 @@ Service Curve::at(Units units) const {
   const double longer = below == above ? growth(below->units, units) : 1;
   Service service{.p50 = std::max(below->p50, above->p50).count() * longer,
                   .p99 = std::max(below->p99, above->p99).count() * longer,
-                  .mean = std::max(below->mean, above->mean).count() * longer};
+                  .mean = std::max(below->mean, above->mean).count() * longer,
+                  .device = std::max(device_time(*below), device_time(*above)) * longer};
   if (!slices_.empty()) {
     const auto [smaller, larger] = around(slices_, units);
     service.in_flight = std::max(smaller->in_flight, larger->in_flight).count() *

@@ -3,6 +3,7 @@
 
 #include <greenlane/detail/planner/planner.hpp>
 
+#include <limits>
 #include <vector>
 
 namespace greenlane::detail {
@@ -12,6 +13,7 @@ struct Service {
   double p50 = 0;
   double p99 = 0;
   double mean = 0;
+  double device = std::numeric_limits<double>::infinity();  // time on the device; infinite: not known
   double in_flight = 0;
   double overhead = 0;
 };

@@ -40,6 +40,10 @@ void check(const EngineDemand& engine) {
       refuse(name + " has an impossible latency at " + std::to_string(point.units.count) + " units",
              "p50, p99 and mean are positive, and p99 is not below p50");
     }
+    if (point.device && !is_positive(point.device->count())) {
+      refuse(name + " has an impossible device time at " + std::to_string(point.units.count) + " units",
+             "give a positive time, or none");
+    }
   }
   for (const auto& point : engine.slices) {
     const bool is_share = point.overhead >= 0 && point.overhead < 1;

@@ -34,6 +34,12 @@ double mean(const PlanProblem& problem, std::size_t engine, Size size) {
   return problem.alone(engine, size).mean * problem.least_contention(engine);
 }
 
+// Returns the least time that a call of an urgent engine costs best effort. Behind a gate it may be the device time.
+double least_price(const PlanProblem& problem, std::size_t engine, Size size) {
+  const auto& alone = problem.alone(engine, size);
+  return std::min(alone.mean, alone.device) * problem.least_contention(engine);
+}
+
 // Adds the upper hull of throughput over units, which begins with none of either. The slopes of its steps fall.
 void add_hull(const PlanProblem& problem, std::size_t index, std::vector<Step>& steps) {
   const auto& engine = problem.engine(index);
@@ -77,7 +83,7 @@ std::int64_t throughput_bound(const PlanProblem& problem) {
     } else if (engine.open) {
       double least = kInfinite;
       for (const auto size : sizes(problem))
-        least = std::min(least, mean(problem, i, size) / engine.period * problem.units(size).count);
+        least = std::min(least, least_price(problem, i, size) / engine.period * problem.units(size).count);
       units -= least;
     }
   }

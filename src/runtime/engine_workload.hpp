@@ -208,6 +208,7 @@ class EngineWorkload : public TensorWorkload {
     use.bytes = report.bytes;
     use.obstacle = report.obstacle;
     if (report.graphs.empty()) return use;
+    use.time = report.graphs.front().time;
     use.replays = report.graphs.front().replays;
     use.kernel_units = report.graphs.front().kernel_units;
     use.slices = report.graphs.front().slices;

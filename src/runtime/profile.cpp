@@ -72,12 +72,7 @@ class Profiler {
         const auto done = static_cast<double>(index) + static_cast<double>(i) / static_cast<double>(sizes.size());
         options_.progress(done / static_cast<double>(pipeline_.config().engines.size()), engine.name);
       }
-      const auto latency = at(index, sizes[i], {});
-      profile.curve.push_back({.units = sizes[i],
-                               .p50 = latency.quantile(0.5),
-                               .p99 = latency.quantile(0.99),
-                               .mean = latency.mean(),
-                               .requests = latency.count()});
+      profile.curve.push_back(point_at(index, sizes[i]));
     }
     if (engine.deadline || !engine.gates || pipeline_.device().id().kind != DeviceKind::cuda) return profile;
     // Cutting into slices is measured too and takes some seconds, so only two sizes are tried.
@@ -109,10 +104,18 @@ class Profiler {
     return Lane::create(device.partition("profile", units.count));
   }
 
-  LatencyHistogram at(std::size_t index, Units units, const GateRole& role) {
+  LatencyPoint point_at(std::size_t index, Units units) {
     auto& engine = *pipeline_.engines()[index];
-    const Stay stay(engine.workload(), lane_of(units), role);
-    return latency_of(engine, pipeline_.config().engines[index]);
+    const Stay stay(engine.workload(), lane_of(units), {});
+    const auto latency = latency_of(engine, pipeline_.config().engines[index]);
+    LatencyPoint point{.units = units,
+                       .p50 = latency.quantile(0.5),
+                       .p99 = latency.quantile(0.99),
+                       .mean = latency.mean(),
+                       .requests = latency.count()};
+    const auto graphs = engine.workload().graphs();
+    if (graphs && graphs->time.count() > 0) point.device = std::min(Microseconds(graphs->time), point.mean);
+    return point;
   }
 
   LatencyHistogram latency_of(ServedEngine& engine, const EngineConfig& config) {

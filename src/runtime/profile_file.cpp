@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace greenlane::runtime {
@@ -23,11 +24,12 @@ using Json = nlohmann::ordered_json;
 Json describe(const EngineProfile& engine) {
   Json curve = Json::array();
   for (const auto& point : engine.curve) {
-    curve.push_back({{"units", point.units.count},
-                     {"p50_us", point.p50.count()},
-                     {"p99_us", point.p99.count()},
-                     {"mean_us", point.mean.count()},
-                     {"requests", point.requests}});
+    auto& written = curve.emplace_back(Json{{"units", point.units.count},
+                                            {"p50_us", point.p50.count()},
+                                            {"p99_us", point.p99.count()},
+                                            {"mean_us", point.mean.count()},
+                                            {"requests", point.requests}});
+    if (point.device) written["device_us"] = point.device->count();
   }
   Json gated = Json::array();
   for (const auto& point : engine.gated) {
@@ -84,6 +86,7 @@ LatencyPoint point_of(JsonObject json) {
                      .p50 = time_at(json, "p50_us"),
                      .p99 = time_at(json, "p99_us"),
                      .mean = time_at(json, "mean_us"),
+                     .device = json.find("device_us") ? std::optional(time_at(json, "device_us")) : std::nullopt,
                      .requests = static_cast<std::uint64_t>(json.whole("requests", 0, kMostRequests))};
   if (point.p99 < point.p50) json.refuse("p99_us", "latency that 99 of 100 requests keep: p50_us is longer");
   json.note_unknown();

@@ -224,6 +224,9 @@ def test_modules_are_profiled_and_planned(tmp_path: Path) -> None:
     modules = {"urgent": nn.Linear(64, 64).cuda(), "bulk": nn.Linear(64, 64).cuda()}
     profile = gl.profile(file, seconds=0.05, modules=modules)
     assert len(profile.engines["urgent"].curve) > 2
+    for point in profile.engines["urgent"].curve:
+        assert point.device_us is not None
+        assert 0 < point.device_us <= point.mean_us
     plan = gl.plan(file, profile, seconds=0.2, budget=10, modules=modules)
     x = torch.randn(64, 64, device="cuda")
     with gl.Pipeline(file, plan, modules=modules) as pipeline, torch.no_grad():

@@ -93,6 +93,93 @@ TEST(Planner, AnUrgentEngineWaitsForSlicesOfAllBestEffortEngines) {
   EXPECT_NEAR(plan.partitions[0].utilisation, 1, 1e-9);
 }
 
+// An urgent engine that shares the whole device with best effort. One call takes 50 us, of which the device works
+// for 20.
+EngineDemand measured_policy() {
+  auto engine = policy();
+  for (auto& each : engine.curve) each.device = each.mean * 0.4;
+  return engine;
+}
+
+EngineDemand in_flight(const std::string& name, double time) {
+  auto engine = head();
+  engine.name = name;
+  engine.slices = slices(kAllUnits, time, 0.05);
+  return engine;
+}
+
+Plan behind_one_gate(const std::vector<EngineDemand>& engines) {
+  PlannedPartition together{.name = {}, .units = {}, .is_whole = true, .sharing = Sharing::gated, .engines = {}};
+  for (std::size_t i = 0; i < engines.size(); ++i) together.engines.push_back(i);
+  return predict(request(engines), std::vector{together});
+}
+
+TEST(GatePrices, AShortCallCostsItsDeviceTime) {
+  const auto plan = behind_one_gate({measured_policy(), in_flight("head", 200)});
+  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - 20.0 / 5000) * 0.95 * 100, 1e-9);
+  EXPECT_NEAR(plan.engines[0].p99.count(), 55 + 200, 1e-9) << "the price changed the urgent engine's own latency";
+}
+
+TEST(GatePrices, ALongPeriodicCallCostsItsLatencyAndTheSlicesInFlight) {
+  const auto plan = behind_one_gate({measured_policy(), in_flight("head", 40)});
+  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - (50 + 40) / 5000.0) * 0.95 * 100, 1e-9);
+}
+
+TEST(GatePrices, TheGateClosesAheadForAnEighthOfThePeriodAtMost) {
+  auto frequent = measured_policy();
+  frequent.period = Microseconds(240);
+  const auto plan = behind_one_gate({frequent, in_flight("head", 40)});
+  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - (50 + 30) / 240.0) * 0.95 * 100, 1e-9);
+}
+
+TEST(GatePrices, ALongCallAtRandomCostsItsLatency) {
+  auto random = measured_policy();
+  random.arrivals = Arrivals::poisson;
+  const auto plan = behind_one_gate({random, in_flight("head", 40)});
+  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - 50.0 / 5000) * 0.95 * 100, 1e-9);
+}
+
+TEST(GatePrices, ACallOfUnknownDeviceTimeCostsItsLatency) {
+  for (const double time : {40, 200}) {
+    const auto plan = behind_one_gate({policy(), in_flight("head", time)});
+    EXPECT_NEAR(plan.engines[1].rate_hz, (1 - 50.0 / 5000) * 0.95 * 100, 1e-9);
+  }
+  auto partly = measured_policy();
+  partly.curve.back().device.reset();
+  EXPECT_NEAR(behind_one_gate({partly, in_flight("head", 200)}).engines[1].rate_hz, (1 - 50.0 / 5000) * 95, 1e-9);
+}
+
+TEST(GatePrices, EachBestEffortEngineHasPricesOfItsOwn) {
+  const auto plan = behind_one_gate({measured_policy(), in_flight("long", 200), in_flight("short", 40)});
+  EXPECT_NEAR(plan.engines[1].rate_hz, 0.5 * (1 - 20.0 / 5000) * 95, 1e-9);
+  EXPECT_NEAR(plan.engines[2].rate_hz, 0.5 * (1 - 90.0 / 5000) * 95, 1e-9);
+}
+
+TEST(GatePrices, AnUrgentEngineThatIsBackToBackLeavesNothing) {
+  auto busy = measured_policy();
+  busy.period.reset();
+  EXPECT_EQ(behind_one_gate({busy, in_flight("head", 200)}).engines[1].rate_hz, 0);
+}
+
+// Slices that take less time because a neighbour is gone do not make a short call long.
+TEST(GatePrices, LessContentionRaisesNoPrice) {
+  auto wanted = request({measured_policy(), in_flight("head", 52), head()});
+  wanted.engines[2].name = "other";
+  const std::vector<PlannedPartition> partitions{
+      {.name = {}, .units = {32}, .sharing = Sharing::gated, .engines = {0, 1}},
+      {.name = {}, .units = {}, .is_rest = true, .sharing = Sharing::alone, .engines = {2}}};
+  wanted.contention = {{1, 1, 1}, {1, 1, 1}, {1, 1, 1}};
+  const double before = predict(wanted, partitions).engines[1].rate_hz;
+  wanted.contention[1][2] = 0.5;
+  EXPECT_NEAR(predict(wanted, partitions).engines[1].rate_hz, 2 * before, 1e-9);
+}
+
+TEST(Planner, AnImpossibleDeviceTimeIsRefused) {
+  auto engine = policy();
+  engine.curve.front().device = Microseconds(0);
+  EXPECT_THROW((void)make_plan(request({engine})), ConfigError);
+}
+
 TEST(Planner, OneQueueIsChosenIfTheDeadlineAllows) {
   auto patient = vision();
   patient.deadline = milliseconds(40);

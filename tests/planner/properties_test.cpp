@@ -121,7 +121,10 @@ RC_GTEST_PROP(Plans, PlansDoNotDependOnTheUnitOfTime, ()) {
   auto request = any_request();
   const auto before = plan_if_any(request);
   for (auto& engine : request.engines) {  // a power of two, so that nothing is rounded
-    for (auto& point : engine.curve) point = {point.units, point.p50 * 4, point.p99 * 4, point.mean * 4};
+    for (auto& point : engine.curve) {
+      point = {point.units, point.p50 * 4, point.p99 * 4, point.mean * 4, point.device};
+      if (point.device) *point.device *= 4;
+    }
     for (auto& point : engine.slices) point.in_flight *= 4;
     if (engine.period) *engine.period *= 4;
     if (engine.deadline) *engine.deadline *= 4;

@@ -127,6 +127,10 @@ def test_a_profile_is_read_completely(tmp_path: Path) -> None:
     profile = gl.Profile.read(tmp_path / "profile.json")
     assert profile.device == "a CPU"
     assert profile.engines["policy"].curve == (gl.LatencyPoint(1, 1.0, 2.0, 1.1, 10),)
+    with_device_time = json.dumps(PROFILE).replace('"requests"', '"device_us": 0.5, "requests"')
+    (tmp_path / "profile.json").write_text(with_device_time)
+    points = gl.Profile.read(tmp_path / "profile.json").engines["policy"].curve
+    assert points == (gl.LatencyPoint(1, 1.0, 2.0, 1.1, 10, 0.5),)
 
 
 @pytest.mark.parametrize("given", ["profile.json", Path("profile.json"), 1])

@@ -95,7 +95,13 @@ TEST_F(ProfileTest, AWrittenProfileCanBeRead) {
   made.engines.push_back(
       {.name = "head",
        .curve =
-           {{.units = {1}, .p50 = microseconds(10), .p99 = microseconds(20), .mean = microseconds(12), .requests = 7}},
+           {{.units = {1}, .p50 = microseconds(10), .p99 = microseconds(20), .mean = microseconds(12), .requests = 7},
+            {.units = {2},
+             .p50 = microseconds(10),
+             .p99 = microseconds(20),
+             .mean = microseconds(12),
+             .device = microseconds(5),
+             .requests = 7}},
        .gated = {{.units = {1}, .in_flight = microseconds(60), .overhead = 0.02, .slices = 9}},
        .long_kernel = ProfiledKernel{
            .units = {1}, .kernel = {.name = "matmul", .time = std::chrono::nanoseconds(1'090'123), .kernels = 2}}});
@@ -113,6 +119,8 @@ TEST_F(ProfileTest, AWrittenProfileCanBeRead) {
   EXPECT_EQ(point.p99, microseconds(20));
   EXPECT_EQ(point.mean, microseconds(12));
   EXPECT_EQ(point.requests, 7U);
+  EXPECT_FALSE(point.device.has_value());
+  EXPECT_EQ(read.engines[0].curve.at(1).device, microseconds(5));
   const auto& gated = read.engines[0].gated.at(0);
   EXPECT_EQ(gated.in_flight, microseconds(60));
   EXPECT_EQ(gated.overhead, 0.02);
@@ -205,6 +213,7 @@ TEST_F(ProfileTest, ImpossibleMeasurementsAreRefused) {
       {curve + "p50_us", 0, "'engines[0].curve[0].p50_us'" + of + "0, and no time above 0"},
       {curve + "p99_us", 0.0, "'engines[0].curve[0].p99_us'" + of + "0.0, and no time above 0"},
       {curve + "mean_us", 0, "'engines[0].curve[0].mean_us'" + of + "0, and no time above 0"},
+      {curve + "device_us", 0, "'engines[0].curve[0].device_us'" + of + "0, and no time above 0"},
       {curve + "p99_us", 9.5, "'engines[0].curve[0].p99_us'" + of + "9.5, and no latency"},
       {gated + "in_flight_us", 0, "'engines[0].gated[0].in_flight_us'" + of + "0, and no time above 0"},
       {gated + "overhead", -0.01, "'engines[0].gated[0].overhead'" + of + "-0.01, and no share from 0 to less than 1"},
@@ -261,7 +270,8 @@ TEST_F(ProfileTest, NumbersOutOfRangeAreRefusedByName) {
   }
   for (const nlohmann::json& value :
        {nlohmann::json(1e300), nlohmann::json(-1), nlohmann::json(), nlohmann::json(true)}) {
-    for (const auto* key : {"p50_us", "p99_us", "mean_us"}) expect_refused("/engines/0/curve/0", key, value);
+    for (const auto* key : {"p50_us", "p99_us", "mean_us", "device_us"})
+      expect_refused("/engines/0/curve/0", key, value);
     expect_refused("/engines/0/gated/0", "in_flight_us", value);
     expect_refused("/engines/0/gated/0", "overhead", value == -1 ? nlohmann::json(1e300) : value);
   }

@@ -119,6 +119,7 @@ def lenient_profile(path: Path_, _value: Any) -> str:
 def profile_of_one() -> dict[str, Any]:
     """Returns a profile of an engine `a`."""
     points = [{"units": units, "p50_us": 1.0, "p99_us": 2.0, "mean_us": 1.5, "requests": 10} for units in (1, 2)]
+    points[0]["device_us"] = 0.5
     gated = [{"units": 2, "in_flight_us": 50.0, "overhead": 0.1, "slices": 4}]
     kernel = {"name": "matmul", "time_us": 1090.0, "kernels": 1, "units": 2}
     return {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -89,10 +90,12 @@ PlanRequest random_request(const Draw& draw, int most_engines, int most_groups) 
     const double work = draw(1, 40) * 100.0;
     for (int units = all_units; units > 0; units -= draw(1, all_units)) {
       const double mean = work / units * draw(10, 20) / 10;
-      engine.curve.push_back({.units = {units},
-                              .p50 = Microseconds(mean * draw(8, 10) / 10),
-                              .p99 = Microseconds(mean * draw(10, 20) / 10),
-                              .mean = Microseconds(mean)});
+      engine.curve.push_back(
+          {.units = {units},
+           .p50 = Microseconds(mean * draw(8, 10) / 10),
+           .p99 = Microseconds(mean * draw(10, 20) / 10),
+           .mean = Microseconds(mean),
+           .device = draw(0, 4) == 0 ? std::nullopt : std::optional(Microseconds(mean * draw(1, 10) / 10))});
     }
     const double alone = work / all_units;
     const int kind = draw(0, 5);

@@ -28,7 +28,8 @@ struct GraphOptions {
   GraphOutputs outputs = GraphOutputs::copies;
   /// On: libraries such as cuBLAS are told for how many units to pick kernels. Several numbers are captured and timed
   /// once for each partition size and input shape, and the fastest is kept. This runs the model a few dozen times more
-  /// on the same inputs; changes made by these runs are undone. Off: kernels are picked for the whole device.
+  /// on the same inputs; changes made by these runs are undone. The kept graph's time is measured, too. Off: kernels
+  /// are picked for the whole device.
   bool tune_kernels = true;
   /// The number of graphs to keep, of different input shapes; the most recently used stay.
   std::size_t capacity = 8;
@@ -38,6 +39,7 @@ struct GraphOptions {
 struct GraphInfo {
   int units = 0;                              ///< of the lane that it runs on
   std::optional<int> kernel_units;            ///< units that kernels were picked for; absent: the whole device
+  std::chrono::nanoseconds time{0};           ///< of the device for one launch, uncut and alone; 0: not measured
   std::uint64_t replays = 0;                  ///< number of launches
   int slices = 1;                             ///< slices of each launch
   std::chrono::nanoseconds longest_slice{0};  ///< as measured; 0: not measured

@@ -14,7 +14,7 @@ namespace greenlane {
 UrgentEngine::UrgentEngine(const Device& device, std::chrono::nanoseconds deadline)
     : gate_(Gate::of(device)),
       limit_(kMostDeadlines * deadline),
-      timings_(new UrgentTimings(device)),
+      timings_(new UrgentTimings(device, deadline)),
       device_(device) {}
 
 UrgentEngine::~UrgentEngine() = default;

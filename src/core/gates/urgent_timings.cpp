@@ -12,7 +12,13 @@ namespace {
 using detail::PassWay;
 
 // Calls after which the shortest one is taken for the time of a call that nothing disturbs.
-constexpr std::size_t kEnough = 8;
+constexpr std::size_t kEnough = 32;
+// A call is short if it is shorter than so many times the slices in flight. To close the gate ahead of it would then
+// cost best effort about as much again.
+constexpr int kInFlight = 2;
+// The slices in flight take at most this part of the deadline. Otherwise the gate is closed ahead of calls, short or
+// not.
+constexpr int kPartOfDeadline = 4;
 
 bool contains(const Gate::Beside& beside, const std::shared_ptr<GatedWork>& work) {
   return std::ranges::find(beside, work.get()) != beside.end();
@@ -21,7 +27,8 @@ bool contains(const Gate::Beside& beside, const std::shared_ptr<GatedWork>& work
 }  // namespace
 
 bool UrgentTimings::is_short_for(const GatedWork& work) const {
-  return timed_ >= kEnough && shortest_ < work.in_flight();
+  return timed_ >= kEnough && shortest_ < kInFlight * work.in_flight() &&
+         kPartOfDeadline * work.in_flight() <= deadline_;
 }
 
 detail::PassChoice& UrgentTimings::choice_of(const std::shared_ptr<GatedWork>& work) {
@@ -92,7 +99,7 @@ void UrgentTimings::learn(const UrgentTiming& timing, std::chrono::nanoseconds t
   shortest_ = std::min(shortest_, time);
   Works active;
   std::ranges::copy_if(works, std::back_inserter(active),
-                       [&](const auto& work) { return work->last_launch() >= timing.entered_; });
+                       [&](const auto& work) { return work->last_launch() >= timing.entered_ && is_short_for(*work); });
   const auto passed = [&](const auto& work) { return contains(timing.beside_, work); };
   if (std::ranges::all_of(active, passed) || std::ranges::none_of(active, passed)) {
     const auto way = !active.empty() && passed(active.front()) ? PassWay::beside : PassWay::hold;

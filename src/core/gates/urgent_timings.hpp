@@ -42,7 +42,7 @@ class UrgentTimings {
  public:
   using Works = std::vector<std::shared_ptr<GatedWork>>;
 
-  explicit UrgentTimings(const Device& device) : device_(device) {}
+  UrgentTimings(const Device& device, std::chrono::nanoseconds deadline) : device_(device), deadline_(deadline) {}
 
   // Returns the work that the next call passes beside, of all work that shares units with it.
   [[nodiscard]] Gate::Beside beside(const Works& works);
@@ -64,6 +64,7 @@ class UrgentTimings {
   void learn(const UrgentTiming& timing, std::chrono::nanoseconds time, const Works& works);
 
   Device device_;
+  std::chrono::nanoseconds deadline_;
   mutable std::mutex mutex_;  // guards the following members
   std::chrono::nanoseconds shortest_ = std::chrono::nanoseconds::max();
   std::size_t timed_ = 0;  // number of calls

@@ -37,10 +37,14 @@ struct GraphKey {
 //                               +------------------------------> refused
 enum class GraphCallState { unseen, seen, resident, refused };
 
+// measured: the graph that is kept is replayed a few times more, for its time.
+enum class GraphTime { unknown, measured };
+
 // `Graph` is a captured call of an engine. Its member `std::chrono::nanoseconds time()` replays once, waits, and
-// returns the device's time. `Notes` holds the user's knowledge of the calls of one key. The first call of a key on a
-// thread runs as it is, so that libraries are loaded and an engine's own errors come out as they are. Thread safety:
-// none; the engine's binding locks.
+// returns the device's time. Its member `mean_time()` replays a few times back to back, waits, and returns the device's
+// time for one replay: that of a short graph without the time of its launch. `Notes` holds the user's knowledge of the
+// calls of one key. The first call of a key on a thread runs as it is, so that libraries are loaded and an engine's own
+// errors come out as they are. Thread safety: none; the engine's binding locks.
 template <typename Graph, typename Notes>
 class GraphCache {
  public:
@@ -48,8 +52,9 @@ class GraphCache {
   struct Entry {
     GraphKey key;
     State state = State::unseen;
-    std::unique_ptr<Graph> graph{};  // if resident
-    KernelTarget target{};           // the target that its kernels were picked for
+    std::unique_ptr<Graph> graph{};    // if resident
+    KernelTarget target{};             // the target that its kernels were picked for
+    std::chrono::nanoseconds time{0};  // of the device for one replay; 0: not measured
     std::uint64_t replays = 0;
     std::string obstacle{};  // why the last capture failed
     Notes notes{};
@@ -83,9 +88,11 @@ class GraphCache {
   [[nodiscard]] std::shared_ptr<Entry> find(const GraphKey& key);
 
   // Captures for each target, times the graphs and keeps the fastest. If a target was decided before for this signature
-  // and number of units, only that target is captured. The first target must succeed; others may fail. Returns false if
-  // nothing was captured; the entry is then unchanged except for its obstacle.
-  bool capture(Entry& entry, std::span<const KernelTarget> targets, const Capture& capture_for);
+  // and number of units, only that target is captured, and its time is the one that was measured then. The first target
+  // must succeed; others may fail. Returns false if nothing was captured; the entry is then unchanged except for its
+  // obstacle.
+  bool capture(Entry& entry, std::span<const KernelTarget> targets, const Capture& capture_for,
+               GraphTime time = GraphTime::unknown);
   // Makes such calls run eagerly from now on. Warns once in the cache's life.
   void refuse(Entry& entry) {
     entry.state = State::refused;
@@ -117,6 +124,7 @@ class GraphCache {
     int units;
     std::vector<std::int64_t> signature;
     KernelTarget target;
+    std::chrono::nanoseconds time;
   };
   struct Candidate {
     KernelTarget target;
@@ -173,8 +181,8 @@ auto GraphCache<Graph, Notes>::decision_for(const GraphKey& key) const -> const 
 }
 
 template <typename Graph, typename Notes>
-bool GraphCache<Graph, Notes>::capture(Entry& entry, std::span<const KernelTarget> targets,
-                                       const Capture& capture_for) {
+bool GraphCache<Graph, Notes>::capture(Entry& entry, std::span<const KernelTarget> targets, const Capture& capture_for,
+                                       GraphTime time) {
   // Enough for any engine. Beyond it, calls have ever new shapes, and timing anew costs less than memory.
   constexpr std::size_t kMostDecisions = 256;
   const auto* const decided = decision_for(entry.key);
@@ -190,6 +198,9 @@ bool GraphCache<Graph, Notes>::capture(Entry& entry, std::span<const KernelTarge
   }
   try {
     auto& best = fastest(candidates);
+    auto mean_time = decided ? decided->time : std::chrono::nanoseconds(0);
+    if (!decided && time == GraphTime::measured) mean_time = best.graph->mean_time();
+    entry.time = mean_time;
     entry.graph = std::move(best.graph);
     entry.target = best.target;
   } catch (const std::exception& error) {
@@ -201,7 +212,8 @@ bool GraphCache<Graph, Notes>::capture(Entry& entry, std::span<const KernelTarge
   drop_oldest();
   if (!decided) {
     if (decisions_.size() >= kMostDecisions) decisions_.clear();
-    decisions_.push_back({.units = entry.key.units, .signature = entry.key.signature, .target = entry.target});
+    decisions_.push_back(
+        {.units = entry.key.units, .signature = entry.key.signature, .target = entry.target, .time = entry.time});
   }
   return true;
 }

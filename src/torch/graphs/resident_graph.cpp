@@ -64,6 +64,19 @@ class TimedCall {
     return end.since(begin);
   }
 
+  // Replays a few times back to back and waits. Returns the device's time for one replay. Requires: runs change
+  // nothing.
+  [[nodiscard]] std::chrono::nanoseconds mean_time() {
+    constexpr int kReplays = 4;
+    TimedEvent begin;
+    TimedEvent end;
+    call.replay(stream_);  // keeps the device busy until the next replay is enqueued
+    begin.record(stream_);
+    for (int i = 0; i < kReplays; ++i) call.replay(stream_);
+    end.record(stream_);
+    return end.since(begin) / kReplays;
+  }
+
   // Moves the graph and its slices to the lane's units. Returns what must be freed under no lock.
   // Throws: StreamError or DriverError if it cannot be moved; nothing has changed then.
   [[nodiscard]] std::shared_ptr<void> move_to(const Lane& lane, const std::shared_ptr<KernelCode>& code) {
@@ -168,7 +181,9 @@ struct ResidentGraphs::Impl {
     std::vector<at::Tensor> fixed;
     const auto state = std::make_shared<detail::KeptTensors>();
     if (targets.size() > 1) *state = detail::KeptTensors(effects.state);
-    const bool is_captured = cache.capture(entry, targets, [&](KernelTarget target) {
+    const bool is_repeatable = options.tune_kernels && kind.repeatable && !effects.any();
+    const auto time = is_repeatable ? detail::GraphTime::measured : detail::GraphTime::unknown;
+    const auto capture_for = [&](KernelTarget target) {
       if (!beside || beside->unit_set() != lane.unit_set()) {
         beside = lane.beside();
         beside->keep_stream();
@@ -183,7 +198,8 @@ struct ResidentGraphs::Impl {
       };
       return std::make_unique<TimedCall>(CapturedCall(turn, *beside, pool, fixed, model, target), lane.stream(),
                                          std::move(put_back));
-    });
+    };
+    const bool is_captured = cache.capture(entry, targets, capture_for, time);
     state->put_back();
     return is_captured;
   }
@@ -200,6 +216,7 @@ struct ResidentGraphs::Impl {
       try {
         former.push_back(entry->graph->move_to(lane, code));
         entry->graph->call.record_on(c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
+        if (key.units != lane.units().count) entry->time = {};
         key.unit_set = lane.unit_set();
         key.units = lane.units().count;
       } catch (const std::exception& error) {
@@ -218,6 +235,7 @@ struct ResidentGraphs::Impl {
       const auto& graph = *entry->graph;
       GraphInfo info{.units = entry->key.units,
                      .kernel_units = entry->target,
+                     .time = entry->time,
                      .replays = entry->replays,
                      .slices = graph.sliced ? graph.sliced->slices() : 1,
                      .longest_slice = graph.sliced ? graph.sliced->longest_slice() : std::chrono::nanoseconds(0),

@@ -32,10 +32,10 @@ TEST(PassChoiceTest, BothWaysAreTriedEquallyOften) {
 
 TEST(PassChoiceTest, CallsPassBesideUnlessThatTakesLonger) {
   PassChoice equal;
-  EXPECT_LT(decide(equal, microseconds(50), microseconds(52)), 200);
+  EXPECT_LT(decide(equal, microseconds(50), microseconds(60)), 200);
   EXPECT_EQ(equal.next(), PassWay::beside);
   PassChoice longer;
-  (void)decide(longer, microseconds(50), microseconds(60));
+  (void)decide(longer, microseconds(50), microseconds(65));
   EXPECT_EQ(longer.next(), PassWay::hold);
 }
 
@@ -59,6 +59,20 @@ TEST(PassChoiceTest, AMadeChoiceStays) {
   (void)decide(choice, microseconds(50), microseconds(50));
   for (int i = 0; i < 100; ++i) choice.add(PassWay::beside, microseconds(500));
   EXPECT_EQ(choice.next(), PassWay::beside);
+}
+
+TEST(PassChoiceTest, CallsHoldIfCallsBesideTeachNothing) {
+  PassChoice choice;
+  int beside = 0;
+  for (int i = 0; i < 5000; ++i) {
+    if (choice.next() == PassWay::beside) {
+      ++beside;
+    } else {
+      choice.add(PassWay::hold, microseconds(50));
+    }
+  }
+  EXPECT_EQ(choice.next(), PassWay::hold);
+  EXPECT_LE(beside, 1000);
 }
 
 }  // namespace

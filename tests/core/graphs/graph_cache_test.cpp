@@ -32,6 +32,11 @@ class Backend {
       if (backend_.timing_fails) throw std::runtime_error("the device is lost");
       return backend_.times.at(target_);
     }
+    nanoseconds mean_time() {
+      ++backend_.measured;
+      if (backend_.timing_fails) throw std::runtime_error("the device is lost");
+      return backend_.times.at(target_) + nanoseconds(1);
+    }
 
    private:
     Backend& backend_;
@@ -53,6 +58,7 @@ class Backend {
   std::vector<KernelTarget> captured;
   int alive = 0;
   int timed = 0;
+  int measured = 0;
   bool timing_fails = false;
 };
 
@@ -143,6 +149,30 @@ TEST_F(GraphCacheTest, ASingleCandidateIsNotTimed) {
   const auto entry = cache_.find(key(kFirst));
   EXPECT_TRUE(cache_.capture(*entry, std::span(kTargets).first(1), backend_.capture()));
   EXPECT_EQ(backend_.timed, 0);
+}
+
+TEST_F(GraphCacheTest, TheKeptGraphIsMeasuredOncePerShapeAndSize) {
+  const auto measure = [&](const GraphKey& wanted, std::size_t targets) {
+    const auto entry = cache_.find(wanted);
+    EXPECT_TRUE(cache_.capture(*entry, std::span(kTargets).first(targets), backend_.capture(), GraphTime::measured));
+    return entry->time;
+  };
+  EXPECT_EQ(measure(key(kFirst), 3), nanoseconds(801));
+  EXPECT_EQ(measure(key(kSecond), 3), nanoseconds(801));
+  EXPECT_EQ(backend_.measured, 1) << "a unit set of the same size was measured again";
+  EXPECT_EQ(measure(key(kThird, 1, 64), 1), nanoseconds(1001)) << "a single candidate was not measured";
+}
+
+TEST_F(GraphCacheTest, AModelThatMayNotBeRepeatedIsNotMeasured) {
+  EXPECT_EQ(capture(key(kFirst))->time, nanoseconds(0));
+  EXPECT_EQ(backend_.measured, 0);
+}
+
+TEST_F(GraphCacheTest, AGraphThatCannotBeMeasuredIsDropped) {
+  backend_.timing_fails = true;
+  const auto entry = cache_.find(key(kFirst));
+  EXPECT_FALSE(cache_.capture(*entry, std::span(kTargets).first(1), backend_.capture(), GraphTime::measured));
+  EXPECT_EQ(backend_.alive, 0);
 }
 
 TEST_F(GraphCacheTest, AFailedCandidateIsNotTaken) {

@@ -20,11 +20,10 @@ class EventBackend;
 }
 
 // An urgent engine. Each of its calls closes the GPU's gate, from before the call is enqueued until its work is done on
-// the device. A call that is shorter than the slices in flight of some best-effort work waits for little else than
-// these, whether or not the gate is closed. For such a pair both ways are tried, and the better one is kept; see
-// PassChoice. The gate is never closed for it ahead of its time.
-// Thread safety: all members may be called from any thread. Calls of one engine are enqueued one after another, which
-// its binding ensures.
+// the device. To close it ahead of a call costs best-effort work the slices in flight, which is more than a short call
+// itself. So it is closed ahead of long calls only. A short call also tries to pass without holding the work, and keeps
+// the better way for each pair; see PassChoice. Thread safety: all members may be called from any thread. Calls of one
+// engine are enqueued one after another, which its binding ensures.
 class UrgentEngine {
  public:
   // The longest time for which one call holds best-effort work, in deadlines. A longer call is taken for a faulty one.

@@ -18,11 +18,12 @@ using Microseconds = std::chrono::duration<double, std::micro>;
 /// Latency of one request, measured alone in a partition of this many units. The point with all of the device's units
 /// is the latency on the undivided device.
 struct LatencyPoint {
-  Units units;                 ///< size of the partition
-  Microseconds p50{};          ///< median latency
-  Microseconds p99{};          ///< latency that 99 of 100 requests do not exceed
-  Microseconds mean{};         ///< mean latency
-  std::uint64_t requests = 0;  ///< number of requests measured; plans do not depend on it
+  Units units;                           ///< size of the partition
+  Microseconds p50{};                    ///< median latency
+  Microseconds p99{};                    ///< latency that 99 of 100 requests do not exceed
+  Microseconds mean{};                   ///< mean latency
+  std::optional<Microseconds> device{};  ///< mean time of a run on the device; absent: not known
+  std::uint64_t requests = 0;            ///< number of requests measured; plans do not depend on it
 };
 
 /// A best-effort engine behind a gate, in a partition of this many units. `in_flight` is the time that slices in flight

@@ -18,6 +18,7 @@ namespace greenlane::runtime {
 
 // The CUDA graphs that an engine's requests were replayed from.
 struct GraphUse : GraphFigures {
+  Nanoseconds time{0};        // of the device for one launch, uncut; 0: not measured
   int look_ahead = 0;         // slices that wait on the device behind the running one
   std::string gate_obstacle;  // why it is launched whole, though it should let urgent engines pass
 };
