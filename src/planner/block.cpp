@@ -1,5 +1,6 @@
 #include "planner/block.hpp"
 
+#include <greenlane/detail/core/gated_work.hpp>
 #include <greenlane/detail/planner/limits.hpp>
 
 #include <algorithm>
@@ -141,8 +142,9 @@ double BlockModel::price(std::size_t urgent, std::size_t best_effort, Size size)
   if (!std::isfinite(call.device)) return call.mean;
   // A short call passes beside best effort, or holds it for little more than its own time. Latencies without contention
   // decide which calls are short, so that less contention raises no price.
-  const bool is_short = problem_->alone(predictions_[urgent].engine, size).mean <
-                        problem_->alone(predictions_[best_effort].engine, size).in_flight;
+  const bool is_short =
+      is_short_call(problem_->alone(predictions_[urgent].engine, size).mean,
+                    problem_->alone(predictions_[best_effort].engine, size).in_flight, engine.deadline);
   if (is_short) return std::min(call.device, call.mean);
   const bool is_expected = kind_of(engine) == Load::Kind::periodic;
   return call.mean + (is_expected ? std::min(services_[best_effort].in_flight, engine.period * kMostEarly) : 0);

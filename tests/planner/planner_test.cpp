@@ -121,26 +121,33 @@ TEST(GatePrices, AShortCallCostsItsDeviceTime) {
 }
 
 TEST(GatePrices, ALongPeriodicCallCostsItsLatencyAndTheSlicesInFlight) {
-  const auto plan = behind_one_gate({measured_policy(), in_flight("head", 40)});
-  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - (50 + 40) / 5000.0) * 0.95 * 100, 1e-9);
+  const auto plan = behind_one_gate({measured_policy(), in_flight("head", 20)});
+  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - (50 + 20) / 5000.0) * 0.95 * 100, 1e-9);
 }
 
 TEST(GatePrices, TheGateClosesAheadForAnEighthOfThePeriodAtMost) {
   auto frequent = measured_policy();
-  frequent.period = Microseconds(240);
-  const auto plan = behind_one_gate({frequent, in_flight("head", 40)});
-  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - (50 + 30) / 240.0) * 0.95 * 100, 1e-9);
+  frequent.period = Microseconds(120);
+  const auto plan = behind_one_gate({frequent, in_flight("head", 20)});
+  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - (50 + 15) / 120.0) * 0.95 * 100, 1e-9);
+}
+
+TEST(GatePrices, NoCallIsShortIfSlicesInFlightTakeMuchOfItsDeadline) {
+  auto hasty = measured_policy();
+  hasty.deadline = Microseconds(700);
+  const auto plan = behind_one_gate({hasty, in_flight("head", 200)});
+  EXPECT_NEAR(plan.engines[1].rate_hz, (1 - (50 + 200) / 5000.0) * 0.95 * 100, 1e-9);
 }
 
 TEST(GatePrices, ALongCallAtRandomCostsItsLatency) {
   auto random = measured_policy();
   random.arrivals = Arrivals::poisson;
-  const auto plan = behind_one_gate({random, in_flight("head", 40)});
+  const auto plan = behind_one_gate({random, in_flight("head", 20)});
   EXPECT_NEAR(plan.engines[1].rate_hz, (1 - 50.0 / 5000) * 0.95 * 100, 1e-9);
 }
 
 TEST(GatePrices, ACallOfUnknownDeviceTimeCostsItsLatency) {
-  for (const double time : {40, 200}) {
+  for (const double time : {20, 200}) {
     const auto plan = behind_one_gate({policy(), in_flight("head", time)});
     EXPECT_NEAR(plan.engines[1].rate_hz, (1 - 50.0 / 5000) * 0.95 * 100, 1e-9);
   }
@@ -150,9 +157,9 @@ TEST(GatePrices, ACallOfUnknownDeviceTimeCostsItsLatency) {
 }
 
 TEST(GatePrices, EachBestEffortEngineHasPricesOfItsOwn) {
-  const auto plan = behind_one_gate({measured_policy(), in_flight("long", 200), in_flight("short", 40)});
+  const auto plan = behind_one_gate({measured_policy(), in_flight("long", 200), in_flight("short", 20)});
   EXPECT_NEAR(plan.engines[1].rate_hz, 0.5 * (1 - 20.0 / 5000) * 95, 1e-9);
-  EXPECT_NEAR(plan.engines[2].rate_hz, 0.5 * (1 - 90.0 / 5000) * 95, 1e-9);
+  EXPECT_NEAR(plan.engines[2].rate_hz, 0.5 * (1 - 70.0 / 5000) * 95, 1e-9);
 }
 
 TEST(GatePrices, AnUrgentEngineThatIsBackToBackLeavesNothing) {
@@ -163,7 +170,7 @@ TEST(GatePrices, AnUrgentEngineThatIsBackToBackLeavesNothing) {
 
 // Slices that take less time because a neighbour is gone do not make a short call long.
 TEST(GatePrices, LessContentionRaisesNoPrice) {
-  auto wanted = request({measured_policy(), in_flight("head", 52), head()});
+  auto wanted = request({measured_policy(), in_flight("head", 26), head()});
   wanted.engines[2].name = "other";
   const std::vector<PlannedPartition> partitions{
       {.name = {}, .units = {32}, .sharing = Sharing::gated, .engines = {0, 1}},

@@ -13,12 +13,6 @@ using detail::PassWay;
 
 // Calls after which the shortest one is taken for the time of a call that nothing disturbs.
 constexpr std::size_t kEnough = 32;
-// A call is short if it is shorter than so many times the slices in flight. To close the gate ahead of it would then
-// cost best effort about as much again.
-constexpr int kInFlight = 2;
-// The slices in flight take at most this part of the deadline. Otherwise the gate is closed ahead of calls, short or
-// not.
-constexpr int kPartOfDeadline = 4;
 
 bool contains(const Gate::Beside& beside, const std::shared_ptr<GatedWork>& work) {
   return std::ranges::find(beside, work.get()) != beside.end();
@@ -27,8 +21,7 @@ bool contains(const Gate::Beside& beside, const std::shared_ptr<GatedWork>& work
 }  // namespace
 
 bool UrgentTimings::is_short_for(const GatedWork& work) const {
-  return timed_ >= kEnough && shortest_ < kInFlight * work.in_flight() &&
-         kPartOfDeadline * work.in_flight() <= deadline_;
+  return timed_ >= kEnough && is_short_call(shortest_, work.in_flight(), deadline_);
 }
 
 detail::PassChoice& UrgentTimings::choice_of(const std::shared_ptr<GatedWork>& work) {
