@@ -25,7 +25,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(torch|collections|os|pathlib|types|greenlane\._\w+)\..*|Tensor|nn\.Module"),
     (r"cpp:.*", r"(std|at|c10|torch)(::.*)?|u?int\d+_t|size_t|CUstream_st"),
-    (r"cpp:.*", r"(.*::)?(detail|CapturedWork|GraphUse|SpanLog|TextSink|Workload)(::.*)?"),
+    (r"cpp:.*", r"(.*::)?(detail|CapturedWork|GraphUse|KernelCode|SpanLog|TextSink|Workload)(::.*)?"),
 ]
 
 # Guides: Markdown as GitHub renders it. Links to headings use GitHub's names for them.

@@ -35,7 +35,7 @@ class LaneState {
   const std::shared_ptr<DeviceState> device;
   const std::shared_ptr<const void> keep_alive;  // for an adopted stream; released after the backend
   const std::shared_ptr<PartitionState> partition;
-  const ForeignUnits units;  // if there is no partition
+  const ForeignUnits units;                    // if there is no partition
   const std::shared_ptr<LaneBackend> backend;  // a moved graph may keep it longer
   std::atomic<bool> closed{false};
   std::atomic<bool> kept{false};  // see Lane::keep_stream

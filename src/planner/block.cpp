@@ -1,6 +1,6 @@
 #include "planner/block.hpp"
 
-#include <greenlane/detail/core/gated_work.hpp>
+#include <greenlane/detail/core/short_call.hpp>
 #include <greenlane/detail/planner/limits.hpp>
 
 #include <algorithm>

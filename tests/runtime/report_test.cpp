@@ -156,7 +156,8 @@ TEST_F(ResultsTest, AdviceIsWrittenIfThereIsAny) {
 TEST_F(ResultsTest, TheGateIsReportedIfThereWasOne) {
   ModeResult mode;
   mode.mode = Mode::gates;
-  mode.gate = GateReport{.passes = 5, .beside = 2, .held = 3, .held_time = microseconds(70), .longest_held = microseconds(40)};
+  mode.gate =
+      GateReport{.passes = 5, .beside = 2, .held = 3, .held_time = microseconds(70), .longest_held = microseconds(40)};
   const auto told = json::parse(results_json(pipeline(), std::vector{mode, ModeResult{}})).at("modes");
   EXPECT_EQ(told[0].at("mode"), "gates");
   EXPECT_EQ(told[0].at("gate").at("passes"), 5);

@@ -2,6 +2,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/access.hpp>
+#include <greenlane/detail/core/short_call.hpp>
 
 #include <algorithm>
 #include <utility>
