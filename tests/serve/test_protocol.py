@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -184,14 +186,55 @@ def test_what_is_not_there_is_not_found(pipeline: gl.Pipeline) -> None:
         ("GET", "/v1/models"),
         ("GET", "/v2/models/nobody"),
         ("GET", "/v2/models/policy/versions/2"),
-        ("GET", "/v2/models/policy/infer"),
+        ("GET", "/v2/models/policy/weights"),
         ("POST", "/v2/models/nobody/infer"),
         ("POST", "/v2/models/..%2f..%2fetc/infer"),
-        ("PUT", "/v2"),
     ):
         reply = respond(pipeline, method, path)
         assert reply.status == 404, path
         assert json.loads(reply.body)["error"]
+
+
+def test_another_method_is_not_allowed(pipeline: gl.Pipeline) -> None:
+    for method, path, allowed in (
+        ("PUT", "/v2", "GET, HEAD"),
+        ("POST", "/v2/health/ready", "GET, HEAD"),
+        ("GET", "/v2/models/policy/infer", "POST"),
+        ("DELETE", "/v2/models/policy", "GET, HEAD"),
+        ("GET", "/v2/repository/index", "POST"),
+    ):
+        reply = respond(pipeline, method, path)
+        assert (reply.status, reply.headers["allow"]) == (405, allowed), path
+        assert "is not for this path" in json.loads(reply.body)["error"]
+
+
+def test_head_is_answered_as_get(pipeline: gl.Pipeline) -> None:
+    assert respond(pipeline, "HEAD", "/v2/health/live").status == 200
+    assert respond(pipeline, "HEAD", "/v2/models/nobody").status == 404
+
+
+def test_the_configuration_names_inputs_and_outputs(pipeline: gl.Pipeline) -> None:
+    reply = respond(pipeline, "GET", "/v2/models/head/config")
+    config = json.loads(reply.body)
+    assert (config["name"], config["max_batch_size"]) == ("head", 0)
+    assert {each["name"]: each["data_type"] for each in config["input"]} == {
+        "input_0": "TYPE_FP32",
+        "index": "TYPE_INT64",
+    }
+    metadata = json.loads(respond(pipeline, "GET", "/v2/models/head").body)
+    assert [each["dims"] for each in config["output"]] == [each["shape"] for each in metadata["outputs"]]
+
+
+def test_binary_data_without_its_header_is_explained(pipeline: gl.Pipeline) -> None:
+    body, _ = triton.InferenceServerClient.generate_request_body([input_of("input_0", X - 300, "FP32")])
+    assert HEADER_LENGTH in refusal(pipeline, bytes(body))
+
+
+def test_an_engine_may_be_called_stats(models: Path, tmp_path: Path) -> None:
+    with gl.Pipeline(pipeline_of(tmp_path, models, stats=("affine", {})), mode="shared") as pipeline:
+        assert json.loads(respond(pipeline, "GET", "/v2/models/stats").body)["name"] == "stats"
+        statistics = json.loads(respond(pipeline, "GET", "/v2/models/stats/stats").body)
+        assert statistics["model_stats"][0]["name"] == "stats"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
@@ -268,6 +311,17 @@ def test_a_request_that_cannot_be_in_time_is_refused_before_it_is_queued(pipelin
         assert reply.status == 503
     for run in waiting:
         run.result(60)
+
+
+def test_a_request_that_waits_beyond_its_timeout_is_not_run(pipeline: gl.Pipeline) -> None:
+    with ThreadPoolExecutor() as pool:
+        with under_way(pipeline["policy"], torch.from_numpy(X)):
+            late = pool.submit(infer, pipeline, "policy", [input_of("input_0", X, "FP32")], timeout=100_000)
+            time.sleep(0.3)
+        reply, _ = late.result(60)
+    assert reply.status == 504
+    message = json.loads(reply.body)["error"]
+    assert "'policy' had not begun the request by the request's timeout, 100000 us: allow more" in message
 
 
 def test_a_full_queue_is_too_many_requests(pipeline: gl.Pipeline) -> None:

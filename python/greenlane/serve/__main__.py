@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from greenlane._pipeline_modules import pipeline_modules
 from greenlane.serve._build import build
 
 _NAME = "greenlane"
@@ -20,6 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for file in (options.config, options.plan):
         if file is not None and not file.is_file():
             return _refuse(f"'{file}' is no file: check the path", 2)
+    try:
+        if pipeline_modules(str(options.config), {}):
+            return _refuse(f"'{options.config}' has modules, which only a program can give: serve packages", 2)
+    except (RuntimeError, ValueError) as error:
+        return _refuse(str(error), 2)
     try:
         with socket.create_server((options.host, options.port)):
             pass

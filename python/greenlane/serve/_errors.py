@@ -4,11 +4,12 @@
 class ProtocolError(Exception):
     """A request that is answered with an error."""
 
-    def __init__(self, status: int, message: str, retry_after_s: int | None = None) -> None:
-        """Makes it of an HTTP status, a message, and the seconds after which another try may succeed."""
+    def __init__(self, status: int, message: str, retry_after_s: int | None = None, allowed: str = "") -> None:
+        """Makes it of an HTTP status, a message, the seconds until another try may succeed, and allowed methods."""
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.allowed = allowed
 
 
 def bad_request(message: str) -> ProtocolError:

@@ -133,6 +133,8 @@ def _refuse_constant(name: str) -> None:
 def _document(text: bytes) -> dict[str, Any]:
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise bad_request(f"the body is no JSON: binary data in it needs the header {HEADER_LENGTH}") from None
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is no JSON: {error}") from None
     if not isinstance(document, dict):

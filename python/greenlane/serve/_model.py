@@ -18,7 +18,7 @@ from greenlane.serve._messages import InferenceRequest, Reply, read_request, req
 
 VERSION = "1"
 _KEPT = 64
-_STATUS_OF_REASON = {"queue_full": 429, "expired": 504, "cancelled": 503, "closed": 503, "stopped": 503}
+_STATUS_OF_REASON = {"queue_full": 429, "cancelled": 503, "closed": 503, "stopped": 503}
 
 
 class Model:
@@ -52,6 +52,22 @@ class Model:
             "platform": "greenlane",
             "inputs": [_described(info) for info in self._inputs],
             "outputs": [_described(info) for info in self._outputs],
+        }
+
+    def configuration(self) -> dict[str, Any]:
+        """Returns its configuration as the protocol's extension has it; without batches of the server's."""
+
+        def described(info: TensorInfo) -> dict[str, Any]:
+            known = _described(info)
+            return {"name": info.name, "data_type": f"TYPE_{known['datatype']}", "dims": known["shape"]}
+
+        return {
+            "name": self._engine.name,
+            "platform": "greenlane",
+            "backend": "",
+            "max_batch_size": 0,
+            "input": [described(info) for info in self._inputs],
+            "output": [described(info) for info in self._outputs],
         }
 
     def statistics(self) -> dict[str, Any]:
@@ -101,16 +117,22 @@ class Model:
         try:
             outputs = await self._result(run)
         except RequestError as error:
+            if error.reason == "expired":
+                raise self._late("had not begun the request by", request) from None
             raise self._refusal(error) from None
         except RuntimeError as error:
             raise ProtocolError(500, str(error)) from None
         if request.timeout_us is not None and time.monotonic_ns() - arrival > request.timeout_us * 1000:
-            raise ProtocolError(504, f"engine {self._engine.name!r} answered after the request's timeout")
+            raise self._late("answered after", request)
         return self._response(request, outputs)
 
     def _refusal(self, error: RequestError) -> ProtocolError:
-        status = _STATUS_OF_REASON[error.reason]
-        return ProtocolError(status, str(error), None if status == 504 else self._retry_after())
+        return ProtocolError(_STATUS_OF_REASON[error.reason], str(error), self._retry_after())
+
+    def _late(self, what: str, request: InferenceRequest) -> ProtocolError:
+        limit = "its own deadline" if request.timeout_us is None else f"the request's timeout, {request.timeout_us} us"
+        name = self._engine.name
+        return ProtocolError(504, f"engine {name!r} {what} {limit}: allow more, or send fewer requests")
 
     async def _result(self, run: PipelineRun) -> list[torch.Tensor]:
         begin = time.monotonic()

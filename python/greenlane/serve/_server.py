@@ -8,6 +8,7 @@ import logging
 import time
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from greenlane import __version__
@@ -16,8 +17,26 @@ from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._messages import HEADER_LENGTH, Reply
 from greenlane.serve._model import VERSION, Model
 
+_EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "statistics")
 _log = logging.getLogger("greenlane")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request of a client, apart from its path."""
+
+    method: str
+    headers: Mapping[str, str]
+    body: bytes
+    arrival_ns: int
+    """By ``time.monotonic_ns``."""
+
+    def require(self, method: str) -> None:
+        """Raises ProtocolError if the request has another method."""
+        if self.method != method:
+            allowed = "GET, HEAD" if method == "GET" else method
+            raise ProtocolError(405, f"{self.method[:20]} is not for this path: use {method}", allowed=allowed)
 
 
 class Server:
@@ -31,11 +50,14 @@ class Server:
 
     async def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answers a request. The names of `headers` are in lower case. Raises nothing for any request."""
-        arrival = time.monotonic_ns()
+        # HEAD is GET without the body, which the web server leaves out.
+        call = Call("GET" if method == "HEAD" else method, headers, body, time.monotonic_ns())
         try:
-            return await self._respond(method, [part for part in path.split("/") if part], headers, body, arrival)
+            return await self._respond(call, [part for part in path.split("/") if part])
         except ProtocolError as error:
             extra = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+            if error.allowed:
+                extra["allow"] = error.allowed
             return _json({"error": str(error)}, error.status, extra)
         except Exception:  # a fault of this server, which must not end the replica
             _log.exception("a request was not answered: %s %s", method, path[:200])
@@ -46,59 +68,56 @@ class Server:
         obstacles = [model.obstacle() for model in self._models.values()]
         return "" if not all(obstacles) else obstacles[0]
 
-    async def _respond(
-        self, method: str, parts: list[str], headers: Mapping[str, str], body: bytes, arrival: int
-    ) -> Reply:
-        match method, parts:
-            case "GET", ["v2"]:
-                return _json(
-                    {
-                        "name": "greenlane",
-                        "version": __version__,
-                        "extensions": ["binary_tensor_data", "statistics", "model_repository"],
-                    }
-                )
-            case "GET", ["v2", "health", "live"]:
+    async def _respond(self, call: Call, parts: list[str]) -> Reply:
+        match parts:
+            case ["v2"]:
+                call.require("GET")
+                return _json({"name": "greenlane", "version": __version__, "extensions": list(_EXTENSIONS)})
+            case ["v2", "health", "live"]:
+                call.require("GET")
                 return Reply(200)
-            case "GET", ["v2", "health", "ready"]:
+            case ["v2", "health", "ready"]:
+                call.require("GET")
                 return _ready(next((why for why in (each.obstacle() for each in self._models.values()) if why), ""))
-            case "GET", ["v2", "models", "stats"]:
+            case ["v2", "models", "stats"] if "stats" not in self._models:
+                call.require("GET")
                 return _json({"model_stats": [model.statistics() for model in self._models.values()]})
-            case "POST", ["v2", "repository", "index"]:
+            case ["v2", "repository", "index"]:
+                call.require("POST")
                 return _json([self._entry(name) for name in self._models])
-            case "POST", ["v2", "repository", "models", _, "load" | "unload"]:
+            case ["v2", "repository", "models", _, "load" | "unload"]:
+                call.require("POST")
                 raise bad_request("models are not loaded one by one: change the pipeline's file, and deploy it again")
-            case _, ["v2", "models", name, "versions", version, *rest]:
-                return await self._model_respond(method, name, version, rest, headers, body, arrival)
-            case _, ["v2", "models", name, *rest]:
-                return await self._model_respond(method, name, VERSION, rest, headers, body, arrival)
-        raise ProtocolError(404, f"there is no {method} /{'/'.join(parts)[:200]}")
+            case ["v2", "models", name, "versions", version, *rest]:
+                return await self._model_respond(call, name, version, rest)
+            case ["v2", "models", name, *rest]:
+                return await self._model_respond(call, name, VERSION, rest)
+        raise ProtocolError(404, f"there is no /{'/'.join(parts)[:200]}")
 
-    async def _model_respond(
-        self,
-        method: str,
-        name: str,
-        version: str,
-        rest: list[str],
-        headers: Mapping[str, str],
-        body: bytes,
-        arrival: int,
-    ) -> Reply:
+    async def _model_respond(self, call: Call, name: str, version: str, rest: list[str]) -> Reply:
         model = self._models.get(name)
         if model is None:
             raise ProtocolError(404, f"there is no model {name[:100]!r}: use {', '.join(self._models)}")
         if version != VERSION:
             raise ProtocolError(404, f"model {name!r} has no version {version[:100]!r}: use {VERSION}")
-        match method, rest:
-            case "GET", []:
+        match rest:
+            case []:
+                call.require("GET")
                 return _json(model.metadata())
-            case "GET", ["ready"]:
+            case ["ready"]:
+                call.require("GET")
                 return _ready(model.obstacle())
-            case "GET", ["stats"]:
+            case ["config"]:
+                call.require("GET")
+                return _json(model.configuration())
+            case ["stats"]:
+                call.require("GET")
                 return _json({"model_stats": [model.statistics()]})
-            case "POST", ["infer"]:
-                return await model.infer(self._plain(body, headers), headers.get(HEADER_LENGTH), arrival)
-        raise ProtocolError(404, f"there is no {method} of model {name!r} at {'/'.join(rest)[:100]!r}")
+            case ["infer"]:
+                call.require("POST")
+                body = self._plain(call.body, call.headers)
+                return await model.infer(body, call.headers.get(HEADER_LENGTH), call.arrival_ns)
+        raise ProtocolError(404, f"model {name!r} has nothing at {'/'.join(rest)[:100]!r}")
 
     def _entry(self, name: str) -> dict[str, Any]:
         obstacle = self._models[name].obstacle()
