@@ -75,14 +75,17 @@ if ! is_filled "$stamp"; then
   fi
   echo "$wanted" > "$stamp"
 fi
-# Prometheus's server, for a test. It is unpacked and not installed, because its package starts a service.
-server="$venv/prometheus"
-if [[ ! -x $server/usr/bin/prometheus ]]; then
+# Servers for tests. They are unpacked and not installed, because their packages start services.
+unpack() {
+  local package=$1 folder=$venv/$1
+  [[ ! -x $folder/$2 ]] || return 0
   require_writable
-  mkdir -p "$server"
-  (cd "$server" && apt-get download -qq -o APT::Sandbox::User= prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb) ||
-    echo "setup: Prometheus was not downloaded, and its test will be skipped (apt-get update may help)" >&2
-fi
+  mkdir -p "$folder"
+  (cd "$folder" && apt-get download -qq -o APT::Sandbox::User= "$package" && dpkg -x "$package"_*.deb . && rm "$package"_*.deb) ||
+    echo "setup: $package was not downloaded, and its test will be skipped (apt-get update may help)" >&2
+}
+unpack prometheus usr/bin/prometheus
+[[ $venv != .venv ]] || unpack nginx usr/sbin/nginx
 if [[ -n $docs ]] && ! is_filled "$docs_stamp"; then
   require_writable
   mapfile -t packages < <(packages_of docs)

@@ -18,8 +18,10 @@ import pytest
 import tritonclient.http as triton
 import tritonclient.http.aio as triton_aio
 from python.pipelines import LONG, pipeline_of
+from tritonclient.http.auth import BasicAuth
 from tritonclient.utils import InferenceServerException
 
+from serve import proxy
 from serve.requests import given as input_of
 
 X = np.arange(32, dtype=np.float32).reshape(4, 8)
@@ -115,6 +117,26 @@ def test_many_clients_get_their_own_results(served: tuple[subprocess.Popen[bytes
     assert asyncio.run(ask_all()) == [True] * 640
 
 
+@pytest.mark.skipif(proxy.program() is None, reason="nginx is not here: see tools/setup.sh")
+def test_nginx_adds_tls_and_passwords(served: tuple[subprocess.Popen[bytes], int], tmp_path: Path) -> None:
+    port = free_port()
+    with proxy.nginx(proxy.program() or "", tmp_path, port, served[1]) as certificate:
+        options = {"ssl": True, "ssl_options": {"ca_certs": str(certificate)}, "network_timeout": LONG}
+        with contextlib.closing(triton.InferenceServerClient(f"localhost:{port}", **options)) as known:
+            known.register_plugin(BasicAuth(proxy.USER, proxy.PASSWORD))
+            result = known.infer("policy", [input_of("input_0", X, "FP32")])
+            assert np.array_equal(result.as_numpy("output_0"), X * 2 + 1)
+            assert known.get_model_config("policy")["name"] == "policy"
+            with pytest.raises(InferenceServerException) as refused:
+                known.load_model("policy")
+            assert refused.value.status() == "403"
+        with contextlib.closing(triton.InferenceServerClient(f"localhost:{port}", **options)) as unknown:
+            assert unknown.is_server_live()
+            with pytest.raises(InferenceServerException) as refused:
+                unknown.infer("policy", [input_of("input_0", X, "FP32")])
+            assert refused.value.status() == "401"
+
+
 def replicas() -> list[int]:
     """Returns the processes of replicas: Ray names them."""
     listed = subprocess.run(
@@ -164,12 +186,12 @@ def test_a_file_that_cannot_be_opened_is_named(models: Path, tmp_path: Path) -> 
     )
     assert missing.returncode == 2
     assert missing.stderr == f"greenlane.serve: '{tmp_path}/none.toml' is no file: check the path\n"
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        assert started(tmp_path / "taken", __file__, "--port", port).wait(LONG) == 1
-    assert (tmp_path / "taken").read_text().startswith(f"greenlane.serve: cannot listen at 127.0.0.1:{port}: Address")
     file = tmp_path / "pipeline.toml"
     file.write_text('[engine.a]\nmodel = "nowhere.pt2"\ninputs = "nowhere.pt"\n')
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert started(tmp_path / "taken", file, "--port", port).wait(LONG) == 1
+    assert (tmp_path / "taken").read_text().startswith(f"greenlane.serve: cannot listen at 127.0.0.1:{port}: Address")
     process = started(tmp_path / "log", file, "--port", free_port())
     status = process.wait(MOST_SECONDS)
     output = (tmp_path / "log").read_text()
