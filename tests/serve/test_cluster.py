@@ -1,0 +1,127 @@
+"""A cluster of three nodes, on one machine by Ray's own utility: nodes and replicas come and go under load."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from greenlane.serve import build
+from python.pipelines import pipeline_of
+
+from serve.load import Load
+from serve.test_ray import free_port
+
+NAME = "greenlane"
+SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 << 20}
+MOST_SECONDS = 120.0
+
+
+class Cluster:
+    """Three nodes with a replica each, and what changes them."""
+
+    def __init__(self, file: Path, port: int) -> None:
+        """Starts the nodes, and deploys the pipeline."""
+        import ray
+        from ray import serve
+        from ray.cluster_utils import Cluster as Nodes
+
+        self.file, self.port, self.serve = file, port, serve
+        self.nodes = Nodes(initialize_head=True, head_node_args=dict(SMALL))
+        self.workers = [self.nodes.add_node(**SMALL) for _ in range(2)]
+        ray.init(address=self.nodes.address, namespace="serve", log_to_driver=False)
+        serve.start(http_options={"host": "127.0.0.1", "port": port}, logging_config={"enable_access_log": False})
+        self.deploy(3)
+
+    def deploy(self, replicas: int, **options: Any) -> None:
+        """Deploys anew, and waits until it is done."""
+        self.serve.run(build(self.file, replicas=replicas, gpu=False, **options), name=NAME, route_prefix="/")
+
+    def replicas(self) -> list[str]:
+        """Returns the states of the replicas."""
+        deployment = self.serve.status().applications[NAME].deployments[NAME]
+        return [str(state) for state, count in deployment.replica_states.items() for _ in range(count)]
+
+    def wait_for_replicas(self, count: int) -> None:
+        """Waits until so many replicas run, and no others."""
+        eventually(lambda: self.replicas() == ["RUNNING"] * count, self.replicas)
+
+    def close(self) -> None:
+        """Ends everything."""
+        import ray
+
+        with contextlib.suppress(Exception):
+            self.serve.shutdown()
+        ray.shutdown()
+        self.nodes.shutdown()
+
+
+def eventually(condition: Callable[[], bool], seen: Callable[[], object]) -> None:
+    until = time.monotonic() + MOST_SECONDS
+    while not condition():
+        assert time.monotonic() < until, seen()
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def cluster(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        made = Cluster(pipeline_of(tmp_path_factory.mktemp("cluster"), models, policy=("affine", {})), free_port())
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def judge(load: Load) -> None:
+    """Checks that each request had its own answer, or was refused with a status that says so."""
+    assert load.wrong == []
+    assert {status for status in load.refused if not status.startswith("5") and status != "429"} <= {"None"}
+    assert load.right > 100
+
+
+def test_a_lost_node_costs_its_requests_alone(cluster: Cluster) -> None:
+    cluster.wait_for_replicas(3)
+    with Load(cluster.port, 8) as load:
+        load.wait_for(100)
+        cluster.nodes.remove_node(cluster.workers.pop(), allow_graceful=False)
+        load.wait_for(300)
+        cluster.workers.append(cluster.nodes.add_node(**SMALL))
+        cluster.wait_for_replicas(3)
+        load.wait_for(100)
+    judge(load)
+
+
+def test_an_update_under_load_refuses_nothing(cluster: Cluster) -> None:
+    with Load(cluster.port, 8) as load:
+        load.wait_for(100)
+        cluster.deploy(3, most_request_bytes=1 << 20)
+        load.wait_for(100)
+    judge(load)
+    assert load.refused == []
+    assert load.lost == []
+
+
+def test_replicas_come_and_go_under_load(cluster: Cluster) -> None:
+    with Load(cluster.port, 8) as load:
+        for count in (1, 3, 1):
+            cluster.deploy(count, most_request_bytes=1 << 20)
+            cluster.wait_for_replicas(count)
+            load.wait_for(100)
+    judge(load)
+
+
+def test_many_clients_for_a_while(cluster: Cluster) -> None:
+    seconds = float(os.environ.get("GREENLANE_LOAD_SECONDS", "10"))
+    with Load(cluster.port, 32) as load:
+        time.sleep(seconds)
+    judge(load)
+    assert load.refused == []
+    assert load.lost == []
