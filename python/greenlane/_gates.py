@@ -15,8 +15,8 @@ class GateReport:
     passes: int
     """Number of urgent calls."""
     beside: int
-    """Number of those calls that did not hold some best-effort work, because they are shorter than its slices in flight
-    and take no longer beside it."""
+    """Number of those calls that did not hold some best-effort work, because they are short; docs/gates.md tells which
+    calls are."""
     held: int
     """Number of times that best-effort work waited."""
     held_us: float

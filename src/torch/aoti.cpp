@@ -200,6 +200,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   const CurrentContext context;
 
   if (options.name.empty()) options.name = std::filesystem::path(path).stem().string();
+  const auto loaded = detail::identity_of(path);  // before it is read
   auto model = detail::load_model(path, options);
   const Device device = model.device;
   using Impl = detail::Access::Impl<AotiEngine>;
@@ -212,8 +213,9 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
     const auto graphs = impl->calls.use_graphs(options.graph_options, impl->random.generator());
     std::error_code error;
     auto file = std::filesystem::absolute(path, error).string();
-    graphs->set_kernel_code(std::make_shared<KernelCode>(
-        [file = error ? path : file, model = options.model] { return detail::read_kernels(file, model); }));
+    graphs->set_kernel_code(std::make_shared<KernelCode>([file = error ? path : file, model = options.model, loaded] {
+      return detail::read_kernels(file, model, loaded);
+    }));
     impl->binding.set_captured_work(graphs);
   }
   auto engine = detail::Access::make_shared<AotiEngine>(std::move(impl));

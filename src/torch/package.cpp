@@ -8,6 +8,7 @@
 #include <greenlane/core/error.hpp>
 
 #include <caffe2/serialize/inline_container.h>
+#include <sys/stat.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
 #include <algorithm>
@@ -126,8 +127,19 @@ std::set<std::string> models_in(const std::set<std::string>& records) {
 
 }  // namespace
 
-std::vector<std::string> read_kernels(const std::string& path, const std::string& model) {
-  return Archive(path).all_of(model, ".cubin");
+FileIdentity identity_of(const std::string& path) {
+  struct stat file{};
+  if (::stat(path.c_str(), &file) != 0) return {};
+  return {.values = {static_cast<std::int64_t>(file.st_dev), static_cast<std::int64_t>(file.st_ino), file.st_size,
+                     file.st_mtim.tv_sec, file.st_mtim.tv_nsec}};
+}
+
+std::vector<std::string> read_kernels(const std::string& path, const std::string& model, const FileIdentity& identity) {
+  auto kernels = identity_of(path) == identity ? Archive(path).all_of(model, ".cubin") : std::vector<std::string>();
+  if (identity_of(path) == identity) return kernels;
+  throw EngineError({.what = "the kernels of '" + path + "' could not be read",
+                     .why = "the file has changed since it was loaded",
+                     .remedy = "load it again"});
 }
 
 PackageInfo read_package(const std::string& path, const std::string& model) {

@@ -5,6 +5,7 @@
 
 #include <greenlane/torch/signature.hpp>
 
+#include <array>
 #include <cstdint>
 #include <set>
 #include <string>
@@ -26,9 +27,18 @@ struct PackageInfo {
   std::vector<std::uint64_t> executable_stacks;
 };
 
+// Tells a file from another one that took its place.
+struct FileIdentity {
+  std::array<std::int64_t, 5> values{};  // device, inode, size, time of change in seconds and nanoseconds
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+// Returns the identity of a file; zeros if there is none.
+[[nodiscard]] FileIdentity identity_of(const std::string& path);
+
 // Returns the code of the model's kernels that are in records of their own, as the package's library loads them.
-// Throws: PyTorch's exception if the file is no package any more.
-[[nodiscard]] std::vector<std::string> read_kernels(const std::string& path, const std::string& model);
+// Throws: EngineError if the file is no longer the one of this identity; PyTorch's exception if it cannot be read.
+[[nodiscard]] std::vector<std::string> read_kernels(const std::string& path, const std::string& model,
+                                                    const FileIdentity& identity);
 
 // Reads the facts about a model in a package.
 // Throws: EngineError if the file is missing, is no package, or holds no such model.

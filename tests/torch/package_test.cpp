@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -58,9 +59,21 @@ TEST(Package, APrefixOfAModelNameIsRefused) {
 }
 
 TEST(Package, KernelsAreThoseOfTheModel) {
-  EXPECT_EQ(detail::read_kernels(with_entry("data/aotinductor/model/abc.cubin"), "model"),
-            std::vector<std::string>{"x"});
-  EXPECT_TRUE(detail::read_kernels(with_entry("data/aotinductor/other/abc.cubin"), "model").empty());
+  const auto kernels_of = [](const std::string& path) {
+    return detail::read_kernels(path, "model", detail::identity_of(path));
+  };
+  EXPECT_EQ(kernels_of(with_entry("data/aotinductor/model/abc.cubin")), std::vector<std::string>{"x"});
+  EXPECT_TRUE(kernels_of(with_entry("data/aotinductor/other/abc.cubin")).empty());
+}
+
+TEST(Package, KernelsOfAnotherFileThatTookItsPlaceAreNotRead) {
+  const auto path = with_entry("data/aotinductor/model/abc.cubin");
+  const auto loaded = detail::identity_of(path);
+  std::filesystem::last_write_time(path, std::filesystem::last_write_time(path) + std::chrono::seconds(1));
+  EXPECT_THAT([&] { (void)detail::read_kernels(path, "model", loaded); },
+              refuses<EngineError>(path, "has changed since it was loaded", "load it again"));
+  std::filesystem::remove(path);
+  EXPECT_THAT([&] { (void)detail::read_kernels(path, "model", loaded); }, refuses<EngineError>("has changed"));
 }
 
 }  // namespace

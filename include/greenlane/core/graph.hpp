@@ -40,7 +40,7 @@ class Graph {
   [[nodiscard]] bool is_valid() const noexcept;
   /// Returns the same graph on the units of lane `to`, ready to be launched. Its results are the same. Its kernels are
   /// those that were picked for the former units. A kernel that was loaded as part of a module, as by cuModuleLoad, has
-  /// to be in `code`. The result keeps neither the former lane nor its units.
+  /// to be in `code`. The result does not keep the former lane's units.
   /// Throws: StreamError if a node cannot be moved: a cooperative kernel, a kernel of a module that `code` does not
   /// have, or work of engines on other lanes. The graph is then to be captured again. DriverError.
   [[nodiscard]] Graph moved(const Lane& to, const std::shared_ptr<KernelCode>& code = nullptr) const;

@@ -42,7 +42,7 @@ struct GraphInfo {
   std::chrono::nanoseconds time{0};           ///< of the device for one launch, uncut and alone; 0: not measured
   std::uint64_t replays = 0;                  ///< number of launches
   int slices = 1;                             ///< slices of each launch
-  std::chrono::nanoseconds longest_slice{0};  ///< as measured; 0: not measured
+  std::chrono::nanoseconds longest_slice{0};  ///< as measured, or estimated after a move; 0: neither
   int look_ahead = 0;                         ///< slices that wait on the device behind the running one
   std::string gate_obstacle;                  ///< why it is not cut, though it should be
   std::optional<LongKernel> long_kernel;      ///< a kernel that urgent engines wait for; absent: none, or not measured

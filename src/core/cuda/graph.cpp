@@ -129,6 +129,8 @@ std::unique_ptr<GraphBackend> CudaGraph::moved(StreamView from, StreamView to, K
                        .why = "the driver does not tell the context of a lane's stream",
                        .remedy = "capture it again there"});
   }
+  const RelaxedCaptureMode while_others_capture(driver);
+  const ContextScope scope(*primary_);
   CUgraph clone = nullptr;
   check(driver, driver.cuGraphClone(&clone, graph_), "cuGraphClone", what);
   std::unique_ptr<CudaGraph> moved(new CudaGraph(primary_, clone));
@@ -149,7 +151,7 @@ std::optional<std::string> CudaGraph::kernel_name(int node) const {
   const auto& driver = primary_->driver();
   CUgraphNode_st* const found = list_nodes().at(static_cast<std::size_t>(node));
   CUgraphNodeType type{};
-  check(driver, driver.cuGraphNodeGetType(found, &type), "cuGraphNodeGetType", "a graph's kernel could not be named");
+  if (driver.cuGraphNodeGetType(found, &type) != CUDA_SUCCESS) return "";
   if (type != CU_GRAPH_NODE_TYPE_KERNEL) return std::nullopt;
   CUDA_KERNEL_NODE_PARAMS_v2 kernel{};
   if (!driver.cuGraphKernelNodeGetParams || driver.cuGraphKernelNodeGetParams(found, &kernel) != CUDA_SUCCESS)

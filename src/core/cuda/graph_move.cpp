@@ -80,14 +80,14 @@ void GraphMove::move_kernel(CUgraphNode node) {
   if (value.cooperative != 0) refuse("it has a cooperative kernel, whose blocks must all fit at once");
   if (!params.kern) {
     // A context that is set for a module's function has no effect, without an error.
+    const char* known = nullptr;
+    driver.cuFuncGetName(&known, params.func);
+    const std::string name = known ? known : "without a name";
+    if (functions_.try_emplace(name, params.func).first->second != params.func)
+      refuse("it has two kernels with the name " + name + ", of two modules");
     if (code_ && !libraries_) libraries_ = KernelLibraries::of(*code_, primary_);
     params.kern = libraries_ ? libraries_->find(params.func) : nullptr;
-    if (!params.kern) {
-      const char* name = nullptr;
-      driver.cuFuncGetName(&name, params.func);
-      refuse("its kernel " + std::string(name ? name : "without a name") +
-             " belongs to a module, and its code is not known to greenlane");
-    }
+    if (!params.kern) refuse("its kernel " + name + " belongs to a module, and its code is not known to greenlane");
   }
   params.func = nullptr;
   params.ctx = to_;

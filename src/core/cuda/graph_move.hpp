@@ -4,8 +4,10 @@
 #include "core/cuda/kernel_libraries.hpp"
 #include "core/cuda/primary_context.hpp"
 
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace greenlane::detail {
@@ -38,7 +40,8 @@ class GraphMove {
   CUcontext to_;
   KernelCode* code_;
   std::shared_ptr<KernelLibraries> libraries_;
-  int seen_ = 0;  // kernels
+  std::map<std::string, CUfunction> functions_;  // of modules, by name
+  int seen_ = 0;                                 // kernels
   int moved_ = 0;
 };
 

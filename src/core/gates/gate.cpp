@@ -84,7 +84,8 @@ void Gate::open(std::uint64_t number) {
 }
 
 void Gate::left(const Call& call, Clock::time_point now) {
-  if (log_ && call.beside.empty() && call.begin < now) log_->add({.begin = call.begin, .end = now});
+  const bool holds_some = call.beside.size() < works_.size() || works_.empty();
+  if (log_ && holds_some && call.begin < now) log_->add({.begin = call.begin, .end = now});
   calls_under_way_.fetch_sub(1, std::memory_order_seq_cst);
   changes_.fetch_add(1, std::memory_order_seq_cst);
 }

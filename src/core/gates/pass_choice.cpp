@@ -9,7 +9,6 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr std::size_t kTries = 48;  // of each way
-constexpr int kMostTries = 1000;
 // Calls beside best effort may take this much longer, as a share.
 constexpr double kMostLonger = 0.25;
 
@@ -21,13 +20,6 @@ nanoseconds long_time(std::vector<nanoseconds> times) {
 }
 
 }  // namespace
-
-PassWay PassChoice::next() {
-  if (is_made()) return chosen_;
-  if (beside_.size() >= held_.size() || tries_ >= kMostTries) return PassWay::hold;
-  ++tries_;
-  return PassWay::beside;
-}
 
 void PassChoice::add(PassWay way, nanoseconds time) {
   if (is_made()) return;

@@ -21,7 +21,7 @@ UrgentEngine::~UrgentEngine() = default;
 
 UrgentEngine::Call UrgentEngine::enter(UnitSetId units, std::optional<StreamView> stream) {
   const auto works = gate_->work_on(units);
-  auto beside = timings_->beside(works);
+  auto beside = timings_->beside(units, works);
   Call call(*this, Gate::close(gate_, units, limit_, beside));
   take_over_expected();
   if (stream) call.timing_ = timings_->begin(works, beside, *stream);
@@ -38,7 +38,7 @@ void UrgentEngine::take_over_expected() {
 }
 
 void UrgentEngine::expect(UnitSetId units, Gate::Clock::time_point from) {
-  auto pass = Gate::expect(gate_, units, limit_, from, timings_->short_for(gate_->work_on(units)));
+  auto pass = Gate::expect(gate_, units, limit_, from, timings_->short_for(units, gate_->work_on(units)));
   const std::scoped_lock lock(mutex_);
   expected_.push_back({.from = from, .pass = std::move(pass)});
 }

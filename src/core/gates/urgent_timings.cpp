@@ -5,6 +5,7 @@
 #include <greenlane/detail/core/short_call.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace greenlane {
@@ -12,8 +13,10 @@ namespace {
 
 using detail::PassWay;
 
-// Calls after which the shortest one is taken for the time of a call that nothing disturbs.
+// Calls whose median is taken for the time of a call.
 constexpr std::size_t kEnough = 32;
+// Work that has not launched for so long does not run now, so nothing is learnt about it.
+constexpr auto kIdle = std::chrono::milliseconds(100);
 
 bool contains(const Gate::Beside& beside, const std::shared_ptr<GatedWork>& work) {
   return std::ranges::find(beside, work.get()) != beside.end();
@@ -22,7 +25,7 @@ bool contains(const Gate::Beside& beside, const std::shared_ptr<GatedWork>& work
 }  // namespace
 
 bool UrgentTimings::is_short_for(const GatedWork& work) const {
-  return timed_ >= kEnough && is_short_call(shortest_, work.in_flight(), deadline_);
+  return usual_.count() > 0 && is_short_call(usual_, work.in_flight(), deadline_);
 }
 
 detail::PassChoice& UrgentTimings::choice_of(const std::shared_ptr<GatedWork>& work) {
@@ -31,19 +34,31 @@ detail::PassChoice& UrgentTimings::choice_of(const std::shared_ptr<GatedWork>& w
   return found != pairs_.end() ? found->choice : pairs_.emplace_back(Pair{.work = work, .choice = {}}).choice;
 }
 
-Gate::Beside UrgentTimings::beside(const Works& works) {
+Gate::Beside UrgentTimings::beside(UnitSetId units, const Works& works) {
   Gate::Beside found;
   const std::scoped_lock lock(mutex_);
   read_ended(works);
+  if (units != units_) {
+    units_ = units;
+    first_.clear();
+    usual_ = std::chrono::nanoseconds(0);
+    pairs_.clear();
+  }
+  // All choices that are not made are tried in one way, so that a call teaches something about each of them. The way is
+  // drawn, because calls that differ in turns must not be tried in turns.
+  const auto tried = random_() % 2 == 0 ? PassWay::hold : PassWay::beside;
   for (const auto& work : works) {
-    if (is_short_for(*work) && choice_of(work).next() == PassWay::beside) found.push_back(work.get());
+    if (!is_short_for(*work)) continue;
+    const auto& choice = choice_of(work);
+    if ((choice.is_made() ? choice.chosen() : tried) == PassWay::beside) found.push_back(work.get());
   }
   return found;
 }
 
-Gate::Beside UrgentTimings::short_for(const Works& works) const {
+Gate::Beside UrgentTimings::short_for(UnitSetId units, const Works& works) const {
   Gate::Beside found;
   const std::scoped_lock lock(mutex_);
+  if (units != units_) return found;
   for (const auto& work : works) {
     if (is_short_for(*work)) found.push_back(work.get());
   }
@@ -53,9 +68,12 @@ Gate::Beside UrgentTimings::short_for(const Works& works) const {
 std::shared_ptr<UrgentTiming> UrgentTimings::begin(const Works& works, const Gate::Beside& beside, StreamView stream) {
   constexpr std::size_t kMost = 8;  // under way
   const std::scoped_lock lock(mutex_);
-  const auto teaches = [&](const auto& work) { return is_short_for(*work) && !choice_of(work).is_made(); };
+  const auto now = Gate::Clock::now();
+  const auto teaches = [&](const auto& work) {
+    return is_short_for(*work) && !choice_of(work).is_made() && now - work->last_launch() < kIdle;
+  };
   if (works.empty() || under_way_.size() >= kMost) return nullptr;
-  if (timed_ >= kEnough && std::ranges::none_of(works, teaches)) return nullptr;
+  if (usual_.count() > 0 && std::ranges::none_of(works, teaches)) return nullptr;
   std::shared_ptr<UrgentTiming> timing;
   if (free_.empty()) {
     auto& device = *detail::Access::state(device_);
@@ -64,8 +82,8 @@ std::shared_ptr<UrgentTiming> UrgentTimings::begin(const Works& works, const Gat
     timing = std::move(free_.back());
     free_.pop_back();
   }
-  timing->is_ended_ = false;
-  timing->entered_ = Gate::Clock::now();
+  timing->is_ended_.store(false, std::memory_order_relaxed);
+  timing->entered_ = now;
   timing->beside_ = beside;
   timing->begin_->record(stream);
   under_way_.push_back(timing);
@@ -77,7 +95,7 @@ void UrgentTimings::read_ended(const Works& works) {
     const bool is_left = timing.use_count() == 1;  // the call is over, also after an exception
     if (!is_left) return false;
     try {
-      if (timing->is_ended_) {
+      if (timing->is_ended_.load(std::memory_order_acquire)) {
         if (!timing->end_->is_done()) return false;
         learn(*timing, timing->end_->since(*timing->begin_), works);
       }
@@ -89,15 +107,17 @@ void UrgentTimings::read_ended(const Works& works) {
 }
 
 void UrgentTimings::learn(const UrgentTiming& timing, std::chrono::nanoseconds time, const Works& works) {
-  ++timed_;
-  shortest_ = std::min(shortest_, time);
-  Works active;
-  std::ranges::copy_if(works, std::back_inserter(active),
-                       [&](const auto& work) { return work->last_launch() >= timing.entered_ && is_short_for(*work); });
-  const auto passed = [&](const auto& work) { return contains(timing.beside_, work); };
-  if (std::ranges::all_of(active, passed) || std::ranges::none_of(active, passed)) {
-    const auto way = !active.empty() && passed(active.front()) ? PassWay::beside : PassWay::hold;
-    for (const auto& work : active) choice_of(work).add(way, time);
+  if (usual_.count() == 0) {
+    first_.push_back(time);
+    if (first_.size() < kEnough) return;
+    const auto middle = first_.begin() + kEnough / 2;
+    std::ranges::nth_element(first_, middle);
+    usual_ = std::max(*middle, std::chrono::nanoseconds(1));
+    return;
+  }
+  for (const auto& work : works) {
+    if (!is_short_for(*work) || work->last_launch() < timing.entered_) continue;
+    choice_of(work).add(contains(timing.beside_, work) ? PassWay::beside : PassWay::hold, time);
   }
 }
 

@@ -7,11 +7,13 @@
 #include <greenlane/core/device.hpp>
 #include <greenlane/detail/core/gate.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <random>
+#include <utility>
 #include <vector>
 
 namespace greenlane {
@@ -25,14 +27,14 @@ class UrgentTiming {
   // Throws: DriverError.
   void end(StreamView stream) {
     end_->record(stream);
-    is_ended_ = true;
+    is_ended_.store(true, std::memory_order_release);
   }
 
  private:
   friend class UrgentTimings;
   std::unique_ptr<detail::EventBackend> begin_;
   std::unique_ptr<detail::EventBackend> end_;
-  bool is_ended_ = false;
+  std::atomic<bool> is_ended_{false};
   Gate::Clock::time_point entered_{};
   Gate::Beside beside_;
 };
@@ -44,10 +46,11 @@ class UrgentTimings {
 
   UrgentTimings(const Device& device, std::chrono::nanoseconds deadline) : device_(device), deadline_(deadline) {}
 
-  // Returns the work that the next call passes beside, of all work that shares units with it.
-  [[nodiscard]] Gate::Beside beside(const Works& works);
+  // Returns the work that the next call passes beside, of all work that shares units with it. A change of units begins
+  // all measurements anew.
+  [[nodiscard]] Gate::Beside beside(UnitSetId units, const Works& works);
   // Returns the work for which the gate is not closed ahead of a call.
-  [[nodiscard]] Gate::Beside short_for(const Works& works) const;
+  [[nodiscard]] Gate::Beside short_for(UnitSetId units, const Works& works) const;
   // Begins to time a call, if there is something to learn from it. Null: there is not.
   // Throws: DriverError.
   [[nodiscard]] std::shared_ptr<UrgentTiming> begin(const Works& works, const Gate::Beside& beside, StreamView stream);
@@ -66,8 +69,10 @@ class UrgentTimings {
   Device device_;
   std::chrono::nanoseconds deadline_;
   mutable std::mutex mutex_;  // guards the following members
-  std::chrono::nanoseconds shortest_ = std::chrono::nanoseconds::max();
-  std::size_t timed_ = 0;  // number of calls
+  UnitSetId units_{};
+  std::vector<std::chrono::nanoseconds> first_;  // the times of the first calls on these units
+  std::chrono::nanoseconds usual_{0};            // their median; 0: not enough calls yet
+  std::minstd_rand random_;
   std::vector<Pair> pairs_;
   std::vector<std::shared_ptr<UrgentTiming>> under_way_;
   std::vector<std::shared_ptr<UrgentTiming>> free_;

@@ -66,7 +66,11 @@ Graph Graph::moved(const Lane& to, const std::shared_ptr<KernelCode>& code) cons
   state->lanes = {to};
   state->generations = state_->generations;
   state->contexts = state_->contexts;
-  state->capture_stream = state_->capture_stream ? state_->capture_stream : detail::Access::state(from)->backend;
+  state->captured_on = state_->captured_on;
+  if (!state->captured_on.backend) {
+    const auto& lane = *detail::Access::state(from);
+    state->captured_on = {.keep_alive = lane.keep_alive, .backend = lane.backend};
+  }
   return Graph(std::move(state));
 }
 

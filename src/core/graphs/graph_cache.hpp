@@ -133,6 +133,14 @@ class GraphCache {
   };
   // Times the candidates in turns, so that a neighbour that comes or goes disturbs all of them alike.
   [[nodiscard]] static Candidate& fastest(std::vector<Candidate>& candidates);
+  // Returns the mean time of a replay; 0 if it could not be measured, which is no reason to go without the graph.
+  [[nodiscard]] static std::chrono::nanoseconds time_of(Graph& graph) noexcept {
+    try {
+      return graph.mean_time();
+    } catch (const std::exception&) {
+      return std::chrono::nanoseconds(0);
+    }
+  }
   void drop_oldest();
   [[nodiscard]] const Decision* decision_for(const GraphKey& key) const;
 
@@ -199,7 +207,7 @@ bool GraphCache<Graph, Notes>::capture(Entry& entry, std::span<const KernelTarge
   try {
     auto& best = fastest(candidates);
     auto mean_time = decided ? decided->time : std::chrono::nanoseconds(0);
-    if (!decided && time == GraphTime::measured) mean_time = best.graph->mean_time();
+    if (!decided && time == GraphTime::measured) mean_time = time_of(*best.graph);
     entry.time = mean_time;
     entry.graph = std::move(best.graph);
     entry.target = best.target;

@@ -19,8 +19,13 @@ struct Graph::State {
   Noted generations;
   Noted contexts;  // the same for the settings of engines
   std::unique_ptr<detail::GraphBackend> backend;
-  // Of a moved graph: the stream of the capture. Libraries have memory for each stream, which the graph goes on using.
-  std::shared_ptr<detail::LaneBackend> capture_stream;
+  // Of a moved graph: the stream of its capture. Libraries have memory for each stream, which the graph goes on using.
+  // The stream's green context exists for as long, but its units may be in other partitions.
+  struct CapturedOn {
+    std::shared_ptr<const void> keep_alive;  // the owner of an adopted stream; released after the backend
+    std::shared_ptr<detail::LaneBackend> backend;
+  };
+  CapturedOn captured_on;
 };
 
 }  // namespace greenlane

@@ -253,14 +253,20 @@ SlicedGraph::SlicedGraph(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(
 SlicedGraph::~SlicedGraph() = default;
 SlicedGraph::SlicedGraph(SlicedGraph&&) noexcept = default;
 
-SlicedGraph SlicedGraph::moved(Graph graph, const Lane& lane) const {
+SlicedGraph SlicedGraph::moved(Graph graph, const Lane& lane, double longer) const {
+  const auto there = [&](nanoseconds time) {
+    return std::chrono::duration_cast<nanoseconds>(longer * std::chrono::duration<double, std::nano>(time));
+  };
   std::unique_ptr<Impl> impl(new Impl{.graph = std::move(graph),
                                       .options = impl_->options,
                                       .work = std::make_shared<GatedWork>(lane.unit_set()),
+                                      .longest = there(impl_->longest),
+                                      .long_kernel = impl_->long_kernel,
                                       .obstacle = impl_->obstacle});
-  impl->long_kernel = impl_->long_kernel;
+  if (impl->long_kernel) impl->long_kernel->time = there(impl->long_kernel->time);
   impl->look_ahead(lane, look_ahead());
   if (!impl_->parts.empty()) impl->make_parts(*detail::Access::state(impl->graph)->backend, impl_->nodes);
+  impl->work->set_in_flight((look_ahead() + 1) * impl->longest);
   return SlicedGraph(std::move(impl));
 }
 

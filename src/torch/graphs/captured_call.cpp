@@ -208,10 +208,6 @@ Graph CapturedCall::capture_once(const Lane& lane, const Model& model, KernelTar
   return graph;
 }
 
-Graph CapturedCall::move_to(const Lane& lane, const std::shared_ptr<KernelCode>& code) {
-  return std::exchange(graph_, graph_.moved(lane, code));
-}
-
 void CapturedCall::record_on(c10::cuda::CUDAStream stream) const {
   detail::record_on(inputs_, stream);
   if (random_) detail::record_on(std::span(&random_->words(), 1), stream);

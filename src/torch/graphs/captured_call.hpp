@@ -6,7 +6,6 @@
 #include "torch/graphs/graph_random.hpp"
 
 #include <greenlane/core/graph.hpp>
-#include <greenlane/detail/core/kernel_code.hpp>
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
@@ -81,9 +80,8 @@ class CapturedCall {
   // The graph's own outputs, in the pool; every replay overwrites them.
   [[nodiscard]] const std::vector<at::Tensor>& outputs() const noexcept { return outputs_; }
   [[nodiscard]] const Graph& graph() const noexcept { return graph_; }
-  // Moves the graph to the lane's units. Returns the graph that it was, which must be freed under no lock.
-  // Throws: the errors of Graph::moved; nothing has changed then.
-  [[nodiscard]] Graph move_to(const Lane& lane, const std::shared_ptr<KernelCode>& code);
+  // Replaces the graph by the same one on other units. Returns the former one.
+  [[nodiscard]] Graph exchange(Graph graph) { return std::exchange(graph_, std::move(graph)); }
   // Takes the random numbers for the next replay from the generator (undefined: the device's default generator), on
   // the current stream.
   void draw(const at::Generator& generator) {

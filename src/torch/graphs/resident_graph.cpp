@@ -14,7 +14,9 @@
 #include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -77,19 +79,24 @@ class TimedCall {
     return end.since(begin) / kReplays;
   }
 
-  // Moves the graph and its slices to the lane's units. Returns what must be freed under no lock.
+  // Moves the graph and its slices to the units of `to`, a lane beside the one on this stream. `longer`: how many times
+  // longer slices may take there. Returns what must be freed under no lock.
   // Throws: StreamError or DriverError if it cannot be moved; nothing has changed then.
-  [[nodiscard]] std::shared_ptr<void> move_to(const Lane& lane, const std::shared_ptr<KernelCode>& code) {
+  [[nodiscard]] std::shared_ptr<void> move_to(const Lane& to, StreamView stream, double longer,
+                                              const std::shared_ptr<KernelCode>& code) {
     struct Former {
       Graph graph;
       std::optional<SlicedGraph> sliced;
     };
-    auto former = std::make_shared<Former>(Former{.graph = call.move_to(lane, code), .sliced = std::nullopt});
+    auto graph = call.graph().moved(to, code);
+    std::optional<SlicedGraph> cut;
+    if (sliced) cut.emplace(sliced->moved(graph, to, longer));
+    auto former = std::make_shared<Former>(Former{.graph = call.exchange(std::move(graph)), .sliced = std::nullopt});
     if (sliced) former->sliced.emplace(std::move(*sliced));
     sliced.reset();
-    stream_ = lane.stream();
+    if (cut) sliced.emplace(std::move(*cut));
+    stream_ = stream;
     moved = true;
-    if (former->sliced) sliced.emplace(former->sliced->moved(call.graph(), lane));
     return former;
   }
 
@@ -209,12 +216,19 @@ struct ResidentGraphs::Impl {
   [[nodiscard]] std::vector<std::shared_ptr<void>> move_all(const Lane& lane) {
     std::vector<std::shared_ptr<void>> former;
     move_obstacle.clear();
+    const auto is_elsewhere = [&](const auto& entry) {
+      return entry->state == GraphCache::State::resident && entry->key.unit_set != lane.unit_set();
+    };
+    if (std::ranges::none_of(cache.entries(), is_elsewhere)) return former;
+    lane.keep_stream();  // the memory of inputs is used on it from now on
+    auto to = lane.beside();
+    to.keep_stream();
     for (const auto& entry : cache.entries()) {
       auto& key = entry->key;
-      if (entry->state != GraphCache::State::resident || key.unit_set == lane.unit_set()) continue;
-      if (!entry->graph->call.graph().is_current()) continue;
+      if (!is_elsewhere(entry) || !entry->graph->call.graph().is_current()) continue;
       try {
-        former.push_back(entry->graph->move_to(lane, code));
+        const double longer = std::max(1.0, static_cast<double>(key.units) / std::max(lane.units().count, 1));
+        former.push_back(entry->graph->move_to(to, lane.stream(), longer, code));
         entry->graph->call.record_on(c10::cuda::getStreamFromExternal(lane.stream().handle(), index()));
         if (key.units != lane.units().count) entry->time = {};
         key.unit_set = lane.unit_set();
@@ -372,7 +386,13 @@ std::shared_ptr<void> ResidentGraphs::rebound(const std::optional<Lane>& lane) n
   };
   auto dropped = std::make_shared<Dropped>();
   const std::scoped_lock lock(impl_->mutex);
-  if (lane) dropped->moved = impl_->move_all(*lane);
+  if (lane) {
+    try {
+      dropped->moved = impl_->move_all(*lane);
+    } catch (const std::exception& error) {  // no lane beside it could be made: all graphs are captured anew
+      impl_->move_obstacle = text::first_line(error.what());
+    }
+  }
   dropped->graphs = lane ? impl_->cache.drop_all_but(lane->unit_set()) : impl_->cache.drop_all();
   if (impl_->beside && (!lane || impl_->beside->unit_set() != lane->unit_set()))
     dropped->beside = std::exchange(impl_->beside, std::nullopt);

@@ -169,7 +169,7 @@ TEST_F(ShortUrgentTest, ALongCallAlwaysHolds) {
 
 TEST_F(ShortUrgentTest, AShortCallEndsUpBesideAndIsNotAwaited) {
   EXPECT_TRUE(is_expected_call_held()) << "its length is not known yet";
-  EXPECT_GT(held(200, 5, 5), 32);
+  EXPECT_GT(held(300, 5, 5), 64);
   EXPECT_EQ(held(100, 5, 5), 0);
   EXPECT_FALSE(is_expected_call_held());
   EXPECT_EQ(gate_->report().limits_hit, 0U);
@@ -192,6 +192,52 @@ TEST_F(ShortUrgentTest, WorkForWhichACallIsLongDoesNotKeepTheOtherWorkFromLearni
   EXPECT_EQ(held(50, 5, 15), 50) << "calls pass beside work that delays them";
 }
 
+TEST_F(ShortUrgentTest, WorkThatJoinsLaterIsDecidedToo) {
+  (void)held(300, 5, 5);
+  const auto later = std::make_shared<GatedWork>(lane_.unit_set());
+  later->set_in_flight(microseconds(100));
+  gate_->join(later);
+  later->note_launch(Gate::Clock::now() + hours(1));  // it launches all the time
+  (void)held(300, 5, 5);
+  const auto passed = gate_->report().beside;
+  const auto call = engine_.enter(lane_.unit_set(), lane_.stream());
+  EXPECT_TRUE(gate_->is_open(lane_.unit_set(), later.get()));
+  EXPECT_EQ(gate_->report().beside, passed + 1);
+}
+
+TEST_F(ShortUrgentTest, CallsThatDifferInTurnsAreNotTriedInTurns) {
+  // Each second call takes longer, whichever way it goes.
+  for (int i = 0; i < 400; ++i) (void)call(3 + 6 * (i % 2), 3 + 6 * (i % 2));
+  EXPECT_EQ(held(50, 5, 5), 0);
+}
+
+TEST_F(ShortUrgentTest, IdleWorkTeachesNothingAndCostsNothing) {
+  (void)held(40, 5, 5);
+  work_->note_launch(Gate::Clock::now() - hours(1));
+  const auto records = fake_.calls_of("cuEventRecord");
+  for (int i = 0; i < 20; ++i) {
+    auto call = engine_.enter(lane_.unit_set(), lane_.stream());
+    call.enqueued(lane_.stream());
+    (void)gate_->is_open(lane_.unit_set());
+  }
+  EXPECT_EQ(fake_.calls_of("cuEventRecord"), records + 20) << "calls beside idle work are timed";
+}
+
+TEST_F(ShortUrgentTest, OtherUnitsBeginTheMeasurementAnew) {
+  (void)held(300, 5, 5);
+  const auto other = Lane::create(device_.partition("other", 8));
+  const auto there = std::make_shared<GatedWork>(other.unit_set());
+  there->set_in_flight(microseconds(100));
+  gate_->join(there);
+  auto first = engine_.enter(other.unit_set(), other.stream());
+  EXPECT_FALSE(gate_->is_open(other.unit_set(), there.get()));
+  first.enqueued(other.stream());
+  (void)gate_->is_open(other.unit_set());
+  engine_.expect(other.unit_set());
+  EXPECT_FALSE(gate_->is_open(other.unit_set(), there.get())) << "its length there is not known yet";
+  (void)engine_.enter(other.unit_set());
+}
+
 TEST_F(ShortUrgentTest, TheGateIsClosedAheadWhereSlicesInFlightTakeMuchOfTheDeadline) {
   UrgentEngine hasty(device_, microseconds(300));
   for (int i = 0; i < 100; ++i) {
@@ -208,7 +254,7 @@ TEST_F(ShortUrgentTest, TheGateIsClosedAheadWhereSlicesInFlightTakeMuchOfTheDead
 TEST_F(ShortUrgentTest, TimedCallsReuseTheirEventsAndThenAreNotTimed) {
   (void)held(10, 5, 5);
   const auto before = fake_.live().events;
-  (void)held(200, 5, 5);
+  (void)held(300, 5, 5);
   EXPECT_EQ(fake_.live().events, before);
   const auto records = fake_.calls_of("cuEventRecord");
   (void)held(10, 5, 5);

@@ -213,6 +213,28 @@ TEST_F(GraphMoveTest, TwoKernelsThatLookAlikeAreNoReplacement) {
   EXPECT_EQ(sms_of(graph.moved(vision_, code({"kernel 32", "kernel 32"}))), on_vision_) << "one image, twice";
 }
 
+TEST_F(GraphMoveTest, TwoModulesKernelsWithOneNameAreRefused) {
+  const auto graph = Graph::capture(policy_, [&] {
+    for (int i = 0; i < 2; ++i) {
+      fake_.make_nodes(fake::NodeKind::module_kernel);
+      fake_.mark(policy_.stream());
+    }
+  });
+  EXPECT_THAT([&] { (void)graph.moved(vision_, code({"kernel 32"})); }, refuses_because("two kernels with the name"));
+}
+
+TEST_F(GraphMoveTest, CodeThatCouldNotBeReadIsReadAgain) {
+  const auto graph = capture(fake::NodeKind::module_kernel);
+  bool is_there = false;
+  const auto known = std::make_shared<KernelCode>([&]() -> KernelCode::Images {
+    if (!is_there) throw std::runtime_error("the file is gone");
+    return {"kernel 32"};
+  });
+  EXPECT_THAT([&] { (void)graph.moved(vision_, known); }, ThrowsMessage<std::runtime_error>("the file is gone"));
+  is_there = true;
+  EXPECT_EQ(sms_of(graph.moved(vision_, known)), on_vision_);
+}
+
 TEST_F(GraphMoveTest, WhatCannotBeMovedIsRefusedAndLeavesNothing) {
   EXPECT_THAT([&] { (void)capture(fake::NodeKind::cooperative_kernel).moved(vision_); },
               refuses_because("cooperative kernel"));

@@ -25,7 +25,7 @@ class CapturedWork {
   // Throws: StreamError if its captured graphs would go on running elsewhere.
   virtual void require_movable(const std::string& engine) const { (void)engine; }
 
-  // Reports that the engine is on `lane` from now on, or on no lane. Graphs captured elsewhere are never replayed
+  // Reports that the engine is on `lane` from now on, or on no lane. Graphs move there, or are never replayed
   // again. Returns what must be freed after the lock is released.
   [[nodiscard]] virtual std::shared_ptr<void> rebound(const std::optional<Lane>& lane) noexcept = 0;
 };

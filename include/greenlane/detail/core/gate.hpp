@@ -78,8 +78,8 @@ class Gate {
   [[nodiscard]] GateReport report() const;
   // Sets the report's counters to zero.
   void reset_report();
-  // Sets the log of the times during which urgent calls kept the gate closed for all work; null: no log. The end of a
-  // call is noticed when best-effort work asks the gate.
+  // Sets the log of the times during which urgent calls kept the gate closed, for some work at least; null: no log. The
+  // end of a call is noticed when best-effort work asks the gate.
   void set_log(std::shared_ptr<SpanLog> log);
 
  private:

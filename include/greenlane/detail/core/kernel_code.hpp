@@ -15,12 +15,13 @@ namespace greenlane {
 class KernelCode {
  public:
   using Images = std::vector<std::string>;
-  // `read` returns the images. It is called at the first use, once.
+  // `read` returns the images. It is called at the first use, and again if it has thrown.
   // Throws (from images()): what `read` throws.
   explicit KernelCode(std::function<Images()> read) : read_(std::move(read)) {}
 
   [[nodiscard]] const Images& images() {
-    if (auto read = std::exchange(read_, nullptr)) images_ = read();
+    if (read_) images_ = read_();
+    read_ = nullptr;
     return images_;
   }
   // The driver's libraries of these images, made by the driver's layer at the first use. Graphs that use one of their

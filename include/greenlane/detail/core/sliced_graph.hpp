@@ -28,9 +28,10 @@ class SlicedGraph {
   SlicedGraph(SlicedGraph&&) noexcept;
   SlicedGraph& operator=(SlicedGraph&&) = delete;
 
-  // Cuts the same graph, moved to the lane, at the same nodes. Nothing runs; the slices' times there are not measured.
+  // Cuts the same graph, moved to the lane, at the same nodes. Nothing runs: all times are taken to be `longer` times
+  // those that were measured.
   // Throws: DriverError.
-  [[nodiscard]] SlicedGraph moved(Graph graph, const Lane& lane) const;
+  [[nodiscard]] SlicedGraph moved(Graph graph, const Lane& lane, double longer) const;
 
   [[nodiscard]] int slices() const noexcept;
   // Duration of the longest slice, measured alone; 0 if not measured.
