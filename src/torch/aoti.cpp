@@ -212,7 +212,7 @@ std::shared_ptr<AotiEngine> load_aoti(const std::string& path, AotiOptions optio
   if (detail::has_graphs(options, device)) {
     const auto graphs = impl->calls.use_graphs(options.graph_options, impl->random.generator());
     std::error_code error;
-    auto file = std::filesystem::absolute(path, error).string();
+    const auto file = std::filesystem::absolute(path, error).string();
     graphs->set_kernel_code(std::make_shared<KernelCode>([file = error ? path : file, model = options.model, loaded] {
       return detail::read_kernels(file, model, loaded);
     }));

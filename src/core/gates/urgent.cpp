@@ -21,7 +21,7 @@ UrgentEngine::~UrgentEngine() = default;
 
 UrgentEngine::Call UrgentEngine::enter(UnitSetId units, std::optional<StreamView> stream) {
   const auto works = gate_->work_on(units);
-  auto beside = timings_->beside(units, works);
+  const auto beside = timings_->beside(units, works);
   Call call(*this, Gate::close(gate_, units, limit_, beside));
   take_over_expected();
   if (stream) call.timing_ = timings_->begin(works, beside, *stream);

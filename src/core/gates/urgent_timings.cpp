@@ -1,11 +1,13 @@
 #include "core/gates/urgent_timings.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/core/log.hpp>
 #include <greenlane/detail/core/access.hpp>
 #include <greenlane/detail/core/short_call.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <utility>
 
 namespace greenlane {
@@ -99,7 +101,9 @@ void UrgentTimings::read_ended(const Works& works) {
         if (!timing->end_->is_done()) return false;
         learn(*timing, timing->end_->since(*timing->begin_), works);
       }
-    } catch (const DriverError&) {  // a capture in this thread, or a lost device: nothing is learnt
+    } catch (const DriverError& error) {
+      // A capture in this thread, or a lost device: the call teaches nothing.
+      debug(std::string("an urgent call was not timed: ") + error.what());
     }
     free_.push_back(timing);
     return true;

@@ -44,7 +44,7 @@ class UrgentTimings {
  public:
   using Works = std::vector<std::shared_ptr<GatedWork>>;
 
-  UrgentTimings(const Device& device, std::chrono::nanoseconds deadline) : device_(device), deadline_(deadline) {}
+  UrgentTimings(Device device, std::chrono::nanoseconds deadline) : device_(std::move(device)), deadline_(deadline) {}
 
   // Returns the work that the next call passes beside, of all work that shares units with it. A change of units begins
   // all measurements anew.
