@@ -44,7 +44,10 @@ class UrgentTimings {
  public:
   using Works = std::vector<std::shared_ptr<GatedWork>>;
 
-  UrgentTimings(Device device, std::chrono::nanoseconds deadline) : device_(std::move(device)), deadline_(deadline) {}
+  UrgentTimings(Device device, std::chrono::nanoseconds deadline)
+      : device_(std::move(device)),
+        deadline_(deadline),
+        random_(static_cast<std::minstd_rand::result_type>(deadline.count())) {}  // any sequence will do
 
   // Returns the work that the next call passes beside, of all work that shares units with it. A change of units begins
   // all measurements anew.
