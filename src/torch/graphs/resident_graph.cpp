@@ -221,7 +221,7 @@ struct ResidentGraphs::Impl {
     };
     if (std::ranges::none_of(cache.entries(), is_elsewhere)) return former;
     lane.keep_stream();  // the memory of inputs is used on it from now on
-    auto to = lane.beside();
+    const auto to = lane.beside();
     to.keep_stream();
     for (const auto& entry : cache.entries()) {
       auto& key = entry->key;
