@@ -92,6 +92,7 @@ def test_a_lost_node_costs_its_requests_alone(cluster: Cluster) -> None:
     with Load(cluster.port, 8) as load:
         load.wait_for(100)
         cluster.nodes.remove_node(cluster.workers.pop(), allow_graceful=False)
+        eventually(lambda: cluster.replicas() != ["RUNNING"] * 3, cluster.replicas)
         load.wait_for(300)
         cluster.workers.append(cluster.nodes.add_node(**SMALL))
         cluster.wait_for_replicas(3)
@@ -119,7 +120,7 @@ def test_replicas_come_and_go_under_load(cluster: Cluster) -> None:
 
 
 def test_many_clients_for_a_while(cluster: Cluster) -> None:
-    seconds = float(os.environ.get("GREENLANE_LOAD_SECONDS", "10"))
+    seconds = float(os.environ.get("GREENLANE_LOAD_SECONDS", "30"))
     with Load(cluster.port, 32) as load:
         time.sleep(seconds)
     judge(load)
