@@ -59,7 +59,7 @@ class Noise(nn.Module):
 MODELS: dict[str, tuple[nn.Module, list[Tensor]]] = {
     "affine": (Affine(), [torch.arange(256, dtype=torch.float32)]),
     "chain": (Chain(), [torch.ones(2048, 2048, dtype=torch.float16)]),
-    "mixed": (Mixed().half(), [pictures(0).cpu()]),
+    "mixed": (Mixed().half(), [pictures(0)]),
     "where": (Where(), [torch.zeros(1, dtype=torch.int32)]),
     "noise": (Noise(), [torch.ones(300)]),
     "nonzero": (Nonzero(), [torch.tensor([0, 1, 2, 0])]),

@@ -59,18 +59,18 @@ def test_moved_graphs_give_the_results_of_the_former_units(mixed: nn.Module, lan
     bind(mixed, lanes["middle"])
     with torch.inference_mode():
         for _ in range(3):
-            mixed(pictures(0))
-        wanted = [mixed(pictures(seed)).clone() for seed in range(4)]
+            mixed(pictures(0).cuda())
+        wanted = [mixed(pictures(seed).cuda()).clone() for seed in range(4)]
         for name in ("small", "large", "middle"):
             bind(mixed, lanes[name])
             assert report(mixed).move_obstacle == ""
             for seed, want in enumerate(wanted):
-                assert torch.equal(mixed(pictures(seed)), want), name
+                assert torch.equal(mixed(pictures(seed).cuda()), want), name
             assert [(graph.units, graph.moved) for graph in report(mixed).graphs] == [(lanes[name].units, True)]
 
 
 def test_no_kernel_of_a_moved_graph_is_a_stray(mixed: nn.Module, lanes: dict[str, gl.Lane]) -> None:
-    picture = pictures(0)
+    picture = pictures(0).cuda()
     bind(mixed, lanes["middle"])
     with torch.inference_mode():
         for _ in range(3):
@@ -99,11 +99,11 @@ def test_a_graph_moves_to_the_whole_device_and_back(models: Path, lanes: dict[st
 
 def test_slices_move_with_their_graph(models: Path, lanes: dict[str, gl.Lane]) -> None:
     engine = gl.load(models / "mixed.pt2", lane=lanes["middle"], graphs="resident", gates="20us")
-    wanted = [engine(pictures(0)).clone() for _ in range(3)][-1]
+    wanted = [engine(pictures(0).cuda()).clone() for _ in range(3)][-1]
     slices = report(engine).graphs[0].slices
     assert slices > 1
     engine.bind(lanes["small"])
-    assert torch.equal(engine(pictures(0)), wanted)
+    assert torch.equal(engine(pictures(0).cuda()), wanted)
     (graph,) = report(engine).graphs
     assert (graph.units, graph.slices, graph.moved) == (16, slices, True)
 
@@ -119,7 +119,7 @@ def test_retune_captures_a_moved_graph_anew(models: Path, lanes: dict[str, gl.La
 
 def test_many_moves_use_no_more_memory(models: Path, lanes: dict[str, gl.Lane]) -> None:
     engine = gl.load(models / "mixed.pt2", lane=lanes["middle"], graphs="resident")
-    picture = pictures(0)
+    picture = pictures(0).cuda()
     wanted = [engine(picture).clone() for _ in range(3)][-1]
 
     def move(times: int) -> None:
