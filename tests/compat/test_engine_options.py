@@ -38,7 +38,7 @@ except ValueError as error:
     ) == [
         "CallOptions(graphs=True, views=True, tune=False, urgent=2.0, gates='50us')",
         "True None",
-        "50us 2.0 GraphReport(graphs=(), bytes=0, obstacle='')",
+        "50us 2.0 GraphReport(graphs=(), bytes=0, obstacle='', move_obstacle='')",
         "True",
         "auto",
         "nothing was bound: gates cut CUDA graphs: pass graphs='resident', too",
