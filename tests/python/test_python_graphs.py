@@ -34,14 +34,19 @@ def test_unknown_options_are_refused(models: Path, lane: gl.Lane) -> None:
         gl.set_external_stream(nn.Linear(2, 2), lane, outputs="mine")  # type: ignore[arg-type]
 
 
-def test_a_report_names_the_long_kernel() -> None:
+def test_a_report_names_the_long_kernel_and_what_did_not_move() -> None:
     def info(kernel: tuple[str, float, int] | None) -> Any:
-        known = {"units": 132, "kernel_units": None, "replays": 9, "slices": 4, "long_kernel": kernel}
+        known = {"units": 132, "kernel_units": None, "replays": 9, "slices": 4, "moved": True, "long_kernel": kernel}
         return SimpleNamespace(**{name: lambda value=value: value for name, value in known.items()})
 
     graphs = [info(("matmul", 1090.0, 1)), info(None)]
-    report = report_of(SimpleNamespace(graphs=lambda: graphs, bytes=lambda: 7, obstacle=lambda: ""))
+    native = SimpleNamespace(
+        graphs=lambda: graphs, bytes=lambda: 7, obstacle=lambda: "", move_obstacle=lambda: "it has a cooperative kernel"
+    )
+    report = report_of(native)
     assert report is not None
+    assert report.move_obstacle == "it has a cooperative kernel"
+    assert [each.moved for each in report.graphs] == [True, True]
     assert [each.long_kernel for each in report.graphs] == [gl.LongKernel("matmul", 1090.0, 1), None]
     assert report.graphs[0].slices == 4
 
