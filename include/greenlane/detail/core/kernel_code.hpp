@@ -11,7 +11,8 @@ namespace greenlane {
 
 // Images of the kernels of one engine, such as the cubins of a package. A kernel that was loaded as part of a module
 // stays in the context of that module. The same kernel, loaded from its image as part of a library, runs in any
-// context. Thread safety: none; the engine's graphs are used under a lock.
+// context.
+// Thread safety: none; the engine's graphs are used under a lock.
 class KernelCode {
  public:
   using Images = std::vector<std::string>;

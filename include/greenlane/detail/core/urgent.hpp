@@ -22,8 +22,9 @@ class EventBackend;
 // An urgent engine. Each of its calls closes the GPU's gate, from before the call is enqueued until its work is done on
 // the device. To close it ahead of a call costs best-effort work the slices in flight, which is more than a short call
 // itself. So it is closed ahead of long calls only. A short call also tries to pass without holding the work, and keeps
-// the better way for each pair; see PassChoice. Thread safety: all members may be called from any thread. Calls of one
-// engine are enqueued one after another, which its binding ensures.
+// the better way for each pair; see PassChoice.
+// Thread safety: all members may be called from any thread. Calls of one engine are enqueued one after another, which
+// its binding ensures.
 class UrgentEngine {
  public:
   // The longest time for which one call holds best-effort work, in deadlines. A longer call is taken for a faulty one.
