@@ -74,12 +74,14 @@ std::tuple<std::optional<PipelineCallPtr>, Refusal> begin_call(const PipelineEng
 std::tuple<std::optional<PipelineRunPtr>, Refusal> submit_request(const PipelineEnginePtr& self,
                                                                   const std::vector<at::Tensor>& inputs,
                                                                   std::optional<double> deadline_ms,
-                                                                  bool drop_if_late) {
+                                                                  bool drop_if_late, std::int64_t priority) {
   const WayBack way_back;
   std::optional<PipelineRunPtr> run;
   auto refusal = refusal_in([&] {
     run = c10::make_intrusive<PipelineRunObject>(
-        self->engine.submit(inputs, {.deadline = deadline_of(deadline_ms), .drop_if_late = drop_if_late}));
+        self->engine.submit(inputs, {.deadline = deadline_of(deadline_ms),
+                                     .drop_if_late = drop_if_late,
+                                     .priority = static_cast<std::uint32_t>(priority)}));
   });
   return {std::move(run), std::move(refusal)};
 }

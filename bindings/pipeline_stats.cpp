@@ -34,7 +34,10 @@ json as_json_object(const RunFigures& figures) {
           {"whole", as_json_object(figures.whole)},
           {"not_ready", figures.not_ready},
           {"stale", figures.stale},
-          {"ages", as_json_object(figures.ages)}};
+          {"ages", as_json_object(figures.ages)},
+          {"batches", figures.batches},
+          {"batch_rows", figures.batch_rows},
+          {"padding_rows", figures.padding_rows}};
 }
 
 json as_json_object(const EdgeStats& stats) {
@@ -102,6 +105,14 @@ json as_json_object(const GateReport& report) {
           {"limits_hit", report.limits_hit}};
 }
 
+json as_json_object(const TenantStats& stats) {
+  return {{"name", stats.name},
+          {"weight", stats.weight},
+          {"waiting", stats.waiting},
+          {"refused", stats.refused},
+          {"busy_s", std::chrono::duration<double>(stats.busy).count()}};
+}
+
 json as_json_object(const DeviceStats& stats) {
   return {{"device", stats.device},
           {"gate", stats.gate ? as_json_object(*stats.gate) : json()},
@@ -117,11 +128,14 @@ std::string as_json(const PipelineStats& stats) {
   for (const auto& device : stats.devices) devices.push_back(as_json_object(device));
   json paths = json::array();
   for (const auto& path : stats.paths) paths.push_back(as_json_object(path));
+  json tenants = json::array();
+  for (const auto& tenant : stats.tenants) tenants.push_back(as_json_object(tenant));
   json sources = json::array();
   for (const auto& source : stats.sources) sources.push_back({{"name", source.name}, {"published", source.published}});
   const json all{{"engines", std::move(engines)},
                  {"sources", std::move(sources)},
                  {"paths", std::move(paths)},
+                 {"tenants", std::move(tenants)},
                  {"devices", std::move(devices)},
                  {"open_for_s", std::chrono::duration<double>(stats.open_for).count()},
                  {"host_bytes", stats.host_bytes},

@@ -10,6 +10,8 @@ std::string_view name_of(RequestError::Reason reason) {
   switch (reason) {
     case RequestError::Reason::queue_full:
       return "queue_full";
+    case RequestError::Reason::too_many:
+      return "too_many";
     case RequestError::Reason::expired:
       return "expired";
     case RequestError::Reason::cancelled:

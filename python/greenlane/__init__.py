@@ -50,6 +50,7 @@ from greenlane._stats import (
     PathStats,
     PipelineStats,
     RunFigures,
+    TenantStats,
 )
 from greenlane._streams import StreamLike, adopt, get_engine_stream_passthrough, set_engine_stream_passthrough
 from greenlane._tensor_info import TensorInfo
@@ -99,6 +100,7 @@ __all__ = [
     "SourceStamp",
     "StrayError",
     "StreamLike",
+    "TenantStats",
     "TensorInfo",
     "adopt",
     "audit",

@@ -87,7 +87,7 @@ class PipelineEngine:
         return self._calls.result(self._calls.run(args, kwargs, self._call))
 
     def submit(
-        self, *args: Any, deadline_ms: float | None = None, drop_if_late: bool = True, **kwargs: Any
+        self, *args: Any, deadline_ms: float | None = None, drop_if_late: bool = True, priority: int = 0, **kwargs: Any
     ) -> PipelineRun:
         """Queues a run for the engine's own thread, which needs no lock of Python's for packages and for captured
         modules. Returns at once.
@@ -96,23 +96,29 @@ class PipelineEngine:
 
         :param deadline_ms: its deadline from now, in milliseconds; None: the engine's.
         :param drop_if_late: whether a request whose deadline passed before it begins is not run.
+        :param priority: 1 runs before 2, and so on; 0: after all others. At most 2**32 - 1.
         :return: its future.
-        :raises RequestError: the queue is full, the engine stopped, or the pipeline is closed.
+        :raises RequestError: the queue is full, its tenant is beyond its limits, the engine stopped, or the pipeline is
+            closed.
         :raises RuntimeError: the inputs do not fit, or the process was forked since the pipeline was opened.
-        :raises TypeError: the arguments are nested otherwise than at export, the deadline is no number, or
-            ``drop_if_late`` is no bool.
-        :raises ValueError: the deadline is not positive, or longer than a day.
+        :raises TypeError: the arguments are nested otherwise than at export, or an option is of another type.
+        :raises ValueError: the deadline is not positive, or longer than a day; or there is no such priority.
         """
-        options = _checked_options(deadline_ms, drop_if_late)
+        options = _checked_options(deadline_ms, drop_if_late, priority)
         native = self._calls.run(args, kwargs, lambda tensors: self._submit(tensors, *options))
         return PipelineRun(native, self.name, self._calls.result)
 
     def submit_tensors(
-        self, tensors: Sequence[torch.Tensor], *, deadline_ms: float | None = None, drop_if_late: bool = True
+        self,
+        tensors: Sequence[torch.Tensor],
+        *,
+        deadline_ms: float | None = None,
+        drop_if_late: bool = True,
+        priority: int = 0,
     ) -> PipelineRun:
         """As :meth:`submit`, with the tensors of :attr:`inputs`, in order. The result is the list of tensors of
         :attr:`outputs`."""
-        options = _checked_options(deadline_ms, drop_if_late)
+        options = _checked_options(deadline_ms, drop_if_late, priority)
         return PipelineRun(self._submit(list(tensors), *options), self.name, list)
 
     def trigger(self) -> bool:
@@ -139,8 +145,8 @@ class PipelineEngine:
         require(refusal)
         return list(outputs)
 
-    def _submit(self, tensors: list[torch.Tensor], deadline_ms: float | None, drop_if_late: bool) -> Any:
-        native, refusal = self._native.submit(tensors, deadline_ms, drop_if_late)
+    def _submit(self, tensors: list[torch.Tensor], *options: Any) -> Any:
+        native, refusal = self._native.submit(tensors, *options)
         require(refusal)
         return native
 
@@ -151,7 +157,8 @@ class PipelineEngine:
         return f"PipelineEngine({self.name!r})"
 
 
-def _checked_options(deadline_ms: float | None, drop_if_late: bool) -> tuple[float | None, bool]:
-    """Returns the options of a request as C++ takes them; raises TypeError for other types."""
+def _checked_options(deadline_ms: float | None, drop_if_late: bool, priority: int) -> tuple[float | None, bool, int]:
+    """Returns the options of a request as C++ takes them; raises TypeError for other types, ValueError."""
     deadline = None if deadline_ms is None else _checked.number(deadline_ms, "the deadline")
-    return deadline, _checked.truth(drop_if_late, "drop_if_late")
+    level = _checked.whole(priority, "the priority", 0, 2**32 - 1)
+    return deadline, _checked.truth(drop_if_late, "drop_if_late"), level

@@ -2,14 +2,15 @@
 
 from typing import Any, Literal, TypeAlias, cast
 
-Reason: TypeAlias = Literal["queue_full", "expired", "cancelled", "closed", "stopped"]
+Reason: TypeAlias = Literal["queue_full", "too_many", "expired", "cancelled", "closed", "stopped"]
 
 
 class RequestError(RuntimeError):
     """A request to a pipeline that ended without a run."""
 
     reason: Reason
-    """The reason: ``"queue_full"``: the engine's queue had no room for it. ``"expired"``: its deadline passed before it
+    """The reason: ``"queue_full"``: the queue of its engine or its tenant had no room for it. ``"too_many"``: its
+    tenant sent more than its rate allows. ``"expired"``: its deadline passed before it
     began. ``"cancelled"``: it was cancelled by its caller or by :meth:`Pipeline.close`. ``"closed"``: the pipeline was
     closed before it came. ``"stopped"``: its engine stopped after an error, or hangs."""
 

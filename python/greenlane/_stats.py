@@ -41,7 +41,7 @@ class RunFigures:
     dropped: int
     """Requests whose deadline passed before they began."""
     rejected: int
-    """Requests that found the queue full."""
+    """Requests that found the queue full, or were beyond the limits of their tenant."""
     cancelled: int
     """Requests that were cancelled before they began."""
     rate_hz: float
@@ -57,6 +57,12 @@ class RunFigures:
     ages: LatencyFigures
     """Ages of the inputs of all runs from edges: from the publication of the oldest source item in them to the start of
     the run."""
+    batches: int
+    """Runs that served requests together; 0 without ``max_batch``."""
+    batch_rows: int
+    """Rows of requests in them."""
+    padding_rows: int
+    """Rows that filled them up to a listed size."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +156,22 @@ class EngineStats:
 
 
 @dataclass(frozen=True)
+class TenantStats:
+    """One tenant of a pipeline, since the pipeline was opened."""
+
+    name: str
+    """The tenant's name."""
+    weight: float
+    """Its share of best-effort time, relative to other tenants."""
+    waiting: int
+    """Requests that have not begun."""
+    refused: int
+    """Requests beyond its own limits."""
+    busy_s: float
+    """Seconds of the runs of all its requests."""
+
+
+@dataclass(frozen=True)
 class DeviceStats:
     """One device of a pipeline."""
 
@@ -171,6 +193,8 @@ class PipelineStats:
     """The number of items that each source has published; empty once the pipeline is closed."""
     paths: dict[str, PathStats]
     """The paths by their names; empty once the pipeline is closed."""
+    tenants: dict[str, TenantStats]
+    """The tenants by their names; empty once the pipeline is closed."""
     devices: dict[str, DeviceStats]
     """The devices by their names; empty once the pipeline is closed."""
     open_for_s: float
@@ -204,8 +228,9 @@ def stats_of(text: str) -> PipelineStats:
     engines = {each["name"]: _engine(each) for each in document.pop("engines")}
     sources = {each["name"]: each["published"] for each in document.pop("sources")}
     paths = {each["name"]: PathStats(**_with_figures(each, "recent", "whole")) for each in document.pop("paths")}
+    tenants = {each["name"]: TenantStats(**each) for each in document.pop("tenants")}
     devices = {each["device"]: _device(each) for each in document.pop("devices")}
-    return PipelineStats(engines=engines, sources=sources, paths=paths, devices=devices, **document)
+    return PipelineStats(engines=engines, sources=sources, paths=paths, tenants=tenants, devices=devices, **document)
 
 
 def _with_figures(fields: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class AotiWorkload final : public EngineWorkload<AotiEngine> {
     for (std::size_t i = 0; i < std::min(specs.size(), known.size()); ++i) {
       if (known[i].dimensions.size() == specs[i].dimensions.size()) specs[i].dimensions = known[i].dimensions;
     }
+    if (batches()) batches()->limit(specs);
     return specs;
   }
   void recapture() override {
@@ -31,10 +32,27 @@ class AotiWorkload final : public EngineWorkload<AotiEngine> {
                        .why = "it is a package, which does not change",
                        .remedy = "recapture modules only"});
   }
-  void require_fit(const std::vector<at::Tensor>& inputs) const override {
+
+ protected:
+  void require_engine_fit(const std::vector<at::Tensor>& inputs) const override {
     engine().signature().check(inputs, engine().device().id(), engine().name());
   }
 };
+
+// Checks that dimension 0 of all inputs is one and the same size to the compiler.
+void require_one_batch(const AotiEngine& engine) {
+  const auto& inputs = engine.signature().inputs();
+  const auto rule_of = [](const TensorSpec& spec) {
+    return spec.dimensions.empty() ? std::string() : spec.dimensions.front().size_rule;
+  };
+  for (std::size_t i = 1; i < inputs.size(); ++i) {
+    if (rule_of(inputs[i]) == rule_of(inputs[0])) continue;
+    throw EngineError({.what = "engine '" + engine.name() + "' makes no batches",
+                       .why = "dimension 0 of input " + std::to_string(i) + " may differ from that of input 0 (" +
+                              rule_of(inputs[i]) + ", " + rule_of(inputs[0]) + ")",
+                       .remedy = "export the model with one torch.export.Dim for the batch, or leave `max_batch` out"});
+  }
+}
 
 }  // namespace
 
@@ -48,12 +66,16 @@ std::shared_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
         {.device = device.id(),
          .name = engine.name,
          .graphs = engine.graphs ? Graphs::resident : Graphs::off,
-         .graph_options = {.outputs = GraphOutputs::copies, .tune_kernels = engine.tune_kernels, .capacity = 1},
+         .graph_options = {.outputs = GraphOutputs::copies, .tune_kernels = engine.tune_kernels, .capacity = engine.batch ? engine.batch->sizes.size() : 1},
          .stateful = engine.stateful,
          .seed = engine.seed.value_or(greenlane::detail::seed_for(engine.name))});
+    if (engine.batch) require_one_batch(*loaded);
+    auto batches = batches_of(engine, *loaded, inputs, expected, [&](const std::vector<at::Tensor>& given) {
+      loaded->signature().check(given, device.id(), engine.name);
+    });
     loaded->signature().check(inputs, device.id(), engine.name);
     return std::make_shared<AotiWorkload>(std::move(loaded), std::move(inputs), std::move(expected),
-                                          engine.check_outputs);
+                                          engine.check_outputs, std::move(batches));
   } catch (const Error& error) {
     throw ConfigError({.what = config.file.string() + ": engine." + engine.name, .why = error.what(), .remedy = ""});
   }

@@ -1,8 +1,10 @@
 #include "core/named_file.hpp"
+#include "runtime/batch_config.hpp"
 #include "runtime/edge_config.hpp"
 #include "runtime/lane_rules.hpp"
 #include "runtime/metrics/endpoint_address.hpp"
 #include "runtime/path_config.hpp"
+#include "runtime/tenant_config.hpp"
 #include "runtime/toml_reader.hpp"
 #include "text/duration.hpp"
 #include "text/first_line.hpp"
@@ -147,7 +149,8 @@ void read_arrivals(TomlTable& table, EngineConfig& engine) {
   }
 }
 
-EngineConfig read_engine(TomlTable& table, const std::vector<std::string>& producers, NamedFiles files) {
+EngineConfig read_engine(TomlTable& table, const std::vector<std::string>& producers,
+                         const std::vector<TomlTable>& tenants, NamedFiles files) {
   EngineConfig engine;
   engine.name = table.entry_name();
   read_model(table, files, engine);
@@ -172,6 +175,8 @@ EngineConfig read_engine(TomlTable& table, const std::vector<std::string>& produ
   engine.stateful = table.get_bool("stateful").value_or(false);
   read_seed(table, engine);
   read_serving(table, engine);
+  read_tenant_of(table, tenants, engine);
+  read_batch(table, engine);
   table.refuse_unknown();
   return engine;
 }
@@ -262,14 +267,16 @@ PipelineConfig load_config(const fs::path& file, NamedFiles files) {
   auto engines = root.get_tables("engine");
   auto paths = root.get_tables("path");
   auto lanes = root.get_tables("lane");
+  auto tenants = root.get_tables("tenant");
   root.refuse_unknown();  // `engine` or `source` may be misspelled
   if (engines.empty()) root.fail_missing("engine", "describe at least one engine in a table [engine.NAME]");
   std::vector<std::string> producers;
   for (const auto& table : sources) producers.push_back(table.entry_name());
   for (const auto& table : engines) producers.push_back(table.entry_name());
   for (auto& table : sources) config.sources.push_back(read_source(table, files));
-  for (auto& table : engines) config.engines.push_back(read_engine(table, producers, files));
+  for (auto& table : engines) config.engines.push_back(read_engine(table, producers, tenants, files));
   read_lanes(config, lanes);
+  read_tenants(config, tenants);
   check_edges(config, sources, engines);
   read_paths(config, paths);
   check_blocking(config, engines);

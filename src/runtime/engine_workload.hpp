@@ -1,6 +1,7 @@
 // Workloads over engines that run on a lane and replay graphs.
 #pragma once
 
+#include "runtime/batches.hpp"
 #include "runtime/tensor_payload.hpp"
 #include "runtime/tensor_workload.hpp"
 #include "text/first_line.hpp"
@@ -31,17 +32,54 @@
 
 namespace greenlane::runtime {
 
+// Returns the batches of an engine, and gives its recorded inputs and outputs the rows of a planned run. Absent: its
+// requests run alone. `check` throws EngineError for inputs that the engine refuses.
+// Throws: EngineError if it has state, if its inputs have no rows, or if it refuses a size.
+template <typename Engine, typename Check>
+std::optional<Batches> batches_of(const EngineConfig& config, const Engine& engine, std::vector<at::Tensor>& inputs,
+                                  std::vector<at::Tensor>& expected, const Check& check) {
+  if (!config.batch) return std::nullopt;
+  if (!engine.state().empty() || engine.is_stateful()) {
+    throw EngineError({.what = "engine '" + config.name + "' makes no batches",
+                       .why = "it keeps state, so its runs depend on each other",
+                       .remedy = "leave `max_batch` out"});
+  }
+  if (inputs.empty()) {
+    throw EngineError({.what = "engine '" + config.name + "' makes no batches",
+                       .why = "it takes no inputs",
+                       .remedy = "leave `max_batch` out"});
+  }
+  require_rows(inputs, config.name);
+  auto batch = *config.batch;
+  std::erase_if(batch.sizes, [&](std::int64_t size) {
+    try {
+      check(with_rows(inputs, size));
+      return false;
+    } catch (const EngineError&) {
+      if (batch.are_listed || size == config.batch->most()) throw;
+      return true;
+    }
+  });
+  Batches batches(batch, inputs, config.name);
+  const auto rows = batch.size_for(batch.planned_rows);
+  const auto have_rows = [&](const at::Tensor& each) { return each.dim() > 0 && each.size(0) == inputs[0].size(0); };
+  if (std::ranges::all_of(expected, have_rows)) expected = with_rows(expected, rows);
+  inputs = with_rows(inputs, rows);
+  return batches;
+}
+
 // A workload over AotiEngine or ModuleEngine, which have the same members as far as they are used here.
 template <typename Engine>
 class EngineWorkload : public TensorWorkload {
  public:
   EngineWorkload(std::shared_ptr<Engine> engine, std::vector<at::Tensor> inputs, std::vector<at::Tensor> expected,
-                 bool check_outputs)
+                 bool check_outputs, std::optional<Batches> batches = {})
       : engine_(std::move(engine)),
         inputs_(std::move(inputs)),
         expected_(std::move(expected)),
         check_outputs_(check_outputs),
         has_graphs_(engine_->graphs().has_value()),
+        batches_(std::move(batches)),
         state_(engine_->state()),
         done_(event_type()) {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
@@ -53,18 +91,21 @@ class EngineWorkload : public TensorWorkload {
     engine_->bind(lane);
     lane_ = lane;
     is_stream_kept_ = false;
+    have_sizes_run_ = false;
     if (on_gpu()) generator_.emplace(at::Device(at::kCUDA, index()));
   }
 
   void unbind() override {
     outputs_.clear();
     slots_->clear();
+    if (batches_) batches_->clear();
     engine_->unbind();
     lane_.reset();
   }
 
   void set_role(const GateRole& role) override {
     role_ = role;
+    have_sizes_run_ = false;
     if (has_graphs_)
       engine_->set_gates(role.gated ? std::optional(SliceOptions{.longest = role.slice, .log = role.log})
                                     : std::nullopt);
@@ -98,6 +139,7 @@ class EngineWorkload : public TensorWorkload {
   void run() override {
     const greenlane::detail::RandomCapturesAllowed while_nobody_is_served;
     first_line_only([&] {
+      if (batches_ && !std::exchange(have_sizes_run_, true)) run_sizes();
       // Their memory is read only between two runs, so they may be views of the graph's own.
       outputs_ = run_and_wait(inputs_, GraphOutputs::views, [&] {
         // The former run may have written to the recorded inputs.
@@ -114,6 +156,23 @@ class EngineWorkload : public TensorWorkload {
       });
     });
     request.give_back(/*is_settled=*/true);
+  }
+
+  std::int64_t run(std::span<Work* const> batch) override {
+    if (!batches_) return TensorWorkload::run(batch);
+    std::vector<at::Tensor> inputs;
+    first_line_only([&] {
+      const auto outputs = run_and_wait(inputs, GraphOutputs::copies, [&] {
+        for (auto* work : batch) {
+          if (on_gpu()) static_cast<TensorWork&>(*work).wait_for_inputs(at::Device(at::kCUDA, index()));
+        }
+        inputs = batches_->gather(batch);
+      });
+      batches_->scatter(outputs, batch);
+      if (check_outputs_) check_each(batch);
+    });
+    for (auto* work : batch) static_cast<TensorWork&>(*work).give_back(/*is_settled=*/true);
+    return inputs.front().size(0);
   }
 
   [[nodiscard]] std::shared_ptr<const Payload> begin(std::span<const Feed> feeds) override {
@@ -158,6 +217,7 @@ class EngineWorkload : public TensorWorkload {
   }
 
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) override {
+    if (batches_) batches_->require_listed(inputs);
     if (on_gpu()) {
       wait_at_gate(GateWait::spin);
       return engine_->run(inputs);
@@ -166,14 +226,29 @@ class EngineWorkload : public TensorWorkload {
   }
 
   [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
-    require_fit(inputs);
+    if (batches_) {
+      batches_->require_fit(inputs);
+    } else {
+      require_fit(inputs);
+    }
     // The outputs' memory belongs to the lane's stream, and may outlive the lane.
     if (on_gpu()) lane_.value().keep_stream();
-    return std::make_unique<TensorWork>(slots_, inputs);
+    return std::make_unique<TensorWork>(slots_, inputs, batches_ ? inputs.front().size(0) : 1);
+  }
+
+  void require_fit(const std::vector<at::Tensor>& inputs) const override {
+    require_engine_fit(inputs);
+    if (batches_) batches_->require_listed(inputs);
   }
 
   [[nodiscard]] std::vector<at::Tensor> recorded_inputs() const override { return inputs_; }
   [[nodiscard]] std::vector<at::Tensor> recorded_outputs() const override { return outputs_; }
+
+  [[nodiscard]] std::vector<TensorSpec> output_specs() const override {
+    auto specs = TensorWorkload::output_specs();
+    if (batches_) batches_->limit(specs);
+    return specs;
+  }
 
   [[nodiscard]] bool is_done_when_called() const override { return !on_gpu(); }
   [[nodiscard]] bool takes_inputs() const override { return !inputs_.empty(); }
@@ -199,10 +274,35 @@ class EngineWorkload : public TensorWorkload {
   [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
 
  protected:
+  // Throws: EngineError if the engine itself would refuse these inputs.
+  virtual void require_engine_fit(const std::vector<at::Tensor>& inputs) const = 0;
+  [[nodiscard]] const std::optional<Batches>& batches() const { return batches_; }
   [[nodiscard]] Engine& engine() const { return *engine_; }
   [[nodiscard]] const std::vector<at::Tensor>& recorded() const { return inputs_; }
 
  private:
+  // Runs batches of each size, so that each has its graph, and checks their outputs.
+  void run_sizes() {
+    for (const auto size : batches_->sizes()) {
+      const auto inputs = batches_->recorded(size);
+      for (int runs = 0; runs < 2; ++runs)
+        batches_->require_rows_of(run_and_wait(inputs, GraphOutputs::views, [] {}), size);
+    }
+  }
+
+  // Looks for NaN and infinity in the outputs of each request.
+  void check_each(std::span<Work* const> batch) {
+    std::optional<c10::cuda::CUDAStreamGuard> on_lane;
+    if (on_gpu()) on_lane.emplace(c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index()));
+    for (auto* work : batch) {
+      try {
+        require_finite(static_cast<TensorWork&>(*work).outputs, engine_->name());
+      } catch (const EngineError&) {
+        work->error = std::current_exception();
+      }
+    }
+  }
+
   [[nodiscard]] static GraphUse use_of(const GraphReport& report) {
     GraphUse use;
     use.bytes = report.bytes;
@@ -260,7 +360,7 @@ class EngineWorkload : public TensorWorkload {
       before();
       auto outputs = engine_->run(inputs, kind);
       if (kind == GraphOutputs::copies) copy_state(outputs);
-      if (check_outputs_) require_finite(outputs, engine_->name());
+      if (check_outputs_ && !batches_) require_finite(outputs, engine_->name());
       after(std::move(outputs), stream);
     } catch (...) {
       wait_for(stream);
@@ -295,7 +395,7 @@ class EngineWorkload : public TensorWorkload {
     before();
     auto outputs = engine_->run(inputs);
     if (kind == GraphOutputs::copies) copy_state(outputs);
-    if (check_outputs_) require_finite(outputs, engine_->name());
+    if (check_outputs_ && !batches_) require_finite(outputs, engine_->name());
     return outputs;
   }
 
@@ -350,6 +450,8 @@ class EngineWorkload : public TensorWorkload {
   bool check_outputs_;
   bool has_graphs_;
   bool is_stream_kept_ = false;
+  std::optional<Batches> batches_;  // absent: each request runs alone
+  bool have_sizes_run_ = false;     // since bind() and set_role(); used by the engine's thread alone
   std::shared_ptr<const Written> begun_;                 // the run that finish() waits for; null: none
   std::shared_ptr<const Written> before_;                // all that the lane did before that run
   std::vector<std::shared_ptr<const Written>> awaited_;  // its inputs that were not there when it was enqueued

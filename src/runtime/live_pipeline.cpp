@@ -4,6 +4,7 @@
 #include "runtime/edges/timer_trigger.hpp"
 #include "runtime/memory_use.hpp"
 #include "runtime/pipeline_stats.hpp"
+#include "runtime/shared_turns.hpp"
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/log.hpp>
@@ -85,6 +86,7 @@ void LivePipeline::check_engines(const std::atomic<bool>& stop) {
 void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
   placed_ = std::make_unique<PlacedPipeline>(*loaded_, mode);
   check_engines(stop);
+  share_turns(*loaded_, *placed_);
   edges_ = std::make_unique<PipelineEdges>(*loaded_);
   for (const auto& [device, gate] : placed_->gates()) gate->reset_report();
   std::vector<ServedEngine*> watched;
@@ -96,9 +98,10 @@ void LivePipeline::open(Mode mode, const std::atomic<bool>& stop) {
     live->about = about_engine(loaded_->config().engines[i], lane, live->engine->workload());
     live->about_call = live->workload().call_spec();
     live->inputs = live->workload().input_specs();
-    live->outputs = specs_of(live->workload().recorded_outputs());
+    live->outputs = live->workload().output_specs();
     live->runs = edges_->runs(i);
-    if (lane.device().id().kind == DeviceKind::cuda) live->engine->expect_requests(loaded_->config().engines[i].period);
+    if (lane.device().id().kind == DeviceKind::cuda)
+      live->engine->expect_requests(request_period(loaded_->config().engines[i]));
     live->engine->begin_figures();
     watched.push_back(live->engine.get());
     engines_.push_back(std::move(live));
@@ -178,6 +181,7 @@ PipelineStats LivePipeline::stats() {
   }
   const std::scoped_lock lock(mutex_);
   if (is_closed_) return all;
+  add_tenants(all, loaded_->config(), loaded_->engines());
   add_edges(all, loaded_->config(), edges_.get(), now);
   add_devices(all, *loaded_, *placed_);
   all.is_running = is_running_;

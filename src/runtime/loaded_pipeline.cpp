@@ -8,6 +8,8 @@
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
+#include <map>
+#include <string>
 #include <utility>
 
 namespace greenlane::runtime {
@@ -33,6 +35,19 @@ std::shared_ptr<Workload> load(const PipelineConfig& config, const EngineConfig&
                                "': ...}), or export the module to a package"});
 }
 
+std::shared_ptr<Tenant> make_tenant(const TenantConfig& config) {
+  return std::make_shared<Tenant>(TenantOptions{.name = config.name,
+                                                .weight = config.weight,
+                                                .waiting = config.request_queue,
+                                                .rate_hz = config.rate_hz,
+                                                .burst = config.burst});
+}
+
+std::optional<BatchLimits> limits_of(const EngineConfig& engine) {
+  if (!engine.batch) return std::nullopt;
+  return BatchLimits{.rows = engine.batch->most(), .delay = engine.batch->delay};
+}
+
 }  // namespace
 
 LoadedPipeline::LoadedPipeline(PipelineConfig config, const LoadOptions& options)
@@ -44,12 +59,16 @@ LoadedPipeline::LoadedPipeline(PipelineConfig config, const LoadOptions& options
     if (part.device.info().partition_obstacle.empty()) require_lanes_fit(part.config, part.device);
   }
   load_libraries(config_);
+  std::map<std::string, std::shared_ptr<Tenant>> tenants;
+  for (const auto& tenant : config_.tenants) tenants.emplace(tenant.name, make_tenant(tenant));
   for (const auto& engine : config_.engines) {
     auto workload = load(config_, engine, runtime::device_of(config_, engine.lane, device_), options.modules);
     engines_.push_back(
         std::make_shared<ServedEngine>(std::move(workload), ServingOptions{.name = engine.name,
-                                                                           .deadline = engine.deadline,
+                                                                           .deadline = request_deadline(engine),
                                                                            .capacity = engine.request_queue,
+                                                                           .batches = limits_of(engine),
+                                                                           .tenant = tenants[engine.tenant],
                                                                            .stops_on_error = engine.stops_on_error,
                                                                            .hang_after = engine.hang_after,
                                                                            .on_miss = options.on_miss}));

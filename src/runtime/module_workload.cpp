@@ -24,6 +24,10 @@ class ModuleWorkload final : public EngineWorkload<ModuleEngine> {
     is_served_ = true;
     EngineWorkload::run(work);
   }
+  std::int64_t run(std::span<Work* const> batch) override {
+    is_served_ = true;
+    return EngineWorkload::run(batch);
+  }
   [[nodiscard]] std::shared_ptr<const Payload> begin(std::span<const Feed> feeds) override {
     is_served_ = true;
     return EngineWorkload::begin(feeds);
@@ -41,7 +45,14 @@ class ModuleWorkload final : public EngineWorkload<ModuleEngine> {
     if (!is_served_) EngineWorkload::reset_state();
   }
   [[nodiscard]] bool is_in_python() const override { return engine().is_in_python(); }
-  void require_fit(const std::vector<at::Tensor>& inputs) const override { engine().check(inputs); }
+  [[nodiscard]] std::vector<TensorSpec> input_specs() const override {
+    auto specs = EngineWorkload::input_specs();
+    if (batches()) batches()->limit(specs);
+    return specs;
+  }
+
+ protected:
+  void require_engine_fit(const std::vector<at::Tensor>& inputs) const override { engine().check(inputs); }
 
  private:
   std::atomic<bool> is_served_{false};
@@ -76,9 +87,17 @@ std::shared_ptr<Workload> make_module_workload(const PipelineConfig& config, con
         .tune_kernels = engine.tune_kernels,
         .stateful = engine.stateful,
         .seed = engine.seed.value_or(greenlane::detail::seed_for(engine.name))};
+    if (engine.batch && !engine.python && engine.batch->sizes.size() > 1) {
+      throw ConfigError({.what = "`batch_sizes` of module '" + engine.module + "'",
+                         .why = "a module has one size, that of its recorded inputs",
+                         .remedy = "list that size alone, set `python = true`, or export the module to a package"});
+    }
     auto loaded = std::make_shared<ModuleEngine>(device, options, source.model, inputs);
-    return std::make_shared<ModuleWorkload>(std::move(loaded), std::move(inputs), expected_outputs(engine),
-                                            engine.check_outputs);
+    auto expected = expected_outputs(engine);
+    auto batches = batches_of(engine, *loaded, inputs, expected,
+                              [&](const std::vector<at::Tensor>& given) { loaded->check(given); });
+    return std::make_shared<ModuleWorkload>(std::move(loaded), std::move(inputs), std::move(expected),
+                                            engine.check_outputs, std::move(batches));
   } catch (const Error& error) {
     throw ConfigError({.what = config.file.string() + ": engine." + engine.name, .why = error.what(), .remedy = ""});
   }

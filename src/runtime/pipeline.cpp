@@ -66,7 +66,7 @@ PipelineRun PipelineEngine::submit(const std::vector<at::Tensor>& inputs, const 
   }
   auto request = engine_->engine->submit_made(
       [&] { return engine_->workload().prepare(inputs); },
-      {.arrival = arrival, .deadline = options.deadline, .drop_if_late = options.drop_if_late});
+      {.arrival = arrival, .deadline = options.deadline, .drop_if_late = options.drop_if_late, .priority = options.priority});
   return detail::Access::make<PipelineRun>(engine_->engine, std::move(request));
 }
 

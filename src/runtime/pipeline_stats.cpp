@@ -2,6 +2,9 @@
 
 #include <greenlane/torch/tensor_io.hpp>
 
+#include <algorithm>
+#include <cstddef>
+
 namespace greenlane::runtime {
 
 EngineStats about_engine(const EngineConfig& engine, const Lane& lane, const Workload& workload) {
@@ -36,6 +39,20 @@ void add_edges(PipelineStats& stats, const PipelineConfig& config, const Pipelin
                            .to = path.to,
                            .deadline = path.deadline,
                            .figures = edges->paths()[i]->now(now)});
+  }
+}
+
+void add_tenants(PipelineStats& stats, const PipelineConfig& config,
+                 std::span<const std::shared_ptr<ServedEngine>> engines) {
+  for (const auto& tenant : config.tenants) {
+    // Each tenant has an engine.
+    const auto known = std::ranges::find(config.engines, tenant.name, &EngineConfig::tenant);
+    const auto& seen = *engines[static_cast<std::size_t>(known - config.engines.begin())]->tenant();
+    stats.tenants.push_back({.name = tenant.name,
+                             .weight = tenant.weight,
+                             .waiting = seen.waiting(),
+                             .refused = seen.refused(),
+                             .busy = seen.busy()});
   }
 }
 

@@ -10,6 +10,9 @@
 #include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/runtime/stats.hpp>
 
+#include <memory>
+#include <span>
+
 namespace greenlane::runtime {
 
 // Returns what does not change about an engine on its lane.
@@ -17,6 +20,10 @@ namespace greenlane::runtime {
 
 // Adds the edges of the engines, the sources and the paths. `edges`: null if there are none.
 void add_edges(PipelineStats& stats, const PipelineConfig& config, const PipelineEdges* edges, Clock::time_point now);
+
+// Adds the tenants. `engines`: those of the configuration.
+void add_tenants(PipelineStats& stats, const PipelineConfig& config,
+                 std::span<const std::shared_ptr<ServedEngine>> engines);
 
 // Adds the graphs of the engines, and the devices.
 void add_devices(PipelineStats& stats, const LoadedPipeline& pipeline, const PlacedPipeline& placed);

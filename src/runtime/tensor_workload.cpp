@@ -124,6 +124,7 @@ std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors) {
 }
 
 std::vector<TensorSpec> TensorWorkload::input_specs() const { return specs_of(recorded_inputs()); }
+std::vector<TensorSpec> TensorWorkload::output_specs() const { return specs_of(recorded_outputs()); }
 
 void require_finite(const std::vector<at::Tensor>& outputs, const std::string& engine) {
   for (std::size_t i = 0; i < outputs.size(); ++i) {

@@ -8,6 +8,7 @@
 #include <c10/core/Event.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -43,10 +44,12 @@ class InputSlots {
 // The tensors of one request.
 class TensorWork final : public Work {
  public:
-  TensorWork(std::shared_ptr<InputSlots> slots, const std::vector<at::Tensor>& given)
-      : slots_(std::move(slots)), slot_(slots_->copy(given)) {}
+  // `rows`: see Work::rows().
+  TensorWork(std::shared_ptr<InputSlots> slots, const std::vector<at::Tensor>& given, std::int64_t rows = 1)
+      : slots_(std::move(slots)), slot_(slots_->copy(given)), rows_(rows) {}
   ~TensorWork() override { give_back(/*is_settled=*/false); }
   [[nodiscard]] const std::vector<at::Tensor>& inputs() const noexcept { return slot_->inputs; }
+  [[nodiscard]] std::int64_t rows() const override { return rows_; }
   // Makes the device's current stream wait for the copies.
   void wait_for_inputs(const at::Device& device) const;
   // Gives up the inputs. `is_settled`: nothing on the device uses them any more.
@@ -57,6 +60,7 @@ class TensorWork final : public Work {
  private:
   std::shared_ptr<InputSlots> slots_;
   std::unique_ptr<InputSlot> slot_;
+  std::int64_t rows_;
 };
 
 class TensorWorkload : public Workload {
@@ -80,6 +84,8 @@ class TensorWorkload : public Workload {
   [[nodiscard]] virtual std::vector<at::Tensor> recorded_outputs() const { return {}; }
   // Returns the dtypes of its inputs, and the sizes that they may have.
   [[nodiscard]] virtual std::vector<TensorSpec> input_specs() const;
+  // Returns the dtypes of its outputs, and their sizes on the recorded inputs.
+  [[nodiscard]] virtual std::vector<TensorSpec> output_specs() const;
   // Takes over changes of the model. Called on the engine's thread.
   // Throws: EngineError if that fails, or if there is no way; the engine is as before then.
   virtual void recapture() = 0;

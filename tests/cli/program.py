@@ -19,11 +19,13 @@ def greenlane(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def engine(name: str, model: Path, inputs: Path | None = None, **keys: float | str) -> str:
+def engine(name: str, model: Path, inputs: Path | None = None, **keys: float | str | list[int]) -> str:
     """Returns an engine's table of a configuration. The inputs default to those beside the model."""
     inputs = inputs or model.with_suffix(".inputs.pt")
     lines = [f"[engine.{name}]", f"model = '{model}'", f"inputs = '{inputs}'"]
-    lines += [f"{key} = {value!r}" for key, value in keys.items()]
+    lines += [
+        f"{key} = {str(value).lower() if isinstance(value, bool) else repr(value)}" for key, value in keys.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

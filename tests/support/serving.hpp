@@ -36,7 +36,7 @@ class FunctionWork final : public Work {
 }
 
 // Runs the function of each work.
-class FunctionWorkload final : public Workload {
+class FunctionWorkload : public Workload {
  public:
   void bind(const Lane& /*lane*/) override {}
   void unbind() override {}

@@ -57,7 +57,8 @@ class RequestError : public Error {
  public:
   /// The reason for which it was not run.
   enum class Reason {
-    queue_full,  ///< the engine's queue had no room for it
+    queue_full,  ///< the queue of its engine or its tenant had no room for it
+    too_many,    ///< its tenant sent more requests than its rate allows
     expired,     ///< its deadline passed before it began
     cancelled,   ///< it was cancelled by its caller or by Pipeline::close()
     closed,      ///< the pipeline was closed before it came

@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <functional>
@@ -53,6 +54,8 @@ struct RequestOptions {
   std::optional<std::chrono::nanoseconds> deadline{};
   /// On: a request whose deadline passed before it begins is not run, and ends with RequestError. Off: it is run late.
   bool drop_if_late = true;
+  /// 1 runs before 2, and so on; 0: after all others. Requests of one priority run in the order of arrival.
+  std::uint32_t priority = 0;
 };
 
 /// A run that was submitted to an engine. It ends exactly once: with outputs, with an error, or because it was not run.
@@ -104,8 +107,9 @@ class PipelineEngine {
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs);
 
   /// Queues a run for the engine's own thread. Copies the inputs on the caller's stream; they may be reused at once.
-  /// Throws: EngineError if the inputs do not fit; RequestError if the queue is full, the engine stopped, or the
-  /// pipeline is closed; StreamError in a process that was forked since the pipeline was opened.
+  /// With `max_batch` of the engine, requests run together: inputs may have any rows (dimension 0) up to that number.
+  /// Throws: EngineError if the inputs do not fit; RequestError if the queue is full, its tenant is beyond its limits,
+  /// the engine stopped, or the pipeline is closed; StreamError in a process that was forked since it was opened.
   [[nodiscard]] PipelineRun submit(const std::vector<at::Tensor>& inputs, const RequestOptions& options = {});
 
   /// Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then. Waits while a

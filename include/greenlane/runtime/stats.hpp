@@ -38,7 +38,7 @@ struct RunFigures {
   std::uint64_t misses = 0;     ///< runs later than the deadline, skipped ticks, and requests dropped when late
   std::uint64_t skipped = 0;    ///< ticks of a timer that passed while the engine was busy
   std::uint64_t dropped = 0;    ///< requests whose deadline passed before they began
-  std::uint64_t rejected = 0;   ///< requests that found the queue full
+  std::uint64_t rejected = 0;   ///< requests that found the queue full, or were beyond the limits of their tenant
   std::uint64_t cancelled = 0;  ///< requests that were cancelled before they began
   double rate_hz = 0;           ///< runs per second in the window
   LatencyFigures recent;        ///< runs in the window, the last ten seconds
@@ -46,6 +46,9 @@ struct RunFigures {
   LatencyFigures waits;         ///< all runs, from the arrival to the start only
   std::uint64_t not_ready = 0;  ///< runs that were skipped because an edge had no value yet
   std::uint64_t stale = 0;      ///< runs that were skipped because their inputs were older than `max_age_ms`
+  std::uint64_t batches = 0;       ///< runs that served requests together; 0 without `max_batch`
+  std::uint64_t batch_rows = 0;    ///< rows of requests in them
+  std::uint64_t padding_rows = 0;  ///< rows that filled them up to a listed size
   LatencyFigures ages;          ///< ages of the inputs of all runs from edges, at their starts
 };
 
@@ -123,6 +126,15 @@ struct PathStats {
   PathFigures figures;                               ///< its items
 };
 
+/// One tenant, since the pipeline was opened.
+struct TenantStats {
+  std::string name;                  ///< the tenant's name
+  double weight = 1;                 ///< its share of best-effort time, relative to other tenants
+  std::size_t waiting = 0;           ///< requests that have not begun
+  std::uint64_t refused = 0;         ///< requests beyond its own limits
+  std::chrono::nanoseconds busy{0};  ///< time of the runs of all its requests
+};
+
 /// One device.
 struct DeviceStats {
   std::string device;                 ///< such as "cuda:0"
@@ -135,6 +147,7 @@ struct PipelineStats {
   std::vector<EngineStats> engines;      ///< in the order of the configuration
   std::vector<SourceStats> sources;      ///< in the order of the configuration
   std::vector<PathStats> paths;          ///< in the order of the configuration
+  std::vector<TenantStats> tenants;      ///< in the order of the configuration
   std::vector<DeviceStats> devices;      ///< devices that its lanes are on
   std::chrono::nanoseconds open_for{0};  ///< since it was opened
   std::uint64_t host_bytes = 0;          ///< resident memory of the process

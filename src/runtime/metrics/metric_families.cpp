@@ -65,6 +65,7 @@ void collect(std::vector<MetricFamily>& families, MetricType type, const char* n
 Labels labels_of(const EngineStats& engine) { return {{"engine", engine.name}}; }
 Labels labels_of(const SourceStats& source) { return {{"source", source.name}}; }
 Labels labels_of(const PathStats& path) { return {{"path", path.name}}; }
+Labels labels_of(const TenantStats& tenant) { return {{"tenant", tenant.name}}; }
 Labels labels_of(const DeviceStats& device) { return {{"device", device.device}}; }
 
 // Returns an `add` for collect() that takes a value of each object.
@@ -100,8 +101,11 @@ void add_engines(std::vector<MetricFamily>& all, const std::vector<EngineStats>&
   counter("engine_skipped_ticks_total", "Ticks of the engine's timer that passed while it was busy.",
           &RunFigures::skipped);
   counter("engine_dropped_requests_total", "Requests whose deadline passed before they began.", &RunFigures::dropped);
-  counter("engine_rejected_requests_total", "Requests that found the queue full.", &RunFigures::rejected);
+  counter("engine_rejected_requests_total", "Requests that found the queue full, or were beyond the limits of their tenant.", &RunFigures::rejected);
   counter("engine_cancelled_requests_total", "Requests that were cancelled before they began.", &RunFigures::cancelled);
+  counter("engine_batches_total", "Runs that served requests together.", &RunFigures::batches);
+  counter("engine_batch_rows_total", "Rows of requests that ran together.", &RunFigures::batch_rows);
+  counter("engine_padding_rows_total", "Rows that filled runs up to a listed size.", &RunFigures::padding_rows);
   counter("engine_not_ready_total", "Runs that were skipped because an edge had no value yet.", &RunFigures::not_ready);
   counter("engine_stale_total", "Runs that were skipped because their inputs were too old.", &RunFigures::stale);
   gauge("engine_queue_length", "Requests that have not begun.",
@@ -165,6 +169,17 @@ void add_paths(std::vector<MetricFamily>& all, const PipelineStats& stats) {
           each([](const PathStats& path) { return path.deadline; }));
 }
 
+void add_tenants(std::vector<MetricFamily>& all, const std::vector<TenantStats>& tenants) {
+  collect(all, MetricType::Counter, "tenant_busy_seconds_total", "Time of the runs of all the tenant's requests.", tenants,
+          each([](const TenantStats& tenant) { return in_seconds(tenant.busy); }));
+  collect(all, MetricType::Counter, "tenant_refused_requests_total", "Requests beyond the tenant's own limits.", tenants,
+          each([](const TenantStats& tenant) { return number(tenant.refused); }));
+  collect(all, MetricType::Gauge, "tenant_queue_length", "Requests of the tenant that have not begun.", tenants,
+          each([](const TenantStats& tenant) { return number(std::uint64_t{tenant.waiting}); }));
+  collect(all, MetricType::Gauge, "tenant_weight", "The tenant's share of best-effort time, relative to others.", tenants,
+          each([](const TenantStats& tenant) { return tenant.weight; }));
+}
+
 void add_devices(std::vector<MetricFamily>& all, const std::vector<DeviceStats>& devices) {
   const auto add = [&](MetricType type, const char* name, const char* help, const auto& value_of) {
     collect(all, type, name, help, devices, [&](Family& family, const DeviceStats& device) {
@@ -210,6 +225,7 @@ std::vector<MetricFamily> metric_families(const PipelineStats& stats) {
   add_graphs(all, stats.engines);
   add_edges(all, stats.engines);
   add_paths(all, stats);
+  add_tenants(all, stats.tenants);
   add_devices(all, stats.devices);
   add_pipeline(all, stats);
   return all;

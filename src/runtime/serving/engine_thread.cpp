@@ -25,25 +25,31 @@ namespace {
 constexpr auto kWatch = std::chrono::microseconds(200);
 // Longer than a caller takes to see the end of its request and to submit the next one.
 constexpr auto kLinger = std::chrono::microseconds(100);
+constexpr auto kNever = Clock::time_point::max();
 
 }  // namespace
 
 struct EngineThread::State {
+  explicit State(std::optional<BatchLimits> batches) : requests(batches) {}
+
   // While it waits, the thread spins between these times, because waking up would take too long.
   struct Window {
     Clock::time_point from{};
     Clock::time_point until{};
   };
 
-  std::function<void(Request&)> serve;
+  std::function<void(const Requests&)> serve;
   std::atomic<Clock::rep> busy_since{0};  // zero: not busy
   std::atomic<std::uint32_t> signals{0};  // number of changes; read by a spinning thread
   mutable std::mutex mutex;               // guards the following members
   std::condition_variable changed;        // wakes the thread
   std::condition_variable settled;        // wakes those that wait for the thread
   std::deque<std::packaged_task<void()>> tasks;
-  std::deque<std::shared_ptr<Request>> requests;
-  std::shared_ptr<Request> current;
+  RequestQueue requests;
+  Requests current;
+  std::shared_ptr<FairTurns> turns;  // null: it runs whenever it can; set once, before requests come
+  FairTurns::Engine in_turns = 0;
+  bool wants_turn = false;  // it waits for a turn, or has one
   std::shared_ptr<Trigger> trigger;
   nanoseconds spin{0};
   bool expects_requests = false;
@@ -57,7 +63,7 @@ struct EngineThread::State {
   // The next thing to do. All members are empty when the thread is to end.
   struct Step {
     std::packaged_task<void()> task;
-    std::shared_ptr<Request> request;
+    bool serves = false;  // the current requests
     std::shared_ptr<Trigger> trigger;
     Clock::time_point start;
   };
@@ -73,7 +79,7 @@ struct EngineThread::State {
     std::unique_lock lock(mutex);
     while (true) {
       if (!tasks.empty()) {
-        Step step{.task = std::move(tasks.front()), .request = {}, .trigger = {}, .start = {}};
+        Step step{.task = std::move(tasks.front()), .trigger = {}, .start = {}};
         tasks.pop_front();
         return step;
       }
@@ -81,18 +87,47 @@ struct EngineThread::State {
       auto due = time_of_trigger();
       if (due == kNotYet) due.reset();
       const auto now = Clock::now();
-      if (!requests.empty() && (!due || *due > now || requests.front()->times().arrival <= *due))
-        return take_request(now);
+      const auto run_due = requests.due();
+      const bool can_run = run_due && *run_due <= now;
+      if (can_run && (!due || *due > now || requests.front().times().arrival <= *due) && is_my_turn())
+        return take_requests(now);
       if (due && *due <= now) return take_trigger(now, *due);
-      if (wait(lock, due, now) && due) return take_trigger(Clock::now(), *due);
+      if (!can_run && wants_turn) {
+        drop_turn(lock);
+        continue;
+      }
+      if (wait(lock, due, can_run ? kNever : run_due.value_or(kNever), now) && due)
+        return take_trigger(Clock::now(), *due);
     }
   }
 
-  Step take_request(Clock::time_point now) {
-    current = std::move(requests.front());
-    requests.pop_front();
-    watch_for_next(current->times().arrival);
-    return {.task = {}, .request = current, .trigger = {}, .start = now};
+  // Requires the lock.
+  bool is_my_turn() {
+    if (!turns) return true;
+    wants_turn = true;
+    return turns->take(in_turns);
+  }
+
+  // Requires the lock, and gives it up for a while.
+  void drop_turn(std::unique_lock<std::mutex>& lock) {
+    wants_turn = false;
+    lock.unlock();
+    turns->drop(in_turns);
+    lock.lock();
+  }
+
+  // Requires the lock, and gives it up.
+  void end_turn(std::unique_lock<std::mutex> lock, nanoseconds time) {
+    const auto due = requests.due();
+    wants_turn = due && *due <= Clock::now();
+    lock.unlock();
+    turns->end(in_turns, time, wants_turn);
+  }
+
+  Step take_requests(Clock::time_point now) {
+    requests.take(current);
+    watch_for_next(current.back()->times().arrival);
+    return {.task = {}, .serves = true, .trigger = {}, .start = now};
   }
 
   // Spins around the time at which the next request or data is likely.
@@ -105,15 +140,15 @@ struct EngineThread::State {
   Step take_trigger(Clock::time_point now, Clock::time_point due) {
     triggered = true;
     if (follows_data()) watch_for_next(due);
-    return {.task = {}, .request = {}, .trigger = trigger, .start = now};
+    return {.task = {}, .trigger = trigger, .start = now};
   }
 
-  // Waits until the trigger is due or something changes. Requires the lock. Returns true if the trigger is due and
-  // nothing has changed.
-  bool wait(std::unique_lock<std::mutex>& lock, std::optional<Clock::time_point> due, Clock::time_point now) {
-    constexpr auto kNever = Clock::time_point::max();
+  // Waits until the trigger is due, the requests of a run are, or something changes. Requires the lock. Returns true if
+  // the trigger is due and nothing has changed.
+  bool wait(std::unique_lock<std::mutex>& lock, std::optional<Clock::time_point> due, Clock::time_point run_due,
+            Clock::time_point now) {
     const auto tick = due ? Window{.from = *due - spin, .until = *due} : Window{};
-    auto sleep_until = kNever;
+    auto sleep_until = run_due;
     auto spin_until = kNever;
     for (const auto& window : {tick, watch, linger}) {
       if (now >= window.until) continue;
@@ -128,7 +163,7 @@ struct EngineThread::State {
       }
       return false;
     }
-    spin_until = std::min(spin_until, due.value_or(kNever));
+    spin_until = std::min({spin_until, due.value_or(kNever), run_due});
     const auto seen = signals.load(std::memory_order_acquire);
     lock.unlock();
     while (Clock::now() < spin_until && signals.load(std::memory_order_acquire) == seen) continue;
@@ -150,21 +185,24 @@ struct EngineThread::State {
   // Returns true if the trigger has no times of its own. Data comes like requests then.
   [[nodiscard]] bool follows_data() const { return trigger && spin == nanoseconds(0) && expects_requests; }
 
-  void done() {
+  void done(Clock::time_point start) {
     busy_since.store(0, std::memory_order_relaxed);
-    const std::scoped_lock lock(mutex);
-    if ((current && expects_requests) || (triggered && follows_data())) {
-      const auto now = Clock::now();
+    std::unique_lock lock(mutex);
+    const auto now = Clock::now();
+    if ((!current.empty() && expects_requests) || (triggered && follows_data()))
       linger = {.from = now, .until = now + kLinger};
-    }
-    current.reset();
+    const bool has_served = !current.empty();
+    if (has_served) requests.note_run(now - start);
+    current.clear();
     triggered = false;
     settled.notify_all();
+    if (turns && has_served) end_turn(std::move(lock), now - start);
   }
 };
 
-EngineThread::EngineThread(std::string name, std::function<void(Request&)> serve)
-    : name_(std::move(name)), state_(std::make_shared<State>()) {
+EngineThread::EngineThread(std::string name, std::function<void(const Requests&)> serve,
+                           std::optional<BatchLimits> batches)
+    : name_(std::move(name)), state_(std::make_shared<State>(batches)) {
   state_->serve = std::move(serve);
   try {
     thread_ = std::thread([state = state_] { loop(state); });
@@ -187,15 +225,16 @@ void EngineThread::loop(const std::shared_ptr<State>& state) {
       step.task();
       continue;
     }
-    if (!step.request && !step.trigger) break;
+    if (!step.serves && !step.trigger) break;
     state->busy_since.store(step.start.time_since_epoch().count(), std::memory_order_relaxed);
-    if (step.request) {
-      state->serve(*step.request);
+    if (step.serves) {
+      state->serve(state->current);
     } else {
       step.trigger->run(step.start);
     }
-    state->done();
+    state->done(step.start);
   }
+  if (state->turns) state->turns->leave(state->in_turns);
   const std::scoped_lock lock(state->mutex);
   state->trigger.reset();
   state->has_ended = true;
@@ -225,34 +264,43 @@ void EngineThread::expect_request() {
   std::unique_lock lock(state_->mutex);
   const auto now = Clock::now();
   const auto spins_in = [&](const State::Window& window) { return now >= window.from && now < window.until; };
-  const bool is_awake = state_->current || spins_in(state_->watch) || spins_in(state_->linger);
+  const bool is_awake = !state_->current.empty() || spins_in(state_->watch) || spins_in(state_->linger);
   state_->watch = {.from = now, .until = now + kWatch};
   if (!is_awake) state_->signal(std::move(lock));
+}
+
+void EngineThread::take_turns(std::shared_ptr<FairTurns> turns, const std::string& tenant, double weight) {
+  const auto wake = [state = std::weak_ptr(state_)] {
+    if (const auto known = state.lock()) known->signal(std::unique_lock(known->mutex));
+  };
+  const auto engine = turns->add(tenant, weight, wake);
+  const std::scoped_lock lock(state_->mutex);
+  state_->turns = std::move(turns);
+  state_->in_turns = engine;
+}
+
+void EngineThread::leave_turns() {
+  if (state_->turns) state_->turns->leave(state_->in_turns);
 }
 
 bool EngineThread::push(std::shared_ptr<Request> request, std::size_t capacity) {
   origin_.require_here("engine '" + name_ + "'");
   std::unique_lock lock(state_->mutex);
   if (state_->is_closing || state_->requests.size() >= capacity) return false;
-  state_->requests.push_back(std::move(request));
+  state_->requests.push(std::move(request));
   state_->signal(std::move(lock));
   return true;
 }
 
-std::vector<std::shared_ptr<Request>> EngineThread::take_queued() {
+EngineThread::Requests EngineThread::take_queued() {
   const std::scoped_lock lock(state_->mutex);
-  std::vector<std::shared_ptr<Request>> all(state_->requests.begin(), state_->requests.end());
-  state_->requests.clear();
-  return all;
+  return state_->requests.take_all();
 }
 
 void EngineThread::forget(const Request& request) {
   std::shared_ptr<Request> dropped;  // destroyed after the lock is released, with the tensors that it owns
   const std::scoped_lock lock(state_->mutex);
-  const auto found = std::ranges::find(state_->requests, &request, [](const auto& each) { return each.get(); });
-  if (found == state_->requests.end()) return;
-  dropped = std::move(*found);
-  state_->requests.erase(found);
+  dropped = state_->requests.remove(request);
 }
 
 std::size_t EngineThread::queued() const {
@@ -281,7 +329,7 @@ bool EngineThread::wait_for_trigger(nanoseconds time) {
                                   [&] { return (!state_->trigger && !state_->triggered) || state_->has_ended; });
 }
 
-std::shared_ptr<Request> EngineThread::under_way() const {
+EngineThread::Requests EngineThread::under_way() const {
   const std::scoped_lock lock(state_->mutex);
   return state_->current;
 }

@@ -88,6 +88,13 @@ void Figures::age(nanoseconds age) {
   ages_.record(age);
 }
 
+void Figures::batch(std::uint64_t rows, std::uint64_t padding) {
+  const std::scoped_lock lock(mutex_);
+  ++counts_.batches;
+  counts_.batch_rows += rows;
+  counts_.padding_rows += padding;
+}
+
 void Figures::dropped() {
   const std::scoped_lock lock(mutex_);
   ++counts_.dropped;

@@ -60,6 +60,8 @@ class Figures {
   // Ticks of a timer that passed while the engine was busy.
   void skipped(std::uint64_t ticks);
   void dropped();
+  // Counts a run of several requests: their rows, and the rows that filled it.
+  void batch(std::uint64_t rows, std::uint64_t padding);
   void rejected() { add(&RunFigures::rejected); }
   void cancelled() { add(&RunFigures::cancelled); }
   // Runs from edges: skipped because an edge had no value, skipped because the inputs were too old, and the age of the

@@ -9,6 +9,7 @@ bool Request::begin() {
   const std::scoped_lock lock(mutex_);
   if (status_ != Status::queued) return false;
   status_ = Status::under_way;
+  kept_.reset();
   return true;
 }
 
@@ -29,6 +30,7 @@ bool Request::end_queued(std::exception_ptr error) {
 void Request::finish(std::unique_lock<std::mutex> lock, std::exception_ptr error) {
   status_ = Status::ended;
   error_ = std::move(error);
+  kept_.reset();
   has_ended_.store(true, std::memory_order_release);
   const auto listeners = std::exchange(listeners_, {});
   // Notified under the lock: a waiting caller may destroy the request as soon as it sees the end.

@@ -8,11 +8,13 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace greenlane::runtime {
@@ -24,6 +26,7 @@ struct RequestTimes {
   Clock::time_point arrival;
   std::optional<std::chrono::nanoseconds> deadline{};  // from the arrival; absent: none
   bool drop_if_late = true;                            // a request whose deadline passed before it begins is not run
+  std::uint32_t priority = 0;                          // see RequestOptions
 };
 
 // A request ends exactly once: with outputs, with an error, or because it was not run.
@@ -31,9 +34,11 @@ struct RequestTimes {
 // end(), and to the caller after an end without an error.
 class Request {
  public:
-  Request(std::unique_ptr<Work> work, const RequestTimes& times) : work_(std::move(work)), times_(times) {}
+  Request(std::unique_ptr<Work> work, const RequestTimes& times)
+      : work_(std::move(work)), rows_(work_->rows()), times_(times) {}
 
   [[nodiscard]] Work& work() const noexcept { return *work_; }
+  [[nodiscard]] std::int64_t rows() const noexcept { return rows_; }
   [[nodiscard]] const RequestTimes& times() const noexcept { return times_; }
   // Returns true if its deadline has passed.
   [[nodiscard]] bool is_late(Clock::time_point now) const noexcept {
@@ -48,6 +53,9 @@ class Request {
   // From its arrival to the start and to the end of its run. Zero if it was not run. Call them after its end.
   [[nodiscard]] std::chrono::nanoseconds waited() const noexcept { return waited_; }
   [[nodiscard]] std::chrono::nanoseconds latency() const noexcept { return latency_; }
+
+  // Keeps something until it begins or ends. Call it before others know the request.
+  void keep_until_begin(std::shared_ptr<void> kept) { kept_ = std::move(kept); }
 
   // Notes that its run begins. Returns false if it has ended, so that it must not be run.
   [[nodiscard]] bool begin();
@@ -79,6 +87,7 @@ class Request {
 
   detail::Origin origin_;
   const std::unique_ptr<Work> work_;
+  const std::int64_t rows_;
   const RequestTimes times_;
   std::chrono::nanoseconds waited_{0};
   std::chrono::nanoseconds latency_{0};
@@ -87,6 +96,7 @@ class Request {
   mutable std::condition_variable ended_;
   Status status_ = Status::queued;
   std::exception_ptr error_;
+  std::shared_ptr<void> kept_;  // until it begins
   std::vector<std::function<void()>> listeners_;
 };
 

@@ -40,6 +40,9 @@ struct ServedEngine::State {
   std::atomic<bool> has_warned{false};  // of a failed run of its trigger
   mutable std::mutex mutex;             // guards `fault`
   std::string fault;                    // why it stopped
+  // Of the present run; kept, so that a run allocates nothing. The engine's thread uses them.
+  std::vector<Request*> running;
+  std::vector<Work*> batch;
 
   [[nodiscard]] std::string why_stopped() const {
     const std::scoped_lock lock(mutex);
@@ -97,48 +100,74 @@ struct ServedEngine::State {
     if (request.end_queued(why)) figures.cancelled();
   }
 
-  void serve(Request& request) {
-    if (const auto why = refusal()) {
+  // Ends a request that is not served any more, or whose deadline has passed. Returns false if it is to be run.
+  bool end_unserved(Request& request, const std::exception_ptr& why, Clock::time_point now) {
+    if (why) {
       if (service == Service::closed) {
         cancel(request);
       } else {
         (void)request.end_queued(why);
       }
-      return;
+      return true;
     }
-    const auto start = Clock::now();
     const auto& times = request.times();
-    if (times.drop_if_late && request.is_late(start)) {
-      const auto late =
-          request_error(options.name, "its deadline passed before it began",
-                        "submit fewer requests, or give the engine more units", RequestError::Reason::expired);
-      if (!request.end_queued(late)) return;
-      figures.dropped();
-      report(Miss::Kind::dropped, start - times.arrival, times.deadline.value_or(nanoseconds(0)));
-      return;
-    }
-    if (!request.begin()) return;
-    std::exception_ptr error;
-    try {
-      workload->run(request.work());
-    } catch (...) {
-      error = std::current_exception();
-    }
-    const auto end = Clock::now();
+    if (!times.drop_if_late || !request.is_late(now)) return false;
+    const auto late = request_error(options.name, "its deadline passed before it began",
+                                    "submit fewer requests, or give the engine more units", RequestError::Reason::expired);
+    if (!request.end_queued(late)) return true;
+    figures.dropped();
+    report(Miss::Kind::dropped, now - times.arrival, times.deadline.value_or(nanoseconds(0)));
+    return true;
+  }
+
+  // Ends a request whose run is over.
+  void end(Request& request, Clock::time_point start, Clock::time_point end, std::exception_ptr error) {
     if (request.has_ended()) return;  // given up: it took too long
     request.note_times(start, end);
     if (error) {
       failed(error);
     } else {
-      served(times.arrival, start, end, times.deadline);
+      served(request.times().arrival, start, end, request.times().deadline);
     }
     request.end(std::move(error));
+  }
+
+  void serve(const EngineThread::Requests& requests) {
+    const auto start = Clock::now();
+    const auto why = refusal();
+    batch.clear();
+    running.clear();
+    for (const auto& request : requests) {
+      if (end_unserved(*request, why, start) || !request->begin()) continue;
+      running.push_back(request.get());
+      batch.push_back(&request->work());
+    }
+    if (running.empty()) return;
+    std::exception_ptr error;
+    try {
+      const auto rows = workload->run(batch);
+      if (options.batches) count_batch(rows);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    const auto now = Clock::now();
+    if (options.tenant) options.tenant->count_run(now - start);
+    for (auto* request : running) end(*request, start, now, error ? error : std::move(request->work().error));
+  }
+
+  // `rows`: of the run, with those that only filled it.
+  void count_batch(std::int64_t rows) {
+    std::int64_t asked = 0;
+    for (const auto* request : running) asked += request->rows();
+    figures.batch(static_cast<std::uint64_t>(asked), static_cast<std::uint64_t>(rows - asked));
   }
 };
 
 ServedEngine::ServedEngine(std::shared_ptr<Workload> workload, ServingOptions options)
     : state_(std::make_shared<State>(std::move(workload), std::move(options))),
-      thread_(state_->options.name, [state = state_](Request& request) { state->serve(request); }) {}
+      thread_(
+          state_->options.name, [state = state_](const auto& requests) { state->serve(requests); },
+          state_->options.batches) {}
 
 ServedEngine::~ServedEngine() = default;
 
@@ -167,6 +196,14 @@ std::shared_ptr<Request> ServedEngine::submit(std::unique_ptr<Work> work, Reques
   require_serving();
   if (!times.deadline) times.deadline = state_->options.deadline;
   auto request = std::make_shared<Request>(std::move(work), times);
+  if (const auto& tenant = state_->options.tenant) {
+    try {
+      request->keep_until_begin(std::make_shared<Tenant::Place>(tenant->admit(times.arrival)));
+    } catch (const RequestError&) {
+      state_->figures.rejected();
+      throw;
+    }
+  }
   if (!thread_.push(request, state_->options.capacity)) {
     require_serving();
     state_->figures.rejected();
@@ -223,6 +260,13 @@ void ServedEngine::count_not_ready() { state_->figures.not_ready(); }
 void ServedEngine::count_stale() { state_->figures.stale(); }
 void ServedEngine::count_age(nanoseconds age) { state_->figures.age(age); }
 
+void ServedEngine::take_turns(std::shared_ptr<FairTurns> turns) {
+  const auto& tenant = state_->options.tenant->options();
+  thread_.take_turns(std::move(turns), tenant.name, tenant.weight);
+}
+
+const std::shared_ptr<Tenant>& ServedEngine::tenant() const noexcept { return state_->options.tenant; }
+
 void ServedEngine::begin_figures() { state_->figures.begin(Clock::now()); }
 
 void ServedEngine::fill(EngineStats& stats, Clock::time_point now) const {
@@ -251,7 +295,8 @@ bool ServedEngine::break_if_hanging(Clock::time_point now) {
                    .why = why,
                    .remedy = "close the pipeline and start the program again; a kernel that runs cannot be ended"}));
   state_->figures.failed();
-  if (current) current->end(error);
+  thread_.leave_turns();
+  for (const auto& request : current) request->end(error);
   for (const auto& request : thread_.take_queued()) request->end_queued(state_->refusal());
   return true;
 }
@@ -266,12 +311,13 @@ bool ServedEngine::close(Clock::time_point until) {
   const bool has_ended = thread_.close(until);
   while (calls_under_way_ > 0 && Clock::now() < until) std::this_thread::sleep_for(std::chrono::microseconds(100));
   if (has_ended) return calls_under_way_ == 0;
-  const auto current = thread_.under_way();
-  if (current)
-    current->end(std::make_exception_ptr(
+  thread_.leave_turns();
+  for (const auto& request : thread_.under_way()) {
+    request->end(std::make_exception_ptr(
         EngineError({.what = "engine '" + name() + "' did not finish",
                      .why = "it was still running when the pipeline was closed",
                      .remedy = "start the program again; a kernel that runs cannot be ended"})));
+  }
   return false;
 }
 

@@ -3,6 +3,7 @@
 
 #include "runtime/serving/engine_thread.hpp"
 #include "runtime/serving/figures.hpp"
+#include "runtime/serving/tenant.hpp"
 
 #include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/runtime/stats.hpp>
@@ -21,6 +22,8 @@ struct ServingOptions {
   std::string name{};
   std::optional<std::chrono::nanoseconds> deadline{};
   std::size_t capacity = 64;    // requests that may wait
+  std::optional<BatchLimits> batches{};  // absent: each request runs alone
+  std::shared_ptr<Tenant> tenant{};      // whose requests it runs; null: nobody's
   bool stops_on_error = false;  // its first error ends it
   std::chrono::nanoseconds hang_after = std::chrono::seconds(5);
   // Called on the thread that found the miss. Must be quick, and must not throw.
@@ -41,7 +44,7 @@ class ServedEngine {
   [[nodiscard]] Workload& workload() const noexcept;
 
   // Queues a run. Its arrival is now.
-  // Throws: RequestError (queue_full, stopped, closed); StreamError in a process that was forked since.
+  // Throws: RequestError (queue_full, too_many, stopped, closed); StreamError in a process that was forked since.
   [[nodiscard]] std::shared_ptr<Request> submit(std::unique_ptr<Work> work, RequestTimes times);
   // Runs `make_work` to make the work, if the engine serves. See submit().
   template <typename MakeWork>
@@ -102,6 +105,11 @@ class ServedEngine {
     wakes_early_ = true;
     thread_.expect_requests(period);
   }
+
+  // Runs its requests in turns with engines of other tenants. Requires a tenant. Call it before requests come.
+  void take_turns(std::shared_ptr<FairTurns> turns);
+  // The tenant whose requests it runs; null: nobody's.
+  [[nodiscard]] const std::shared_ptr<Tenant>& tenant() const noexcept;
 
   // Runs of a trigger go through these, on the engine's thread.
   // Returns true if it may be run.

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <atomic>
 #include <optional>
 #include <stdexcept>
@@ -19,10 +20,12 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
 
-void serve(Request& request) {
-  if (!request.begin()) return;
-  static_cast<FunctionWork&>(request.work())();
-  request.end();
+void serve(const EngineThread::Requests& requests) {
+  for (const auto& request : requests) {
+    if (!request->begin()) continue;
+    static_cast<FunctionWork&>(request->work())();
+    request->end();
+  }
 }
 
 // Runs at given times.
@@ -62,6 +65,104 @@ TEST(EngineThread, TasksRequestsAndTriggersUseTheSameThread) {
   EXPECT_NE(ids[0], std::this_thread::get_id());
 }
 
+TEST(EngineThread, RequestsThatComeWithinTheDelayRunTogether) {
+  std::vector<std::size_t> runs;
+  EngineThread thread(
+      "a",
+      [&](const EngineThread::Requests& requests) {
+        runs.push_back(requests.size());
+        serve(requests);
+      },
+      BatchLimits{.rows = 3, .delay = hours(1)});
+  std::vector<std::shared_ptr<Request>> all;
+  for (int i = 0; i < 6; ++i) all.push_back(request());
+  for (const auto& each : all) ASSERT_TRUE(thread.push(each, 10));
+  for (const auto& each : all) each->wait();
+  EXPECT_THAT(runs, ElementsAre(3U, 3U));
+}
+
+TEST(EngineThread, ARunThatIsNotFullBeginsWhenItsDelayIsOver) {
+  EngineThread thread("a", serve, BatchLimits{.rows = 3, .delay = milliseconds(20)});
+  const auto alone = request();
+  ASSERT_TRUE(thread.push(alone, 10));
+  alone->wait();
+  EXPECT_GE(Clock::now() - alone->times().arrival, milliseconds(20));
+}
+
+TEST(EngineThread, TriggersRunWhileRequestsWaitForOthers) {
+  EngineThread thread("a", serve, BatchLimits{.rows = 3, .delay = hours(1)});
+  const auto waiting = request();
+  ASSERT_TRUE(thread.push(waiting, 10));
+  const auto times = std::make_shared<Times>(std::vector{Clock::now() + milliseconds(5)});
+  thread.start(times, {});
+  ASSERT_TRUE(thread.wait_for_trigger(seconds(30)));
+  EXPECT_EQ(times->done(), 1U);
+  EXPECT_FALSE(waiting->has_ended());
+  thread.forget(*waiting);
+}
+
+TEST(EngineThread, EnginesWithTurnsRunOneAtATimeByTheirWeights) {
+  const auto turns = std::make_shared<FairTurns>();
+  std::atomic<int> inside{0};
+  std::atomic<int> most{0};
+  std::array<std::atomic<int>, 2> runs{};
+  std::vector<std::unique_ptr<EngineThread>> threads;
+  for (const auto* tenant : {"a", "b"}) {
+    threads.push_back(std::make_unique<EngineThread>(tenant, serve));
+    threads.back()->take_turns(turns, tenant, *tenant == 'a' ? 3 : 1);
+  }
+  Door door;
+  std::vector<std::shared_ptr<Request>> all;
+  const auto run = [&](std::size_t who) {
+    most = std::max(most.load(), ++inside);
+    std::this_thread::sleep_for(milliseconds(2));
+    --inside;
+    // Counts while both have more to run.
+    if (runs[0] + runs[1] < 80) ++runs[who];
+  };
+  const auto push = [&](std::size_t who, std::function<void()> work) {
+    all.push_back(request(std::move(work)));
+    ASSERT_TRUE(threads[who]->push(all.back(), 1000));
+  };
+  push(0, [&] { door.wait(); });
+  door.await_visitor();
+  for (int i = 0; i < 90; ++i) {
+    push(0, [&] { run(0); });
+    push(1, [&] { run(1); });
+  }
+  door.open();
+  for (const auto& each : all) each->wait();
+  EXPECT_EQ(most, 1);
+  EXPECT_NEAR(runs[0], 60, 4);
+  EXPECT_NEAR(runs[1], 20, 4);
+}
+
+TEST(EngineThread, ARequestThatIsForgottenLeavesItsTurnToOthers) {
+  const auto turns = std::make_shared<FairTurns>();
+  EngineThread one("a", serve);
+  EngineThread other("b", serve);
+  one.take_turns(turns, "a", 1);
+  other.take_turns(turns, "b", 1);
+  Door door;
+  const auto holds = request([&] { door.wait(); });
+  ASSERT_TRUE(one.push(holds, 10));
+  door.await_visitor();
+  const auto forgotten = request();
+  ASSERT_TRUE(other.push(forgotten, 10));
+  std::this_thread::sleep_for(milliseconds(5));
+  other.forget(*forgotten);
+  door.open();
+  holds->wait();
+  for (int i = 0; i < 3; ++i) {
+    const auto next = request();
+    ASSERT_TRUE(one.push(next, 10));
+    next->wait();
+  }
+  const auto last = request();
+  ASSERT_TRUE(other.push(last, 10));
+  last->wait();
+}
+
 TEST(EngineThread, ATasksErrorReachesTheCaller) {
   EngineThread thread("a", serve);
   EXPECT_THROW(thread.run([] { throw std::runtime_error("no"); }), std::runtime_error);
@@ -87,7 +188,7 @@ TEST(EngineThread, AFullQueueTakesNoMore) {
   EngineThread thread("a", serve);
   const auto first = request([&] { door.wait(); });
   ASSERT_TRUE(thread.push(first, 2));
-  while (thread.under_way() != first) std::this_thread::yield();
+  while (thread.under_way() != EngineThread::Requests{first}) std::this_thread::yield();
   EXPECT_TRUE(thread.push(request(), 2));
   const auto second = request();
   EXPECT_TRUE(thread.push(second, 2));
@@ -107,7 +208,7 @@ TEST(EngineThread, RequestsAndTicksFollowTheirTimes) {
   EngineThread thread("a", serve);
   const auto gate = request([&] { door.wait(); });
   ASSERT_TRUE(thread.push(gate, 10));
-  while (thread.under_way() != gate) std::this_thread::yield();
+  while (thread.under_way() != EngineThread::Requests{gate}) std::this_thread::yield();
   const auto now = Clock::now();
   const auto early = request([&] { order.emplace_back("early"); }, {.arrival = now - seconds(2)});
   const auto late = request([&] { order.emplace_back("late"); }, {.arrival = now});
@@ -166,7 +267,7 @@ TEST(EngineThread, AThreadThatDoesNotEndIsLeftAlone) {
   {
     EngineThread thread("a", serve);
     ASSERT_TRUE(thread.push(one, 1));
-    while (!thread.under_way()) std::this_thread::yield();
+    while (thread.under_way().empty()) std::this_thread::yield();
     EXPECT_FALSE(thread.close(Clock::now() + milliseconds(20)));
   }
   EXPECT_FALSE(one->has_ended());

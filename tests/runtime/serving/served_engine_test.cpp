@@ -5,7 +5,10 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdint>
+#include <exception>
 #include <mutex>
+#include <span>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -64,6 +67,73 @@ TEST_F(ServedEngineTest, RequestsAreRunAndCounted) {
   EXPECT_EQ(counted.misses, 0U);
   EXPECT_EQ(counted.whole.count, 3U);
   EXPECT_GT(counted.whole.max.count(), 0);
+}
+
+// Runs works together: a work fails alone if its function throws.
+class BatchWorkload final : public FunctionWorkload {
+ public:
+  std::int64_t run(std::span<Work* const> batch) override {
+    for (auto* work : batch) {
+      try {
+        FunctionWorkload::run(*work);
+      } catch (...) {
+        work->error = std::current_exception();
+      }
+    }
+    sizes.push_back(batch.size());
+    return 4;
+  }
+  std::vector<std::size_t> sizes;
+};
+
+TEST_F(ServedEngineTest, RequestsOfARunEndEachWithItsOwnResult) {
+  const auto workload = std::make_shared<BatchWorkload>();
+  ServedEngine engine(workload, {.name = "policy", .batches = BatchLimits{.rows = 3, .delay = std::chrono::hours(1)}});
+  const auto good = engine.submit(work(), now());
+  const auto bad = engine.submit(work([] { throw std::runtime_error("no luck"); }), now());
+  const auto other = engine.submit(work(), now());
+  EXPECT_NO_THROW(good->wait());
+  EXPECT_THROW(bad->wait(), std::runtime_error);
+  EXPECT_NO_THROW(other->wait());
+  EXPECT_THAT(workload->sizes, ::testing::ElementsAre(3U));
+  const auto counted = figures(engine);
+  EXPECT_EQ(counted.runs, 2U);
+  EXPECT_EQ(counted.failed, 1U);
+  EXPECT_EQ(counted.batches, 1U);
+  EXPECT_EQ(counted.batch_rows, 3U);
+  EXPECT_EQ(counted.padding_rows, 1U);
+}
+
+TEST_F(ServedEngineTest, ARequestThatIsLateLeavesItsRun) {
+  const auto workload = std::make_shared<BatchWorkload>();
+  ServedEngine engine(workload, {.name = "policy", .batches = BatchLimits{.rows = 3, .delay = std::chrono::hours(1)}});
+  auto late = now();
+  late.arrival -= seconds(2);
+  const auto good = engine.submit(work(), now());
+  const auto other = engine.submit(work(), now());
+  late.deadline = seconds(1);
+  const auto dropped = engine.submit(work(), late);
+  EXPECT_NO_THROW(good->wait());
+  EXPECT_NO_THROW(other->wait());
+  EXPECT_EQ(reason_of(*dropped), Reason::expired);
+  EXPECT_THAT(workload->sizes, ::testing::ElementsAre(2U));
+}
+
+TEST_F(ServedEngineTest, ATenantsLimitsRefuseRequestsUntilOthersBegin) {
+  const auto alice = std::make_shared<Tenant>(TenantOptions{.name = "alice", .waiting = 1, .rate_hz = {}});
+  const auto engine = served({.tenant = alice});
+  Door door;
+  const auto running = engine->submit(work([&] { door.wait(); }), now());
+  door.await_visitor();
+  const auto waiting = engine->submit(work(), now());
+  EXPECT_EQ(reason_for([&] { (void)engine->submit(work(), now()); }), Reason::queue_full);
+  EXPECT_EQ(figures(*engine).rejected, 1U);
+  EXPECT_TRUE(engine->cancel(*waiting));
+  const auto next = engine->submit(work(), now());
+  door.open();
+  EXPECT_NO_THROW(next->wait());
+  EXPECT_EQ(alice->waiting(), 0U);
+  EXPECT_GT(alice->busy().count(), 0);
 }
 
 TEST_F(ServedEngineTest, AnErrorReachesItsCallerAndTheEngineGoesOn) {

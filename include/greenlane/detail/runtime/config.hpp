@@ -5,6 +5,7 @@
 #include <greenlane/core/units.hpp>
 #include <greenlane/detail/planner/engine_demand.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -52,6 +53,28 @@ struct InputConfig {
   std::size_t output = 0;  ///< which tensor of the producer's
 };
 
+/// Requests of an engine that run together: the key `max_batch`. The rows of a request are the size of dimension 0 of its
+/// inputs.
+struct BatchConfig {
+  /// The sizes of runs in rows, ascending. Runs of other sizes are padded to the next one.
+  std::vector<std::int64_t> sizes;
+  /// The file lists the sizes. Otherwise those that the model refuses are left out, but for the last.
+  bool are_listed = false;
+  /// The longest time for which a request waits for others.
+  Nanoseconds delay{0};
+  /// The rows of a run in plans and rehearsals, where a request has one row: the rows that come within `delay`.
+  std::int64_t planned_rows = 1;
+  /// Time between two requests; absent: unknown.
+  std::optional<Nanoseconds> request_period{};
+  /// The deadline of a request; absent: none.
+  std::optional<Nanoseconds> request_deadline{};
+
+  /// Returns the most rows of a run.
+  [[nodiscard]] std::int64_t most() const { return sizes.back(); }
+  /// Returns the size of a run of so many rows, at most most().
+  [[nodiscard]] std::int64_t size_for(std::int64_t rows) const { return *std::ranges::lower_bound(sizes, rows); }
+};
+
 /// One engine of a pipeline: the table `[engine.NAME]`.
 struct EngineConfig {
   /// The name in messages and reports.
@@ -66,9 +89,10 @@ struct EngineConfig {
   std::filesystem::path inputs;
   /// Expected outputs; empty: none.
   std::filesystem::path outputs;
-  /// Time between two arrivals; absent: best effort, back to back.
+  /// Time between two arrivals, or between two planned batches; absent: best effort, back to back.
   std::optional<Nanoseconds> period;
-  /// Absent for best-effort engines. An engine with a rate and no deadline has its period as its deadline.
+  /// Absent for best-effort engines. An engine with a rate and no deadline has its period as its deadline. The deadline
+  /// of a batch begins when it is complete.
   std::optional<Nanoseconds> deadline;
   /// The seed of its random numbers on a GPU. Absent: a number that PyTorch's seed and the engine's name give.
   std::optional<std::uint64_t> seed{};
@@ -90,6 +114,10 @@ struct EngineConfig {
   bool takes_turns = false;
   /// The way in which requests arrive.
   Arrivals arrivals = Arrivals::periodic;
+  /// In a program: requests run together. Absent: each runs alone.
+  std::optional<BatchConfig> batch{};
+  /// In a program: the tenant whose requests it runs; empty: nobody's.
+  std::string tenant{};
   /// In a program: the number of requests that may wait for it.
   std::size_t request_queue = 64;
   /// In a program: its first error ends it.
@@ -110,11 +138,29 @@ struct EngineConfig {
   std::optional<Nanoseconds> max_age{};
 };
 
+/// Returns the time between two requests; absent: best effort.
+[[nodiscard]] inline std::optional<Nanoseconds> request_period(const EngineConfig& engine) {
+  return engine.batch ? engine.batch->request_period : engine.period;
+}
+/// Returns the deadline of a request; absent: none.
+[[nodiscard]] inline std::optional<Nanoseconds> request_deadline(const EngineConfig& engine) {
+  return engine.batch ? engine.batch->request_deadline : engine.deadline;
+}
+
 /// Data that the program publishes: the table `[source.NAME]`.
 struct SourceConfig {
   std::string name;                     ///< the name in messages and reports
   std::optional<Nanoseconds> period{};  ///< between two items; absent: unknown, and the pipeline is not rehearsed
   std::filesystem::path items;          ///< recorded items; empty: the recorded inputs of a consumer are the only item
+};
+
+/// A user of engines, in a program: the table `[tenant.NAME]`.
+struct TenantConfig {
+  std::string name;                              ///< the name in messages and reports
+  double weight = 1;                             ///< its share of best-effort time, relative to other tenants
+  std::optional<std::size_t> request_queue{};    ///< requests that may wait for its engines; absent: any number
+  std::optional<double> rate_hz{};               ///< requests per second that it may send; absent: any
+  double burst = 1;                              ///< with `rate_hz`: requests that it may send at once
 };
 
 /// A way from a source to an engine: the table `[path.NAME]`.
@@ -158,6 +204,7 @@ struct PipelineConfig {
   std::vector<LaneConfig> lanes;        ///< lanes that engines use, in the order of first use
   std::vector<SourceConfig> sources{};  ///< in the order of the file
   std::vector<PathConfig> paths{};      ///< in the order of the file
+  std::vector<TenantConfig> tenants{};  ///< in the order of the file
   /// Set by apply_plan. A LoadedPipeline on another device is refused. Absent: the lanes fit any device.
   std::optional<PlannedDevice> planned_for{};
 };

@@ -9,6 +9,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,6 +40,11 @@ class Work {
   virtual ~Work() = default;
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
+  // The size of dimension 0 of its inputs, where runs are batches.
+  [[nodiscard]] virtual std::int64_t rows() const { return 1; }
+
+  // Why it has no right outputs, though others of its batch may have; null: none.
+  std::exception_ptr error;
 };
 
 // The tensors of a value that flows between engines. See runtime/edges/value.hpp.
@@ -77,6 +84,15 @@ class Workload {
   virtual void run() = 0;
   // Runs once on the inputs of `work`, which came from this workload, and returns when its outputs are there.
   virtual void run(Work& work) = 0;
+  // Runs these together, and returns when all outputs are there. Sets the errors of those that failed alone.
+  // Returns: the rows of the run, with those that only fill it.
+  // Throws: the error of all of them. EngineError if there are several and this workload makes no batches.
+  virtual std::int64_t run(std::span<Work* const> batch) {
+    if (batch.size() != 1)
+      throw EngineError({.what = "requests were not run together", .why = "the engine makes no batches", .remedy = ""});
+    run(*batch.front());
+    return batch.front()->rows();
+  }
   // Starts a run on these inputs, and returns its outputs, which may not be there yet: finish() waits for them. The
   // inputs stay as they are, and must be kept until then.
   // Throws: EngineError if the run fails, or if this kind of workload takes no data from edges.
