@@ -65,7 +65,7 @@ class Profiler {
 
   EngineProfile measure(std::size_t index) {
     const auto& engine = pipeline_.config().engines[index];
-    EngineProfile profile{.name = engine.name, .curve = {}, .gated = {}};
+    EngineProfile profile{.name = engine.name, .curve = {}, .gated = {}, .batch_rows = planned_rows(engine)};
     const auto sizes = this->sizes();
     for (std::size_t i = 0; i < sizes.size(); ++i) {
       if (options_.progress) {

@@ -39,6 +39,7 @@ Json describe(const EngineProfile& engine) {
                      {"slices", point.slices}});
   }
   Json json{{"name", engine.name}, {"curve", std::move(curve)}, {"gated", std::move(gated)}};
+  if (engine.batch_rows) json["batch_rows"] = *engine.batch_rows;
   if (const auto& known = engine.long_kernel) {
     json["long_kernel"] = Json::parse(long_kernel_json(known->kernel));
     json["long_kernel"]["units"] = known->units.count;
@@ -131,6 +132,7 @@ EngineProfile engine_of(JsonObject json) {
   json.set_owner("engine '" + engine.name + "'");
   engine.curve = points_of(json, "curve", point_of);
   engine.gated = points_of(json, "gated", slices_of);
+  if (json.find("batch_rows")) engine.batch_rows = json.whole("batch_rows", 1, kMostRequests);
   if (auto known = json.child("long_kernel")) engine.long_kernel = long_kernel_of(*std::move(known));
   json.note_unknown();
   return engine;

@@ -26,6 +26,7 @@ EngineResult describe(const EngineConfig& engine, const Lane& lane, const Placed
   result.units = lane.units().count;
   if (const auto partition = lane.partition()) result.cpus.assign(partition->cpus().begin(), partition->cpus().end());
   result.deadline = engine.deadline;
+  result.batch_rows = planned_rows(engine);
   if (warm_up.is_checked) result.checked = warm_up.difference.empty();
   return result;
 }

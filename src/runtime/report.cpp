@@ -25,6 +25,7 @@ Json describe(const EngineResult& engine) {
   json["lane"] = engine.lane;
   json["units"] = engine.units;
   if (!engine.cpus.empty()) json["cpus"] = engine.cpus;
+  if (engine.batch_rows) json["batch_rows"] = *engine.batch_rows;
   json["requests"] = engine.requests;
   json["unserved"] = engine.unserved;
   json["skipped"] = engine.skipped;

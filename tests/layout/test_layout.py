@@ -135,6 +135,8 @@ def test_few_files_of_the_runtime_include_pytorch() -> None:
     files = without(
         sources("include/greenlane/detail/runtime", "src/runtime"),
         "src/runtime/aoti_workload.cpp",
+        "src/runtime/batches.cpp",
+        "src/runtime/batches.hpp",
         "src/runtime/edge_examples.cpp",
         "src/runtime/edge_examples.hpp",
         "src/runtime/edges.cpp",

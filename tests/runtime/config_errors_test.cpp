@@ -110,10 +110,11 @@ TEST_F(ConfigErrorsTest, AnUnknownKeyIsRefusedWithASuggestion) {
   expect_refused(kEngine + "rate_hx = 5\n", 4, "engine.a.rate_hx", "no such key", "did you mean 'rate_hz'?");
   expect_refused(kEngine + "[lane.a]\nunit = 1\n", 5, "lane.a.unit", "did you mean 'units'?");
   expect_refused("devise = 'cpu'\n" + kEngine, 1, "devise", "did you mean 'device'?", "libraries");
-  expect_refused(kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
-                 "known here: arrivals, check_outputs, deadline_ms, from, gates, graphs, hang_ms, inputs, lane, "
-                 "max_age_ms, model, module, on, on_error, "
-                 "python, rate_hz, request_queue, seed, stateful, tune_kernels, weight");
+  expect_refused(
+      kEngine + "completely_different = 1\n", 4, "engine.a.completely_different",
+      "known here: arrivals, batch_sizes, check_outputs, deadline_ms, from, gates, graphs, hang_ms, inputs, lane, "
+      "max_age_ms, max_batch, max_delay_ms, model, module, on, on_error, "
+      "python, rate_hz, request_queue, seed, stateful, tenant, tune_kernels, weight");
 }
 
 TEST_F(ConfigErrorsTest, AModelAndAModuleExcludeEachOther) {

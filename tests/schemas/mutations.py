@@ -31,6 +31,7 @@ WHOLE: Document = {
         "head": {**PLAIN, "gates": "50us", "weight": 2.5, "graphs": "resident", "tune_kernels": False, "seed": 1},
         "filter": {"module": "filter", "python": True, "inputs": "f.pt", "rate_hz": 2, "arrivals": "poisson"},
         "served": {**PLAIN, "request_queue": 8, "on_error": "stop", "hang_ms": 10, "check_outputs": True},
+        "batched": {**PLAIN, "max_batch": 8, "max_delay_ms": 2.5, "batch_sizes": [1, 8], "tenant": "alice"},
         "stateful": {**PLAIN, "stateful": True},
     },
     "lane": {
@@ -40,6 +41,7 @@ WHOLE: Document = {
         "served": {"device": "cpu"},
     },
     "path": {"act": {"from": "camera", "to": "policy", "deadline_ms": 60}},
+    "tenant": {"alice": {"weight": 3, "request_queue": 8, "rate_hz": 0.5, "burst": 2}},
 }
 """Has every key, and is right."""
 
@@ -74,6 +76,7 @@ TEXTS: dict[str, list[Any]] = {
         *("1000000.5us", "1000001us", "2000ms", "1000.1ms", "0us", "0.0us", "0.0001us", "0.0000001ms", "-5us", "+5us"),
         *("50", "us", "50s", "50 us", " 50us", "5e9us", "1e-9us", "infus", "nanus", "0x10us", ".us", "5.5.5us", "Auto"),
     ],
+    "batch_sizes": [[8], [1, 2, 8], [8, 1], [1, 1, 8], [0, 8], [1.5, 8], ["8"], [1, 2], [9]],
     "graphs": ["resident", "untuned", "on"],
     "arrivals": ["periodic", "random"],
     "on_error": ["keep", "stop", "panic"],
@@ -95,11 +98,15 @@ TEXTS: dict[str, list[Any]] = {
 }
 """More values of keys with a form of their own."""
 
+TENANT: Document = {"alice": {}}
+BATCHED: Document = PLAIN | {"rate_hz": 5, "max_batch": 8}
+
 PAIRED: Document = {
     **{"model": "a.pt2", "module": "m", "python": True, "inputs": "a.inputs.pt", "rate_hz": 5, "deadline_ms": 5},
     **{"lane": "a", "graphs": "off", "tune_kernels": True, "gates": "auto", "arrivals": "poisson", "weight": 2},
     **{"seed": 1, "stateful": True, "request_queue": 8, "on_error": "stop", "hang_ms": 10, "check_outputs": True},
-    **{"from": "camera", "on": "camera", "max_age_ms": 5},
+    **{"from": "camera", "on": "camera", "max_age_ms": 5, "tenant": "alice"},
+    **{"max_batch": 8, "max_delay_ms": 5, "batch_sizes": [8]},
 }
 """A right value of each key of an engine. Any pair of keys may contradict each other."""
 
@@ -124,12 +131,18 @@ def one_change() -> Iterator[tuple[Document, Any]]:
 
 def two_keys() -> Iterator[Document]:
     """Yields engines with any two keys beside those that they need, or without one of these."""
-    beside: Document = {"sink": {**PLAIN, "from": "camera", "on": []}}
-    bases = (PLAIN, {"module": "m", "inputs": "i.pt"}, PLAIN | {"rate_hz": 5}, PLAIN | {"from": "camera", "on": []})
+    beside: Document = {"sink": {**PLAIN, "from": "camera", "on": []}, "tenants": {**PLAIN, "tenant": "alice"}}
+    bases = (
+        PLAIN,
+        {"module": "m", "inputs": "i.pt"},
+        PLAIN | {"rate_hz": 5},
+        BATCHED,
+        PLAIN | {"from": "camera", "on": []},
+    )
     for base in bases:
         for pair in itertools.combinations(PAIRED, 2):
             engine = base | {key: PAIRED[key] for key in pair}
-            yield {"source": {"camera": {}}, "engine": {"a": engine, **beside}}
+            yield {"source": {"camera": {}}, "tenant": TENANT, "engine": {"a": engine, **beside}}
     for units in ({}, {"units": 1}):
         for more in ({}, {"beside": "b"}, {"device": "cpu"}, {"beside": "b", "device": "cpu"}, {"beside": "a"}):
             lanes = {"a": {**units, **more}, "b": {}}

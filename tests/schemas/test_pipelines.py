@@ -17,7 +17,7 @@ from schemas.mutations import PLAIN, WHOLE, one_change, two_keys
 from schemas.verdicts import NOTHING_MEASURED, refusal_of_pipeline, toml
 from schemas.written import save
 
-TABLES = ("engine", "source", "lane", "path")
+TABLES = ("engine", "source", "lane", "path", "tenant")
 CORPUS = sorted((ROOT / "tests" / "fuzz" / "corpus" / "toml").iterdir())
 
 
@@ -89,6 +89,7 @@ def test_the_keys_are_those_that_greenlane_knows(tmp_path: Path) -> None:
         "source": {"source": {"a": {"unknown": 1}}, "engine": {"a": PLAIN}},
         "lane": {"engine": {"a": PLAIN}, "lane": {"a": {"unknown": 1}}},
         "path": {"engine": {"a": PLAIN}, "path": {"a": {"unknown": 1}}},
+        "tenant": {"engine": {"a": PLAIN | {"tenant": "a"}}, "tenant": {"a": {"unknown": 1}}},
         "entry": {"engine": {"a": PLAIN | {"from": {"unknown": 1}}}},
     }
     for table, document in wrong.items():
@@ -126,6 +127,8 @@ def test_a_whole_configuration_is_right(tmp_path: Path) -> None:
 NAMES_AND_FLOW = [
     *(r"there is no (source or engine|source|engine) '", r"is no producer in `from`", r"no engine (runs on|takes)"),
     *(r"edges form a cycle", r"closes no cycle", r"has `initial` data", r"an earlier entry of the same producer"),
+    *(r"there is no table \[tenant", r"no engine has this tenant", r"would wait until its deadline"),
+    *(r"the sizes do not ascend", r"the last size is not `max_batch`"),
     *(r"only a queue can be full", r"has no units of its own", r"is on another device"),
 ]
 """Rules about several tables or entries together. They go by names, which a schema cannot follow."""

@@ -78,6 +78,15 @@ std::string ratio_text(const EngineResult& engine, const ModeResult& first) {
                                      text::to_microseconds(same->latency.quantile(0.99)));
 }
 
+// Prints what a request is, where that is a batch.
+void print_batches(const ModeResult& result) {
+  for (const auto& engine : result.engines) {
+    if (engine.batch_rows)
+      say("  {}: runs of {} rows, whose deadline begins when they are complete\n", text::terminal_text(engine.name),
+          *engine.batch_rows);
+  }
+}
+
 // Prints the paths, and the ages of the engines' inputs.
 void print_edges(const ModeResult& result) {
   const auto time = [](Nanoseconds duration) { return text::duration_text(text::to_microseconds(duration)); };
@@ -136,6 +145,7 @@ void print_mode(const ModeResult& result, const ModeResult& first, const Device&
           ? fmt::format(" (stopped after {:.1f} s)", std::chrono::duration<double>(result.measured).count())
           : "",
       table.to_string());
+  print_batches(result);
   print_edges(result);
   if (result.gate) {
     say("  gate: {} urgent calls passed, {} of them beside best effort; it was held {} times, {} in all, {} at most\n",

@@ -102,6 +102,15 @@ PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
                          .why = "the profile does not have this engine",
                          .remedy = "make a profile of this configuration with `greenlane profile`"});
     }
+    if (known->batch_rows != planned_rows(engine)) {
+      const auto runs = [](std::optional<std::int64_t> rows) {
+        return rows ? "runs of " + std::to_string(*rows) + " rows" : "requests that run alone";
+      };
+      throw ConfigError({.what = config.file.string() + ": engine." + engine.name,
+                         .why = "the profile measured " + runs(known->batch_rows) + ", and the file asks for " +
+                                runs(planned_rows(engine)),
+                         .remedy = "make a profile of this configuration with `greenlane profile`"});
+    }
     EngineDemand demand{.name = engine.name,
                         .curve = known->curve,
                         .period = engine.period,

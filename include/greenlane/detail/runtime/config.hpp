@@ -53,8 +53,8 @@ struct InputConfig {
   std::size_t output = 0;  ///< which tensor of the producer's
 };
 
-/// Requests of an engine that run together: the key `max_batch`. The rows of a request are the size of dimension 0 of its
-/// inputs.
+/// Requests of an engine that run together: the key `max_batch`. The rows of a request are the size of dimension 0 of
+/// its inputs.
 struct BatchConfig {
   /// The sizes of runs in rows, ascending. Runs of other sizes are padded to the next one.
   std::vector<std::int64_t> sizes;
@@ -142,6 +142,10 @@ struct EngineConfig {
 [[nodiscard]] inline std::optional<Nanoseconds> request_period(const EngineConfig& engine) {
   return engine.batch ? engine.batch->request_period : engine.period;
 }
+/// Returns the rows of a run in plans and rehearsals; absent: requests run alone.
+[[nodiscard]] inline std::optional<std::int64_t> planned_rows(const EngineConfig& engine) {
+  return engine.batch ? std::optional(engine.batch->planned_rows) : std::nullopt;
+}
 /// Returns the deadline of a request; absent: none.
 [[nodiscard]] inline std::optional<Nanoseconds> request_deadline(const EngineConfig& engine) {
   return engine.batch ? engine.batch->request_deadline : engine.deadline;
@@ -156,11 +160,11 @@ struct SourceConfig {
 
 /// A user of engines, in a program: the table `[tenant.NAME]`.
 struct TenantConfig {
-  std::string name;                              ///< the name in messages and reports
-  double weight = 1;                             ///< its share of best-effort time, relative to other tenants
-  std::optional<std::size_t> request_queue{};    ///< requests that may wait for its engines; absent: any number
-  std::optional<double> rate_hz{};               ///< requests per second that it may send; absent: any
-  double burst = 1;                              ///< with `rate_hz`: requests that it may send at once
+  std::string name;                            ///< the name in messages and reports
+  double weight = 1;                           ///< its share of best-effort time, relative to other tenants
+  std::optional<std::size_t> request_queue{};  ///< requests that may wait for its engines; absent: any number
+  std::optional<double> rate_hz{};             ///< requests per second that it may send; absent: any
+  double burst = 1;                            ///< with `rate_hz`: requests that it may send at once
 };
 
 /// A way from a source to an engine: the table `[path.NAME]`.

@@ -31,6 +31,8 @@ struct EngineProfile {
   std::vector<SlicePoint> gated;    ///< empty: it has a deadline, or cannot be cut
   /// The kernel that gates cannot shorten, on the most units that gates were measured on. Absent: there is none.
   std::optional<ProfiledKernel> long_kernel{};
+  /// The rows of each run that was measured. Absent: its requests run alone.
+  std::optional<std::int64_t> batch_rows{};
 };
 
 /// The measurements of all engines of a pipeline.

@@ -57,11 +57,13 @@ struct EngineResult {
   bool delays_urgent = false;           ///< urgent engines share units with it, and wait for its slices in flight
   std::vector<RequestSpan> spans;       ///< for the trace: its requests
   std::vector<Span> slices;             ///< for the trace: the slices of its graph, if it is cut
-  bool is_triggered = true;             ///< false: only a program makes it run, so it did not
-  std::uint64_t not_ready = 0;          ///< runs that were skipped because an edge had no value yet
-  std::uint64_t stale = 0;              ///< runs that were skipped because their inputs were too old
-  LatencyFigures ages{};                ///< of the inputs of its runs from edges
-  std::vector<EdgeStats> edges{};       ///< its edges, during the measurement
+  std::optional<std::int64_t>
+      batch_rows{};                ///< rows of each run, which counts as one request; absent: requests ran alone
+  bool is_triggered = true;        ///< false: only a program makes it run, so it did not
+  std::uint64_t not_ready = 0;     ///< runs that were skipped because an edge had no value yet
+  std::uint64_t stale = 0;         ///< runs that were skipped because their inputs were too old
+  LatencyFigures ages{};           ///< of the inputs of its runs from edges
+  std::vector<EdgeStats> edges{};  ///< its edges, during the measurement
 };
 
 /// The items of one source in one mode.
