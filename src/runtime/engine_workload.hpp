@@ -308,14 +308,16 @@ class EngineWorkload : public TensorWorkload {
     use.bytes = report.bytes;
     use.obstacle = report.obstacle;
     if (report.graphs.empty()) return use;
-    use.time = report.graphs.front().time;
-    use.replays = report.graphs.front().replays;
-    use.kernel_units = report.graphs.front().kernel_units;
-    use.slices = report.graphs.front().slices;
-    use.longest_slice = report.graphs.front().longest_slice;
-    use.look_ahead = report.graphs.front().look_ahead;
-    use.gate_obstacle = report.graphs.front().gate_obstacle;
-    use.long_kernel = report.graphs.front().long_kernel;
+    for (const auto& graph : report.graphs) use.replays += graph.replays;
+    // With batches there is a graph for each size. The longest one tells what urgent engines may wait for.
+    const auto& longest = *std::ranges::max_element(report.graphs, {}, &GraphInfo::time);
+    use.time = longest.time;
+    use.kernel_units = longest.kernel_units;
+    use.slices = longest.slices;
+    use.longest_slice = longest.longest_slice;
+    use.look_ahead = longest.look_ahead;
+    use.gate_obstacle = longest.gate_obstacle;
+    use.long_kernel = longest.long_kernel;
     return use;
   }
 

@@ -48,6 +48,18 @@ class Nonzero(nn.Module):
         return torch.nonzero(x)
 
 
+class Rows(nn.Module):
+    """A few layers on rows, whose number may vary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(256, 512), nn.Linear(512, 128)
+
+    def forward(self, x: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns features of each row, and the sum of each row."""
+        return self.second(torch.relu(self.first(x))) * scale.unsqueeze(1), x.sum(1)
+
+
 class Noise(nn.Module):
     """Draws random numbers in compiled kernels."""
 
@@ -61,6 +73,7 @@ MODELS: dict[str, tuple[nn.Module, list[Tensor]]] = {
     "chain": (Chain(), [torch.ones(2048, 2048, dtype=torch.float16)]),
     "mixed": (Mixed().half(), [pictures(0)]),
     "where": (Where(), [torch.zeros(1, dtype=torch.int32)]),
+    "rows": (Rows().half(), [torch.randn(4, 256).half(), torch.ones(4).half()]),
     "noise": (Noise(), [torch.ones(300)]),
     "nonzero": (Nonzero(), [torch.tensor([0, 1, 2, 0])]),
 }
@@ -75,7 +88,9 @@ def export(folder: Path, name: str) -> None:
     else:
         model, inputs = MODELS[name]
         model.eval()
-    program = torch.export.export(model.cuda(), tuple(tensor.cuda() for tensor in inputs))
+    batch = torch.export.Dim("batch", min=1, max=64)
+    sizes = {"x": {0: batch}, "scale": {0: batch}} if name == "rows" else None
+    program = torch.export.export(model.cuda(), tuple(tensor.cuda() for tensor in inputs), dynamic_shapes=sizes)
     part = folder / f"{name}.part.pt2"
     torch._inductor.aoti_compile_and_package(program, package_path=str(part))
     torch.save(inputs, folder / f"{name}.inputs.pt")

@@ -1,0 +1,61 @@
+"""Requests that run together on a GPU: a graph for each size, inside the lane, equal to runs alone."""
+
+from pathlib import Path
+
+import greenlane as gl
+import torch
+
+LONG = 60.0
+
+
+def pipeline_of(folder: Path, models: Path, keys: str) -> Path:
+    """Writes a pipeline of the package whose rows vary."""
+    file = folder / "pipeline.toml"
+    package = f"model = '{models / 'rows.pt2'}'\ninputs = '{models / 'rows.inputs.pt'}'\n"
+    file.write_text(f"device = 'cuda:0'\n[engine.rows]\n{package}{keys}\n[lane.rows]\nunits = 32\n")
+    return file
+
+
+def given(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns inputs of so many rows."""
+    generator = torch.Generator().manual_seed(seed)
+    x, scale = torch.randn(rows, 256, generator=generator), torch.rand(rows, generator=generator)
+    return x.half().cuda(), scale.half().cuda()
+
+
+def test_requests_of_a_run_get_their_rows_from_one_graph(models: Path, tmp_path: Path) -> None:
+    reference = gl.load(models / "rows.pt2", device="cuda:0")
+    keys = "max_batch = 8\nmax_delay_ms = 3.6e6\nbatch_sizes = [2, 8]"
+    with gl.Pipeline(pipeline_of(tmp_path, models, keys)) as pipeline:
+        engine = pipeline["rows"]
+        graphs = pipeline.stats().engines["rows"].graphs
+        assert graphs is not None
+        assert graphs.obstacle == ""
+        before = graphs.replays
+        for turn in range(50):
+            inputs = [given(rows, 100 * turn + rows) for rows in (1, 3, 2, 2)]
+            runs = [engine.submit(*each) for each in inputs]
+            for run, each in zip(runs, inputs, strict=True):
+                features, sums = run.result(LONG)
+                expected_features, expected_sums = reference(*each)
+                torch.testing.assert_close(features, expected_features, rtol=2e-2, atol=2e-2)
+                torch.testing.assert_close(sums, expected_sums, rtol=2e-2, atol=2e-2)
+        stats = pipeline.stats().engines["rows"]
+        assert (stats.figures.batches, stats.figures.batch_rows, stats.figures.padding_rows) == (50, 400, 0)
+        assert stats.graphs is not None
+        assert stats.graphs.replays == before + 50
+
+
+def test_a_run_is_padded_and_its_outputs_stay(models: Path, tmp_path: Path) -> None:
+    reference = gl.load(models / "rows.pt2", device="cuda:0")
+    with gl.Pipeline(pipeline_of(tmp_path, models, "max_batch = 8\ncheck_outputs = true")) as pipeline:
+        engine = pipeline["rows"]
+        kept = []
+        for turn in range(30):
+            inputs = given(1 + turn % 7, turn)
+            kept.append((engine.submit(*inputs).result(LONG), inputs))
+        for (features, sums), inputs in kept:
+            expected_features, expected_sums = reference(*inputs)
+            torch.testing.assert_close(features, expected_features, rtol=2e-2, atol=2e-2)
+            torch.testing.assert_close(sums, expected_sums, rtol=2e-2, atol=2e-2)
+        assert pipeline.stats().engines["rows"].figures.padding_rows > 0
