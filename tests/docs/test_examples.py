@@ -317,7 +317,8 @@ class Client:
         return {"name": model}
     def infer(self, model, inputs, **options):
         inspect.signature(true_client.infer).bind(self, model, inputs, **options)
-        body, _ = true_client.generate_request_body(inputs, timeout=options["timeout"])
+        options.pop("headers", None)
+        body, _ = true_client.generate_request_body(inputs, **options)
         return types.SimpleNamespace(as_numpy=lambda name: (model, name, len(body) > 256))
 
 def build(*args, **options):
@@ -328,7 +329,7 @@ true_client, triton.InferenceServerClient = triton.InferenceServerClient, Client
 true_build, greenlane.serve.build = greenlane.serve.build, build
 
 def check(number):
-    print(action if number == 0 else app)
+    print(app if number == 1 else action)
 """
 
 EXAMPLES = {
@@ -359,7 +360,12 @@ EXAMPLES = {
     ),
     "serving.md": (
         SERVING,
-        ["{'name': 'policy'}", "('policy', 'output_0', True)", "('robot.toml', 'plan.json')"],
+        [
+            "{'name': 'policy'}",
+            "('policy', 'output_0', True)",
+            "('robot.toml', 'plan.json')",
+            "('policy', 'output_0', True)",  # a sequence
+        ],
     ),
     "torch-tensorrt.md": (
         TORCH_TENSORRT,

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tritonclient.http as triton
 from greenlane.serve import build
 from python.pipelines import pipeline_of
+from tritonclient.utils import InferenceServerException
 
 from serve.load import Load
 from serve.test_ray import free_port
@@ -23,13 +26,13 @@ MOST_SECONDS = 120.0
 class Cluster:
     """Three nodes with a replica each, and what changes them."""
 
-    def __init__(self, file: Path, port: int) -> None:
-        """Starts the nodes, and deploys the pipeline."""
+    def __init__(self, file: Path, feeding: Path, port: int) -> None:
+        """Starts the nodes, and deploys a pipeline; `feeding` is another one, with sequences."""
         import ray
         from ray import serve
         from ray.cluster_utils import Cluster as Nodes
 
-        self.file, self.port, self.serve = file, port, serve
+        self.file, self.feeding, self.port, self.serve = file, feeding, port, serve
         self.nodes = Nodes(initialize_head=True, head_node_args=dict(SMALL))
         self.workers = [self.nodes.add_node(**SMALL) for _ in range(2)]
         ray.init(address=self.nodes.address, namespace="serve", log_to_driver=False)
@@ -73,7 +76,11 @@ def cluster(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        made = Cluster(pipeline_of(tmp_path_factory.mktemp("cluster"), models, policy=("affine", {})), free_port())
+        folder = tmp_path_factory.mktemp("cluster")
+        feeding = folder / "feeding.toml"
+        feedback = "from = [{ output = 'next', initial = 'zeros' }]\non = []\n"
+        feeding.write_text(pipeline_of(folder, models, next=("affine", {})).read_text() + feedback)
+        made = Cluster(pipeline_of(folder, models, policy=("affine", {})), feeding, free_port())
         try:
             yield made
         finally:
@@ -126,3 +133,21 @@ def test_many_clients_for_a_while(cluster: Cluster) -> None:
     judge(load)
     assert load.refused == []
     assert load.lost == []
+
+
+def test_a_sequence_stays_with_its_replica(cluster: Cluster) -> None:
+    cluster.serve.delete(NAME)
+    # Ray's proxies keep the router of an application by its name.
+    cluster.serve.run(build(cluster.feeding, replicas=3, gpu=False), name="sequences", route_prefix="/")
+    with contextlib.closing(triton.InferenceServerClient(f"127.0.0.1:{cluster.port}")) as client:
+        for number in range(1, 13):
+            headers = {"x-session-id": str(number)}
+            for i in range(1, 9):
+                places = {"sequence_id": number, "sequence_start": i == 1, "sequence_end": i == 8}
+                result = client.infer("next", [], headers=headers, **places)
+                assert np.all(result.as_numpy("output_0") == 2**i - 1), (number, i)
+            with pytest.raises(InferenceServerException, match="start it anew") as refused:
+                client.infer("next", [], headers=headers, sequence_id=number)
+            assert refused.value.status() == "409"
+        here = client.get_inference_statistics("next", headers=headers)["model_stats"][0]
+        assert here["inference_count"] < 12 * 8, "other replicas have sequences, too"

@@ -150,7 +150,10 @@ def test_statistics_count_answers_and_refusals(pipeline: gl.Pipeline) -> None:
         ({"inputs": [x_as_json()], "parameters": {"binary_data_output": 1}}, "'binary_data_output' is neither"),
         ({"inputs": [x_as_json()], "parameters": {"timeout": -1}}, "'timeout' is no number of microseconds"),
         ({"inputs": [x_as_json()], "parameters": {"timeout": 1.5}}, "'timeout' is no number of microseconds"),
-        ({"inputs": [x_as_json()], "parameters": {"sequence_id": 7}}, "'sequence_id' is not supported"),
+        (
+            {"inputs": [x_as_json()], "parameters": {"sequence_id": 7}},
+            "'policy' has no state: leave the sequence's parameters",
+        ),
         ({"inputs": [x_as_json()], "parameters": {"priority": 1}}, "'priority' is not supported"),
         ({"inputs": [x_as_json()], "id": 7}, "'id' is no string"),
     ],

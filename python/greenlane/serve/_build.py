@@ -40,6 +40,7 @@ def build(
         from ray import serve
 
         from greenlane.serve._replica import Replica
+        from greenlane.serve._routing import routing_options
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("ray", "starlette"):
             raise
@@ -59,6 +60,7 @@ def build(
         "name": "greenlane",
         "max_ongoing_requests": _MOST_AT_ONCE,  # the engines' own queues decide what waits
         "logging_config": {"enable_access_log": False},
+        **routing_options(os.path.abspath(config)),
     }
     if isinstance(replicas, Mapping):
         options["autoscaling_config"] = dict(replicas)

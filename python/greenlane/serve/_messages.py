@@ -14,6 +14,7 @@ import torch
 from greenlane._tensor_info import TensorInfo
 from greenlane.serve._datatypes import datatype_of
 from greenlane.serve._errors import ProtocolError, bad_request
+from greenlane.serve._sequences import Step
 from greenlane.serve._tensors import binary_data, json_data, read_tensor
 
 HEADER_LENGTH = "inference-header-content-length"
@@ -22,6 +23,8 @@ _MOST_JSON_BYTES = 4 << 20
 _JSON_BYTES = 64 << 10  # names, parameters
 _BYTES_OF_A_VALUE = 40  # digits, separators, indentation
 _MOST_TIMEOUT_US = 86_400_000_000
+_MOST_IDENTITY = (1 << 64) - 1
+_MOST_IDENTITY_LENGTH = 128
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class InferenceRequest:
     """Whether all outputs are wanted as binary data, if none is named."""
     timeout_us: int | None = None
     """Its deadline from arrival; None: the engine's."""
+    step: Step | None = None
+    """Its place in a sequence; None: it is in none."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ def read_request(
     if identity is not None and not isinstance(identity, str):
         raise bad_request("'id' is no string")
     is_binary = _truth(parameters, "binary_data_output")
-    request = InferenceRequest(identity, tensors, _wanted(document, is_binary), is_binary, _timeout(parameters))
+    request = InferenceRequest(
+        identity, tensors, _wanted(document, is_binary), is_binary, _timeout(parameters), _step(parameters)
+    )
     if outputs:
         require_outputs(request, outputs)
     return request
@@ -213,10 +220,25 @@ def _truth(parameters: Mapping[str, Any], key: str) -> bool:
 
 
 def _timeout(parameters: Mapping[str, Any]) -> int | None:
-    for key in ("sequence_id", "priority"):
-        if parameters.get(key):
-            raise bad_request(f"parameter {key!r} is not supported")
+    if parameters.get("priority"):
+        raise bad_request("parameter 'priority' is not supported")
     timeout = parameters.get("timeout") or 0
     if type(timeout) is not int or not 0 <= timeout <= _MOST_TIMEOUT_US:
         raise bad_request("'timeout' is no number of microseconds up to a day")
     return timeout or None
+
+
+def _step(parameters: Mapping[str, Any]) -> Step | None:
+    """Returns the request's place in its sequence; None: it is in none, as an id of 0 or "" says."""
+    identity = parameters.get("sequence_id", 0)
+    is_start, is_end = (_truth(parameters, key) for key in ("sequence_start", "sequence_end"))
+    is_number = type(identity) is int and 0 <= identity <= _MOST_IDENTITY
+    if not is_number and not (isinstance(identity, str) and len(identity) <= _MOST_IDENTITY_LENGTH):
+        raise bad_request(
+            f"'sequence_id' is neither a number of 64 bits nor a text of up to {_MOST_IDENTITY_LENGTH} characters"
+        )
+    if identity:
+        return Step(identity, is_start, is_end)
+    if is_start or is_end:
+        raise bad_request("'sequence_start' and 'sequence_end' need a 'sequence_id' that is not 0 and not empty")
+    return None

@@ -15,6 +15,7 @@ from greenlane._tensor_info import TensorInfo, tensor_infos
 from greenlane.serve._datatypes import datatype_of
 from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._messages import InferenceRequest, Reply, read_request, require_outputs, response_of
+from greenlane.serve._sequences import IDLE_S, Feedback, Sequences
 
 VERSION = "1"
 _KEPT = 64
@@ -24,11 +25,17 @@ _STATUS_OF_REASON = {"queue_full": 429, "cancelled": 503, "closed": 503, "stoppe
 class Model:
     """An engine that answers requests. Use it in one event loop."""
 
-    def __init__(self, pipeline: Pipeline, name: str) -> None:
+    def __init__(self, pipeline: Pipeline, name: str, feedback: Feedback | None = None) -> None:
+        """Makes it of an engine, and the inputs that it takes from itself; None: clients send all."""
         self._pipeline = pipeline
         self._engine = pipeline[name]
         self._device = self._engine.lane.device
         self._inputs, self._outputs = self._engine.inputs, self._engine.outputs
+        self._feedback = feedback
+        self._sequences: Sequences | None = None
+        if feedback is not None:
+            self._inputs = tuple(self._inputs[i] for i in feedback.others)
+            self._sequences = Sequences(name, feedback.initial)
         self._unsupported = _unsupported([*self._inputs, *self._outputs])
         self._service_s: deque[float] = deque(maxlen=_KEPT)
         """How long the last runs took, without their waits."""
@@ -61,6 +68,7 @@ class Model:
             known = _described(info)
             return {"name": info.name, "data_type": f"TYPE_{known['datatype']}", "dims": known["shape"]}
 
+        idle_us = {"max_sequence_idle_microseconds": round(IDLE_S * 1e6)}
         return {
             "name": self._engine.name,
             "platform": "greenlane",
@@ -68,6 +76,7 @@ class Model:
             "max_batch_size": 0,
             "input": [described(info) for info in self._inputs],
             "output": [described(info) for info in self._outputs],
+            **({} if self._sequences is None else {"sequence_batching": idle_us}),
         }
 
     def statistics(self) -> dict[str, Any]:
@@ -103,11 +112,30 @@ class Model:
         if self._unsupported:
             raise ProtocolError(501, f"model {self._engine.name!r} cannot be served: {self._unsupported}")
         request = read_request(body, header_length, self._inputs, self._outputs)
-        deadline_ms = None
-        if request.timeout_us is not None:
-            deadline_ms = request.timeout_us / 1e3 - (time.monotonic_ns() - arrival) / 1e6
+        deadline_ms = _left_ms(request, arrival)
+        if deadline_ms is not None:
             self._require_time(deadline_ms)
-        tensors = [tensor.to(self._device) for tensor in request.tensors]
+        if self._feedback is None or self._sequences is None:
+            if request.step is not None:
+                raise bad_request(f"model {self._engine.name!r} has no state: leave the sequence's parameters out")
+            return self._answer(request, await self._run(request, request.tensors, arrival), arrival)
+        if request.step is None:
+            raise bad_request(
+                f"model {self._engine.name!r} has a state for each sequence: give a sequence_id, and sequence_start in "
+                "its first request"
+            )
+        async with self._sequences.turn(request.step) as turn:
+            outputs = await self._run(request, self._feedback.joined(request.tensors, turn.state), arrival)
+            reply = self._answer(request, outputs, arrival)
+            turn.next = self._feedback.taken(outputs)
+        return reply
+
+    async def _run(self, request: InferenceRequest, inputs: list[torch.Tensor], arrival: int) -> list[torch.Tensor]:
+        """Returns the engine's outputs for a request, on its device."""
+        deadline_ms = _left_ms(request, arrival)
+        if deadline_ms is not None and deadline_ms <= 0:  # it waited for earlier requests of its sequence
+            raise self._late("had not begun the request by", request)
+        tensors = [tensor.to(self._device) for tensor in inputs]
         try:
             run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms)
         except RequestError as error:
@@ -115,16 +143,20 @@ class Model:
         except RuntimeError as error:
             raise bad_request(str(error)) from None  # sizes that do not fit each other
         try:
-            outputs = await self._result(run)
+            return await self._result(run)
         except RequestError as error:
             if error.reason == "expired":
                 raise self._late("had not begun the request by", request) from None
             raise self._refusal(error) from None
         except RuntimeError as error:
             raise ProtocolError(500, str(error)) from None
-        if request.timeout_us is not None and time.monotonic_ns() - arrival > request.timeout_us * 1000:
+
+    def _answer(self, request: InferenceRequest, outputs: list[torch.Tensor], arrival: int) -> Reply:
+        on_cpu = [output.cpu() for output in outputs]
+        left_ms = _left_ms(request, arrival)
+        if left_ms is not None and left_ms < 0:
             raise self._late("answered after", request)
-        return self._response(request, outputs)
+        return self._response(request, on_cpu)
 
     def _refusal(self, error: RequestError) -> ProtocolError:
         return ProtocolError(_STATUS_OF_REASON[error.reason], str(error), self._retry_after())
@@ -140,7 +172,7 @@ class Model:
         end = time.monotonic()
         self._service_s.append(end - max(begin, self._ended))
         self._ended = end
-        return [output.cpu() for output in outputs]
+        return outputs
 
     def _response(self, request: InferenceRequest, outputs: list[torch.Tensor]) -> Reply:
         if not self._outputs:  # of a stateful engine nothing was known before its first run
@@ -172,6 +204,13 @@ class Model:
 
     def _retry_after(self) -> int:
         return max(1, round(self._expected_s()))
+
+
+def _left_ms(request: InferenceRequest, arrival: int) -> float | None:
+    """Returns the time until the request's own deadline; None: it has none."""
+    if request.timeout_us is None:
+        return None
+    return request.timeout_us / 1e3 - (time.monotonic_ns() - arrival) / 1e6
 
 
 def _unsupported(infos: Sequence[TensorInfo]) -> str:

@@ -9,15 +9,18 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from greenlane import __version__
 from greenlane._pipeline import Pipeline
+from greenlane.serve._edges import read_document
 from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._messages import HEADER_LENGTH, Reply
 from greenlane.serve._model import VERSION, Model
+from greenlane.serve._sequences import feedback_of
 
-_EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "statistics")
+_EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "sequence", "statistics")
 _log = logging.getLogger("greenlane")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
@@ -46,7 +49,10 @@ class Server:
         """Makes it of a pipeline, and the most bytes that a request's body may have, decompressed, too."""
         self._pipeline = pipeline
         self._most_bytes = most_bytes
-        self._models = {name: Model(pipeline, name) for name in pipeline.engines}
+        document, folder = read_document(pipeline._file), Path(pipeline._file).parent
+        self._models = {
+            name: Model(pipeline, name, feedback_of(pipeline, document, folder, name)) for name in pipeline.engines
+        }
 
     async def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answers a request. The names of `headers` are in lower case. Raises nothing for any request."""
