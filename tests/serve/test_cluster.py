@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 from greenlane.serve import build
-from python.pipelines import pipeline_of
+from python.pipelines import LONG, pipeline_of
 from tritonclient.utils import InferenceServerException
 
 from serve.load import Load
 from serve.test_ray import free_port
+from serve.test_ray import replicas as processes
 
 NAME = "greenlane"
 SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 << 20}
@@ -80,7 +81,7 @@ def cluster(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         feeding = folder / "feeding.toml"
         feedback = "from = [{ output = 'next', initial = 'zeros' }]\non = []\n"
         feeding.write_text(pipeline_of(folder, models, next=("affine", {})).read_text() + feedback)
-        made = Cluster(pipeline_of(folder, models, policy=("affine", {})), feeding, free_port())
+        made = Cluster(pipeline_of(folder, models, policy=("affine", {}), head=("pair", {})), feeding, free_port())
         try:
             yield made
         finally:
@@ -114,6 +115,25 @@ def test_an_update_under_load_refuses_nothing(cluster: Cluster) -> None:
         load.wait_for(100)
     judge(load)
     assert load.refused == []
+    assert load.lost == []
+
+
+def test_models_are_unloaded_in_all_replicas_under_load(cluster: Cluster) -> None:
+    before = processes()
+    with (
+        contextlib.closing(triton.InferenceServerClient(f"127.0.0.1:{cluster.port}", network_timeout=LONG)) as client,
+        Load(cluster.port, 8) as load,
+    ):
+        load.wait_for(100)
+        client.unload_model("head")
+        assert len(before) == 3
+        load.wait_for(100)
+        assert not client.is_model_ready("head")
+        client.load_model("head")
+        load.wait_for(100)
+        assert client.is_model_ready("head")
+    judge(load)
+    assert processes() == before
     assert load.lost == []
 
 

@@ -117,6 +117,27 @@ def test_many_clients_get_their_own_results(served: tuple[subprocess.Popen[bytes
     assert asyncio.run(ask_all()) == [True] * 640
 
 
+def test_models_are_unloaded_and_loaded_without_a_new_replica(client: triton.InferenceServerClient) -> None:
+    before = replicas()
+    for _ in range(2):
+        client.unload_model("head")
+    states = {entry["name"]: (entry["state"], entry["reason"]) for entry in client.get_model_repository_index()}
+    assert states == {"policy": ("READY", ""), "head": ("UNAVAILABLE", "unloaded")}
+    assert not client.is_model_ready("head")
+    result = client.infer("policy", [input_of("input_0", X, "FP32")])
+    assert np.array_equal(result.as_numpy("output_0"), X * 2 + 1)
+    with pytest.raises(InferenceServerException, match="no engine would be left") as refused:
+        client.unload_model("policy")
+    assert refused.value.status() == "400"
+    with pytest.raises(InferenceServerException, match="there is no model 'nobody'") as refused:
+        client.load_model("nobody")
+    assert refused.value.status() == "404"
+    client.load_model("head")
+    assert client.is_model_ready("head")
+    assert client.is_server_ready()
+    assert replicas() == before
+
+
 @pytest.mark.skipif(proxy.program() is None, reason="nginx is not here: see tools/setup.sh")
 def test_nginx_adds_tls_and_passwords(served: tuple[subprocess.Popen[bytes], int], tmp_path: Path) -> None:
     port = free_port()

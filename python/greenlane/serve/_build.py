@@ -37,9 +37,9 @@ def build(
     """
     try:
         import ray
-        from ray import serve
+        from ray import serve  # noqa: F401
 
-        from greenlane.serve._replica import Replica
+        from greenlane.serve._recipe import Recipe
         from greenlane.serve._routing import routing_options
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("ray", "starlette"):
@@ -69,10 +69,8 @@ def build(
         most = replicas if isinstance(replicas, int) else max(1, gpus if on_gpu else len(nodes))
         options["num_replicas"] = most
     options["ray_actor_options"] = {"num_gpus": 1} if on_gpu else {"num_cpus": _cpus_each(nodes, most)}
-    application: Application = serve.deployment(**options)(Replica).bind(
-        os.path.abspath(config), None if plan is None else os.path.abspath(plan), most_request_bytes
-    )
-    return application
+    plan_file = None if plan is None else os.path.abspath(plan)
+    return Recipe(options, os.path.abspath(config), plan_file, most_request_bytes).application()
 
 
 def _cpus_each(nodes: Sequence[Mapping[str, Any]], replicas: int) -> int:

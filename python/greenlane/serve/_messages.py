@@ -96,6 +96,15 @@ def require_outputs(request: InferenceRequest, outputs: Sequence[TensorInfo]) ->
             raise bad_request(f"there is no output {name[:100]!r}: the model returns {', '.join(known)}")
 
 
+def require_no_files(body: bytes) -> None:
+    """Raises ProtocolError if a request to load or unload a model brings files, or wants others unloaded, too."""
+    parameters = _parameters(_document(body) if body else {}, "the request")
+    if any(key == "config" or key.startswith("file:") for key in parameters):
+        raise bad_request("a model comes from the pipeline's file: leave its configuration and files out")
+    if _truth(parameters, "unload_dependents"):
+        raise bad_request("'unload_dependents' is not supported: unload the engines that take from it first")
+
+
 def response_of(
     model: str, version: str, request: InferenceRequest, outputs: Sequence[tuple[TensorInfo, torch.Tensor]]
 ) -> Reply:

@@ -42,6 +42,10 @@ class Model:
         self._ended = 0.0
         self._answered = self._answered_ns = self._refused = self._refused_ns = 0
 
+    def use(self, pipeline: Pipeline) -> None:
+        """Runs later requests in this pipeline, which was opened anew."""
+        self._pipeline, self._engine = pipeline, pipeline[self._engine.name]
+
     def obstacle(self) -> str:
         """Returns the reason why it cannot serve; empty if it can."""
         if self._unsupported:

@@ -1,29 +1,48 @@
 """One replica of a served pipeline."""
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from greenlane import Pipeline
+from greenlane.serve._repository import Repository, Unloaded
 from greenlane.serve._server import Server
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+Redeploy = Callable[[Unloaded, str], Awaitable[None]]
+
 
 class Replica:
     """One open pipeline, on one GPU, or on the CPUs of a node."""
 
-    def __init__(self, config: str, plan: str | None, most_request_bytes: int) -> None:
-        """Opens the pipeline, and starts its timers and triggers."""
-        self._pipeline = Pipeline(config, plan)
-        self._pipeline.start()
-        self._most_request_bytes = most_request_bytes
-        self._server = Server(self._pipeline, most_request_bytes)
+    def __init__(self, config: str, plan: str | None, most_request_bytes: int, redeploy: Redeploy) -> None:
+        """Notes what to open: :meth:`reconfigure` opens it.
+
+        :param redeploy: deploys the application anew with other unloaded engines, at its route.
+        """
+        self._config, self._plan, self._most_request_bytes = config, plan, most_request_bytes
+        self._redeploy = redeploy
+        self._route = "/"
+        self._repository: Repository | None = None
+
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Opens the pipeline, and starts its timers and triggers; later, opens it anew with other engines.
+
+        :raises RuntimeError: it cannot be opened. Later a failure leaves the pipeline as it was.
+        """
+        unloaded = frozenset(map(str, user_config.get("unloaded", ())))
+        if self._repository is None:
+            self._repository = await asyncio.to_thread(Repository, self._config, self._plan, unloaded)
+            self._server = Server(self._repository, self._most_request_bytes, self._deploy)
+        await self._server.change(unloaded)
 
     async def __call__(self, request: "Request") -> "Response":
         """Answers a request of a client."""
         from starlette.responses import Response  # every module can be imported without Ray
 
+        self._route = request.scope.get("root_path") or "/"
         headers = {name.lower(): value for name, value in request.headers.items()}
         body = await request.body()
         reply = await self._server.respond(request.method, request.url.path, headers, body)
@@ -35,7 +54,10 @@ class Replica:
         if obstacle:
             raise RuntimeError(obstacle)
 
+    async def _deploy(self, unloaded: Unloaded) -> None:
+        await self._redeploy(unloaded, self._route)
+
     def __del__(self) -> None:
-        pipeline = getattr(self, "_pipeline", None)  # opening may have failed
-        if pipeline is not None:
-            pipeline.close()
+        repository = getattr(self, "_repository", None)  # opening may have failed
+        if repository is not None:
+            repository.pipeline.close()

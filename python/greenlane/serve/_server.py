@@ -3,11 +3,13 @@
 Source: Open Inference Protocol, REST API, with Triton's extensions for statistics and the repository's index.
 """
 
+import asyncio
 import json
 import logging
+import math
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,17 @@ from greenlane import __version__
 from greenlane._pipeline import Pipeline
 from greenlane.serve._edges import read_document
 from greenlane.serve._errors import ProtocolError, bad_request
-from greenlane.serve._messages import HEADER_LENGTH, Reply
+from greenlane.serve._messages import HEADER_LENGTH, Reply, require_no_files
 from greenlane.serve._model import VERSION, Model
+from greenlane.serve._repository import Repository, Unloaded, after
 from greenlane.serve._sequences import feedback_of
 
 _EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "sequence", "statistics")
 _log = logging.getLogger("greenlane")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+_LONGEST_DRAIN_S = 30.0
+_REOPENING = "the pipeline is opened anew with other engines"
+Deploy = Callable[[Unloaded], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,27 @@ class Call:
 class Server:
     """Answers requests with the engines of an open pipeline. Use it in one event loop."""
 
-    def __init__(self, pipeline: Pipeline, most_bytes: int) -> None:
-        """Makes it of a pipeline, and the most bytes that a request's body may have, decompressed, too."""
-        self._pipeline = pipeline
+    def __init__(self, opened: Pipeline | Repository, most_bytes: int, deploy: Deploy | None = None) -> None:
+        """Makes it of a pipeline, or of a repository, whose models can be loaded and unloaded.
+
+        :param most_bytes: the most bytes that a request's body may have, decompressed, too.
+        :param deploy: brings other unloaded engines to :meth:`change` of all replicas, and returns when they have it.
+        """
+        self._repository = opened if isinstance(opened, Repository) else None
         self._most_bytes = most_bytes
-        document, folder = read_document(pipeline._file), Path(pipeline._file).parent
-        self._models = {
-            name: Model(pipeline, name, feedback_of(pipeline, document, folder, name)) for name in pipeline.engines
-        }
+        self._deploy = deploy
+        self._one_change = asyncio.Lock()
+        self._requests = 0
+        """Inferences under way."""
+        self._is_reopening = False
+        self._reopening_s = 1.0
+        """How long the pipeline took to open the last time."""
+        if isinstance(opened, Repository):
+            self._document, self._folder = opened.document, opened.folder
+            self._models = self._models_of(opened.pipeline)
+        else:
+            self._document, self._folder = read_document(opened._file), Path(opened._file).parent
+            self._models = self._models_of(opened)
 
     async def respond(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Answers a request. The names of `headers` are in lower case. Raises nothing for any request."""
@@ -72,7 +91,35 @@ class Server:
     def obstacle(self) -> str:
         """Returns the reason why no engine can serve; empty if one can."""
         obstacles = [model.obstacle() for model in self._models.values()]
-        return "" if not all(obstacles) else obstacles[0]
+        return "" if self._is_reopening or not all(obstacles) else obstacles[0]
+
+    async def change(self, unloaded: Unloaded) -> None:
+        """Opens the repository's pipeline anew without these engines, after the requests under way. If that fails, the
+        pipeline is as before, and the repository's `failure` says why."""
+        repository = self._repository
+        if repository is None or unloaded == repository.unloaded:
+            return
+        self._is_reopening = True
+        try:
+            until = time.monotonic() + _LONGEST_DRAIN_S
+            while self._requests and time.monotonic() < until:
+                await asyncio.sleep(0.005)
+            begin = time.monotonic()
+            await asyncio.to_thread(repository.change, unloaded)
+            self._reopening_s = time.monotonic() - begin
+            self._models = self._models_of(repository.pipeline, self._models)
+        finally:
+            self._is_reopening = False
+
+    def _models_of(self, pipeline: Pipeline, former: Mapping[str, Model] | None = None) -> dict[str, Model]:
+        """Returns the models of a pipeline; the former ones go on with their sequences and figures."""
+        models = {}
+        for name in pipeline.engines:
+            models[name] = (former or {}).get(name) or Model(
+                pipeline, name, feedback_of(pipeline, self._document, self._folder, name)
+            )
+            models[name].use(pipeline)
+        return models
 
     async def _respond(self, call: Call, parts: list[str]) -> Reply:
         match parts:
@@ -84,16 +131,16 @@ class Server:
                 return Reply(200)
             case ["v2", "health", "ready"]:
                 call.require("GET")
-                return _ready(next((why for why in (each.obstacle() for each in self._models.values()) if why), ""))
+                return _ready(next((why for why in map(self._obstacle, self._models) if why), ""))
             case ["v2", "models", "stats"] if "stats" not in self._models:
                 call.require("GET")
                 return _json({"model_stats": [model.statistics() for model in self._models.values()]})
             case ["v2", "repository", "index"]:
                 call.require("POST")
-                return _json([self._entry(name) for name in self._models])
-            case ["v2", "repository", "models", _, "load" | "unload"]:
+                return _json([self._entry(name) for name in [*self._models, *sorted(self._unloaded())]])
+            case ["v2", "repository", "models", name, "load" | "unload" as verb]:
                 call.require("POST")
-                raise bad_request("models are not loaded one by one: change the pipeline's file, and deploy it again")
+                return await self._load_or_unload(call, name, verb)
             case ["v2", "models", name, "versions", version, *rest]:
                 return await self._model_respond(call, name, version, rest)
             case ["v2", "models", name, *rest]:
@@ -102,6 +149,8 @@ class Server:
 
     async def _model_respond(self, call: Call, name: str, version: str, rest: list[str]) -> Reply:
         model = self._models.get(name)
+        if name in self._unloaded():
+            raise ProtocolError(503, f"model {name!r} is unloaded: POST /v2/repository/models/{name}/load loads it")
         if model is None:
             raise ProtocolError(404, f"there is no model {name[:100]!r}: use {', '.join(self._models)}")
         if version != VERSION:
@@ -112,7 +161,7 @@ class Server:
                 return _json(model.metadata())
             case ["ready"]:
                 call.require("GET")
-                return _ready(model.obstacle())
+                return _ready(self._obstacle(name))
             case ["config"]:
                 call.require("GET")
                 return _json(model.configuration())
@@ -121,12 +170,46 @@ class Server:
                 return _json({"model_stats": [model.statistics()]})
             case ["infer"]:
                 call.require("POST")
-                body = self._plain(call.body, call.headers)
-                return await model.infer(body, call.headers.get(HEADER_LENGTH), call.arrival_ns)
+                return await self._infer(call, model)
         raise ProtocolError(404, f"model {name!r} has nothing at {'/'.join(rest)[:100]!r}")
 
+    async def _infer(self, call: Call, model: Model) -> Reply:
+        if self._is_reopening:
+            wait_s = max(1, math.ceil(self._reopening_s))
+            raise ProtocolError(503, f"{_REOPENING}: try again later", wait_s)
+        self._requests += 1
+        try:
+            return await model.infer(
+                self._plain(call.body, call.headers), call.headers.get(HEADER_LENGTH), call.arrival_ns
+            )
+        finally:
+            self._requests -= 1
+
+    async def _load_or_unload(self, call: Call, name: str, verb: str) -> Reply:
+        repository = self._repository
+        if repository is None or self._deploy is None:
+            raise bad_request("models are not loaded one by one here: change the pipeline's file, and deploy it again")
+        require_no_files(self._plain(call.body, call.headers))
+        async with self._one_change:
+            former, wanted = repository.unloaded, after(self._document, repository.unloaded, name, verb)
+            await self._deploy(wanted)
+            if repository.unloaded != wanted:
+                why = repository.failure or "another request changed the models meanwhile"
+                await self._deploy(former)
+                raise ProtocolError(500, f"model {name!r} was not {verb}ed, and all is as before: {why}")
+        return Reply(200)
+
+    def _unloaded(self) -> Unloaded:
+        return frozenset() if self._repository is None else self._repository.unloaded
+
+    def _obstacle(self, name: str) -> str:
+        """Returns the reason why a model does not serve now; empty if it does."""
+        if name in self._unloaded():
+            return "unloaded"
+        return _REOPENING if self._is_reopening else self._models[name].obstacle()
+
     def _entry(self, name: str) -> dict[str, Any]:
-        obstacle = self._models[name].obstacle()
+        obstacle = self._obstacle(name)
         return {
             "name": name,
             "version": VERSION,
