@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def cluster(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        patch.setenv("RAY_metrics_report_interval_ms", "1000")
         folder = tmp_path_factory.mktemp("cluster")
         feeding = folder / "feeding.toml"
         feedback = "from = [{ output = 'next', initial = 'zeros' }]\non = []\n"
@@ -171,3 +173,26 @@ def test_a_sequence_stays_with_its_replica(cluster: Cluster) -> None:
             assert refused.value.status() == "409"
         here = client.get_inference_statistics("next", headers=headers)["model_stats"][0]
         assert here["inference_count"] < 12 * 8, "other replicas have sequences, too"
+    eventually(lambda: answers() == [12 * 8] * 2, answers)
+
+
+def answers() -> list[float]:
+    """Returns the answers of the model "next", by two metrics."""
+    name, labels = "ray_greenlane_engine_latency_seconds", ['application="sequences"', 'engine="next"']
+    return [total(f"{name}_count", labels), total(f"{name}_bucket", [*labels, 'le="+Inf"'])]
+
+
+def total(name: str, labels: list[str]) -> float:
+    """Returns the sum of a metric over all nodes, at the endpoints that Ray has for Prometheus."""
+    import ray
+
+    lines: list[str] = []
+    for node in ray.nodes():
+        if node["Alive"]:
+            with urllib.request.urlopen(f"http://127.0.0.1:{node['MetricsExportPort']}/metrics", timeout=LONG) as reply:
+                lines += reply.read().decode().splitlines()
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith(name + "{") and all(label in line for label in labels)
+    )

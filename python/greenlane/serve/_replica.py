@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from greenlane.serve._metrics import Exporter, ray_gauge
 from greenlane.serve._repository import Repository, Unloaded
 from greenlane.serve._server import Server
 
@@ -36,6 +37,8 @@ class Replica:
         if self._repository is None:
             self._repository = await asyncio.to_thread(Repository, self._config, self._plan, unloaded)
             self._server = Server(self._repository, self._most_request_bytes, self._deploy)
+            self._exporter = Exporter(self._metrics_text, ray_gauge)
+            self._exporter.start()
         await self._server.change(unloaded)
 
     async def __call__(self, request: "Request") -> "Response":
@@ -57,7 +60,13 @@ class Replica:
     async def _deploy(self, unloaded: Unloaded) -> None:
         await self._redeploy(unloaded, self._route)
 
+    def _metrics_text(self) -> str:
+        return "" if self._repository is None else self._repository.pipeline.metrics_text()
+
     def __del__(self) -> None:
+        exporter = getattr(self, "_exporter", None)
+        if exporter is not None:
+            exporter.stop()
         repository = getattr(self, "_repository", None)  # opening may have failed
         if repository is not None:
             repository.pipeline.close()
