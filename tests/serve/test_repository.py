@@ -15,7 +15,7 @@ from greenlane.serve._edges import Document, read_document
 from greenlane.serve._reduced import reduced, reduced_plan, toml_of
 from greenlane.serve._repository import Repository, Unloaded
 from greenlane.serve._server import Server
-from python.pipelines import pipeline_of
+from python.pipelines import held, pipeline_of
 
 from serve.requests import MOST_BYTES, infer, respond, result_of
 from serve.requests import given as input_of
@@ -160,13 +160,14 @@ def test_requests_under_way_end_first_and_later_ones_try_again(two: Replica) -> 
         async def one() -> Any:
             return await server.respond("POST", "/v2/models/policy/infer", {}, body)
 
-        under_way = [asyncio.create_task(one()) for _ in range(5)]
-        await asyncio.sleep(0)
-        change = asyncio.create_task(server.change(frozenset({"head"})))
-        await asyncio.sleep(0)
-        refused = await one()
-        health = await server.respond("GET", "/v2/health/ready", {}, b"")
-        assert server.obstacle() == ""
+        with held(two.repository.pipeline["policy"].lane):
+            under_way = [asyncio.create_task(one()) for _ in range(5)]
+            await asyncio.sleep(0)
+            change = asyncio.create_task(server.change(frozenset({"head"})))
+            await asyncio.sleep(0.2)
+            refused = await one()
+            health = await server.respond("GET", "/v2/health/ready", {}, b"")
+            assert server.obstacle() == ""
         before = {(await task).status for task in under_way}
         await change
         assert before == {200}

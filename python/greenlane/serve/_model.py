@@ -25,9 +25,12 @@ _STATUS_OF_REASON = {"queue_full": 429, "cancelled": 503, "closed": 503, "stoppe
 class Model:
     """An engine that answers requests. Use it in one event loop."""
 
+    _kind = "engine"
+
     def __init__(self, pipeline: Pipeline, name: str, feedback: Feedback | None = None) -> None:
         """Makes it of an engine, and the inputs that it takes from itself; None: clients send all."""
         self._pipeline = pipeline
+        self._name = name
         self._engine = pipeline[name]
         self._device = self._engine.lane.device
         self._inputs, self._outputs = self._engine.inputs, self._engine.outputs
@@ -41,6 +44,11 @@ class Model:
         """How long the last runs took, without their waits."""
         self._ended = 0.0
         self._answered = self._answered_ns = self._refused = self._refused_ns = 0
+
+    def _take_inputs(self, inputs: Sequence[TensorInfo]) -> None:
+        """Takes these inputs from clients instead of the engine's."""
+        self._inputs = tuple(inputs)
+        self._unsupported = _unsupported([*self._inputs, *self._outputs])
 
     def use(self, pipeline: Pipeline) -> None:
         """Runs later requests in this pipeline, which was opened anew."""
@@ -58,7 +66,7 @@ class Model:
     def metadata(self) -> dict[str, Any]:
         """Returns its metadata as the protocol has it; a size of -1 may vary."""
         return {
-            "name": self._engine.name,
+            "name": self._name,
             "versions": [VERSION],
             "platform": "greenlane",
             "inputs": [_described(info) for info in self._inputs],
@@ -74,7 +82,7 @@ class Model:
 
         idle_us = {"max_sequence_idle_microseconds": round(IDLE_S * 1e6)}
         return {
-            "name": self._engine.name,
+            "name": self._name,
             "platform": "greenlane",
             "backend": "",
             "max_batch_size": 0,
@@ -86,7 +94,7 @@ class Model:
     def statistics(self) -> dict[str, Any]:
         """Returns the figures of its requests since it was opened, as the protocol's extension has them."""
         return {
-            "name": self._engine.name,
+            "name": self._name,
             "version": VERSION,
             "inference_count": self._answered,
             "execution_count": self._answered,
@@ -114,18 +122,18 @@ class Model:
 
     async def _infer(self, body: bytes, header_length: str | None, arrival: int) -> Reply:
         if self._unsupported:
-            raise ProtocolError(501, f"model {self._engine.name!r} cannot be served: {self._unsupported}")
+            raise ProtocolError(501, f"model {self._name!r} cannot be served: {self._unsupported}")
         request = read_request(body, header_length, self._inputs, self._outputs)
         deadline_ms = _left_ms(request, arrival)
         if deadline_ms is not None:
             self._require_time(deadline_ms)
         if self._feedback is None or self._sequences is None:
             if request.step is not None:
-                raise bad_request(f"model {self._engine.name!r} has no state: leave the sequence's parameters out")
+                raise bad_request(f"model {self._name!r} has no state: leave the sequence's parameters out")
             return self._answer(request, await self._run(request, request.tensors, arrival), arrival)
         if request.step is None:
             raise bad_request(
-                f"model {self._engine.name!r} has a state for each sequence: give a sequence_id, and sequence_start in "
+                f"model {self._name!r} has a state for each sequence: give a sequence_id, and sequence_start in "
                 "its first request"
             )
         async with self._sequences.turn(request.step) as turn:
@@ -167,8 +175,7 @@ class Model:
 
     def _late(self, what: str, request: InferenceRequest) -> ProtocolError:
         limit = "its own deadline" if request.timeout_us is None else f"the request's timeout, {request.timeout_us} us"
-        name = self._engine.name
-        return ProtocolError(504, f"engine {name!r} {what} {limit}: allow more, or send fewer requests")
+        return ProtocolError(504, f"{self._kind} {self._name!r} {what} {limit}: allow more, or send fewer requests")
 
     async def _result(self, run: PipelineRun) -> list[torch.Tensor]:
         begin = time.monotonic()
@@ -186,14 +193,17 @@ class Model:
             require_outputs(request, self._outputs)
         strange = next((output.dtype for output in outputs if datatype_of(output.dtype) is None), None)
         if strange is not None:
-            raise ProtocolError(500, f"model {self._engine.name!r} returned {strange}, which the protocol lacks")
-        return response_of(self._engine.name, VERSION, request, list(zip(self._outputs, outputs, strict=True)))
+            raise ProtocolError(500, f"model {self._name!r} returned {strange}, which the protocol lacks")
+        return response_of(self._name, VERSION, request, list(zip(self._outputs, outputs, strict=True)))
 
     def _expected_s(self) -> float:
         """Returns how long a request would take that came now; 0 if nothing runs, so that one run tells it anew."""
         stats = self._pipeline.stats().engines[self._engine.name]
         waiting = stats.queued + stats.is_busy
-        return statistics.median(self._service_s) * (waiting + 1) if waiting and self._service_s else 0.0
+        return self._median_s() * (waiting + 1) if waiting else 0.0
+
+    def _median_s(self) -> float:
+        return statistics.median(self._service_s) if self._service_s else 0.0
 
     def _require_time(self, deadline_ms: float) -> None:
         expected_ms = self._expected_s() * 1e3
@@ -202,7 +212,7 @@ class Model:
         why = f"{expected_ms:.3g} ms are expected" if deadline_ms > 0 else "it passed while the request was read"
         raise ProtocolError(
             503,
-            f"engine {self._engine.name!r} cannot answer in the request's time: {why}; try again later, or allow more",
+            f"{self._kind} {self._name!r} cannot answer in the request's time: {why}; try again later, or allow more",
             self._retry_after(),
         )
 

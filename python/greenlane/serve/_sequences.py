@@ -98,7 +98,7 @@ class Turn:
         self.state = state
         """What its run takes."""
         self.next: State | None = None
-        """What the run after it takes; None: the request was refused, and changes nothing."""
+        """What the run after it takes."""
 
 
 class Sequences:
@@ -137,9 +137,8 @@ class Sequences:
                 elif sequence.state is None:
                     raise self._unknown(step)
                 turn = Turn(self._initial if sequence.state is None else sequence.state)
-                yield turn
-                if turn.next is not None:
-                    sequence.state = None if step.is_end else turn.next
+                yield turn  # an error here, of a request that is refused, leaves the state as it is
+                sequence.state = None if step.is_end else turn.next
         finally:
             sequence.requests -= 1
             self._ended(step.id, sequence)

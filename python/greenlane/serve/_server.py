@@ -20,6 +20,7 @@ from greenlane.serve._edges import read_document
 from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._messages import HEADER_LENGTH, Reply, require_no_files
 from greenlane.serve._model import VERSION, Model
+from greenlane.serve._paths import Feeder, PathModel, chain_of
 from greenlane.serve._repository import Repository, Unloaded, after
 from greenlane.serve._sequences import feedback_of
 
@@ -61,6 +62,10 @@ class Server:
         self._most_bytes = most_bytes
         self._deploy = deploy
         self._one_change = asyncio.Lock()
+        self._feeders: dict[str, Feeder] = {}
+        """Of the sources that paths begin at."""
+        self._refused: dict[str, ProtocolError] = {}
+        """Paths of queues that are no models, and the refusals of requests to them."""
         self._requests = 0
         """Inferences under way."""
         self._is_reopening = False
@@ -119,6 +124,22 @@ class Server:
                 pipeline, name, feedback_of(pipeline, self._document, self._folder, name)
             )
             models[name].use(pipeline)
+        return models | self._paths_of(pipeline)
+
+    def _paths_of(self, pipeline: Pipeline) -> dict[str, Model]:
+        models: dict[str, Model] = {}
+        self._refused = {}
+        for name, table in self._document.get("path", {}).items():
+            found = chain_of(self._document, name)
+            if found is None or name in self._document["engine"]:  # the index says so
+                continue
+            if table["to"] not in pipeline.engines:
+                self._refused[name] = ProtocolError(503, f"engine {table['to']!r} is unloaded")
+            elif found[1]:
+                self._refused[name] = ProtocolError(501, found[1])
+            else:
+                feeder = self._feeders.setdefault(table["from"], Feeder())
+                models[name] = PathModel(pipeline, self._document, self._folder, name, feeder)
         return models
 
     async def _respond(self, call: Call, parts: list[str]) -> Reply:
@@ -137,7 +158,7 @@ class Server:
                 return _json({"model_stats": [model.statistics() for model in self._models.values()]})
             case ["v2", "repository", "index"]:
                 call.require("POST")
-                return _json([self._entry(name) for name in [*self._models, *sorted(self._unloaded())]])
+                return _json([self._entry(name) for name in [*self._models, *sorted(self._unloaded()), *self._refused]])
             case ["v2", "repository", "models", name, "load" | "unload" as verb]:
                 call.require("POST")
                 return await self._load_or_unload(call, name, verb)
@@ -151,6 +172,8 @@ class Server:
         model = self._models.get(name)
         if name in self._unloaded():
             raise ProtocolError(503, f"model {name!r} is unloaded: POST /v2/repository/models/{name}/load loads it")
+        if name in self._refused:
+            raise ProtocolError(self._refused[name].status, f"path {name!r} is no model: {self._refused[name]}")
         if model is None:
             raise ProtocolError(404, f"there is no model {name[:100]!r}: use {', '.join(self._models)}")
         if version != VERSION:
@@ -187,6 +210,8 @@ class Server:
 
     async def _load_or_unload(self, call: Call, name: str, verb: str) -> Reply:
         repository = self._repository
+        if name in self._document.get("path", {}) and name not in self._document["engine"]:
+            raise bad_request(f"{name!r} is a path: load or unload its engines")
         if repository is None or self._deploy is None:
             raise bad_request("models are not loaded one by one here: change the pipeline's file, and deploy it again")
         require_no_files(self._plain(call.body, call.headers))
@@ -206,6 +231,8 @@ class Server:
         """Returns the reason why a model does not serve now; empty if it does."""
         if name in self._unloaded():
             return "unloaded"
+        if name in self._refused:
+            return str(self._refused[name])
         return _REOPENING if self._is_reopening else self._models[name].obstacle()
 
     def _entry(self, name: str) -> dict[str, Any]:
@@ -214,8 +241,15 @@ class Server:
             "name": name,
             "version": VERSION,
             "state": "UNAVAILABLE" if obstacle else "READY",
-            "reason": obstacle,
+            "reason": obstacle or self._hidden(name),
         }
+
+    def _hidden(self, engine: str) -> str:
+        """Returns what to know of a path with the name of an engine; empty: there is none."""
+        if engine not in self._document.get("path", {}) or engine not in self._document["engine"]:
+            return ""
+        is_model = chain_of(self._document, engine) is not None
+        return f"the path {engine!r} is no model, because the engine has its name: rename the path" if is_model else ""
 
     def _plain(self, body: bytes, headers: Mapping[str, str]) -> bytes:
         """Returns the body without its compression."""
