@@ -1,5 +1,6 @@
 """Requests that run together: sizes, padding, delays, and what cannot be put together."""
 
+import functools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,12 +108,17 @@ def test_a_request_waits_no_longer_than_its_deadline_allows(pipeline: gl.Pipelin
 
 def test_priorities_run_first(models: Path, tmp_path: Path) -> None:
     file = pipeline_of(tmp_path, models, policy=("affine", {}))
-    x, order = torch.rand(4, 8), []
+    x = torch.rand(4, 8)
+    order: list[str] = []
+
+    def note(name: str, _: object) -> None:
+        order.append(name)
+
     with gl.Pipeline(file) as pipeline:
         engine = pipeline["policy"]
         with under_way(engine, x):
             for name, priority in (("none", 0), ("second", 2), ("first", 1), ("last", 0)):
-                engine.submit(x, priority=priority).add_done_callback(lambda _, name=name: order.append(name))
+                engine.submit(x, priority=priority).add_done_callback(functools.partial(note, name))
             waited = engine.submit(x, priority=9)
         waited.result(LONG)
         engine.submit(x).result(LONG)

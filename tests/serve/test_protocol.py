@@ -154,7 +154,8 @@ def test_statistics_count_answers_and_refusals(pipeline: gl.Pipeline) -> None:
             {"inputs": [x_as_json()], "parameters": {"sequence_id": 7}},
             "'policy' has no state: leave the sequence's parameters",
         ),
-        ({"inputs": [x_as_json()], "parameters": {"priority": 1}}, "'priority' is not supported"),
+        ({"inputs": [x_as_json()], "parameters": {"priority": -1}}, "'priority' is no whole number"),
+        ({"inputs": [x_as_json()], "parameters": {"priority": True}}, "'priority' is no whole number"),
         ({"inputs": [x_as_json()], "id": 7}, "'id' is no string"),
     ],
 )

@@ -23,6 +23,7 @@ _MOST_JSON_BYTES = 4 << 20
 _JSON_BYTES = 64 << 10  # names, parameters
 _BYTES_OF_A_VALUE = 40  # digits, separators, indentation
 _MOST_TIMEOUT_US = 86_400_000_000
+_MOST_PRIORITY = (1 << 32) - 1
 _MOST_IDENTITY = (1 << 64) - 1
 _MOST_IDENTITY_LENGTH = 128
 
@@ -41,6 +42,8 @@ class InferenceRequest:
     """Whether all outputs are wanted as binary data, if none is named."""
     timeout_us: int | None = None
     """Its deadline from arrival; None: the engine's."""
+    priority: int = 0
+    """1 runs before 2, and so on; 0: after all others."""
     step: Step | None = None
     """Its place in a sequence; None: it is in none."""
 
@@ -80,9 +83,8 @@ def read_request(
     if identity is not None and not isinstance(identity, str):
         raise bad_request("'id' is no string")
     is_binary = _truth(parameters, "binary_data_output")
-    request = InferenceRequest(
-        identity, tensors, _wanted(document, is_binary), is_binary, _timeout(parameters), _step(parameters)
-    )
+    timing = _timeout(parameters), _priority(parameters)
+    request = InferenceRequest(identity, tensors, _wanted(document, is_binary), is_binary, *timing, _step(parameters))
     if outputs:
         require_outputs(request, outputs)
     return request
@@ -229,12 +231,17 @@ def _truth(parameters: Mapping[str, Any], key: str) -> bool:
 
 
 def _timeout(parameters: Mapping[str, Any]) -> int | None:
-    if parameters.get("priority"):
-        raise bad_request("parameter 'priority' is not supported")
     timeout = parameters.get("timeout") or 0
     if type(timeout) is not int or not 0 <= timeout <= _MOST_TIMEOUT_US:
         raise bad_request("'timeout' is no number of microseconds up to a day")
     return timeout or None
+
+
+def _priority(parameters: Mapping[str, Any]) -> int:
+    priority = parameters.get("priority") or 0
+    if type(priority) is not int or not 0 <= priority <= _MOST_PRIORITY:
+        raise bad_request(f"'priority' is no whole number up to {_MOST_PRIORITY}: 1 is the highest, 0 is none")
+    return priority
 
 
 def _step(parameters: Mapping[str, Any]) -> Step | None:

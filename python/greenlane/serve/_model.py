@@ -19,7 +19,7 @@ from greenlane.serve._sequences import IDLE_S, Feedback, Sequences
 
 VERSION = "1"
 _KEPT = 64
-_STATUS_OF_REASON = {"queue_full": 429, "cancelled": 503, "closed": 503, "stopped": 503}
+_STATUS_OF_REASON = {"queue_full": 429, "too_many": 429, "cancelled": 503, "closed": 503, "stopped": 503}
 
 
 class Model:
@@ -93,11 +93,12 @@ class Model:
 
     def statistics(self) -> dict[str, Any]:
         """Returns the figures of its requests since it was opened, as the protocol's extension has them."""
+        batches = self._pipeline.stats().engines[self._engine.name].figures.batches
         return {
             "name": self._name,
             "version": VERSION,
             "inference_count": self._answered,
-            "execution_count": self._answered,
+            "execution_count": batches or self._answered,
             "inference_stats": {
                 "success": {"count": self._answered, "ns": self._answered_ns},
                 "fail": {"count": self._refused, "ns": self._refused_ns},
@@ -149,7 +150,7 @@ class Model:
             raise self._late("had not begun the request by", request)
         tensors = [tensor.to(self._device) for tensor in inputs]
         try:
-            run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms)
+            run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms, priority=request.priority)
         except RequestError as error:
             raise self._refusal(error) from None
         except RuntimeError as error:

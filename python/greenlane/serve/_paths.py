@@ -107,6 +107,10 @@ class PathModel(Model):
 
     async def _run(self, request: InferenceRequest, inputs: list[torch.Tensor], arrival: int) -> list[torch.Tensor]:
         """Returns what comes out at the path's end for a request, on its engine's device."""
+        if request.priority:
+            raise bad_request(
+                f"path {self._name!r} has no priorities: its items keep their order; leave 'priority' out"
+            )
         limit_s = LONGEST_S if request.timeout_us is None else request.timeout_us / 1e6
         end = arrival / 1e9 + limit_s
 
