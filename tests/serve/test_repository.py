@@ -149,6 +149,16 @@ def test_a_failure_leaves_the_pipeline_as_it_was(two: Replica, models: Path, tmp
     assert two.deployed == [{"head"}, frozenset(), {"head"}]
 
 
+def test_a_configuration_with_wrong_names_changes_nothing(two: Replica) -> None:
+    before = two.repository.pipeline
+    for wrong in ({"nobody"}, {"policy", "head"}):
+        asyncio.run(two.server.change(frozenset(wrong)))
+        assert two.repository.failure
+        assert two.repository.pipeline is before
+        assert two.repository.unloaded == frozenset()
+    assert status_of(two.server, "head") == 200
+
+
 def test_requests_under_way_end_first_and_later_ones_try_again(two: Replica) -> None:
     server = two.server
 

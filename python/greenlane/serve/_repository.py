@@ -54,6 +54,7 @@ class Repository:
             require_possible(self.document, unloaded)
         except ProtocolError as error:
             self.failure = str(error)
+            _log.warning("the pipeline is not opened without %s: %s", sorted(unloaded), error)
             return
         self._close()
         try:
