@@ -260,3 +260,17 @@ def test_a_reduced_file_names_the_same_files(tmp_path: Path) -> None:
     assert made["source"]["cam"]["items"] == f"{tmp_path}/cam.pt"
     assert set(made) == {"device", "libraries", "engine", "source"}
     assert document["lane"]
+
+
+def test_a_tenant_leaves_with_its_last_engine(opens: Callable[..., Replica], models: Path) -> None:
+    package = models / "affine.pt2"
+    replica = opens(
+        engine("first", package, tenant="alice"),
+        engine("second", package, tenant="bob"),
+        "[tenant.alice]\n[tenant.bob]\nweight = 2\n",
+    )
+    replica.ask("unload", "first")
+    assert replica.index()["first"][0] == "UNAVAILABLE"
+    assert np.array_equal(result_of(infer(replica.server, "second", INPUT), "output_0"), X * 2 + 1)
+    replica.ask("load", "first")
+    assert np.array_equal(result_of(infer(replica.server, "first", INPUT), "output_0"), X * 2 + 1)

@@ -46,10 +46,12 @@ def reduced(document: Document, folder: Path, without: Collection[str]) -> Docum
             table.pop("on", None)  # only its consumers needed a trigger
     used = {table.get("lane", name) for name, table in engines.items()}
     lanes = _lanes(document.get("lane", {}), used)
-    top = {key: value for key, value in document.items() if key not in ("engine", "source", "path", "lane")}
+    users = {table["tenant"] for table in engines.values() if "tenant" in table}
+    tenants = {name: table for name, table in document.get("tenant", {}).items() if name in users}
+    tables = {"engine": engines, "source": sources, "path": paths, "lane": lanes, "tenant": tenants}
+    top = {key: value for key, value in document.items() if key not in tables}
     if "libraries" in top:  # a bare name is searched by the system
         top["libraries"] = [each if "/" not in each else _absolute(each, folder) for each in top["libraries"]]
-    tables = {"engine": engines, "source": sources, "path": paths, "lane": lanes}
     return top | {key: value for key, value in tables.items() if value}
 
 
