@@ -16,7 +16,8 @@ from greenlane.serve import build
 from python.pipelines import LONG, pipeline_of
 from tritonclient.utils import InferenceServerException
 
-from serve.load import Load
+from serve.load import Load, X
+from serve.requests import given as input_of
 from serve.test_ray import free_port
 from serve.test_ray import replicas as processes
 
@@ -155,6 +156,22 @@ def test_many_clients_for_a_while(cluster: Cluster) -> None:
     judge(load)
     assert load.refused == []
     assert load.lost == []
+
+
+def test_missed_deadlines_start_another_replica(cluster: Cluster, models: Path, tmp_path: Path) -> None:
+    late = pipeline_of(tmp_path, models, policy=("affine", {"rate_hz": 1.0, "deadline_ms": 1e-6}))
+    scaling = {"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 1000}
+    times = {"upscale_delay_s": 1, "metrics_interval_s": 1, "look_back_period_s": 2}
+    cluster.serve.run(build(late, replicas=scaling | times, gpu=False), name=NAME, route_prefix="/")
+    with contextlib.closing(triton.InferenceServerClient(f"127.0.0.1:{cluster.port}")) as client:
+        given = [input_of("input_0", X, "FP32")]
+
+        def scaled() -> bool:
+            with contextlib.suppress(InferenceServerException):  # a request that is late is answered with 504
+                client.infer("policy", given)
+            return cluster.replicas() == ["RUNNING"] * 2
+
+        eventually(scaled, cluster.replicas)
 
 
 def test_a_sequence_stays_with_its_replica(cluster: Cluster) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 MOST_REQUEST_BYTES = 64 << 20
 _MOST_AT_ONCE = 1000
+_POLICY = "greenlane.serve._scaling:queue_and_misses"
 
 
 def build(
@@ -28,7 +29,7 @@ def build(
     :param config: the pipeline's TOML file. All nodes find it, and its files, under this path.
     :param plan: a plan's file; None: the lanes of the TOML file.
     :param replicas: their number; ``"auto"``: as many as the cluster has GPUs, or nodes if it has none; a mapping is
-        Ray's ``autoscaling_config``.
+        Ray's ``autoscaling_config``, whose policy goes by queues and missed deadlines unless it names another.
     :param gpu: whether a replica takes a GPU; None: if the cluster has one.
     :param most_request_bytes: the longest body of a request.
     :raises ValueError: a number is not positive.
@@ -63,7 +64,7 @@ def build(
         **routing_options(os.path.abspath(config)),
     }
     if isinstance(replicas, Mapping):
-        options["autoscaling_config"] = dict(replicas)
+        options["autoscaling_config"] = {"policy": {"policy_function": _POLICY}, **replicas}
         most = int(replicas.get("max_replicas", 1))
     else:
         most = replicas if isinstance(replicas, int) else max(1, gpus if on_gpu else len(nodes))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlane.serve._metrics import Exporter, ray_gauge
 from greenlane.serve._repository import Repository, Unloaded
+from greenlane.serve._scaling import METRIC, Misses
 from greenlane.serve._server import Server
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Replica:
         self._config, self._plan, self._most_request_bytes = config, plan, most_request_bytes
         self._redeploy = redeploy
         self._route = "/"
+        self._misses = Misses()
         self._repository: Repository | None = None
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
@@ -56,6 +58,12 @@ class Replica:
         obstacle = self._server.obstacle()
         if obstacle:
             raise RuntimeError(obstacle)
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Returns what the number of replicas goes by."""
+        if self._repository is None:
+            return {METRIC: 0.0}
+        return {METRIC: self._misses.share(self._repository.pipeline.stats())}
 
     async def _deploy(self, unloaded: Unloaded) -> None:
         await self._redeploy(unloaded, self._route)
