@@ -5,6 +5,7 @@
 
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/long_kernel.hpp>
+#include <greenlane/detail/runtime/plan_devices.hpp>
 #include <greenlane/detail/runtime/plan_json.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
@@ -13,6 +14,7 @@
 
 #include <chrono>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +37,29 @@ std::optional<std::string> profile_pipeline(const std::string& config, double se
   });
 }
 
+// Plans a pipeline on several devices, one after another.
+std::string plan_apart(const runtime::PipelineConfig& config, std::span<const runtime::DevicePlanPart> parts,
+                       double margin, bool verify, runtime::VerifyOptions options,
+                       const std::vector<ModulePtr>& modules) {
+  std::vector<runtime::PlanResult> results;
+  std::optional<DeviceInfo> device;
+  options.tries_modes = false;
+  for (const auto& part : parts) {
+    runtime::LoadedPipeline pipeline(part.config, {.modules = loader_of(modules)});
+    require_divisible(part.config, pipeline.device().info());
+    const auto known = make_profile(pipeline, {.stop = options.stop, .progress = {}});
+    auto request = plan_request(pipeline.config(), known);
+    request.margin = margin;
+    auto result =
+        verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
+    results.push_back(with_reasons(std::move(result), known));
+    if (!device || part.device.empty()) device = pipeline.device().info();
+  }
+  const auto merged = merged_plan(config, parts, results);
+  require_deadlines(merged);
+  return plan_json(merged, device.value());
+}
+
 // Returns a plan as JSON; nothing after Ctrl-C. Without a profile, the pipeline is measured first.
 std::optional<std::string> plan_pipeline(const std::string& file, const std::optional<std::string>& profile,
                                          double margin, bool verify, double seconds, double budget,
@@ -54,11 +79,14 @@ std::optional<std::string> plan_pipeline(const std::string& file, const std::opt
   options.each = checked_seconds(seconds);
   options.budget = checked_seconds(budget);
   return interruptible([&](const std::atomic<bool>* stop) {
-    runtime::LoadedPipeline pipeline(without_lanes(runtime::load_config(file)), {.modules = loader_of(modules)});
+    options.stop = stop;
+    const auto whole = runtime::load_config(file);
+    const auto parts = device_plan_parts(whole);
+    if (!profile && !parts.empty()) return plan_apart(whole, parts, margin, verify, options, modules);
+    runtime::LoadedPipeline pipeline(without_lanes(whole), {.modules = loader_of(modules)});
     if (!profile) known = make_profile(pipeline, {.stop = stop, .progress = {}});
     auto request = plan_request(pipeline.config(), known);
     request.margin = margin;
-    options.stop = stop;
     auto result =
         verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
     require_deadlines(result);

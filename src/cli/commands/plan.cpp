@@ -13,6 +13,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/runtime/long_kernel.hpp>
 #include <greenlane/detail/runtime/output_file.hpp>
+#include <greenlane/detail/runtime/plan_devices.hpp>
 #include <greenlane/detail/runtime/plan_json.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 #include <greenlane/detail/runtime/profile_file.hpp>
@@ -22,10 +23,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 namespace greenlane::cli {
 namespace {
@@ -48,6 +52,7 @@ std::string lanes_text(const PlanCandidate& candidate) {
     std::string units = "beside " + lane.beside;
     if (lane.units) units = lane.units->is_rest() ? "rest" : std::to_string(lane.units->units().count);
     text += fmt::format("{}{} {}", text.empty() ? "" : ", ", lane.name, units);
+    if (!lane.device.empty()) text += " of " + lane.device;
   }
   return text;
 }
@@ -137,8 +142,58 @@ Made predict(const PlanArguments& arguments, const runtime::PipelineConfig& conf
           .device = profile.device};
 }
 
+runtime::VerifyOptions verify_options(const PlanArguments& arguments, const Progress& progress) {
+  runtime::VerifyOptions options;
+  options.each = from_seconds(arguments.seconds);
+  options.budget = from_seconds(arguments.budget);
+  options.stop = &stop_signal();
+  options.progress = [&progress, begin = std::chrono::steady_clock::now(),
+                      budget = arguments.budget](const std::string& /*what*/) {
+    progress.update(
+        std::min(1.0, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / budget));
+  };
+  return options;
+}
+
+// Measures and plans one device.
+PlanResult plan_one(const PlanArguments& arguments, runtime::LoadedPipeline& pipeline, const runtime::Profile& profile,
+                    bool tries_modes) {
+  auto request = plan_request(pipeline.config(), profile);
+  request.margin = arguments.margin;
+  if (arguments.only_predict) return with_reasons(plan_without_device(pipeline.config(), request), profile);
+  const Progress progress("trying plans");
+  auto options = verify_options(arguments, progress);
+  options.tries_modes = tries_modes;
+  return with_reasons(verify_plans(pipeline, std::move(request), options), profile);
+}
+
+// Plans a pipeline on several devices, one after another.
+Made plan_apart(const PlanArguments& arguments, const runtime::PipelineConfig& config,
+                std::vector<runtime::DevicePlanPart> parts) {
+  auto outputs = outputs_of(arguments, config);
+  request_queues(config);
+  const auto& stop = stop_signal();
+  std::vector<PlanResult> results;
+  std::optional<DeviceInfo> device;
+  for (const auto& part : parts) {
+    auto pipeline = load_pipeline(part.config);
+    require_divisible(part.config, pipeline.device().info());
+    const auto profile = measure_profile(pipeline, 1, stop);
+    results.push_back(plan_one(arguments, pipeline, profile, /*tries_modes=*/false));
+    if (!device || part.device.empty()) device = pipeline.device().info();
+  }
+  return {.outputs = std::move(outputs),
+          .result = merged_plan(config, parts, results),
+          .device = device.value(),
+          .was_stopped = stop};
+}
+
 Made make_result(const PlanArguments& arguments) {
   std::optional<runtime::Profile> profile;
+  if (arguments.profile.empty()) {
+    const auto whole = runtime::load_config(arguments.config);
+    if (auto parts = device_plan_parts(whole); !parts.empty()) return plan_apart(arguments, whole, std::move(parts));
+  }
   std::optional<DocumentOutputs> outputs;
   if (!arguments.profile.empty()) {
     profile = runtime::load_profile(arguments.profile);
@@ -153,26 +208,9 @@ Made make_result(const PlanArguments& arguments) {
   const auto& stop = stop_signal();
   auto pipeline = load_pipeline(std::move(config));
   if (!profile) profile = measure_profile(pipeline, 1, stop);
-  auto request = plan_request(pipeline.config(), *profile);
-  request.margin = arguments.margin;
-  PlanResult result;
-  if (!arguments.only_predict) {
-    const Progress progress("trying plans");
-    const auto begin = std::chrono::steady_clock::now();
-    runtime::VerifyOptions options;
-    options.each = from_seconds(arguments.seconds);
-    options.budget = from_seconds(arguments.budget);
-    options.stop = &stop;
-    options.progress = [&](const std::string& /*what*/) {
-      progress.update(std::min(
-          1.0, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / arguments.budget));
-    };
-    result = verify_plans(pipeline, std::move(request), options);
-  } else {
-    result = plan_without_device(pipeline.config(), request);
-  }
+  auto result = plan_one(arguments, pipeline, *profile, /*tries_modes=*/true);
   return {.outputs = std::move(*outputs),
-          .result = with_reasons(std::move(result), *profile),
+          .result = std::move(result),
           .device = pipeline.device().info(),
           .was_stopped = stop};
 }

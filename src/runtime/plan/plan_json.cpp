@@ -38,6 +38,7 @@ Json describe_lanes(const PipelineConfig& config) {
     Json entry{{"name", lane.name}};
     if (lane.units) entry["units"] = lane.units->is_rest() ? Json("rest") : Json(lane.units->units().count);
     if (!lane.beside.empty()) entry["beside"] = lane.beside;
+    if (!lane.device.empty()) entry["device"] = lane.device;
     lanes.push_back(std::move(entry));
   }
   return lanes;
@@ -47,7 +48,11 @@ Json describe_engine(const PlanCandidate& candidate, std::size_t index) {
   const auto& engine = candidate.config.engines[index];
   Json entry{{"name", engine.name}, {"lane", engine.lane}};
   if (engine.slice && engine.gates && !engine.deadline) entry["slice_us"] = text::to_microseconds(*engine.slice);
-  if (candidate.plan) entry["gated"] = candidate.plan->engines[index].gated;
+  if (candidate.plan) {
+    entry["gated"] = candidate.plan->engines[index].gated;
+  } else if (engine.takes_turns) {
+    entry["gated"] = false;  // of a plan for several devices, which are searched apart
+  }
   entry["predicted"] = nullptr;
   if (candidate.predicted) {
     const auto& predicted = candidate.predicted->engines[index];

@@ -137,10 +137,9 @@ PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
 PipelineConfig without_lanes(PipelineConfig config) {
   const auto elsewhere = std::ranges::find_if(config.lanes, [](const auto& lane) { return !lane.device.empty(); });
   if (elsewhere != config.lanes.end()) {
-    throw ConfigError({.what = config.file.string() + " cannot be planned",
-                       .why = "lane '" + elsewhere->name + "' names a device, and a plan is for one device",
-                       .remedy = "plan the engines of each device in a file of their own, and write the units of all "
-                                 "lanes into this one"});
+    throw ConfigError({.what = config.file.string() + " cannot be profiled",
+                       .why = "lane '" + elsewhere->name + "' names a device, and a profile is of one device",
+                       .remedy = "plan it without a profile: `greenlane plan` measures each device"});
   }
   config.lanes.clear();
   for (auto& engine : config.engines) {

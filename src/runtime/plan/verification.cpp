@@ -56,7 +56,7 @@ class Verification {
     const auto sliced = with_slices(original_, result_.request);
     if (has_partitions) try_division(sliced);
     for (const Mode mode : {Mode::gates, Mode::priority, Mode::shared}) {
-      if (!is_over(end_of_search_)) (void)try_one({.mode = mode, .config = sliced});
+      if (options_.tries_modes && !is_over(end_of_search_)) (void)try_one({.mode = mode, .config = sliced});
     }
     while (has_partitions &&
            (try_plans(PlansToTry::predicted) || try_plans(PlansToTry::hoped_for) || try_plans(PlansToTry::nearby))) {

@@ -17,6 +17,8 @@ struct VerifyOptions {
   Nanoseconds each = std::chrono::seconds(2);
   /// No run begins after this time, except runs of the chosen candidate.
   Nanoseconds budget = std::chrono::seconds(60);
+  /// Whether the modes gates, priority and shared are tried, too.
+  bool tries_modes = true;
   /// Number of plans that are tried before their results are used.
   std::size_t at_once = 3;
   /// Polled; see RunOptions.
