@@ -88,7 +88,7 @@ def export(folder: Path, name: str) -> None:
     else:
         model, inputs = MODELS[name]
         model.eval()
-    batch = torch.export.Dim("batch", min=1, max=64)
+    batch = torch.export.Dim("batch", min=2, max=64)
     sizes = {"x": {0: batch}, "scale": {0: batch}} if name == "rows" else None
     program = torch.export.export(model.cuda(), tuple(tensor.cuda() for tensor in inputs), dynamic_shapes=sizes)
     part = folder / f"{name}.part.pt2"
