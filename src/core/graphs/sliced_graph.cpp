@@ -9,6 +9,7 @@
 #include <greenlane/detail/core/sliced_graph.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <memory>
 #include <span>
@@ -58,23 +59,31 @@ std::vector<nanoseconds> times_of(const Lane& lane, std::span<detail::GraphBacke
   return least;
 }
 
+// Returns the median. Requires a value.
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
 // Returns how much longer `work` takes than `other`, as a share. Both are measured back to back, where the device
 // always has the next launch at hand, and one by one, where the device waits for the host in between. The larger share
-// counts, because either may be the later use. `other` is measured before and after `work`, because the device's clock
-// drifts.
+// counts, because either may be the later use. The two take turns, in changing order, because the device's clock
+// drifts; the median counts, because the host is late at times.
 template <typename Work, typename OtherWork>
 double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
   const auto overhead = [&](int in_a_row) {
-    const auto total = [&](int turns, auto each) {
-      nanoseconds sum{0};
-      for (int i = 0; i < turns; ++i) sum += time_of(lane, in_a_row, each);
-      return static_cast<double>(sum.count());
-    };
-    const int turns = std::max(1, repeats / in_a_row / 2);
-    const double before = total(turns, other);
-    const double both = total(2 * turns, work);
-    const double after = total(turns, other);
-    return both / std::max(before + after, 1.0) - 1;
+    std::vector<double> shares;
+    const int turns = std::max(3, repeats / in_a_row);
+    for (int turn = 0; turn < turns; ++turn) {
+      const bool comes_first = turn % 2 == 0;
+      nanoseconds with{0};
+      if (comes_first) with = time_of(lane, in_a_row, work);
+      const auto without = std::max(time_of(lane, in_a_row, other), nanoseconds(1));
+      if (!comes_first) with = time_of(lane, in_a_row, work);
+      shares.push_back(static_cast<double>(with.count()) / static_cast<double>(without.count()) - 1);
+    }
+    return median(std::move(shares));
   };
   constexpr int kInARow = 8;
   return std::max(overhead(kInARow), overhead(1));
