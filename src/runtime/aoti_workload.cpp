@@ -20,11 +20,14 @@ class AotiWorkload final : public EngineWorkload<AotiEngine> {
   [[nodiscard]] std::vector<std::string> call_spec() const override { return engine().call_spec(); }
   [[nodiscard]] std::vector<TensorSpec> input_specs() const override {
     auto specs = EngineWorkload::input_specs();
+    if (batches()) {  // requests differ from the recorded inputs in their rows only
+      batches()->limit(specs);
+      return specs;
+    }
     const auto& known = engine().signature().inputs();
     for (std::size_t i = 0; i < std::min(specs.size(), known.size()); ++i) {
       if (known[i].dimensions.size() == specs[i].dimensions.size()) specs[i].dimensions = known[i].dimensions;
     }
-    if (batches()) batches()->limit(specs);
     return specs;
   }
   void recapture() override {
@@ -45,11 +48,15 @@ void require_one_batch(const AotiEngine& engine) {
   const auto rule_of = [](const TensorSpec& spec) {
     return spec.dimensions.empty() ? std::string() : spec.dimensions.front().size_rule;
   };
+  const auto text_of = [&](const TensorSpec& spec) {
+    if (const auto rule = rule_of(spec); !rule.empty()) return "the size " + rule;
+    return std::string(spec.dimensions.empty() ? "unknown" : "a fixed size");
+  };
   for (std::size_t i = 1; i < inputs.size(); ++i) {
     if (rule_of(inputs[i]) == rule_of(inputs[0])) continue;
     throw EngineError({.what = "engine '" + engine.name() + "' makes no batches",
-                       .why = "dimension 0 of input " + std::to_string(i) + " may differ from that of input 0 (" +
-                              rule_of(inputs[i]) + ", " + rule_of(inputs[0]) + ")",
+                       .why = "dimension 0 of input 0 is " + text_of(inputs[0]) + ", and that of input " +
+                              std::to_string(i) + " is " + text_of(inputs[i]),
                        .remedy = "export the model with one torch.export.Dim for the batch, or leave `max_batch` out"});
   }
 }
@@ -61,14 +68,14 @@ std::shared_ptr<Workload> make_aoti_workload(const PipelineConfig& config, const
   try {
     auto inputs = to_device(load_tensors(engine.inputs), device.id());
     auto expected = expected_outputs(engine);
-    auto loaded = load_aoti(
-        engine.model,
-        {.device = device.id(),
-         .name = engine.name,
-         .graphs = engine.graphs ? Graphs::resident : Graphs::off,
-         .graph_options = {.outputs = GraphOutputs::copies, .tune_kernels = engine.tune_kernels, .capacity = engine.batch ? engine.batch->sizes.size() : 1},
-         .stateful = engine.stateful,
-         .seed = engine.seed.value_or(greenlane::detail::seed_for(engine.name))});
+    auto loaded = load_aoti(engine.model, {.device = device.id(),
+                                           .name = engine.name,
+                                           .graphs = engine.graphs ? Graphs::resident : Graphs::off,
+                                           .graph_options = {.outputs = GraphOutputs::copies,
+                                                             .tune_kernels = engine.tune_kernels,
+                                                             .capacity = engine.batch ? engine.batch->sizes.size() : 1},
+                                           .stateful = engine.stateful,
+                                           .seed = engine.seed.value_or(greenlane::detail::seed_for(engine.name))});
     if (engine.batch) require_one_batch(*loaded);
     auto batches = batches_of(engine, *loaded, inputs, expected, [&](const std::vector<at::Tensor>& given) {
       loaded->signature().check(given, device.id(), engine.name);

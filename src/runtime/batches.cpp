@@ -116,10 +116,7 @@ void Batches::require_rows_of(const std::vector<at::Tensor>& outputs, std::int64
 
 void Batches::limit(std::vector<TensorSpec>& specs) const {
   for (auto& spec : specs) {
-    if (spec.dimensions.empty()) continue;
-    auto& rows = spec.dimensions.front();
-    rows.smallest = 1;
-    rows.largest = config_.most();
+    if (!spec.dimensions.empty()) spec.dimensions.front() = {.smallest = 1, .largest = config_.most()};
   }
 }
 
@@ -141,8 +138,10 @@ std::vector<at::Tensor> Batches::gather(std::span<Work* const> batch) {
     }
     if (at == size) continue;
     const auto filler = work_of(batch.back()).inputs()[i].narrow(0, batch.back()->rows() - 1, 1);
-    buffers[i].narrow(0, at, size - at).copy_(filler.expand_as(buffers[i].narrow(0, at, size - at)),
-                                              /*non_blocking=*/true);
+    buffers[i]
+        .narrow(0, at, size - at)
+        .copy_(filler.expand_as(buffers[i].narrow(0, at, size - at)),
+               /*non_blocking=*/true);
   }
   return buffers;
 }

@@ -55,9 +55,12 @@ std::optional<Batches> batches_of(const EngineConfig& config, const Engine& engi
     try {
       check(with_rows(inputs, size));
       return false;
-    } catch (const EngineError&) {
-      if (batch.are_listed || size == config.batch->most()) throw;
-      return true;
+    } catch (const EngineError& error) {
+      if (!batch.are_listed && size != config.batch->most()) return true;
+      throw EngineError(
+          {.what = "engine '" + config.name + "' takes no batch of " + std::to_string(size) + " rows",
+           .why = error.what(),
+           .remedy = "choose `max_batch` and `batch_sizes` among the sizes that the model was exported for"});
     }
   });
   Batches batches(batch, inputs, config.name);
@@ -168,6 +171,7 @@ class EngineWorkload : public TensorWorkload {
         }
         inputs = batches_->gather(batch);
       });
+      batches_->require_rows_of(outputs, inputs.front().size(0));
       batches_->scatter(outputs, batch);
       if (check_outputs_) check_each(batch);
     });
@@ -222,7 +226,9 @@ class EngineWorkload : public TensorWorkload {
       wait_at_gate(GateWait::spin);
       return engine_->run(inputs);
     }
-    return run_on_cpu(inputs, GraphOutputs::views, [] {});
+    auto outputs = run_on_cpu(inputs, GraphOutputs::views, [] {});
+    if (check_outputs_ && batches_) require_finite(outputs, engine_->name());
+    return outputs;
   }
 
   [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
@@ -452,10 +458,10 @@ class EngineWorkload : public TensorWorkload {
   bool check_outputs_;
   bool has_graphs_;
   bool is_stream_kept_ = false;
-  std::optional<Batches> batches_;  // absent: each request runs alone
-  bool have_sizes_run_ = false;     // since bind() and set_role(); used by the engine's thread alone
-  std::shared_ptr<const Written> begun_;                 // the run that finish() waits for; null: none
-  std::shared_ptr<const Written> before_;                // all that the lane did before that run
+  std::optional<Batches> batches_;         // absent: each request runs alone
+  bool have_sizes_run_ = false;            // since bind() and set_role(); used by the engine's thread alone
+  std::shared_ptr<const Written> begun_;   // the run that finish() waits for; null: none
+  std::shared_ptr<const Written> before_;  // all that the lane did before that run
   std::vector<std::shared_ptr<const Written>> awaited_;  // its inputs that were not there when it was enqueued
   std::chrono::steady_clock::time_point launched_;       // when the graph of that run was launched, or an earlier one
   WrittenPool events_;

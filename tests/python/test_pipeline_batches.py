@@ -75,7 +75,7 @@ def test_sizes_that_the_model_refuses_are_left_out_unless_they_are_listed(
     x, index = pair(1)
     assert right(engine.submit(x, index=index).result(LONG), x, index)
     listed = pipeline_of(tmp_path, models, policy=("pair", {"max_batch": 4, "batch_sizes": [1, 4]}))
-    with pytest.raises(RuntimeError, match=r"engine\.policy.*\[2\.\.32"):
+    with pytest.raises(RuntimeError, match=r"takes no batch of 1 rows.*\[2\.\.32.*`batch_sizes`"):
         gl.Pipeline(listed)
 
 
@@ -95,6 +95,22 @@ def test_one_request_with_nan_fails_alone(pipeline: gl.Pipeline) -> None:
     assert torch.allclose(other.result(LONG), good * 2 + 3)
     with pytest.raises(RuntimeError, match="NaN"):
         bad.result(LONG)
+
+
+def test_a_short_deadline_is_kept_though_the_delay_is_long(pipeline: gl.Pipeline) -> None:
+    engine = pipeline["waits"]
+    x, index = pair(2)
+    engine.submit(*pair(8)[:1], index=pair(8)[1]).result(LONG)
+    before = pipeline.stats().engines["waits"].figures.misses
+    runs = 20
+    for _ in range(runs):
+        engine.submit(x, index=index, deadline_ms=100).result(LONG)
+    assert pipeline.stats().engines["waits"].figures.misses - before <= runs / 4, "all were late without a reserve"
+
+
+def test_calls_are_checked_too(pipeline: gl.Pipeline) -> None:
+    with pytest.raises(RuntimeError, match="NaN"):
+        pipeline["fixed"](torch.full((4, 8), float("nan")))
 
 
 def test_a_request_waits_no_longer_than_its_deadline_allows(pipeline: gl.Pipeline) -> None:
@@ -155,7 +171,7 @@ def test_specs_tell_the_rows_of_a_request(pipeline: gl.Pipeline) -> None:
     ("model", "why"),
     [
         ("accumulates", "keeps state"),
-        ("related", "dimension 0 of input"),
+        ("related", "dimension 0 of input 0 is the size"),
         ("in_place", "input 1 does not fit the batches.*8 rows"),
     ],
 )

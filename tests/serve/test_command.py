@@ -23,7 +23,7 @@ def test_a_pipeline_with_modules_is_refused(tmp_path: Path, capsys: pytest.Captu
     file = tmp_path / "robot.toml"
     file.write_text('device = "cpu"\n[engine.a]\nmodule = "a"\ninputs = "a.pt"\n')
     assert main([str(file)]) == 2
-    assert "'a'" in capsys.readouterr().err
+    assert "has modules, which only a program can give: serve packages" in capsys.readouterr().err
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

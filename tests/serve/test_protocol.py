@@ -156,6 +156,8 @@ def test_statistics_count_answers_and_refusals(pipeline: gl.Pipeline) -> None:
         ),
         ({"inputs": [x_as_json()], "parameters": {"priority": -1}}, "'priority' is no whole number"),
         ({"inputs": [x_as_json()], "parameters": {"priority": True}}, "'priority' is no whole number"),
+        ({"inputs": [x_as_json()], "parameters": []}, "the parameters of the request are no object"),
+        (b'{"inputs": ' + b"9" * 5000 + b"}", "a number has too many digits"),
         ({"inputs": [x_as_json()], "id": 7}, "'id' is no string"),
     ],
 )
@@ -448,3 +450,12 @@ def test_every_datatype_goes_both_ways(datatype: str, as_json: bool) -> None:
     empty = read_tensor({"datatype": datatype, "shape": [0, 3], "data": []}, info, memoryview(b"") if binary else None)
     assert empty.shape == (0, 3)
     assert binary_data(empty) == b""
+
+
+def test_a_name_with_a_slash_says_that_no_path_leads_to_it(models: Path, tmp_path: Path) -> None:
+    file = pipeline_of(tmp_path, models, policy=("affine", {}))
+    file.write_text(file.read_text().replace("[engine.policy]", '[engine."a/b"]'))
+    with gl.Pipeline(file) as opened:
+        (entry,) = json.loads(respond(opened, "POST", "/v2/repository/index").body)
+    assert entry["state"] == "UNAVAILABLE"
+    assert "slash" in entry["reason"]

@@ -127,7 +127,7 @@ def test_a_start_restarts_and_an_end_may_be_the_start(server: Server) -> None:
     assert np.array_equal(step(server, X, sequence_start=True), X)
     assert np.array_equal(step(server, X, sequence_start=True, sequence_end=True), X)
     message = refusal(server, 409, sequence_id=7)
-    assert "start it anew with sequence_start" in message
+    assert "start anew with sequence_start and an id that was not used before" in message
 
 
 def test_initial_data_comes_from_a_file(opens: Opens, tmp_path: Path) -> None:

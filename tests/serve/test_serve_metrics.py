@@ -74,6 +74,12 @@ def test_a_series_that_is_gone_becomes_0(pipeline: gl.Pipeline) -> None:
     assert gauges.values == {("up", (("engine", "a"),)): 1, ("up", (("engine", "b"),)): 0}
 
 
+def test_labels_are_ascii_as_ray_takes_them() -> None:
+    gauges = Gauges()
+    Exporter(lambda: '# TYPE up gauge\nup{engine="modèle"} 1\nup{engine="b"} 2\n', gauges.make).export()
+    assert gauges.values == {("up", (("engine", "mod\\xe8le"),)): 1, ("up", (("engine", "b"),)): 2}
+
+
 def test_the_thread_goes_on_after_an_error(
     pipeline: gl.Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,6 +1,7 @@
 """The command line: ``python -m greenlane.serve robot.toml --plan plan.json --replicas auto --port 8000``."""
 
 import argparse
+import os
 import signal
 import socket
 import sys
@@ -8,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from greenlane._pipeline_modules import pipeline_modules
+from greenlane._native import ops
 from greenlane.serve._build import build
 
 _NAME = "greenlane"
@@ -22,10 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if file is not None and not file.is_file():
             return _refuse(f"'{file}' is no file: check the path", 2)
     try:
-        if pipeline_modules(str(options.config), {}):
-            return _refuse(f"'{options.config}' has modules, which only a program can give: serve packages", 2)
+        has_modules = bool(ops.modules_of(str(options.config))[0])
     except (RuntimeError, ValueError) as error:
         return _refuse(str(error), 2)
+    if has_modules:
+        return _refuse(f"'{options.config}' has modules, which only a program can give: serve packages", 2)
     try:
         with socket.create_server((options.host, options.port)):
             pass
@@ -42,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _refuse("Ray Serve is not installed: install it with `pip install 'greenlane[serve]'`", 1)
     is_ours = False
+    # An engine's OpenMP threads would spin on the cores that answer requests.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         ray.init(namespace="serve")
         for each in (signal.SIGINT, signal.SIGTERM):  # only now, because Ray sets its own

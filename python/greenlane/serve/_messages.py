@@ -145,7 +145,7 @@ def _most_json_bytes(inputs: Sequence[TensorInfo]) -> int:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON; send binary data")
+    raise bad_request(f"the body is no JSON: {name} is no number of JSON; send binary data")
 
 
 def _document(text: bytes) -> dict[str, Any]:
@@ -153,8 +153,10 @@ def _document(text: bytes) -> dict[str, Any]:
         document = json.loads(text, parse_constant=_refuse_constant)
     except UnicodeDecodeError:
         raise bad_request(f"the body is no JSON: binary data in it needs the header {HEADER_LENGTH}") from None
-    except (ValueError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise bad_request(f"the body is no JSON: {error}") from None
+    except (ValueError, RecursionError):
+        raise bad_request("the body is no JSON: a number has too many digits, or it is nested too deeply") from None
     if not isinstance(document, dict):
         raise bad_request("the body is no JSON object")
     return document
@@ -177,7 +179,9 @@ def _entries(document: Mapping[str, Any], key: str) -> dict[str, dict[str, Any]]
 
 
 def _parameters(entry: Mapping[str, Any], what: str) -> Mapping[str, Any]:
-    parameters = entry.get("parameters") or {}
+    parameters = entry.get("parameters", {})
+    if parameters is None:
+        return {}
     if not isinstance(parameters, dict):
         raise bad_request(f"the parameters of {what} are no object")
     if "shared_memory_region" in parameters:

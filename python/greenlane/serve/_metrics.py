@@ -51,9 +51,10 @@ class Exporter:
         """Copies all metrics now. A series that is gone becomes 0, because Ray keeps the last value."""
         before, self._series = self._series, {}
         for name, documentation, labels, value in _samples(self._text()):
-            series = (name, tuple(labels.items()))
-            gauge = before.pop(series, None) or self._gauge(name, documentation, tuple(labels))
-            gauge.set(value, labels)
+            escaped = {key: _ascii(label) for key, label in labels.items()}
+            series = (name, tuple(escaped.items()))
+            gauge = before.pop(series, None) or self._gauge(name, documentation, tuple(escaped))
+            gauge.set(value, escaped)
             self._series[series] = gauge
         for (_, pairs), gauge in before.items():
             gauge.set(0.0, dict(pairs))
@@ -83,6 +84,11 @@ def ray_gauge(name: str, documentation: str, labels: tuple[str, ...]) -> Gauge:
     make: Any = RayGauge  # its declaration allows one label only
     gauge: Gauge = make(name, documentation, labels)
     return gauge
+
+
+def _ascii(label: str) -> str:
+    """Returns a label as Ray takes it: other characters than ASCII's are escaped."""
+    return label.encode("ascii", "backslashreplace").decode()
 
 
 def _samples(text: str) -> Iterator[tuple[str, str, dict[str, str], float]]:

@@ -39,7 +39,7 @@ class Model:
         if feedback is not None:
             self._inputs = tuple(self._inputs[i] for i in feedback.others)
             self._sequences = Sequences(name, feedback.initial)
-        self._unsupported = _unsupported([*self._inputs, *self._outputs])
+        self._unsupported = _no_path(name) or _unsupported([*self._inputs, *self._outputs])
         self._service_s: deque[float] = deque(maxlen=_KEPT)
         """How long the last runs took, without their waits."""
         self._ended = 0.0
@@ -51,8 +51,10 @@ class Model:
         self._unsupported = _unsupported([*self._inputs, *self._outputs])
 
     def use(self, pipeline: Pipeline) -> None:
-        """Runs later requests in this pipeline, which was opened anew."""
+        """Runs later requests in this pipeline, which was opened anew. Its sequences end."""
         self._pipeline, self._engine = pipeline, pipeline[self._engine.name]
+        if self._sequences is not None:
+            self._sequences.drop_all()
 
     def obstacle(self) -> str:
         """Returns the reason why it cannot serve; empty if it can."""
@@ -226,6 +228,11 @@ def _left_ms(request: InferenceRequest, arrival: int) -> float | None:
     if request.timeout_us is None:
         return None
     return request.timeout_us / 1e3 - (time.monotonic_ns() - arrival) / 1e6
+
+
+def _no_path(name: str) -> str:
+    """Returns the reason why no path of a URL leads to a model; empty if one does."""
+    return "its name has a slash, which no path can name: give the engine another name" if "/" in name else ""
 
 
 def _unsupported(infos: Sequence[TensorInfo]) -> str:

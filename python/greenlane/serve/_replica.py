@@ -45,11 +45,15 @@ class Replica:
 
     async def __call__(self, request: "Request") -> "Response":
         """Answers a request of a client."""
+        from starlette.requests import ClientDisconnect
         from starlette.responses import Response  # every module can be imported without Ray
 
         self._route = request.scope.get("root_path") or "/"
         headers = {name.lower(): value for name, value in request.headers.items()}
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         reply = await self._server.respond(request.method, request.url.path, headers, body)
         return Response(reply.body, reply.status, reply.headers)
 

@@ -143,6 +143,12 @@ class Sequences:
             sequence.requests -= 1
             self._ended(step.id, sequence)
 
+    def drop_all(self) -> None:
+        """Forgets all sequences, which may have gone on in other replicas meanwhile."""
+        for sequence in self._live.values():
+            sequence.state = None
+        self._live = OrderedDict((key, each) for key, each in self._live.items() if each.requests)
+
     def _ended(self, identity: int | str, sequence: _Sequence) -> None:
         """Notes the end of a request, and drops a sequence that has no state and no requests."""
         sequence.used = time.monotonic()
@@ -186,7 +192,8 @@ class Sequences:
         return ProtocolError(
             409,
             f"model {self._model!r} does not know sequence {shown} here: it was not started, it ended, it was idle for "
-            f"{self._idle_s:g} s, or its replica was replaced; start it anew with sequence_start",
+            f"{self._idle_s:g} s, or its replica was replaced; start anew with sequence_start and an id that was not "
+            "used before",
         )
 
 

@@ -117,7 +117,7 @@ class Server:
             self._is_reopening = False
 
     def _models_of(self, pipeline: Pipeline, former: Mapping[str, Model] | None = None) -> dict[str, Model]:
-        """Returns the models of a pipeline; the former ones go on with their sequences and figures."""
+        """Returns the models of a pipeline; the former ones go on with their figures."""
         models = {}
         for name in pipeline.engines:
             models[name] = (former or {}).get(name) or Model(

@@ -16,6 +16,12 @@ std::uint32_t place_of(const Request& request) {
   return priority == 0 ? std::numeric_limits<std::uint32_t>::max() : priority;
 }
 
+// Returns how long a request may wait whose run must begin within `slack`. The rest is for threads that wake up late,
+// and for the way of the outputs to the caller.
+nanoseconds longest_wait(nanoseconds slack) {
+  return slack - std::min(slack / 4, nanoseconds(std::chrono::milliseconds(20)));
+}
+
 }  // namespace
 
 void RequestQueue::push(std::shared_ptr<Request> request) {
@@ -29,7 +35,8 @@ void RequestQueue::push(std::shared_ptr<Request> request) {
 std::size_t RequestQueue::fitting() const {
   if (!limits_) return std::min<std::size_t>(1, requests_.size());
   std::int64_t rows = 0;
-  const auto end = std::ranges::find_if(requests_, [&](const auto& each) { return (rows += each->rows()) > limits_->rows; });
+  const auto end =
+      std::ranges::find_if(requests_, [&](const auto& each) { return (rows += each->rows()) > limits_->rows; });
   // A request that is too long for any run is refused before it is queued.
   return std::max<std::size_t>(1, static_cast<std::size_t>(end - requests_.begin()));
 }
@@ -46,7 +53,7 @@ std::optional<Clock::time_point> RequestQueue::due() const {
     const auto& times = request.times();
     due = std::min(due, times.arrival + limits_->delay);
     if (!times.deadline) continue;
-    due = run_ ? std::min(due, times.arrival + *times.deadline - *run_) : Clock::time_point::min();
+    due = run_ ? std::min(due, times.arrival + longest_wait(*times.deadline - *run_)) : Clock::time_point::min();
   }
   const bool is_full = rows >= limits_->rows || count < requests_.size();
   return is_full ? Clock::time_point::min() : due;

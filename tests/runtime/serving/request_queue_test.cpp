@@ -93,9 +93,9 @@ TEST_F(RequestQueueTest, ARunLeavesTimeForItsDeadlines) {
   auto times = at(milliseconds(0));
   times.deadline = milliseconds(4);
   push(1, times);
-  const auto due = queue_.due().value();
-  EXPECT_LT(due, start_ + milliseconds(3));
-  EXPECT_GT(due, start_ + milliseconds(2));
+  // The run may take 1.25 ms, so 2.75 ms are left. A quarter of them is kept for threads that wake up late.
+  const auto waits = queue_.due().value() - start_;
+  EXPECT_NEAR(std::chrono::duration<double>(waits).count(), 0.75 * 2.75e-3, 0.1e-3);
 }
 
 TEST_F(RequestQueueTest, ADeadlineBeforeAnyRunIsKnownDoesNotWait) {
@@ -111,7 +111,7 @@ TEST_F(RequestQueueTest, OneLongRunIsForgottenInTime) {
   auto times = at(milliseconds(0));
   times.deadline = milliseconds(4);
   push(1, times);
-  EXPECT_GT(queue_.due().value(), start_ + milliseconds(2));
+  EXPECT_GT(queue_.due().value(), start_ + std::chrono::microseconds(1500));
 }
 
 TEST_F(RequestQueueTest, PrioritiesComeFirstAndEachInItsOrder) {
