@@ -73,8 +73,8 @@ std::tuple<std::optional<PipelineCallPtr>, Refusal> begin_call(const PipelineEng
 
 std::tuple<std::optional<PipelineRunPtr>, Refusal> submit_request(const PipelineEnginePtr& self,
                                                                   const std::vector<at::Tensor>& inputs,
-                                                                  std::optional<double> deadline_ms,
-                                                                  bool drop_if_late, std::int64_t priority) {
+                                                                  std::optional<double> deadline_ms, bool drop_if_late,
+                                                                  std::int64_t priority) {
   const WayBack way_back;
   std::optional<PipelineRunPtr> run;
   auto refusal = refusal_in([&] {

@@ -132,15 +132,12 @@ std::string as_json(const PipelineStats& stats) {
   for (const auto& tenant : stats.tenants) tenants.push_back(as_json_object(tenant));
   json sources = json::array();
   for (const auto& source : stats.sources) sources.push_back({{"name", source.name}, {"published", source.published}});
-  const json all{{"engines", std::move(engines)},
-                 {"sources", std::move(sources)},
-                 {"paths", std::move(paths)},
-                 {"tenants", std::move(tenants)},
-                 {"devices", std::move(devices)},
-                 {"open_for_s", std::chrono::duration<double>(stats.open_for).count()},
-                 {"host_bytes", stats.host_bytes},
-                 {"is_running", stats.is_running},
-                 {"is_broken", stats.is_broken}};
+  const json all{
+      {"engines", std::move(engines)},  {"sources", std::move(sources)},
+      {"paths", std::move(paths)},      {"tenants", std::move(tenants)},
+      {"devices", std::move(devices)},  {"open_for_s", std::chrono::duration<double>(stats.open_for).count()},
+      {"host_bytes", stats.host_bytes}, {"is_running", stats.is_running},
+      {"is_broken", stats.is_broken}};
   // Texts from libraries may be no UTF-8.
   return all.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -64,9 +64,11 @@ PipelineRun PipelineEngine::submit(const std::vector<at::Tensor>& inputs, const 
                        .why = "it is " + std::to_string(options.deadline->count()) + " ns, and must be positive",
                        .remedy = "give the time from now, or leave it out"});
   }
-  auto request = engine_->engine->submit_made(
-      [&] { return engine_->workload().prepare(inputs); },
-      {.arrival = arrival, .deadline = options.deadline, .drop_if_late = options.drop_if_late, .priority = options.priority});
+  auto request = engine_->engine->submit_made([&] { return engine_->workload().prepare(inputs); },
+                                              {.arrival = arrival,
+                                               .deadline = options.deadline,
+                                               .drop_if_late = options.drop_if_late,
+                                               .priority = options.priority});
   return detail::Access::make<PipelineRun>(engine_->engine, std::move(request));
 }
 

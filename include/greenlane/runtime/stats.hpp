@@ -34,22 +34,22 @@ struct RunFigures {
   std::uint64_t runs = 0;  ///< requests and runs of timers that ended with outputs
   std::uint64_t calls =
       0;  ///< calls on a GPU, which return before their work is done; 0 on a CPU, where calls are runs
-  std::uint64_t failed = 0;     ///< runs and calls that ended with the engine's error
-  std::uint64_t misses = 0;     ///< runs later than the deadline, skipped ticks, and requests dropped when late
-  std::uint64_t skipped = 0;    ///< ticks of a timer that passed while the engine was busy
-  std::uint64_t dropped = 0;    ///< requests whose deadline passed before they began
-  std::uint64_t rejected = 0;   ///< requests that found the queue full, or were beyond the limits of their tenant
-  std::uint64_t cancelled = 0;  ///< requests that were cancelled before they began
-  double rate_hz = 0;           ///< runs per second in the window
-  LatencyFigures recent;        ///< runs in the window, the last ten seconds
-  LatencyFigures whole;         ///< all runs
-  LatencyFigures waits;         ///< all runs, from the arrival to the start only
-  std::uint64_t not_ready = 0;  ///< runs that were skipped because an edge had no value yet
-  std::uint64_t stale = 0;      ///< runs that were skipped because their inputs were older than `max_age_ms`
+  std::uint64_t failed = 0;        ///< runs and calls that ended with the engine's error
+  std::uint64_t misses = 0;        ///< runs later than the deadline, skipped ticks, and requests dropped when late
+  std::uint64_t skipped = 0;       ///< ticks of a timer that passed while the engine was busy
+  std::uint64_t dropped = 0;       ///< requests whose deadline passed before they began
+  std::uint64_t rejected = 0;      ///< requests that found the queue full, or were beyond the limits of their tenant
+  std::uint64_t cancelled = 0;     ///< requests that were cancelled before they began
+  double rate_hz = 0;              ///< runs per second in the window
+  LatencyFigures recent;           ///< runs in the window, the last ten seconds
+  LatencyFigures whole;            ///< all runs
+  LatencyFigures waits;            ///< all runs, from the arrival to the start only
+  std::uint64_t not_ready = 0;     ///< runs that were skipped because an edge had no value yet
+  std::uint64_t stale = 0;         ///< runs that were skipped because their inputs were older than `max_age_ms`
   std::uint64_t batches = 0;       ///< runs that served requests together; 0 without `max_batch`
   std::uint64_t batch_rows = 0;    ///< rows of requests in them
   std::uint64_t padding_rows = 0;  ///< rows that filled them up to a listed size
-  LatencyFigures ages;          ///< ages of the inputs of all runs from edges, at their starts
+  LatencyFigures ages;             ///< ages of the inputs of all runs from edges, at their starts
 };
 
 /// A run that missed its deadline, or that was not made in time.

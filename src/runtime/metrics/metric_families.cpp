@@ -101,7 +101,8 @@ void add_engines(std::vector<MetricFamily>& all, const std::vector<EngineStats>&
   counter("engine_skipped_ticks_total", "Ticks of the engine's timer that passed while it was busy.",
           &RunFigures::skipped);
   counter("engine_dropped_requests_total", "Requests whose deadline passed before they began.", &RunFigures::dropped);
-  counter("engine_rejected_requests_total", "Requests that found the queue full, or were beyond the limits of their tenant.", &RunFigures::rejected);
+  counter("engine_rejected_requests_total",
+          "Requests that found the queue full, or were beyond the limits of their tenant.", &RunFigures::rejected);
   counter("engine_cancelled_requests_total", "Requests that were cancelled before they began.", &RunFigures::cancelled);
   counter("engine_batches_total", "Runs that served requests together.", &RunFigures::batches);
   counter("engine_batch_rows_total", "Rows of requests that ran together.", &RunFigures::batch_rows);
@@ -170,14 +171,14 @@ void add_paths(std::vector<MetricFamily>& all, const PipelineStats& stats) {
 }
 
 void add_tenants(std::vector<MetricFamily>& all, const std::vector<TenantStats>& tenants) {
-  collect(all, MetricType::Counter, "tenant_busy_seconds_total", "Time of the runs of all the tenant's requests.", tenants,
-          each([](const TenantStats& tenant) { return in_seconds(tenant.busy); }));
-  collect(all, MetricType::Counter, "tenant_refused_requests_total", "Requests beyond the tenant's own limits.", tenants,
-          each([](const TenantStats& tenant) { return number(tenant.refused); }));
+  collect(all, MetricType::Counter, "tenant_busy_seconds_total", "Time of the runs of all the tenant's requests.",
+          tenants, each([](const TenantStats& tenant) { return in_seconds(tenant.busy); }));
+  collect(all, MetricType::Counter, "tenant_refused_requests_total", "Requests beyond the tenant's own limits.",
+          tenants, each([](const TenantStats& tenant) { return number(tenant.refused); }));
   collect(all, MetricType::Gauge, "tenant_queue_length", "Requests of the tenant that have not begun.", tenants,
           each([](const TenantStats& tenant) { return number(std::uint64_t{tenant.waiting}); }));
-  collect(all, MetricType::Gauge, "tenant_weight", "The tenant's share of best-effort time, relative to others.", tenants,
-          each([](const TenantStats& tenant) { return tenant.weight; }));
+  collect(all, MetricType::Gauge, "tenant_weight", "The tenant's share of best-effort time, relative to others.",
+          tenants, each([](const TenantStats& tenant) { return tenant.weight; }));
 }
 
 void add_devices(std::vector<MetricFamily>& all, const std::vector<DeviceStats>& devices) {

@@ -15,8 +15,8 @@ namespace greenlane::runtime {
 
 // The limits of runs that serve several requests.
 struct BatchLimits {
-  std::int64_t rows = 1;               // the most rows of a run
-  std::chrono::nanoseconds delay{0};   // a request waits no longer for others
+  std::int64_t rows = 1;              // the most rows of a run
+  std::chrono::nanoseconds delay{0};  // a request waits no longer for others
 };
 
 // Order: by priority, then by the time of the push.

@@ -112,8 +112,9 @@ struct ServedEngine::State {
     }
     const auto& times = request.times();
     if (!times.drop_if_late || !request.is_late(now)) return false;
-    const auto late = request_error(options.name, "its deadline passed before it began",
-                                    "submit fewer requests, or give the engine more units", RequestError::Reason::expired);
+    const auto late =
+        request_error(options.name, "its deadline passed before it began",
+                      "submit fewer requests, or give the engine more units", RequestError::Reason::expired);
     if (!request.end_queued(late)) return true;
     figures.dropped();
     report(Miss::Kind::dropped, now - times.arrival, times.deadline.value_or(nanoseconds(0)));

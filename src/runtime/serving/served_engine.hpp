@@ -21,10 +21,10 @@ namespace greenlane::runtime {
 struct ServingOptions {
   std::string name{};
   std::optional<std::chrono::nanoseconds> deadline{};
-  std::size_t capacity = 64;    // requests that may wait
+  std::size_t capacity = 64;             // requests that may wait
   std::optional<BatchLimits> batches{};  // absent: each request runs alone
   std::shared_ptr<Tenant> tenant{};      // whose requests it runs; null: nobody's
-  bool stops_on_error = false;  // its first error ends it
+  bool stops_on_error = false;           // its first error ends it
   std::chrono::nanoseconds hang_after = std::chrono::seconds(5);
   // Called on the thread that found the miss. Must be quick, and must not throw.
   std::function<void(const Miss&)> on_miss{};
