@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the kit's GPU tests and benchmarks with the python3 (and its PyTorch) of this machine.
 # usage: run.sh RESULTS_FOLDER [PART...]   parts: export tests smid graphs pipeline own_stream mutants overhead compare neighbour memory; default: all these
-# and lanes export-gates gates gate_kinds gate_mix moves static_cache gates_stress planning audit serving edges peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
+# and lanes export-gates gates gate_kinds gate_mix moves static_cache gates_stress planning audit serving ray_serve edges peers (HOLOSCAN, XSCHED: folders, where Python and the system lack them; PROFILE: of such a device; NO_EAGER; SPIN_MS); and tensorrt tensorrt_cost, where the kit was made with Torch-TensorRT's runtime (see tools/gpu-kit.sh).
 set -uo pipefail
 kit=$(cd "$(dirname "$0")" && pwd)
 results=${1:?usage: run.sh RESULTS_FOLDER [PART...]}
@@ -81,6 +81,11 @@ for part in $parts; do
       in_python 200 "$kit/bench/serving/python_threads.py" "$results/serving-python.json"
       in_python 100 "$kit/bench/serving/metrics_cost.py" "$robot/build" "$results/metrics-cost.json"
       in_python 100 "$kit/bench/serving/faults.py" "$robot/build" "$results/serving-faults.json" ;;
+    ray_serve)  # needs Ray beside this Python's PyTorch
+      served=$kit/bench/serving/build
+      in_python 300 "$kit/bench/serving/export_served.py" "$served" && cp "$robot"/build/{policy,vision}.* "$served/"
+      in_python 400 "$kit/bench/serving/ray_serve.py" "$served" "$results/ray-serve.json" --gpu --seconds "${SECONDS_TO_RUN:-12}" \
+        policy@30 detector@20 camera@5 vision@10 captions ;;
     mutants)
       runner=in_python
       [[ -d $kit/tensorrt ]] && runner=with_tensorrt

@@ -12,6 +12,7 @@ It knows its input's dtype and shape, so it parses nothing.
 import argparse
 import asyncio
 import json
+import os
 import platform
 import random
 import statistics
@@ -214,7 +215,10 @@ def deploy(kind: str, folder: Path, loads: list[Load], file: Path, gpu: bool) ->
     for load in loads:
         resources = {"num_gpus": 0.2} if gpu else {"num_cpus": 1}
         deployment = serve.deployment(
-            name=load.name, ray_actor_options=resources, logging_config={"enable_access_log": False}
+            name=load.name,
+            ray_actor_options=resources,
+            max_ongoing_requests=1000,  # as greenlane.serve has it
+            logging_config={"enable_access_log": False},
         )(Plain)
         application = deployment.bind(str(folder / f"{load.name}.pt2"), str(folder / f"{load.name}.inputs.pt"), gpu)
         serve.run(application, name=load.name, route_prefix=f"/{load.name}")
@@ -252,6 +256,7 @@ def main() -> None:
     if not options.gpu:
         rows.append({"kind": "submit", "clients": 1, "models": [direct(file, loads[0], options.seconds)]})
         print(json.dumps(rows[-1]), flush=True)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of both, as `python -m greenlane.serve` sets it
     ray.init(namespace="serve", include_dashboard=False, log_to_driver=True)
     serve.start(http_options={"host": "127.0.0.1", "port": PORT}, logging_config={"enable_access_log": False})
     for turn in range(options.rounds):
