@@ -27,10 +27,10 @@ std::vector<std::int64_t> read_sizes(TomlTable& table, std::int64_t most) {
   if (!list || list->empty()) refuse("this is no list of sizes");
   std::vector<std::int64_t> sizes;
   for (const auto& each : *list) {
-    const auto size = each.value_exact<std::int64_t>();
-    if (!size || *size < 1) refuse("a size is no whole number from 1 on");
-    if (!sizes.empty() && *size <= sizes.back()) refuse("the sizes do not ascend");
-    sizes.push_back(*size);
+    const auto size = each.value_exact<std::int64_t>().value_or(0);
+    if (size < 1) refuse("a size is no whole number from 1 on");
+    if (!sizes.empty() && size <= sizes.back()) refuse("the sizes do not ascend");
+    sizes.push_back(size);
   }
   if (sizes.back() != most) refuse("the last size is not `max_batch`");
   return sizes;

@@ -142,7 +142,7 @@ class EngineWorkload : public TensorWorkload {
   void run() override {
     const greenlane::detail::RandomCapturesAllowed while_nobody_is_served;
     first_line_only([&] {
-      if (batches_ && !std::exchange(have_sizes_run_, true)) run_sizes();
+      if (batches_ && !std::exchange(have_sizes_run_, true)) run_sizes(*batches_);
       // Their memory is read only between two runs, so they may be views of the graph's own.
       outputs_ = run_and_wait(inputs_, GraphOutputs::views, [&] {
         // The former run may have written to the recorded inputs.
@@ -288,11 +288,11 @@ class EngineWorkload : public TensorWorkload {
 
  private:
   // Runs batches of each size, so that each has its graph, and checks their outputs.
-  void run_sizes() {
-    for (const auto size : batches_->sizes()) {
-      const auto inputs = batches_->recorded(size);
+  void run_sizes(const Batches& batches) {
+    for (const auto size : batches.sizes()) {
+      const auto inputs = batches.recorded(size);
       for (int runs = 0; runs < 2; ++runs)
-        batches_->require_rows_of(run_and_wait(inputs, GraphOutputs::views, [] {}), size);
+        batches.require_rows_of(run_and_wait(inputs, GraphOutputs::views, [] {}), size);
     }
   }
 

@@ -102,9 +102,9 @@ PlanResult merged_plan(const PipelineConfig& whole, std::span<const DevicePlanPa
       placed.takes_turns = chosen.config.engines[engine].takes_turns;
       merged.request.engines[part.engines[engine]] = results[i].request.engines[engine];
     }
-    if (candidate.predicted) add(*candidate.predicted, *chosen.predicted, part.engines);
+    if (candidate.predicted) add(*candidate.predicted, chosen.predicted.value(), part.engines);
     if (candidate.measured) {
-      add(*candidate.measured, *chosen.measured, part.engines);
+      add(*candidate.measured, chosen.measured.value(), part.engines);
       candidate.measured->has_margin = candidate.measured->has_margin && chosen.measured->has_margin;
     }
     if (!merged.no_plan) merged.no_plan = results[i].no_plan;
