@@ -89,7 +89,7 @@ struct EngineThread::State {
       const auto now = Clock::now();
       const auto run_due = requests.due();
       const bool can_run = run_due && *run_due <= now;
-      if (can_run && (!due || *due > now || requests.front().times().arrival <= *due) && is_my_turn())
+      if (can_run && (!due || *due > now || requests.front().times().arrival <= *due) && takes_turn())
         return take_requests(now);
       if (due && *due <= now) return take_trigger(now, *due);
       if (!can_run && wants_turn) {
@@ -101,8 +101,8 @@ struct EngineThread::State {
     }
   }
 
-  // Requires the lock.
-  bool is_my_turn() {
+  // Returns true if a run may begin as far as other engines are concerned. Requires the lock.
+  bool takes_turn() {
     if (!turns) return true;
     wants_turn = true;
     return turns->take(in_turns);

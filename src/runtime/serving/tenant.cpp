@@ -25,7 +25,7 @@ Tenant::Place Tenant::admit(Clock::time_point now) {
            "submit fewer, or raise `request_queue` of the tenant", RequestError::Reason::queue_full);
   }
   if (!take_token(now)) {
-    refuse(fmt::format("it may send {:g} requests per second", *options_.rate_hz),
+    refuse(fmt::format("it may send {:g} requests per second", options_.rate_hz.value_or(0)),
            "submit fewer, or raise `rate_hz` of the tenant", RequestError::Reason::too_many);
   }
   return place;
