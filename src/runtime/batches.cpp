@@ -116,7 +116,11 @@ void Batches::require_rows_of(const std::vector<at::Tensor>& outputs, std::int64
 
 void Batches::limit(std::vector<TensorSpec>& specs) const {
   for (auto& spec : specs) {
-    if (!spec.dimensions.empty()) spec.dimensions.front() = {.smallest = 1, .largest = config_.most(), .stride = {}};
+    if (spec.dimensions.empty()) continue;
+    auto& rows = spec.dimensions.front();
+    rows = {};
+    rows.smallest = 1;
+    rows.largest = config_.most();
   }
 }
 

@@ -104,8 +104,9 @@ PlanResult merged_plan(const PipelineConfig& whole, std::span<const DevicePlanPa
     }
     if (candidate.predicted) add(*candidate.predicted, chosen.predicted.value(), part.engines);
     if (candidate.measured) {
-      add(*candidate.measured, chosen.measured.value(), part.engines);
-      candidate.measured->has_margin = candidate.measured->has_margin && chosen.measured->has_margin;
+      const auto& measured = chosen.measured.value();
+      add(*candidate.measured, measured, part.engines);
+      candidate.measured->has_margin = candidate.measured->has_margin && measured.has_margin;
     }
     if (!merged.no_plan) merged.no_plan = results[i].no_plan;
     merged.reasons.insert(merged.reasons.end(), results[i].reasons.begin(), results[i].reasons.end());
