@@ -10,11 +10,6 @@ import torch
 
 from greenlane._pipeline import Pipeline
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 Document = dict[str, Any]
 
 
@@ -37,6 +32,10 @@ def read_document(file: str | os.PathLike[str]) -> Document:
 
     :raises RuntimeError: the file cannot be read any more.
     """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
         document: Document = tomllib.loads(Path(file).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
