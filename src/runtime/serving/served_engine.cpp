@@ -193,25 +193,32 @@ void ServedEngine::run_if_serving(std::function<void()> task) {
   result.get();
 }
 
-std::shared_ptr<Request> ServedEngine::submit(std::unique_ptr<Work> work, RequestTimes times) {
+std::shared_ptr<void> ServedEngine::admit(const RequestTimes& times) {
+  if (thread_.queued() >= state_->options.capacity) refuse_full();
+  const auto& tenant = state_->options.tenant;
+  if (!tenant) return nullptr;
+  try {
+    return std::make_shared<Tenant::Place>(tenant->admit(times.arrival));
+  } catch (const RequestError&) {
+    state_->figures.rejected();
+    throw;
+  }
+}
+
+void ServedEngine::refuse_full() {
   require_serving();
+  state_->figures.rejected();
+  std::rethrow_exception(
+      request_error(name(), std::to_string(state_->options.capacity) + " requests wait in its queue already",
+                    "submit fewer, or raise `request_queue` of the engine", RequestError::Reason::queue_full));
+}
+
+std::shared_ptr<Request> ServedEngine::enqueue(std::unique_ptr<Work> work, RequestTimes times,
+                                               std::shared_ptr<void> place) {
   if (!times.deadline) times.deadline = state_->options.deadline;
   auto request = std::make_shared<Request>(std::move(work), times);
-  if (const auto& tenant = state_->options.tenant) {
-    try {
-      request->keep_until_begin(std::make_shared<Tenant::Place>(tenant->admit(times.arrival)));
-    } catch (const RequestError&) {
-      state_->figures.rejected();
-      throw;
-    }
-  }
-  if (!thread_.push(request, state_->options.capacity)) {
-    require_serving();
-    state_->figures.rejected();
-    std::rethrow_exception(
-        request_error(name(), std::to_string(state_->options.capacity) + " requests wait in its queue already",
-                      "submit fewer, or raise `request_queue` of the engine", RequestError::Reason::queue_full));
-  }
+  request->keep_until_begin(std::move(place));
+  if (!thread_.push(request, state_->options.capacity)) refuse_full();
   // It may have come after refuse() or a hang emptied the queue.
   if (!is_serving() && request->end_queued(state_->refusal())) state_->figures.cancelled();
   return request;

@@ -45,13 +45,16 @@ class ServedEngine {
 
   // Queues a run. Its arrival is now.
   // Throws: RequestError (queue_full, too_many, stopped, closed); StreamError in a process that was forked since.
-  [[nodiscard]] std::shared_ptr<Request> submit(std::unique_ptr<Work> work, RequestTimes times);
-  // Runs `make_work` to make the work, if the engine serves. See submit().
+  [[nodiscard]] std::shared_ptr<Request> submit(std::unique_ptr<Work> work, RequestTimes times) {
+    return submit_made([&] { return std::move(work); }, times);
+  }
+  // Runs `make_work` to make the work, if there is room for it: a flood that is refused copies no inputs. See submit().
   template <typename MakeWork>
   [[nodiscard]] std::shared_ptr<Request> submit_made(MakeWork&& make_work, RequestTimes times) {
     return while_serving([&] {
+      auto place = admit(times);
       if (wakes_early_) thread_.expect_request();
-      return submit(std::forward<MakeWork>(make_work)(), times);
+      return enqueue(std::forward<MakeWork>(make_work)(), times, std::move(place));
     });
   }
   // Ends a request that has not begun. Returns false if it has begun or ended.
@@ -180,6 +183,12 @@ class ServedEngine {
     ServedEngine& engine_;
   };
   void require_serving() const;
+  // Returns the tenant's place for a request; null: it has no tenant.
+  // Throws: RequestError (queue_full, too_many).
+  [[nodiscard]] std::shared_ptr<void> admit(const RequestTimes& times);
+  [[nodiscard]] std::shared_ptr<Request> enqueue(std::unique_ptr<Work> work, RequestTimes times,
+                                                 std::shared_ptr<void> place);
+  [[noreturn]] void refuse_full();
   void count_call(bool is_done, Clock::time_point start);
   void count_failure(const std::exception_ptr& error);
   std::shared_ptr<State> state_;  // shared with the thread

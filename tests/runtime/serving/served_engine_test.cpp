@@ -136,6 +136,25 @@ TEST_F(ServedEngineTest, ATenantsLimitsRefuseRequestsUntilOthersBegin) {
   EXPECT_GT(alice->busy().count(), 0);
 }
 
+TEST_F(ServedEngineTest, ARequestThatIsRefusedCopiesNothing) {
+  const auto engine = served({.capacity = 1});
+  Door door;
+  const auto running = engine->submit(work([&] { door.wait(); }), now());
+  door.await_visitor();
+  const auto waiting = engine->submit(work(), now());
+  int made = 0;
+  const auto make = [&] {
+    ++made;
+    return work();
+  };
+  EXPECT_EQ(reason_for([&] { (void)engine->submit_made(make, now()); }), Reason::queue_full);
+  EXPECT_EQ(made, 0);
+  door.open();
+  waiting->wait();
+  engine->submit_made(make, now())->wait();
+  EXPECT_EQ(made, 1);
+}
+
 TEST_F(ServedEngineTest, AnErrorReachesItsCallerAndTheEngineGoesOn) {
   const auto engine = served();
   const auto bad = engine->submit(work([] { throw std::runtime_error("no luck"); }), now());
