@@ -37,6 +37,15 @@ std::optional<std::string> profile_pipeline(const std::string& config, double se
   });
 }
 
+runtime::PlanResult plan_one(runtime::LoadedPipeline& pipeline, const runtime::Profile& known, double margin,
+                             bool verify, const runtime::VerifyOptions& options) {
+  auto request = plan_request(pipeline.config(), known);
+  request.margin = margin;
+  auto result =
+      verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
+  return with_reasons(std::move(result), known);
+}
+
 // Plans a pipeline on several devices, one after another.
 std::string plan_apart(const runtime::PipelineConfig& config, std::span<const runtime::DevicePlanPart> parts,
                        double margin, bool verify, runtime::VerifyOptions options,
@@ -48,11 +57,7 @@ std::string plan_apart(const runtime::PipelineConfig& config, std::span<const ru
     runtime::LoadedPipeline pipeline(part.config, {.modules = loader_of(modules)});
     require_divisible(part.config, pipeline.device().info());
     const auto known = make_profile(pipeline, {.stop = options.stop, .progress = {}});
-    auto request = plan_request(pipeline.config(), known);
-    request.margin = margin;
-    auto result =
-        verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
-    results.push_back(with_reasons(std::move(result), known));
+    results.push_back(plan_one(pipeline, known, margin, verify, options));
     if (!device || part.device.empty()) device = pipeline.device().info();
   }
   const auto merged = merged_plan(config, parts, results);
@@ -85,12 +90,9 @@ std::optional<std::string> plan_pipeline(const std::string& file, const std::opt
     if (!profile && !parts.empty()) return plan_apart(whole, parts, margin, verify, options, modules);
     runtime::LoadedPipeline pipeline(without_lanes(whole), {.modules = loader_of(modules)});
     if (!profile) known = make_profile(pipeline, {.stop = stop, .progress = {}});
-    auto request = plan_request(pipeline.config(), known);
-    request.margin = margin;
-    auto result =
-        verify ? verify_plans(pipeline, std::move(request), options) : plan_without_device(pipeline.config(), request);
+    const auto result = plan_one(pipeline, known, margin, verify, options);
     require_deadlines(result);
-    return plan_json(with_reasons(std::move(result), known), known.device);
+    return plan_json(result, known.device);
   });
 }
 

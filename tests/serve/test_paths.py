@@ -4,15 +4,10 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import greenlane as gl
 import numpy as np
 import pytest
-import torch
-from cli.program import config
 from greenlane.serve import _paths
 from greenlane.serve._messages import HEADER_LENGTH, Reply
 from greenlane.serve._server import Server
@@ -20,6 +15,7 @@ from python.pipelines import LONG
 from torch import Tensor, nn
 from tritonclient.http import InferenceServerClient
 
+from serve.module_pipelines import Opens
 from serve.requests import MOST_BYTES, infer, respond, result_of
 from serve.requests import given as input_of
 
@@ -53,31 +49,6 @@ class Join(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return x - y, x + y
-
-
-Opens = Callable[..., gl.Pipeline]
-
-
-@pytest.fixture
-def opens(tmp_path: Path) -> Iterator[Opens]:
-    """Opens and starts pipelines of modules; each engine has its keys."""
-    opened: list[gl.Pipeline] = []
-
-    def made(more: str, sources: str = "[source.camera]\n", **engines: tuple[nn.Module, str]) -> gl.Pipeline:
-        tables = [sources, more]
-        for name, (module, keys) in engines.items():
-            torch.save([torch.from_numpy(X)] * (2 if isinstance(module, Join) else 1), tmp_path / f"{name}.pt")
-            tables.append(f"[engine.{name}]\nmodule = '{name}'\ninputs = '{name}.pt'\nhang_ms = 60000\n{keys}\n")
-        file = config(tmp_path, *tables)
-        modules = {name: module for name, (module, _) in engines.items()}
-        pipeline = gl.Pipeline(file, modules=modules, mode="shared")
-        pipeline.start()
-        opened.append(pipeline)
-        return pipeline
-
-    yield made
-    for pipeline in opened:
-        pipeline.close()
 
 
 @pytest.fixture

@@ -3,22 +3,20 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import greenlane as gl
 import numpy as np
 import pytest
 import torch
 import tritonclient.http as triton
-from cli.program import config
 from greenlane.serve._messages import HEADER_LENGTH, Reply
 from greenlane.serve._sequences import Sequences
 from greenlane.serve._server import Server
 from python.pipelines import LONG
 from torch import Tensor, nn
 
+from serve.module_pipelines import Opens
 from serve.requests import MOST_BYTES, infer, respond, result_of
 from serve.requests import given as input_of
 
@@ -49,30 +47,6 @@ class Doubles(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * 2
-
-
-Opens = Callable[..., gl.Pipeline]
-
-
-@pytest.fixture
-def opens(tmp_path: Path) -> Iterator[Opens]:
-    """Opens pipelines of modules with a source "camera"; each engine has its keys."""
-    opened: list[gl.Pipeline] = []
-
-    def made(more: str = "", **engines: tuple[nn.Module, str]) -> gl.Pipeline:
-        tables = ["[source.camera]\n", more]
-        for name, (module, keys) in engines.items():
-            torch.save([torch.from_numpy(X)] * (2 if isinstance(module, Sum) else 1), tmp_path / f"{name}.pt")
-            tables.append(f"[engine.{name}]\nmodule = '{name}'\ninputs = '{name}.pt'\nhang_ms = 60000\n{keys}\n")
-            tables.append(f"[lane.{name}]\nunits = 1\n")
-        file = config(tmp_path, *tables)
-        pipeline = gl.Pipeline(file, modules={name: module for name, (module, _) in engines.items()})
-        opened.append(pipeline)
-        return pipeline
-
-    yield made
-    for pipeline in opened:
-        pipeline.close()
 
 
 @pytest.fixture
