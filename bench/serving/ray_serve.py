@@ -1,7 +1,7 @@
 """Compares greenlane.serve with plain Ray Serve deployments of the same packages: ray_serve.py FOLDER OUT.json NAME...
 
-Each NAME is NAME.pt2 and NAME.inputs.pt of the folder, as NAME@RATE for a model with requests at this rate (Hz) and a
-deadline of --deadline-ms, or NAME for best effort with two requests in flight. Both servers get the same arrivals from
+Each NAME is NAME.pt2 and NAME.inputs.pt of the folder. NAME@RATE gets requests at this rate (Hz), with a deadline of
+--deadline-ms; NAME alone is best effort, with two requests in flight. Both servers get the same arrivals from
 one load generator, in turns. Without --gpu one model is measured in three ways: one request after another, 32 clients,
 and, without a server, submit() of a pipeline.
 

@@ -36,7 +36,7 @@ class Feeder:
         self._thread = ThreadPoolExecutor(1, "greenlane-path")
         self._lock = threading.Lock()
         self.requests = 0
-        """Those that wait or are on their way."""
+        """Requests that wait or are under way."""
 
     async def run(self, travel: Callable[[], _T]) -> _T:
         """Returns the result of a function, which runs on the source's thread after the earlier ones.

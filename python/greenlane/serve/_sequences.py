@@ -86,7 +86,7 @@ class _Sequence:
     """None: it has not started, or it has ended, and requests that came meanwhile are refused."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     requests: int = 0
-    """Those that wait for their turn or run."""
+    """Requests of the sequence that wait for their turn or run."""
     used: float = 0.0
     """When its last request ended, by ``time.monotonic``."""
 
