@@ -5,6 +5,7 @@
 #include "runtime/rehearsal_trigger.hpp"
 
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/core/slices_in_flight.hpp>
 #include <greenlane/torch/tensor_io.hpp>
 
 #include <algorithm>
@@ -130,7 +131,7 @@ Nanoseconds PlacedPipeline::longest_wait() const {
   Nanoseconds longest{0};
   for (const auto& engine : pipeline_.engines()) {
     const auto graphs = engine->workload().graphs();
-    if (graphs && graphs->slices > 1) longest += (graphs->look_ahead + 1) * graphs->longest_slice;
+    if (graphs && graphs->slices > 1) longest += detail::time_in_flight(graphs->longest_slice, graphs->look_ahead);
   }
   return longest.count() > 0 ? longest + kHost : longest;
 }

@@ -3,6 +3,7 @@
 #include <greenlane/core/error.hpp>
 #include <greenlane/core/lane.hpp>
 #include <greenlane/core/log.hpp>
+#include <greenlane/detail/core/slices_in_flight.hpp>
 #include <greenlane/detail/runtime/loaded_pipeline.hpp>
 #include <greenlane/detail/runtime/profile.hpp>
 #include <greenlane/detail/runtime/rehearsal.hpp>
@@ -201,7 +202,7 @@ class Profiler {
     const auto longest =
         graphs->longest_slice.count() > 0 ? graphs->longest_slice : 2 * latency.mean() / graphs->slices;
     return SlicePoint{.units = whole.units,
-                      .in_flight = (graphs->look_ahead + 1) * longest,
+                      .in_flight = detail::time_in_flight(longest, graphs->look_ahead),
                       .overhead = std::clamp(1 - share, 0.0, 0.99),
                       .slices = graphs->slices};
   }

@@ -37,7 +37,7 @@ struct SliceOptions {
   /// The overhead limit, as a share of the uncut graph's time. Values left to choose give the shortest wait of urgent
   /// work within this limit, or, if nothing is that cheap, the least overhead. The overhead is known to about half a
   /// hundredth.
-  double most_overhead = 0.018;
+  double most_overhead = 0.012;
   /// The way in which the launching thread waits at a closed gate.
   GateWait wait = GateWait::spin;
   /// The log of when slices ran, as the launching thread sees it; null: none. With a log, the thread looks more often

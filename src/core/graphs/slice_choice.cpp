@@ -72,7 +72,7 @@ std::vector<SliceChoice> slice_choices(std::span<const Slice> finest, std::span<
     for (int ahead = first; ahead <= last; ++ahead)
       choices.push_back({.slices = slices, .longest = longest, .look_ahead = ahead});
   }
-  std::ranges::stable_sort(choices, {}, &SliceChoice::in_flight);
+  std::ranges::stable_sort(choices, {}, [&](const auto& choice) { return choice.in_flight(options.wait); });
   return choices;
 }
 

@@ -4,6 +4,7 @@
 #include "core/graphs/graph_slices.hpp"
 
 #include <greenlane/detail/core/sliced_graph.hpp>
+#include <greenlane/detail/core/slices_in_flight.hpp>
 
 #include <chrono>
 #include <functional>
@@ -20,7 +21,9 @@ struct SliceChoice {
   int look_ahead = 0;
 
   // Returns the worst wait of an urgent call.
-  [[nodiscard]] std::chrono::nanoseconds in_flight() const { return (look_ahead + 1) * longest; }
+  [[nodiscard]] std::chrono::nanoseconds in_flight(GateWait wait) const {
+    return time_in_flight(longest, look_ahead, wait);
+  }
 };
 
 // Returns all ways that the options leave open, the shortest wait first. `times` are the times of the finest slices.

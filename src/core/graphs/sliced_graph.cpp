@@ -6,6 +6,7 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/access.hpp>
+#include <greenlane/detail/core/slices_in_flight.hpp>
 #include <greenlane/detail/core/sliced_graph.hpp>
 
 #include <algorithm>
@@ -96,6 +97,7 @@ struct SlicedGraph::Impl {
   struct Launched {
     std::unique_ptr<detail::EventBackend> done;
     Clock::time_point at{};
+    nanoseconds time{0};  // that it should take; 0: not known
     bool is_observed = true;
   };
 
@@ -105,6 +107,7 @@ struct SlicedGraph::Impl {
   bool has_joined = false;             // the gate
   std::vector<detail::Slice> nodes{};  // of each part
   Parts parts{};
+  std::vector<nanoseconds> times{};    // of each part, alone; empty: not measured
   nanoseconds longest{0};
   std::optional<LongKernel> long_kernel{};
   std::string obstacle{};
@@ -121,18 +124,20 @@ struct SlicedGraph::Impl {
 
   void run(Gate& gate, const Lane& lane) {
     if (!std::exchange(has_joined, true)) gate.join(work);
-    for (const auto& part : parts) launch(gate, lane, *part);
-    if (parts.empty()) launch(gate, lane, *detail::Access::state(graph)->backend);
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      launch(gate, lane, *parts[i], times.empty() ? nanoseconds(0) : times[i]);
+    if (parts.empty()) launch(gate, lane, *detail::Access::state(graph)->backend, nanoseconds(0));
     if (options.log) wait_for_all();
   }
 
-  void launch(Gate& gate, const Lane& lane, detail::GraphBackend& part) {
+  void launch(Gate& gate, const Lane& lane, detail::GraphBackend& part, nanoseconds time) {
     auto& turn = launched[next];
-    wait_for(turn);
+    if (wait_for(turn)) wait_for_need(gate, lane);
     // Otherwise their ends would be noticed only when the gate opens.
     if (options.log && !gate.is_open(lane.unit_set(), work.get())) wait_for_all();
     (void)gate.wait(lane.unit_set(), options.wait, work.get());
     turn.at = Clock::now();
+    turn.time = time;
     work->note_launch(turn.at);
     turn.is_observed = false;
     part.launch(lane.stream());
@@ -140,10 +145,24 @@ struct SlicedGraph::Impl {
     next = (next + 1) % launched.size();
   }
 
-  void wait_for(Launched& slice) {
-    if (std::exchange(slice.is_observed, true)) return;
+  // Waits until the device is about to need the next slice: while it is not launched, urgent work does not wait for it.
+  // Returns at once if the running slice's end is not known, and early if the gate closes. Requires that the oldest
+  // slice in flight ended just now, so that the one behind it began.
+  void wait_for_need(Gate& gate, const Lane& lane) {
+    const auto& running = launched[(next + 1) % launched.size()];
+    if (running.is_observed || running.time.count() == 0 || options.wait != GateWait::spin) return;
+    const auto due = last_end + running.time - detail::kLaunchLead;
     detail::Spin spin;
+    while (Clock::now() < due && gate.is_open(lane.unit_set(), work.get())) spin.pause();
+  }
+
+  // Returns true if the slice's end was seen when it came.
+  bool wait_for(Launched& slice) {
+    if (std::exchange(slice.is_observed, true)) return false;
+    detail::Spin spin;
+    bool was_running = false;
     while (!slice.done->is_done()) {
+      was_running = true;
       if (options.wait == GateWait::spin) {
         spin.pause();
       } else {
@@ -153,14 +172,20 @@ struct SlicedGraph::Impl {
     const auto begin = std::max(slice.at, last_end);
     last_end = Clock::now();
     if (options.log) options.log->add({.begin = begin, .end = last_end});
+    return was_running;
   }
 
   void wait_for_all() {
-    for (std::size_t i = 0; i < launched.size(); ++i) wait_for(launched[(next + i) % launched.size()]);
+    for (std::size_t i = 0; i < launched.size(); ++i) (void)wait_for(launched[(next + i) % launched.size()]);
+  }
+
+  [[nodiscard]] nanoseconds in_flight() const {
+    return detail::time_in_flight(longest, static_cast<int>(launched.size()) - 1, options.wait);
   }
 
   void make_parts(const detail::GraphBackend& backend, const std::vector<detail::Slice>& slices) {
     parts.clear();
+    times.clear();
     nodes = slices;
     for (const auto& slice : slices) parts.push_back(backend.part(slice));
   }
@@ -203,7 +228,7 @@ struct SlicedGraph::Impl {
     const auto stream = lane.stream();
     const auto launch = [&](detail::GraphBackend& part) { return [&] { part.launch(stream); }; };
     make_parts(backend, finest);
-    const auto times = times_of_parts(lane);
+    times = times_of_parts(lane);
     note_long_kernel(backend, finest, times);
 
     // A device under constant load takes some tenths of a second to settle on a clock. The clock is higher if slices
@@ -219,7 +244,10 @@ struct SlicedGraph::Impl {
       for (int i = 0; i < 2 * many; ++i) (void)time_of(lane, 1, launch(backend));
     }
     const auto make = [&](const detail::SliceChoice& choice) {
-      if (nodes != choice.slices) make_parts(backend, choice.slices);
+      if (nodes != choice.slices) {
+        make_parts(backend, choice.slices);
+        times = times_of_parts(lane);
+      }
       look_ahead(lane, choice.look_ahead);
     };
     const auto gate = Gate::of(lane.device());
@@ -234,7 +262,7 @@ struct SlicedGraph::Impl {
       if (const double least = std::min(roughly(), roughly()); least > 4 * options.most_overhead) return least;
       return overhead_of(lane, many, sliced, launch(backend));
     }));
-    longest = std::ranges::max(times_of_parts(lane));
+    longest = std::ranges::max(times);
   }
 };
 
@@ -251,11 +279,12 @@ SlicedGraph::SlicedGraph(Graph graph, const Lane& lane, const SliceOptions& opti
   if (!impl_->obstacle.empty()) {
     impl_->parts.clear();
     impl_->nodes.clear();
+    impl_->times.clear();
     impl_->longest = nanoseconds(0);
     impl_->look_ahead(lane, options.look_ahead.value_or(1));
   }
   impl_->options.log = std::move(log);
-  impl_->work->set_in_flight((look_ahead() + 1) * impl_->longest);
+  impl_->work->set_in_flight(impl_->in_flight());
 }
 
 SlicedGraph::SlicedGraph(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -275,12 +304,14 @@ SlicedGraph SlicedGraph::moved(Graph graph, const Lane& lane, double longer) con
   if (impl->long_kernel) impl->long_kernel->time = there(impl->long_kernel->time);
   impl->look_ahead(lane, look_ahead());
   if (!impl_->parts.empty()) impl->make_parts(*detail::Access::state(impl->graph)->backend, impl_->nodes);
-  impl->work->set_in_flight((look_ahead() + 1) * impl->longest);
+  for (const auto time : impl_->times) impl->times.push_back(there(time));
+  impl->work->set_in_flight(impl->in_flight());
   return SlicedGraph(std::move(impl));
 }
 
 int SlicedGraph::slices() const noexcept { return std::max(1, static_cast<int>(impl_->parts.size())); }
 nanoseconds SlicedGraph::longest_slice() const noexcept { return impl_->longest; }
+nanoseconds SlicedGraph::in_flight() const noexcept { return impl_->in_flight(); }
 int SlicedGraph::look_ahead() const noexcept { return static_cast<int>(impl_->launched.size()) - 1; }
 const std::optional<LongKernel>& SlicedGraph::long_kernel() const noexcept { return impl_->long_kernel; }
 const std::string& SlicedGraph::obstacle() const noexcept { return impl_->obstacle; }

@@ -1,6 +1,7 @@
 #include "text/duration.hpp"
 
 #include <greenlane/core/error.hpp>
+#include <greenlane/detail/core/slices_in_flight.hpp>
 #include <greenlane/detail/planner/limits.hpp>
 #include <greenlane/detail/runtime/planning.hpp>
 
@@ -17,10 +18,9 @@ using std::chrono::milliseconds;
 // The share of an engine's arrivals that may be missed, because the p99 is what counts.
 constexpr double kMostMisses = 0.01;
 
-// Sets the slice to half of `in_flight`, because one slice runs while another waits behind it. A slice that the user
-// set stays.
+// Sets the slice to what this time in flight allows. A slice that the user set stays.
 void set_slice(EngineConfig& engine, Microseconds in_flight) {
-  if (!engine.slice) engine.slice = std::chrono::ceil<Nanoseconds>(in_flight / 2);
+  if (!engine.slice) engine.slice = detail::slice_for(std::chrono::ceil<Nanoseconds>(in_flight));
 }
 
 double solo_rate(const EngineDemand& demand) {

@@ -36,6 +36,8 @@ class SlicedGraph {
   [[nodiscard]] int slices() const noexcept;
   // Duration of the longest slice, measured alone; 0 if not measured.
   [[nodiscard]] std::chrono::nanoseconds longest_slice() const noexcept;
+  // The longest time for which urgent work waits for slices that were launched; 0 if not measured.
+  [[nodiscard]] std::chrono::nanoseconds in_flight() const noexcept;
   // Slices that wait on the device behind the running one.
   [[nodiscard]] int look_ahead() const noexcept;
   // The longest kernel, if it is longer than the slices that were wanted. Absent also if nothing was measured.
