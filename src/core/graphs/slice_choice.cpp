@@ -1,5 +1,7 @@
 #include "core/graphs/slice_choice.hpp"
 
+#include <greenlane/detail/core/slices_in_flight.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -69,10 +71,14 @@ std::vector<SliceChoice> slice_choices(std::span<const Slice> finest, std::span<
     const auto longest = longest_of(finest, times, slices);
     const int first = std::max(options.look_ahead.value_or(options.longest ? 1 : 0), 0);
     const int last = options.look_ahead || options.longest ? first : kMostAhead;
-    for (int ahead = first; ahead <= last; ++ahead)
-      choices.push_back({.slices = slices, .longest = longest, .look_ahead = ahead});
+    for (int ahead = first; ahead <= last; ++ahead) {
+      choices.push_back({.slices = slices,
+                         .longest = longest,
+                         .in_flight = time_in_flight(longest, ahead, options.wait),
+                         .look_ahead = ahead});
+    }
   }
-  std::ranges::stable_sort(choices, {}, [&](const auto& choice) { return choice.in_flight(options.wait); });
+  std::ranges::stable_sort(choices, {}, &SliceChoice::in_flight);
   return choices;
 }
 

@@ -4,7 +4,6 @@
 #include "core/graphs/graph_slices.hpp"
 
 #include <greenlane/detail/core/sliced_graph.hpp>
-#include <greenlane/detail/core/slices_in_flight.hpp>
 
 #include <chrono>
 #include <functional>
@@ -17,13 +16,9 @@ namespace greenlane::detail {
 
 struct SliceChoice {
   std::vector<Slice> slices;
-  std::chrono::nanoseconds longest{0};  // of the slices
+  std::chrono::nanoseconds longest{0};    // of the slices
+  std::chrono::nanoseconds in_flight{0};  // the worst wait of an urgent call
   int look_ahead = 0;
-
-  // Returns the worst wait of an urgent call.
-  [[nodiscard]] std::chrono::nanoseconds in_flight(GateWait wait) const {
-    return time_in_flight(longest, look_ahead, wait);
-  }
 };
 
 // Returns all ways that the options leave open, the shortest wait first. `times` are the times of the finest slices.

@@ -1,5 +1,7 @@
 #include "core/graphs/slice_choice.hpp"
 
+#include <greenlane/detail/core/slices_in_flight.hpp>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -38,8 +40,21 @@ TEST_F(SliceChoiceTest, ChoicesAreSortedByWait) {
   EXPECT_LE(all.back().longest, microseconds(200));
 }
 
-TEST_F(SliceChoiceTest, TheWaitIsTheSumOfSlicesInFlight) {
-  for (const auto& choice : choices({})) EXPECT_EQ(choice.in_flight(), (choice.look_ahead + 1) * choice.longest);
+TEST_F(SliceChoiceTest, TheLastSliceInFlightIsLaunchedLate) {
+  for (const auto& choice : choices({})) {
+    const auto late = choice.look_ahead > 0 ? kLaunchLead : nanoseconds(0);
+    EXPECT_EQ(choice.in_flight, std::max(choice.look_ahead, 1) * choice.longest + late);
+  }
+}
+
+TEST_F(SliceChoiceTest, AThreadThatSleepsLaunchesEarly) {
+  for (const auto& choice : choices({.wait = GateWait::block}))
+    EXPECT_EQ(choice.in_flight, (choice.look_ahead + 1) * choice.longest);
+}
+
+TEST_F(SliceChoiceTest, ASliceIsFoundForATimeInFlight) {
+  for (const auto slice : {microseconds(4), microseconds(15), microseconds(16), microseconds(100)})
+    EXPECT_EQ(slice_for(time_in_flight(slice, 1)), slice);
 }
 
 TEST_F(SliceChoiceTest, ALongKernelLengthensTheSlices) {
@@ -84,7 +99,7 @@ TEST_F(SliceChoiceTest, TheShortestAffordableWaitIsChosen) {
   EXPECT_EQ(taken.look_ahead, 1);
   EXPECT_LE(cost_of(taken, 0.002), 0.03);
   for (const auto& choice : all) {
-    if (choice.in_flight() < taken.in_flight()) {
+    if (choice.in_flight < taken.in_flight) {
       EXPECT_GT(cost(choice), 0.03);
     }
   }

@@ -1,6 +1,7 @@
 #include "support/fake_driver_test.hpp"
 
 #include <greenlane/detail/core/sliced_graph.hpp>
+#include <greenlane/detail/core/slices_in_flight.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -153,6 +154,61 @@ TEST_F(SlicedGraphTest, TheLookAheadLimitsWholeGraphsInFlight) {
   fake_.set_events_done(true);
   best_effort.join();
   EXPECT_EQ(fake_.launches().size(), before + 5);
+}
+
+class LongSliceTest : public SlicedGraphTest {
+ protected:
+  LongSliceTest() : SlicedGraphTest({.nodes = {{.time = hours(1)}}}) {}
+
+  // Starts a run whose first slice ends when two slices were launched. The second one has an hour to go.
+  std::jthread start(SlicedGraph& graph) {
+    fake_.set_events_done(false);
+    const auto second = fake_.launches().size() + 2;
+    std::jthread best_effort([&] { graph.run(*closing_, lane_); });
+    while (fake_.launches().size() < second) std::this_thread::yield();
+    fake_.set_events_done(true);
+    std::this_thread::sleep_for(milliseconds(20));
+    EXPECT_EQ(fake_.launches().size(), second) << "the third slice was launched long before it was needed";
+    return best_effort;
+  }
+  // Closes the gate until another slice is launched: the wait for the moment at which it is needed ends then.
+  void pass() {
+    const auto before = fake_.launches().size();
+    while (fake_.launches().size() == before) {
+      const auto urgent = Gate::close(closing_, lane_.unit_set(), hours(1));
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  }
+
+  std::shared_ptr<Gate> closing_ = std::make_shared<Gate>();
+};
+
+TEST_F(LongSliceTest, TheNextSliceIsLaunchedWhenTheRunningOneIsAboutToEnd) {
+  SlicedGraph graph(capture(4), lane_, {.longest = nanoseconds(1)});
+  EXPECT_EQ(graph.in_flight(), hours(1) + detail::kLaunchLead);
+  const auto best_effort = start(graph);
+  pass();
+}
+
+TEST_F(LongSliceTest, AMovedGraphKnowsItsSlices) {
+  auto whole = capture(4);
+  const SlicedGraph graph(whole, lane_, {.longest = nanoseconds(1)});
+  auto moved = graph.moved(whole, lane_, 2.0);
+  EXPECT_EQ(moved.in_flight(), hours(2) + detail::kLaunchLead);
+  const auto best_effort = start(moved);
+  pass();
+}
+
+TEST_F(LongSliceTest, SlicesThatWereNotMeasuredAreLaunchedAtOnce) {
+  SlicedGraph graph(capture(4), lane_, {}, /*measure=*/false);
+  EXPECT_EQ(graph.in_flight(), nanoseconds(0));
+  fake_.set_events_done(false);
+  const auto before = fake_.launches().size();
+  std::jthread best_effort([&] { graph.run(*closing_, lane_); });
+  while (fake_.launches().size() < before + 2) std::this_thread::yield();
+  fake_.set_events_done(true);
+  best_effort.join();
+  EXPECT_EQ(fake_.launches().size(), before + 4);
 }
 
 class LongKernelTest : public SlicedGraphTest {
