@@ -83,9 +83,9 @@ for part in $parts; do
       in_python 100 "$kit/bench/serving/faults.py" "$robot/build" "$results/serving-faults.json" ;;
     ray_serve)  # needs Ray beside this Python's PyTorch
       served=$kit/bench/serving/build
-      in_python 300 "$kit/bench/serving/export_served.py" "$served" && cp "$robot"/build/{policy,vision}.* "$served/"
-      in_python 400 "$kit/bench/serving/ray_serve.py" "$served" "$results/ray-serve.json" --gpu --seconds "${SECONDS_TO_RUN:-12}" \
-        policy@30 detector@20 camera@5 vision@10 captions ;;
+      in_python 300 "$kit/bench/serving/export_served.py" "$served" && cp "$robot"/build/policy.* "$served/"
+      in_python 400 "$kit/bench/serving/ray_serve.py" "$served" "$results/ray-serve.json" --gpu --deadline-ms 100 --seconds "${SECONDS_TO_RUN:-30}" \
+        policy@20 detector@10 embedder@10 reranker@10 captions ;;
     mutants)
       runner=in_python
       [[ -d $kit/tensorrt ]] && runner=with_tensorrt

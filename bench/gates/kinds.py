@@ -3,13 +3,15 @@ the robot.
 
 Two urgent engines, a vision transformer at 60 Hz at random and a policy net at 500 Hz, run beside a best-effort
 transformer of 201 million parameters. It is a package or a module. Where GREENLANE_TENSORRT_RUNTIME names a runtime, a
-module with a Torch-TensorRT engine of the double follows: it has as many kernels as the package has slices, and its run
-is as long. The kinds take turns, SECONDS_TO_RUN (default 8) each.
+module with a Torch-TensorRT engine of the double follows: it has as many kernels as the module, and its run is as long
+as the package's. The slices are of one length, because a choice of slices may differ between equal engines. The kinds
+take turns, ROUNDS (default 4) times for SECONDS_TO_RUN (default 8).
 """
 
 import json
 import os
 import random
+import statistics
 import sys
 import tempfile
 import threading
@@ -26,13 +28,26 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "gpu")]
 import export  # noqa: E402
 
 SECONDS = float(os.environ.get("SECONDS_TO_RUN", "8"))
-ROUNDS = int(os.environ.get("ROUNDS", "2"))
+ROUNDS = int(os.environ.get("ROUNDS", "4"))
+SLICES = "60us"
 BLOCKS = 132 * 32  # as many as the device holds at once
 
 
 def table(name: str, **keys: object) -> str:
     """Returns an engine's table of the configuration."""
     return "\n".join([f"[engine.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]) + "\n"
+
+
+def kernels_of(module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
+    """Returns the number of kernels of a call."""
+    given = [each.cuda() for each in inputs]
+    with torch.inference_mode():
+        module(*given)
+        torch.cuda.synchronize()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+            module(*given)
+            torch.cuda.synchronize()
+    return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in profile.events())
 
 
 def tensorrt_head(kernels: int, hold: float) -> torch.nn.Module:
@@ -55,7 +70,7 @@ class Mix:
         folder = self.folder
         torch.save([each.cpu() for each in self.inputs], scratch / "head.pt")
         what = {"module": "head"} if self.head is not None else {"model": str(folder / "large.pt2")}
-        tables = ['device = "cuda:0"\n', table("head", **what, inputs=str(scratch / "head.pt"))]
+        tables = ['device = "cuda:0"\n', table("head", **what, inputs=str(scratch / "head.pt"), gates=SLICES)]
         if urgent:
             files = {
                 name: (str(folder / f"{name}.pt2"), str(folder / f"{name}.inputs.pt")) for name in ("vit", "policy")
@@ -122,6 +137,12 @@ class Mix:
         return seen
 
 
+def means(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Returns the means of a kind's rows."""
+    p99 = {f"{name}_p99_us": statistics.mean(row["mix"][name]["p99_us"] for row in rows) for name in ("vit", "policy")}
+    return {"share_of_alone": statistics.mean(row["share_of_alone"] for row in rows), **p99}
+
+
 def main() -> None:
     """Runs the program."""
     folder, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
@@ -133,22 +154,26 @@ def main() -> None:
     results: dict[str, Any] = {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "runs": []}
     with tempfile.TemporaryDirectory() as scratch_name:
         scratch = Path(scratch_name)
-        alone = mixes[0].run(scratch, urgent=False, seconds=SECONDS / 2)
+        alone = {mix.kind: mix.run(scratch, urgent=False, seconds=SECONDS / 2) for mix in mixes}
         if "GREENLANE_TENSORRT_RUNTIME" in os.environ:
             # A first engine tells how long a kernel takes beside the hold.
-            kernels, wanted, ones = alone["slices"], 1e6 / alone["head_hz"], [torch.ones(4096)]
+            kernels, wanted, ones = kernels_of(module, inputs), 1e6 / alone["package"]["head_hz"], [torch.ones(4096)]
             hold = 0.5 * wanted / kernels
             first = Mix(folder, "tensorrt", tensorrt_head(kernels, hold), ones).run(scratch, False, SECONDS / 2)
             hold += (wanted - 1e6 / first["head_hz"]) / kernels
             mixes.append(Mix(folder, "tensorrt", tensorrt_head(kernels, hold), ones))
+            alone["tensorrt"] = mixes[-1].run(scratch, False, SECONDS / 2)
+        results["alone"] = alone
         for turn in range(ROUNDS):
             for mix in mixes:
-                alone = mix.run(scratch, urgent=False, seconds=SECONDS / 2)
                 both = mix.run(scratch, urgent=True, seconds=SECONDS)
-                row = {"round": turn, "kind": mix.kind, "alone": alone, "mix": both}
-                row["share_of_alone"] = both["head_hz"] / alone["head_hz"]
+                row = {"round": turn, "kind": mix.kind, "mix": both}
+                row["share_of_alone"] = both["head_hz"] / alone[mix.kind]["head_hz"]
                 print(json.dumps(row), flush=True)
                 results["runs"].append(row)
+                out.write_text(json.dumps(results, indent=1) + "\n")
+    results["means"] = {mix.kind: means([row for row in results["runs"] if row["kind"] == mix.kind]) for mix in mixes}
+    print(json.dumps(results["means"]), flush=True)
     out.write_text(json.dumps(results, indent=1) + "\n")
 
 

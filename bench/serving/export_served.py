@@ -1,7 +1,7 @@
 """Compiles the models of ray_serve.py on the GPU of this machine: export_served.py FOLDER [NAME...].
 
-`camera` and `detector` are vision transformers of 86 million parameters, on four pictures and on one. `captions` is a
-transformer of 200 million parameters whose requests are small and whose runs are long.
+`reranker`, `embedder` and `captions` are a transformer of 200 million parameters on 64 and 32 texts: their requests are
+small, and their runs are long. `detector` is a vision transformer of 86 million parameters on nine tiles of a picture.
 """
 
 import sys
@@ -14,8 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gates"))
 
 import export
 
+TEXTS = {"reranker": 64, "embedder": 32, "captions": 32}
 
-class Captions(nn.Module):
+
+class Texts(nn.Module):
     """A language model's blocks over tokens, and one score vector for each text."""
 
     def __init__(self) -> None:
@@ -31,22 +33,35 @@ class Captions(nn.Module):
         return y
 
 
+class Tiles(nn.Module):
+    """A vision transformer on overlapping tiles of a picture of bytes."""
+
+    def __init__(self) -> None:
+        """Makes it with random weights."""
+        super().__init__()
+        self.vision = export.Vision()
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Returns a thousand scores for each tile."""
+        tiles = (picture.half() / 255).unfold(1, 224, 112).unfold(2, 224, 112)
+        y: Tensor = self.vision(tiles.permute(1, 2, 0, 3, 4).reshape(-1, 3, 224, 224))
+        return y
+
+
 def main() -> None:
     """Runs the program."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = sys.argv[2:] or ["camera", "detector", "captions"]
-    for name in wanted:
+    for name in sys.argv[2:] or [*TEXTS, "detector"]:
         if (folder / f"{name}.pt2").exists():
             continue
         torch.manual_seed(0)
-        model = (Captions() if name == "captions" else export.Vision()).cuda().half().eval()
+        model = (Texts() if name in TEXTS else Tiles()).cuda().half().eval()
         export.repeat_weights(model)
-        pictures = 4 if name == "camera" else 1
         x = (
-            torch.randint(0, 1024, (32, 256), device="cuda")
-            if name == "captions"
-            else torch.randn(pictures, 3, 224, 224, device="cuda", dtype=torch.half)
+            torch.randint(0, 1024, (TEXTS[name], 256), device="cuda")
+            if name in TEXTS
+            else torch.randint(0, 256, (3, 448, 448), device="cuda", dtype=torch.uint8)
         )
         with torch.no_grad():
             program = torch.export.export(model, (x,))

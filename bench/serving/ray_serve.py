@@ -212,16 +212,17 @@ def deploy(kind: str, folder: Path, loads: list[Load], file: Path, gpu: bool) ->
     if kind == "greenlane":
         serve.run(build(str(file), gpu=gpu), name="greenlane", route_prefix="/")
         return
+    targets = []
     for load in loads:
-        resources = {"num_gpus": 0.2} if gpu else {"num_cpus": 1}
         deployment = serve.deployment(
             name=load.name,
-            ray_actor_options=resources,
+            ray_actor_options={"num_gpus": 0.2} if gpu else {"num_cpus": 1},
             max_ongoing_requests=1000,  # as greenlane.serve has it
             logging_config={"enable_access_log": False},
         )(Plain)
         application = deployment.bind(str(folder / f"{load.name}.pt2"), str(folder / f"{load.name}.inputs.pt"), gpu)
-        serve.run(application, name=load.name, route_prefix=f"/{load.name}")
+        targets.append(serve.RunTarget(application, name=load.name, route_prefix=f"/{load.name}"))
+    serve.run_many(targets)
 
 
 def direct(file: Path, load: Load, seconds: float) -> dict[str, Any]:
