@@ -31,13 +31,14 @@ struct GateReport {
 struct SliceOptions {
   /// The longest slice, except where a single kernel is longer. Absent: chosen.
   std::optional<std::chrono::nanoseconds> longest{};
-  /// Slices that wait on the device behind the running one. With 0 the device is idle between two slices; more than one
-  /// makes urgent work wait longer. Absent: one, or chosen where `longest` is absent.
+  /// Slices that wait on the device behind the running one. With 0 the device is idle between two slices. With 1 the
+  /// next slice is launched when the running one is about to end. More make urgent work wait longer. Absent: one, or
+  /// chosen where `longest` is absent.
   std::optional<int> look_ahead{};
   /// The overhead limit, as a share of the uncut graph's time. Values left to choose give the shortest wait of urgent
   /// work within this limit, or, if nothing is that cheap, the least overhead. The overhead is known to about half a
   /// hundredth.
-  double most_overhead = 0.012;
+  double most_overhead = 0.018;
   /// The way in which the launching thread waits at a closed gate.
   GateWait wait = GateWait::spin;
   /// The log of when slices ran, as the launching thread sees it; null: none. With a log, the thread looks more often

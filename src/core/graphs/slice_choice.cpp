@@ -18,8 +18,8 @@ using std::chrono::nanoseconds;
 constexpr nanoseconds kShortest = microseconds(25);
 constexpr nanoseconds kLongest = microseconds(200);
 
-// More slices ahead are never better: each makes urgent work wait longer, and two hide the host's work.
-constexpr int kMostAhead = 2;
+// More slices ahead are never better: each makes urgent work wait longer, and one hides the host's work.
+constexpr int kMostAhead = 1;
 
 nanoseconds longest_of(std::span<const Slice> finest, std::span<const nanoseconds> times,
                        std::span<const Slice> merged) {

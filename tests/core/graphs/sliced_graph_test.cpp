@@ -139,7 +139,7 @@ TEST_F(SlicedGraphTest, TheLookAheadIsRequestedOrChosen) {
   EXPECT_EQ(SlicedGraph(capture(8), lane_, {.longest = nanoseconds(1), .look_ahead = 3}).look_ahead(), 3);
   const int chosen = SlicedGraph(capture(8), lane_, {}).look_ahead();
   EXPECT_GE(chosen, 0);
-  EXPECT_LE(chosen, 2);
+  EXPECT_LE(chosen, 1);
 }
 
 TEST_F(SlicedGraphTest, TheLookAheadLimitsWholeGraphsInFlight) {
