@@ -1,6 +1,6 @@
 """Measures what a flood of one tenant's requests costs the others: tenants.py OUT.json, on the CPU of this machine.
 
-Three tenants have an engine each on one lane. Two ask it at random, for a tenth of the time each. The third first keeps
+Three tenants have an engine each on one lane of two cores. Two ask it at random, for a tenth of the time each. The third first keeps
 two requests in flight, which is all that it can use, and then sends from four threads, 2 ms after each refusal. Its
 `rate_hz` and `request_queue` refuse what is too much. Latencies are those of the pipeline, from submit() to the result.
 """
@@ -46,7 +46,7 @@ def write_pipeline(folder: Path) -> Path:
             program, package_path=str(folder / "work.pt2"), inductor_configs=options
         )
     torch.save([x], folder / "work.inputs.pt")
-    tables = ["device = 'cpu'\n"]
+    tables = ["device = 'cpu'\n[lane.shared]\nunits = 2\n"]
     for name in (*STEADY, "flood"):
         files = "model = 'work.pt2'\ninputs = 'work.inputs.pt'\n"
         tables.append(f"[engine.{name}]\n{files}tenant = '{name}'\nlane = 'shared'\n[tenant.{name}]\n")

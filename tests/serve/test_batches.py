@@ -65,6 +65,15 @@ def test_requests_of_several_clients_run_together(pipeline: gl.Pipeline) -> None
     assert (stats["inference_count"], stats["execution_count"]) == (4, 1)
 
 
+def test_the_configuration_has_the_most_rows_and_the_sizes_of_one(pipeline: gl.Pipeline) -> None:
+    server = Server(pipeline, MOST_BYTES)
+    config = json.loads(asyncio.run(server.respond("GET", "/v2/models/batched/config", {}, b"")).body)
+    assert config["max_batch_size"] == 8
+    assert {each["name"]: each["dims"] for each in config["input"]} == {"input_0": [8], "index": []}
+    metadata = json.loads(asyncio.run(server.respond("GET", "/v2/models/batched", {}, b"")).body)
+    assert [each["dims"] for each in config["output"]] == [each["shape"][1:] for each in metadata["outputs"]]
+
+
 def test_a_request_with_more_rows_than_a_run_is_refused(pipeline: gl.Pipeline) -> None:
     x, index = np.zeros((9, 8), np.float32), np.zeros(9, np.int64)
     reply = asyncio.run(

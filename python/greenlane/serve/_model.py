@@ -27,14 +27,19 @@ class Model:
 
     _kind = "engine"
 
-    def __init__(self, pipeline: Pipeline, name: str, feedback: Feedback | None = None) -> None:
-        """Makes it of an engine, and the inputs that it takes from itself; None: clients send all."""
+    def __init__(self, pipeline: Pipeline, name: str, feedback: Feedback | None = None, max_batch: int = 0) -> None:
+        """Makes it of an engine.
+
+        :param feedback: the inputs that it takes from itself; None: clients send all.
+        :param max_batch: the most rows of a run that serves requests together; 0: each request has its own run.
+        """
         self._pipeline = pipeline
         self._name = name
         self._engine = pipeline[name]
         self._device = self._engine.lane.device
         self._inputs, self._outputs = self._engine.inputs, self._engine.outputs
         self._feedback = feedback
+        self._max_batch = max_batch
         self._sequences: Sequences | None = None
         if feedback is not None:
             self._inputs = tuple(self._inputs[i] for i in feedback.others)
@@ -76,18 +81,19 @@ class Model:
         }
 
     def configuration(self) -> dict[str, Any]:
-        """Returns its configuration as the protocol's extension has it; without batches of the server's."""
+        """Returns its configuration as the protocol's extension has it: with a batch size, sizes are those of a row."""
 
         def described(info: TensorInfo) -> dict[str, Any]:
             known = _described(info)
-            return {"name": info.name, "data_type": f"TYPE_{known['datatype']}", "dims": known["shape"]}
+            dims = known["shape"][1:] if self._max_batch else known["shape"]
+            return {"name": info.name, "data_type": f"TYPE_{known['datatype']}", "dims": dims}
 
         idle_us = {"max_sequence_idle_microseconds": round(IDLE_S * 1e6)}
         return {
             "name": self._name,
             "platform": "greenlane",
             "backend": "",
-            "max_batch_size": 0,
+            "max_batch_size": self._max_batch,
             "input": [described(info) for info in self._inputs],
             "output": [described(info) for info in self._outputs],
             **({} if self._sequences is None else {"sequence_batching": idle_us}),

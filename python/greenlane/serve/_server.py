@@ -121,7 +121,10 @@ class Server:
         models = {}
         for name in pipeline.engines:
             models[name] = (former or {}).get(name) or Model(
-                pipeline, name, feedback_of(pipeline, self._document, self._folder, name)
+                pipeline,
+                name,
+                feedback_of(pipeline, self._document, self._folder, name),
+                self._document["engine"][name].get("max_batch", 0),
             )
             models[name].use(pipeline)
         return models | self._paths_of(pipeline)
