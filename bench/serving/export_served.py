@@ -59,7 +59,7 @@ def main() -> None:
         model = (Texts() if name in TEXTS else Tiles()).cuda().half().eval()
         export.repeat_weights(model)
         x = (
-            torch.randint(0, 1024, (TEXTS[name], 256), device="cuda")
+            torch.randint(0, 1024, (TEXTS[name], 256), device="cuda", dtype=torch.int32)
             if name in TEXTS
             else torch.randint(0, 256, (3, 448, 448), device="cuda", dtype=torch.uint8)
         )

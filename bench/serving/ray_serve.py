@@ -216,7 +216,7 @@ def deploy(kind: str, folder: Path, loads: list[Load], file: Path, gpu: bool) ->
     for load in loads:
         deployment = serve.deployment(
             name=load.name,
-            ray_actor_options={"num_gpus": 0.2} if gpu else {"num_cpus": 1},
+            ray_actor_options={"num_gpus": 0.2} if gpu else {"num_cpus": 1 / len(loads)},
             max_ongoing_requests=1000,  # as greenlane.serve has it
             logging_config={"enable_access_log": False},
         )(Plain)
