@@ -12,7 +12,6 @@ It knows its input's dtype and shape, so it parses nothing.
 import argparse
 import asyncio
 import json
-import os
 import platform
 import random
 import statistics
@@ -24,10 +23,9 @@ from typing import Any
 
 import aiohttp
 import greenlane as gl
-import ray
 import torch
 from greenlane.serve import build
-from ray import serve
+from greenlane.serve.__main__ import set_environment
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -207,6 +205,8 @@ def write_pipeline(folder: Path, loads: list[Load], options: argparse.Namespace)
 
 def deploy(kind: str, folder: Path, loads: list[Load], file: Path, gpu: bool) -> None:
     """Deploys one of the servers, instead of the other."""
+    from ray import serve
+
     for name in serve.status().applications:
         serve.delete(name)
     if kind == "greenlane":
@@ -246,6 +246,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--haproxy", action="store_true", help="as --haproxy of greenlane.serve, for both servers")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--deadline-ms", type=float, default=50)
     parser.add_argument("--scratch", type=Path, default=Path("/tmp"))
@@ -257,7 +258,10 @@ def main() -> None:
     if not options.gpu:
         rows.append({"kind": "submit", "clients": 1, "models": [direct(file, loads[0], options.seconds)]})
         print(json.dumps(rows[-1]), flush=True)
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # of both, as `python -m greenlane.serve` sets it
+    set_environment(options.haproxy)  # of both servers
+    import ray
+    from ray import serve
+
     ray.init(namespace="serve", include_dashboard=False, log_to_driver=True)
     serve.start(http_options={"host": "127.0.0.1", "port": PORT}, logging_config={"enable_access_log": False})
     for turn in range(options.rounds):
@@ -269,6 +273,7 @@ def main() -> None:
                 print(json.dumps(rows[-1]), flush=True)
     serve.shutdown()
     about = {
+        "haproxy": options.haproxy,
         "device": torch.cuda.get_device_name() if options.gpu else platform.processor() or platform.machine(),
         "torch": torch.__version__,
         "ray": ray.__version__,

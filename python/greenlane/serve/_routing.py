@@ -1,6 +1,7 @@
 """Routing of sequences: all requests of one reach the replica that has its state."""
 
 import logging
+import os
 from typing import Any
 
 from greenlane.serve._edges import read_document
@@ -12,8 +13,9 @@ _log = logging.getLogger("greenlane")
 
 def routing_options(config: str) -> dict[str, Any]:
     """Returns the options of a deployment that route by Ray's header ``x-session-id``; empty: Ray's default routing,
-    because no engine has sequences, or because this version of Ray has no such router."""
-    if not _has_sequences(config):
+    because no engine has sequences, because HAProxy chooses the replica, or because this version of Ray has no such
+    router."""
+    if not _has_sequences(config) or os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
         return {}
     try:
         __import__(_ROUTER)
