@@ -29,7 +29,7 @@ import export  # noqa: E402
 
 SECONDS = float(os.environ.get("SECONDS_TO_RUN", "8"))
 ROUNDS = int(os.environ.get("ROUNDS", "4"))
-SLICES = "60us"
+SLICES = "120us"
 BLOCKS = 132 * 32  # as many as the device holds at once
 
 
@@ -156,12 +156,16 @@ def main() -> None:
         scratch = Path(scratch_name)
         alone = {mix.kind: mix.run(scratch, urgent=False, seconds=SECONDS / 2) for mix in mixes}
         if "GREENLANE_TENSORRT_RUNTIME" in os.environ:
-            # A first engine tells how long a kernel takes beside the hold.
             kernels, wanted, ones = kernels_of(module, inputs), 1e6 / alone["package"]["head_hz"], [torch.ones(4096)]
-            hold = 0.5 * wanted / kernels
-            first = Mix(folder, "tensorrt", tensorrt_head(kernels, hold), ones).run(scratch, False, SECONDS / 2)
-            hold += (wanted - 1e6 / first["head_hz"]) / kernels
-            mixes.append(Mix(folder, "tensorrt", tensorrt_head(kernels, hold), ones))
+
+            def with_hold(hold: float) -> Mix:
+                return Mix(folder, "tensorrt", tensorrt_head(kernels, hold), ones)
+
+            # Two engines tell how the run's time grows with the hold.
+            holds = (0.5 * wanted / kernels, 0.9 * wanted / kernels)
+            times = [1e6 / with_hold(hold).run(scratch, False, SECONDS / 4)["head_hz"] for hold in holds]
+            growth = (times[1] - times[0]) / (holds[1] - holds[0])
+            mixes.append(with_hold(holds[0] + (wanted - times[0]) / growth))
             alone["tensorrt"] = mixes[-1].run(scratch, False, SECONDS / 2)
         results["alone"] = alone
         for turn in range(ROUNDS):
