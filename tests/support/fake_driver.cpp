@@ -264,6 +264,11 @@ void FakeDriver::set_events_done(bool done) {
   state_->events_are_done = done;
 }
 
+void FakeDriver::set_launches_done(std::size_t launches) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->launches_done = launches;
+}
+
 void FakeDriver::fail(int call) {
   const std::scoped_lock lock(state_->mutex);
   state_->calls = 0;

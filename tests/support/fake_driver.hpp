@@ -134,6 +134,8 @@ class FakeDriver {
 
   // Sets what cuEventQuery answers from now on. At first, it answers that work is still under way.
   void set_events_done(bool done);
+  // Ends so many launches of graphs, the oldest first: the events that were recorded behind them have happened.
+  void set_launches_done(std::size_t launches);
 
   // Counts calls anew from here, and makes the n-th fail with CUDA_ERROR_UNKNOWN (0: none). A call that releases
   // something releases it and fails all the same, as in CUDA when it reports an earlier error.

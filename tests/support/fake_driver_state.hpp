@@ -31,6 +31,7 @@ struct Event {
   Clock clock;
   std::uint64_t capture_id = 0;  // of the capture that the event is a part of
   CUstream stream = nullptr;     // the stream that it was then recorded on
+  std::size_t launches = 0;      // launches of graphs before it was recorded
 };
 
 struct GraphNode {
@@ -118,6 +119,7 @@ struct State {
   int fail_first = 0;
   int fail_last = 0;
   bool events_are_done = false;
+  std::size_t launches_done = 0;
   std::uintptr_t next_handle = 0x10000;
   std::uint64_t next_stream = 1;
   std::uint64_t next_capture = 1;

@@ -126,6 +126,7 @@ CUresult fake_cuEventRecord(CUevent event, CUstream stream) {
     entry->second.clock = found->clock;
     entry->second.capture_id = found->capture_id;
     entry->second.stream = stream;
+    entry->second.launches = s.launches.size();
     s.operations.push_back({.kind = Operation::Kind::record, .event = event, .stream = stream});
     return CUDA_SUCCESS;
   });
@@ -162,7 +163,8 @@ CUresult fake_cuEventQuery(CUevent event) {
     const auto entry = s.events.find(event);
     if (entry == s.events.end()) return s.violate("an unknown event asked", CUDA_ERROR_INVALID_HANDLE);
     if (breaks_a_capture(s)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    return s.events_are_done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+    const auto launches = entry->second.launches;
+    return s.events_are_done || (launches > 0 && launches <= s.launches_done) ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
   });
 }
 

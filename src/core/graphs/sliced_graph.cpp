@@ -6,8 +6,8 @@
 
 #include <greenlane/core/error.hpp>
 #include <greenlane/detail/core/access.hpp>
-#include <greenlane/detail/core/slices_in_flight.hpp>
 #include <greenlane/detail/core/sliced_graph.hpp>
+#include <greenlane/detail/core/slices_in_flight.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -97,7 +97,7 @@ struct SlicedGraph::Impl {
   struct Launched {
     std::unique_ptr<detail::EventBackend> done;
     Clock::time_point at{};
-    nanoseconds time{0};  // that it should take; 0: not known
+    std::size_t part = 0;
     bool is_observed = true;
   };
 
@@ -107,13 +107,14 @@ struct SlicedGraph::Impl {
   bool has_joined = false;             // the gate
   std::vector<detail::Slice> nodes{};  // of each part
   Parts parts{};
-  std::vector<nanoseconds> times{};    // of each part, alone; empty: not measured
+  std::vector<nanoseconds> times{};  // of each part, as measured and then as seen in runs; 0: not known
   nanoseconds longest{0};
   std::optional<LongKernel> long_kernel{};
   std::string obstacle{};
   std::vector<Launched> launched{};  // a ring of look-ahead + 1 slices; at most this many are in flight
   std::size_t next = 0;              // the next entry of `launched`, across runs
   Clock::time_point last_end{};
+  bool is_last_end_exact = false;  // seen when it came
 
   void look_ahead(const Lane& lane, int slices) {
     launched.clear();
@@ -124,20 +125,19 @@ struct SlicedGraph::Impl {
 
   void run(Gate& gate, const Lane& lane) {
     if (!std::exchange(has_joined, true)) gate.join(work);
-    for (std::size_t i = 0; i < parts.size(); ++i)
-      launch(gate, lane, *parts[i], times.empty() ? nanoseconds(0) : times[i]);
-    if (parts.empty()) launch(gate, lane, *detail::Access::state(graph)->backend, nanoseconds(0));
+    for (std::size_t i = 0; i < parts.size(); ++i) launch(gate, lane, *parts[i], i);
+    if (parts.empty()) launch(gate, lane, *detail::Access::state(graph)->backend, 0);
     if (options.log) wait_for_all();
   }
 
-  void launch(Gate& gate, const Lane& lane, detail::GraphBackend& part, nanoseconds time) {
+  void launch(Gate& gate, const Lane& lane, detail::GraphBackend& part, std::size_t number) {
     auto& turn = launched[next];
     if (wait_for(turn)) wait_for_need(gate, lane);
     // Otherwise their ends would be noticed only when the gate opens.
     if (options.log && !gate.is_open(lane.unit_set(), work.get())) wait_for_all();
     (void)gate.wait(lane.unit_set(), options.wait, work.get());
     turn.at = Clock::now();
-    turn.time = time;
+    turn.part = number;
     work->note_launch(turn.at);
     turn.is_observed = false;
     part.launch(lane.stream());
@@ -146,19 +146,31 @@ struct SlicedGraph::Impl {
   }
 
   // Waits until the device is about to need the next slice: while it is not launched, urgent work does not wait for it.
-  // Returns at once if the running slice's end is not known, and early if the gate closes. Requires that the oldest
+  // Returns early if the running slice ends earlier than expected, or if the gate closes. Requires that the oldest
   // slice in flight ended just now, so that the one behind it began.
   void wait_for_need(Gate& gate, const Lane& lane) {
-    const auto& running = launched[(next + 1) % launched.size()];
-    if (running.is_observed || running.time.count() == 0 || options.wait != GateWait::spin) return;
-    const auto due = last_end + running.time - detail::kLaunchLead;
+    auto& running = launched[(next + 1) % launched.size()];
+    if (running.is_observed || times.empty() || options.wait != GateWait::spin) return;
+    const auto due = last_end + times[running.part] - detail::kLaunchLead;
     detail::Spin spin;
-    while (Clock::now() < due && gate.is_open(lane.unit_set(), work.get())) spin.pause();
+    while (Clock::now() < due && gate.is_open(lane.unit_set(), work.get())) {
+      if (running.done->is_done()) return note_end(running, true);
+      spin.pause();
+    }
+  }
+
+  // Corrects a part's time by that of a run. A time that is too long leaves the device without work for a moment, so it
+  // falls at once, and rises slowly.
+  void learn(std::size_t part, nanoseconds seen) {
+    constexpr int kRise = 8;
+    if (times.empty()) return;
+    auto& time = times[part];
+    time = time.count() == 0 || seen < time ? seen : time + (seen - time) / kRise;
   }
 
   // Returns true if the slice's end was seen when it came.
   bool wait_for(Launched& slice) {
-    if (std::exchange(slice.is_observed, true)) return false;
+    if (slice.is_observed) return false;
     detail::Spin spin;
     bool was_running = false;
     while (!slice.done->is_done()) {
@@ -169,10 +181,19 @@ struct SlicedGraph::Impl {
         std::this_thread::sleep_for(microseconds(5));
       }
     }
-    const auto begin = std::max(slice.at, last_end);
-    last_end = Clock::now();
-    if (options.log) options.log->add({.begin = begin, .end = last_end});
+    note_end(slice, was_running);
     return was_running;
+  }
+
+  // Notes that the slice has ended; exact: just now.
+  void note_end(Launched& slice, bool is_exact) {
+    slice.is_observed = true;
+    const auto begin = std::max(slice.at, last_end);
+    const bool is_begin_exact = begin == slice.at || is_last_end_exact;
+    last_end = Clock::now();
+    is_last_end_exact = is_exact;
+    if (is_exact && is_begin_exact) learn(slice.part, last_end - begin);
+    if (options.log) options.log->add({.begin = begin, .end = last_end});
   }
 
   void wait_for_all() {
@@ -185,9 +206,9 @@ struct SlicedGraph::Impl {
 
   void make_parts(const detail::GraphBackend& backend, const std::vector<detail::Slice>& slices) {
     parts.clear();
-    times.clear();
     nodes = slices;
     for (const auto& slice : slices) parts.push_back(backend.part(slice));
+    times.assign(parts.size(), nanoseconds(0));
   }
 
   // Returns the slices that are used without a measurement: each has the same number of parts.
@@ -304,7 +325,7 @@ SlicedGraph SlicedGraph::moved(Graph graph, const Lane& lane, double longer) con
   if (impl->long_kernel) impl->long_kernel->time = there(impl->long_kernel->time);
   impl->look_ahead(lane, look_ahead());
   if (!impl_->parts.empty()) impl->make_parts(*detail::Access::state(impl->graph)->backend, impl_->nodes);
-  for (const auto time : impl_->times) impl->times.push_back(there(time));
+  for (std::size_t i = 0; i < impl->times.size(); ++i) impl->times[i] = there(impl_->times[i]);
   impl->work->set_in_flight(impl->in_flight());
   return SlicedGraph(std::move(impl));
 }

@@ -158,27 +158,25 @@ TEST_F(SlicedGraphTest, TheLookAheadLimitsWholeGraphsInFlight) {
 
 class LongSliceTest : public SlicedGraphTest {
  protected:
-  LongSliceTest() : SlicedGraphTest({.nodes = {{.time = hours(1)}}}) {}
+  LongSliceTest() : SlicedGraphTest({.nodes = std::vector<fake::Node>(4, {.time = hours(1)})}) {}
 
-  // Starts a run whose first slice ends when two slices were launched. The second one has an hour to go.
+  [[nodiscard]] std::size_t launches() const { return fake_.launches().size(); }
+  void wait_for_launches(std::size_t count) const {
+    for (int i = 0; i < 5000 && launches() < count; ++i) std::this_thread::sleep_for(milliseconds(1));
+    ASSERT_EQ(launches(), count);
+  }
+  // Starts a run, whose first slice ends when two are launched. The second one should take an hour.
   std::jthread start(SlicedGraph& graph) {
     fake_.set_events_done(false);
-    const auto second = fake_.launches().size() + 2;
+    const auto before = launches();
     std::jthread best_effort([&] { graph.run(*closing_, lane_); });
-    while (fake_.launches().size() < second) std::this_thread::yield();
-    fake_.set_events_done(true);
+    wait_for_launches(before + 2);
+    fake_.set_launches_done(before + 1);
     std::this_thread::sleep_for(milliseconds(20));
-    EXPECT_EQ(fake_.launches().size(), second) << "the third slice was launched long before it was needed";
+    EXPECT_EQ(launches(), before + 2) << "the third slice was launched long before it was needed";
     return best_effort;
   }
-  // Closes the gate until another slice is launched: the wait for the moment at which it is needed ends then.
-  void pass() {
-    const auto before = fake_.launches().size();
-    while (fake_.launches().size() == before) {
-      const auto urgent = Gate::close(closing_, lane_.unit_set(), hours(1));
-      std::this_thread::sleep_for(milliseconds(1));
-    }
-  }
+  void end_all() { fake_.set_events_done(true); }
 
   std::shared_ptr<Gate> closing_ = std::make_shared<Gate>();
 };
@@ -187,7 +185,19 @@ TEST_F(LongSliceTest, TheNextSliceIsLaunchedWhenTheRunningOneIsAboutToEnd) {
   SlicedGraph graph(capture(4), lane_, {.longest = nanoseconds(1)});
   EXPECT_EQ(graph.in_flight(), hours(1) + detail::kLaunchLead);
   const auto best_effort = start(graph);
-  pass();
+  end_all();
+}
+
+TEST_F(LongSliceTest, AGateThatClosesEndsTheWait) {
+  SlicedGraph graph(capture(3), lane_, {.longest = nanoseconds(1)});
+  const auto best_effort = start(graph);
+  const auto before = launches();
+  for (int i = 0; i < 5000 && launches() == before; ++i) {
+    const auto urgent = Gate::close(closing_, lane_.unit_set(), hours(1));
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_EQ(launches(), before + 1);
+  end_all();
 }
 
 TEST_F(LongSliceTest, AMovedGraphKnowsItsSlices) {
@@ -196,7 +206,23 @@ TEST_F(LongSliceTest, AMovedGraphKnowsItsSlices) {
   auto moved = graph.moved(whole, lane_, 2.0);
   EXPECT_EQ(moved.in_flight(), hours(2) + detail::kLaunchLead);
   const auto best_effort = start(moved);
-  pass();
+  end_all();
+}
+
+TEST_F(LongSliceTest, ATimeThatWasTooLongIsCorrectedByARun) {
+  SlicedGraph graph(capture(3), lane_, {.longest = nanoseconds(1)});
+  {
+    const auto best_effort = start(graph);
+    fake_.set_launches_done(launches());  // the second slice ends long before it should
+  }
+  const auto before = launches();
+  std::jthread best_effort([&] { graph.run(*closing_, lane_); });
+  wait_for_launches(before + 1);
+  fake_.set_launches_done(before);  // the last slice of the first run
+  wait_for_launches(before + 2);
+  fake_.set_launches_done(before + 1);
+  wait_for_launches(before + 3);  // though the second slice has not ended
+  end_all();
 }
 
 TEST_F(LongSliceTest, SlicesThatWereNotMeasuredAreLaunchedAtOnce) {
