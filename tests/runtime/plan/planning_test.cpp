@@ -89,7 +89,7 @@ TEST_F(PlanRequestTest, APlanBecomesLanesOfAConfiguration) {
   EXPECT_EQ(together.lanes[1].beside, together.lanes[0].name);
   EXPECT_FALSE(together.lanes[1].units);
   EXPECT_NE(together.engines[0].lane, together.engines[1].lane);
-  EXPECT_EQ(together.engines[1].slice, microseconds(30)) << "the slice is not half of the time in flight";
+  EXPECT_EQ(together.engines[1].slice, microseconds(45)) << "of 60 us in flight, 15 are the end of the slice before";
   EXPECT_FALSE(together.engines[0].slice);
   EXPECT_FALSE(together.engines[1].takes_turns);
   config_.engines[1].slice = microseconds(50);
@@ -118,7 +118,7 @@ TEST_F(PlanRequestTest, APlanBecomesLanesOfAConfiguration) {
 TEST_F(PlanRequestTest, SlicesOfTheWholeDeviceAreUsedWithoutPartitions) {
   profile_.engines[1].gated.push_back({.units = {8}, .in_flight = microseconds(500), .overhead = 0.02, .slices = 9});
   const auto config = with_slices(config_, plan_request(config_, profile_));
-  EXPECT_EQ(config.engines[1].slice, microseconds(30));
+  EXPECT_EQ(config.engines[1].slice, microseconds(45));
   EXPECT_FALSE(config.engines[0].slice);
 }
 
