@@ -154,7 +154,10 @@ struct SlicedGraph::Impl {
     const auto due = last_end + times[running.part] - detail::kLaunchLead;
     detail::Spin spin;
     while (Clock::now() < due && gate.is_open(lane.unit_set(), work.get())) {
-      if (running.done->is_done()) return note_end(running, true);
+      if (running.done->is_done()) {
+        note_end(running, true);
+        return;
+      }
       spin.pause();
     }
   }
@@ -235,8 +238,9 @@ struct SlicedGraph::Impl {
   }
 
   void note_long_kernel(const detail::GraphBackend& backend, const std::vector<detail::Slice>& finest,
-                        const std::vector<nanoseconds>& times) {
-    long_kernel = detail::find_long_kernel(finest, times, options, [&](int node) { return backend.kernel_name(node); });
+                        const std::vector<nanoseconds>& finest_times) {
+    long_kernel =
+        detail::find_long_kernel(finest, finest_times, options, [&](int node) { return backend.kernel_name(node); });
   }
 
   [[nodiscard]] std::vector<nanoseconds> times_of_parts(const Lane& lane) const {

@@ -67,6 +67,9 @@ TEST_F(SliceChoiceTest, RequestedSettingsAreKept) {
   ASSERT_EQ(fixed.size(), 1U);
   EXPECT_EQ(fixed[0].longest, microseconds(60));
   EXPECT_EQ(fixed[0].look_ahead, 3);
+}
+
+TEST_F(SliceChoiceTest, OneSliceIsAheadIfOnlyTheLengthIsRequested) {
   const auto long_ones = choices({.longest = microseconds(60)});
   ASSERT_EQ(long_ones.size(), 1U);
   EXPECT_EQ(long_ones[0].longest, microseconds(60));

@@ -201,7 +201,7 @@ TEST_F(LongSliceTest, AGateThatClosesEndsTheWait) {
 }
 
 TEST_F(LongSliceTest, AMovedGraphKnowsItsSlices) {
-  auto whole = capture(4);
+  const auto whole = capture(4);
   const SlicedGraph graph(whole, lane_, {.longest = nanoseconds(1)});
   auto moved = graph.moved(whole, lane_, 2.0);
   EXPECT_EQ(moved.in_flight(), hours(2) + detail::kLaunchLead);
@@ -216,7 +216,7 @@ TEST_F(LongSliceTest, ATimeThatWasTooLongIsCorrectedByARun) {
     fake_.set_launches_done(launches());  // the second slice ends long before it should
   }
   const auto before = launches();
-  std::jthread best_effort([&] { graph.run(*closing_, lane_); });
+  const std::jthread best_effort([&] { graph.run(*closing_, lane_); });
   wait_for_launches(before + 1);
   fake_.set_launches_done(before);  // the last slice of the first run
   wait_for_launches(before + 2);
