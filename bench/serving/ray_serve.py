@@ -11,6 +11,7 @@ It knows its input's dtype and shape, so it parses nothing.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import platform
 import random
@@ -25,7 +26,7 @@ import aiohttp
 import greenlane as gl
 import torch
 from greenlane.serve import build
-from greenlane.serve.__main__ import set_environment
+from greenlane.serve._environment import haproxy_environment, set_environment
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -258,7 +259,10 @@ def main() -> None:
     if not options.gpu:
         rows.append({"kind": "submit", "clients": 1, "models": [direct(file, loads[0], options.seconds)]})
         print(json.dumps(rows[-1]), flush=True)
-    set_environment(options.haproxy)  # of both servers
+    set_environment()  # of both servers
+    ended = contextlib.ExitStack()
+    if options.haproxy:
+        ended.enter_context(haproxy_environment())
     import ray
     from ray import serve
 
@@ -272,6 +276,7 @@ def main() -> None:
                 rows.append({"round": turn, "kind": kind, "clients": clients, "models": models})
                 print(json.dumps(rows[-1]), flush=True)
     serve.shutdown()
+    ended.close()
     about = {
         "haproxy": options.haproxy,
         "device": torch.cuda.get_device_name() if options.gpu else platform.processor() or platform.machine(),

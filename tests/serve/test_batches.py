@@ -62,7 +62,11 @@ def test_requests_of_several_clients_run_together(pipeline: gl.Pipeline) -> None
         assert np.allclose(outputs(reply, "scaled"), x * index[:, None])
         assert np.array_equal(outputs(reply, "both.1"), index + 1)
     (stats,) = json.loads(asyncio.run(server.respond("GET", "/v2/models/batched/stats", {}, b"")).body)["model_stats"]
-    assert (stats["inference_count"], stats["execution_count"]) == (4, 1)
+    assert (stats["inference_count"], stats["execution_count"], stats["inference_stats"]["success"]["count"]) == (
+        8,
+        1,
+        4,
+    )
 
 
 def test_the_configuration_has_the_most_rows_and_the_sizes_of_one(pipeline: gl.Pipeline) -> None:

@@ -349,6 +349,7 @@ def test_a_closed_pipeline_is_unavailable(models: Path, tmp_path: Path) -> None:
     assert respond(server, "GET", "/v2/health/ready").status == 503
     assert respond(server, "GET", "/v2/models/policy/ready").status == 503
     assert json.loads(respond(server, "POST", "/v2/repository/index").body)[0]["state"] == "UNAVAILABLE"
+    assert json.loads(respond(server, "POST", "/v2/repository/index", b'{"ready": true}').body) == []
     assert infer(server, "policy", [input_of("input_0", X, "FP32")])[0].status == 503
     assert server.obstacle() == "the pipeline is closed"
 

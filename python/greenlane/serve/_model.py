@@ -49,6 +49,8 @@ class Model:
         """How long the last runs took, without their waits."""
         self._ended = 0.0
         self._answered = self._answered_ns = self._refused = self._refused_ns = 0
+        self._inferences = 0
+        """The rows of the answered requests, where requests run together; else their number."""
 
     def _take_inputs(self, inputs: Sequence[TensorInfo]) -> None:
         """Takes these inputs from clients instead of the engine's."""
@@ -105,7 +107,7 @@ class Model:
         return {
             "name": self._name,
             "version": VERSION,
-            "inference_count": self._answered,
+            "inference_count": self._inferences,
             "execution_count": batches or self._answered,
             "inference_stats": {
                 "success": {"count": self._answered, "ns": self._answered_ns},
@@ -177,7 +179,9 @@ class Model:
         left_ms = _left_ms(request, arrival)
         if left_ms is not None and left_ms < 0:
             raise self._late("answered after", request)
-        return self._response(request, on_cpu)
+        reply = self._response(request, on_cpu)
+        self._inferences += request.tensors[0].shape[0] if self._max_batch else 1
+        return reply
 
     def _refusal(self, error: RequestError) -> ProtocolError:
         return ProtocolError(_STATUS_OF_REASON[error.reason], str(error), self._retry_after())

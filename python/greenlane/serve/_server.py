@@ -18,7 +18,7 @@ from greenlane import __version__
 from greenlane._pipeline import Pipeline
 from greenlane.serve._edges import read_document
 from greenlane.serve._errors import ProtocolError, bad_request
-from greenlane.serve._messages import HEADER_LENGTH, Reply, require_no_files
+from greenlane.serve._messages import HEADER_LENGTH, Reply, require_no_files, wants_ready
 from greenlane.serve._model import VERSION, Model
 from greenlane.serve._paths import Feeder, PathModel, chain_of
 from greenlane.serve._repository import Repository, Unloaded, after
@@ -161,7 +161,10 @@ class Server:
                 return _json({"model_stats": [model.statistics() for model in self._models.values()]})
             case ["v2", "repository", "index"]:
                 call.require("POST")
-                return _json([self._entry(name) for name in [*self._models, *sorted(self._unloaded()), *self._refused]])
+                entries = [self._entry(name) for name in [*self._models, *sorted(self._unloaded()), *self._refused]]
+                if wants_ready(self._plain(call.body, call.headers)):
+                    entries = [entry for entry in entries if entry["state"] == "READY"]
+                return _json(entries)
             case ["v2", "repository", "models", name, "load" | "unload" as verb]:
                 call.require("POST")
                 return await self._load_or_unload(call, name, verb)

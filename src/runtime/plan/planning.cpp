@@ -137,7 +137,7 @@ PlanRequest plan_request(const PipelineConfig& config, const Profile& profile) {
 PipelineConfig without_lanes(PipelineConfig config) {
   const auto elsewhere = std::ranges::find_if(config.lanes, [](const auto& lane) { return !lane.device.empty(); });
   if (elsewhere != config.lanes.end()) {
-    throw ConfigError({.what = config.file.string() + " cannot be profiled",
+    throw ConfigError({.what = config.file.string() + " is of several devices",
                        .why = "lane '" + elsewhere->name + "' names a device, and a profile is of one device",
                        .remedy = "plan it without a profile: `greenlane plan` measures each device"});
   }
