@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 from greenlane.serve.__main__ import main
-from greenlane.serve._environment import haproxy_environment
+from greenlane.serve._environment import haproxy_environment, haproxy_obstacle
 from python.pipelines import LONG, pipeline_of
 from tritonclient.utils import InferenceServerException
 
@@ -104,3 +104,10 @@ def test_each_server_has_its_own_files_and_fallback(monkeypatch: pytest.MonkeyPa
         assert os.environ["RAY_SERVE_FALLBACK_PROXY_HTTP_PORT"] != "8500", "two servers would answer for each other"
         assert os.environ["RAY_SERVE_HAPROXY_BALANCE_ALGORITHM"] == "leastconn"
     assert not folder.exists()
+    assert os.environ == {"RAY_SERVE_HAPROXY_BALANCE_ALGORITHM": "leastconn"}
+
+
+def test_ports_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in ("abc", "0", "70000", "²"):
+        monkeypatch.setenv(PORTS[0], wrong)
+        assert haproxy_obstacle() == f"{PORTS[0]} is {wrong!r}: give a port from 1 to 65535"

@@ -30,12 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     why = listen_obstacle(options.host, options.port)
     if why:
         return _refuse(f"{why}; choose others with --host, --port", 1)
+    why = haproxy_obstacle() if options.haproxy else ""
+    if why:
+        return _refuse(why, 1)
     set_environment()
     if not options.haproxy:
         return _serve(options)
-    why = haproxy_obstacle()
-    if why:
-        return _refuse(why, 1)
     with haproxy_environment():
         return _serve(options)
 
@@ -52,7 +52,7 @@ def _serve(options: argparse.Namespace) -> int:
         return _refuse("Ray Serve is not installed: install it with `pip install 'greenlane[serve]'`", 1)
     is_ours = False
     try:
-        ray.init(namespace="serve")
+        ray.init(namespace="serve", address="local" if options.haproxy else None)  # the variables are not the cluster's
         for each in (signal.SIGINT, signal.SIGTERM):  # only now, because Ray sets its own
             signal.signal(each, _interrupt)
         if serve.status().proxies:

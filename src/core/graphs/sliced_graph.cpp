@@ -93,6 +93,9 @@ double overhead_of(const Lane& lane, int repeats, Work work, OtherWork other) {
 }  // namespace
 
 struct SlicedGraph::Impl {
+  // An end is known to this if the device was asked so shortly before: the thread may lose its core in between.
+  static constexpr auto kExact = microseconds(25);
+
   // A slice that was launched and may be in flight.
   struct Launched {
     std::unique_ptr<detail::EventBackend> done;
@@ -114,7 +117,7 @@ struct SlicedGraph::Impl {
   std::vector<Launched> launched{};  // a ring of look-ahead + 1 slices; at most this many are in flight
   std::size_t next = 0;              // the next entry of `launched`, across runs
   Clock::time_point last_end{};
-  bool is_last_end_exact = false;  // seen when it came
+  bool is_last_end_exact = false;
 
   void look_ahead(const Lane& lane, int slices) {
     launched.clear();
@@ -132,7 +135,8 @@ struct SlicedGraph::Impl {
 
   void launch(Gate& gate, const Lane& lane, detail::GraphBackend& part, std::size_t number) {
     auto& turn = launched[next];
-    if (wait_for(turn)) wait_for_need(gate, lane);
+    wait_for(turn);
+    wait_for_need();
     // Otherwise their ends would be noticed only when the gate opens.
     if (options.log && !gate.is_open(lane.unit_set(), work.get())) wait_for_all();
     (void)gate.wait(lane.unit_set(), options.wait, work.get());
@@ -146,61 +150,66 @@ struct SlicedGraph::Impl {
   }
 
   // Waits until the device is about to need the next slice: while it is not launched, urgent work does not wait for it.
-  // Returns early if the running slice ends earlier than expected, or if the gate closes. Requires that the oldest
-  // slice in flight ended just now, so that the one behind it began.
-  void wait_for_need(Gate& gate, const Lane& lane) {
+  // Requires that the oldest slice in flight has ended, so that the one behind it runs.
+  void wait_for_need() {
     auto& running = launched[(next + 1) % launched.size()];
     if (running.is_observed || times.empty() || options.wait != GateWait::spin) return;
-    const auto due = last_end + times[running.part] - detail::kLaunchLead;
+    // Its begin at the latest, if the former end was seen. Otherwise it began earlier, but not before its launch.
+    const auto begin = is_last_end_exact ? std::max(running.at, last_end) : running.at;
+    const auto due = begin + times[running.part] - detail::kLaunchLead;
     detail::Spin spin;
-    while (Clock::now() < due && gate.is_open(lane.unit_set(), work.get())) {
+    for (auto asked = Clock::now(), before = asked; asked < due; before = asked, asked = Clock::now()) {
       if (running.done->is_done()) {
-        note_end(running, true);
+        note_end(running, asked - before < kExact);
         return;
       }
       spin.pause();
     }
   }
 
-  // Corrects a part's time by that of a run. A time that is too long leaves the device without work for a moment, so it
-  // falls at once, and rises slowly.
-  void learn(std::size_t part, nanoseconds seen) {
+  // Corrects a part's time by that of a run, which may be longer if nobody saw the end. A time that is too long leaves
+  // the device without work for a moment, so it falls at once, and rises slowly.
+  void learn(std::size_t part, nanoseconds seen, bool may_rise) {
     constexpr int kRise = 8;
     if (times.empty()) return;
     auto& time = times[part];
-    time = time.count() == 0 || seen < time ? seen : time + (seen - time) / kRise;
+    if (time.count() == 0 || seen < time) {
+      time = seen;
+    } else if (may_rise) {
+      time += (seen - time) / kRise;
+    }
   }
 
-  // Returns true if the slice's end was seen when it came.
-  bool wait_for(Launched& slice) {
-    if (slice.is_observed) return false;
+  void wait_for(Launched& slice) {
+    if (slice.is_observed) return;
     detail::Spin spin;
     bool was_running = false;
+    auto before = Clock::now();
     while (!slice.done->is_done()) {
       was_running = true;
+      before = Clock::now();
       if (options.wait == GateWait::spin) {
         spin.pause();
       } else {
         std::this_thread::sleep_for(microseconds(5));
       }
     }
-    note_end(slice, was_running);
-    return was_running;
+    note_end(slice, was_running && Clock::now() - before < kExact);
   }
 
   // Notes that the slice has ended; exact: just now.
   void note_end(Launched& slice, bool is_exact) {
     slice.is_observed = true;
     const auto begin = std::max(slice.at, last_end);
-    const bool is_begin_exact = begin == slice.at || is_last_end_exact;
+    const bool is_at_launch = begin == slice.at;
+    const bool was_last_exact = std::exchange(is_last_end_exact, is_exact);
     last_end = Clock::now();
-    is_last_end_exact = is_exact;
-    if (is_exact && is_begin_exact) learn(slice.part, last_end - begin);
+    if (is_at_launch || was_last_exact) learn(slice.part, last_end - begin, is_exact && !is_at_launch);
     if (options.log) options.log->add({.begin = begin, .end = last_end});
   }
 
   void wait_for_all() {
-    for (std::size_t i = 0; i < launched.size(); ++i) (void)wait_for(launched[(next + i) % launched.size()]);
+    for (std::size_t i = 0; i < launched.size(); ++i) wait_for(launched[(next + i) % launched.size()]);
   }
 
   [[nodiscard]] nanoseconds in_flight() const {
@@ -287,6 +296,7 @@ struct SlicedGraph::Impl {
       if (const double least = std::min(roughly(), roughly()); least > 4 * options.most_overhead) return least;
       return overhead_of(lane, many, sliced, launch(backend));
     }));
+    times = times_of_parts(lane);
     longest = std::ranges::max(times);
   }
 };

@@ -28,6 +28,17 @@ class SlicedGraphTest : public fake::FakeDriverTest {
       for (int i = 0; i < nodes; ++i) fake_.mark(lane_.stream());
     });
   }
+  [[nodiscard]] std::size_t launches() const { return fake_.launches().size(); }
+  void wait_for_launches(std::size_t count) const {
+    for (int i = 0; i < 5000 && launches() < count; ++i) std::this_thread::sleep_for(milliseconds(1));
+    ASSERT_EQ(launches(), count);
+  }
+  // Waits for so many launches, and for others that must not follow.
+  void expect_launches(std::size_t count) const {
+    wait_for_launches(count);
+    std::this_thread::sleep_for(milliseconds(20));
+    EXPECT_EQ(launches(), count);
+  }
   // Runs the graph once. Returns the number of nodes of each slice that it launched.
   std::vector<std::size_t> run(SlicedGraph& graph) {
     const auto before = fake_.launches().size();
@@ -104,8 +115,7 @@ TEST_F(SlicedGraphTest, TheLookAheadLimitsSlicesInFlight) {
     fake_.set_events_done(false);
     const auto before = fake_.launches().size();
     std::jthread best_effort([&] { graph.run(gate_, lane_); });
-    std::this_thread::sleep_for(milliseconds(20));
-    EXPECT_EQ(fake_.launches().size(), before + static_cast<std::size_t>(ahead) + 1);
+    expect_launches(before + static_cast<std::size_t>(ahead) + 1);
     fake_.set_events_done(true);
     best_effort.join();
     EXPECT_EQ(fake_.launches().size(), before + 8);
@@ -149,8 +159,7 @@ TEST_F(SlicedGraphTest, TheLookAheadLimitsWholeGraphsInFlight) {
   std::jthread best_effort([&] {
     for (int run = 0; run < 5; ++run) graph.run(gate_, lane_);
   });
-  std::this_thread::sleep_for(milliseconds(20));
-  EXPECT_EQ(fake_.launches().size(), before + 2);
+  expect_launches(before + 2);
   fake_.set_events_done(true);
   best_effort.join();
   EXPECT_EQ(fake_.launches().size(), before + 5);
@@ -160,20 +169,12 @@ class LongSliceTest : public SlicedGraphTest {
  protected:
   LongSliceTest() : SlicedGraphTest({.nodes = std::vector<fake::Node>(4, {.time = hours(1)})}) {}
 
-  [[nodiscard]] std::size_t launches() const { return fake_.launches().size(); }
-  void wait_for_launches(std::size_t count) const {
-    for (int i = 0; i < 5000 && launches() < count; ++i) std::this_thread::sleep_for(milliseconds(1));
-    ASSERT_EQ(launches(), count);
-  }
-  // Starts a run, whose first slice ends when two are launched. The second one should take an hour.
+  // Starts a run, whose first slice should take an hour.
   std::jthread start(SlicedGraph& graph) {
     fake_.set_events_done(false);
     const auto before = launches();
     std::jthread best_effort([&] { graph.run(*closing_, lane_); });
-    wait_for_launches(before + 2);
-    fake_.set_launches_done(before + 1);
-    std::this_thread::sleep_for(milliseconds(20));
-    EXPECT_EQ(launches(), before + 2) << "the third slice was launched long before it was needed";
+    expect_launches(before + 1);  // the second slice is not needed yet
     return best_effort;
   }
   void end_all() { fake_.set_events_done(true); }
@@ -188,15 +189,25 @@ TEST_F(LongSliceTest, TheNextSliceIsLaunchedWhenTheRunningOneIsAboutToEnd) {
   end_all();
 }
 
-TEST_F(LongSliceTest, AGateThatClosesEndsTheWait) {
+TEST_F(LongSliceTest, ASliceThatEndsEarlyIsFollowedAtOnce) {
   SlicedGraph graph(capture(3), lane_, {.longest = nanoseconds(1)});
   const auto best_effort = start(graph);
   const auto before = launches();
-  for (int i = 0; i < 5000 && launches() == before; ++i) {
-    const auto urgent = Gate::close(closing_, lane_.unit_set(), hours(1));
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  EXPECT_EQ(launches(), before + 1);
+  fake_.set_launches_done(before);
+  wait_for_launches(before + 1);
+  end_all();
+}
+
+TEST_F(LongSliceTest, OneSliceIsInFlightAfterAHold) {
+  SlicedGraph graph(capture(4), lane_, {.longest = nanoseconds(1)});
+  const auto before = launches();
+  auto urgent = std::make_optional(Gate::close(closing_, lane_.unit_set(), hours(1)));
+  fake_.set_events_done(false);
+  const std::jthread best_effort([&] { graph.run(*closing_, lane_); });
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(launches(), before);
+  urgent.reset();
+  expect_launches(before + 1);  // otherwise another urgent call would wait for two slices
   end_all();
 }
 
@@ -210,18 +221,19 @@ TEST_F(LongSliceTest, AMovedGraphKnowsItsSlices) {
 }
 
 TEST_F(LongSliceTest, ATimeThatWasTooLongIsCorrectedByARun) {
-  SlicedGraph graph(capture(3), lane_, {.longest = nanoseconds(1)});
-  {
-    const auto best_effort = start(graph);
-    fake_.set_launches_done(launches());  // the second slice ends long before it should
-  }
+  SlicedGraph two(capture(2), lane_, {.longest = nanoseconds(1)});
+  const auto run = [&] { return std::jthread([&] { two.run(*closing_, lane_); }); };
+  fake_.set_events_done(false);
   const auto before = launches();
-  const std::jthread best_effort([&] { graph.run(*closing_, lane_); });
-  wait_for_launches(before + 1);
-  fake_.set_launches_done(before);  // the last slice of the first run
-  wait_for_launches(before + 2);
-  fake_.set_launches_done(before + 1);
-  wait_for_launches(before + 3);  // though the second slice has not ended
+  {
+    const auto best_effort = run();
+    wait_for_launches(before + 1);
+    fake_.set_launches_done(before + 1);  // the first slice takes milliseconds
+  }
+  EXPECT_EQ(launches(), before + 2);
+  fake_.set_launches_done(before + 2);
+  const auto best_effort = run();
+  wait_for_launches(before + 4);  // though the first slice has not ended
   end_all();
 }
 
@@ -229,12 +241,10 @@ TEST_F(LongSliceTest, SlicesThatWereNotMeasuredAreLaunchedAtOnce) {
   SlicedGraph graph(capture(4), lane_, {}, /*measure=*/false);
   EXPECT_EQ(graph.in_flight(), nanoseconds(0));
   fake_.set_events_done(false);
-  const auto before = fake_.launches().size();
-  std::jthread best_effort([&] { graph.run(*closing_, lane_); });
-  while (fake_.launches().size() < before + 2) std::this_thread::yield();
-  fake_.set_events_done(true);
-  best_effort.join();
-  EXPECT_EQ(fake_.launches().size(), before + 4);
+  const auto before = launches();
+  const std::jthread best_effort([&] { graph.run(*closing_, lane_); });
+  wait_for_launches(before + 2);  // though the first slice has not ended
+  end_all();
 }
 
 class LongKernelTest : public SlicedGraphTest {
