@@ -5,9 +5,11 @@ from typing import Any
 
 import greenlane as gl
 import numpy as np
+import pytest
 import tritonclient.http as triton
 from greenlane.serve._messages import HEADER_LENGTH, Reply
 from greenlane.serve._server import Server
+from tritonclient.utils import InferenceServerException
 
 MOST_BYTES = 1 << 20
 
@@ -47,3 +49,13 @@ def result_of(answer: tuple[Reply, triton.InferResult | None], output: str) -> A
     array = result.as_numpy(output)
     assert isinstance(array, np.ndarray)
     return array
+
+
+def expect_refusals(client: triton.InferenceServerClient, models: str) -> None:
+    """Asks a server of these models, "policy" among them, for what it cannot give."""
+    inputs = [given("input_0", np.zeros((4, 8), np.float32), "FP32")]
+    with pytest.raises(InferenceServerException, match=f"there is no model 'nobody': use {models}") as refused:
+        client.infer("nobody", inputs)
+    assert refused.value.status() == "404"
+    with pytest.raises(InferenceServerException, match="cannot answer in the request's time"):
+        client.infer("policy", inputs, timeout=1)

@@ -16,9 +16,9 @@ import tritonclient.http as triton
 from greenlane.serve.__main__ import main
 from greenlane.serve._environment import haproxy_environment, haproxy_obstacle
 from python.pipelines import LONG, pipeline_of
-from tritonclient.utils import InferenceServerException
 
 from serve.command import MOST_SECONDS, free_port, serving
+from serve.requests import expect_refusals
 from serve.requests import given as input_of
 
 X = np.arange(32, dtype=np.float32).reshape(4, 8)
@@ -50,11 +50,7 @@ def test_haproxy_answers_as_the_pipeline_does(client: triton.InferenceServerClie
         assert "uvicorn" in reply.headers["server"], "a proxy of Ray's answered"
     result = client.infer("policy", [input_of("input_0", X, "FP32")], request_id="a")
     assert np.array_equal(result.as_numpy("output_0"), X * 2 + 1)
-    with pytest.raises(InferenceServerException, match=r"there is no model 'nobody': use policy, next") as refused:
-        client.infer("nobody", [input_of("input_0", X, "FP32")])
-    assert refused.value.status() == "404"
-    with pytest.raises(InferenceServerException, match="cannot answer in the request's time"):
-        client.infer("policy", [input_of("input_0", X, "FP32")], timeout=1)
+    expect_refusals(client, "policy, next")
 
 
 def test_the_sequences_of_a_session_stay_with_a_replica(client: triton.InferenceServerClient) -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from greenlane._native import ops
 from greenlane.serve._build import build
-from greenlane.serve._environment import haproxy_environment, haproxy_obstacle, listen_obstacle, set_environment
+from greenlane.serve._environment import (
+    haproxy_environment,
+    haproxy_obstacle,
+    is_port,
+    listen_obstacle,
+    set_environment,
+)
 
 _NAME = "greenlane"
 _ERROR = "RuntimeError: "
@@ -124,7 +130,7 @@ def _replicas(text: str) -> int | str:
 
 
 def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and 0 < int(text) < 65536:
+    if is_port(text):
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 1 to 65535")
 

