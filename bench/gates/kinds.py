@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,8 @@ class Mix:
         graphs = stats.engines["head"].graphs
         seen["slices"] = graphs.slices if graphs is not None else 0
         seen["longest_slice_us"] = graphs.longest_slice_us if graphs is not None else 0
+        gate = stats.devices["cuda:0"].gate
+        seen["gate"] = asdict(gate) if gate is not None else None
         if urgent:
             for name in ("vit", "policy"):
                 latency = stats.engines[name].figures.whole
