@@ -1,7 +1,7 @@
 """Compares greenlane.serve with plain Ray Serve deployments of the same packages: ray_serve.py FOLDER OUT.json NAME...
 
 Each NAME is NAME.pt2 and NAME.inputs.pt of the folder. NAME@RATE gets requests at this rate (Hz), with a deadline of
---deadline-ms; NAME alone is best effort, with two requests in flight. Both servers get the same arrivals from
+--deadline-ms or, as NAME@RATE:MS, of its own; NAME alone is best effort, with two requests in flight. Both servers get the same arrivals from
 one load generator, in turns. Without --gpu one model is measured in three ways: one request after another, 32 clients,
 and, without a server, submit() of a pipeline.
 
@@ -25,12 +25,15 @@ from typing import Any
 import aiohttp
 import greenlane as gl
 import torch
+import uvloop
 from greenlane.serve import build
 from greenlane.serve._environment import haproxy_environment, set_environment
 from starlette.requests import Request
 from starlette.responses import Response
 
 PORT = 8123
+TIMER_S = 2e-3
+"""An event loop's timers are this late at most: the rest of a wait looks at the clock."""
 
 
 @dataclass
@@ -40,15 +43,18 @@ class Load:
     name: str
     rate_hz: float | None
     """None: best effort."""
+    deadline_ms: float | None
     inputs: list[torch.Tensor]
     latency_ms: list[float] = field(default_factory=list)
     failed: int = 0
 
     @classmethod
-    def of(cls, text: str, folder: Path) -> "Load":
-        """Reads NAME or NAME@RATE."""
-        name, _, rate = text.partition("@")
-        return cls(name, float(rate) if rate else None, torch.load(folder / f"{name}.inputs.pt"))
+    def of(cls, text: str, folder: Path, deadline_ms: float) -> "Load":
+        """Reads NAME, NAME@RATE or NAME@RATE:DEADLINE_MS."""
+        name, _, rates = text.partition("@")
+        rate, _, deadline = rates.partition(":")
+        inputs = torch.load(folder / f"{name}.inputs.pt")
+        return cls(name, float(rate), float(deadline or deadline_ms), inputs) if rate else cls(name, None, None, inputs)
 
     def figures(self, seconds: float) -> dict[str, Any]:
         """Returns what was measured."""
@@ -56,6 +62,7 @@ class Load:
         return {
             "name": self.name,
             "asked_hz": self.rate_hz,
+            "deadline_ms": self.deadline_ms,
             "answered_hz": len(ordered) / seconds,
             "failed": self.failed,
             "p50_ms": statistics.median(ordered) if ordered else None,
@@ -136,6 +143,14 @@ class Client:
 
         return ask
 
+    async def server_ms(self, load: Load) -> dict[str, float]:
+        """Returns the mean time from a request's arrival in a replica to its answer, which greenlane tells."""
+        if self.kind != "greenlane":
+            return {}
+        async with self.session.get(f"http://127.0.0.1:{PORT}/v2/models/{load.name}/stats") as reply:
+            success = (await reply.json())["model_stats"][0]["inference_stats"]["success"]
+        return {"mean_in_replica_ms": success["ns"] / success["count"] / 1e6}
+
 
 async def one(load: Load, ask: Ask, scheduled: float) -> None:
     """Sends one request, and notes its latency from the time when it was due."""
@@ -150,7 +165,9 @@ async def open_loop(load: Load, ask: Ask, until: float) -> None:
     arrivals, due, flying = random.Random(load.name), time.perf_counter(), set()
     assert load.rate_hz is not None
     while due < until:
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        await asyncio.sleep(max(0.0, due - time.perf_counter() - TIMER_S))
+        while time.perf_counter() < due:
+            await asyncio.sleep(0)
         task = asyncio.ensure_future(one(load, ask, due))
         flying.add(task)
         task.add_done_callback(flying.discard)
@@ -185,7 +202,8 @@ async def measure(kind: str, loads: list[Load], seconds: float, clients: int) ->
                 for load, ask in zip(loads, asks, strict=True)
             )
         )
-    return [load.figures(seconds) for load in loads]
+        server_ms = [await client.server_ms(load) for load in loads]
+    return [load.figures(seconds) | figures for load, figures in zip(loads, server_ms, strict=True)]
 
 
 def write_pipeline(folder: Path, loads: list[Load], options: argparse.Namespace) -> Path:
@@ -195,7 +213,7 @@ def write_pipeline(folder: Path, loads: list[Load], options: argparse.Namespace)
         keys = {"model": str(folder / f"{load.name}.pt2"), "inputs": str(folder / f"{load.name}.inputs.pt")}
         tables.append(f"[engine.{load.name}]\n" + "".join(f"{key} = {json.dumps(keys[key])}\n" for key in keys))
         if load.rate_hz is not None:
-            tables.append(f"rate_hz = {load.rate_hz}\ndeadline_ms = {options.deadline_ms}\n")
+            tables.append(f"rate_hz = {load.rate_hz}\ndeadline_ms = {load.deadline_ms}\n")
         if options.gpu:
             units = 'units = "rest"' if index == 0 else f'beside = "{loads[0].name}"'
             tables.append(f"[lane.{load.name}]\n{units}\n")
@@ -253,7 +271,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path("/tmp"))
     options = parser.parse_args()
     folder = options.folder.resolve()
-    loads = [Load.of(text, folder) for text in options.models]
+    loads = [Load.of(text, folder, options.deadline_ms) for text in options.models]
     file = write_pipeline(folder, loads, options)
     rows: list[dict[str, Any]] = []
     if not options.gpu:
@@ -271,8 +289,8 @@ def main() -> None:
     for turn in range(options.rounds):
         for kind in ("greenlane", "plain"):
             deploy(kind, folder, loads, file, options.gpu)
-            for clients in (2,) if options.gpu else (1, 32):
-                models = asyncio.run(measure(kind, loads, options.seconds, clients))
+            for clients in (2,) if options.gpu or len(loads) > 1 else (1, 32):
+                models = uvloop.run(measure(kind, loads, options.seconds, clients))
                 rows.append({"round": turn, "kind": kind, "clients": clients, "models": models})
                 print(json.dumps(rows[-1]), flush=True)
     serve.shutdown()
@@ -282,7 +300,6 @@ def main() -> None:
         "device": torch.cuda.get_device_name() if options.gpu else platform.processor() or platform.machine(),
         "torch": torch.__version__,
         "ray": ray.__version__,
-        "deadline_ms": options.deadline_ms,
         "seconds": options.seconds,
     }
     options.out.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")

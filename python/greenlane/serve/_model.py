@@ -12,6 +12,7 @@ from greenlane._pipeline import Pipeline
 from greenlane._pipeline_run import PipelineRun
 from greenlane._request_errors import RequestError
 from greenlane._tensor_info import TensorInfo, tensor_infos
+from greenlane.serve._copies import ahead_of_engines
 from greenlane.serve._datatypes import datatype_of
 from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._messages import InferenceRequest, Reply, read_request, require_outputs, response_of
@@ -150,7 +151,8 @@ class Model:
         async with self._sequences.turn(request.step) as turn:
             outputs = await self._run(request, self._feedback.joined(request.tensors, turn.state), arrival)
             reply = self._answer(request, outputs, arrival)
-            turn.next = self._feedback.taken(outputs)
+            with ahead_of_engines(self._device):
+                turn.next = self._feedback.taken(outputs)
         return reply
 
     async def _run(self, request: InferenceRequest, inputs: list[torch.Tensor], arrival: int) -> list[torch.Tensor]:
@@ -158,9 +160,10 @@ class Model:
         deadline_ms = _left_ms(request, arrival)
         if deadline_ms is not None and deadline_ms <= 0:  # it waited for earlier requests of its sequence
             raise self._late("had not begun the request by", request)
-        tensors = [tensor.to(self._device) for tensor in inputs]
         try:
-            run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms, priority=request.priority)
+            with ahead_of_engines(self._device):
+                tensors = [tensor.to(self._device) for tensor in inputs]
+                run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms, priority=request.priority)
         except RequestError as error:
             raise self._refusal(error) from None
         except RuntimeError as error:
@@ -175,7 +178,8 @@ class Model:
             raise ProtocolError(500, str(error)) from None
 
     def _answer(self, request: InferenceRequest, outputs: list[torch.Tensor], arrival: int) -> Reply:
-        on_cpu = [output.cpu() for output in outputs]
+        with ahead_of_engines(self._device):
+            on_cpu = [output.cpu() for output in outputs]
         left_ms = _left_ms(request, arrival)
         if left_ms is not None and left_ms < 0:
             raise self._late("answered after", request)

@@ -127,6 +127,8 @@ TEST_F(UrgentTest, ACallThatDoesNotEndHoldsItForFiveDeadlines) {
 
 TEST_F(UrgentTest, ADeviceHasOneGate) { EXPECT_EQ(Gate::of(gpu()), gate_); }
 
+constexpr int kUntilDecided = 1000;  // calls after which each short one has its way
+
 // Urgent calls of some length beside best-effort work with 100 us in flight.
 class ShortUrgentTest : public UrgentTest {
  protected:
@@ -163,20 +165,20 @@ class ShortUrgentTest : public UrgentTest {
 };
 
 TEST_F(ShortUrgentTest, ALongCallAlwaysHolds) {
-  EXPECT_EQ(held(300, 25, 25), 300);
+  EXPECT_EQ(held(kUntilDecided, 25, 25), kUntilDecided);
   EXPECT_TRUE(is_expected_call_held());
 }
 
 TEST_F(ShortUrgentTest, AShortCallEndsUpBesideAndIsNotAwaited) {
   EXPECT_TRUE(is_expected_call_held()) << "its length is not known yet";
-  EXPECT_GT(held(300, 5, 5), 64);
+  EXPECT_GT(held(kUntilDecided, 5, 5), 64);
   EXPECT_EQ(held(100, 5, 5), 0);
   EXPECT_FALSE(is_expected_call_held());
   EXPECT_EQ(gate_->report().limits_hit, 0U);
 }
 
 TEST_F(ShortUrgentTest, AShortCallGoesOnHoldingWorkThatDelaysIt) {
-  (void)held(300, 3, 9);
+  (void)held(kUntilDecided, 3, 9);
   EXPECT_EQ(held(50, 3, 9), 50);
   EXPECT_FALSE(is_expected_call_held()) << "the gate closes ahead of a call that is shorter than the slices in flight";
 }
@@ -185,7 +187,7 @@ TEST_F(ShortUrgentTest, WorkForWhichACallIsLongDoesNotKeepTheOtherWorkFromLearni
   const auto fine = std::make_shared<GatedWork>(lane_.unit_set());
   fine->set_in_flight(microseconds(10));
   gate_->join(fine);
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < kUntilDecided; ++i) {
     fine->note_launch(Gate::Clock::now() + hours(1));  // it launches all the time
     (void)call(5, 15);                                 // calls beside take longer
   }
@@ -193,12 +195,12 @@ TEST_F(ShortUrgentTest, WorkForWhichACallIsLongDoesNotKeepTheOtherWorkFromLearni
 }
 
 TEST_F(ShortUrgentTest, WorkThatJoinsLaterIsDecidedToo) {
-  (void)held(300, 5, 5);
+  (void)held(kUntilDecided, 5, 5);
   const auto later = std::make_shared<GatedWork>(lane_.unit_set());
   later->set_in_flight(microseconds(100));
   gate_->join(later);
   later->note_launch(Gate::Clock::now() + hours(1));  // it launches all the time
-  (void)held(300, 5, 5);
+  (void)held(kUntilDecided, 5, 5);
   const auto passed = gate_->report().beside;
   const auto call = engine_.enter(lane_.unit_set(), lane_.stream());
   EXPECT_TRUE(gate_->is_open(lane_.unit_set(), later.get()));
@@ -207,7 +209,7 @@ TEST_F(ShortUrgentTest, WorkThatJoinsLaterIsDecidedToo) {
 
 TEST_F(ShortUrgentTest, CallsThatDifferInTurnsAreNotTriedInTurns) {
   // Each second call takes longer, whichever way it goes.
-  for (int i = 0; i < 400; ++i) (void)call(3 + 6 * (i % 2), 3 + 6 * (i % 2));
+  for (int i = 0; i < kUntilDecided; ++i) (void)call(3 + 6 * (i % 2), 3 + 6 * (i % 2));
   EXPECT_EQ(held(50, 5, 5), 0);
 }
 
@@ -224,7 +226,7 @@ TEST_F(ShortUrgentTest, IdleWorkTeachesNothingAndCostsNothing) {
 }
 
 TEST_F(ShortUrgentTest, OtherUnitsBeginTheMeasurementAnew) {
-  (void)held(300, 5, 5);
+  (void)held(kUntilDecided, 5, 5);
   const auto other = Lane::create(device_.partition("other", 8));
   const auto there = std::make_shared<GatedWork>(other.unit_set());
   there->set_in_flight(microseconds(100));
@@ -254,7 +256,7 @@ TEST_F(ShortUrgentTest, TheGateIsClosedAheadWhereSlicesInFlightTakeMuchOfTheDead
 TEST_F(ShortUrgentTest, TimedCallsReuseTheirEventsAndThenAreNotTimed) {
   (void)held(10, 5, 5);
   const auto before = fake_.live().events;
-  (void)held(300, 5, 5);
+  (void)held(kUntilDecided, 5, 5);
   EXPECT_EQ(fake_.live().events, before);
   const auto records = fake_.calls_of("cuEventRecord");
   (void)held(10, 5, 5);
