@@ -1,7 +1,8 @@
 """Compiles the models of ray_serve.py on the GPU of this machine: export_served.py FOLDER [NAME...].
 
-`reranker`, `embedder` and `captions` are a transformer of 200 million parameters on 64 and 32 texts: their requests are
-small, and their runs are long. `detector` is a vision transformer of 86 million parameters on nine tiles of a picture.
+`reranker`, `embedder` and `captions` are a transformer of 200 million parameters on 64, 32 and 16 texts: their requests
+are small, and their runs are long. `detector` is a vision transformer of 86 million parameters on 25 tiles of a
+picture.
 """
 
 import sys
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gates"))
 
 import export
 
-TEXTS = {"reranker": 64, "embedder": 32, "captions": 32}
+TEXTS = {"reranker": 64, "embedder": 32, "captions": 16}
 
 
 class Texts(nn.Module):
@@ -43,7 +44,7 @@ class Tiles(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Returns a thousand scores for each tile."""
-        tiles = (picture.half() / 255).unfold(1, 224, 112).unfold(2, 224, 112)
+        tiles = (picture.half() / 255).unfold(1, 224, 28).unfold(2, 224, 28)
         y: Tensor = self.vision(tiles.permute(1, 2, 0, 3, 4).reshape(-1, 3, 224, 224))
         return y
 
@@ -61,7 +62,7 @@ def main() -> None:
         x = (
             torch.randint(0, 1024, (TEXTS[name], 256), device="cuda", dtype=torch.int32)
             if name in TEXTS
-            else torch.randint(0, 256, (3, 448, 448), device="cuda", dtype=torch.uint8)
+            else torch.randint(0, 256, (3, 336, 336), device="cuda", dtype=torch.uint8)
         )
         with torch.no_grad():
             program = torch.export.export(model, (x,))

@@ -11,9 +11,8 @@ from greenlane.serve._server import Server
 
 def test_a_request_does_not_wait_for_the_default_stream(models: Path, tmp_path: Path) -> None:
     file = tmp_path / "pipeline.toml"
-    file.write_text(
-        f"device = 'cuda:0'\n[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
-    )
+    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
+    file.write_text(f"device = 'cuda:0'\n{table}")
     with gl.Pipeline(file) as pipeline:
         server = Server(pipeline, 1 << 20)
 
