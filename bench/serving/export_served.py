@@ -44,7 +44,7 @@ class Tiles(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Returns a thousand scores for each tile."""
-        tiles = (picture.half() / 255).unfold(1, 224, 28).unfold(2, 224, 28)
+        tiles = (picture.half() / 255).unfold(1, 224, 16).unfold(2, 224, 16)
         y: Tensor = self.vision(tiles.permute(1, 2, 0, 3, 4).reshape(-1, 3, 224, 224))
         return y
 
