@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "gpu")]
 
 import export  # noqa: E402
+from host_watch import watched_host  # noqa: E402
 
 SECONDS = float(os.environ.get("SECONDS_TO_RUN", "8"))
 ROUNDS = int(os.environ.get("ROUNDS", "4"))
@@ -159,12 +160,14 @@ class Results:
 
     def add(self, turn: int, mix: Mix, scratch: Path) -> None:
         """Runs a mix."""
-        self.runs.append({"round": turn, "kind": mix.kind, "mix": mix.run(scratch, urgent=True, seconds=SECONDS)})
+        with watched_host() as host:
+            figures = mix.run(scratch, urgent=True, seconds=SECONDS)
+        self.runs.append({"round": turn, "kind": mix.kind, "host": host, "mix": figures})
         print(json.dumps(self.runs[-1]), flush=True)
         self.write()
 
     def medians(self, kind: str) -> dict[str, float]:
-        """Returns the medians of a kind's runs: a busy host makes single runs longer."""
+        """Returns the medians of a kind's runs: a busy host makes single runs longer (host_watch.py)."""
         mixes = [row["mix"] for row in self.runs if row["kind"] == kind]
         if not mixes:
             return {}
