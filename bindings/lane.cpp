@@ -2,6 +2,7 @@
 
 #include "pending.hpp"
 #include "python_end.hpp"
+#include "runtime/copy_stream.hpp"
 
 #include <torch/library.h>
 
@@ -40,6 +41,10 @@ LanePtr whole_device_lane(const std::string& device, const std::string& name, st
   LaneOptions options{.name = name, .priority = {}};
   if (priority) options.priority = checked_int(*priority, "priority");
   return c10::make_intrusive<LaneObject>(Lane::create(Device::open(device), options));
+}
+
+LanePtr copy_lane(const std::string& device) {
+  return c10::make_intrusive<LaneObject>(runtime::copy_lane(Device::open(device)));
 }
 
 // Returns an owner of the Python object that holds a stream. Its end, in any thread, calls `release(key)`; after the
@@ -83,6 +88,7 @@ void register_lane(torch::Library& library) {
               partition);
   library.def("whole_device_lane(str device, str name, int? priority) -> __torch__.torch.classes.greenlane.Lane",
               whole_device_lane);
+  library.def("copy_lane(str device) -> __torch__.torch.classes.greenlane.Lane", copy_lane);
   library.def(
       "adopt_stream(str device, int handle, int? key, int release, str name) -> __torch__.torch.classes.greenlane.Lane",
       adopt_stream);

@@ -26,7 +26,7 @@ def watched_host() -> Iterator[dict[str, Any]]:
         try:
             yield figures
         finally:
-            figures.update(json.loads(process.communicate()[0]))
+            figures.update(json.loads(process.communicate()[0] or "{}"))
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Compiles the models of ray_serve.py on the GPU of this machine: export_served.py FOLDER [NAME...].
 
 `reranker`, `embedder` and `captions` are a transformer of 200 million parameters on 64, 32 and 16 texts: their requests
-are small, and their runs are long. `detector` is a vision transformer of 86 million parameters on 25 tiles of a
+are small, and their runs are long. `detector` is a vision transformer of 86 million parameters on 64 tiles of a
 picture.
 """
 

@@ -152,6 +152,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path("/tmp"))
     options = parser.parse_args()
     folder = options.folder.resolve()
+    ray_serve.TIMER_S = 0.0  # the loop is the server's, too
     loads = [ray_serve.Load.of(text, folder, options.deadline_ms) for text in options.models]
     with gl.Pipeline(ray_serve.write_pipeline(folder, loads, options)) as pipeline:
         parts = uvloop.run(serve(pipeline, loads, options.seconds))

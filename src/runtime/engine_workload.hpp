@@ -95,7 +95,10 @@ class EngineWorkload : public TensorWorkload {
     lane_ = lane;
     is_stream_kept_ = false;
     have_sizes_run_ = false;
-    if (on_gpu()) generator_.emplace(at::Device(at::kCUDA, index()));
+    if (!on_gpu()) return;
+    generator_.emplace(at::Device(at::kCUDA, index()));
+    const bool is_ahead = c10::cuda::getStreamFromExternal(lane.stream().handle(), index()).priority() < 0;
+    slots_->copy_ahead(is_ahead ? std::optional(lane.device()) : std::nullopt);
   }
 
   void unbind() override {

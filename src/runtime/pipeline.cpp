@@ -169,7 +169,8 @@ Pipeline open_pipeline(const std::filesystem::path& file, const PipelineOptions&
     if (options.mode.empty()) mode = planned;
     if (options.plan_of_another_device) config.planned_for.reset();
   }
-  if (config.device != "cpu") (void)request_hardware_queues(streams_of(config));
+  constexpr int kCopies = 1;  // see copy_stream()
+  if (config.device != "cpu") (void)request_hardware_queues(streams_of(config) + kCopies);
   auto live = std::make_shared<LivePipeline>("pipeline '" + file.filename().string() + "'", std::move(config), options,
                                              modules);
   if (*mode == Mode::lanes && options.plan.empty()) live->plan_open_lanes(stop);

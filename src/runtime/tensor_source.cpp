@@ -1,5 +1,7 @@
 #include "runtime/tensor_source.hpp"
 
+#include "runtime/copy_stream.hpp"
+
 #include <greenlane/core/error.hpp>
 
 #include <ATen/Functions.h>
@@ -51,7 +53,7 @@ TensorSource::TensorSource(std::string name, std::size_t index, const Device& de
                            Check check)
     : name_(std::move(name)), index_(index), device_(device), examples_(std::move(examples)), check_(std::move(check)) {
   if (device.id().kind != DeviceKind::cuda) return;
-  lane_ = Lane::create(device, {.name = "source " + name_});
+  lane_ = Lane::create(device, {.name = "source " + name_, .priority = kAheadOfEngines});
   lane_->keep_stream();  // the items' memory belongs to the stream, and may outlive the source
 }
 

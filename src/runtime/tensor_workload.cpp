@@ -1,5 +1,6 @@
 #include "runtime/tensor_workload.hpp"
 
+#include "runtime/copy_stream.hpp"
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -40,33 +41,66 @@ void copy_dense(const InputSlot& slot, const std::vector<at::Tensor>& inputs,
   }
 }
 
+// Copies inputs into a slot, on the current stream.
+void fill(InputSlot& slot, bool is_new, const std::vector<at::Tensor>& inputs,
+          std::optional<c10::cuda::CUDAStream> stream) {
+  if (!is_new) {
+    copy_dense(slot, inputs, stream);
+    return;
+  }
+  for (const auto& input : inputs) slot.inputs.push_back(input.detach().clone());
+}
+
 }  // namespace
 
+void InputSlots::copy_ahead(std::optional<Device> device) {
+  const std::scoped_lock lock(mutex_);
+  device_ = std::move(device);
+  ahead_.reset();
+}
+
+std::unique_ptr<InputSlot> InputSlots::take(const std::vector<at::Tensor>& inputs) {
+  const std::scoped_lock lock(mutex_);
+  const auto found =
+      std::ranges::find_if(free_, [&](const auto& each) { return have_one_layout(each->inputs, inputs); });
+  if (found == free_.end()) return nullptr;
+  auto slot = std::move(*found);
+  free_.erase(found);
+  return slot;
+}
+
+c10::cuda::CUDAStream InputSlots::stream_for(c10::cuda::CUDAStream caller) {
+  const std::scoped_lock lock(mutex_);
+  if (!device_ || device_->id().index != caller.device_index()) return caller;
+  if (!ahead_) ahead_ = copy_stream(*device_);
+  return caller.priority() > ahead_->priority() ? *ahead_ : caller;
+}
+
 std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& inputs) {
-  std::unique_ptr<InputSlot> slot;
-  {
-    const std::scoped_lock lock(mutex_);
-    const auto found =
-        std::ranges::find_if(free_, [&](const auto& each) { return have_one_layout(each->inputs, inputs); });
-    if (found != free_.end()) {
-      slot = std::move(*found);
-      free_.erase(found);
-    }
-  }
-  const auto on_gpu = std::ranges::find_if(inputs, [](const at::Tensor& input) { return input.is_cuda(); });
-  const auto device = on_gpu == inputs.end() ? std::nullopt : std::optional(on_gpu->device());
-  const c10::cuda::OptionalCUDAGuard guard(device);
-  const auto stream = device ? std::optional(c10::cuda::getCurrentCUDAStream(device->index())) : std::nullopt;
+  auto slot = take(inputs);
+  const bool is_new = !slot;
+  if (is_new) slot = std::make_unique<InputSlot>();
   const at::NoGradGuard no_gradients;
-  if (slot) {
-    if (stream && slot->copied && !slot->is_settled) slot->copied->block(*stream);
-    copy_dense(*slot, inputs, stream);
-  } else {
-    slot = std::make_unique<InputSlot>();
-    for (const auto& input : inputs) slot->inputs.push_back(input.detach().clone());
-    if (device) slot->copied.emplace(c10::DeviceType::CUDA);
+  const auto on_gpu = std::ranges::find_if(inputs, [](const at::Tensor& input) { return input.is_cuda(); });
+  if (on_gpu == inputs.end()) {
+    fill(*slot, is_new, inputs, std::nullopt);
+    return slot;
   }
-  if (stream && slot->copied) slot->copied->record(*stream);
+  const auto device = on_gpu->device();
+  const c10::cuda::CUDAGuard guard(device);
+  const auto caller = c10::cuda::getCurrentCUDAStream(device.index());
+  const auto stream = stream_for(caller);
+  const c10::cuda::CUDAStreamGuard on_stream(stream);
+  if (!slot->copied) slot->copied.emplace(c10::DeviceType::CUDA);
+  if (stream != caller) {
+    if (!slot->asked) slot->asked.emplace(c10::DeviceType::CUDA);
+    slot->asked->record(caller);
+    slot->asked->block(stream);
+  }
+  if (!is_new && !slot->is_settled) slot->copied->block(stream);
+  fill(*slot, is_new, inputs, stream);
+  slot->copied->record(stream);
+  if (stream != caller) slot->copied->block(caller);  // the caller may write to the inputs, or free them
   return slot;
 }
 

@@ -1,11 +1,13 @@
 // Workloads whose inputs and outputs are tensors.
 #pragma once
 
+#include <greenlane/core/device.hpp>
 #include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/torch/signature.hpp>
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Event.h>
+#include <c10/cuda/CUDAStream.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +23,7 @@ namespace greenlane::runtime {
 // Memory for the inputs of one request.
 struct InputSlot {
   std::vector<at::Tensor> inputs;
+  std::optional<c10::Event> asked;   // behind the caller's work before a copy on another stream
   std::optional<c10::Event> copied;  // behind the latest copy; absent on a CPU
   bool is_settled = true;            // nothing on the device uses it any more
 };
@@ -29,7 +32,10 @@ struct InputSlot {
 // Thread safety: all members may be called from any thread.
 class InputSlots {
  public:
-  // Returns a copy of these inputs, which is made on the caller's stream of their device.
+  // Makes later copies on this GPU's stream for copies, unless a caller's stream is as urgent; absent: on the callers'
+  // streams.
+  void copy_ahead(std::optional<Device> device);
+  // Returns a copy of these inputs, ordered on the caller's stream of their device.
   [[nodiscard]] std::unique_ptr<InputSlot> copy(const std::vector<at::Tensor>& inputs);
   void give_back(std::unique_ptr<InputSlot> slot);
   // Frees the memory of slots that are not in use. All work on the device must be done.
@@ -37,8 +43,14 @@ class InputSlots {
 
  private:
   static constexpr std::size_t kMost = 8;  // slots that are kept
-  std::mutex mutex_;
+  [[nodiscard]] std::unique_ptr<InputSlot> take(const std::vector<at::Tensor>& inputs);
+  // Returns the stream for a copy of a caller's inputs.
+  [[nodiscard]] c10::cuda::CUDAStream stream_for(c10::cuda::CUDAStream caller);
+
+  std::mutex mutex_;  // guards the following members
   std::vector<std::unique_ptr<InputSlot>> free_;
+  std::optional<Device> device_;                // absent: copies are made on the callers' streams
+  std::optional<c10::cuda::CUDAStream> ahead_;  // of that device; made for the first copy
 };
 
 // The tensors of one request.

@@ -38,6 +38,7 @@ class Model:
         self._name = name
         self._engine = pipeline[name]
         self._device = self._engine.lane.device
+        self._ahead_of_engines = ahead_of_engines(self._device)
         self._inputs, self._outputs = self._engine.inputs, self._engine.outputs
         self._feedback = feedback
         self._max_batch = max_batch
@@ -151,7 +152,7 @@ class Model:
         async with self._sequences.turn(request.step) as turn:
             outputs = await self._run(request, self._feedback.joined(request.tensors, turn.state), arrival)
             reply = self._answer(request, outputs, arrival)
-            with ahead_of_engines(self._device):
+            with self._ahead_of_engines:
                 turn.next = self._feedback.taken(outputs)
         return reply
 
@@ -160,9 +161,10 @@ class Model:
         deadline_ms = _left_ms(request, arrival)
         if deadline_ms is not None and deadline_ms <= 0:  # it waited for earlier requests of its sequence
             raise self._late("had not begun the request by", request)
+        with self._ahead_of_engines:
+            tensors = [tensor.to(self._device) for tensor in inputs]
         try:
-            with ahead_of_engines(self._device):
-                tensors = [tensor.to(self._device) for tensor in inputs]
+            with self._ahead_of_engines:
                 run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms, priority=request.priority)
         except RequestError as error:
             raise self._refusal(error) from None
@@ -178,7 +180,7 @@ class Model:
             raise ProtocolError(500, str(error)) from None
 
     def _answer(self, request: InferenceRequest, outputs: list[torch.Tensor], arrival: int) -> Reply:
-        with ahead_of_engines(self._device):
+        with self._ahead_of_engines:
             on_cpu = [output.cpu() for output in outputs]
         left_ms = _left_ms(request, arrival)
         if left_ms is not None and left_ms < 0:

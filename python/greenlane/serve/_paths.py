@@ -16,7 +16,6 @@ from greenlane._pipeline_edges import PipelineSink, SinkResult
 from greenlane._request_errors import RequestError
 from greenlane._stats import EngineStats
 from greenlane._tensor_info import TensorInfo
-from greenlane.serve._copies import ahead_of_engines
 from greenlane.serve._edges import Document, recorded_inputs, taken_by
 from greenlane.serve._errors import ProtocolError, bad_request
 from greenlane.serve._messages import InferenceRequest
@@ -117,7 +116,7 @@ class PathModel(Model):
 
         def travel() -> tuple[list[torch.Tensor] | None, float]:
             begin = time.monotonic()
-            with ahead_of_engines(self._device):  # the sink copies its outputs
+            with self._ahead_of_engines:  # the sink copies its outputs
                 outputs = None if begin >= end else self._travel(inputs, end)
             return outputs, time.monotonic() - begin
 

@@ -50,7 +50,7 @@ class Feedback:
 
     def taken(self, outputs: Sequence[torch.Tensor]) -> State:
         """Returns what the next run of the sequence takes from a run's outputs."""
-        return [_without_rest(outputs[output]) for output in self._outputs.values()]
+        return [_kept(outputs[output]) for output in self._outputs.values()]
 
 
 def feedback_of(pipeline: Pipeline, document: Document, folder: Path, engine: str) -> Feedback | None:
@@ -197,6 +197,9 @@ class Sequences:
         )
 
 
-def _without_rest(tensor: torch.Tensor) -> torch.Tensor:
-    """Returns the tensor in memory that holds nothing else, because a sequence keeps it."""
+def _kept(tensor: torch.Tensor) -> torch.Tensor:
+    """Returns the tensor in memory that holds nothing else, because a sequence keeps it. The current stream copies it
+    now, or for the next run."""
+    if tensor.is_cuda:  # the memory is the lane's, which must not use it again before that
+        tensor.record_stream(torch.cuda.current_stream(tensor.device))
     return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
