@@ -2,7 +2,7 @@
 
 #include "pending.hpp"
 #include "python_end.hpp"
-#include "runtime/copy_stream.hpp"
+#include "runtime/copy_lane.hpp"
 
 #include <torch/library.h>
 

@@ -169,7 +169,7 @@ Pipeline open_pipeline(const std::filesystem::path& file, const PipelineOptions&
     if (options.mode.empty()) mode = planned;
     if (options.plan_of_another_device) config.planned_for.reset();
   }
-  constexpr int kCopies = 1;  // see copy_stream()
+  constexpr int kCopies = 1;  // see copy_lane()
   if (config.device != "cpu") (void)request_hardware_queues(streams_of(config) + kCopies);
   auto live = std::make_shared<LivePipeline>("pipeline '" + file.filename().string() + "'", std::move(config), options,
                                              modules);

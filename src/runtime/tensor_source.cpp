@@ -1,6 +1,6 @@
 #include "runtime/tensor_source.hpp"
 
-#include "runtime/copy_stream.hpp"
+#include "runtime/copy_lane.hpp"
 
 #include <greenlane/core/error.hpp>
 

@@ -1,6 +1,6 @@
 #include "runtime/tensor_workload.hpp"
 
-#include "runtime/copy_stream.hpp"
+#include "runtime/copy_lane.hpp"
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
@@ -72,7 +72,9 @@ std::unique_ptr<InputSlot> InputSlots::take(const std::vector<at::Tensor>& input
 c10::cuda::CUDAStream InputSlots::stream_for(c10::cuda::CUDAStream caller) {
   const std::scoped_lock lock(mutex_);
   if (!device_ || device_->id().index != caller.device_index()) return caller;
-  if (!ahead_) ahead_ = copy_stream(*device_);
+  if (!ahead_) {
+    ahead_ = c10::cuda::getStreamFromExternal(copy_lane(*device_).stream().handle(), caller.device_index());
+  }
   return caller.priority() > ahead_->priority() ? *ahead_ : caller;
 }
 

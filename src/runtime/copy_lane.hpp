@@ -1,10 +1,8 @@
-// The streams on which data for engines is copied.
+// The lanes on which data for engines is copied.
 #pragma once
 
 #include <greenlane/core/device.hpp>
 #include <greenlane/core/lane.hpp>
-
-#include <c10/cuda/CUDAStream.h>
 
 namespace greenlane::runtime {
 
@@ -16,8 +14,5 @@ inline constexpr int kAheadOfEngines = -100;
 // Thread safety: any thread.
 // Throws: DriverError.
 [[nodiscard]] Lane copy_lane(const Device& device);
-
-// Returns the stream of that lane.
-[[nodiscard]] c10::cuda::CUDAStream copy_stream(const Device& device);
 
 }  // namespace greenlane::runtime

@@ -1,4 +1,4 @@
-#include "runtime/copy_stream.hpp"
+#include "runtime/copy_lane.hpp"
 
 #include <map>
 #include <mutex>
@@ -14,11 +14,6 @@ Lane copy_lane(const Device& device) {
   const auto found = lanes.find(index);
   if (found != lanes.end()) return found->second;
   return lanes.emplace(index, Lane::create(device, {.name = "copies", .priority = kAheadOfEngines})).first->second;
-}
-
-c10::cuda::CUDAStream copy_stream(const Device& device) {
-  return c10::cuda::getStreamFromExternal(copy_lane(device).stream().handle(),
-                                          static_cast<c10::DeviceIndex>(device.id().index));
 }
 
 }  // namespace greenlane::runtime
