@@ -112,7 +112,8 @@ at::Tensor TensorPayload::tensor_on(std::size_t index, const at::Device& device)
     wait();
     if (!tensor.is_cuda()) return tensor;
     // The default stream would wait for other work.
-    const c10::cuda::CUDAStreamGuard guard(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, tensor.device().index()));
+    const c10::cuda::CUDAStreamGuard guard(
+        c10::cuda::getStreamFromPool(/*isHighPriority=*/true, tensor.device().index()));
     return tensor.to(device);
   }
   const auto stream = c10::cuda::getCurrentCUDAStream(device.index());
