@@ -53,8 +53,9 @@ def setting(tmp_path: Path) -> FakeSetting:
 
 def test_a_hanging_program_is_killed_with_its_children(tmp_path: Path) -> None:
     alive = tmp_path / "alive"
-    script = f"(while true; do date +%N > {alive}; sleep 0.05; done) & echo started; wait"
-    ended = children.run(["sh", "-c", script], tmp_path / "log", limit=0.5)
+    loop = f"(while true; do date +%N > {alive}; sleep 0.05; done)"
+    script = f"{loop} & until [ -s {alive} ]; do sleep 0.01; done; echo started; wait"
+    ended = children.run(["sh", "-c", script], tmp_path / "log", limit=3)  # a busy machine starts a shell late
     assert ended.status is None
     assert ended.problem == "killed at its time limit: started"
     time.sleep(0.2)
