@@ -185,6 +185,16 @@ async def closed_loop(load: Load, ask: Ask, until: float, clients: int) -> None:
     await asyncio.gather(*(client() for _ in range(clients)))
 
 
+async def send_all(loads: list[Load], asks: list[Ask], until: float, clients: int) -> None:
+    """Sends the requests of all loads at once."""
+    await asyncio.gather(
+        *(
+            closed_loop(load, ask, until, clients) if load.rate_hz is None else open_loop(load, ask, until)
+            for load, ask in zip(loads, asks, strict=True)
+        )
+    )
+
+
 async def measure(kind: str, loads: list[Load], seconds: float, clients: int) -> list[dict[str, Any]]:
     """Asks one server for all loads at once, and returns the figures of each."""
     connector = aiohttp.TCPConnector(limit=0)
@@ -195,13 +205,7 @@ async def measure(kind: str, loads: list[Load], seconds: float, clients: int) ->
             for _ in range(20):
                 await ask()
             load.latency_ms, load.failed = [], 0
-        until = time.perf_counter() + seconds
-        await asyncio.gather(
-            *(
-                closed_loop(load, ask, until, clients) if load.rate_hz is None else open_loop(load, ask, until)
-                for load, ask in zip(loads, asks, strict=True)
-            )
-        )
+        await send_all(loads, asks, time.perf_counter() + seconds, clients)
         server_ms = [await client.server_ms(load) for load in loads]
     return [load.figures(seconds) | figures for load, figures in zip(loads, server_ms, strict=True)]
 
@@ -257,18 +261,24 @@ def direct(file: Path, load: Load, seconds: float) -> dict[str, Any]:
     return load.figures(seconds)
 
 
-def main() -> None:
-    """Runs the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser_of(about: str | None) -> argparse.ArgumentParser:
+    """Returns a parser of the models, how they are asked, and where the figures go."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--haproxy", action="store_true", help="as --haproxy of greenlane.serve, for both servers")
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--deadline-ms", type=float, default=50)
     parser.add_argument("--scratch", type=Path, default=Path("/tmp"))
+    return parser
+
+
+def main() -> None:
+    """Runs the program."""
+    parser = parser_of(__doc__)
+    parser.add_argument("--haproxy", action="store_true", help="as --haproxy of greenlane.serve, for both servers")
+    parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     folder = options.folder.resolve()
     loads = [Load.of(text, folder, options.deadline_ms) for text in options.models]

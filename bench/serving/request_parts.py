@@ -4,7 +4,6 @@ ray_serve.py and without a network.
 One event loop answers the requests of all models, as a replica's does. Figures are for each model, in milliseconds.
 """
 
-import argparse
 import asyncio
 import functools
 import json
@@ -12,7 +11,6 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import greenlane as gl
@@ -128,29 +126,13 @@ async def serve(pipeline: gl.Pipeline, loads: list[ray_serve.Load], seconds: flo
             await ask()
     parts = Parts()
     until = time.perf_counter() + seconds
-    await asyncio.gather(
-        look_at_loop(parts, until),
-        *(
-            ray_serve.closed_loop(load, ask, until, 2)
-            if load.rate_hz is None
-            else ray_serve.open_loop(load, ask, until)
-            for load, ask in zip(loads, asks, strict=True)
-        ),
-    )
+    await asyncio.gather(look_at_loop(parts, until), ray_serve.send_all(loads, asks, until, clients=2))
     return parts
 
 
 def main() -> None:
     """Runs the program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("models", nargs="+")
-    parser.add_argument("--gpu", action="store_true")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--deadline-ms", type=float, default=50)
-    parser.add_argument("--scratch", type=Path, default=Path("/tmp"))
-    options = parser.parse_args()
+    options = ray_serve.parser_of(__doc__).parse_args()
     folder = options.folder.resolve()
     ray_serve.TIMER_S = 0.0  # the loop is the server's, too
     loads = [ray_serve.Load.of(text, folder, options.deadline_ms) for text in options.models]

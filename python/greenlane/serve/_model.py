@@ -163,13 +163,12 @@ class Model:
             raise self._late("had not begun the request by", request)
         with self._ahead_of_engines:
             tensors = [tensor.to(self._device) for tensor in inputs]
-        try:
-            with self._ahead_of_engines:
+            try:
                 run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms, priority=request.priority)
-        except RequestError as error:
-            raise self._refusal(error) from None
-        except RuntimeError as error:
-            raise bad_request(str(error)) from None  # sizes that do not fit each other
+            except RequestError as error:
+                raise self._refusal(error) from None
+            except RuntimeError as error:
+                raise bad_request(str(error)) from None  # sizes that do not fit each other
         try:
             return await self._result(run)
         except RequestError as error:
