@@ -93,8 +93,8 @@ class PipelineEngine:
         modules. Returns at once.
 
         Stream order: the inputs are copied behind the work on the caller's current stream, and work that is enqueued
-        there later waits for the copy, so they may be reused at once. For an engine with a priority the copy itself
-        comes before the work of all engines.
+        there later waits for the copy, so they may be reused at once. For an engine with a priority, and if no work
+        is left on the caller's stream, the copy comes before the work of all engines.
 
         :param deadline_ms: its deadline from now, in milliseconds; None: the engine's.
         :param drop_if_late: whether a request whose deadline passed before it begins is not run.

@@ -75,7 +75,8 @@ c10::cuda::CUDAStream InputSlots::stream_for(c10::cuda::CUDAStream caller) {
   if (!ahead_) {
     ahead_ = c10::cuda::getStreamFromExternal(copy_lane(*device_).stream().handle(), caller.device_index());
   }
-  return caller.priority() > ahead_->priority() ? *ahead_ : caller;
+  // All engines share this stream, so it must not wait for work of a caller.
+  return caller.priority() > ahead_->priority() && caller.query() ? *ahead_ : caller;
 }
 
 std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& inputs) {
@@ -91,15 +92,11 @@ std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& input
   const auto device = on_gpu->device();
   const c10::cuda::CUDAGuard guard(device);
   const auto caller = c10::cuda::getCurrentCUDAStream(device.index());
-  const auto stream = stream_for(caller);
+  const bool is_in_use = !is_new && !slot->is_settled;
+  const auto stream = is_in_use ? caller : stream_for(caller);
   const c10::cuda::CUDAStreamGuard on_stream(stream);
   if (!slot->copied) slot->copied.emplace(c10::DeviceType::CUDA);
-  if (stream != caller) {
-    if (!slot->asked) slot->asked.emplace(c10::DeviceType::CUDA);
-    slot->asked->record(caller);
-    slot->asked->block(stream);
-  }
-  if (!is_new && !slot->is_settled) slot->copied->block(stream);
+  if (is_in_use) slot->copied->block(stream);
   fill(*slot, is_new, inputs, stream);
   slot->copied->record(stream);
   if (stream != caller) slot->copied->block(caller);  // the caller may write to the inputs, or free them

@@ -23,7 +23,6 @@ namespace greenlane::runtime {
 // Memory for the inputs of one request.
 struct InputSlot {
   std::vector<at::Tensor> inputs;
-  std::optional<c10::Event> asked;   // behind the caller's work before a copy on another stream
   std::optional<c10::Event> copied;  // behind the latest copy; absent on a CPU
   bool is_settled = true;            // nothing on the device uses it any more
 };
@@ -32,8 +31,8 @@ struct InputSlot {
 // Thread safety: all members may be called from any thread.
 class InputSlots {
  public:
-  // Makes later copies on this GPU's stream for copies, unless a caller's stream is as urgent; absent: on the callers'
-  // streams.
+  // Makes later copies on this GPU's stream for copies, unless a caller's stream is as urgent or has work left; absent:
+  // on the callers' streams.
   void copy_ahead(std::optional<Device> device);
   // Returns a copy of these inputs, ordered on the caller's stream of their device.
   [[nodiscard]] std::unique_ptr<InputSlot> copy(const std::vector<at::Tensor>& inputs);
@@ -44,7 +43,7 @@ class InputSlots {
  private:
   static constexpr std::size_t kMost = 8;  // slots that are kept
   [[nodiscard]] std::unique_ptr<InputSlot> take(const std::vector<at::Tensor>& inputs);
-  // Returns the stream for a copy of a caller's inputs.
+  // Returns the stream for a copy of a caller's inputs. Another than the caller's needs no wait for the caller.
   [[nodiscard]] c10::cuda::CUDAStream stream_for(c10::cuda::CUDAStream caller);
 
   std::mutex mutex_;  // guards the following members

@@ -103,6 +103,8 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
       .elements = text.input ? static_cast<std::uint64_t>(elements_) : 0,
       .limit = scratch_ + sizeof(std::int32_t),
       .hold = text.hold,
+      .memory = memory_,
+      .last = text.read ? text.memory - 1 : 0,
       .first = 0,
       .step = 1,
       .all = static_cast<std::uint32_t>(blocks_),

@@ -1,5 +1,6 @@
 #include "engine_text.hpp"
 
+#include <bit>
 #include <charconv>
 
 namespace tensorrt_double {
@@ -53,6 +54,8 @@ bool read_line(std::string_view key, std::string_view value, EngineText& engine)
     engine.count = *given != 0;
   } else if (key == "aux") {
     engine.aux = *given != 0;
+  } else if (key == "read") {
+    engine.read = *given != 0;
   } else {
     return false;
   }
@@ -71,6 +74,7 @@ std::optional<EngineText> parse_engine(std::string_view text) {
     if (!read_line(key, value, engine)) return std::nullopt;
   }
   if (engine.profiles.empty()) engine.profiles.emplace_back(0, std::int64_t{1} << 40);
+  if (engine.read && !std::has_single_bit(engine.memory)) return std::nullopt;
   if (engine.blocks < 1 || engine.kernels < 1 || (engine.alias && !engine.input)) return std::nullopt;
   return engine;
 }

@@ -10,6 +10,7 @@
 //   count=1: gives "count", int32[1]: 1 plus the calls of this context that ended before; wrong if two calls overlap
 //   aux=1: every other block runs on a stream of its own, joined by events
 //   memory=100000000: bytes that a context owns
+//   read=1: blocks read this memory while they stay, as layers read weights; its size is a power of two then
 //   profiles=1-8,9-64: optimization profiles: the least and the greatest n of each
 //
 // Every engine gives "where", int32[blocks]: the SM that each block ran on.
@@ -35,6 +36,7 @@ struct EngineText {
   bool shape = false;
   bool count = false;
   bool aux = false;
+  bool read = false;
   std::size_t memory = 0;
   std::vector<std::pair<std::int64_t, std::int64_t>> profiles;
 };
