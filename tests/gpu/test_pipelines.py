@@ -233,32 +233,52 @@ def test_modules_are_profiled_and_planned(tmp_path: Path) -> None:
         torch.testing.assert_close(pipeline["urgent"](x), modules["urgent"](x))
 
 
-def test_an_urgent_requests_inputs_do_not_wait_for_kernels_of_others(models: Path, tmp_path: Path) -> None:
+class LongKernel:
+    """A kernel with more blocks than the device holds at once."""
+
+    def __init__(self) -> None:
+        """Measures its time."""
+        self.a = torch.ones(16384, 16384, dtype=torch.half, device="cuda")
+        self.product = torch.mm(self.a, self.a)
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        self.launch()
+        end.record()
+        end.synchronize()
+        self.seconds = begin.elapsed_time(end) / 1e3
+
+    def launch(self) -> None:
+        """Launches it on the current stream."""
+        torch.mm(self.a, self.a, out=self.product)
+
+
+@pytest.mark.parametrize("has_other_caller", [False, True])
+def test_an_urgent_requests_inputs_do_not_wait_for_kernels_of_others(
+    models: Path, tmp_path: Path, has_other_caller: bool
+) -> None:
     # A copy on the default stream would begin when the kernel before it has begun all its blocks.
     file = tmp_path / "pipeline.toml"
-    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
-    file.write_text(f"device = 'cuda:0'\n{table}rate_hz = 10\ndeadline_ms = 50\n")
-    a = torch.ones(16384, 16384, dtype=torch.half, device="cuda")
-    product = torch.mm(a, a)
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    begin.record()
-    torch.mm(a, a, out=product)
-    end.record()
-    end.synchronize()
-    kernel_s = begin.elapsed_time(end) / 1e3
-    other = torch.cuda.Stream()
+    table = f"model = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\nrate_hz = 10\n"
+    engines = "".join(f"[engine.{name}]\n{table}deadline_ms = 50\n" for name in ("affine", "other"))
+    file.write_text(f"device = 'cuda:0'\n{engines}")
+    kernel = LongKernel()
+    stream = torch.cuda.Stream()
     times = []
     with gl.Pipeline(file, mode="priority") as pipeline:
         x = torch.ones(256, device="cuda")
-        pipeline["affine"].submit(x).result(LONG)
+        for name in ("affine", "other"):
+            pipeline[name].submit(x).result(LONG)
         for _ in range(9):
-            with torch.cuda.stream(other):
+            with torch.cuda.stream(stream):
                 for _ in range(3):
-                    torch.mm(a, a, out=product)
-            time.sleep(kernel_s / 10)
+                    kernel.launch()
+                # These inputs are ready when the kernels are done.
+                other = pipeline["other"].submit(x) if has_other_caller else None
+            time.sleep(kernel.seconds / 10)
             asked = time.perf_counter()
             y = pipeline["affine"].submit(x).result(LONG)
             times.append(time.perf_counter() - asked)
             torch.cuda.synchronize()
             assert y.equal(2 * x + 1)
-    assert sorted(times)[4] < kernel_s / 2
+            assert other is None or other.result(LONG).equal(y)
+    assert sorted(times)[4] < kernel.seconds / 2
