@@ -3,9 +3,9 @@ the robot.
 
 Two urgent engines, a vision transformer at 60 Hz at random and a policy net at 500 Hz, run beside a best-effort
 transformer of 201 million parameters. It is a package or a module. A module with a Torch-TensorRT engine of the double
-follows where GREENLANE_TENSORRT_RUNTIME names a runtime. That engine has the module's number of kernels and the
-package's run time, and reads memory all the time. The slices are of one length, because a choice of slices may differ
-between equal engines. The kinds take turns, ROUNDS (default 4) times for SECONDS_TO_RUN (default 8).
+follows where GREENLANE_TENSORRT_RUNTIME names a runtime. That engine has the module's kernels by number
+and length, and reads memory all the time. The slices are of one length, because a choice of slices may differ between
+equal engines. The kinds take turns, ROUNDS (default 4) times for SECONDS_TO_RUN (default 8).
 """
 
 import json
@@ -41,25 +41,28 @@ def table(name: str, **keys: object) -> str:
     return "\n".join([f"[engine.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]) + "\n"
 
 
-def kernels_of(module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
-    """Returns the number of kernels of a call."""
+def kernels_of(module: torch.nn.Module, inputs: list[torch.Tensor]) -> list[float]:
+    """Returns the time of each kernel of a call, in microseconds."""
     given = [each.cuda() for each in inputs]
     with torch.inference_mode():
-        module(*given)
+        for _ in range(3):
+            module(*given)
         torch.cuda.synchronize()
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
             module(*given)
             torch.cuda.synchronize()
-    return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in profile.events())
+    kernels = [event for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    return [kernel.time_range.elapsed_us() for kernel in sorted(kernels, key=lambda kernel: kernel.time_range.start)]
 
 
-def tensorrt_head(kernels: int, hold: float) -> torch.nn.Module:
-    """Returns a module with an engine of the double. The blocks of its kernels stay for `hold` microseconds."""
+def tensorrt_head(kernels_us: list[float], added_us: float) -> torch.nn.Module:
+    """Returns a module with an engine of the double, with kernels of these times. To each of them `added_us` is added,
+    which is negative if a kernel takes longer than its blocks stay."""
     from tensorrt_runtime import Accelerated, load, new_engine
 
     load()
-    engine = new_engine("head", kernels=kernels, blocks=BLOCKS, hold=int(hold * 1000), memory=WEIGHTS_BYTES, read=1)
-    return Accelerated(engine)
+    holds = ",".join(str(max(0, int((each + added_us) * 1000))) for each in kernels_us)
+    return Accelerated(new_engine("head", blocks=BLOCKS, holds=holds, memory=WEIGHTS_BYTES, read=1))
 
 
 class Mix:
@@ -197,19 +200,23 @@ def main() -> None:
     mixes = [Mix(folder, "package", None, inputs), Mix(folder, "module", module, inputs)]
     with tempfile.TemporaryDirectory() as scratch_name:
         scratch = Path(scratch_name)
-        package_hz, _ = (results.add_alone(mix, scratch) for mix in mixes)
-        wanted = 1e6 / package_hz  # the time of a run
+        module_hz = [results.add_alone(mix, scratch) for mix in mixes][-1]
+        wanted = 1e6 / module_hz  # the time of a run
         if "GREENLANE_TENSORRT_RUNTIME" in os.environ:
-            kernels, ones = kernels_of(module, inputs), [torch.ones(4096)]
+            kernels_us, ones = kernels_of(module, inputs), [torch.ones(4096)]
 
-            def with_hold(hold: float) -> Mix:
-                return Mix(folder, "tensorrt", tensorrt_head(kernels, hold), ones)
+            def with_added(added_us: float) -> Mix:
+                return Mix(folder, "tensorrt", tensorrt_head(kernels_us, added_us), ones)
 
-            # Two engines tell how the run's time grows with the hold.
-            holds = (0.5 * wanted / kernels, 0.9 * wanted / kernels)
-            times = [1e6 / with_hold(hold).run(scratch, False, SECONDS / 4)["head_hz"] for hold in holds]
-            growth = (times[1] - times[0]) / (holds[1] - holds[0])
-            mixes.append(with_hold(holds[0] + (wanted - times[0]) / growth))
+            # Two engines tell how the run's time grows with what is added. The shortest kernels cannot lose more than
+            # their time, so a third one corrects that.
+            added, times = [-0.4 * min(kernels_us), 0.0], []
+            while len(times) < 4:
+                times.append(1e6 / with_added(added[len(times)]).run(scratch, False, SECONDS / 4)["head_hz"])
+                if len(times) >= 2:
+                    growth = (times[-1] - times[-2]) / (added[-1] - added[-2])
+                    added.append(added[-1] + (wanted - times[-1]) / growth)
+            mixes.append(with_added(added[-1]))
             results.add_alone(mixes[-1], scratch)
         for turn in range(ROUNDS):
             for mix in mixes:

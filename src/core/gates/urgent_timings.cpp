@@ -33,7 +33,8 @@ bool UrgentTimings::is_short_for(const GatedWork& work) const {
 detail::PassChoice& UrgentTimings::choice_of(const std::shared_ptr<GatedWork>& work) {
   std::erase_if(pairs_, [](const Pair& pair) { return pair.work.expired(); });
   const auto found = std::ranges::find_if(pairs_, [&](const Pair& pair) { return pair.work.lock() == work; });
-  return found != pairs_.end() ? found->choice : pairs_.emplace_back(Pair{.work = work, .choice = {}}).choice;
+  if (found != pairs_.end()) return found->choice;
+  return pairs_.emplace_back(Pair{.work = work, .choice = detail::PassChoice(deadline_)}).choice;
 }
 
 Gate::Beside UrgentTimings::beside(UnitSetId units, const Works& works) {

@@ -13,6 +13,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+using std::chrono::seconds;
 
 class UrgentTest : public fake::FakeDriverTest {
  protected:
@@ -22,7 +23,7 @@ class UrgentTest : public fake::FakeDriverTest {
   Device device_ = gpu();
   Lane lane_ = Lane::create(device_.partition("lane", 16));
   std::shared_ptr<Gate> gate_ = Gate::of(device_);
-  UrgentEngine engine_{device_, hours(1)};
+  UrgentEngine engine_{device_, seconds(1)};
 };
 
 TEST_F(UrgentTest, AnUrgentCallClosesTheGateUntilItIsDone) {
@@ -137,12 +138,16 @@ class ShortUrgentTest : public UrgentTest {
     work_->set_in_flight(microseconds(100));
     gate_->join(work_);
   }
+  void launch(int kernels) {
+    for (; kernels >= kMany; kernels -= kMany) many_kernels_.launch(lane_.stream());
+    for (; kernels > 0; --kernels) kernel_.launch(lane_.stream());
+  }
   // Makes a call of so many kernels of 10 us, or of others if it passes beside the work. Returns whether it held it.
   bool call(int kernels, int kernels_beside) {
     auto call = engine_.enter(lane_.unit_set(), lane_.stream());
     const bool is_held = !gate_->is_open(lane_.unit_set(), work_.get());
     work_->note_launch(Gate::Clock::now());
-    for (int i = 0; i < (is_held ? kernels : kernels_beside); ++i) kernel_.launch(lane_.stream());
+    launch(is_held ? kernels : kernels_beside);
     call.enqueued(lane_.stream());
     EXPECT_TRUE(gate_->is_open(lane_.unit_set())) << "the call is done";
     return is_held;
@@ -161,7 +166,12 @@ class ShortUrgentTest : public UrgentTest {
   }
 
   std::shared_ptr<GatedWork> work_ = std::make_shared<GatedWork>(lane_.unit_set());
+  static constexpr int kMany = 1000;
+  static constexpr int kTooLong = 11 * kMany;  // 110 ms, over a tenth of the deadline
   Graph kernel_ = Graph::capture(lane_, [this] { fake_.mark(lane_.stream()); });
+  Graph many_kernels_ = Graph::capture(lane_, [this] {
+    for (int i = 0; i < kMany; ++i) fake_.mark(lane_.stream());
+  });
 };
 
 TEST_F(ShortUrgentTest, ALongCallAlwaysHolds) {
@@ -178,8 +188,8 @@ TEST_F(ShortUrgentTest, AShortCallEndsUpBesideAndIsNotAwaited) {
 }
 
 TEST_F(ShortUrgentTest, AShortCallGoesOnHoldingWorkThatDelaysIt) {
-  (void)held(kUntilDecided, 3, 9);
-  EXPECT_EQ(held(50, 3, 9), 50);
+  (void)held(kUntilDecided, 3, kTooLong);
+  EXPECT_EQ(held(50, 3, kTooLong), 50);
   EXPECT_FALSE(is_expected_call_held()) << "the gate closes ahead of a call that is shorter than the slices in flight";
 }
 
@@ -189,9 +199,9 @@ TEST_F(ShortUrgentTest, WorkForWhichACallIsLongDoesNotKeepTheOtherWorkFromLearni
   gate_->join(fine);
   for (int i = 0; i < kUntilDecided; ++i) {
     fine->note_launch(Gate::Clock::now() + hours(1));  // it launches all the time
-    (void)call(5, 15);                                 // calls beside take longer
+    (void)call(5, kTooLong);                           // calls beside take longer
   }
-  EXPECT_EQ(held(50, 5, 15), 50) << "calls pass beside work that delays them";
+  EXPECT_EQ(held(50, 5, kTooLong), 50) << "calls pass beside work that delays them";
 }
 
 TEST_F(ShortUrgentTest, WorkThatJoinsLaterIsDecidedToo) {

@@ -6,6 +6,12 @@
 namespace tensorrt_double {
 namespace {
 
+// Equal kernels.
+struct Kernels {
+  std::int64_t count = 1;
+  std::uint64_t hold = 0;
+};
+
 // Takes the part before the separator off the front.
 std::string_view next(std::string_view& text, char separator) {
   const auto part = text.substr(0, text.find(separator));
@@ -32,16 +38,26 @@ bool read_profiles(std::string_view ranges, EngineText& engine) {
   return true;
 }
 
-bool read_line(std::string_view key, std::string_view value, EngineText& engine) {
+bool read_holds(std::string_view holds, EngineText& engine) {
+  while (!holds.empty()) {
+    const auto hold = number(next(holds, ','));
+    if (!hold) return false;
+    engine.holds.push_back(static_cast<std::uint64_t>(*hold));
+  }
+  return true;
+}
+
+bool read_line(std::string_view key, std::string_view value, EngineText& engine, Kernels& kernels) {
+  if (key == "holds") return read_holds(value, engine);
   if (key == "profiles") return read_profiles(value, engine);
   const auto given = number(value);
   if (!given) return false;
   if (key == "blocks") {
     engine.blocks = *given;
   } else if (key == "hold") {
-    engine.hold = static_cast<std::uint64_t>(*given);
+    kernels.hold = static_cast<std::uint64_t>(*given);
   } else if (key == "kernels") {
-    engine.kernels = *given;
+    kernels.count = *given;
   } else if (key == "memory") {
     engine.memory = static_cast<std::size_t>(*given);
   } else if (key == "input") {
@@ -68,14 +84,17 @@ std::optional<EngineText> parse_engine(std::string_view text) {
   EngineText engine;
   engine.text = text;
   if (text.empty()) return std::nullopt;
+  Kernels kernels;
   while (!text.empty()) {
     auto value = next(text, '\n');
     const auto key = next(value, '=');
-    if (!read_line(key, value, engine)) return std::nullopt;
+    if (!read_line(key, value, engine, kernels)) return std::nullopt;
   }
   if (engine.profiles.empty()) engine.profiles.emplace_back(0, std::int64_t{1} << 40);
   if (engine.read && !std::has_single_bit(engine.memory)) return std::nullopt;
-  if (engine.blocks < 1 || engine.kernels < 1 || (engine.alias && !engine.input)) return std::nullopt;
+  if (kernels.count < 1) return std::nullopt;
+  if (engine.holds.empty()) engine.holds.assign(static_cast<std::size_t>(kernels.count), kernels.hold);
+  if (engine.blocks < 1 || (engine.alias && !engine.input)) return std::nullopt;
   return engine;
 }
 

@@ -4,6 +4,7 @@
 //   hold=20000: nanoseconds that each block stays on its SM
 //   kernels=24: kernels of one call, one after another, each of which does the whole work. After a change of shape, an
 //   engine of several must be called before it is captured, as TensorRT's documentation asks
+//   holds=3000,20000: kernels= and hold= of each of them, instead of these two
 //   input=1: takes "x", float32[n], and gives "twice", float32[n]: 2 x, read and written at the end of the hold
 //   alias=1: "twice" is written over "x"
 //   shape=1: takes "n", a shape tensor int64[1]: the number of blocks, instead of blocks=
@@ -29,8 +30,7 @@ namespace tensorrt_double {
 struct EngineText {
   std::string text;
   std::int64_t blocks = 1;
-  std::uint64_t hold = 0;
-  std::int64_t kernels = 1;
+  std::vector<std::uint64_t> holds;  // of each kernel
   bool input = false;
   bool alias = false;
   bool shape = false;
