@@ -32,8 +32,8 @@ class Calls(Protocol):
 class PipelineEngine:
     """One engine of a :class:`Pipeline`, which ``pipeline[name]`` returns. It is called like its model.
 
-    Arguments are nested as at export, and tensors are on the engine's device; see :class:`Engine` for arguments that
-    are no tensors. It does not keep the pipeline open.
+    Arguments are nested as at export, and tensors are on the engine's device, or for :meth:`submit` all on the CPU; see
+    :class:`Engine` for arguments that are no tensors. It does not keep the pipeline open.
 
     Thread safety: all members may be called from any thread.
     """
@@ -95,6 +95,9 @@ class PipelineEngine:
         Stream order: the inputs are copied behind the work on the caller's current stream, and work that is enqueued
         there later waits for the copy, so they may be reused at once. For an engine with a priority, and if no work
         is left on the caller's stream, the copy comes before the work of all engines.
+
+        Tensors on the CPU for an engine on a GPU are copied now, and its thread brings them to the GPU and the outputs
+        back, on the lane's stream. The outputs are on the CPU then, too, in page-locked memory.
 
         :param deadline_ms: its deadline from now, in milliseconds; None: the engine's.
         :param drop_if_late: whether a request whose deadline passed before it begins is not run.

@@ -157,8 +157,12 @@ class EngineWorkload : public TensorWorkload {
   void run(Work& work) override {
     auto& request = static_cast<TensorWork&>(work);
     first_line_only([&] {
+      if (request.is_on_host()) {
+        run_on_host(request);
+        return;
+      }
       request.outputs = run_and_wait(request.inputs(), GraphOutputs::copies, [&] {
-        if (on_gpu()) request.wait_for_inputs(at::Device(at::kCUDA, index()));
+        if (on_gpu()) request.bring_inputs(device());
       });
     });
     request.give_back(/*is_settled=*/true);
@@ -170,13 +174,14 @@ class EngineWorkload : public TensorWorkload {
     first_line_only([&] {
       const auto outputs = run_and_wait(inputs, GraphOutputs::copies, [&] {
         for (auto* work : batch) {
-          if (on_gpu()) static_cast<TensorWork&>(*work).wait_for_inputs(at::Device(at::kCUDA, index()));
+          if (on_gpu()) static_cast<TensorWork&>(*work).bring_inputs(device());
         }
         inputs = batches_->gather(batch);
       });
       batches_->require_rows_of(outputs, inputs.front().size(0));
       batches_->scatter(outputs, batch);
       if (check_outputs_) check_each(batch);
+      bring_outputs_to_host(batch);
     });
     for (auto* work : batch) static_cast<TensorWork&>(*work).give_back(/*is_settled=*/true);
     return inputs.front().size(0);
@@ -235,14 +240,16 @@ class EngineWorkload : public TensorWorkload {
   }
 
   [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
-    if (batches_) {
-      batches_->require_fit(inputs);
-    } else {
-      require_fit(inputs);
+    const auto is_on_host = [](const at::Tensor& input) { return input.is_cpu(); };
+    if (on_gpu() && !inputs.empty() && std::ranges::all_of(inputs, is_on_host)) {
+      auto slot = slots_->copy_from_host(inputs, device());
+      require_fit_of_request(slot->inputs);
+      return work_of(std::move(slot));
     }
+    require_fit_of_request(inputs);
     // The outputs' memory belongs to the lane's stream, and may outlive the lane.
     if (on_gpu()) lane_.value().keep_stream();
-    return std::make_unique<TensorWork>(slots_, inputs, batches_ ? inputs.front().size(0) : 1);
+    return work_of(slots_->copy(inputs));
   }
 
   void require_fit(const std::vector<at::Tensor>& inputs) const override {
@@ -299,6 +306,42 @@ class EngineWorkload : public TensorWorkload {
     }
   }
 
+  void require_fit_of_request(const std::vector<at::Tensor>& inputs) const {
+    if (batches_) {
+      batches_->require_fit(inputs);
+    } else {
+      require_fit(inputs);
+    }
+  }
+
+  [[nodiscard]] std::unique_ptr<TensorWork> work_of(std::unique_ptr<InputSlot> slot) const {
+    const auto rows = batches_ ? slot->inputs.front().size(0) : 1;
+    return std::make_unique<TensorWork>(slots_, std::move(slot), rows);
+  }
+
+  // Runs a request from host memory on the GPU, and copies its outputs back in the same stream.
+  void run_on_host(TensorWork& request) {
+    enqueue(
+        request.inputs(), GraphOutputs::views, [&] { request.bring_inputs(device()); },
+        [&](auto tensors, auto stream) {
+          request.outputs = copies_on_host(tensors);
+          wait_for(stream);
+        });
+  }
+
+  // Copies the outputs of requests from host memory back to it.
+  void bring_outputs_to_host(std::span<Work* const> batch) {
+    const auto is_on_host = [](const Work* work) { return static_cast<const TensorWork&>(*work).is_on_host(); };
+    if (std::ranges::none_of(batch, is_on_host)) return;
+    const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
+    const c10::cuda::CUDAStreamGuard guard(stream);
+    for (auto* work : batch) {
+      auto& request = static_cast<TensorWork&>(*work);
+      if (request.is_on_host() && !request.error) request.outputs = copies_on_host(request.outputs);
+    }
+    wait_for(stream);
+  }
+
   // Looks for NaN and infinity in the outputs of each request.
   void check_each(std::span<Work* const> batch) {
     std::optional<c10::cuda::CUDAStreamGuard> on_lane;
@@ -332,6 +375,7 @@ class EngineWorkload : public TensorWorkload {
 
   [[nodiscard]] c10::DeviceType event_type() const { return on_gpu() ? c10::DeviceType::CUDA : c10::DeviceType::CPU; }
   [[nodiscard]] bool on_gpu() const { return engine_->device().id().kind == DeviceKind::cuda; }
+  [[nodiscard]] at::Device device() const { return {at::kCUDA, index()}; }  // requires on_gpu()
   [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(engine_->device().id().index); }
 
   void wait() {

@@ -59,10 +59,12 @@ void InputSlots::copy_ahead(std::optional<Device> device) {
   ahead_.reset();
 }
 
-std::unique_ptr<InputSlot> InputSlots::take(const std::vector<at::Tensor>& inputs) {
+std::unique_ptr<InputSlot> InputSlots::take(const std::vector<at::Tensor>& inputs, bool is_on_host) {
   const std::scoped_lock lock(mutex_);
-  const auto found =
-      std::ranges::find_if(free_, [&](const auto& each) { return have_one_layout(each->inputs, inputs); });
+  const auto found = std::ranges::find_if(free_, [&](const auto& each) {
+    if (each->on_host.empty() == is_on_host) return false;
+    return have_one_layout(is_on_host ? each->on_host : each->inputs, inputs);
+  });
   if (found == free_.end()) return nullptr;
   auto slot = std::move(*found);
   free_.erase(found);
@@ -80,7 +82,7 @@ c10::cuda::CUDAStream InputSlots::stream_for(c10::cuda::CUDAStream caller) {
 }
 
 std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& inputs) {
-  auto slot = take(inputs);
+  auto slot = take(inputs, /*is_on_host=*/false);
   const bool is_new = !slot;
   if (is_new) slot = std::make_unique<InputSlot>();
   const at::NoGradGuard no_gradients;
@@ -103,6 +105,25 @@ std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& input
   return slot;
 }
 
+std::unique_ptr<InputSlot> InputSlots::copy_from_host(const std::vector<at::Tensor>& inputs, const at::Device& device) {
+  const at::NoGradGuard no_gradients;
+  // New memory is allocated, which must not end a capture of another thread.
+  const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+  auto slot = take(inputs, /*is_on_host=*/true);
+  if (!slot) {
+    slot = std::make_unique<InputSlot>();
+    for (const auto& input : inputs) slot->inputs.push_back(at::empty_like(input, input.options().device(device)));
+  } else if (!slot->is_settled) {
+    slot->on_host.clear();  // the device may still read it
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (slot->on_host.size() == i)
+      slot->on_host.push_back(at::empty_like(inputs[i], inputs[i].options().pinned_memory(true)));
+    slot->on_host[i].copy_(inputs[i]);
+  }
+  return slot;
+}
+
 void InputSlots::give_back(std::unique_ptr<InputSlot> slot) {
   const std::scoped_lock lock(mutex_);
   if (free_.size() < kMost) free_.push_back(std::move(slot));
@@ -113,8 +134,10 @@ void InputSlots::clear() {
   free_.clear();
 }
 
-void TensorWork::wait_for_inputs(const at::Device& device) const {
+void TensorWork::bring_inputs(const at::Device& device) const {
   if (slot_->copied) slot_->copied->block(c10::cuda::getCurrentCUDAStream(device.index()));
+  for (std::size_t i = 0; i < slot_->on_host.size(); ++i)
+    slot_->inputs[i].copy_(slot_->on_host[i], /*non_blocking=*/true);
 }
 
 void TensorWork::give_back(bool is_settled) {
@@ -154,6 +177,23 @@ std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors) {
     specs.push_back(std::move(spec));
   }
   return specs;
+}
+
+std::vector<at::Tensor> copies_on_host(const std::vector<at::Tensor>& tensors) {
+  const at::NoGradGuard no_gradients;
+  const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
+  std::vector<at::Tensor> copies;
+  copies.reserve(tensors.size());
+  for (const auto& tensor : tensors) {
+    if (!tensor.defined()) {
+      copies.push_back(tensor);
+      continue;
+    }
+    const auto options = tensor.options().device(c10::kCPU).pinned_memory(true);
+    copies.push_back(at::empty_like(tensor, options, at::MemoryFormat::Contiguous));
+    copies.back().copy_(tensor, /*non_blocking=*/true);
+  }
+  return copies;
 }
 
 std::vector<TensorSpec> TensorWorkload::input_specs() const { return specs_of(recorded_inputs()); }

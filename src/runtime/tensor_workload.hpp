@@ -23,6 +23,8 @@ namespace greenlane::runtime {
 // Memory for the inputs of one request.
 struct InputSlot {
   std::vector<at::Tensor> inputs;
+  std::vector<at::Tensor>
+      on_host;  // page-locked copies of a request's inputs in host memory; empty: they are not there
   std::optional<c10::Event> copied;  // behind the latest copy; absent on a CPU
   bool is_settled = true;            // nothing on the device uses it any more
 };
@@ -36,13 +38,17 @@ class InputSlots {
   void copy_ahead(std::optional<Device> device);
   // Returns a copy of these inputs, ordered on the caller's stream of their device.
   [[nodiscard]] std::unique_ptr<InputSlot> copy(const std::vector<at::Tensor>& inputs);
+  // Returns a copy of inputs in host memory for a run on this GPU, and the memory for them there.
+  [[nodiscard]] std::unique_ptr<InputSlot> copy_from_host(const std::vector<at::Tensor>& inputs,
+                                                          const at::Device& device);
   void give_back(std::unique_ptr<InputSlot> slot);
   // Frees the memory of slots that are not in use. All work on the device must be done.
   void clear();
 
  private:
   static constexpr std::size_t kMost = 8;  // slots that are kept
-  [[nodiscard]] std::unique_ptr<InputSlot> take(const std::vector<at::Tensor>& inputs);
+  // Returns a free slot whose tensors are like the inputs; null: there is none.
+  [[nodiscard]] std::unique_ptr<InputSlot> take(const std::vector<at::Tensor>& inputs, bool is_on_host);
   // Returns the stream for a copy of a caller's inputs. Another than the caller's needs no wait for the caller.
   [[nodiscard]] c10::cuda::CUDAStream stream_for(c10::cuda::CUDAStream caller);
 
@@ -55,14 +61,16 @@ class InputSlots {
 // The tensors of one request.
 class TensorWork final : public Work {
  public:
-  // `rows`: see Work::rows().
-  TensorWork(std::shared_ptr<InputSlots> slots, const std::vector<at::Tensor>& given, std::int64_t rows = 1)
-      : slots_(std::move(slots)), slot_(slots_->copy(given)), rows_(rows) {}
+  // `slot`: its inputs. `rows`: see Work::rows().
+  TensorWork(std::shared_ptr<InputSlots> slots, std::unique_ptr<InputSlot> slot, std::int64_t rows = 1)
+      : slots_(std::move(slots)), slot_(std::move(slot)), rows_(rows), is_on_host_(!slot_->on_host.empty()) {}
   ~TensorWork() override { give_back(/*is_settled=*/false); }
   [[nodiscard]] const std::vector<at::Tensor>& inputs() const noexcept { return slot_->inputs; }
   [[nodiscard]] std::int64_t rows() const override { return rows_; }
-  // Makes the device's current stream wait for the copies.
-  void wait_for_inputs(const at::Device& device) const;
+  // Whether its inputs came from host memory, although it runs on a GPU. Its outputs go there, too.
+  [[nodiscard]] bool is_on_host() const noexcept { return is_on_host_; }
+  // Brings the inputs to the device on its current stream, or makes that stream wait for their copies there.
+  void bring_inputs(const at::Device& device) const;
   // Gives up the inputs. `is_settled`: nothing on the device uses them any more.
   void give_back(bool is_settled);
 
@@ -72,6 +80,7 @@ class TensorWork final : public Work {
   std::shared_ptr<InputSlots> slots_;
   std::unique_ptr<InputSlot> slot_;
   std::int64_t rows_;
+  bool is_on_host_;
 };
 
 class TensorWorkload : public Workload {
@@ -80,7 +89,7 @@ class TensorWorkload : public Workload {
   // Thread safety: any thread.
   // Throws: EngineError.
   [[nodiscard]] virtual std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) = 0;
-  // Returns a run of these inputs, which it copies on the caller's stream.
+  // Returns a run of these inputs, which it copies on the caller's stream, or, from host memory to a GPU, now.
   // Thread safety: any thread.
   // Throws: EngineError if they do not fit.
   [[nodiscard]] virtual std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) = 0;
@@ -106,6 +115,9 @@ class TensorWorkload : public Workload {
 
 // Returns the dtypes and sizes of these tensors.
 [[nodiscard]] std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors);
+
+// Copies tensors on a GPU to page-locked memory, on the current stream of their device, which the caller waits for.
+[[nodiscard]] std::vector<at::Tensor> copies_on_host(const std::vector<at::Tensor>& tensors);
 
 // Throws: EngineError if a floating-point output holds NaN or infinity. Waits for the current stream.
 void require_finite(const std::vector<at::Tensor>& outputs, const std::string& engine);

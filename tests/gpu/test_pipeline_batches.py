@@ -65,3 +65,20 @@ def test_a_run_is_padded_and_its_outputs_stay(models: Path, tmp_path: Path) -> N
             torch.testing.assert_close(features, expected_features, rtol=2e-2, atol=2e-2)
             torch.testing.assert_close(sums, expected_sums, rtol=2e-2, atol=2e-2)
         assert pipeline.stats().engines["rows"].figures.padding_rows > 0
+
+
+def test_requests_from_the_cpu_and_from_the_gpu_share_a_run(models: Path, tmp_path: Path) -> None:
+    reference = gl.load(models / "rows.pt2", device="cuda:0")
+    keys = "max_batch = 4\nmax_delay_ms = 3.6e6\ncheck_outputs = true"
+    with gl.Pipeline(pipeline_of(tmp_path, models, keys)) as pipeline:
+        engine = pipeline["rows"]
+        for turn in range(20):
+            here, there = given(2, turn), given(2, 100 + turn)
+            runs = [engine.submit(*here), engine.submit(*(each.cpu() for each in there))]
+            for run, each, device in zip(runs, (here, there), ("cuda", "cpu"), strict=True):
+                features, sums = run.result(LONG)
+                assert (features.device.type, sums.device.type) == (device, device)
+                expected_features, expected_sums = alone(reference, *each)
+                torch.testing.assert_close(features.cuda(), expected_features, rtol=2e-2, atol=2e-2)
+                torch.testing.assert_close(sums.cuda(), expected_sums, rtol=2e-2, atol=2e-2)
+        assert pipeline.stats().engines["rows"].figures.batches == 20

@@ -283,3 +283,40 @@ def test_an_urgent_requests_inputs_do_not_wait_for_kernels_of_others(
             assert y.equal(2 * x + 1)
             assert other is None or other.result(LONG).equal(y)
     assert sorted(times)[4] < kernel.seconds / 2
+
+
+def test_tensors_on_the_cpu_go_to_the_gpu_and_back(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.toml"
+    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
+    file.write_text(f"device = 'cuda:0'\n{table}request_queue = 200\n")
+    with gl.Pipeline(file) as pipeline:
+        engine = pipeline["affine"]
+        x = torch.zeros(256)
+        runs = []
+        for value in range(50):
+            x.fill_(value)  # the former values may be overwritten at once
+            runs.append(engine.submit(x))
+        outputs = [run.result(LONG) for run in runs]
+        for value, y in enumerate(outputs):
+            assert y.device.type == "cpu"
+            assert y.equal(torch.full((256,), 2.0 * value + 1)), value
+        assert engine.submit(x.cuda()).result(LONG).equal(outputs[-1].cuda())
+        assert engine.submit(torch.ones(512)[::2]).result(LONG).equal(torch.full((256,), 3.0))
+        with pytest.raises(RuntimeError, match=r"affine"):
+            engine.submit(torch.ones(255))
+        with pytest.raises(RuntimeError):
+            engine(x)
+
+
+def test_late_requests_from_the_cpu_leave_no_trace(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.toml"
+    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
+    file.write_text(f"device = 'cuda:0'\n{table}request_queue = 200\n")
+    with gl.Pipeline(file) as pipeline:
+        for value in range(20):
+            late = [pipeline["affine"].submit(torch.full((256,), -1.0), deadline_ms=1e-6) for _ in range(5)]
+            run = pipeline["affine"].submit(torch.full((256,), float(value)))
+            assert run.result(LONG).equal(torch.full((256,), 2.0 * value + 1))
+            for each in late:
+                with pytest.raises(gl.RequestError):
+                    each.result(LONG)

@@ -60,7 +60,7 @@ class ModuleStandIn final : public TensorWorkload {
     return inputs;
   }
   std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
-    return std::make_unique<TensorWork>(slots_, inputs);
+    return std::make_unique<TensorWork>(slots_, slots_->copy(inputs));
   }
   void recapture() override {}
   [[nodiscard]] bool may_be_warmed_up() const override { return false; }

@@ -15,7 +15,7 @@ namespace {
 class TensorWorkTest : public ::testing::Test {
  protected:
   [[nodiscard]] std::unique_ptr<TensorWork> work(const std::vector<at::Tensor>& inputs) const {
-    return std::make_unique<TensorWork>(slots_, inputs);
+    return std::make_unique<TensorWork>(slots_, slots_->copy(inputs));
   }
   std::shared_ptr<InputSlots> slots_ = std::make_shared<InputSlots>();
 };
@@ -27,7 +27,7 @@ TEST_F(TensorWorkTest, InputsAreCopiedWithTheirStrides) {
   EXPECT_TRUE(one->inputs()[0].equal(given));
   EXPECT_EQ(one->inputs()[0].strides(), given.strides());
   EXPECT_NE(one->inputs()[0].data_ptr(), given.data_ptr());
-  one->wait_for_inputs(at::Device(at::kCPU));
+  one->bring_inputs(at::Device(at::kCPU));
 }
 
 TEST_F(TensorWorkTest, InputsCarryNoGradients) {

@@ -157,18 +157,16 @@ class Model:
         return reply
 
     async def _run(self, request: InferenceRequest, inputs: list[torch.Tensor], arrival: int) -> list[torch.Tensor]:
-        """Returns the engine's outputs for a request, on its device."""
+        """Returns the engine's outputs for a request. Those of a sequence are on its device."""
         deadline_ms = _left_ms(request, arrival)
         if deadline_ms is not None and deadline_ms <= 0:  # it waited for earlier requests of its sequence
             raise self._late("had not begun the request by", request)
-        with self._ahead_of_engines:
-            tensors = [tensor.to(self._device) for tensor in inputs]
-            try:
-                run = self._engine.submit_tensors(tensors, deadline_ms=deadline_ms, priority=request.priority)
-            except RequestError as error:
-                raise self._refusal(error) from None
-            except RuntimeError as error:
-                raise bad_request(str(error)) from None  # sizes that do not fit each other
+        try:
+            run = self._submit(inputs, deadline_ms, request.priority)
+        except RequestError as error:
+            raise self._refusal(error) from None
+        except RuntimeError as error:
+            raise bad_request(str(error)) from None  # sizes that do not fit each other
         try:
             return await self._result(run)
         except RequestError as error:
@@ -178,13 +176,21 @@ class Model:
         except RuntimeError as error:
             raise ProtocolError(500, str(error)) from None
 
-    def _answer(self, request: InferenceRequest, outputs: list[torch.Tensor], arrival: int) -> Reply:
+    def _submit(self, inputs: list[torch.Tensor], deadline_ms: float | None, priority: int) -> PipelineRun:
+        if self._feedback is None:  # the engine's thread copies them to its device, and the outputs back
+            return self._engine.submit_tensors(inputs, deadline_ms=deadline_ms, priority=priority)
         with self._ahead_of_engines:
-            on_cpu = [output.cpu() for output in outputs]
+            tensors = [tensor.to(self._device) for tensor in inputs]
+            return self._engine.submit_tensors(tensors, deadline_ms=deadline_ms, priority=priority)
+
+    def _answer(self, request: InferenceRequest, outputs: list[torch.Tensor], arrival: int) -> Reply:
+        if any(output.is_cuda for output in outputs):
+            with self._ahead_of_engines:
+                outputs = [output.cpu() for output in outputs]
         left_ms = _left_ms(request, arrival)
         if left_ms is not None and left_ms < 0:
             raise self._late("answered after", request)
-        reply = self._response(request, on_cpu)
+        reply = self._response(request, outputs)
         self._inferences += request.tensors[0].shape[0] if self._max_batch else 1
         return reply
 
