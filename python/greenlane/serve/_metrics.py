@@ -2,10 +2,14 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 PERIOD_S = 1.0
+_PAUSE_S = 1e-4
+"""Between two series. Python's lock goes to a thread that waits for it after 5 ms only, and the event loop gives it up
+at each read and write: without pauses it would stand still for all series."""
 _log = logging.getLogger("greenlane")
 
 
@@ -55,6 +59,7 @@ class Exporter:
             series = (name, tuple(escaped.items()))
             gauge = before.pop(series, None) or self._gauge(name, documentation, tuple(escaped))
             gauge.set(value, escaped)
+            time.sleep(_PAUSE_S)
             self._series[series] = gauge
         for (_, pairs), gauge in before.items():
             gauge.set(0.0, dict(pairs))

@@ -1,6 +1,7 @@
 """One replica of a served pipeline."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+SWITCH_S = 5e-4
+"""How long another thread of the replica may keep Python's lock while the event loop waits for it. With Python's 5 ms a
+request that meets Ray's own threads would be late by as much at each read and write."""
 Redeploy = Callable[[Unloaded, str], Awaitable[None]]
 
 
@@ -37,6 +41,7 @@ class Replica:
         """
         unloaded = frozenset(map(str, user_config.get("unloaded", ())))
         if self._repository is None:
+            sys.setswitchinterval(SWITCH_S)
             self._repository = await asyncio.to_thread(Repository, self._config, self._plan, unloaded)
             self._server = Server(self._repository, self._most_request_bytes, self._deploy)
             self._exporter = Exporter(self._metrics_text, ray_gauge)
