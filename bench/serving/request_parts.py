@@ -29,12 +29,9 @@ class Parts:
     def __init__(self) -> None:
         """Wraps the functions that a request goes through."""
         self.seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self.running_since = 0.0
-        """When the request that is copied now came to its engine."""
         _model.read_request = self.timed("read", _model.read_request)
-        Model._answer = self.timed("copy back and answer", Model._answer)  # type: ignore[method-assign]
-        for name, wrap in (("_run", self.begin_run), ("_result", self.wait)):
-            setattr(Model, name, wrap(getattr(Model, name)))
+        Model._answer = self.timed("answer", Model._answer)  # type: ignore[method-assign]
+        Model._result = self.wait(Model._result)  # type: ignore[method-assign]
         PipelineEngine.submit_tensors = self.submit(PipelineEngine.submit_tensors)  # type: ignore[method-assign]
 
     def add(self, part: str, model: str, begin: float) -> None:
@@ -53,20 +50,10 @@ class Parts:
 
         return run
 
-    def begin_run(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Notes when a request comes to its engine. Nothing is awaited from then until it is submitted."""
-
-        async def run(model: Model, *args: Any) -> Any:
-            self.running_since = time.perf_counter()
-            return await function(model, *args)
-
-        return run
-
     def submit(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Times the copy to the device before it, and the call."""
+        """Times the call of an engine, which copies the request's tensors."""
 
         def run(engine: PipelineEngine, *args: Any, **kwargs: Any) -> Any:
-            self.add("copy there", engine.name, self.running_since)
             begin = time.perf_counter()
             result = function(engine, *args, **kwargs)
             self.add("submit", engine.name, begin)
@@ -75,7 +62,7 @@ class Parts:
         return run
 
     def wait(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Times the wait for the engine."""
+        """Times the wait for the engine, with the copies to the device and back."""
 
         async def run(model: Model, *args: Any) -> Any:
             begin = time.perf_counter()

@@ -1,47 +1,20 @@
 #include "runtime/tensor_source.hpp"
 
 #include "runtime/copy_lane.hpp"
+#include "runtime/tensor_copy.hpp"
 
 #include <greenlane/core/error.hpp>
 
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
-#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
-#include <cuda_runtime_api.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <utility>
 
 namespace greenlane::runtime {
 namespace {
-
-bool is_one_block(const at::Tensor& to, const at::Tensor& from) {
-  return from.is_non_overlapping_and_dense() && to.strides() == from.strides() && !from.is_conj() && !from.is_neg();
-}
-
-// Copies on the host. PyTorch's operator would wake the threads of its pool for a large tensor.
-void copy_on_host(const at::Tensor& to, const at::Tensor& from) {
-  if (is_one_block(to, from)) {
-    std::memcpy(to.mutable_data_ptr(), from.const_data_ptr(), from.nbytes());
-  } else {
-    to.copy_(from);
-  }
-}
-
-void copy_to_gpu(const at::Tensor& to, const at::Tensor& from, c10::cuda::CUDAStream stream) {
-  if (from.is_cuda() && from.device() != to.device() && is_one_block(to, from)) {
-    C10_CUDA_CHECK(cudaMemcpyPeerAsync(to.mutable_data_ptr(), to.device().index(), from.const_data_ptr(),
-                                       from.device().index(), from.nbytes(), stream));
-  } else if (is_one_block(to, from)) {
-    C10_CUDA_CHECK(
-        cudaMemcpyAsync(to.mutable_data_ptr(), from.const_data_ptr(), from.nbytes(), cudaMemcpyDefault, stream));
-  } else {
-    to.copy_(from, /*non_blocking=*/true);
-  }
-}
 
 bool has_size_of(const at::Tensor& one, const at::Tensor& other) {
   return one.scalar_type() == other.scalar_type() && one.sizes() == other.sizes();

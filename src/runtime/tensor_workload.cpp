@@ -1,15 +1,14 @@
 #include "runtime/tensor_workload.hpp"
 
 #include "runtime/copy_lane.hpp"
+#include "runtime/tensor_copy.hpp"
 #include "torch/writes.hpp"
 
 #include <greenlane/core/error.hpp>
 
 #include <ATen/core/grad_mode.h>
-#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
-#include <cuda_runtime_api.h>
 
 #include <algorithm>
 #include <exception>
@@ -26,29 +25,20 @@ bool have_one_layout(const std::vector<at::Tensor>& slot, const std::vector<at::
   });
 }
 
-// Copies inputs into a slot that fits. One memory copy each takes half of the time that PyTorch's operator takes.
-void copy_dense(const InputSlot& slot, const std::vector<at::Tensor>& inputs,
-                std::optional<c10::cuda::CUDAStream> stream) {
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const auto& to = slot.inputs[i];
-    if (!stream || to.device() != stream->device() || !to.is_non_overlapping_and_dense() ||
-        to.is_conj() != inputs[i].is_conj() || to.is_neg() != inputs[i].is_neg()) {
-      to.copy_(inputs[i], /*non_blocking=*/true);
-      continue;
-    }
-    C10_CUDA_CHECK(cudaMemcpyAsync(to.mutable_data_ptr(), inputs[i].const_data_ptr(), to.nbytes(),
-                                   cudaMemcpyDeviceToDevice, *stream));
-  }
-}
-
 // Copies inputs into a slot, on the current stream.
 void fill(InputSlot& slot, bool is_new, const std::vector<at::Tensor>& inputs,
           std::optional<c10::cuda::CUDAStream> stream) {
-  if (!is_new) {
-    copy_dense(slot, inputs, stream);
+  if (is_new) {
+    for (const auto& input : inputs) slot.inputs.push_back(input.detach().clone());
     return;
   }
-  for (const auto& input : inputs) slot.inputs.push_back(input.detach().clone());
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (stream && inputs[i].is_cuda()) {
+      copy_to_gpu(slot.inputs[i], inputs[i], *stream);
+    } else {
+      copy_on_host(slot.inputs[i], inputs[i]);
+    }
+  }
 }
 
 }  // namespace
@@ -119,7 +109,7 @@ std::unique_ptr<InputSlot> InputSlots::copy_from_host(const std::vector<at::Tens
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (slot->on_host.size() == i)
       slot->on_host.push_back(at::empty_like(inputs[i], inputs[i].options().pinned_memory(true)));
-    slot->on_host[i].copy_(inputs[i]);
+    copy_on_host(slot->on_host[i], inputs[i]);
   }
   return slot;
 }

@@ -72,7 +72,7 @@ def test_a_captured_module_is_replayed_without_a_call(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match=r"it is float32 \[5\], and the recorded input is float32 \[4\]"):
             net({"x": torch.ones(5, device="cuda")}, offset=1.0)
         with pytest.raises(RuntimeError, match="it is on cpu, and the engine is on cuda:0; move the tensor"):
-            net.submit({"x": torch.ones(4)}, offset=1.0)
+            net({"x": torch.ones(4)}, offset=1.0)
 
 
 def test_a_module_stays_on_its_lane(tmp_path: Path) -> None:
