@@ -1,9 +1,9 @@
 """Compares greenlane.serve with plain Ray Serve deployments of the same packages: ray_serve.py FOLDER OUT.json NAME...
 
 Each NAME is NAME.pt2 and NAME.inputs.pt of the folder. NAME@RATE gets requests at this rate (Hz), with a deadline of
---deadline-ms or, as NAME@RATE:MS, of its own. NAME alone is best effort, with two requests in flight. Both servers get
-the same arrivals from one load generator, in turns. Without --gpu the first model is also measured without a server, by
-submit() of a pipeline, and a single model with 32 clients, too.
+--deadline-ms or, as NAME@RATE:MS, of its own. NAME alone is best effort, with --clients requests in flight. Both servers
+get the same arrivals from one load generator, in turns. Without --gpu the first model is also measured without a
+server, by submit() of a pipeline, and a single model with 32 clients, too.
 
 A plain deployment is one process for each model, which reads the request's bytes, runs the package, and returns bytes.
 It knows its input's dtype and shape, so it parses nothing.
@@ -279,6 +279,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--haproxy", action="store_true", help="as --haproxy of greenlane.serve, for both servers")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--clients", type=int, default=2)
     options = parser.parse_args()
     folder = options.folder.resolve()
     loads = [Load.of(text, folder, options.deadline_ms) for text in options.models]
@@ -299,7 +300,7 @@ def main() -> None:
     for turn in range(options.rounds):
         for kind in ("greenlane", "plain"):
             deploy(kind, folder, loads, file, options.gpu)
-            for clients in (2,) if options.gpu or len(loads) > 1 else (1, 32):
+            for clients in (options.clients,) if options.gpu or len(loads) > 1 else (1, 32):
                 models = uvloop.run(measure(kind, loads, options.seconds, clients))
                 rows.append({"round": turn, "kind": kind, "clients": clients, "models": models})
                 print(json.dumps(rows[-1]), flush=True)

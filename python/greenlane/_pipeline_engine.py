@@ -93,8 +93,8 @@ class PipelineEngine:
         modules. Returns at once.
 
         Stream order: the inputs are copied behind the work on the caller's current stream, and work that is enqueued
-        there later waits for the copy, so they may be reused at once. For an engine with a priority, and if no work
-        is left on the caller's stream, the copy comes before the work of all engines.
+        there later waits for the copy, so they may be reused at once. If no work is left on the caller's stream, the
+        copy comes before the work of all engines.
 
         Tensors on the CPU for an engine on a GPU are copied now, and its thread brings them to the GPU and the outputs
         back, on the lane's stream. The outputs are on the CPU then, too, in page-locked memory.

@@ -97,8 +97,7 @@ class EngineWorkload : public TensorWorkload {
     have_sizes_run_ = false;
     if (!on_gpu()) return;
     generator_.emplace(at::Device(at::kCUDA, index()));
-    const bool is_ahead = c10::cuda::getStreamFromExternal(lane.stream().handle(), index()).priority() < 0;
-    slots_->copy_ahead(is_ahead ? std::optional(lane.device()) : std::nullopt);
+    slots_->copy_ahead(lane.device());
   }
 
   void unbind() override {

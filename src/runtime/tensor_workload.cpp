@@ -43,9 +43,9 @@ void fill(InputSlot& slot, bool is_new, const std::vector<at::Tensor>& inputs,
 
 }  // namespace
 
-void InputSlots::copy_ahead(std::optional<Device> device) {
+void InputSlots::copy_ahead(const Device& device) {
   const std::scoped_lock lock(mutex_);
-  device_ = std::move(device);
+  device_ = device;
   ahead_.reset();
 }
 

@@ -33,9 +33,9 @@ struct InputSlot {
 // Thread safety: all members may be called from any thread.
 class InputSlots {
  public:
-  // Makes later copies on this GPU's stream for copies, unless a caller's stream is as urgent or has work left; absent:
-  // on the callers' streams.
-  void copy_ahead(std::optional<Device> device);
+  // Makes later copies on this GPU's stream for copies, unless a caller's stream is as urgent or has work left. So the
+  // default stream, which most callers share, never waits for kernels of engines.
+  void copy_ahead(const Device& device);
   // Returns a copy of these inputs, ordered on the caller's stream of their device.
   [[nodiscard]] std::unique_ptr<InputSlot> copy(const std::vector<at::Tensor>& inputs);
   // Returns a copy of inputs in host memory for a run on this GPU, and the memory for them there.

@@ -253,28 +253,31 @@ class LongKernel:
         torch.lgamma(self.x, out=self.y)
 
 
-@pytest.mark.parametrize("has_other_caller", [False, True])
+@pytest.mark.parametrize("other_caller", ["none", "with work left", "of best effort"])
 def test_an_urgent_requests_inputs_do_not_wait_for_kernels_of_others(
-    models: Path, tmp_path: Path, has_other_caller: bool
+    models: Path, tmp_path: Path, other_caller: str
 ) -> None:
     # A copy on the default stream would begin when the kernel before it has begun all its blocks.
     file = tmp_path / "pipeline.toml"
-    table = f"model = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\nrate_hz = 10\n"
-    engines = "".join(f"[engine.{name}]\n{table}deadline_ms = 50\n" for name in ("affine", "other"))
+    table = f"model = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
+    keys = {"affine": "rate_hz = 10\ndeadline_ms = 50\n", "other": "rate_hz = 10\ndeadline_ms = 50\n", "best": ""}
+    engines = "".join(f"[engine.{name}]\n{table}{keys[name]}" for name in keys)
     file.write_text(f"device = 'cuda:0'\n{engines}")
     kernel = LongKernel()
     stream = torch.cuda.Stream()
     times = []
     with gl.Pipeline(file, mode="priority") as pipeline:
         x = torch.ones(256, device="cuda")
-        for name in ("affine", "other"):
+        for name in keys:
             pipeline[name].submit(x).result(LONG)
         for _ in range(9):
             with torch.cuda.stream(stream):
                 for _ in range(3):
                     kernel.launch()
                 # These inputs are ready when the kernels are done.
-                other = pipeline["other"].submit(x) if has_other_caller else None
+                other = pipeline["other"].submit(x) if other_caller == "with work left" else None
+            if other_caller == "of best effort":  # from the urgent request's stream
+                other = pipeline["best"].submit(x)
             time.sleep(kernel.seconds / 10)
             asked = time.perf_counter()
             y = pipeline["affine"].submit(x).result(LONG)

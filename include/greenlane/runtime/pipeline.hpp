@@ -107,8 +107,8 @@ class PipelineEngine {
   [[nodiscard]] std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs);
 
   /// Queues a run for the engine's own thread. Copies the inputs; they may be reused at once.
-  /// Stream order: the copy is behind the work on the caller's stream, and later work there waits for it. For an engine
-  /// with a priority, and if no work is left on the caller's stream, the copy comes before the work of all engines.
+  /// Stream order: the copy is behind the work on the caller's stream, and later work there waits for it. If no work is
+  /// left on the caller's stream, the copy comes before the work of all engines.
   /// Inputs in host memory for an engine on a GPU are copied now. The engine's thread brings them to the GPU and the
   /// outputs back, on the lane's stream. The outputs are in page-locked host memory then.
   /// With `max_batch` of the engine, requests run together: inputs may have any rows (dimension 0) up to that number.
