@@ -84,7 +84,7 @@ for part in $parts; do
     ray_serve)  # needs Ray beside this Python's PyTorch
       served=$kit/bench/serving/build
       in_python 300 "$kit/bench/serving/export_served.py" "$served" && cp "$robot"/build/policy.* "$served/"
-      served_models=(policy@20:20 detector@10:50 embedder@10 reranker@10 captions)
+      served_models=(policy@20:20 detector@15:50 embedder@15 reranker@15 captions)
       in_python 200 "$kit/bench/serving/request_parts.py" "$served" "$results/request-parts.json" --gpu --deadline-ms 100 "${served_models[@]}"
       in_python 400 "$kit/bench/serving/ray_serve.py" "$served" "$results/ray-serve.json" --gpu --haproxy --deadline-ms 100 --seconds "${SECONDS_TO_RUN:-30}" "${served_models[@]}" ;;
     mutants)

@@ -1,9 +1,9 @@
 """Compares greenlane.serve with plain Ray Serve deployments of the same packages: ray_serve.py FOLDER OUT.json NAME...
 
 Each NAME is NAME.pt2 and NAME.inputs.pt of the folder. NAME@RATE gets requests at this rate (Hz), with a deadline of
---deadline-ms or, as NAME@RATE:MS, of its own. NAME alone is best effort, with --clients requests in flight. Both servers
-get the same arrivals from one load generator, in turns. Without --gpu the first model is also measured without a
-server, by submit() of a pipeline, and a single model with 32 clients, too.
+--deadline-ms or, as NAME@RATE:MS, of its own. NAME alone is best effort, with --clients requests in flight. Both
+servers get the same arrivals from one load generator, in turns. Without --gpu the first model is also measured without
+a server, by submit() of a pipeline, and a single model with 32 clients, too.
 
 A plain deployment is one process for each model, which reads the request's bytes, runs the package, and returns bytes.
 It knows its input's dtype and shape, so it parses nothing.
