@@ -241,7 +241,7 @@ class EngineWorkload : public TensorWorkload {
   [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
     const auto is_on_host = [](const at::Tensor& input) { return input.is_cpu(); };
     if (on_gpu() && !inputs.empty() && std::ranges::all_of(inputs, is_on_host)) {
-      auto slot = slots_->copy_from_host(inputs, device());
+      auto slot = slots_->copy_from_host(inputs);
       require_fit_of_request(slot->inputs);
       return work_of(std::move(slot));
     }

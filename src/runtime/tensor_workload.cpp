@@ -61,14 +61,22 @@ std::unique_ptr<InputSlot> InputSlots::take(const std::vector<at::Tensor>& input
   return slot;
 }
 
-c10::cuda::CUDAStream InputSlots::stream_for(c10::cuda::CUDAStream caller) {
+c10::cuda::CUDAStream InputSlots::ahead() {
   const std::scoped_lock lock(mutex_);
-  if (!device_ || device_->id().index != caller.device_index()) return caller;
   if (!ahead_) {
-    ahead_ = c10::cuda::getStreamFromExternal(copy_lane(*device_).stream().handle(), caller.device_index());
+    const auto& device = device_.value();
+    ahead_ = c10::cuda::getStreamFromExternal(copy_lane(device).stream().handle(),
+                                              static_cast<c10::DeviceIndex>(device.id().index));
   }
+  return *ahead_;
+}
+
+c10::cuda::CUDAStream InputSlots::stream_for(c10::cuda::CUDAStream caller) {
+  const auto stream = ahead();
+  const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
   // All engines share this stream, so it must not wait for work of a caller.
-  return caller.priority() > ahead_->priority() && caller.query() ? *ahead_ : caller;
+  const bool is_free = stream.device() == caller.device() && caller.priority() > stream.priority() && caller.query();
+  return is_free ? stream : caller;
 }
 
 std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& inputs) {
@@ -95,14 +103,19 @@ std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& input
   return slot;
 }
 
-std::unique_ptr<InputSlot> InputSlots::copy_from_host(const std::vector<at::Tensor>& inputs, const at::Device& device) {
+std::unique_ptr<InputSlot> InputSlots::copy_from_host(const std::vector<at::Tensor>& inputs) {
   const at::NoGradGuard no_gradients;
   // New memory is allocated, which must not end a capture of another thread.
   const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
   auto slot = take(inputs, /*is_on_host=*/true);
   if (!slot) {
     slot = std::make_unique<InputSlot>();
-    for (const auto& input : inputs) slot->inputs.push_back(at::empty_like(input, input.options().device(device)));
+    // Earlier work on this stream may still use the memory. A run waits for that, and no graph is captured here.
+    const auto stream = ahead();
+    const c10::cuda::CUDAStreamGuard on_stream(stream);
+    for (const auto& input : inputs)
+      slot->inputs.push_back(at::empty_like(input, input.options().device(stream.device())));
+    slot->copied.emplace(c10::DeviceType::CUDA).record(stream);
   } else if (!slot->is_settled) {
     slot->on_host.clear();  // the device may still read it
   }

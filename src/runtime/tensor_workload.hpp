@@ -23,8 +23,7 @@ namespace greenlane::runtime {
 // Memory for the inputs of one request.
 struct InputSlot {
   std::vector<at::Tensor> inputs;
-  std::vector<at::Tensor>
-      on_host;  // page-locked copies of a request's inputs in host memory; empty: they are not there
+  std::vector<at::Tensor> on_host;   // page-locked copies of a request's inputs, if they were in host memory
   std::optional<c10::Event> copied;  // behind the latest copy; absent on a CPU
   bool is_settled = true;            // nothing on the device uses it any more
 };
@@ -38,9 +37,8 @@ class InputSlots {
   void copy_ahead(const Device& device);
   // Returns a copy of these inputs, ordered on the caller's stream of their device.
   [[nodiscard]] std::unique_ptr<InputSlot> copy(const std::vector<at::Tensor>& inputs);
-  // Returns a copy of inputs in host memory for a run on this GPU, and the memory for them there.
-  [[nodiscard]] std::unique_ptr<InputSlot> copy_from_host(const std::vector<at::Tensor>& inputs,
-                                                          const at::Device& device);
+  // Returns a copy of inputs in host memory for a run on the GPU, and the memory for them there.
+  [[nodiscard]] std::unique_ptr<InputSlot> copy_from_host(const std::vector<at::Tensor>& inputs);
   void give_back(std::unique_ptr<InputSlot> slot);
   // Frees the memory of slots that are not in use. All work on the device must be done.
   void clear();
@@ -49,12 +47,14 @@ class InputSlots {
   static constexpr std::size_t kMost = 8;  // slots that are kept
   // Returns a free slot whose tensors are like the inputs; null: there is none.
   [[nodiscard]] std::unique_ptr<InputSlot> take(const std::vector<at::Tensor>& inputs, bool is_on_host);
+  // Returns the GPU's stream for copies.
+  [[nodiscard]] c10::cuda::CUDAStream ahead();
   // Returns the stream for a copy of a caller's inputs. Another than the caller's needs no wait for the caller.
   [[nodiscard]] c10::cuda::CUDAStream stream_for(c10::cuda::CUDAStream caller);
 
   std::mutex mutex_;  // guards the following members
   std::vector<std::unique_ptr<InputSlot>> free_;
-  std::optional<Device> device_;                // absent: copies are made on the callers' streams
+  std::optional<Device> device_;                // absent: a CPU
   std::optional<c10::cuda::CUDAStream> ahead_;  // of that device; made for the first copy
 };
 
