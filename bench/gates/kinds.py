@@ -51,7 +51,11 @@ def kernels_of(module: torch.nn.Module, inputs: list[torch.Tensor]) -> list[floa
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
             module(*given)
             torch.cuda.synchronize()
-    kernels = [event for event in profile.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    kernels = [
+        event
+        for event in profile.events()
+        if event.device_type == torch.autograd.DeviceType.CUDA and not event.name.startswith(("Memcpy", "Memset"))
+    ]
     return [kernel.time_range.elapsed_us() for kernel in sorted(kernels, key=lambda kernel: kernel.time_range.start)]
 
 
@@ -208,15 +212,12 @@ def main() -> None:
             def with_added(added_us: float) -> Mix:
                 return Mix(folder, "tensorrt", tensorrt_head(kernels_us, added_us), ones)
 
-            # Two engines tell how the run's time grows with what is added. The shortest kernels cannot lose more than
-            # their time, so a third one corrects that.
-            added, times = [-0.4 * min(kernels_us), 0.0], []
-            while len(times) < 4:
-                times.append(1e6 / with_added(added[len(times)]).run(scratch, False, SECONDS / 4)["head_hz"])
-                if len(times) >= 2:
-                    growth = (times[-1] - times[-2]) / (added[-1] - added[-2])
-                    added.append(added[-1] + (wanted - times[-1]) / growth)
-            mixes.append(with_added(added[-1]))
+            # What is added prolongs all kernels but those whose blocks would stay for less than nothing.
+            added = 0.0
+            for _ in range(3):
+                time_us = 1e6 / with_added(added).run(scratch, False, SECONDS / 4)["head_hz"]
+                added += (wanted - time_us) / sum(each + added > 0 for each in kernels_us)
+            mixes.append(with_added(added))
             results.add_alone(mixes[-1], scratch)
         for turn in range(ROUNDS):
             for mix in mixes:

@@ -37,8 +37,9 @@ class AotiWorkload final : public EngineWorkload<AotiEngine> {
   }
 
  protected:
-  void require_engine_fit(const std::vector<at::Tensor>& inputs) const override {
-    engine().signature().check(inputs, engine().device().id(), engine().name());
+  void require_engine_fit(const std::vector<at::Tensor>& inputs, bool are_on_host) const override {
+    const auto place = are_on_host ? DeviceId{.kind = DeviceKind::cpu, .index = 0} : engine().device().id();
+    engine().signature().check(inputs, place, engine().name());
   }
 };
 

@@ -69,7 +69,7 @@ void require_rows(const std::vector<at::Tensor>& inputs, const std::string& engi
   }
 }
 
-void Batches::require_fit(const std::vector<at::Tensor>& inputs) const {
+void Batches::require_fit(const std::vector<at::Tensor>& inputs, bool are_on_host) const {
   if (inputs.size() != recorded_.size()) {
     throw EngineError({.what = "engine '" + engine_ + "' takes " + std::to_string(recorded_.size()) + " tensors",
                        .why = std::to_string(inputs.size()) + " were given",
@@ -78,7 +78,7 @@ void Batches::require_fit(const std::vector<at::Tensor>& inputs) const {
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& input = inputs[i];
     const auto& like = recorded_[i];
-    if (input.device() != like.device())
+    if (!are_on_host && input.device() != like.device())
       refuse(i, engine_, "it is on " + input.device().str() + ", and the engine is on " + like.device().str(),
              "move the tensor");
     if (input.layout() != at::kStrided) refuse(i, engine_, "it is not a dense tensor", "pass tensor.to_dense()");

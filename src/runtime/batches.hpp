@@ -35,8 +35,9 @@ class Batches {
   // Returns the recorded inputs with so many rows.
   [[nodiscard]] std::vector<at::Tensor> recorded(std::int64_t rows) const { return with_rows(recorded_, rows); }
 
-  // Throws: EngineError if a request with these inputs cannot be a part of a run.
-  void require_fit(const std::vector<at::Tensor>& inputs) const;
+  // Throws: EngineError if a request with these inputs cannot be a part of a run. `are_on_host`: see
+  // EngineWorkload::require_engine_fit().
+  void require_fit(const std::vector<at::Tensor>& inputs, bool are_on_host = false) const;
   // Throws: EngineError if their rows are not those of a listed size.
   void require_listed(const std::vector<at::Tensor>& inputs) const;
   // Throws: EngineError if an output does not have so many rows.

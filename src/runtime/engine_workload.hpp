@@ -161,7 +161,7 @@ class EngineWorkload : public TensorWorkload {
         return;
       }
       request.outputs = run_and_wait(request.inputs(), GraphOutputs::copies, [&] {
-        if (on_gpu()) request.bring_inputs(device());
+        if (on_gpu()) bring_inputs(request);
       });
     });
     request.give_back(/*is_settled=*/true);
@@ -173,7 +173,7 @@ class EngineWorkload : public TensorWorkload {
     first_line_only([&] {
       const auto outputs = run_and_wait(inputs, GraphOutputs::copies, [&] {
         for (auto* work : batch) {
-          if (on_gpu()) static_cast<TensorWork&>(*work).bring_inputs(device());
+          if (on_gpu()) bring_inputs(static_cast<TensorWork&>(*work));
         }
         inputs = batches_->gather(batch);
       });
@@ -239,20 +239,24 @@ class EngineWorkload : public TensorWorkload {
   }
 
   [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
-    const auto is_on_host = [](const at::Tensor& input) { return input.is_cpu(); };
-    if (on_gpu() && !inputs.empty() && std::ranges::all_of(inputs, is_on_host)) {
-      auto slot = slots_->copy_from_host(inputs);
-      require_fit_of_request(slot->inputs);
-      return work_of(std::move(slot));
+    const auto is_on_host = [](const at::Tensor& input) {
+      return input.is_cpu() && input.layout() == at::kStrided && !input._is_zerotensor();
+    };
+    const bool are_on_host = on_gpu() && !inputs.empty() && std::ranges::all_of(inputs, is_on_host);
+    if (batches_) {
+      batches_->require_fit(inputs, are_on_host);
+    } else {
+      require_engine_fit(inputs, are_on_host);
     }
-    require_fit_of_request(inputs);
-    // The outputs' memory belongs to the lane's stream, and may outlive the lane.
+    // The outputs' memory belongs to the lane's stream, or was copied there, and may outlive the lane.
     if (on_gpu()) lane_.value().keep_stream();
-    return work_of(slots_->copy(inputs));
+    const auto rows = batches_ ? inputs.front().size(0) : 1;
+    return std::make_unique<TensorWork>(slots_, are_on_host ? slots_->copy_from_host(inputs) : slots_->copy(inputs),
+                                        rows);
   }
 
   void require_fit(const std::vector<at::Tensor>& inputs) const override {
-    require_engine_fit(inputs);
+    require_engine_fit(inputs, /*are_on_host=*/false);
     if (batches_) batches_->require_listed(inputs);
   }
 
@@ -289,8 +293,9 @@ class EngineWorkload : public TensorWorkload {
   [[nodiscard]] std::string check() override { return difference(outputs_, expected_); }
 
  protected:
-  // Throws: EngineError if the engine itself would refuse these inputs.
-  virtual void require_engine_fit(const std::vector<at::Tensor>& inputs) const = 0;
+  // Throws: EngineError if the engine itself would refuse these inputs. `are_on_host`: they are in host memory, from
+  // where a run brings them to the GPU.
+  virtual void require_engine_fit(const std::vector<at::Tensor>& inputs, bool are_on_host) const = 0;
   [[nodiscard]] const std::optional<Batches>& batches() const { return batches_; }
   [[nodiscard]] Engine& engine() const { return *engine_; }
   [[nodiscard]] const std::vector<at::Tensor>& recorded() const { return inputs_; }
@@ -305,27 +310,26 @@ class EngineWorkload : public TensorWorkload {
     }
   }
 
-  void require_fit_of_request(const std::vector<at::Tensor>& inputs) const {
-    if (batches_) {
-      batches_->require_fit(inputs);
-    } else {
-      require_fit(inputs);
-    }
-  }
-
-  [[nodiscard]] std::unique_ptr<TensorWork> work_of(std::unique_ptr<InputSlot> slot) const {
-    const auto rows = batches_ ? slot->inputs.front().size(0) : 1;
-    return std::make_unique<TensorWork>(slots_, std::move(slot), rows);
-  }
-
   // Runs a request from host memory on the GPU, and copies its outputs back in the same stream.
   void run_on_host(TensorWork& request) {
+    // A call of another thread may run as soon as this one is enqueued, so the graph's own outputs would be its.
     enqueue(
-        request.inputs(), GraphOutputs::views, [&] { request.bring_inputs(device()); },
+        request.inputs(), GraphOutputs::copies, [&] { bring_inputs(request); },
         [&](auto tensors, auto stream) {
           request.outputs = copies_on_host(tensors);
           wait_for(stream);
         });
+  }
+
+  // Brings a request's inputs to the GPU, on the lane's stream.
+  void bring_inputs(const TensorWork& request) {
+    constexpr std::size_t kLarge = std::size_t{1} << 20U;  // bytes
+    request.bring_inputs({at::kCUDA, index()});
+    if (!role_.urgent || !request.is_on_host()) return;
+    std::size_t bytes = 0;
+    for (const auto& input : request.inputs()) bytes += input.nbytes();
+    // While its inputs are on their way, an urgent engine would keep others from running for nothing.
+    if (bytes >= kLarge) wait_for(c10::cuda::getCurrentCUDAStream(index()));
   }
 
   // Copies the outputs of requests from host memory back to it.
@@ -334,9 +338,14 @@ class EngineWorkload : public TensorWorkload {
     if (std::ranges::none_of(batch, is_on_host)) return;
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
     const c10::cuda::CUDAStreamGuard guard(stream);
-    for (auto* work : batch) {
-      auto& request = static_cast<TensorWork&>(*work);
-      if (request.is_on_host() && !request.error) request.outputs = copies_on_host(request.outputs);
+    try {
+      for (auto* work : batch) {
+        auto& request = static_cast<TensorWork&>(*work);
+        if (request.is_on_host() && !request.error) request.outputs = copies_on_host(request.outputs);
+      }
+    } catch (...) {
+      wait_for(stream);
+      throw;
     }
     wait_for(stream);
   }
@@ -374,7 +383,6 @@ class EngineWorkload : public TensorWorkload {
 
   [[nodiscard]] c10::DeviceType event_type() const { return on_gpu() ? c10::DeviceType::CUDA : c10::DeviceType::CPU; }
   [[nodiscard]] bool on_gpu() const { return engine_->device().id().kind == DeviceKind::cuda; }
-  [[nodiscard]] at::Device device() const { return {at::kCUDA, index()}; }  // requires on_gpu()
   [[nodiscard]] c10::DeviceIndex index() const { return static_cast<c10::DeviceIndex>(engine_->device().id().index); }
 
   void wait() {

@@ -52,7 +52,9 @@ class ModuleWorkload final : public EngineWorkload<ModuleEngine> {
   }
 
  protected:
-  void require_engine_fit(const std::vector<at::Tensor>& inputs) const override { engine().check(inputs); }
+  void require_engine_fit(const std::vector<at::Tensor>& inputs, bool are_on_host) const override {
+    engine().check(inputs, are_on_host);
+  }
 
  private:
   std::atomic<bool> is_served_{false};

@@ -7,10 +7,13 @@
 #include <greenlane/core/error.hpp>
 
 #include <ATen/core/grad_mode.h>
+#include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <utility>
 
@@ -20,9 +23,27 @@ namespace {
 
 bool have_one_layout(const std::vector<at::Tensor>& slot, const std::vector<at::Tensor>& inputs) {
   return std::ranges::equal(slot, inputs, [](const at::Tensor& one, const at::Tensor& other) {
+    // The copy of a tensor with gaps has none.
     return one.scalar_type() == other.scalar_type() && one.device() == other.device() && one.sizes() == other.sizes() &&
-           one.strides() == other.strides();
+           (one.strides() == other.strides() || !other.is_non_overlapping_and_dense());
   });
+}
+
+// Returns whether a stream has no work left, also not in streams that it waits for without being told, as the default
+// stream does. Records the event there, behind all of this, and looks at it for a moment.
+bool has_no_work(c10::cuda::CUDAStream stream, c10::Event& event) {
+  constexpr auto kMoment = std::chrono::microseconds(20);
+  auto capture = cudaStreamCaptureStatusNone;
+  if (cudaStreamIsCapturing(stream, &capture) != cudaSuccess || capture != cudaStreamCaptureStatusNone) {
+    (void)cudaGetLastError();  // another capture may forbid the question
+    return false;
+  }
+  event.record(stream);
+  const auto end = std::chrono::steady_clock::now() + kMoment;
+  while (!event.query()) {
+    if (std::chrono::steady_clock::now() >= end) return false;
+  }
+  return true;
 }
 
 // Copies inputs into a slot, on the current stream.
@@ -71,19 +92,12 @@ c10::cuda::CUDAStream InputSlots::ahead() {
   return *ahead_;
 }
 
-c10::cuda::CUDAStream InputSlots::stream_for(c10::cuda::CUDAStream caller) {
-  const auto stream = ahead();
-  const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
-  // All engines share this stream, so it must not wait for work of a caller.
-  const bool is_free = stream.device() == caller.device() && caller.priority() > stream.priority() && caller.query();
-  return is_free ? stream : caller;
-}
-
 std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& inputs) {
+  const c10::InferenceMode no_inference_mode(false);  // other threads use the memory again
+  const at::NoGradGuard no_gradients;
   auto slot = take(inputs, /*is_on_host=*/false);
   const bool is_new = !slot;
   if (is_new) slot = std::make_unique<InputSlot>();
-  const at::NoGradGuard no_gradients;
   const auto on_gpu = std::ranges::find_if(inputs, [](const at::Tensor& input) { return input.is_cuda(); });
   if (on_gpu == inputs.end()) {
     fill(*slot, is_new, inputs, std::nullopt);
@@ -91,19 +105,25 @@ std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& input
   }
   const auto device = on_gpu->device();
   const c10::cuda::CUDAGuard guard(device);
+  const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
   const auto caller = c10::cuda::getCurrentCUDAStream(device.index());
-  const bool is_in_use = !is_new && !slot->is_settled;
-  const auto stream = is_in_use ? caller : stream_for(caller);
-  const c10::cuda::CUDAStreamGuard on_stream(stream);
   if (!slot->copied) slot->copied.emplace(c10::DeviceType::CUDA);
+  if (!slot->asked) slot->asked.emplace(c10::DeviceType::CUDA);
+  const bool is_in_use = !is_new && !slot->is_settled && !slot->copied->query();
+  const auto priority = ahead().priority();
+  // All engines share the stream for copies, so it must not wait for work of a caller.
+  const bool is_ahead = !is_in_use && caller.priority() > priority && has_no_work(caller, *slot->asked);
+  const auto stream = is_ahead ? ahead() : caller;
+  const c10::cuda::CUDAStreamGuard on_stream(stream);
   if (is_in_use) slot->copied->block(stream);
   fill(*slot, is_new, inputs, stream);
   slot->copied->record(stream);
-  if (stream != caller) slot->copied->block(caller);  // the caller may write to the inputs, or free them
+  if (is_ahead) slot->copied->block(caller);  // the caller may write to the inputs, or free them
   return slot;
 }
 
 std::unique_ptr<InputSlot> InputSlots::copy_from_host(const std::vector<at::Tensor>& inputs) {
+  const c10::InferenceMode no_inference_mode(false);
   const at::NoGradGuard no_gradients;
   // New memory is allocated, which must not end a capture of another thread.
   const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
@@ -129,7 +149,9 @@ std::unique_ptr<InputSlot> InputSlots::copy_from_host(const std::vector<at::Tens
 
 void InputSlots::give_back(std::unique_ptr<InputSlot> slot) {
   const std::scoped_lock lock(mutex_);
-  if (free_.size() < kMost) free_.push_back(std::move(slot));
+  // Requests of other sizes may come from now on, so the oldest goes.
+  if (free_.size() == kMost) free_.erase(free_.begin());
+  free_.push_back(std::move(slot));
 }
 
 void InputSlots::clear() {
@@ -183,18 +205,20 @@ std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors) {
 }
 
 std::vector<at::Tensor> copies_on_host(const std::vector<at::Tensor>& tensors) {
+  const c10::InferenceMode no_inference_mode(false);
   const at::NoGradGuard no_gradients;
   const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
   std::vector<at::Tensor> copies;
   copies.reserve(tensors.size());
   for (const auto& tensor : tensors) {
-    if (!tensor.defined()) {
+    if (!tensor.defined() || !tensor.is_cuda() || tensor.layout() != at::kStrided) {
       copies.push_back(tensor);
       continue;
     }
-    const auto options = tensor.options().device(c10::kCPU).pinned_memory(true);
-    copies.push_back(at::empty_like(tensor, options, at::MemoryFormat::Contiguous));
-    copies.back().copy_(tensor, /*non_blocking=*/true);
+    const auto values = tensor.resolve_conj().resolve_neg();  // else the host would change them before they are there
+    const auto options = values.options().device(c10::kCPU).pinned_memory(true);
+    copies.push_back(at::empty_like(values, options, at::MemoryFormat::Contiguous));
+    copies.back().copy_(values, /*non_blocking=*/true);
   }
   return copies;
 }

@@ -24,6 +24,7 @@ namespace greenlane::runtime {
 struct InputSlot {
   std::vector<at::Tensor> inputs;
   std::vector<at::Tensor> on_host;   // page-locked copies of a request's inputs, if they were in host memory
+  std::optional<c10::Event> asked;   // behind the caller's work before the copy; absent on a CPU
   std::optional<c10::Event> copied;  // behind the latest copy; absent on a CPU
   bool is_settled = true;            // nothing on the device uses it any more
 };
@@ -49,8 +50,6 @@ class InputSlots {
   [[nodiscard]] std::unique_ptr<InputSlot> take(const std::vector<at::Tensor>& inputs, bool is_on_host);
   // Returns the GPU's stream for copies.
   [[nodiscard]] c10::cuda::CUDAStream ahead();
-  // Returns the stream for a copy of a caller's inputs. Another than the caller's needs no wait for the caller.
-  [[nodiscard]] c10::cuda::CUDAStream stream_for(c10::cuda::CUDAStream caller);
 
   std::mutex mutex_;  // guards the following members
   std::vector<std::unique_ptr<InputSlot>> free_;
@@ -89,7 +88,7 @@ class TensorWorkload : public Workload {
   // Thread safety: any thread.
   // Throws: EngineError.
   [[nodiscard]] virtual std::vector<at::Tensor> call(const std::vector<at::Tensor>& inputs) = 0;
-  // Returns a run of these inputs, which it copies on the caller's stream, or, from host memory to a GPU, now.
+  // Returns a run of these inputs, which it copies in the order of the caller's stream, or, from host memory, now.
   // Thread safety: any thread.
   // Throws: EngineError if they do not fit.
   [[nodiscard]] virtual std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) = 0;
@@ -117,6 +116,7 @@ class TensorWorkload : public Workload {
 [[nodiscard]] std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors);
 
 // Copies tensors on a GPU to page-locked memory, on the current stream of their device, which the caller waits for.
+// Others stay where they are.
 [[nodiscard]] std::vector<at::Tensor> copies_on_host(const std::vector<at::Tensor>& tensors);
 
 // Throws: EngineError if a floating-point output holds NaN or infinity. Waits for the current stream.

@@ -80,7 +80,7 @@ std::shared_ptr<ResidentGraphs> ModuleEngine::new_graphs() {
   return std::make_shared<ResidentGraphs>(binding_, options, random_.generator());
 }
 
-void ModuleEngine::check(const std::vector<at::Tensor>& inputs) const {
+void ModuleEngine::check(const std::vector<at::Tensor>& inputs, bool are_on_host) const {
   const auto refuse = [&](std::size_t i, const std::string& why, const std::string& remedy) {
     throw EngineError({.what = "input " + std::to_string(i) + " does not fit engine '" + options_.name + "'",
                        .why = why,
@@ -91,7 +91,8 @@ void ModuleEngine::check(const std::vector<at::Tensor>& inputs) const {
                        .why = std::to_string(inputs.size()) + " were given",
                        .remedy = "pass tensors as in the file of its recorded inputs"});
   }
-  const auto device = on_gpu() ? at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device_.id().index)) : at::kCPU;
+  const auto device =
+      on_gpu() && !are_on_host ? at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device_.id().index)) : at::kCPU;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto& input = inputs[i];
     if (input.device() != device)

@@ -68,7 +68,7 @@ class ModuleEngine {
   // Begins the random numbers of its seed anew; nothing happens without a seed.
   void reset_random() { random_.reset(); }
   // Throws: EngineError if the inputs do not fit.
-  void check(const std::vector<at::Tensor>& inputs) const;
+  void check(const std::vector<at::Tensor>& inputs, bool are_on_host = false) const;
 
   void bind(const Lane& lane);
   void unbind();

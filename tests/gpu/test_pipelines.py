@@ -2,6 +2,8 @@
 
 import asyncio
 import ctypes
+import gc
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -304,11 +306,48 @@ def test_tensors_on_the_cpu_go_to_the_gpu_and_back(models: Path, tmp_path: Path)
             assert y.device.type == "cpu"
             assert y.equal(torch.full((256,), 2.0 * value + 1)), value
         assert engine.submit(x.cuda()).result(LONG).equal(outputs[-1].cuda())
-        assert engine.submit(torch.ones(512)[::2]).result(LONG).equal(torch.full((256,), 3.0))
+        with torch.inference_mode():
+            assert engine.submit(x).result(LONG).equal(outputs[-1])
+        assert engine.submit(x).result(LONG).equal(outputs[-1])
         with pytest.raises(RuntimeError, match=r"affine"):
             engine.submit(torch.ones(255))
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match="it is on cpu"):
             engine(x)
+
+
+def test_outputs_on_the_cpu_outlive_the_pipeline(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.toml"
+    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
+    file.write_text(f"device = 'cuda:0'\n{table}[lane.affine]\nunits = 32\n")
+    with gl.Pipeline(file) as pipeline:
+        y = pipeline["affine"].submit(torch.ones(256)).result(LONG)
+        left = pipeline["affine"].submit(torch.ones(256))
+    gc.collect()
+    assert y.equal(torch.full((256,), 3.0))
+    del y, left  # page-locked memory is given back to the lane's stream
+    assert torch.ones(4).pin_memory().sum() == 4
+
+
+def test_requests_from_the_cpu_and_calls_do_not_mix(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.toml"
+    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
+    file.write_text(f"device = 'cuda:0'\n{table}check_outputs = true\n")
+    wrong: list[float] = []
+    with gl.Pipeline(file) as pipeline:
+        engine = pipeline["affine"]
+
+        def call() -> None:
+            for value in range(500):
+                y = engine(torch.full((256,), float(value), device="cuda"))
+                wrong.extend(y[y != 2 * value + 1].tolist())
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        for value in range(1000, 1500):
+            y = engine.submit(torch.full((256,), float(value))).result(LONG)
+            wrong.extend(y[y != 2 * value + 1].tolist())
+        caller.join()
+    assert not wrong
 
 
 def test_late_requests_from_the_cpu_leave_no_trace(models: Path, tmp_path: Path) -> None:

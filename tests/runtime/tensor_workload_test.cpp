@@ -5,6 +5,7 @@
 #include <greenlane/core/error.hpp>
 
 #include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
 #include <gmock/gmock.h>
 
 #include <limits>
@@ -51,6 +52,20 @@ TEST_F(TensorWorkTest, MemoryIsUsedAgainForInputsThatFit) {
   const auto fourth = work({at::zeros({3})});
   EXPECT_EQ(fourth->inputs()[0].data_ptr(), memory);
   EXPECT_TRUE(fourth->inputs()[0].equal(at::zeros({3})));
+}
+
+TEST_F(TensorWorkTest, MemoryIsUsedAgainAfterRequestsOfManySizes) {
+  for (int size = 1; size <= 20; ++size) (void)work({at::ones({size})});
+  auto first = work({at::ones({100})});
+  const void* memory = first->inputs()[0].data_ptr();
+  first.reset();
+  EXPECT_EQ(work({at::zeros({100})})->inputs()[0].data_ptr(), memory);
+}
+
+TEST_F(TensorWorkTest, InputsOfARequestInInferenceModeAreTensorsForAllThreads) {
+  const c10::InferenceMode inference_mode;
+  const auto given = at::ones({3});
+  EXPECT_FALSE(work({given})->inputs()[0].is_inference());
 }
 
 TEST_F(TensorWorkTest, AnOutputThatIsAnInputKeepsItsMemory) {

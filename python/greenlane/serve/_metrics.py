@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 PERIOD_S = 1.0
 _PAUSE_S = 1e-4
-"""Between two series. Python's lock goes to a thread that waits for it after 5 ms only, and the event loop gives it up
-at each read and write: without pauses it would stand still for all series."""
+"""Between two series. The event loop gives up Python's lock at each read and write, and would get it back after the
+interpreter's switch interval only: without pauses it would stand still for all series."""
 _log = logging.getLogger("greenlane")
 
 
@@ -63,6 +63,7 @@ class Exporter:
             self._series[series] = gauge
         for (_, pairs), gauge in before.items():
             gauge.set(0.0, dict(pairs))
+            time.sleep(_PAUSE_S)
 
     def _gauge(self, name: str, documentation: str, labels: tuple[str, ...]) -> Gauge:
         key = (name, labels)

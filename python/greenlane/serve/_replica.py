@@ -41,8 +41,8 @@ class Replica:
         """
         unloaded = frozenset(map(str, user_config.get("unloaded", ())))
         if self._repository is None:
-            sys.setswitchinterval(SWITCH_S)
             self._repository = await asyncio.to_thread(Repository, self._config, self._plan, unloaded)
+            sys.setswitchinterval(min(SWITCH_S, sys.getswitchinterval()))
             self._server = Server(self._repository, self._most_request_bytes, self._deploy)
             self._exporter = Exporter(self._metrics_text, ray_gauge)
             self._exporter.start()
