@@ -6,6 +6,7 @@
 
 #include <greenlane/core/error.hpp>
 
+#include <ATen/ExpandUtils.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -21,11 +22,16 @@ namespace greenlane::runtime {
 
 namespace {
 
+// Returns the strides of a tensor's copy, which has no gaps.
+std::vector<std::int64_t> dense_strides(const at::Tensor& tensor) {
+  return tensor.is_non_overlapping_and_dense() ? tensor.strides().vec()
+                                               : at::infer_dense_strides(tensor.sizes(), tensor.strides());
+}
+
 bool have_one_layout(const std::vector<at::Tensor>& slot, const std::vector<at::Tensor>& inputs) {
   return std::ranges::equal(slot, inputs, [](const at::Tensor& one, const at::Tensor& other) {
-    // The copy of a tensor with gaps has none.
     return one.scalar_type() == other.scalar_type() && one.device() == other.device() && one.sizes() == other.sizes() &&
-           (one.strides() == other.strides() || !other.is_non_overlapping_and_dense());
+           one.strides() == at::IntArrayRef(dense_strides(other));
   });
 }
 

@@ -62,6 +62,17 @@ TEST_F(TensorWorkTest, MemoryIsUsedAgainAfterRequestsOfManySizes) {
   EXPECT_EQ(work({at::zeros({100})})->inputs()[0].data_ptr(), memory);
 }
 
+TEST_F(TensorWorkTest, MemoryOfInputsWithGapsIsUsedAgainInTheirOrder) {
+  const auto gaps = at::arange(24).view({4, 6}).slice(1, 0, 6, 2);
+  const void* memory = work({gaps})->inputs()[0].data_ptr();
+  const auto same = work({gaps});
+  EXPECT_EQ(same->inputs()[0].data_ptr(), memory);
+  EXPECT_TRUE(same->inputs()[0].equal(gaps));
+  EXPECT_EQ(same->inputs()[0].strides(), at::IntArrayRef({3, 1}));
+  (void)work({at::ones({3, 4}, at::kLong).t()});
+  EXPECT_EQ(work({gaps})->inputs()[0].strides(), at::IntArrayRef({3, 1})) << "it got memory of another order";
+}
+
 TEST_F(TensorWorkTest, InputsOfARequestInInferenceModeAreTensorsForAllThreads) {
   const c10::InferenceMode inference_mode;
   const auto given = at::ones({3});
