@@ -315,7 +315,7 @@ class EngineWorkload : public TensorWorkload {
     // A call of another thread may run as soon as this one is enqueued, so the graph's own outputs would be its.
     enqueue(
         request.inputs(), GraphOutputs::copies, [&] { bring_inputs(request); },
-        [&](auto tensors, auto stream) {
+        [&](const auto& tensors, auto stream) {
           request.outputs = copies_on_host(tensors);
           wait_for(stream);
         });
