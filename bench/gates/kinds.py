@@ -3,9 +3,9 @@ the robot.
 
 Two urgent engines, a vision transformer at 60 Hz at random and a policy net at 500 Hz, run beside a best-effort
 transformer of 201 million parameters. It is a package or a module. A module with a Torch-TensorRT engine of the double
-follows where GREENLANE_TENSORRT_RUNTIME names a runtime. That engine has the module's kernels by number
-and length, and reads memory all the time. The slices are of one length, because a choice of slices may differ between
-equal engines. The kinds take turns, ROUNDS (default 4) times for SECONDS_TO_RUN (default 8).
+follows where GREENLANE_TENSORRT_RUNTIME names a runtime. That engine has kernels of the module's number and lengths,
+which read memory all the time. The slices are of one length, because a choice of slices may differ between equal
+engines. The kinds take turns, ROUNDS (default 4) times for SECONDS_TO_RUN (default 8).
 """
 
 import json

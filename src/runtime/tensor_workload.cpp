@@ -116,10 +116,10 @@ std::unique_ptr<InputSlot> InputSlots::copy(const std::vector<at::Tensor>& input
   if (!slot->copied) slot->copied.emplace(c10::DeviceType::CUDA);
   if (!slot->asked) slot->asked.emplace(c10::DeviceType::CUDA);
   const bool is_in_use = !is_new && !slot->is_settled && !slot->copied->query();
-  const auto priority = ahead().priority();
+  const auto copies = ahead();
   // All engines share the stream for copies, so it must not wait for work of a caller.
-  const bool is_ahead = !is_in_use && caller.priority() > priority && has_no_work(caller, *slot->asked);
-  const auto stream = is_ahead ? ahead() : caller;
+  const bool is_ahead = !is_in_use && caller.priority() > copies.priority() && has_no_work(caller, *slot->asked);
+  const auto stream = is_ahead ? copies : caller;
   const c10::cuda::CUDAStreamGuard on_stream(stream);
   if (is_in_use) slot->copied->block(stream);
   fill(*slot, is_new, inputs, stream);

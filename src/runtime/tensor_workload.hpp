@@ -62,12 +62,12 @@ class TensorWork final : public Work {
  public:
   // `slot`: its inputs. `rows`: see Work::rows().
   TensorWork(std::shared_ptr<InputSlots> slots, std::unique_ptr<InputSlot> slot, std::int64_t rows = 1)
-      : slots_(std::move(slots)), slot_(std::move(slot)), rows_(rows), is_on_host_(!slot_->on_host.empty()) {}
+      : slots_(std::move(slots)), slot_(std::move(slot)), rows_(rows) {}
   ~TensorWork() override { give_back(/*is_settled=*/false); }
   [[nodiscard]] const std::vector<at::Tensor>& inputs() const noexcept { return slot_->inputs; }
   [[nodiscard]] std::int64_t rows() const override { return rows_; }
   // Whether its inputs came from host memory, although it runs on a GPU. Its outputs go there, too.
-  [[nodiscard]] bool is_on_host() const noexcept { return is_on_host_; }
+  [[nodiscard]] bool is_on_host() const noexcept { return !slot_->on_host.empty(); }
   // Brings the inputs to the device on its current stream, or makes that stream wait for their copies there.
   void bring_inputs(const at::Device& device) const;
   // Gives up the inputs. `is_settled`: nothing on the device uses them any more.
@@ -79,7 +79,6 @@ class TensorWork final : public Work {
   std::shared_ptr<InputSlots> slots_;
   std::unique_ptr<InputSlot> slot_;
   std::int64_t rows_;
-  bool is_on_host_;
 };
 
 class TensorWorkload : public Workload {

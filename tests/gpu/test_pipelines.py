@@ -290,10 +290,16 @@ def test_an_urgent_requests_inputs_do_not_wait_for_kernels_of_others(
     assert sorted(times)[4] < kernel.seconds / 2
 
 
-def test_tensors_on_the_cpu_go_to_the_gpu_and_back(models: Path, tmp_path: Path) -> None:
-    file = tmp_path / "pipeline.toml"
+def affine_file(folder: Path, models: Path, keys: str) -> Path:
+    """Writes a pipeline of one package, with more keys of its engine or tables."""
+    file = folder / "pipeline.toml"
     table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
-    file.write_text(f"device = 'cuda:0'\n{table}request_queue = 200\n")
+    file.write_text(f"device = 'cuda:0'\n{table}{keys}")
+    return file
+
+
+def test_tensors_on_the_cpu_go_to_the_gpu_and_back(models: Path, tmp_path: Path) -> None:
+    file = affine_file(tmp_path, models, "request_queue = 200\n")
     with gl.Pipeline(file) as pipeline:
         engine = pipeline["affine"]
         x = torch.zeros(256)
@@ -316,9 +322,7 @@ def test_tensors_on_the_cpu_go_to_the_gpu_and_back(models: Path, tmp_path: Path)
 
 
 def test_outputs_on_the_cpu_outlive_the_pipeline(models: Path, tmp_path: Path) -> None:
-    file = tmp_path / "pipeline.toml"
-    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
-    file.write_text(f"device = 'cuda:0'\n{table}[lane.affine]\nunits = 32\n")
+    file = affine_file(tmp_path, models, "[lane.affine]\nunits = 32\n")
     with gl.Pipeline(file) as pipeline:
         y = pipeline["affine"].submit(torch.ones(256)).result(LONG)
         left = pipeline["affine"].submit(torch.ones(256))
@@ -329,9 +333,7 @@ def test_outputs_on_the_cpu_outlive_the_pipeline(models: Path, tmp_path: Path) -
 
 
 def test_requests_from_the_cpu_and_calls_do_not_mix(models: Path, tmp_path: Path) -> None:
-    file = tmp_path / "pipeline.toml"
-    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
-    file.write_text(f"device = 'cuda:0'\n{table}check_outputs = true\n")
+    file = affine_file(tmp_path, models, "check_outputs = true\n")
     wrong: list[float] = []
     with gl.Pipeline(file) as pipeline:
         engine = pipeline["affine"]
@@ -351,9 +353,7 @@ def test_requests_from_the_cpu_and_calls_do_not_mix(models: Path, tmp_path: Path
 
 
 def test_late_requests_from_the_cpu_leave_no_trace(models: Path, tmp_path: Path) -> None:
-    file = tmp_path / "pipeline.toml"
-    table = f"[engine.affine]\nmodel = '{models / 'affine.pt2'}'\ninputs = '{models / 'affine.inputs.pt'}'\n"
-    file.write_text(f"device = 'cuda:0'\n{table}request_queue = 200\n")
+    file = affine_file(tmp_path, models, "request_queue = 200\n")
     with gl.Pipeline(file) as pipeline:
         for value in range(20):
             late = [pipeline["affine"].submit(torch.full((256,), -1.0), deadline_ms=1e-6) for _ in range(5)]
