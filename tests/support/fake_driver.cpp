@@ -242,7 +242,8 @@ Work FakeDriver::mark(StreamView view, int device) {
              .kind = state_->next_node,
              .context = stream->green ? reinterpret_cast<CUcontext>(stream->green) : context_of(stream->device),
              .kernel = state_->next_function ? nullptr : kernel_named(Node{}.kernel),
-             .function = state_->next_function});
+             .function = state_->next_function,
+             .node = {.time = state_->next_time}});
     return {.stream = stream->id, .done_before = {}};
   }
   stream->busy = true;
@@ -257,6 +258,11 @@ void FakeDriver::make_nodes(NodeKind kind, std::string name) {
   state_->next_function = nullptr;
   if (kind != NodeKind::module_kernel) return;
   state_->next_function = state_->add_function(std::move(name));
+}
+
+void FakeDriver::set_node_time(std::chrono::microseconds time) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->next_time = time;
 }
 
 void FakeDriver::set_events_done(bool done) {

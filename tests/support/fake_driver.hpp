@@ -131,6 +131,8 @@ class FakeDriver {
   // called `name`. An image for cuLibraryLoadData is a name and, after a space, the kernel's number of registers; the
   // module's kernel has 32.
   void make_nodes(NodeKind kind, std::string name = "kernel");
+  // Sets how long each node runs that mark() makes in a capture from now on. At first: 10 us.
+  void set_node_time(std::chrono::microseconds time);
 
   // Sets what cuEventQuery answers from now on. At first, it answers that work is still under way.
   void set_events_done(bool done);

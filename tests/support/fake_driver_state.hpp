@@ -103,6 +103,7 @@ struct State {
   std::map<CUlibrary, Kernel> libraries;       // each has one kernel, with the library's handle
   std::map<CUfunction, Kernel> functions;
   NodeKind next_node = NodeKind::library_kernel;
+  std::chrono::microseconds next_time = Node{}.time;
   CUfunction next_function = nullptr;
   std::map<CUgreenCtx, GreenContext> greens;
   std::map<CUdevResourceDesc, GreenContext> descriptions;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <stdexcept>
 
 namespace greenlane {
@@ -14,6 +15,7 @@ using std::chrono::hours;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using namespace std::chrono_literals;
 
 class UrgentTest : public fake::FakeDriverTest {
  protected:
@@ -138,24 +140,29 @@ class ShortUrgentTest : public UrgentTest {
     work_->set_in_flight(microseconds(100));
     gate_->join(work_);
   }
-  void launch(int kernels) {
-    for (; kernels >= kMany; kernels -= kMany) many_kernels_.launch(lane_.stream());
-    for (; kernels > 0; --kernels) kernel_.launch(lane_.stream());
+  // Launches a kernel that runs for that time.
+  void launch(microseconds time) {
+    auto kernel = kernels_.find(time);
+    if (kernel == kernels_.end()) {
+      fake_.set_node_time(time);
+      kernel = kernels_.emplace(time, Graph::capture(lane_, [this] { fake_.mark(lane_.stream()); })).first;
+    }
+    kernel->second.launch(lane_.stream());
   }
-  // Makes a call of so many kernels of 10 us, or of others if it passes beside the work. Returns whether it held it.
-  bool call(int kernels, int kernels_beside) {
+  // Makes a call that takes `time`, or `beside` if it passes beside the work. Returns whether it held the work.
+  bool call(microseconds time, microseconds beside) {
     auto call = engine_.enter(lane_.unit_set(), lane_.stream());
     const bool is_held = !gate_->is_open(lane_.unit_set(), work_.get());
     work_->note_launch(Gate::Clock::now());
-    launch(is_held ? kernels : kernels_beside);
+    launch(is_held ? time : beside);
     call.enqueued(lane_.stream());
     EXPECT_TRUE(gate_->is_open(lane_.unit_set())) << "the call is done";
     return is_held;
   }
   // Makes calls. Returns how many of them held the work.
-  int held(int calls, int kernels, int kernels_beside) {
+  int held(int calls, microseconds time, microseconds beside) {
     int count = 0;
-    for (int i = 0; i < calls; ++i) count += call(kernels, kernels_beside) ? 1 : 0;
+    for (int i = 0; i < calls; ++i) count += call(time, beside) ? 1 : 0;
     return count;
   }
   bool is_expected_call_held() {
@@ -166,30 +173,26 @@ class ShortUrgentTest : public UrgentTest {
   }
 
   std::shared_ptr<GatedWork> work_ = std::make_shared<GatedWork>(lane_.unit_set());
-  static constexpr int kMany = 1000;
-  static constexpr int kTooLong = 11 * kMany;  // 110 ms, over a tenth of the deadline
-  Graph kernel_ = Graph::capture(lane_, [this] { fake_.mark(lane_.stream()); });
-  Graph many_kernels_ = Graph::capture(lane_, [this] {
-    for (int i = 0; i < kMany; ++i) fake_.mark(lane_.stream());
-  });
+  static constexpr milliseconds kTooLong{110};  // over a tenth of the deadline
+  std::map<microseconds, Graph> kernels_;       // by the time that each runs
 };
 
 TEST_F(ShortUrgentTest, ALongCallAlwaysHolds) {
-  EXPECT_EQ(held(kUntilDecided, 25, 25), kUntilDecided);
+  EXPECT_EQ(held(kUntilDecided, 250us, 250us), kUntilDecided);
   EXPECT_TRUE(is_expected_call_held());
 }
 
 TEST_F(ShortUrgentTest, AShortCallEndsUpBesideAndIsNotAwaited) {
   EXPECT_TRUE(is_expected_call_held()) << "its length is not known yet";
-  EXPECT_GT(held(kUntilDecided, 5, 5), 64);
-  EXPECT_EQ(held(100, 5, 5), 0);
+  EXPECT_GT(held(kUntilDecided, 50us, 50us), 64);
+  EXPECT_EQ(held(100, 50us, 50us), 0);
   EXPECT_FALSE(is_expected_call_held());
   EXPECT_EQ(gate_->report().limits_hit, 0U);
 }
 
 TEST_F(ShortUrgentTest, AShortCallGoesOnHoldingWorkThatDelaysIt) {
-  (void)held(kUntilDecided, 3, kTooLong);
-  EXPECT_EQ(held(50, 3, kTooLong), 50);
+  (void)held(kUntilDecided, 30us, kTooLong);
+  EXPECT_EQ(held(50, 30us, kTooLong), 50);
   EXPECT_FALSE(is_expected_call_held()) << "the gate closes ahead of a call that is shorter than the slices in flight";
 }
 
@@ -199,18 +202,18 @@ TEST_F(ShortUrgentTest, WorkForWhichACallIsLongDoesNotKeepTheOtherWorkFromLearni
   gate_->join(fine);
   for (int i = 0; i < kUntilDecided; ++i) {
     fine->note_launch(Gate::Clock::now() + hours(1));  // it launches all the time
-    (void)call(5, kTooLong);                           // calls beside take longer
+    (void)call(50us, kTooLong);                        // calls beside take longer
   }
-  EXPECT_EQ(held(50, 5, kTooLong), 50) << "calls pass beside work that delays them";
+  EXPECT_EQ(held(50, 50us, kTooLong), 50) << "calls pass beside work that delays them";
 }
 
 TEST_F(ShortUrgentTest, WorkThatJoinsLaterIsDecidedToo) {
-  (void)held(kUntilDecided, 5, 5);
+  (void)held(kUntilDecided, 50us, 50us);
   const auto later = std::make_shared<GatedWork>(lane_.unit_set());
   later->set_in_flight(microseconds(100));
   gate_->join(later);
   later->note_launch(Gate::Clock::now() + hours(1));  // it launches all the time
-  (void)held(kUntilDecided, 5, 5);
+  (void)held(kUntilDecided, 50us, 50us);
   const auto passed = gate_->report().beside;
   const auto call = engine_.enter(lane_.unit_set(), lane_.stream());
   EXPECT_TRUE(gate_->is_open(lane_.unit_set(), later.get()));
@@ -219,12 +222,12 @@ TEST_F(ShortUrgentTest, WorkThatJoinsLaterIsDecidedToo) {
 
 TEST_F(ShortUrgentTest, CallsThatDifferInTurnsAreNotTriedInTurns) {
   // Each second call takes longer, whichever way it goes.
-  for (int i = 0; i < kUntilDecided; ++i) (void)call(3 + 6 * (i % 2), 3 + 6 * (i % 2));
-  EXPECT_EQ(held(50, 5, 5), 0);
+  for (int i = 0; i < kUntilDecided; ++i) (void)call(30us + 60us * (i % 2), 30us + 60us * (i % 2));
+  EXPECT_EQ(held(50, 50us, 50us), 0);
 }
 
 TEST_F(ShortUrgentTest, IdleWorkTeachesNothingAndCostsNothing) {
-  (void)held(40, 5, 5);
+  (void)held(40, 50us, 50us);
   work_->note_launch(Gate::Clock::now() - hours(1));
   const auto records = fake_.calls_of("cuEventRecord");
   for (int i = 0; i < 20; ++i) {
@@ -236,7 +239,7 @@ TEST_F(ShortUrgentTest, IdleWorkTeachesNothingAndCostsNothing) {
 }
 
 TEST_F(ShortUrgentTest, OtherUnitsBeginTheMeasurementAnew) {
-  (void)held(kUntilDecided, 5, 5);
+  (void)held(kUntilDecided, 50us, 50us);
   const auto other = Lane::create(device_.partition("other", 8));
   const auto there = std::make_shared<GatedWork>(other.unit_set());
   there->set_in_flight(microseconds(100));
@@ -254,7 +257,7 @@ TEST_F(ShortUrgentTest, TheGateIsClosedAheadWhereSlicesInFlightTakeMuchOfTheDead
   UrgentEngine hasty(device_, microseconds(300));
   for (int i = 0; i < 100; ++i) {
     auto call = hasty.enter(lane_.unit_set(), lane_.stream());
-    kernel_.launch(lane_.stream());
+    launch(10us);
     call.enqueued(lane_.stream());
     (void)gate_->is_open(lane_.unit_set());
   }
@@ -264,12 +267,12 @@ TEST_F(ShortUrgentTest, TheGateIsClosedAheadWhereSlicesInFlightTakeMuchOfTheDead
 }
 
 TEST_F(ShortUrgentTest, TimedCallsReuseTheirEventsAndThenAreNotTimed) {
-  (void)held(10, 5, 5);
+  (void)held(10, 50us, 50us);
   const auto before = fake_.live().events;
-  (void)held(kUntilDecided, 5, 5);
+  (void)held(kUntilDecided, 50us, 50us);
   EXPECT_EQ(fake_.live().events, before);
   const auto records = fake_.calls_of("cuEventRecord");
-  (void)held(10, 5, 5);
+  (void)held(10, 50us, 50us);
   EXPECT_EQ(fake_.calls_of("cuEventRecord"), records + 10) << "decided calls are still timed";
 }
 
