@@ -1,6 +1,6 @@
 """Compiles the models of ray_serve.py on the GPU of this machine: export_served.py FOLDER [NAME...].
 
-`reranker`, `embedder` and `captions` are a transformer of 200 million parameters on 64, 32 and 12 texts: their requests
+`reranker`, `embedder` and `captions` are a transformer of 200 million parameters on 64, 32 and 14 texts: their requests
 are small, and their runs are long. `detector` is a vision transformer of 86 million parameters on 64 tiles of a
 picture.
 """
@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gates"))
 
 import export
 
-TEXTS = {"reranker": 64, "embedder": 32, "captions": 12}
+TEXTS = {"reranker": 64, "embedder": 32, "captions": 14}
 
 
 class Texts(nn.Module):

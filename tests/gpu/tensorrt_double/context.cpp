@@ -102,9 +102,7 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
       .count = text.count ? output("count", stream) : 0,
       .elements = text.input ? static_cast<std::uint64_t>(elements_) : 0,
       .limit = scratch_ + sizeof(std::int32_t),
-      .hold = text.holds.back(),
-      .memory = memory_,
-      .last = text.read ? text.memory - 1 : 0,
+      .hold = text.hold,
       .first = 0,
       .step = 1,
       .all = static_cast<std::uint32_t>(blocks_),
@@ -112,10 +110,8 @@ bool Context::enqueueV3(cudaStream_t stream) noexcept {
   auto earlier = arguments;
   earlier.scratch = scratch_ + 2 * sizeof(std::int32_t);
   earlier.count = 0;
-  for (std::size_t kernel = 0; kernel + 1 < text.holds.size(); ++kernel) {
-    earlier.hold = text.holds[kernel];
-    enqueue(stream, earlier);
-  }
+  if (text.layers != 0) reinterpret_cast<void (*)(CUstream)>(text.layers)(stream);
+  for (std::int64_t kernel = 1; kernel < text.kernels; ++kernel) enqueue(stream, earlier);
   enqueue(stream, arguments);
   return true;
 }
@@ -126,7 +122,8 @@ void Context::update_shape(CUstream stream) {
   CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
   check(cuda.cuStreamIsCapturing(stream, &status), "cuStreamIsCapturing");
   const bool captured = status != CU_STREAM_CAPTURE_STATUS_NONE;
-  if (captured && engine_.text().holds.size() > 1) die("an engine was captured in its first call of a shape");
+  const bool has_layers = engine_.text().kernels > 1 || engine_.text().layers != 0;
+  if (captured && has_layers) die("an engine was captured in its first call of a shape");
   check(cuda.cuMemsetD32Async(scratch_ + sizeof(std::int32_t), static_cast<unsigned>(elements_), 1, stream),
         "cuMemsetD32Async");
   if (!captured) elements_on_device_ = elements_;

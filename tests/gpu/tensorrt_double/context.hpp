@@ -72,7 +72,7 @@ class Context final : public IExecutionContext, public apiv::VExecutionContext {
 
  private:
   // Writes the number of elements to the device after a change of shape, as TensorRT does with what depends on shapes.
-  // Ends the process in a capture of an engine of several kernels, which must not hold this.
+  // Ends the process in a capture of an engine of several kernels or with layers, which must not hold this.
   void update_shape(CUstream stream);
   // Launches one kernel, or two side by side.
   void enqueue(CUstream stream, KernelArguments arguments);

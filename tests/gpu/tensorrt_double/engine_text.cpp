@@ -1,16 +1,9 @@
 #include "engine_text.hpp"
 
-#include <bit>
 #include <charconv>
 
 namespace tensorrt_double {
 namespace {
-
-// Equal kernels.
-struct Kernels {
-  std::int64_t count = 1;
-  std::uint64_t hold = 0;
-};
 
 // Takes the part before the separator off the front.
 std::string_view next(std::string_view& text, char separator) {
@@ -38,28 +31,20 @@ bool read_profiles(std::string_view ranges, EngineText& engine) {
   return true;
 }
 
-bool read_holds(std::string_view holds, EngineText& engine) {
-  while (!holds.empty()) {
-    const auto hold = number(next(holds, ','));
-    if (!hold) return false;
-    engine.holds.push_back(static_cast<std::uint64_t>(*hold));
-  }
-  return true;
-}
-
-bool read_line(std::string_view key, std::string_view value, EngineText& engine, Kernels& kernels) {
-  if (key == "holds") return read_holds(value, engine);
+bool read_line(std::string_view key, std::string_view value, EngineText& engine) {
   if (key == "profiles") return read_profiles(value, engine);
   const auto given = number(value);
   if (!given) return false;
   if (key == "blocks") {
     engine.blocks = *given;
   } else if (key == "hold") {
-    kernels.hold = static_cast<std::uint64_t>(*given);
+    engine.hold = static_cast<std::uint64_t>(*given);
   } else if (key == "kernels") {
-    kernels.count = *given;
+    engine.kernels = *given;
   } else if (key == "memory") {
     engine.memory = static_cast<std::size_t>(*given);
+  } else if (key == "layers") {
+    engine.layers = static_cast<std::uintptr_t>(*given);
   } else if (key == "input") {
     engine.input = *given != 0;
   } else if (key == "alias") {
@@ -70,8 +55,6 @@ bool read_line(std::string_view key, std::string_view value, EngineText& engine,
     engine.count = *given != 0;
   } else if (key == "aux") {
     engine.aux = *given != 0;
-  } else if (key == "read") {
-    engine.read = *given != 0;
   } else {
     return false;
   }
@@ -84,17 +67,13 @@ std::optional<EngineText> parse_engine(std::string_view text) {
   EngineText engine;
   engine.text = text;
   if (text.empty()) return std::nullopt;
-  Kernels kernels;
   while (!text.empty()) {
     auto value = next(text, '\n');
     const auto key = next(value, '=');
-    if (!read_line(key, value, engine, kernels)) return std::nullopt;
+    if (!read_line(key, value, engine)) return std::nullopt;
   }
   if (engine.profiles.empty()) engine.profiles.emplace_back(0, std::int64_t{1} << 40);
-  if (engine.read && !std::has_single_bit(engine.memory)) return std::nullopt;
-  if (kernels.count < 1) return std::nullopt;
-  if (engine.holds.empty()) engine.holds.assign(static_cast<std::size_t>(kernels.count), kernels.hold);
-  if (engine.blocks < 1 || (engine.alias && !engine.input)) return std::nullopt;
+  if (engine.blocks < 1 || engine.kernels < 1 || (engine.alias && !engine.input)) return std::nullopt;
   return engine;
 }
 

@@ -17,12 +17,11 @@ constexpr const char* kPtx = R"(
 
 .visible .entry run(
   .param .u64 p_where, .param .u64 p_twice, .param .u64 p_input, .param .u64 p_scratch, .param .u64 p_count,
-  .param .u64 p_elements, .param .u64 p_limit, .param .u64 p_hold, .param .u64 p_memory, .param .u64 p_last,
-  .param .u32 p_first, .param .u32 p_step, .param .u32 p_all)
+  .param .u64 p_elements, .param .u64 p_limit, .param .u64 p_hold, .param .u32 p_first, .param .u32 p_step, .param .u32 p_all)
 {
-  .reg .pred %leader, %one, %waiting, %done, %counts, %reads;
-  .reg .b32 %block, %thread, %first, %step, %all, %sm, %before, %after, %index, %read;
-  .reg .b64 %memory, %last, %where, %twice, %input, %scratch, %count, %elements, %hold, %start, %now, %i, %stride, %offset, %address;
+  .reg .pred %leader, %one, %waiting, %done, %counts;
+  .reg .b32 %block, %thread, %first, %step, %all, %sm, %before, %after, %index;
+  .reg .b64 %where, %twice, %input, %scratch, %count, %elements, %hold, %start, %now, %i, %stride, %offset, %address;
   .reg .f32 %value;
 
   mov.u32 %block, %ctaid.x;
@@ -40,17 +39,8 @@ constexpr const char* kPtx = R"(
   @%one ld.volatile.global.u32 %before, [%scratch];
 
   ld.param.u64 %hold, [p_hold];
-  ld.param.u64 %memory, [p_memory];
-  ld.param.u64 %last, [p_last];
-  setp.ne.u64 %reads, %last, 0;
-  mul.wide.u32 %i, %index, 4;
-  mul.wide.u32 %stride, %all, 128;
   mov.u64 %start, %globaltimer;
 HOLD:
-  and.b64 %offset, %i, %last;
-  add.u64 %address, %memory, %offset;
-  @%reads ld.volatile.global.u32 %read, [%address];
-  add.u64 %i, %i, %stride;
   mov.u64 %now, %globaltimer;
   sub.u64 %now, %now, %start;
   setp.lt.u64 %waiting, %now, %hold;
@@ -112,8 +102,8 @@ CUfunction kernel() {
 
 void launch(CUfunction function, CUstream stream, std::uint32_t blocks, KernelArguments arguments) {
   auto& a = arguments;
-  void* parameters[] = {&a.where, &a.twice,  &a.input, &a.scratch, &a.count, &a.elements, &a.limit,
-                        &a.hold,  &a.memory, &a.last,  &a.first,   &a.step,  &a.all};
+  void* parameters[] = {&a.where, &a.twice, &a.input, &a.scratch, &a.count, &a.elements,
+                        &a.limit, &a.hold,  &a.first, &a.step,    &a.all};
   check(driver().cuLaunchKernel(function, blocks, 1, 1, kThreads, 1, 1, 0, stream, parameters, nullptr),
         "cuLaunchKernel");
 }

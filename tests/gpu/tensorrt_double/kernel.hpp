@@ -17,8 +17,6 @@ struct KernelArguments {
   std::uint64_t elements;
   CUdeviceptr limit;    // uint32: at most so many elements
   std::uint64_t hold;   // nanoseconds
-  CUdeviceptr memory;   // what blocks read while they hold
-  std::uint64_t last;   // the last byte of it, all bits of which are set; 0: they read nothing
   std::uint32_t first;  // number of the first block of this launch
   std::uint32_t step;   // the distance between the numbers of two blocks
   std::uint32_t all;    // blocks in all launches of the call
