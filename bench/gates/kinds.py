@@ -49,14 +49,11 @@ class Layers:
         with torch.inference_mode():
             self.expected = module(*self.given)
         self.output = torch.empty_like(self.expected)
-        # A captured call's memory must be nobody else's as long as the graph lives.
-        self.pool = torch.cuda.MemPool()
         self.function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.enqueue)
 
     def enqueue(self, stream: int) -> None:
         """Enqueues a call of the module. The output is written when it ends."""
-        on_stream = torch.cuda.stream(torch.cuda.ExternalStream(stream))
-        with on_stream, torch.cuda.use_mem_pool(self.pool), torch.inference_mode():
+        with torch.cuda.stream(torch.cuda.ExternalStream(stream)), torch.inference_mode():
             self.output.copy_(self.module(*self.given))
 
     def engine(self) -> torch.nn.Module:
