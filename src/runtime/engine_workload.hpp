@@ -145,44 +145,42 @@ class EngineWorkload : public TensorWorkload {
     const greenlane::detail::RandomCapturesAllowed while_nobody_is_served;
     first_line_only([&] {
       if (batches_ && !std::exchange(have_sizes_run_, true)) run_sizes(*batches_);
-      // Their memory is read only between two runs, so they may be views of the graph's own.
-      outputs_ = run_and_wait(inputs_, GraphOutputs::views, [&] {
+      const auto put_back = [&] {
         // The former run may have written to the recorded inputs.
         for (const auto& [given, recorded] : written_inputs_) given.copy_(recorded, /*non_blocking=*/true);
-      });
+      };
+      // Their memory is read only between two runs, so they may be views of the graph's own.
+      run_and_wait(inputs_, GraphOutputs::views, put_back, [&](auto outputs) { outputs_ = std::move(outputs); });
     });
   }
 
   void run(Work& work) override {
     auto& request = static_cast<TensorWork&>(work);
     first_line_only([&] {
-      if (request.is_on_host()) {
-        run_on_host(request);
-        return;
-      }
-      request.outputs = run_and_wait(request.inputs(), GraphOutputs::copies, [&] {
-        if (on_gpu()) bring_inputs(request);
-      });
+      // A call of another thread may run as soon as this one is enqueued, so the graph's own outputs would be its.
+      run_and_wait(
+          request.inputs(), GraphOutputs::copies, [&] { bring_inputs(request); },
+          [&](auto outputs) { request.outputs = request.is_on_host() ? copies_on_host(outputs) : std::move(outputs); });
     });
-    request.give_back(/*is_settled=*/true);
+    request.give_back();
   }
 
   std::int64_t run(std::span<Work* const> batch) override {
     if (!batches_) return TensorWorkload::run(batch);
     std::vector<at::Tensor> inputs;
     first_line_only([&] {
-      const auto outputs = run_and_wait(inputs, GraphOutputs::copies, [&] {
-        for (auto* work : batch) {
-          if (on_gpu()) bring_inputs(static_cast<TensorWork&>(*work));
-        }
+      const auto gather = [&] {
+        for (auto* work : batch) bring_inputs(static_cast<TensorWork&>(*work));
         inputs = batches_->gather(batch);
+      };
+      run_and_wait(inputs, GraphOutputs::copies, gather, [&](const auto& outputs) {
+        batches_->require_rows_of(outputs, inputs.front().size(0));
+        batches_->scatter(outputs, batch);
+        if (check_outputs_) check_each(batch);
+        for (auto* work : batch) bring_outputs(static_cast<TensorWork&>(*work));
       });
-      batches_->require_rows_of(outputs, inputs.front().size(0));
-      batches_->scatter(outputs, batch);
-      if (check_outputs_) check_each(batch);
-      bring_outputs_to_host(batch);
     });
-    for (auto* work : batch) static_cast<TensorWork&>(*work).give_back(/*is_settled=*/true);
+    for (auto* work : batch) static_cast<TensorWork&>(*work).give_back();
     return inputs.front().size(0);
   }
 
@@ -305,24 +303,16 @@ class EngineWorkload : public TensorWorkload {
   void run_sizes(const Batches& batches) {
     for (const auto size : batches.sizes()) {
       const auto inputs = batches.recorded(size);
-      for (int runs = 0; runs < 2; ++runs)
-        batches.require_rows_of(run_and_wait(inputs, GraphOutputs::views, [] {}), size);
+      for (int runs = 0; runs < 2; ++runs) {
+        run_and_wait(
+            inputs, GraphOutputs::views, [] {}, [&](const auto& outputs) { batches.require_rows_of(outputs, size); });
+      }
     }
   }
 
-  // Runs a request from host memory on the GPU, and copies its outputs back in the same stream.
-  void run_on_host(TensorWork& request) {
-    // A call of another thread may run as soon as this one is enqueued, so the graph's own outputs would be its.
-    enqueue(
-        request.inputs(), GraphOutputs::copies, [&] { bring_inputs(request); },
-        [&](const auto& tensors, auto stream) {
-          request.outputs = copies_on_host(tensors);
-          wait_for(stream);
-        });
-  }
-
-  // Brings a request's inputs to the GPU, on the lane's stream.
+  // Brings a request's inputs to the GPU, if the engine is on one, on the lane's stream.
   void bring_inputs(const TensorWork& request) {
+    if (!on_gpu()) return;
     constexpr std::size_t kLarge = std::size_t{1} << 20U;  // bytes
     request.bring_inputs({at::kCUDA, index()});
     if (!role_.urgent || !request.is_on_host()) return;
@@ -332,28 +322,13 @@ class EngineWorkload : public TensorWorkload {
     if (bytes >= kLarge) wait_for(c10::cuda::getCurrentCUDAStream(index()));
   }
 
-  // Copies the outputs of requests from host memory back to it.
-  void bring_outputs_to_host(std::span<Work* const> batch) {
-    const auto is_on_host = [](const Work* work) { return static_cast<const TensorWork&>(*work).is_on_host(); };
-    if (std::ranges::none_of(batch, is_on_host)) return;
-    const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
-    const c10::cuda::CUDAStreamGuard guard(stream);
-    try {
-      for (auto* work : batch) {
-        auto& request = static_cast<TensorWork&>(*work);
-        if (request.is_on_host() && !request.error) request.outputs = copies_on_host(request.outputs);
-      }
-    } catch (...) {
-      wait_for(stream);
-      throw;
-    }
-    wait_for(stream);
+  // Brings a request's outputs to the host, if its inputs came from there.
+  static void bring_outputs(TensorWork& request) {
+    if (request.is_on_host() && !request.error) request.outputs = copies_on_host(request.outputs);
   }
 
   // Looks for NaN and infinity in the outputs of each request.
   void check_each(std::span<Work* const> batch) {
-    std::optional<c10::cuda::CUDAStreamGuard> on_lane;
-    if (on_gpu()) on_lane.emplace(c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index()));
     for (auto* work : batch) {
       try {
         require_finite(static_cast<TensorWork&>(*work).outputs, engine_->name());
@@ -418,6 +393,7 @@ class EngineWorkload : public TensorWorkload {
     // The lane's stream is the caller stream, so there is nothing to join.
     const auto stream = c10::cuda::getStreamFromExternal(lane_.value().stream().handle(), index());
     const c10::cuda::CUDAStreamGuard guard(stream);
+    const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
     try {
       before();
       auto outputs = engine_->run(inputs, kind);
@@ -430,16 +406,19 @@ class EngineWorkload : public TensorWorkload {
     }
   }
 
-  // Runs once and returns when the outputs are there. `before` is called on the lane's stream, before the run.
-  template <typename Before>
-  std::vector<at::Tensor> run_and_wait(const std::vector<at::Tensor>& inputs, GraphOutputs kind, const Before& before) {
-    if (!on_gpu()) return run_on_cpu(inputs, kind, before);
-    std::vector<at::Tensor> outputs;
-    enqueue(inputs, kind, before, [&](auto tensors, auto stream) {
-      outputs = std::move(tensors);
+  // Runs once, and returns when the work of all three is done. `before` and, with the outputs, `after` are called on
+  // the lane's stream.
+  template <typename Before, typename After>
+  void run_and_wait(const std::vector<at::Tensor>& inputs, GraphOutputs kind, const Before& before,
+                    const After& after) {
+    if (!on_gpu()) {
+      after(run_on_cpu(inputs, kind, before));
+      return;
+    }
+    enqueue(inputs, kind, before, [&](auto&& outputs, auto stream) {
+      after(std::forward<decltype(outputs)>(outputs));
       wait_for(stream);
     });
-    return outputs;
   }
 
   // Waits for this run only. A wait for the lane would include the engines that share it.

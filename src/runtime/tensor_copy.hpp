@@ -10,10 +10,10 @@
 
 namespace greenlane::runtime {
 
-// Whether one memory copy does it.
+// Whether one memory copy does it. A zero tensor and some subclasses have no memory.
 [[nodiscard]] inline bool is_one_block(const at::Tensor& to, const at::Tensor& from) {
   return from.is_non_overlapping_and_dense() && to.strides() == from.strides() && to.is_conj() == from.is_conj() &&
-         to.is_neg() == from.is_neg();
+         to.is_neg() == from.is_neg() && !from._is_zerotensor() && !from.unsafeGetTensorImpl()->is_python_dispatch();
 }
 
 // Copies on the host. PyTorch's operator would wake the threads of its pool for a large tensor, and wait for them where

@@ -1,61 +1,20 @@
 // Workloads whose inputs and outputs are tensors.
 #pragma once
 
-#include <greenlane/core/device.hpp>
+#include "runtime/input_slots.hpp"
+
 #include <greenlane/detail/runtime/workload.hpp>
 #include <greenlane/torch/signature.hpp>
 
 #include <ATen/core/Tensor.h>
-#include <c10/core/Event.h>
-#include <c10/cuda/CUDAStream.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace greenlane::runtime {
-
-// Memory for the inputs of one request.
-struct InputSlot {
-  std::vector<at::Tensor> inputs;
-  std::vector<at::Tensor> on_host;   // page-locked copies of a request's inputs, if they were in host memory
-  std::optional<c10::Event> asked;   // behind the caller's work before the copy; absent on a CPU
-  std::optional<c10::Event> copied;  // behind the latest copy; absent on a CPU
-  bool is_settled = true;            // nothing on the device uses it any more
-};
-
-// Memory for inputs that is used again, because allocating it costs more than copying small inputs.
-// Thread safety: all members may be called from any thread.
-class InputSlots {
- public:
-  // Makes later copies on this GPU's stream for copies, unless a caller's stream is as urgent or has work left. So the
-  // default stream, which most callers share, never waits for kernels of engines.
-  void copy_ahead(const Device& device);
-  // Returns a copy of these inputs, ordered on the caller's stream of their device.
-  [[nodiscard]] std::unique_ptr<InputSlot> copy(const std::vector<at::Tensor>& inputs);
-  // Returns a copy of inputs in host memory for a run on the GPU, and the memory for them there.
-  [[nodiscard]] std::unique_ptr<InputSlot> copy_from_host(const std::vector<at::Tensor>& inputs);
-  void give_back(std::unique_ptr<InputSlot> slot);
-  // Frees the memory of slots that are not in use. All work on the device must be done.
-  void clear();
-
- private:
-  static constexpr std::size_t kMost = 8;  // slots that are kept
-  // Returns a free slot whose tensors are like the inputs; null: there is none.
-  [[nodiscard]] std::unique_ptr<InputSlot> take(const std::vector<at::Tensor>& inputs, bool is_on_host);
-  // Returns the GPU's stream for copies.
-  [[nodiscard]] c10::cuda::CUDAStream ahead();
-
-  std::mutex mutex_;  // guards the following members
-  std::vector<std::unique_ptr<InputSlot>> free_;
-  std::optional<Device> device_;                // absent: a CPU
-  std::optional<c10::cuda::CUDAStream> ahead_;  // of that device; made for the first copy
-};
 
 // The tensors of one request.
 class TensorWork final : public Work {
@@ -63,15 +22,15 @@ class TensorWork final : public Work {
   // `slot`: its inputs. `rows`: see Work::rows().
   TensorWork(std::shared_ptr<InputSlots> slots, std::unique_ptr<InputSlot> slot, std::int64_t rows = 1)
       : slots_(std::move(slots)), slot_(std::move(slot)), rows_(rows) {}
-  ~TensorWork() override { give_back(/*is_settled=*/false); }
+  ~TensorWork() override { give_back(); }
   [[nodiscard]] const std::vector<at::Tensor>& inputs() const noexcept { return slot_->inputs; }
   [[nodiscard]] std::int64_t rows() const override { return rows_; }
   // Whether its inputs came from host memory, although it runs on a GPU. Its outputs go there, too.
   [[nodiscard]] bool is_on_host() const noexcept { return !slot_->on_host.empty(); }
   // Brings the inputs to the device on its current stream, or makes that stream wait for their copies there.
   void bring_inputs(const at::Device& device) const;
-  // Gives up the inputs. `is_settled`: nothing on the device uses them any more.
-  void give_back(bool is_settled);
+  // Gives up the inputs. No run must use them any more.
+  void give_back();
 
   std::vector<at::Tensor> outputs;
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import greenlane as gl
 import torch
+from module_pipeline import serving
+from torch import Tensor, nn
 
 LONG = 60.0
 
@@ -82,3 +84,42 @@ def test_requests_from_the_cpu_and_from_the_gpu_share_a_run(models: Path, tmp_pa
                 torch.testing.assert_close(features.cuda(), expected_features, rtol=2e-2, atol=2e-2)
                 torch.testing.assert_close(sums.cuda(), expected_sums, rtol=2e-2, atol=2e-2)
         assert pipeline.stats().engines["rows"].figures.batches == 20
+
+
+class Tagged(nn.Module):
+    """Returns one of its inputs."""
+
+    def forward(self, x: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
+        """Doubles the rows of x."""
+        return 2 * x, tags
+
+
+def test_an_output_that_is_an_input_waits_for_no_other_stream(tmp_path: Path) -> None:
+    recorded = [torch.ones(2, 4), torch.zeros(2)]
+    keys = "max_batch = 4\nbatch_sizes = [4]\nrequest_queue = 20"
+    inputs = [
+        (torch.full((3, 4), float(i), device="cuda"), torch.full((3,), float(i), device="cuda")) for i in range(9)
+    ]
+    with serving(tmp_path, Tagged(), recorded, keys) as pipeline, torch.cuda.stream(torch.cuda.Stream()):
+        torch.cuda.synchronize()
+        with torch.cuda.stream(torch.cuda.default_stream()):
+            torch.cuda._sleep(2_000_000_000)  # a second
+        runs = [pipeline["net"].submit(*each) for each in inputs]
+        for run, (x, tags) in zip(runs, inputs, strict=True):
+            y, same = run.result(LONG)
+            assert y.equal(2 * x)
+            assert same.equal(tags)
+        x, tags = (each.cpu() for each in inputs[4])
+        y, same = pipeline["net"].submit(x, tags).result(LONG)
+        assert y.equal(2 * x)
+        assert same.equal(tags)
+        torch.cuda.synchronize()
+
+
+def test_rows_on_the_cpu_may_have_gaps(tmp_path: Path) -> None:
+    recorded = [torch.ones(2, 4), torch.zeros(2)]
+    with serving(tmp_path, Tagged(), recorded, "max_batch = 4\nbatch_sizes = [4]") as pipeline:
+        x, tags = torch.arange(24.0).reshape(6, 4)[::2], torch.arange(6.0)[::2]
+        y, same = pipeline["net"].submit(x, tags).result(LONG)
+        assert y.equal(2 * x)
+        assert same.equal(tags)

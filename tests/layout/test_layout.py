@@ -143,6 +143,8 @@ def test_few_files_of_the_runtime_include_pytorch() -> None:
         "src/runtime/engine_workload.hpp",
         "src/runtime/expected_outputs.cpp",
         "src/runtime/expected_outputs.hpp",
+        "src/runtime/input_slots.cpp",
+        "src/runtime/input_slots.hpp",
         "src/runtime/module_workload.cpp",
         "src/runtime/module_workload.hpp",
         "src/runtime/pipeline.cpp",

@@ -392,3 +392,25 @@ x = torch.ones(2, 3)
 """
     done = run_program(program, config(tmp_path, table("detector", save(tmp_path, [X]))))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_late_requests_may_be_dropped_while_others_run(tmp_path: Path) -> None:
+    """Inputs that a module has seen need the lock of Python to be freed, and a dropped request gives its own back."""
+    program = """
+import sys, torch, greenlane as gl
+
+with gl.Pipeline(sys.argv[1], mode="shared", modules={"detector": torch.nn.Identity()}) as pipeline:
+    served, x, late = pipeline["detector"], torch.ones(2, 3), []
+    for _ in range(50):
+        runs = [served.submit(x) for _ in range(30)]
+        late.extend(served.submit(x, deadline_ms=1e-6) for _ in range(30))
+        while len(late) > 30:
+            late.pop(0)
+            for _ in range(200):
+                pass  # the engine's thread waits for Python's lock
+        for run in runs:
+            assert run.result(20).equal(x)
+"""
+    keys = {"python": True, "request_queue": 100}
+    done = run_program(program, config(tmp_path, table("detector", save(tmp_path, [X]), **keys)))
+    assert (done.returncode, done.stderr) == (0, "")

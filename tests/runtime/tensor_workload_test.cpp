@@ -45,7 +45,7 @@ TEST_F(TensorWorkTest, MemoryIsUsedAgainForInputsThatFit) {
   const void* memory = first->inputs()[0].data_ptr();
   const auto second = work({at::ones({3})});
   EXPECT_NE(second->inputs()[0].data_ptr(), memory) << "two works share memory";
-  first->give_back(/*is_settled=*/true);
+  first->give_back();
   const auto third = work({at::zeros({4})});
   EXPECT_NE(third->inputs()[0].data_ptr(), memory);
   EXPECT_EQ(third->inputs()[0].numel(), 4);
@@ -82,7 +82,7 @@ TEST_F(TensorWorkTest, InputsOfARequestInInferenceModeAreTensorsForAllThreads) {
 TEST_F(TensorWorkTest, AnOutputThatIsAnInputKeepsItsMemory) {
   auto first = work({at::ones({3})});
   first->outputs = {first->inputs()[0].view({3, 1})};
-  first->give_back(/*is_settled=*/true);
+  first->give_back();
   const auto second = work({at::zeros({3})});
   EXPECT_TRUE(first->outputs[0].equal(at::ones({3, 1}))) << "a later request wrote over an output";
 }
