@@ -105,8 +105,8 @@ class PipelineEngine:
         :return: its future.
         :raises RequestError: the queue is full, its tenant is beyond its limits, the engine stopped, or the pipeline is
             closed.
-        :raises RuntimeError: the inputs do not fit, the caller's stream is being captured, or the process was forked since
-            the pipeline was opened.
+        :raises RuntimeError: the inputs do not fit, the caller's stream is being captured, or the process was forked
+            since the pipeline was opened.
         :raises TypeError: the arguments are nested otherwise than at export, or an option is of another type.
         :raises ValueError: the deadline is not positive, or longer than a day; or there is no such priority.
         """
