@@ -37,6 +37,7 @@ class AotiWorkload final : public EngineWorkload<AotiEngine> {
   }
 
  protected:
+  [[nodiscard]] bool has_fixed_layout() const override { return true; }
   void require_engine_fit(const std::vector<at::Tensor>& inputs, bool are_on_host) const override {
     const auto place = are_on_host ? DeviceId{.kind = DeviceKind::cpu, .index = 0} : engine().device().id();
     engine().signature().check(inputs, place, engine().name());

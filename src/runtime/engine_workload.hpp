@@ -236,7 +236,8 @@ class EngineWorkload : public TensorWorkload {
     return outputs;
   }
 
-  [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& inputs) override {
+  [[nodiscard]] std::unique_ptr<TensorWork> prepare(const std::vector<at::Tensor>& given) override {
+    const auto inputs = has_fixed_layout() ? laid_out_like(recorded(), given) : given;
     const auto is_on_host = [](const at::Tensor& input) {
       return input.is_cpu() && input.layout() == at::kStrided && !input._is_zerotensor();
     };
@@ -294,6 +295,8 @@ class EngineWorkload : public TensorWorkload {
   // Throws: EngineError if the engine itself would refuse these inputs. `are_on_host`: they are in host memory, from
   // where a run brings them to the GPU.
   virtual void require_engine_fit(const std::vector<at::Tensor>& inputs, bool are_on_host) const = 0;
+  // Whether the engine reads its inputs by the strides of the recorded ones.
+  [[nodiscard]] virtual bool has_fixed_layout() const { return false; }
   [[nodiscard]] const std::optional<Batches>& batches() const { return batches_; }
   [[nodiscard]] Engine& engine() const { return *engine_; }
   [[nodiscard]] const std::vector<at::Tensor>& recorded() const { return inputs_; }

@@ -4,17 +4,39 @@
 
 #include <greenlane/core/error.hpp>
 
+#include <ATen/ExpandUtils.h>
+#include <ATen/MemoryOverlap.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/empty_strided.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <utility>
 
 namespace greenlane::runtime {
+namespace {
+
+// Returns the strides of a copy of the input in the recorded one's order of dimensions; absent: it has these, or it is
+// a tensor that the engine refuses.
+std::optional<std::vector<std::int64_t>> strides_like(const at::Tensor& recorded, const at::Tensor& input) {
+  if (!input.defined() || input.layout() != at::kStrided || input.is_nested()) return std::nullopt;
+  if (input.dim() != recorded.dim()) return std::nullopt;
+  if (input.unsafeGetTensorImpl()->is_python_dispatch() || !input.has_storage()) return std::nullopt;
+  auto strides = input.sizes() == recorded.sizes() && at::has_internal_overlap(recorded) != at::MemOverlap::Yes
+                     ? recorded.strides().vec()
+                     : at::infer_dense_strides(input.sizes(), recorded.strides());
+  for (std::int64_t d = 0; d < input.dim(); ++d) {
+    if (input.size(d) > 1 && input.stride(d) != strides[static_cast<std::size_t>(d)]) return strides;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 void TensorWork::bring_inputs(const at::Device& device) const {
   if (slot_->copied) slot_->copied->block(c10::cuda::getCurrentCUDAStream(device.index()));
@@ -58,6 +80,20 @@ std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors) {
     specs.push_back(std::move(spec));
   }
   return specs;
+}
+
+std::vector<at::Tensor> laid_out_like(const std::vector<at::Tensor>& recorded, const std::vector<at::Tensor>& inputs) {
+  const c10::InferenceMode no_inference_mode(false);
+  const at::NoGradGuard no_gradients;
+  auto all = inputs;
+  for (std::size_t i = 0; i < std::min(all.size(), recorded.size()); ++i) {
+    const auto& input = inputs[i];
+    const auto strides = strides_like(recorded[i], input);
+    if (!strides) continue;
+    all[i] = at::empty_strided(input.sizes(), *strides, input.options());
+    all[i].copy_(input, /*non_blocking=*/true);
+  }
+  return all;
 }
 
 std::vector<at::Tensor> copies_on_host(const std::vector<at::Tensor>& tensors) {

@@ -73,6 +73,12 @@ class TensorWorkload : public Workload {
 // Returns the dtypes and sizes of these tensors.
 [[nodiscard]] std::vector<TensorSpec> specs_of(const std::vector<at::Tensor>& tensors);
 
+// Returns the inputs, copied into the order of dimensions of the recorded ones where they have another. So one size has
+// one layout, whatever views a caller has.
+// Stream order: copies run on the caller's stream.
+[[nodiscard]] std::vector<at::Tensor> laid_out_like(const std::vector<at::Tensor>& recorded,
+                                                    const std::vector<at::Tensor>& inputs);
+
 // Copies tensors on a GPU to page-locked memory, on the current stream of their device, which the caller waits for.
 // Others stay where they are.
 [[nodiscard]] std::vector<at::Tensor> copies_on_host(const std::vector<at::Tensor>& tensors);

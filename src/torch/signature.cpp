@@ -85,6 +85,8 @@ void require_memory(const std::string& engine, std::size_t index, const at::Tens
            "pass a plain tensor");
   if (tensor.layout() != at::kStrided)
     refuse(engine, index, "it is not a dense tensor, and kernels read it by strides", "pass tensor.to_dense()");
+  if (tensor.is_nested())
+    refuse(engine, index, "it is a nested tensor, and kernels read one block", "pass tensor.to_padded_tensor(0)");
   if (tensor._is_zerotensor())
     refuse(engine, index, "it is a zero tensor of PyTorch's that has no memory", "pass tensor.clone()");
   if (tensor.is_neg() || tensor.is_conj())

@@ -60,6 +60,13 @@ def test_outputs_stay_when_later_runs_follow(pipeline: gl.Pipeline) -> None:
     assert all(right(outputs, x, index) for outputs, (x, index) in zip(kept, given, strict=True))
 
 
+def test_rows_may_have_any_strides(pipeline: gl.Pipeline) -> None:
+    engine = pipeline["now"]
+    for rows in range(1, 9):
+        x, index = torch.rand(8, rows).t(), (torch.arange(2 * rows) + 1)[::2]
+        assert right(engine.submit(x, index=index).result(LONG), x, index), rows
+
+
 def test_a_run_is_padded_to_a_size_of_the_list(pipeline: gl.Pipeline) -> None:
     engine = pipeline["now"]
     x, index = pair(3)

@@ -63,6 +63,21 @@ def test_inputs_may_be_reused_at_once(policy: gl.PipelineEngine) -> None:
     assert torch.equal(run.result(LONG), X * 2 + 1)
 
 
+@pytest.mark.parametrize("x", [X.T.contiguous().T, torch.rand(8, 16)[::2, ::2], X[:1].expand(4, 8)])
+def test_inputs_of_a_request_may_have_any_strides(policy: gl.PipelineEngine, x: torch.Tensor) -> None:
+    with pytest.raises(RuntimeError, match="memory layout"):
+        policy(x)
+    assert torch.equal(policy.submit(x).result(LONG), x * 2 + 1)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_tensor_is_refused(policy: gl.PipelineEngine) -> None:
+    nested = torch.nested.nested_tensor([torch.ones(8), torch.ones(8)])
+    for use in (policy, policy.submit):
+        with pytest.raises(RuntimeError, match="nested tensor"):
+            use(nested)
+
+
 def test_a_timeout_leaves_the_run_alone(policy: gl.PipelineEngine) -> None:
     with held(policy.lane):
         run = policy.submit(X)

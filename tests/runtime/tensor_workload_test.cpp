@@ -87,6 +87,35 @@ TEST_F(TensorWorkTest, AnOutputThatIsAnInputKeepsItsMemory) {
   EXPECT_TRUE(first->outputs[0].equal(at::ones({3, 1}))) << "a later request wrote over an output";
 }
 
+TEST(LaidOutLike, InputsGetTheOrderOfTheRecordedOnes) {
+  const auto recorded = at::rand({4, 3, 8, 8}).contiguous(at::MemoryFormat::ChannelsLast);
+  for (const int rows : {1, 2, 4, 6}) {
+    const auto given = at::rand({rows, 3, 8, 8});
+    const auto laid_out = laid_out_like({recorded}, {given})[0];
+    EXPECT_TRUE(laid_out.equal(given));
+    EXPECT_TRUE(laid_out.is_contiguous(at::MemoryFormat::ChannelsLast)) << rows;
+    EXPECT_EQ(laid_out_like({recorded}, {laid_out})[0].data_ptr(), laid_out.data_ptr()) << "it was copied for nothing";
+  }
+}
+
+TEST(LaidOutLike, RecordedInputsMayHaveGapsOrNoMemoryOfTheirOwn) {
+  const auto given = at::arange(12, at::kFloat).view({4, 3});
+  const auto gaps = at::rand({4, 6}).slice(1, 0, 6, 2);
+  EXPECT_EQ(laid_out_like({gaps}, {given})[0].strides(), gaps.strides());
+  EXPECT_TRUE(laid_out_like({gaps}, {given})[0].equal(given));
+  const auto expanded = laid_out_like({at::rand({3}).expand({4, 3})}, {given.t().contiguous().t()})[0];
+  EXPECT_TRUE(expanded.equal(given));
+}
+
+TEST(LaidOutLike, TensorsThatTheEngineRefusesStay) {
+  const auto recorded = at::rand({4, 3});
+  for (const auto& given : {at::rand({3}), at::rand({4, 3}).to_sparse(), at::Tensor()}) {
+    EXPECT_TRUE(laid_out_like({recorded}, {given})[0].is_same(given));
+  }
+  EXPECT_TRUE(laid_out_like({recorded}, {}).empty());
+  EXPECT_EQ(laid_out_like({}, {recorded}).size(), 1U);
+}
+
 TEST(RequireFinite, OnlyNumbersThatAreNotFiniteAreRefused) {
   EXPECT_NO_THROW(require_finite({at::ones({3}), at::arange(4), at::Tensor(), at::ones({2}, at::kBFloat16)}, "a"));
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {

@@ -346,7 +346,8 @@ def test_a_closed_pipeline_is_unavailable(models: Path, tmp_path: Path) -> None:
     assert server.obstacle() == ""
     closed.close()
     assert respond(server, "GET", "/v2/health/live").status == 200
-    assert respond(server, "GET", "/v2/health/ready").status == 503
+    reply = respond(server, "GET", "/v2/health/ready")
+    assert (reply.status, json.loads(reply.body)["error"]) == (503, "model 'policy': the pipeline is closed")
     assert respond(server, "GET", "/v2/models/policy/ready").status == 503
     assert json.loads(respond(server, "POST", "/v2/repository/index").body)[0]["state"] == "UNAVAILABLE"
     assert json.loads(respond(server, "POST", "/v2/repository/index", b'{"ready": true}').body) == []
@@ -409,6 +410,10 @@ def test_dtypes_that_the_protocol_lacks_are_named(pipeline: gl.Pipeline) -> None
     assert "'wave' is torch.complex64, for which the protocol has no datatype" in refusal(server, {"inputs": []}, 501)
     assert respond(server, "GET", "/v2/models/policy/ready").status == 503
     assert respond(server, "GET", "/v2/models/head/ready").status == 200
+    assert respond(server, "GET", "/v2/health/ready").status == 200, "no request can ever change that"
+    for each in server._models.values():
+        each._unsupported = "nobody can"
+    assert respond(server, "GET", "/v2/health/ready").status == 503
 
 
 @pytest.mark.parametrize("datatype", [name for name, dtype in _DTYPES.items() if not dtype.is_floating_point])

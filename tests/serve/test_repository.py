@@ -99,6 +99,17 @@ def test_a_second_time_changes_nothing(two: Replica) -> None:
     assert [set(each) for each in two.deployed] == [set(), {"head"}, {"head"}]
 
 
+def test_a_model_that_stopped_is_unloaded_before_it_is_loaded(opens: Callable[..., Replica], models: Path) -> None:
+    stops = engine("policy", models / "affine.pt2") + "check_outputs = true\non_error = 'stop'\n"
+    units = "[lane.policy]\nunits = 1\n[lane.head]\nunits = 1\n"
+    both = opens(stops, engine("head", models / "affine.pt2"), units)
+    assert infer(both.server, "policy", [input_of("input_0", np.full_like(X, np.inf), "FP32")])[0].status == 500
+    assert "is loaded, and does not serve (" in both.ask("load", "policy", 500)
+    both.ask("unload", "policy")
+    both.ask("load", "policy")
+    assert status_of(both.server, "policy") == 200
+
+
 def test_what_cannot_be_changed_is_refused_before_anything_happens(two: Replica) -> None:
     assert "there is no model 'nobody' in the pipeline's file: use policy, head" in two.ask("unload", "nobody", 404)
     assert "there is no model" in two.ask("load", "..%2f..%2fetc", 404)

@@ -65,6 +65,11 @@ class Model:
         if self._sequences is not None:
             self._sequences.drop_all()
 
+    @property
+    def unservable(self) -> str:
+        """The reason why it can never serve by this protocol; empty if it can."""
+        return self._unsupported
+
     def obstacle(self) -> str:
         """Returns the reason why it cannot serve; empty if it can."""
         if self._unsupported:

@@ -127,7 +127,11 @@ class Server:
                 self._document["engine"][name].get("max_batch", 0),
             )
             models[name].use(pipeline)
-        return models | self._paths_of(pipeline)
+        models |= self._paths_of(pipeline)
+        for name, model in models.items():
+            if model.unservable and name not in (former or {}):
+                _log.warning("model %r cannot be served: %s", name, model.unservable)
+        return models
 
     def _paths_of(self, pipeline: Pipeline) -> dict[str, Model]:
         models: dict[str, Model] = {}
@@ -155,7 +159,7 @@ class Server:
                 return Reply(200)
             case ["v2", "health", "ready"]:
                 call.require("GET")
-                return _ready(next((why for why in map(self._obstacle, self._models) if why), ""))
+                return _ready(self._unready())
             case ["v2", "models", "stats"] if "stats" not in self._models:
                 call.require("GET")
                 return _json({"model_stats": [model.statistics() for model in self._models.values()]})
@@ -222,6 +226,10 @@ class Server:
             raise bad_request("models are not loaded one by one here: change the pipeline's file, and deploy it again")
         require_no_files(self._plain(call.body, call.headers))
         async with self._one_change:
+            model = None if name in self._unloaded() else self._models.get(name)
+            stopped = "" if model is None or model.unservable else model.obstacle()
+            if verb == "load" and stopped:
+                raise ProtocolError(500, f"model {name!r} is loaded, and does not serve ({stopped}): unload it first")
             former, wanted = repository.unloaded, after(self._document, repository.unloaded, name, verb)
             await self._deploy(wanted)
             if repository.unloaded != wanted:
@@ -240,6 +248,14 @@ class Server:
         if name in self._refused:
             return str(self._refused[name])
         return _REOPENING if self._is_reopening else self._models[name].obstacle()
+
+    def _unready(self) -> str:
+        """Returns a model that does not serve now, and why; empty if all do that ever can."""
+        for name, model in self._models.items():
+            why = "" if model.unservable else self._obstacle(name)
+            if why:
+                return f"model {name!r}: {why}"
+        return self.obstacle()
 
     def _entry(self, name: str) -> dict[str, Any]:
         obstacle = self._obstacle(name)
