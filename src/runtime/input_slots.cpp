@@ -76,6 +76,7 @@ void fill(InputSlot& slot, bool is_new, const std::vector<at::Tensor>& inputs,
 // Returns whether the copy to a slot is still under way.
 bool is_being_written(const InputSlot& slot) {
   if (!slot.copied || !slot.stream) return false;
+  const CurrentContext context;
   const c10::cuda::CUDAStreamCaptureModeGuard while_others_capture(cudaStreamCaptureModeRelaxed);
   return !slot.copied->query();
 }

@@ -95,8 +95,8 @@ class Tagged(nn.Module):
 
 
 def test_an_output_that_is_an_input_waits_for_no_other_stream(tmp_path: Path) -> None:
-    recorded = [torch.ones(2, 4), torch.zeros(2)]
-    keys = "max_batch = 4\nbatch_sizes = [4]\nrequest_queue = 20"
+    recorded = [torch.ones(4, 4), torch.zeros(4)]
+    keys = "max_batch = 4\nrequest_queue = 20"
     inputs = [
         (torch.full((3, 4), float(i), device="cuda"), torch.full((3,), float(i), device="cuda")) for i in range(9)
     ]
@@ -117,8 +117,8 @@ def test_an_output_that_is_an_input_waits_for_no_other_stream(tmp_path: Path) ->
 
 
 def test_rows_on_the_cpu_may_have_gaps(tmp_path: Path) -> None:
-    recorded = [torch.ones(2, 4), torch.zeros(2)]
-    with serving(tmp_path, Tagged(), recorded, "max_batch = 4\nbatch_sizes = [4]") as pipeline:
+    recorded = [torch.ones(4, 4), torch.zeros(4)]
+    with serving(tmp_path, Tagged(), recorded, "max_batch = 4") as pipeline:
         x, tags = torch.arange(24.0).reshape(6, 4)[::2], torch.arange(6.0)[::2]
         y, same = pipeline["net"].submit(x, tags).result(LONG)
         assert y.equal(2 * x)

@@ -8,6 +8,21 @@
 #include <utility>
 
 namespace greenlane {
+namespace {
+
+// Locks what is only held for a few instructions. A thread that sleeps takes far longer to wake up than that, and an
+// urgent call must not wait so long for a best-effort thread that looks at the gate.
+std::unique_lock<std::mutex> lock_soon(std::mutex& mutex) {
+  constexpr int kTries = 200;
+  for (int i = 0; i < kTries; ++i) {
+    if (std::unique_lock lock(mutex, std::try_to_lock); lock) return lock;
+    detail::pause();
+  }
+  return std::unique_lock(mutex);
+}
+
+}  // namespace
+
 std::shared_ptr<Gate> Gate::of(const Device& device) {
   struct Gates {
     std::mutex mutex;
@@ -35,7 +50,7 @@ Gate::Pass Gate::add(const std::shared_ptr<Gate>& gate, UnitSetId units, std::ch
                      bool is_expected, Clock::time_point begin, Beside beside) {
   // Without best-effort engines that ask, no other thread removes finished calls.
   constexpr std::size_t kMany = 16;
-  std::unique_lock lock(gate->mutex_);
+  auto lock = lock_soon(gate->mutex_);
   const auto number = gate->next_++;
   if (!is_expected) {
     ++gate->report_.passes;
@@ -63,7 +78,7 @@ void Gate::Pass::enqueued(std::function<bool()> is_done) {
   const auto gate = std::exchange(gate_, nullptr);
   if (!gate) return;
   auto shared = std::make_shared<const std::function<bool()>>(std::move(is_done));
-  const std::scoped_lock lock(gate->mutex_);
+  const auto lock = lock_soon(gate->mutex_);
   const auto call = std::ranges::find(gate->calls_, number_, &Call::number);
   if (call != gate->calls_.end()) call->is_done = std::move(shared);  // else it was past its limit
 }
@@ -74,7 +89,7 @@ Gate::Pass::~Pass() {
 
 void Gate::open(std::uint64_t number) {
   {
-    const std::scoped_lock lock(mutex_);
+    const auto lock = lock_soon(mutex_);
     const auto call = std::ranges::find(calls_, number, &Call::number);
     if (call == calls_.end()) return;
     left(*call, Clock::now());
@@ -92,7 +107,7 @@ void Gate::left(const Call& call, Clock::time_point now) {
 
 void Gate::settle() {
   {
-    const std::scoped_lock lock(mutex_);
+    const auto lock = lock_soon(mutex_);
     asked_.clear();
     for (const auto& call : calls_) {
       if (call.is_done) asked_.push_back({.number = call.number, .is_done = call.is_done});
@@ -101,7 +116,7 @@ void Gate::settle() {
   std::erase_if(asked_, [](const Asked& call) { return !(*call.is_done)(); });
   bool is_any_gone = false;
   {
-    const std::scoped_lock lock(mutex_);
+    const auto lock = lock_soon(mutex_);
     const auto now = Clock::now();
     is_any_gone = std::erase_if(calls_, [&](const Call& call) {
                     const bool is_done = std::ranges::find(asked_, call.number, &Asked::number) != asked_.end();
@@ -116,14 +131,14 @@ void Gate::settle() {
 }
 
 void Gate::join(const std::shared_ptr<GatedWork>& work) {
-  const std::scoped_lock lock(mutex_);
+  const auto lock = lock_soon(mutex_);
   std::erase_if(works_, [](const auto& each) { return each.expired(); });
   works_.push_back(work);
 }
 
 std::vector<std::shared_ptr<GatedWork>> Gate::work_on(UnitSetId units) {
   std::vector<std::shared_ptr<GatedWork>> found;
-  const std::scoped_lock lock(mutex_);
+  const auto lock = lock_soon(mutex_);
   for (const auto& each : works_) {
     if (auto work = each.lock(); work && work->units().overlaps(units)) found.push_back(std::move(work));
   }
@@ -131,7 +146,7 @@ std::vector<std::shared_ptr<GatedWork>> Gate::work_on(UnitSetId units) {
 }
 
 bool Gate::holds(UnitSetId units, const GatedWork* work) const {
-  const std::scoped_lock lock(mutex_);
+  const auto lock = lock_soon(mutex_);
   const auto now = Clock::now();
   return std::ranges::any_of(calls_, [&](const Call& call) {
     return call.begin <= now && call.units.overlaps(units) && std::ranges::find(call.beside, work) == call.beside.end();
@@ -148,8 +163,10 @@ bool Gate::is_open(UnitSetId units, const GatedWork* work) {
 }
 
 std::chrono::nanoseconds Gate::wait(UnitSetId units, GateWait how, const GatedWork* work) {
-  // The interval at which a sleeping thread asks the device, which does not notify it.
-  constexpr auto kLook = std::chrono::microseconds(20);
+  // The intervals at which a thread asks the device, which does not notify it. In between it leaves the driver and the
+  // gate to the urgent call.
+  constexpr auto kLook = std::chrono::microseconds(20);  // asleep
+  constexpr auto kSpin = std::chrono::microseconds(3);
   if (is_open(units, work)) return std::chrono::nanoseconds(0);
   const auto begin = Clock::now();
   detail::Spin spin;
@@ -163,7 +180,8 @@ std::chrono::nanoseconds Gate::wait(UnitSetId units, GateWait how, const GatedWo
       }
       if (changes_.load(std::memory_order_seq_cst) != changes) break;
       if (how == GateWait::spin) {
-        spin.pause();
+        const auto end = Clock::now() + kSpin;
+        while (changes_.load(std::memory_order_seq_cst) == changes && Clock::now() < end) spin.pause();
       } else {
         std::unique_lock lock(mutex_);
         if (changes_.load(std::memory_order_seq_cst) == changes) opened_.wait_for(lock, kLook);
@@ -171,7 +189,7 @@ std::chrono::nanoseconds Gate::wait(UnitSetId units, GateWait how, const GatedWo
     } while (changes_.load(std::memory_order_seq_cst) == changes);
   }
   const std::chrono::nanoseconds held = Clock::now() - begin;
-  const std::scoped_lock lock(mutex_);
+  const auto lock = lock_soon(mutex_);
   ++report_.held;
   report_.held_time += held;
   report_.longest_held = std::max(report_.longest_held, held);
@@ -179,17 +197,17 @@ std::chrono::nanoseconds Gate::wait(UnitSetId units, GateWait how, const GatedWo
 }
 
 GateReport Gate::report() const {
-  const std::scoped_lock lock(mutex_);
+  const auto lock = lock_soon(mutex_);
   return report_;
 }
 
 void Gate::set_log(std::shared_ptr<SpanLog> log) {
-  const std::scoped_lock lock(mutex_);
+  const auto lock = lock_soon(mutex_);
   log_ = std::move(log);
 }
 
 void Gate::reset_report() {
-  const std::scoped_lock lock(mutex_);
+  const auto lock = lock_soon(mutex_);
   report_ = {};
 }
 
