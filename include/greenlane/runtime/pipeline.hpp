@@ -113,7 +113,8 @@ class PipelineEngine {
   /// outputs back, on the lane's stream. The outputs are in page-locked host memory then.
   /// With `max_batch` of the engine, requests run together: inputs may have any rows (dimension 0) up to that number.
   /// Throws: EngineError if the inputs do not fit, or in a capture of the caller's stream; RequestError if the queue is
-  /// full, its tenant is beyond its limits, the engine stopped, or the pipeline is closed; StreamError in a process that was forked since it was opened.
+  /// full, its tenant is beyond its limits, the engine stopped, or the pipeline is closed; StreamError in a process
+  /// that was forked since it was opened.
   [[nodiscard]] PipelineRun submit(const std::vector<at::Tensor>& inputs, const RequestOptions& options = {});
 
   /// Runs it once on the values of its edges, on its own thread, publishes its outputs, and returns then. Waits while a
